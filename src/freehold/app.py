@@ -1,0 +1,1 @@
+"""Builds the rooms and hands them to each other."""

@@ -1,0 +1,1 @@
+"""One frozen configuration per room, out of one TOML file."""

@@ -1,0 +1,152 @@
+"""Every error Freehold raises on purpose, split by who is at fault.
+
+    FreeholdError
+    ├── ClientError            the caller can mend it: 4xx
+    │   ├── InvalidRequest         malformed or unsupported body (400)
+    │   ├── RequestTooLarge        over a size or depth limit (413)
+    │   ├── RequestTimeout         the request did not arrive in time (408)
+    │   ├── InvalidKey             missing, unknown or revoked key (401)
+    │   ├── NotAllowed             the key may not do this (403)
+    │   ├── NotFound               no such model, receipt or route (404)
+    │   └── BlockedByPolicy        the guard stopped it (403)
+    ├── UpstreamError          the provider failed: 502, 503, 504
+    │   ├── UpstreamUnavailable    cannot be reached, or is starting again (503)
+    │   ├── UpstreamTimeout        silent for too long (504)
+    │   ├── UpstreamRejected       answered with an error of its own (its status)
+    │   └── UpstreamBroken         died or sent nonsense mid-answer (502)
+    ├── ArtefactError          a file is not what it must be
+    │   ├── MalformedArtefact      cannot be parsed
+    │   ├── UnsupportedArtefact    parsed, but of a kind we do not run
+    │   └── VerificationError      digest or signature does not hold
+    ├── DeviceError            the machine: disk, memory, device
+    │   └── RecordNotWritten       the ledger or receipt could not be made durable (503)
+    └── InternalError          ourselves
+        └── ConfigError            the configuration does not hold together
+
+A message says what, where and what to do next; it never quotes content. `status` is what HTTP answers with; `code` is the
+stable word a program may test for.
+"""
+
+
+class FreeholdError(Exception):
+    """Base of the tree. Raised only through its leaves."""
+
+    status = 500
+    code = "internal_error"
+
+    def __init__(self, message: str, *, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        if code is not None:
+            self.code = code
+
+
+class ClientError(FreeholdError):
+    status = 400
+    code = "invalid_request"
+
+
+class InvalidRequest(ClientError):
+    """`param` names the field at fault, in the body's own words."""
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.param = param
+
+
+class RequestTooLarge(ClientError):
+    status = 413
+    code = "request_too_large"
+
+
+class RequestTimeout(ClientError):
+    status = 408
+    code = "request_timeout"
+
+
+class InvalidKey(ClientError):
+    status = 401
+    code = "invalid_api_key"
+
+
+class NotAllowed(ClientError):
+    status = 403
+    code = "not_allowed"
+
+
+class NotFound(ClientError):
+    status = 404
+    code = "not_found"
+
+
+class BlockedByPolicy(ClientError):
+    status = 403
+    code = "blocked_by_policy"
+
+
+class UpstreamError(FreeholdError):
+    status = 502
+    code = "upstream_error"
+
+
+class UpstreamUnavailable(UpstreamError):
+    """`retry_after_s` is when trying again makes sense, where that is known."""
+
+    status = 503
+    code = "upstream_unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamTimeout(UpstreamError):
+    status = 504
+    code = "upstream_timeout"
+
+
+class UpstreamRejected(UpstreamError):
+    """The provider answered with an error of its own: `status` is the provider's."""
+
+    code = "upstream_rejected"
+
+    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.status = status
+
+
+class UpstreamBroken(UpstreamError):
+    code = "upstream_broken"
+
+
+class ArtefactError(FreeholdError):
+    code = "artefact_error"
+
+
+class MalformedArtefact(ArtefactError):
+    code = "malformed_artefact"
+
+
+class UnsupportedArtefact(ArtefactError):
+    code = "unsupported_artefact"
+
+
+class VerificationError(ArtefactError):
+    code = "verification_failed"
+
+
+class DeviceError(FreeholdError):
+    status = 503
+    code = "device_error"
+
+
+class RecordNotWritten(DeviceError):
+    code = "record_not_written"
+
+
+class InternalError(FreeholdError):
+    pass
+
+
+class ConfigError(InternalError):
+    code = "config_error"

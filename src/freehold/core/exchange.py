@@ -1,0 +1,94 @@
+"""One request and what it asks for, in no provider's words.
+
+A codec parses a body once, at the edge, into an `Exchange`. What a user wrote is `repr=False` throughout: no log line can
+show it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NewType
+
+ExchangeId = NewType("ExchangeId", str)  # "xc_" and 26 characters; also the receipt's id
+KeyId = NewType("KeyId", str)
+ModelId = NewType("ModelId", str)  # Merkle root of a manifest, hex
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Who is asking: one key, without its secret."""
+
+    key_id: KeyId
+    name: str
+    team: str | None = None
+    is_admin: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A past tool call in the prompt. `arguments` is the JSON text as the model wrote it."""
+
+    call_id: str
+    name: str
+    arguments: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One turn. `text` joins the text parts; `attachments` counts what is not text and is only passed on."""
+
+    role: Role
+    text: str = field(repr=False)
+    name: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    attachments: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function the model may call. `parameters` is its JSON schema."""
+
+    name: str
+    description: str = field(repr=False)
+    parameters: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How tokens are chosen. None leaves the choice to the upstream.
+
+    `temperature` 0 is greedy. `top_logprobs` None asks for no log-probabilities, 0 for the chosen token's alone.
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    top_logprobs: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """One request, decoded. `document` is the parsed body: the guard rewrites it, and codecs read it again."""
+
+    id: ExchangeId
+    received_at_ns: int  # Unix time
+    principal: Principal
+    dialect: str  # "openai.chat"
+    operation: str  # "chat": the GenAI semantic conventions' word
+    model: str
+    stream: bool
+    body: bytes = field(repr=False)  # as it arrived, for the request digest
+    document: Mapping[str, Any] = field(repr=False)
+    messages: tuple[Message, ...] = field(repr=False, default=())
+    tools: tuple[Tool, ...] = field(repr=False, default=())
+    sampling: Sampling = Sampling()
+    include_usage: bool = False

@@ -1,0 +1,46 @@
+"""What a receipt claims, and the signed receipt itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from freehold.core.events import ServedBy
+from freehold.core.exchange import ExchangeId, KeyId
+from freehold.core.measurement import Measurement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claims:
+    """One exchange as the node saw it: digests and counts, no content.
+
+    Digests are salted SHA-256, hex. Request = H(salt || body). Response = a chain over what was sent, one link an SSE event's
+    data, or one link for a plain body: h(0) = H(salt), h(n) = H(h(n-1) || data). The salt is disclosed to the exchange's own
+    client, not in the receipt.
+    """
+
+    exchange_id: ExchangeId
+    issued_at_ns: int
+    dialect: str
+    operation: str
+    status: str
+    served: ServedBy | None
+    request_digest: str
+    response_digest: str
+    response_links: int
+    salt: bytes = field(repr=False)
+    policy_digest: str = ""
+    verdict_digest: str = ""
+    sampling: Mapping[str, object] = field(default_factory=dict)
+    finish_reason: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    energy: Measurement | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """A DSSE envelope over an in-toto statement. `digest` is SHA-256 of the statement, hex: the next receipt names it."""
+
+    exchange_id: ExchangeId
+    envelope: bytes  # JSON
+    digest: str
+    signed_by: KeyId

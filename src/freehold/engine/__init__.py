@@ -1,0 +1,1 @@
+"""Runs models with our own kernels, in a process of its own."""

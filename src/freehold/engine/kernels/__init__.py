@@ -1,0 +1,1 @@
+"""Kernels on raw GGUF blocks, each with its NumPy reference beside it."""

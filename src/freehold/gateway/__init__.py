@@ -1,0 +1,1 @@
+"""HTTP edge: reads requests, passes them on, writes answers."""

@@ -1,0 +1,1 @@
+"""Where answers come from over HTTP: one file a kind of provider."""

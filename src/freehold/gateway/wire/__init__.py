@@ -1,0 +1,1 @@
+"""Codecs: one file a dialect, one line each in the table."""

@@ -1,0 +1,1 @@
+"""Finds and redacts in a stream. Decides; does no I/O."""

@@ -1,0 +1,1 @@
+"""Detectors as data: one file a kind, one line each in the table."""

@@ -1,0 +1,1 @@
+"""SQLite: the ledger, the receipts, the keys."""

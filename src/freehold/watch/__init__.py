@@ -1,0 +1,1 @@
+"""Extraction attacks across exchanges. Decides; does no I/O."""
