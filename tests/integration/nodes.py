@@ -51,7 +51,7 @@ class Node:
 
 
 def environment(home: Path) -> dict[str, str]:
-    return {**os.environ, "FREEHOLD_HOME": str(home), "NO_COLOR": "1"}
+    return {**os.environ, "FREEHOLD_HOME": str(home), "NO_COLOR": "1", "FREEHOLD_TEST_PROVIDER_KEY": "provider-key"}
 
 
 def embedded_model() -> Path | None:
