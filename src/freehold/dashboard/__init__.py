@@ -1,1 +1,1 @@
-"""Read-only pages over the ledger."""
+"""Read-only pages over the record: what happens now, and what each receipt says. Never content."""

@@ -1,0 +1,171 @@
+"""What a ledger entry looks like to a person: words and rounded figures. Unknown stays unknown and is never a zero."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from freehold.core.exchange import KeyId
+from freehold.core.findings import Action, Finding, Mode
+from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.measurement import Grade, Measurement
+
+UNKNOWN = "unknown"
+NONE = "—"  # there was nothing to measure: no first token of an answer that never began
+
+_DONE: dict[Action, str] = {Action.ALLOW: "allowed", Action.TAG: "tagged", Action.MASK: "masked", Action.BLOCK: "blocked"}
+_WOULD: dict[Action, str] = {Action.ALLOW: "allow", Action.TAG: "tag", Action.MASK: "mask", Action.BLOCK: "block"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingLabel:
+    """All findings of one rule that had one fate. `tone` picks the colour."""
+
+    rule: str
+    fate: str  # "masked in the request", "shadow: would mask in the response"
+    count: int
+    tone: str  # "blocked" | "masked" | "tagged" | "shadow"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    seq: int
+    exchange_id: str
+    time_iso: str
+    time_text: str
+    key: str
+    team: str | None
+    model: str
+    provider: str | None
+    status: str
+    status_detail: str | None
+    input_tokens: str
+    output_tokens: str
+    speed: str
+    ttft: str
+    energy: str
+    energy_note: str
+    findings: tuple[FindingLabel, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """Sums over the exchanges shown. A sum that leaves unknowns out says how many."""
+
+    exchanges: int
+    blocked: int
+    input_tokens: str
+    output_tokens: str
+    findings: int
+    energy: str
+    energy_note: str
+
+
+def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
+    received = datetime.fromtimestamp(entry.received_at_ns / 1e9, UTC)
+    return Row(
+        seq=seq,
+        exchange_id=entry.exchange_id,
+        time_iso=received.isoformat(timespec="milliseconds"),
+        time_text=received.strftime("%H:%M:%S"),
+        key=key_names.get(entry.key_id, entry.key_id),
+        team=entry.team,
+        model=entry.model,
+        provider=entry.provider,
+        status=entry.status.value,
+        status_detail=entry.error_code or entry.finish_reason,
+        input_tokens=_count(entry.input_tokens),
+        output_tokens=_count(entry.output_tokens),
+        speed=_speed(entry),
+        ttft=_milliseconds(entry),
+        energy=joules(entry.energy.energy_j),
+        energy_note=_energy_note(entry.energy),
+        findings=_labels(entry.findings),
+    )
+
+
+def totals(entries: Sequence[LedgerEntry]) -> Totals:
+    known = [entry.energy.energy_j for entry in entries if entry.energy.energy_j is not None]
+    unknown = len(entries) - len(known)
+    return Totals(
+        exchanges=len(entries),
+        blocked=sum(entry.status is Status.BLOCKED for entry in entries),
+        input_tokens=_sum([entry.input_tokens for entry in entries]),
+        output_tokens=_sum([entry.output_tokens for entry in entries]),
+        findings=sum(len(entry.findings) for entry in entries),
+        energy=joules(sum(known)) if known else (UNKNOWN if entries else NONE),
+        energy_note=_coverage(unknown, len(entries)),
+    )
+
+
+def joules(energy_j: float | None) -> str:
+    if energy_j is None:
+        return UNKNOWN
+    if energy_j >= 10_000:
+        return f"{energy_j / 1000:,.1f} kJ"
+    return f"{energy_j:.0f} J" if energy_j >= 100 else f"{energy_j:.3g} J"
+
+
+def _energy_note(energy: Measurement) -> str:
+    """How the figure is known, with its interval where there is one."""
+    grade = energy.grade.value.replace("_", " ")
+    if energy.grade is Grade.UNKNOWN:
+        return "not measured"
+    if energy.low_j is None or energy.high_j is None:
+        return grade
+    return f"{grade}, {joules(energy.low_j).removesuffix(' J')}–{joules(energy.high_j)}"
+
+
+def _coverage(unknown: int, entries: int) -> str:
+    if not entries:
+        return "no exchanges yet"
+    return f"without {unknown} unknown" if unknown else "all known"
+
+
+def _sum(counts: Sequence[int | None]) -> str:
+    known = [count for count in counts if count is not None]
+    if not known:
+        return UNKNOWN if counts else "0"
+    return f"{sum(known):,}" if len(known) == len(counts) else f"{sum(known):,}+"
+
+
+def _count(tokens: int | None) -> str:
+    return UNKNOWN if tokens is None else f"{tokens:,}"
+
+
+def _speed(entry: LedgerEntry) -> str:
+    """Tokens a second after the first: the first token's wait is the prompt's, and TTFT shows it."""
+    if entry.ttft_ms is None:
+        return _absent(entry)
+    if entry.output_tokens is None:
+        return UNKNOWN
+    decode_ms = entry.duration_ms - entry.ttft_ms
+    if entry.output_tokens < 2 or decode_ms <= 0:
+        return NONE
+    return f"{(entry.output_tokens - 1) * 1000 / decode_ms:.1f}"
+
+
+def _milliseconds(entry: LedgerEntry) -> str:
+    if entry.ttft_ms is None:
+        return _absent(entry)
+    return f"{entry.ttft_ms:.0f} ms" if entry.ttft_ms < 10_000 else f"{entry.ttft_ms / 1000:.1f} s"
+
+
+def _absent(entry: LedgerEntry) -> str:
+    return UNKNOWN if entry.status is Status.COMPLETED else NONE
+
+
+def _labels(findings: Sequence[Finding]) -> tuple[FindingLabel, ...]:
+    counts = Counter((found.rule, _fate(found), _tone(found)) for found in findings)
+    return tuple(FindingLabel(rule=rule, fate=fate, count=count, tone=tone) for (rule, fate, tone), count in counts.items())
+
+
+def _fate(found: Finding) -> str:
+    did = f"shadow: would {_WOULD[found.action]}" if found.mode is Mode.SHADOW else _DONE[found.action]
+    return f"{did} in the {found.direction.value}"
+
+
+def _tone(found: Finding) -> str:
+    if found.mode is Mode.SHADOW:
+        return "shadow"
+    return {Action.BLOCK: "blocked", Action.MASK: "masked"}.get(found.action, "tagged")

@@ -1,0 +1,43 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freehold.core.ledger import Status
+from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
+from freehold.dashboard.rows import joules, row, totals
+from tests.fakes.ledger import entry, unknown_entry
+
+
+def test_speed_counts_the_tokens_after_the_first() -> None:
+    assert row(1, entry(), {}).speed == "50.0"  # 100 tokens in 2 s
+
+
+def test_what_never_began_is_neither_unknown_nor_zero() -> None:
+    blocked = row(1, entry(status=Status.BLOCKED, ttft_ms=None, output_tokens=0), {})
+    assert (blocked.ttft, blocked.speed) == ("—", "—")
+
+
+def test_modelled_energy_carries_its_interval() -> None:
+    assert row(1, entry(), {}).energy == "3.21 J"
+    assert row(1, entry(), {}).energy_note == "modelled, 2.1–4.62 J"
+
+
+def test_sums_say_what_they_leave_out() -> None:
+    sums = totals([entry(1), unknown_entry(2)])
+    assert (sums.input_tokens, sums.output_tokens) == ("36+", "101+")
+    assert (sums.energy, sums.energy_note) == ("3.21 J", "without 1 unknown")
+    assert totals([unknown_entry(1)]).energy == "unknown"
+    assert totals([]).energy == "—"
+
+
+def test_a_key_without_a_name_is_shown_by_its_id() -> None:
+    shown = row(1, entry(), {})
+    assert shown.key == entry().key_id
+    assert row(1, entry(), {entry().key_id: "notebook"}).key == "notebook"
+
+
+@given(st.floats(min_value=0, max_value=1e12, allow_nan=False))
+def test_known_energy_is_never_shown_as_unknown(energy_j: float) -> None:
+    measurement = Measurement(grade=Grade.MEASURED_COUNTER, source="rapl", energy_j=energy_j)
+    shown = row(1, entry(energy=measurement), {})
+    assert shown.energy == joules(energy_j) != "unknown"
+    assert row(1, entry(energy=UNKNOWN_ENERGY), {}).energy == "unknown"
