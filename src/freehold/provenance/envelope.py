@@ -1,0 +1,107 @@
+"""DSSE v1 envelopes: a payload, its type, and signatures over both.
+
+    {"payload": base64, "payloadType": type, "signatures": [{"keyid": id, "sig": base64}]}
+
+The signature is over PAE(type, payload) = "DSSEv1" SP len(type) SP type SP len(payload) SP payload, lengths in decimal
+(https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). Read more strictly than the specification asks: standard
+base64 in its one canonical form, `keyid` required, no unknown fields, so that nobody can vary an envelope and have it hold.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from freehold.core.errors import MalformedArtefact, VerificationError
+from freehold.core.exchange import KeyId
+from freehold.provenance.keys import NodeKey, TrustedKeys
+
+ENVELOPE_LIMIT_BYTES = 64 << 20  # a manifest takes 14 MB a terabyte of weights
+SIGNATURES_LIMIT = 16
+
+_T = TypeVar("_T")
+
+
+class _Signature(msgspec.Struct, forbid_unknown_fields=True):
+    keyid: str
+    sig: str
+
+
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True):
+    payload: str
+    payloadType: str  # noqa: N815 - DSSE's own name
+    signatures: list[_Signature]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A payload whose signature held."""
+
+    payload: bytes
+    signed_by: KeyId
+
+
+def canonical_json(document: object) -> bytes:
+    """The one JSON form that is signed: keys sorted, no white space."""
+    return msgspec.json.encode(document, order="sorted")
+
+
+def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
+    kind = payload_type.encode()
+    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def seal(payload_type: str, payload: bytes, key: NodeKey) -> bytes:
+    """Sign `payload`; the envelope as JSON."""
+    signature = key.sign(pre_authentication_encoding(payload_type, payload))
+    return msgspec.json.encode(
+        _Envelope(
+            payload=base64.b64encode(payload).decode(),
+            payloadType=payload_type,
+            signatures=[_Signature(keyid=key.key_id, sig=base64.b64encode(signature).decode())],
+        )
+    )
+
+
+def open_envelope(raw: bytes, payload_type: str, keys: TrustedKeys) -> Opened:
+    """The payload, if one of `keys` signed it as `payload_type`.
+
+    Raises MalformedArtefact for what is no envelope, VerificationError for one that does not hold.
+    """
+    if len(raw) > ENVELOPE_LIMIT_BYTES:
+        raise MalformedArtefact(f"envelope of {len(raw)} bytes is over the limit of {ENVELOPE_LIMIT_BYTES}")
+    envelope = parse_json(raw, _Envelope, "envelope")
+    if not 1 <= len(envelope.signatures) <= SIGNATURES_LIMIT:
+        raise MalformedArtefact(f"envelope has {len(envelope.signatures)} signatures; 1 to {SIGNATURES_LIMIT} are accepted")
+    if envelope.payloadType != payload_type:
+        raise VerificationError(f"envelope holds {envelope.payloadType[:100]!r}, expected {payload_type!r}")
+    payload = _base64(envelope.payload, "payload")
+    message = pre_authentication_encoding(payload_type, payload)
+    known = [(keys[KeyId(s.keyid)], _base64(s.sig, "signature")) for s in envelope.signatures if KeyId(s.keyid) in keys]
+    if not known:
+        signers = ", ".join(s.keyid[:32] for s in envelope.signatures)
+        raise VerificationError(f"signed by {signers}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
+    for key, signature in known:
+        if key.holds(signature, message):
+            return Opened(payload=payload, signed_by=key.key_id)
+    raise VerificationError(f"the signature by {known[0][0].key_id} does not hold: the content was changed after signing")
+
+
+def parse_json(raw: bytes, kind: type[_T], what: str) -> _T:
+    """`raw` as `kind`, or MalformedArtefact, whatever the bytes."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise MalformedArtefact(f"{what} is not the JSON it must be: {exc}") from exc
+
+
+def _base64(text: str, what: str) -> bytes:
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise MalformedArtefact(f"envelope {what} is not base64") from exc
+    if base64.b64encode(raw).decode() != text:
+        raise MalformedArtefact(f"envelope {what} is base64, but not in its canonical form")
+    return raw

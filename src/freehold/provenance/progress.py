@@ -1,0 +1,28 @@
+"""How a long job tells what it is doing. The command line draws it; everything else stays silent."""
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    def step(self, what: str, total_bytes: int | None) -> None:
+        """A new step begins; `total_bytes` is None where its size is not known yet."""
+        ...
+
+    def advance(self, done_bytes: int) -> None:
+        """So many bytes of this step are done, from its beginning."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something a person should know."""
+        ...
+
+
+class Silent:
+    def step(self, what: str, total_bytes: int | None) -> None:
+        pass
+
+    def advance(self, done_bytes: int) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
