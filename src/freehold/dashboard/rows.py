@@ -67,7 +67,7 @@ def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
         seq=seq,
         exchange_id=entry.exchange_id,
         time_iso=received.isoformat(timespec="milliseconds"),
-        time_text=received.strftime("%H:%M:%S"),
+        time_text=received.strftime("%Y-%m-%d %H:%M:%S"),
         key=key_names.get(entry.key_id, entry.key_id),
         team=entry.team,
         model=entry.model,

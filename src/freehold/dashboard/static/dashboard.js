@@ -16,7 +16,9 @@ function localTimes(scope) {
     const at = new Date(time.dateTime);
     if (Number.isNaN(at.getTime())) continue;
     time.title = at.toISOString();
-    time.textContent = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+    const clock = at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit", hour12: false });
+    const isToday = at.toDateString() === new Date().toDateString();
+    time.textContent = isToday ? clock : `${at.toLocaleDateString([], { day: "numeric", month: "short" })} ${clock}`;
   }
 }
 

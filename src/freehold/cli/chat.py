@@ -1,0 +1,238 @@
+"""`freehold chat`: talk to a model in the terminal, streaming.
+
+Decided here: what Ctrl-C means, what is printed where, and what a line at the prompt is. The conversation lives in this
+process and nowhere else; the node keeps no content. With no `--url` and no `FREEHOLD_URL`, a node of its own runs inside
+for as long as the chat.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import click
+
+from freehold import app
+from freehold.cli.chat_client import Answer, Chat, ChatError, Node, await_ready, first_model
+from freehold.core.errors import FreeholdError
+
+HELP = """/help        this text
+/reset       forget the conversation
+/save FILE   write the conversation to FILE as JSON
+/quit        leave (or Ctrl-D; Ctrl-C stops an answer, a second one leaves)"""
+
+PASTE_GAP_S = 0.03  # lines that come faster than this were pasted, not typed
+JOINS = "\u200d\ufe0f"  # not printable by themselves, but emoji are built with them
+
+
+@contextlib.contextmanager
+def inside() -> Iterator[Node]:
+    """A node of our own, on a thread of its own: it goes on while this thread waits for a line."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="private-node", daemon=True)
+    thread.start()
+    context: AbstractAsyncContextManager[tuple[str, str]] = app.private_node()
+    try:
+        url, key = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
+        try:
+            yield Node(url=url, key=key)
+        finally:
+            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+class Screen:
+    """Answers go to stdout, everything about them to stderr; colours only on a terminal."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
+        self._ends_line = True
+
+    def piece(self, text: str) -> None:
+        text = plain(text) if self._is_terminal else text
+        if text:
+            click.echo(text, nl=False)
+            self._ends_line = text.endswith("\n")
+        sys.stdout.flush()
+
+    def end(self) -> None:
+        if not self._ends_line:
+            click.echo()
+        self._ends_line = True
+
+    def note(self, text: str) -> None:
+        self.end()
+        if text:
+            click.secho(plain(text), err=True, dim=True)
+
+    def failure(self, text: str) -> None:
+        self.end()
+        click.secho(plain(text), err=True, fg="red")
+
+    def progress(self, text: str) -> None:
+        if sys.stderr.isatty():
+            line = " ".join(text.split())[:100]
+            click.echo(f"\r\x1b[2K{line}", err=True, nl=False)
+
+    def progress_over(self) -> None:
+        if sys.stderr.isatty():
+            click.echo("\r\x1b[2K", err=True, nl=False)
+
+
+def plain(text: str) -> str:
+    """What a model or a node wrote may hold escape sequences, which a terminal would obey: they are left out."""
+    return "".join(char for char in text if char in "\n\t" or char in JOINS or char.isprintable())
+
+
+def answer_once(runner: asyncio.Runner, chat: Chat, prompt: str, screen: Screen) -> bool:
+    """One turn. False when it failed; KeyboardInterrupt passes."""
+    answer = Answer()
+    try:
+        runner.run(chat.ask(prompt, answer, screen.piece))
+    except ChatError as failure:
+        screen.failure(str(failure))
+        return False
+    except KeyboardInterrupt:
+        screen.note("stopped")
+        raise
+    screen.note(_ending(answer))
+    return True
+
+
+def _ending(answer: Answer) -> str:
+    why = {"content_filter": "ended by the guard · ", "length": "ended at the token limit · "}.get(answer.finish_reason or "", "")
+    return why + answer.facts()
+
+
+def converse(runner: asyncio.Runner, chat: Chat, screen: Screen, read: Callable[[], str]) -> None:
+    """Turns until the end of input, `/quit`, or a second Ctrl-C with no line between."""
+    interrupted = False
+    while True:
+        try:
+            line = read().strip()
+            interrupted = False
+            if line.startswith("/") and "\n" not in line:
+                if not command(line, chat, screen):
+                    return
+            elif line:
+                answer_once(runner, chat, line, screen)
+        except EOFError:
+            screen.end()
+            return
+        except KeyboardInterrupt:
+            if interrupted:
+                screen.end()
+                return
+            interrupted = True
+            screen.note("Ctrl-C again, or Ctrl-D, to leave")
+
+
+def command(line: str, chat: Chat, screen: Screen) -> bool:
+    """Obey a line that starts with a slash. False to leave."""
+    word, _, rest = line.partition(" ")
+    match word:
+        case "/quit" | "/exit":
+            return False
+        case "/reset":
+            chat.reset()
+            screen.note("forgotten")
+        case "/save" if rest.strip():
+            screen.note(save(chat, Path(rest.strip()).expanduser()))
+        case "/save":
+            screen.failure("where to? /save FILE")
+        case "/help":
+            screen.note(HELP)
+        case _:
+            screen.failure(f"there is no {word}; /help lists the commands")
+    return True
+
+
+def save(chat: Chat, path: Path) -> str:
+    """Never over another file: a chat may be all there is of it. Only the owner can read what was said."""
+    text = json.dumps({"model": chat.model, "messages": chat.messages}, indent=2, ensure_ascii=False)
+    try:
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+    except FileExistsError:
+        return f"{path} is there already; choose another name"
+    except OSError as exc:
+        return f"cannot write {path}: {exc.strerror}"
+    return f"saved to {path}"
+
+
+def read_prompt() -> str:
+    """One line, or all lines of a paste."""
+    if not sys.stdin.isatty():
+        return input()
+    lines = [input("> " if sys.stdout.isatty() else "")]
+    while select.select([sys.stdin], [], [], PASTE_GAP_S)[0]:
+        try:
+            lines.append(input())
+        except EOFError:
+            break
+    return "\n".join(lines)
+
+
+@click.command()
+@click.option("--url", envvar="FREEHOLD_URL", help="A running node. Without it, a node runs inside this command.")
+@click.option("--key", envvar="FREEHOLD_API_KEY", default="", help="The key to show it.")
+@click.option("--model", help="The model to talk to. Default: the first the node names.")
+@click.option("--system", metavar="TEXT", help="What the model is told before the conversation.")
+@click.option("--temperature", type=click.FloatRange(0, 2), help="0 always takes the likeliest token.")
+@click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
+@click.option("--seed", type=int, help="The same seed gives the same answer, from our engine.")
+@click.option("--once", metavar="PROMPT", help="Answer this and end; `-` reads it from standard input.")
+def chat(
+    url: str | None,
+    key: str,
+    model: str | None,
+    system: str | None,
+    temperature: float | None,
+    max_tokens: int | None,
+    seed: int | None,
+    once: str | None,
+) -> None:
+    """Talk to a model, streaming."""
+    options = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+    screen = Screen()
+    try:
+        with contextlib.nullcontext(Node(url=url, key=key)) if url else inside() as node, asyncio.Runner() as runner:
+            if not url:
+                runner.run(await_ready(node, screen.progress))
+                screen.progress_over()
+            talk = Chat.begin(
+                node,
+                model or runner.run(first_model(node)),
+                system,
+                {name: value for name, value in options.items() if value is not None},
+            )
+            if once is not None:
+                prompt = sys.stdin.read() if once == "-" else once
+                if not answer_once(runner, talk, prompt, screen):
+                    sys.exit(1)
+                return
+            _line_editing()
+            if sys.stdin.isatty():
+                screen.note(f"{talk.model} at {node.url} · /help for commands, Ctrl-D to leave")
+            converse(runner, talk, screen, read_prompt)
+    except (ChatError, FreeholdError) as failure:
+        screen.progress_over()
+        screen.failure(str(failure))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _line_editing() -> None:
+    """Arrow keys, history and bracketed paste, where Python was built with them."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401, PLC0415 - importing it is what switches it on

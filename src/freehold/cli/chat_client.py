@@ -1,0 +1,203 @@
+"""One conversation with any OpenAI-compatible node, streamed.
+
+Decided here: what counts as the end of an answer (`[DONE]`, and nothing less), what is kept of one that broke off, and how
+a node's errors read in words. Knows nothing of terminals.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+# A node checks its model before it answers; a large one takes minutes from a slow disk.
+READY_LIMIT_S = 900.0
+SILENCE_LIMIT_S = 300.0  # the longest wait for a next token: a long prompt on a slow machine
+LINE_LIMIT_BYTES = 4 << 20  # one event of a stream; logprobs and tool calls stay far below
+
+
+class ChatError(Exception):
+    """What went wrong, in words for the person at the terminal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """Where to ask, and with which key."""
+
+    url: str
+    key: str = field(repr=False)
+
+    def endpoint(self, path: str) -> str:
+        base = self.url.rstrip("/")
+        return f"{base if base.endswith('/v1') else base + '/v1'}{path}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.key}"} if self.key else {}
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer as it arrives. `output_tokens` is the node's count; None until it says so."""
+
+    text: str = ""
+    receipt: str | None = None
+    finish_reason: str | None = None
+    output_tokens: int | None = None
+    asked_at_s: float = 0.0
+    first_at_s: float | None = None
+    last_at_s: float | None = None
+
+    def add(self, piece: str) -> None:
+        self.last_at_s = time.monotonic()
+        self.first_at_s = self.first_at_s or self.last_at_s
+        self.text += piece
+
+    def facts(self) -> str:
+        """ "24 tokens · 61.0 tokens/s · first after 0.21 s · receipt xc_…": only what is known."""
+        facts = [] if self.output_tokens is None else [f"{self.output_tokens} tokens"]
+        if self.first_at_s is not None and self.last_at_s is not None:
+            decode_s = self.last_at_s - self.first_at_s
+            if self.output_tokens is not None and self.output_tokens > 1 and decode_s > 0:
+                facts.append(f"{(self.output_tokens - 1) / decode_s:.1f} tokens/s")
+            facts.append(f"first after {self.first_at_s - self.asked_at_s:.2f} s")
+        if self.receipt:
+            facts.append(f"receipt {self.receipt}")
+        return " · ".join(facts)
+
+
+@dataclass(slots=True)
+class Chat:
+    node: Node
+    model: str
+    options: dict[str, Any]
+    messages: list[dict[str, str]]
+
+    @classmethod
+    def begin(cls, node: Node, model: str, system: str | None, options: dict[str, Any]) -> "Chat":
+        return cls(node=node, model=model, options=options, messages=[{"role": "system", "content": system}] if system else [])
+
+    def reset(self) -> None:
+        self.messages = [message for message in self.messages if message["role"] == "system"]
+
+    async def ask(self, prompt: str, answer: Answer, show: Callable[[str], None]) -> None:
+        """Fill `answer`, showing each piece. The turn is remembered as far as it came; if nothing came, it never was."""
+        self.messages.append({"role": "user", "content": prompt})
+        try:
+            async for event in _stream(self.node, self._body(), answer):
+                _take(event, answer, show)
+        finally:
+            if answer.text:
+                self.messages.append({"role": "assistant", "content": answer.text})
+            else:
+                self.messages.pop()
+
+    def _body(self) -> dict[str, Any]:
+        stream = {"stream": True, "stream_options": {"include_usage": True}}
+        return {"model": self.model, "messages": self.messages, **stream, **self.options}
+
+
+async def _stream(node: Node, body: dict[str, Any], answer: Answer) -> AsyncIterator[dict[str, Any]]:
+    """The parsed events of one answer. Raises ChatError unless the stream ended as it should, with `[DONE]`."""
+    answer.asked_at_s = time.monotonic()
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_LIMIT_S)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, headers=node.headers, read_bufsize=LINE_LIMIT_BYTES) as session,
+            session.post(node.endpoint("/chat/completions"), json=body) as response,
+        ):
+            if response.status != 200:
+                raise ChatError(await _refusal(response))
+            answer.receipt = response.headers.get("x-freehold-receipt")
+            async for line in response.content:
+                data = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
+                if data == b"[DONE]":
+                    return
+                if data:
+                    yield _event(data)
+    except TimeoutError:
+        raise ChatError(f"the node was silent for {SILENCE_LIMIT_S:.0f} s") from None
+    except (aiohttp.ClientError, ValueError) as exc:  # ValueError: a line beyond the limit
+        raise ChatError(_lost(node, exc, begun=answer.first_at_s is not None)) from exc
+    raise ChatError("the answer broke off: the node closed the connection before the end")
+
+
+def _event(data: bytes) -> dict[str, Any]:
+    try:
+        event = json.loads(data)
+    except ValueError:
+        event = None
+    if not isinstance(event, dict):
+        raise ChatError("the node sent something that is not an OpenAI stream; is the URL right?")
+    return event
+
+
+def _take(event: dict[str, Any], answer: Answer, show: Callable[[str], None]) -> None:
+    if error := event.get("error"):
+        raise ChatError(f"the answer broke off: {_words(error)}")
+    if usage := event.get("usage"):
+        answer.output_tokens = usage.get("completion_tokens")
+    for choice in event.get("choices") or ():
+        if piece := (choice.get("delta") or {}).get("content"):
+            answer.add(piece)
+            show(piece)
+        answer.finish_reason = choice.get("finish_reason") or answer.finish_reason
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> str:
+    """An error body in words, with when to try again where the node says so."""
+    try:
+        words = _words(json.loads(await response.content.read(65536))["error"])
+    except (ValueError, KeyError, TypeError):
+        words = f"the server answered {response.status} without a reason; is the URL right?"
+    hint = {401: " (give a key with --key or FREEHOLD_API_KEY)"}.get(response.status, "")
+    retry = response.headers.get("retry-after")
+    return f"{words}{hint}{f' (try again in {retry} s)' if retry else ''} [{response.status}]"
+
+
+def _words(error: object) -> str:
+    message = error.get("message") if isinstance(error, dict) else error
+    return str(message or "the node gave no reason")
+
+
+def _lost(node: Node, exc: Exception, *, begun: bool) -> str:
+    if begun:
+        return "the answer broke off: the connection was lost"
+    if isinstance(exc, aiohttp.ClientConnectorError):
+        return f"nobody answers at {node.url}; start a node with `freehold serve`, or leave --url out to run one inside"
+    return f"cannot ask {node.url}: {exc}"
+
+
+async def first_model(node: Node) -> str:
+    """The first model the node names."""
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30), headers=node.headers) as session,
+            session.get(node.endpoint("/models")) as response,
+        ):
+            if response.status != 200:
+                raise ChatError(await _refusal(response))
+            return str(json.loads(await response.read())["data"][0]["id"])
+    except (aiohttp.ClientError, TimeoutError) as exc:
+        raise ChatError(_lost(node, exc, begun=False)) from exc
+    except (ValueError, KeyError, TypeError, IndexError) as exc:
+        raise ChatError(f"{node.url} names no model; name one with --model") from exc
+
+
+async def await_ready(node: Node, show: Callable[[str], None]) -> None:
+    """Wait until the node inside has loaded its model, telling how far it is."""
+    give_up_at_s = time.monotonic() + READY_LIMIT_S
+    async with aiohttp.ClientSession(headers=node.headers) as session:
+        while time.monotonic() < give_up_at_s:
+            try:
+                async with session.get(node.url.rstrip("/").removesuffix("/v1") + "/readyz") as response:
+                    if response.status == 200:
+                        return
+                    show(await response.text())
+            except aiohttp.ClientError as exc:
+                raise ChatError(_lost(node, exc, begun=False)) from exc
+            await asyncio.sleep(0.1)
+    raise ChatError(f"the model was not ready after {READY_LIMIT_S:.0f} s; `freehold doctor` says what is wrong")
