@@ -1,0 +1,120 @@
+"""Ledger entries and findings as rows, and back."""
+
+import sqlite3
+from collections.abc import Iterable
+
+from freehold.core.exchange import ExchangeId, KeyId, ModelId
+from freehold.core.findings import Action, Channel, Direction, Finding, Mode
+from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.measurement import Grade, Measurement
+
+_ENTRY_COLUMNS = (
+    "exchange_id, received_at_ns, key_id, team, dialect, operation, provider, model, model_id, stream, status, finish_reason, "
+    "error_code, input_tokens, output_tokens, ttft_ms, duration_ms, energy_grade, energy_source, energy_j, energy_low_j, "
+    "energy_high_j, policy_digest"
+)
+_FINDING_COLUMNS = "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode"
+
+
+def _insert(table: str, columns: str) -> str:
+    return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"  # noqa: S608 - our constants
+
+
+INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS)
+INSERT_FINDING = _insert("finding", _FINDING_COLUMNS)
+
+
+def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
+    energy = entry.energy
+    return (
+        entry.exchange_id,
+        entry.received_at_ns,
+        entry.key_id,
+        entry.team,
+        entry.dialect,
+        entry.operation,
+        entry.provider,
+        entry.model,
+        entry.model_id,
+        int(entry.stream),
+        str(entry.status),
+        entry.finish_reason,
+        entry.error_code,
+        entry.input_tokens,
+        entry.output_tokens,
+        entry.ttft_ms,
+        entry.duration_ms,
+        str(energy.grade),
+        energy.source,
+        energy.energy_j,
+        energy.low_j,
+        energy.high_j,
+        entry.policy_digest,
+    )
+
+
+def finding_rows(seq: int, findings: Iterable[Finding]) -> list[tuple[object, ...]]:
+    return [
+        (
+            seq,
+            n,
+            f.rule,
+            f.category,
+            str(f.direction),
+            str(f.channel),
+            f.part,
+            f.start,
+            f.end,
+            f.confidence,
+            str(f.action),
+            str(f.mode),
+        )
+        for n, f in enumerate(findings)
+    ]
+
+
+def entry_of(row: sqlite3.Row, findings: tuple[Finding, ...]) -> LedgerEntry:
+    energy = Measurement(
+        grade=Grade(row["energy_grade"]),
+        source=row["energy_source"],
+        energy_j=row["energy_j"],
+        low_j=row["energy_low_j"],
+        high_j=row["energy_high_j"],
+    )
+    return LedgerEntry(
+        exchange_id=ExchangeId(row["exchange_id"]),
+        received_at_ns=row["received_at_ns"],
+        key_id=KeyId(row["key_id"]),
+        team=row["team"],
+        dialect=row["dialect"],
+        operation=row["operation"],
+        provider=row["provider"],
+        model=row["model"],
+        model_id=None if row["model_id"] is None else ModelId(row["model_id"]),
+        stream=bool(row["stream"]),
+        status=Status(row["status"]),
+        finish_reason=row["finish_reason"],
+        error_code=row["error_code"],
+        input_tokens=row["input_tokens"],
+        output_tokens=row["output_tokens"],
+        ttft_ms=row["ttft_ms"],
+        duration_ms=row["duration_ms"],
+        energy=energy,
+        findings=findings,
+        policy_digest=row["policy_digest"],
+    )
+
+
+def finding_of(row: sqlite3.Row) -> Finding:
+    return Finding(
+        rule=row["rule"],
+        category=row["category"],
+        direction=Direction(row["direction"]),
+        channel=Channel(row["channel"]),
+        part=row["part"],
+        start=row["span_start"],
+        end=row["span_end"],
+        confidence=row["confidence"],
+        action=Action(row["action"]),
+        mode=Mode(row["mode"]),
+    )

@@ -1,0 +1,115 @@
+"""The tables, as a list of steps. A step once released is never changed; a new one is added after it.
+
+`PRAGMA user_version` counts the steps that a file has had. A file with more of them than this release knows is refused, never
+guessed at.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from freehold.core.errors import ConfigError, DeviceError
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE ledger (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            exchange_id TEXT NOT NULL UNIQUE,
+            received_at_ns INTEGER NOT NULL,
+            key_id TEXT NOT NULL,
+            team TEXT,
+            dialect TEXT NOT NULL,
+            operation TEXT NOT NULL,
+            provider TEXT,
+            model TEXT NOT NULL,
+            model_id TEXT,
+            stream INTEGER NOT NULL,
+            status TEXT NOT NULL,
+            finish_reason TEXT,
+            error_code TEXT,
+            input_tokens INTEGER,
+            output_tokens INTEGER,
+            ttft_ms REAL,
+            duration_ms REAL NOT NULL,
+            energy_grade TEXT NOT NULL,
+            energy_source TEXT NOT NULL,
+            energy_j REAL,
+            energy_low_j REAL,
+            energy_high_j REAL,
+            policy_digest TEXT NOT NULL,
+            CHECK ((energy_j IS NULL) = (energy_grade = 'unknown'))
+        ) STRICT
+        """,
+        "CREATE INDEX ledger_by_time ON ledger (received_at_ns)",
+        """
+        CREATE TABLE finding (
+            ledger_seq INTEGER NOT NULL REFERENCES ledger (seq),
+            n INTEGER NOT NULL,
+            rule TEXT NOT NULL,
+            category TEXT NOT NULL,
+            direction TEXT NOT NULL,
+            channel TEXT NOT NULL,
+            part INTEGER NOT NULL,
+            span_start INTEGER NOT NULL,
+            span_end INTEGER NOT NULL,
+            confidence REAL NOT NULL,
+            action TEXT NOT NULL,
+            mode TEXT NOT NULL,
+            PRIMARY KEY (ledger_seq, n)
+        ) STRICT, WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE receipt (
+            ledger_seq INTEGER PRIMARY KEY REFERENCES ledger (seq),
+            digest TEXT NOT NULL,
+            signed_by TEXT NOT NULL,
+            salt BLOB NOT NULL,
+            envelope BLOB NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE client_key (
+            id TEXT PRIMARY KEY,
+            secret_sha256 BLOB NOT NULL UNIQUE,
+            shown TEXT NOT NULL,
+            name TEXT NOT NULL,
+            team TEXT,
+            is_admin INTEGER NOT NULL,
+            created_at_ns INTEGER NOT NULL,
+            revoked_at_ns INTEGER
+        ) STRICT
+        """,
+        # One row, rewritten to learn whether the disk takes writes again.
+        "CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), filler BLOB NOT NULL) STRICT",
+    ),
+)
+
+
+def migrate(connection: sqlite3.Connection, path: Path, *, may_write: bool = True) -> None:
+    """Bring the file up to date, or say why it cannot be used."""
+    if _version(connection, path) == len(MIGRATIONS):
+        return
+    if not may_write:
+        raise DeviceError(f"{path} has no up-to-date record yet; start the node once, or run: freehold keys list")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        # Asked again under the lock: another process may have migrated meanwhile.
+        for step in MIGRATIONS[_version(connection, path) :]:
+            for statement in step:
+                connection.execute(statement)
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(MIGRATIONS):
+        raise ConfigError(
+            f"{path} was written by a newer Freehold (schema {version}, this release knows {len(MIGRATIONS)}); upgrade it, or name "
+            "another [store] file"
+        )
+    return version

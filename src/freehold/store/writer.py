@@ -1,0 +1,181 @@
+"""Makes the record durable: signs and stores drafts, a group to a transaction.
+
+One thread owns the connection. It takes all drafts that are waiting, and in one transaction reads the last receipt's digest, signs
+the chain, inserts, and commits; one fsync then serves the whole group. A future is resolved after the commit: what was acknowledged
+is on the disk. Several processes may do this to one file: the write lock is held while the chain is read and extended.
+
+When the disk refuses, the group's drafts fail with RecordNotWritten and `status` is not ready until some write succeeds: a later
+draft, or the probe that is tried with growing pauses in between. A draft that alone is at fault fails alone.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from freehold.core.errors import RecordNotWritten
+from freehold.core.ledger import Draft
+from freehold.core.ports import ReceiptSigner, UpstreamStatus
+from freehold.core.receipts import Receipt
+from freehold.store.config import StoreConfig
+from freehold.store.database import open_writer, transaction, trouble
+from freehold.store.rows import INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
+
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+PROBE_BYTES = 64 << 10  # more than a group takes, so that a probe that fits lets a group fit
+
+_LAST_DIGEST = "SELECT digest FROM receipt ORDER BY ledger_seq DESC LIMIT 1"
+_INSERT_RECEIPT = "INSERT INTO receipt (ledger_seq, digest, signed_by, salt, envelope) VALUES (?, ?, ?, ?, ?)"
+_PROBE = "INSERT INTO probe (id, filler) VALUES (1, randomblob(?)) ON CONFLICT (id) DO UPDATE SET filler = excluded.filler"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    draft: Draft
+    loop: asyncio.AbstractEventLoop
+    future: "asyncio.Future[Receipt]"
+
+
+# What SQLite says when a draft is at fault, and not the disk or the file.
+_DRAFT_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+
+_Outcome = tuple[_Waiting, Receipt | RecordNotWritten]
+
+
+class RecordWriter:
+    """Implements `core.ports.Recorder`. Opening raises DeviceError or ConfigError; `close` writes what is waiting."""
+
+    def __init__(self, path: Path, signer: ReceiptSigner, config: StoreConfig | None = None) -> None:
+        self._config = config or StoreConfig()
+        self._path = path
+        self._signer = signer
+        self._connection = open_writer(path, self._config.busy_timeout_s)
+        self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._config.queue_drafts)
+        self._trouble: str | None = None
+        self._closed = False
+        self._closing = threading.Lock()  # after `close` took it, nothing more enters the queue
+        self._thread = threading.Thread(target=self._run, name="freehold-record", daemon=True)
+        self._thread.start()
+
+    async def record(self, draft: Draft) -> Receipt:
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(draft, loop, loop.create_future())
+        with self._closing:
+            if self._closed:
+                raise RecordNotWritten("the node is shutting down; the record is closed")
+            try:
+                self._queue.put_nowait(waiting)
+            except queue.Full as exc:
+                raise RecordNotWritten(
+                    f"{self._config.queue_drafts} records wait for the disk of {self._path} already; it is too slow for this load"
+                ) from exc
+        return await waiting.future
+
+    def status(self) -> UpstreamStatus:
+        if self._closed:
+            return UpstreamStatus(ready=False, detail="the record is closed")
+        if self._trouble is not None:
+            return UpstreamStatus(ready=False, detail=f"records cannot be written: {self._trouble}")
+        return UpstreamStatus(ready=True, detail=f"records go to {self._path}")
+
+    def close(self) -> None:
+        """Write what is waiting, then stop. May be called twice; blocks, so call it off the event loop."""
+        with self._closing:
+            first, self._closed = not self._closed, True
+        if first:
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                first = self._queue.get(timeout=None if self._trouble is None else pause_s)
+            except queue.Empty:
+                self._probe()
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                continue
+            group = self._group(first)
+            drafts = [waiting for waiting in group if waiting is not None]
+            if drafts:
+                _resolve(self._write(drafts))
+            if self._trouble is None:
+                pause_s = FIRST_PAUSE_S
+            if len(drafts) < len(group):
+                break
+        self._connection.close()
+
+    def _group(self, first: _Waiting | None) -> list[_Waiting | None]:
+        group = [first]
+        while group[-1] is not None and len(group) < self._config.group_drafts:
+            try:
+                group.append(self._queue.get_nowait())
+            except queue.Empty:
+                break
+        return group
+
+    def _write(self, drafts: Sequence[_Waiting]) -> list[_Outcome]:
+        try:
+            receipts = self._commit(drafts)
+        except Exception as exc:
+            if isinstance(exc, sqlite3.Error) and not isinstance(exc, _DRAFT_FAULTS):
+                self._trouble = trouble(self._path, exc)
+                return [(w, RecordNotWritten(f"the record could not be written: {self._trouble}")) for w in drafts]
+            if len(drafts) > 1:  # one of them is at fault: the others must not suffer for it
+                return [outcome for waiting in drafts for outcome in self._write([waiting])]
+            error = RecordNotWritten(f"the record of {drafts[0].draft.entry.exchange_id} does not fit: {exc}")
+            error.__cause__ = exc
+            return [(drafts[0], error)]
+        self._trouble = None
+        return list(zip(drafts, receipts, strict=True))
+
+    def _commit(self, drafts: Sequence[_Waiting]) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        with transaction(self._connection):
+            last = self._connection.execute(_LAST_DIGEST).fetchone()
+            previous: str | None = last and last["digest"]
+            for waiting in drafts:
+                claims, entry = waiting.draft.claims, waiting.draft.entry
+                receipt = self._signer.sign(claims, previous)
+                seq = self._connection.execute(INSERT_ENTRY, entry_row(entry)).lastrowid
+                assert seq is not None
+                if entry.findings:
+                    self._connection.executemany(INSERT_FINDING, finding_rows(seq, entry.findings))
+                self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
+                receipts.append(receipt)
+                previous = receipt.digest
+        return receipts
+
+    def _probe(self) -> None:
+        try:
+            with transaction(self._connection):
+                self._connection.execute(_PROBE, (PROBE_BYTES,))
+            self._trouble = None
+        except sqlite3.Error as exc:
+            self._trouble = trouble(self._path, exc)
+
+
+def _resolve(outcomes: Iterable[_Outcome]) -> None:
+    """Wake each event loop once for all of its futures."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = {}
+    for outcome in outcomes:
+        by_loop.setdefault(outcome[0].loop, []).append(outcome)
+    for loop, theirs in by_loop.items():
+        try:
+            loop.call_soon_threadsafe(_set_results, theirs)
+        except RuntimeError:  # the loop is closed: nobody waits any more, and the record stands
+            continue
+
+
+def _set_results(outcomes: Iterable[_Outcome]) -> None:
+    for waiting, result in outcomes:
+        if waiting.future.done():  # its client left: the record stands all the same
+            continue
+        if isinstance(result, Receipt):
+            waiting.future.set_result(result)
+        else:
+            waiting.future.set_exception(result)
