@@ -1,0 +1,80 @@
+"""Keeps what users wrote from forging special tokens, whatever the chat template does with it.
+
+A template joins its own markers ("<|im_start|>") and people's words into one string, and the tokenizer turns the text of a marker
+into the marker's token. So a mark, one character that occurs nowhere else, is put inside every marker-like text in the people's
+words before the template runs, and taken out again after the markers have been found. The template can still trim, compare and
+split what it is given; and the words reach the model exactly as they were written, as plain text.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from freehold.core.errors import InvalidRequest
+
+# Supplementary private use area B: assigned to no character, and in no template or vocabulary.
+_MARKS = range(0x100000, 0x10FFFE)
+
+
+class Shield:
+    """Knows the texts of a model's special tokens; one per model."""
+
+    def __init__(self, specials: Iterable[str]) -> None:
+        texts = [special.casefold() for special in specials]
+        alternatives = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
+        # A look-ahead finds overlapping ones too. Templates may change case, so case does not matter here.
+        self._starts = re.compile(f"(?=(?:{alternatives}))" if texts else r"(?!)", re.IGNORECASE)
+        self._texts = texts
+        self._heads = frozenset(text[:i] for text in texts for i in range(1, len(text)))
+        self._tails = frozenset(text[i:] for text in texts for i in range(1, len(text)))
+        self._longest = max(map(len, texts), default=0)
+
+    def over(self, value: Any, mark: str) -> Any:
+        """`value` with the mark in every string where it is needed; maps, lists and tuples are copied."""
+        return _each_string(value, lambda text: self._broken(text, mark))
+
+    def _broken(self, text: str, mark: str) -> str:
+        if not text:
+            return text
+        at = 0
+        pieces: list[str] = []
+        for match in self._starts.finditer(text):
+            pieces += (text[at : match.start() + 1], mark)
+            at = match.start() + 1
+        whole = "".join(pieces) + text[at:]
+        # The template's text may stand right beside this one: an end that could be half of a marker is marked as well.
+        low = text[: self._longest].casefold()
+        if any(low[:i] in self._tails for i in range(1, len(low) + 1)):
+            whole = mark + whole
+        low = text[-self._longest :].casefold()
+        if any(low[i:] in self._heads for i in range(len(low))):
+            whole += mark
+        if len(text) < self._longest and any(text.casefold() in special for special in self._texts):
+            whole = mark + whole
+        return whole
+
+
+def unused_mark(values: Any) -> str:
+    """A character that is in none of the strings of `values`."""
+    seen: set[str] = set()
+
+    def look(text: str) -> str:
+        seen.update(symbol for symbol in set(text) if symbol >= "\U00100000")
+        return text
+
+    _each_string(values, look)
+    for code in _MARKS:
+        if chr(code) not in seen:
+            return chr(code)
+    raise InvalidRequest("the messages use every private-use character there is; leave one out")
+
+
+def _each_string(value: Any, change: Callable[[str], str]) -> Any:
+    match value:
+        case str():
+            return change(value)
+        case Mapping():
+            return {change(key) if isinstance(key, str) else key: _each_string(item, change) for key, item in value.items()}
+        case list() | tuple():
+            return [_each_string(item, change) for item in value]
+    return value
