@@ -1,0 +1,31 @@
+"""What can be set about the engine, and what each setting means."""
+
+from typing import Literal
+
+import msgspec
+
+
+class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    model: str = "smollm2-135m"
+    """The name of a pulled model; empty runs no engine."""
+
+    threads: int = 0
+    """Compute threads; 0 takes one for each core this process may use."""
+
+    context_tokens: int = 0
+    """Longest prompt and answer together; 0 takes the model's own, up to 8192."""
+
+    kv_memory_mb: int = 1024
+    """Memory for the keys and values of running sequences. It is taken page by page as sequences grow."""
+
+    max_sequences: int = 16
+    """Answers computed at the same time; more wait their turn."""
+
+    queue_limit: int = 64
+    """Requests that may wait; beyond that they are turned away with 503."""
+
+    prefill_chunk_tokens: int = 128
+    """Prompt tokens computed in one step beside the running answers: more is faster prefill, less is smoother answers."""
+
+    kernels: Literal["auto", "vnni", "avx2", "portable"] = "auto"
+    """The kernel set; auto takes the best the CPU has."""
