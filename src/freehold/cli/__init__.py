@@ -1,11 +1,62 @@
-"""The `freehold` command: one file per command, one line each in the table."""
+"""The `freehold` command: one file per command, one line each in the table.
+
+A command's file is imported when the command is asked for: `freehold --help` does not wait for compilers and servers to load.
+"""
+
+import importlib
 
 import click
 
 from freehold import __version__
+from freehold.core.errors import ClientError, ConfigError, FreeholdError
+
+COMMANDS: dict[str, str] = {  # the word, and where its click command is
+    "chat": "freehold.cli.chat:chat",
+    "doctor": "freehold.cli.doctor:doctor",
+    "engine": "freehold.cli.engine:engine",
+    "guard": "freehold.cli.guard:guard",
+    "keys": "freehold.cli.keys:keys",
+    "models": "freehold.cli.models:models",
+    "receipt": "freehold.cli.receipt:receipt",
+    "serve": "freehold.cli.serve:serve",
+}
 
 
-@click.group()
+class Failed(click.ClickException):
+    """What went wrong, told in a sentence and not in a traceback."""
+
+    exit_code = 1
+
+
+class Unusable(Failed):
+    """What the caller can mend: the exit code is click's own for bad options."""
+
+    exit_code = 2
+
+
+class Table(click.Group):
+    """A group whose commands are imported from `COMMANDS` one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except FreeholdError as error:
+            kind = Unusable if isinstance(error, ClientError | ConfigError) else Failed
+            raise kind(error.message) from error
+
+
+@click.group(cls=Table)
 @click.version_option(__version__, prog_name="freehold")
 def main() -> None:
     """AI you own outright: run it, guard it, prove it, account for it."""
