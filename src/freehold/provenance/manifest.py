@@ -162,8 +162,9 @@ def _read_fully(handle: int, block: memoryview, offset: int, path: Path) -> None
 def check_name(name: str) -> None:
     """A file name that stays inside the model's directory on every system."""
     path = PurePosixPath(name)
-    simple = name and "\\" not in name and ":" not in name and all(ord(c) >= 32 for c in name)
-    if not simple or path.is_absolute() or str(path) != name or ".." in path.parts or len(name.encode(errors="replace")) > 1024:
+    printable = name.isprintable() and "\\" not in name and ":" not in name  # also refuses what UTF-8 cannot hold
+    stays = path.parts and not path.is_absolute() and str(path) == name and ".." not in path.parts
+    if not printable or not stays or len(name) > 1024:
         raise MalformedArtefact(f"file name {name[:100]!r} is not a plain relative path")
 
 

