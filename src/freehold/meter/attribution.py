@@ -1,7 +1,8 @@
 """Which exchange spent which joules. Implements `core.ports.Meter`.
 
-The engine shares its threads' time out over the exchanges of a batch, so that the shares add up to the time spent; energy is linear
-in time here, so the exchanges' joules add up to the node's. Work nobody saw (a remote provider's) is unknown, which is not 0.
+The engine shares its threads' time out over the exchanges of a batch, so that the shares add up to the time spent; energy is
+linear in time here, so the exchanges' joules add up to the node's. Work nobody saw (a remote provider's) is unknown, which is
+not 0.
 """
 
 from freehold.core.events import Worked

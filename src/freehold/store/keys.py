@@ -1,8 +1,8 @@
 """Client keys: made, listed, revoked, and checked at every request. Implements `core.ports.KeyRing`.
 
 A secret is `fh_` and 32 random bytes in base 62, shown once. Stored is its SHA-256: slow password hashes exist because people
-choose guessable words, and 256 random bits cannot be guessed at any speed; a fast hash lets each request be checked in microseconds.
-What is looked up is the digest, so the time that a lookup takes tells nothing about a secret.
+choose guessable words, and 256 random bits cannot be guessed at any speed; a fast hash lets each request be checked in
+microseconds. What is looked up is the digest, so the time that a lookup takes tells nothing about a secret.
 
 A key that was found is remembered for half a second: a revocation, by any process, holds well within one.
 """

@@ -109,7 +109,7 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise ConfigError(
-            f"{path} was written by a newer Freehold (schema {version}, this release knows {len(MIGRATIONS)}); upgrade it, or name "
-            "another [store] file"
+            f"{path} was written by a newer Freehold (schema {version}, this release knows {len(MIGRATIONS)}); upgrade it, or "
+            "name another [store] file"
         )
     return version

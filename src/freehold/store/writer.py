@@ -1,8 +1,9 @@
 """Makes the record durable: signs and stores drafts, a group to a transaction.
 
-One thread owns the connection. It takes all drafts that are waiting, and in one transaction reads the last receipt's digest, signs
-the chain, inserts, and commits; one fsync then serves the whole group. A future is resolved after the commit: what was acknowledged
-is on the disk. Several processes may do this to one file: the write lock is held while the chain is read and extended.
+One thread owns the connection. It takes all drafts that are waiting, and in one transaction reads the last receipt's digest,
+signs the chain, inserts, and commits; one fsync then serves the whole group. A future is resolved after the commit: what was
+acknowledged is on the disk. Several processes may do this to one file: the write lock is held while the chain is read and
+extended.
 
 When the disk refuses, the group's drafts fail with RecordNotWritten and `status` is not ready until some write succeeds: a later
 draft, or the probe that is tried with growing pauses in between. A draft that alone is at fault fails alone.
