@@ -106,13 +106,14 @@ class UpstreamTimeout(UpstreamError):
 
 
 class UpstreamRejected(UpstreamError):
-    """The provider answered with an error of its own: `status` is the provider's."""
+    """The provider answered with an error of its own: `status` is the provider's, as is `retry_after_s`."""
 
     code = "upstream_rejected"
 
-    def __init__(self, message: str, *, status: int, code: str | None = None) -> None:
+    def __init__(self, message: str, *, status: int, retry_after_s: float | None = None, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamBroken(UpstreamError):

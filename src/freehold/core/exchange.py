@@ -92,3 +92,4 @@ class Exchange:
     tools: tuple[Tool, ...] = field(repr=False, default=())
     sampling: Sampling = Sampling()
     include_usage: bool = False
+    choices: int = 1  # alternatives asked for: OpenAI's `n`

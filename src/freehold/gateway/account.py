@@ -1,0 +1,203 @@
+"""What becomes known of one exchange while it is served, and the draft of its record.
+
+Holds facts and digests, no content. `core/receipts.py` says what the digests are of.
+"""
+
+import base64
+import secrets
+from dataclasses import asdict
+from hashlib import sha256
+
+import orjson
+
+from freehold.core.errors import FreeholdError
+from freehold.core.events import (
+    Alerted,
+    Blocked,
+    Event,
+    FinishReason,
+    Found,
+    MessageEnd,
+    MessageStart,
+    PromptText,
+    ReasoningDelta,
+    ServedBy,
+    TextDelta,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+    Worked,
+)
+from freehold.core.exchange import Exchange, ExchangeId, Principal, Sampling
+from freehold.core.findings import Alert, Finding
+from freehold.core.ledger import Draft, LedgerEntry, Status
+from freehold.core.measurement import Measurement
+from freehold.core.receipts import Claims
+
+UNREAD_MODEL = "unknown"  # of a request that could not be read
+
+
+def new_exchange_id(unix_ns: int) -> ExchangeId:
+    """128 bits, 48 of them the time: ids sort by when they were made, and nobody guesses one."""
+    value = (unix_ns // 1_000_000).to_bytes(6, "big") + secrets.token_bytes(10)
+    return ExchangeId("xc_" + base64.b32hexencode(value)[:26].decode().lower())
+
+
+class Chain:
+    """The response's digest as it grows: h(0) = H(salt), h(n) = H(h(n-1) || data)."""
+
+    __slots__ = ("_link", "links")
+
+    def __init__(self, salt: bytes) -> None:
+        self._link = sha256(salt).digest()
+        self.links = 0
+
+    def add(self, data: bytes) -> None:
+        self._link = sha256(self._link + data).digest()
+        self.links += 1
+
+    @property
+    def digest(self) -> str:
+        return self._link.hex()
+
+
+class Account:
+    """The facts of one exchange. `exchange` is None until the request could be read."""
+
+    def __init__(self, *, principal: Principal, dialect: str, operation: str, unix_ns: int, started_at_s: float) -> None:
+        self.exchange_id = new_exchange_id(unix_ns)
+        self.principal = principal
+        self.dialect = dialect
+        self.operation = operation
+        self.received_at_ns = unix_ns
+        self.started_at_s = started_at_s
+        self.body = b""
+        self.salt = secrets.token_bytes(32)
+        self.sent = Chain(self.salt)
+        self.exchange: Exchange | None = None
+        self.served: ServedBy | None = None
+        self.usage: Usage | None = None
+        self.worked: Worked | None = None
+        self.ends: dict[int, MessageEnd] = {}
+        self.findings: list[Finding] = []
+        self.alerts: list[Alert] = []
+        self.blocked = False
+        self.first_at_s: float | None = None
+        self.last_at_s: float | None = None
+        self.deltas = 0
+        self.status = Status.COMPLETED
+        self.error_code: str | None = None
+
+    def note(self, event: Event) -> None:
+        """Keep what the record needs of an event."""
+        match event:
+            case TextDelta() | ReasoningDelta() | ToolCallStart() | ToolCallDelta():
+                self.deltas += 1
+            case Found():
+                self.findings.append(event.finding)
+            case Alerted():
+                self.alerts.append(event.alert)
+            case MessageStart():
+                self.served = event.served
+            case Usage():
+                self.usage = event
+            case Worked():
+                self.worked = event
+            case MessageEnd():
+                self.ends[event.choice] = event
+            case Blocked():
+                self._note_block()
+            case PromptText():
+                pass
+
+    def note_sent(self, now_s: float) -> None:
+        """Part of the answer was handed to the client."""
+        if self.deltas:
+            self.last_at_s = now_s
+            if self.first_at_s is None:
+                self.first_at_s = now_s
+
+    def fail(self, error: FreeholdError, status: Status) -> None:
+        self.status, self.error_code = status, error.code
+
+    def _note_block(self) -> None:
+        self.blocked = True
+        self.status = Status.BLOCKED
+        choices = self.exchange.choices if self.exchange else 1
+        for choice in range(choices):
+            self.ends.setdefault(choice, MessageEnd(finish_reason=FinishReason.CONTENT_FILTER, choice=choice))
+
+    @property
+    def model(self) -> str:
+        return self.exchange.model if self.exchange else UNREAD_MODEL
+
+    @property
+    def finish_reason(self) -> str | None:
+        """The first alternative's; a whole answer has one for each."""
+        first = self.ends.get(0)
+        return first.finish_reason.value if first else None
+
+    @property
+    def ttft_ms(self) -> float | None:
+        return None if self.first_at_s is None else (self.first_at_s - self.started_at_s) * 1e3
+
+    @property
+    def between_s(self) -> float | None:
+        """Mean time between deltas."""
+        if self.deltas < 2 or self.first_at_s is None or self.last_at_s is None:
+            return None
+        return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
+
+    def draft(self, *, now_s: float, now_ns: int, policy_digest: str, energy: Measurement) -> Draft:
+        """The claims to sign and the row to store. Called once the last byte to send is known."""
+        usage = self.usage
+        claims = Claims(
+            exchange_id=self.exchange_id,
+            issued_at_ns=now_ns,
+            dialect=self.dialect,
+            operation=self.operation,
+            status=self.status.value,
+            served=self.served,
+            request_digest=sha256(self.salt + self.body).hexdigest(),
+            response_digest=self.sent.digest,
+            response_links=self.sent.links,
+            salt=self.salt,
+            policy_digest=policy_digest,
+            verdict_digest=sha256(orjson.dumps(self.findings, option=orjson.OPT_SORT_KEYS)).hexdigest(),
+            sampling=_sampling(self.exchange.sampling) if self.exchange else {},
+            finish_reason=self.finish_reason,
+            input_tokens=usage.input_tokens if usage else None,
+            output_tokens=usage.output_tokens if usage else None,
+            energy=energy,
+        )
+        return Draft(claims=claims, entry=self._entry(claims, energy, now_s))
+
+    def _entry(self, claims: Claims, energy: Measurement, now_s: float) -> LedgerEntry:
+        return LedgerEntry(
+            exchange_id=self.exchange_id,
+            received_at_ns=self.received_at_ns,
+            key_id=self.principal.key_id,
+            team=self.principal.team,
+            dialect=self.dialect,
+            operation=self.operation,
+            provider=self.served.provider if self.served else None,
+            model=self.model,
+            model_id=self.served.model_id if self.served else None,
+            stream=self.exchange.stream if self.exchange else False,
+            status=self.status,
+            finish_reason=self.finish_reason,
+            error_code=self.error_code,
+            input_tokens=claims.input_tokens,
+            output_tokens=claims.output_tokens,
+            ttft_ms=self.ttft_ms,
+            duration_ms=(now_s - self.started_at_s) * 1e3,
+            energy=energy,
+            findings=tuple(self.findings),
+            policy_digest=claims.policy_digest,
+        )
+
+
+def _sampling(sampling: Sampling) -> dict[str, object]:
+    """How tokens were chosen, as asked for. Stop strings are the user's words: their number is enough."""
+    asked = {name: value for name, value in asdict(sampling).items() if value is not None and name != "stop"}
+    return {**asked, "stop_strings": len(sampling.stop)} if sampling.stop else asked

@@ -1,0 +1,62 @@
+"""The gateway's settings: where it listens, what it tolerates, which providers stand behind it.
+
+A value outside its range is refused when the file is read. Whether an address may be bound at all is decided in `serve.py`.
+"""
+
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=86_400)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One remote provider. `models` lists the names it answers to, or maps our name to the provider's."""
+
+    name: str
+    url: str  # up to and without "/chat/completions"
+    models: list[str] | dict[str, str]
+    kind: Literal["openai"] = "openai"
+    api_key_env: str | None = None
+    api_key_file: str | None = None
+    connect_timeout_s: Seconds = 10.0
+    idle_timeout_s: Seconds = 120.0  # the longest silence between two reads
+    max_connections: Count = 256
+    answer_limit_bytes: Count = 64 << 20  # of one answer, as it comes over the wire
+    ask_usage: bool = True  # asks for token counts in streams; a provider that refuses `stream_options` needs false
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"upstream {self.name!r}: url must start with http:// or https:// and name a host")
+        if parts.username is not None or parts.query or parts.fragment:
+            raise ValueError(
+                f"upstream {self.name!r}: url carries credentials, a query or a fragment; use api_key_env or api_key_file"
+            )
+        if not self.models:
+            raise ValueError(f"upstream {self.name!r}: models is empty, so nothing would be sent there")
+        if self.api_key_env is not None and self.api_key_file is not None:
+            raise ValueError(f"upstream {self.name!r}: api_key_env and api_key_file are both set; keep one")
+
+
+class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    host: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65_535)] = 8400  # 0 takes any free one
+    body_limit_bytes: Count = 32 << 20  # a long context with images; more is nearly always a mistake
+    header_limit_bytes: Count = 32 << 10  # nginx 8 KiB, node 16 KiB; long bearer tokens need more
+    json_depth: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64  # JSON schemas in tools nest to about 20
+    header_timeout_s: Seconds = 10.0
+    body_timeout_s: Seconds = 60.0
+    idle_timeout_s: Seconds = 120.0  # an upstream silent, or a client that takes nothing, for longer is given up
+    keep_alive_s: Seconds = 75.0  # longer than common clients keep theirs, so they close first
+    shutdown_timeout_s: Seconds = 30.0  # streams under way may take this long to finish
+    max_connections: Count = 1024
+    tls_certificate: str | None = None  # PEM files
+    tls_key: str | None = None
+    allow_insecure_bind: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: set both or neither")

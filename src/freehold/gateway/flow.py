@@ -1,0 +1,117 @@
+"""Lets an upstream and a client each keep its own pace.
+
+One task draws events from the relay into a short buffer; the reader takes whatever is there in one go, so that events which come
+together leave in one write. The buffer is bounded: a client that stalls stops the upstream. Also decided here: when an upstream
+has been silent for too long, and that a client that left ends the work.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+
+from freehold.core.errors import UpstreamTimeout
+from freehold.core.events import Event
+from freehold.core.stage import Stage
+from freehold.gateway.body import ClientLeft, Receive
+from freehold.gateway.relay import relay
+
+_BUFFER_EVENTS = 64
+
+
+class Flow:
+    """The events of one exchange. Use it as a context: leaving it closes the upstream."""
+
+    def __init__(
+        self, upstream: AsyncIterator[Event], stages: Sequence[Stage], receive: Receive, *, idle_timeout_s: float
+    ) -> None:
+        self._upstream = upstream
+        self._stages = stages
+        self._receive = receive
+        self._idle_timeout_s = idle_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._ready: list[Event] = []
+        self._wake = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._ended = False
+        self._failure: Exception | None = None
+        self._heard_at = self._loop.time()
+
+    async def __aenter__(self) -> "Flow":
+        self._drawing = self._loop.create_task(self._draw())
+        self._watching = self._loop.create_task(self._watch_client())
+        self._timer = self._loop.call_later(self._idle_timeout_s, self._check_silence)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        self._timer.cancel()
+        self._watching.cancel()
+        if not self._drawing.done():
+            self._drawing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._drawing
+
+    async def next(self) -> list[Event]:
+        """All events that are ready; none when the answer is over. Raises what the upstream raised, or ClientLeft."""
+        while not self._ready:
+            if self._ended:
+                if self._failure is not None:
+                    raise self._failure
+                return []
+            self._wake.clear()
+            await self._wake.wait()
+        if isinstance(self._failure, ClientLeft):
+            raise self._failure
+        ready, self._ready = self._ready, []
+        self._room.set()
+        return ready
+
+    async def _draw(self) -> None:
+        try:
+            async with contextlib.aclosing(relay(self._heard(), self._stages)) as events:
+                async for event in events:
+                    self._ready.append(event)
+                    self._wake.set()
+                    if len(self._ready) >= _BUFFER_EVENTS:
+                        self._room.clear()
+                        await self._room.wait()
+        except Exception as exc:
+            self._end(exc)
+        else:
+            self._end(None)
+
+    async def _heard(self) -> AsyncGenerator[Event, None]:
+        """The upstream's events, its last sign of life noted."""
+        try:
+            async for event in self._upstream:
+                self._heard_at = self._loop.time()
+                yield event
+        finally:
+            close = getattr(self._upstream, "aclose", None)
+            if close is not None:
+                await close()
+
+    async def _watch_client(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._drawing.cancel()
+        self._end(ClientLeft())
+
+    def _check_silence(self) -> None:
+        now = self._loop.time()
+        if not self._room.is_set():
+            self._heard_at = now  # the client is slow, not the upstream
+        left_s = self._heard_at + self._idle_timeout_s - now
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._check_silence)
+            return
+        self._drawing.cancel()
+        self._end(
+            UpstreamTimeout(f"the upstream was silent for {self._idle_timeout_s:g} s; try again or raise gateway.idle_timeout_s")
+        )
+
+    def _end(self, failure: Exception | None) -> None:
+        """The first end counts."""
+        if not self._ended:
+            self._ended, self._failure = True, failure
+        self._wake.set()

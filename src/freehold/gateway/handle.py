@@ -1,0 +1,238 @@
+"""One request, top to bottom.
+
+Two rules shape the end of it. Nobody gets a clean end without a record: the last chunk, or the whole of a plain answer, leaves
+only once the receipt is durable. And every exchange that got past authentication is recorded, whatever became of it.
+"""
+
+import asyncio
+
+from freehold.core.errors import (
+    BlockedByPolicy,
+    FreeholdError,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    RecordNotWritten,
+    UpstreamBroken,
+    UpstreamRejected,
+)
+from freehold.core.events import Blocked, Event, TextDelta
+from freehold.core.exchange import Exchange
+from freehold.core.findings import Direction
+from freehold.core.ledger import Status
+from freehold.core.ports import Recorder, Upstream
+from freehold.gateway import log
+from freehold.gateway.access import Headers, authenticate
+from freehold.gateway.account import Account
+from freehold.gateway.body import ClientLeft, Receive, parse, read_body
+from freehold.gateway.flow import Flow
+from freehold.gateway.reply import Reply, Send, error_headers
+from freehold.gateway.screen import screen
+from freehold.gateway.services import Services
+from freehold.gateway.sse import frame
+from freehold.gateway.wire.codec import Codec
+
+_OPERATION = "chat"
+
+
+async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, services: Services) -> None:
+    """Answer one request, errors included. Raises only cancellation."""
+    reply = Reply(send, stall_timeout_s=services.config.idle_timeout_s)
+    try:
+        principal = authenticate(headers, services.keys)
+        _refuse_unless_recordable(services.recorder)
+    except FreeholdError as error:
+        services.metrics.count_refused(error.code)
+        await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
+        return
+    account = Account(
+        principal=principal,
+        dialect=codec.dialect,
+        operation=_OPERATION,
+        unix_ns=services.unix_ns(),
+        started_at_s=services.monotonic_s(),
+    )
+    reply.receipt_id = account.exchange_id
+    await _Handling(codec, receive, reply, account, services).run(headers)
+
+
+class _Handling:
+    """The state of one request on its way down the list."""
+
+    def __init__(self, codec: Codec, receive: Receive, reply: Reply, account: Account, services: Services) -> None:
+        self._codec = codec
+        self._receive = receive
+        self._reply = reply
+        self._account = account
+        self._services = services
+
+    async def run(self, headers: Headers) -> None:
+        self._services.metrics.active.inc()
+        try:
+            await self._answer(headers)
+        except ClientLeft:
+            await self._record_departure()
+        except RecordNotWritten as error:
+            await self._tell(error)
+        except FreeholdError as error:
+            await self._fail(error)
+        except asyncio.CancelledError:  # the node is shutting down
+            await self._record_departure()
+            raise
+        except Exception as exc:
+            log.error("unexpected_error", exchange_id=self._account.exchange_id, error=type(exc).__name__, where=log.place(exc))
+            await self._fail(InternalError(f"the node failed unexpectedly; its log has more under {self._account.exchange_id}"))
+        finally:
+            self._services.metrics.active.dec()
+
+    async def _answer(self, headers: Headers) -> None:
+        services, account = self._services, self._account
+        exchange = await self._read(headers)
+        exchange = screen(exchange, self._codec, services.guard.stage(Direction.REQUEST), account.note)
+        upstream = self._route(exchange)
+        stages = [services.guard.stage(Direction.RESPONSE)]
+        idle_timeout_s = services.config.idle_timeout_s
+        async with Flow(upstream.send(exchange), stages, self._receive, idle_timeout_s=idle_timeout_s) as flow:
+            if exchange.stream:
+                last = await self._stream(exchange, flow)
+            else:
+                last = await self._collect(exchange, flow)
+        for payload in last:
+            account.sent.add(payload)
+        await self._record()
+        if exchange.stream:
+            await self._reply.end_stream(b"".join(map(frame, last)) + self._codec.last_word)
+        else:
+            await self._reply.whole(last[0])
+
+    async def _read(self, headers: Headers) -> Exchange:
+        """The body, within its limits, as an exchange."""
+        config, account = self._services.config, self._account
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise InvalidRequest("compressed bodies are not supported; send the body as it is, without content-encoding")
+        announced = headers.get(b"content-length", b"")
+        account.body = await read_body(
+            self._receive,
+            announced_bytes=int(announced) if announced.isdigit() else None,
+            limit_bytes=config.body_limit_bytes,
+            timeout_s=config.body_timeout_s,
+        )
+        account.exchange = self._codec.decode_request(
+            parse(account.body, depth=config.json_depth),
+            exchange_id=account.exchange_id,
+            received_at_ns=account.received_at_ns,
+            principal=account.principal,
+            body=account.body,
+        )
+        return account.exchange
+
+    def _route(self, exchange: Exchange) -> Upstream:
+        known = self._services.models()
+        if upstream := known.get(exchange.model):
+            return upstream
+        names = ", ".join(sorted(known)) or "none"
+        raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
+
+    async def _stream(self, exchange: Exchange, flow: Flow) -> list[bytes]:
+        """Send what comes as it comes; give the payloads that end the answer."""
+        account, encoder = self._account, self._codec.stream_encoder(exchange)
+        while not account.blocked and (events := await flow.next()):
+            payloads: list[bytes] = []
+            for event in events:
+                account.note(event)
+                if isinstance(event, Blocked):
+                    break
+                payloads += encoder.encode(event)
+            if payloads:
+                await self._reply.stream(b"".join(map(frame, payloads)))
+                for payload in payloads:
+                    account.sent.add(payload)
+                account.note_sent(self._services.monotonic_s())
+        self._check_ended(exchange)
+        return encoder.finish(account.ends.values(), account.usage)
+
+    async def _collect(self, exchange: Exchange, flow: Flow) -> list[bytes]:
+        """Keep what comes; give the whole answer."""
+        account, kept = self._account, list[Event]()
+        while not account.blocked and (events := await flow.next()):
+            for event in events:
+                account.note(event)
+                if isinstance(event, Blocked):
+                    break
+                kept.append(event)
+            account.note_sent(self._services.monotonic_s())
+        self._check_ended(exchange)
+        return [self._codec.encode_answer(exchange, [*kept, *account.ends.values()])]
+
+    def _check_ended(self, exchange: Exchange) -> None:
+        if not self._account.ends:
+            raise UpstreamBroken(f"the upstream of {exchange.model} stopped before the answer's end; try again")
+
+    async def _fail(self, error: FreeholdError) -> None:
+        """Record the failure, then tell the client."""
+        account = self._account
+        if isinstance(error, UpstreamRejected):
+            self._scan_message(error)
+        account.fail(error, Status.BLOCKED if isinstance(error, BlockedByPolicy) else Status.FAILED)
+        account.sent.add(self._codec.encode_error(error))
+        try:
+            await self._record()
+        except RecordNotWritten as worse:
+            error = worse
+        await self._tell(error)
+
+    async def _tell(self, error: FreeholdError) -> None:
+        """Under way a stream ends with an error event and without its last word, so that nobody takes it for whole."""
+        body = self._codec.encode_error(error)
+        try:
+            if self._reply.started:
+                await self._reply.end_stream(frame(body))
+            else:
+                await self._reply.whole(body, status=error.status, headers=error_headers(error))
+        except ClientLeft:
+            log.info("client_left", exchange_id=self._account.exchange_id)
+
+    def _scan_message(self, error: UpstreamRejected) -> None:
+        """A provider's own words pass the guard like its answers do."""
+        stage = self._services.guard.stage(Direction.RESPONSE)
+        events = [*stage.receive(TextDelta(text=error.message)), *stage.close()]
+        for event in events:
+            self._account.note(event)
+        withheld = any(isinstance(event, Blocked) for event in events)
+        text = "".join(event.text for event in events if isinstance(event, TextDelta))
+        error.message = "the provider's error message was withheld by policy" if withheld else text
+
+    async def _record_departure(self) -> None:
+        account = self._account
+        account.status, account.error_code = Status.CANCELLED, "client_left"
+        try:
+            await self._record()
+        except RecordNotWritten:
+            return  # logged and counted there; nobody is left to tell
+
+    async def _record(self) -> None:
+        """Make the exchange's record durable. Raises RecordNotWritten, and nothing else."""
+        services, account = self._services, self._account
+        now_s = services.monotonic_s()
+        draft = account.draft(
+            now_s=now_s,
+            now_ns=services.unix_ns(),
+            policy_digest=services.guard.policy_digest,
+            energy=services.meter.attribute(account.worked),
+        )
+        try:
+            await services.recorder.record(draft)
+        except Exception as exc:
+            services.metrics.count_record_failure()
+            log.error("record_failed", exchange_id=account.exchange_id, error=type(exc).__name__)
+            if isinstance(exc, RecordNotWritten):
+                raise
+            raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
+        services.metrics.count(draft.entry, between_s=account.between_s, known_models=services.models())
+        log.info("exchange_finished", **log.facts(draft.entry))
+
+
+def _refuse_unless_recordable(recorder: Recorder) -> None:
+    status = recorder.status()
+    if not status.ready:
+        raise RecordNotWritten(f"no request is taken while records can't be written: {status.detail}")

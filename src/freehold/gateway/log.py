@@ -1,0 +1,50 @@
+"""Events with fields, one JSON object a line. No content: fields are ids, names, counts and codes."""
+
+import logging
+import traceback
+
+import orjson
+
+from freehold.core.ledger import LedgerEntry
+
+_logger = logging.getLogger("freehold.gateway")
+
+
+def info(event: str, **fields: object) -> None:
+    _write(logging.INFO, event, fields)
+
+
+def error(event: str, **fields: object) -> None:
+    _write(logging.ERROR, event, fields)
+
+
+def facts(entry: LedgerEntry) -> dict[str, object]:
+    """What one line says of an exchange."""
+    return {
+        "exchange_id": entry.exchange_id,
+        "key_id": entry.key_id,
+        "provider": entry.provider,
+        "model": entry.model if entry.provider else None,  # a name nobody serves is the client's text
+        "stream": entry.stream,
+        "status": entry.status,
+        "finish_reason": entry.finish_reason,
+        "error_code": entry.error_code,
+        "input_tokens": entry.input_tokens,
+        "output_tokens": entry.output_tokens,
+        "ttft_ms": entry.ttft_ms,
+        "duration_ms": entry.duration_ms,
+        "energy_j": entry.energy.energy_j,
+        "energy_grade": entry.energy.grade,
+        "findings": len(entry.findings),
+    }
+
+
+def place(exc: BaseException) -> str:
+    """Where an exception was raised. Its message is left out: it may quote content."""
+    frames = traceback.extract_tb(exc.__traceback__)
+    return f"{frames[-1].filename.rsplit('/', 2)[-1]}:{frames[-1].lineno}" if frames else "unknown"
+
+
+def _write(level: int, event: str, fields: dict[str, object]) -> None:
+    if _logger.isEnabledFor(level):
+        _logger.log(level, "%s", orjson.dumps({"event": event, **fields}).decode())

@@ -1,0 +1,238 @@
+"""Runs an app on uvicorn with what it lacks: a time and a size limit for headers, and a cap on connections with a real answer.
+
+Decided here: which address may be bound. Beyond loopback a node needs keys and TLS, or a plain word that something in front has
+both. Streams under way at a shutdown may finish within `shutdown_timeout_s`.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from freehold.core.errors import ConfigError
+from freehold.gateway.config import GatewayConfig
+
+_BACKLOG = 2048  # uvicorn's own default
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_bind(config: GatewayConfig, *, has_keys: bool) -> None:
+    """Raises ConfigError where binding would open the node to strangers."""
+    for path in filter(None, (config.tls_certificate, config.tls_key)):
+        if not Path(path).is_file():
+            raise ConfigError(f"gateway: no file {path}; set tls_certificate and tls_key to PEM files")
+    if is_loopback(config.host) or config.allow_insecure_bind:
+        return
+    missing = []
+    if not has_keys:
+        missing.append("a client key ('freehold keys create NAME')")
+    if config.tls_certificate is None:
+        missing.append("gateway.tls_certificate and gateway.tls_key")
+    if missing:
+        raise ConfigError(
+            f"gateway.host {config.host} is open to other machines and lacks {' and '.join(missing)}; add what is missing, "
+            "bind 127.0.0.1, or set gateway.allow_insecure_bind = true if a proxy in front does TLS"
+        )
+
+
+def bind(config: GatewayConfig, *, has_keys: bool) -> socket.socket:
+    """A listening socket's address, taken. Raises ConfigError."""
+    check_bind(config, has_keys=has_keys)
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(config.host, config.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as exc:
+        raise ConfigError(f"gateway.host {config.host} is no address of this machine: {exc.strerror}") from exc
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as exc:
+        listener.close()
+        raise ConfigError(
+            f"can't listen on {config.host}:{config.port}: {exc.strerror}; stop what listens there or set another gateway.port"
+        ) from exc
+    return listener
+
+
+def url_of(listener: socket.socket, config: GatewayConfig) -> str:
+    host, port = listener.getsockname()[:2]
+    name = f"[{host}]" if ":" in host else host
+    return f"{'https' if config.tls_certificate else 'http'}://{name}:{port}"
+
+
+def event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop where it is installed: it takes half the CPU of asyncio's own loop."""
+    try:
+        import uvloop  # noqa: PLC0415  # not on Windows
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and leaves signals to the app: a node has more to stop than this."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, config: GatewayConfig, listener: socket.socket) -> AsyncIterator[str]:
+    """The app on a bound socket: gives its URL once it listens, and lets streams finish on the way out."""
+    server = _Server(_uvicorn_config(app, config))
+    url = url_of(listener, config)
+    running = asyncio.create_task(server.serve(sockets=[listener]))
+    listening = asyncio.create_task(server.listening.wait())
+    try:
+        await asyncio.wait((running, listening), return_when=asyncio.FIRST_COMPLETED)
+        if running.done():
+            running.result()  # raises what stopped it
+        yield url
+    finally:
+        listening.cancel()
+        server.should_exit = True
+        await running
+
+
+def _uvicorn_config(app: ASGIApp, config: GatewayConfig) -> uvicorn.Config:
+    protocol = _protocol(config)
+    return uvicorn.Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=int(config.keep_alive_s),
+        timeout_graceful_shutdown=int(config.shutdown_timeout_s),
+        ssl_certfile=config.tls_certificate,
+        ssl_keyfile=config.tls_key,
+    )
+
+
+def _protocol(config: GatewayConfig) -> type[HttpToolsProtocol]:
+    """uvicorn makes one instance a connection from a class: the limits are the class's."""
+    return type(
+        "LimitedProtocol",
+        (LimitedProtocol,),
+        {
+            "header_timeout_s": config.header_timeout_s,
+            "header_limit_bytes": config.header_limit_bytes,
+            "max_connections": config.max_connections,
+        },
+    )
+
+
+class _HeadersTooLarge(Exception):
+    pass
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Closes a connection whose headers are late or too large, or that is one too many.
+
+    The clock runs whenever the client owes a request: from the connection's start, and from the first byte after an answer. It
+    runs until the headers are complete; a trickle does not restart it.
+    """
+
+    header_timeout_s: float
+    header_limit_bytes: int
+    max_connections: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_timer: asyncio.TimerHandle | None = None
+        self._header_bytes = 0
+        self._too_large = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.max_connections:
+            self._refuse(
+                b"503 Service Unavailable", "too_many_connections", "the node has all the connections it takes; try again later"
+            )
+            return
+        self._await_headers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._header_timer is not None:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        if self._header_timer is not None:
+            if self._header_bytes > self.header_limit_bytes:
+                self._too_large = True
+                self.send_400_response("")
+        elif self.cycle is None or self.cycle.response_complete:
+            self._await_headers()
+
+    def on_headers_complete(self) -> None:
+        self._stop_waiting()
+        size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size_bytes > self.header_limit_bytes:
+            self._too_large = True
+            raise _HeadersTooLarge  # the parser stops; uvicorn answers through send_400_response
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if self._too_large:
+            limit = f"the request's headers are larger than {self.header_limit_bytes} bytes"
+            self._refuse(b"431 Request Header Fields Too Large", "headers_too_large", limit)
+        else:
+            self._refuse(b"400 Bad Request", "invalid_http", "the request is not valid HTTP/1.1")
+
+    def _await_headers(self) -> None:
+        self._header_bytes = 0
+        self._header_timer = self.loop.call_later(self.header_timeout_s, self._on_late_headers)
+
+    def _stop_waiting(self) -> None:
+        if self._header_timer is not None:
+            self._header_timer.cancel()
+            self._header_timer = None
+
+    def _on_late_headers(self) -> None:
+        self._header_timer = None
+        if not self.transport.is_closing():
+            self._refuse(b"408 Request Timeout", "request_timeout", f"no complete request within {self.header_timeout_s:g} s")
+
+    def _refuse(self, status: bytes, code: str, message: str) -> None:
+        """Answer below ASGI, in the shape of every other error, and close."""
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        body = orjson.dumps({"error": error})
+        head = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        self.transport.write(head % (status, len(body)) + body)
+        self.transport.close()

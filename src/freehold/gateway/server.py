@@ -1,0 +1,181 @@
+"""The ASGI app: which path leads where, and the provider's own error shape on every one of them.
+
+Chat goes straight to `handle`; everything seldom asked for goes through Starlette's router. There are no CORS headers: a browser
+page of another origin has no business here.
+"""
+
+import base64
+from collections.abc import Awaitable, Callable
+
+import anyio.to_thread
+import orjson
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, NotFound
+from freehold.core.exchange import ExchangeId
+from freehold.gateway import log
+from freehold.gateway.access import authenticate, authenticate_admin, read_headers
+from freehold.gateway.handle import handle
+from freehold.gateway.metrics import CONTENT_TYPE
+from freehold.gateway.reply import error_headers
+from freehold.gateway.serve import is_loopback
+from freehold.gateway.services import Services
+from freehold.gateway.wire import CODECS
+from freehold.gateway.wire.codec import Codec
+
+_ID_LIMIT_CHARS = 64
+_EDGE_CODEC = CODECS["openai.chat"]  # whose error shape the other paths use
+
+
+class Gateway:
+    """The app a server runs."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._codecs: dict[str, Codec] = {codec.path: codec for codec in CODECS.values()}
+        self._edges = _Edges(services).app()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        codec = self._codecs.get(scope["path"]) if scope["type"] == "http" else None
+        if codec is not None and scope["method"] == "POST":
+            await handle(codec, read_headers(scope["headers"]), receive, send, self._services)
+        elif codec is not None:
+            await _error_response(NotPost(f"{scope['path']} takes POST only"), headers={"allow": "POST"})(scope, receive, send)
+        else:
+            await self._edges(scope, receive, send)
+
+
+def create_app(services: Services) -> ASGIApp:
+    return Gateway(services)
+
+
+class NotPost(InvalidRequest):
+    status = 405
+    code = "method_not_allowed"
+
+
+class _Edges:
+    """Every path but the hot ones."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._started_at_s = services.unix_ns() // 1_000_000_000
+        self._metrics_open = is_loopback(services.config.host)
+
+    def app(self) -> ASGIApp:
+        routes: list[BaseRoute] = [
+            Route("/v1/models", self.models),
+            Route("/v1/models/{model:path}", self.model),
+            Route("/v1/receipts/{exchange_id}", self.receipt),
+            Route("/healthz", self.health),
+            Route("/readyz", self.readiness),
+            Route("/metrics", self.metrics),
+        ]
+        if self._services.dashboard is not None:
+            routes.append(Mount("/dashboard", app=self._services.dashboard))
+        handlers: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+            FreeholdError: _on_error,
+            HTTPException: _on_http_exception,
+        }
+        return _Unexpected(Starlette(routes=routes, exception_handlers=handlers))
+
+    async def models(self, request: Request) -> Response:
+        authenticate(read_headers(request.scope["headers"]), self._services.keys)
+        known = self._services.models()
+        return _json({"object": "list", "data": [self._describe(name, upstream.name) for name, upstream in known.items()]})
+
+    async def model(self, request: Request) -> Response:
+        authenticate(read_headers(request.scope["headers"]), self._services.keys)
+        known = self._services.models()
+        name = request.path_params["model"]
+        if name not in known:
+            raise NotFound("no upstream serves this model; /v1/models lists those there are", code="model_not_found")
+        return _json(self._describe(name, known[name].name))
+
+    def _describe(self, model: str, upstream: str) -> dict[str, object]:
+        return {"id": model, "object": "model", "created": self._started_at_s, "owned_by": upstream}
+
+    async def receipt(self, request: Request) -> Response:
+        """The receipt and its salt, for whoever made the exchange. To others it does not exist."""
+        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys)
+        exchange_id = ExchangeId(request.path_params["exchange_id"][:_ID_LIMIT_CHARS])
+        stored = await anyio.to_thread.run_sync(self._services.ledger.receipt, exchange_id)
+        if stored is None or not (principal.is_admin or stored.key_id == principal.key_id):
+            raise NotFound("no receipt with this id among this key's exchanges")
+        salt = base64.b64encode(stored.salt).decode()
+        return _json({"id": exchange_id, "envelope": orjson.loads(stored.receipt.envelope), "salt": salt})
+
+    async def health(self, _request: Request) -> Response:
+        """The process answers."""
+        return _json({"status": "ok"})
+
+    async def readiness(self, _request: Request) -> Response:
+        """Whether a request would be taken now, and what is missing in words."""
+        record = self._services.recorder.status()
+        upstreams = {upstream.name: upstream.status() for upstream in self._services.upstreams}
+        ready = record.ready and any(status.ready for status in upstreams.values())
+        body = {
+            "ready": ready,
+            "record": {"ready": record.ready, "detail": record.detail},
+            "upstreams": {name: {"ready": status.ready, "detail": status.detail} for name, status in upstreams.items()},
+        }
+        return _json(body, status=200 if ready else 503)
+
+    async def metrics(self, request: Request) -> Response:
+        if not self._metrics_open:
+            authenticate_admin(read_headers(request.scope["headers"]), self._services.keys)
+        body = self._services.metrics.expose(self._services.upstreams, self._services.recorder)
+        return Response(body, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
+
+
+class _Unexpected:
+    """The last resort of the edges: an exception nobody foresaw becomes a 500 that tells nothing, and a line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def noting_send(message: "dict[str, object]") -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)  # type: ignore[arg-type]
+        except Exception as exc:
+            log.error("unexpected_error", path=scope.get("path", ""), error=type(exc).__name__, where=log.place(exc))
+            if started or scope["type"] != "http":
+                raise
+            await _error_response(InternalError("the node failed unexpectedly; its log has more"))(scope, receive, send)
+
+
+def _json(document: object, status: int = 200) -> Response:
+    headers = {"content-type": "application/json", "cache-control": "no-store"}
+    return Response(orjson.dumps(document), status_code=status, headers=headers)
+
+
+def _error_response(error: FreeholdError, headers: dict[str, str] | None = None) -> Response:
+    extra = {name.decode(): value.decode() for name, value in error_headers(error)}
+    every = {"content-type": "application/json", "cache-control": "no-store", **extra, **(headers or {})}
+    return Response(_EDGE_CODEC.encode_error(error), status_code=error.status, headers=every)
+
+
+async def _on_error(_request: Request, exc: Exception) -> Response:
+    assert isinstance(exc, FreeholdError)
+    return _error_response(exc)
+
+
+async def _on_http_exception(request: Request, exc: Exception) -> Response:
+    """What the router itself refuses: no such path, wrong method."""
+    assert isinstance(exc, HTTPException)
+    headers = dict(exc.headers or {})
+    if exc.status_code == 405:
+        return _error_response(NotPost(f"{request.url.path} does not take {request.method}"), headers=headers)
+    return _error_response(NotFound(f"no such path: {request.url.path}; this node speaks /v1/chat/completions and /v1/models"))

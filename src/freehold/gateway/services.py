@@ -1,0 +1,34 @@
+"""What the gateway is given: the other rooms' capabilities, as ports."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import monotonic, time_ns
+
+from starlette.types import ASGIApp
+
+from freehold.core.ports import Guard, KeyRing, LedgerReader, Meter, MonotonicClock, Recorder, UnixClock, Upstream
+from freehold.gateway.config import GatewayConfig
+from freehold.gateway.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    config: GatewayConfig
+    upstreams: Sequence[Upstream]  # the first that answers to a model's name gets the request
+    guard: Guard
+    recorder: Recorder
+    ledger: LedgerReader
+    keys: KeyRing
+    meter: Meter
+    metrics: Metrics
+    dashboard: ASGIApp | None = None  # mounted at /dashboard
+    monotonic_s: MonotonicClock = monotonic
+    unix_ns: UnixClock = time_ns
+
+    def models(self) -> dict[str, Upstream]:
+        """Every model and where it is served."""
+        known: dict[str, Upstream] = {}
+        for upstream in self.upstreams:
+            for model in upstream.models:
+                known.setdefault(model, upstream)
+        return known

@@ -1,0 +1,98 @@
+"""Server-sent events, read and written incrementally.
+
+The parser follows the WHATWG event stream grammar: lines end in LF, CR or CRLF, a colon starts a comment, several `data` lines
+join with LF, an empty line ends an event. It does no I/O; where the bytes are cut never changes what it gives. An event that the
+stream ends within is dropped, as the grammar says.
+"""
+
+from typing import NamedTuple
+
+from freehold.core.errors import UpstreamBroken
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class SseEvent(NamedTuple):
+    """`data` as bytes: the reader of the payload decides on its encoding."""
+
+    data: bytes
+    name: bytes = b""
+
+
+def frame(data: bytes) -> bytes:
+    """One event on the wire. `data` holds no line end: JSON text as we write it never does."""
+    return b"data: " + data + b"\n\n"
+
+
+class SseParser:
+    """Bytes in, events out. Raises UpstreamBroken for an event above `limit_bytes`."""
+
+    __slots__ = ("_data", "_held", "_held_bytes", "_limit_bytes", "_name", "_size_bytes", "_started")
+
+    def __init__(self, *, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._held: list[bytes] = []  # pieces of a line without its end: joined once, so a long line costs linear time
+        self._held_bytes = 0
+        self._data: list[bytes] = []
+        self._name = b""
+        self._size_bytes = 0  # of the event under way
+        self._started = False
+
+    def feed(self, piece: bytes) -> list[SseEvent]:
+        """Give the events that end in `piece`."""
+        if b"\n" not in piece and b"\r" not in piece and not (self._held and self._held[-1].endswith(b"\r")):
+            self._hold(piece)
+            return []
+        text = b"".join(self._held) + piece if self._held else piece
+        self._held, self._held_bytes = [], 0
+        if not self._started:
+            if len(text) < len(_BOM) and _BOM.startswith(text):
+                self._hold(text)
+                return []
+            text, self._started = text.removeprefix(_BOM), True
+        lines, rest = _split_lines(text)
+        if rest:
+            self._hold(rest)
+        return self._dispatch(lines)
+
+    def _hold(self, piece: bytes) -> None:
+        if not piece:
+            return
+        self._held.append(piece)
+        self._held_bytes += len(piece)
+        self._check(self._size_bytes + self._held_bytes)
+
+    def _check(self, size_bytes: int) -> None:
+        if size_bytes > self._limit_bytes:
+            raise UpstreamBroken(f"an event of the upstream's stream is larger than {self._limit_bytes} bytes")
+
+    def _dispatch(self, lines: list[bytes]) -> list[SseEvent]:
+        events: list[SseEvent] = []
+        data = self._data
+        for line in lines:
+            if line.startswith(b"data:"):
+                value = line[6:] if line[5:6] == b" " else line[5:]
+                data.append(value)
+                self._size_bytes += len(value)
+                self._check(self._size_bytes)
+            elif not line:
+                if data:
+                    events.append(SseEvent(data[0] if len(data) == 1 else b"\n".join(data), self._name))
+                data = self._data = []
+                self._name, self._size_bytes = b"", 0
+            elif line.startswith(b"event:"):
+                self._name = line[6:].removeprefix(b" ")
+            elif line == b"data":
+                data.append(b"")
+        return events
+
+
+def _split_lines(text: bytes) -> tuple[list[bytes], bytes]:
+    """Whole lines, and what follows the last line end. A CR at the very end waits: an LF may follow it."""
+    waits = b""
+    if b"\r" in text:
+        if text.endswith(b"\r"):
+            text, waits = text[:-1], b"\r"
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = text.split(b"\n")
+    return lines, lines.pop() + waits

@@ -1,0 +1,195 @@
+"""A remote provider that speaks OpenAI's chat format.
+
+It is always asked for a stream, whatever the client asked for: silence can then be told from work, and a client that leaves ends
+it. A provider that answers with one body all the same is understood. The provider's key goes into one header and nowhere else:
+redirects are not followed, and no message carries it.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
+
+import aiohttp
+
+from freehold.core.errors import (
+    ConfigError,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from freehold.core.events import Event
+from freehold.core.exchange import Exchange
+from freehold.core.ports import UpstreamStatus
+from freehold.gateway.config import UpstreamConfig
+from freehold.gateway.sse import SseParser
+from freehold.gateway.wire.codec import Codec
+
+_EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
+_ERROR_LIMIT_BYTES = 64 << 10
+_MESSAGE_LIMIT_CHARS = 2000
+_DRAIN_S = 0.05
+_OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
+_READY = UpstreamStatus(ready=True, detail="configured; asked when a request comes")
+
+
+def read_key(config: UpstreamConfig) -> str | None:
+    """The provider's key from where the configuration says. Raises ConfigError naming the variable or file."""
+    if config.api_key_env is not None:
+        key = os.environ.get(config.api_key_env, "").strip()
+        if not key:
+            raise ConfigError(
+                f"upstream {config.name}: the environment variable {config.api_key_env} is not set; set it to the key"
+            )
+    elif config.api_key_file is not None:
+        try:
+            key = Path(config.api_key_file).expanduser().read_text("ascii").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise ConfigError(f"upstream {config.name}: can't read api_key_file {config.api_key_file}") from exc
+        if not key:
+            raise ConfigError(f"upstream {config.name}: api_key_file {config.api_key_file} is empty")
+    else:
+        return None
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"upstream {config.name}: the key holds characters that can't stand in a header")
+    return key
+
+
+class OpenAIUpstream:
+    """One provider. Makes its connections on first use, inside the running event loop."""
+
+    def __init__(self, config: UpstreamConfig, codec: Codec) -> None:
+        self._config = config
+        self._codec = codec
+        self._key = read_key(config)
+        self._names = config.models if isinstance(config.models, dict) else {name: name for name in config.models}
+        self._models = tuple(self._names)
+        self._url = config.url.rstrip("/") + "/chat/completions"
+        self._headers = {
+            "content-type": "application/json",
+            "accept": "text/event-stream, application/json",
+            "accept-encoding": "identity",  # unpacking costs more than loopback or a data centre's network saves
+            **({"authorization": f"Bearer {self._key}"} if self._key else {}),
+        }
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def name(self) -> str:
+        return self._config.name
+
+    @property
+    def models(self) -> Sequence[str]:
+        return self._models
+
+    def status(self) -> UpstreamStatus:
+        return _READY
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def send(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+        """As the port says. Foreign exceptions end here."""
+        try:
+            async with contextlib.aclosing(self._exchange(exchange)) as events:
+                async for event in events:
+                    yield event
+        except TimeoutError as exc:  # aiohttp's timeouts are TimeoutErrors too
+            raise UpstreamTimeout(f"upstream {self.name} was silent for too long; try again later") from exc
+        except aiohttp.ClientConnectorError as exc:
+            raise UpstreamUnavailable(f"upstream {self.name} can't be reached; try again later") from exc
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise UpstreamBroken(f"upstream {self.name} broke the connection off ({type(exc).__name__}); try again") from exc
+
+    async def _exchange(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+        body = self._codec.encode_request(exchange, model=self._names[exchange.model], ask_usage=self._config.ask_usage)
+        async with self._open().post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
+            await self._check(response)
+            if response.content_type == "application/json":
+                whole = await self._read(response, self._config.answer_limit_bytes)
+                for event in self._codec.decode_answer(whole, provider=self.name):
+                    yield event
+                return
+            parser, decoder = SseParser(limit_bytes=_EVENT_LIMIT_BYTES), self._codec.stream_decoder(provider=self.name)
+            left_bytes = self._config.answer_limit_bytes
+            while not decoder.done and (piece := await response.content.readany()):
+                left_bytes -= len(piece)
+                if left_bytes < 0:
+                    raise self._too_long()
+                for data, name in parser.feed(piece):
+                    for event in decoder.decode(data, name):
+                        yield event
+            for event in decoder.close():
+                yield event
+            await _drain(response)
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            config = self._config
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=config.max_connections),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout_s, sock_read=config.idle_timeout_s),
+                auto_decompress=False,
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != 200:
+            raise await self._rejection(response)
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise UpstreamBroken(f"upstream {self.name} compresses its answer, which it was asked not to")
+        if response.content_type not in ("text/event-stream", "application/json"):
+            raise UpstreamBroken(f"upstream {self.name} answered with something that is neither an event stream nor JSON")
+
+    async def _rejection(self, response: aiohttp.ClientResponse) -> UpstreamError:
+        """The provider's error in clean form: its status and message, without this node's key."""
+        status = response.status
+        if status in _OUR_FAULT:
+            return UpstreamRejected(
+                f"upstream {self.name} refused this node's own key ({status}); its operator must mend that", status=502
+            )
+        if not 400 <= status <= 599:
+            return UpstreamBroken(f"upstream {self.name} answered with status {status}, which no chat answer has")
+        try:
+            message, code = self._codec.decode_error(await self._read(response, _ERROR_LIMIT_BYTES))
+        except UpstreamBroken:
+            message, code = None, None
+        text = (message or f"upstream {self.name} answered with status {status}")[:_MESSAGE_LIMIT_CHARS]
+        if self._key:
+            text = text.replace(self._key, "[provider key]")
+        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(response), code=code)
+
+    async def _read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
+        pieces: list[bytes] = []
+        left_bytes = limit_bytes
+        async for piece in response.content.iter_any():
+            left_bytes -= len(piece)
+            if left_bytes < 0:
+                raise self._too_long()
+            pieces.append(piece)
+        return b"".join(pieces)
+
+    def _too_long(self) -> UpstreamBroken:
+        limit_bytes = self._config.answer_limit_bytes
+        return UpstreamBroken(
+            f"upstream {self.name} sent more than {limit_bytes} bytes; raise its answer_limit_bytes if that was right"
+        )
+
+
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read up to the end that should follow the last word, so that the connection can be used again; else it is closed."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while await response.content.readany():
+                pass
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
+    """The seconds form only: a date needs both clocks to agree."""
+    value = response.headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None

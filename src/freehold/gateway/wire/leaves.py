@@ -1,0 +1,65 @@
+"""Every string of a document, keys included, with its place; and the same document with some of them replaced.
+
+Nothing is left out because nobody knows the field: whatever a later dialect or provider adds is walked all the same. Only a
+codec's own vocabulary, words that stand in its source, may be skipped: such a string can't hold what a guard looks for.
+"""
+
+from collections.abc import Callable, Container, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from freehold.core.findings import Channel
+from freehold.gateway.wire.codec import Leaf, Path
+
+# The channel of what lies under a path, given the value there and the channel around it.
+ChannelOf = Callable[[Path, Any, Channel], Channel]
+
+
+def walk(value: Any, channel_of: ChannelOf, vocabulary: Container[str]) -> Iterator[Leaf]:
+    """Yield every string of `value` that is not in the vocabulary. The parser has bounded its depth."""
+    return _walk(value, (), Channel.OTHER, channel_of, vocabulary)
+
+
+def _walk(value: Any, path: Path, around: Channel, channel_of: ChannelOf, vocabulary: Container[str]) -> Iterator[Leaf]:
+    if isinstance(value, str):
+        if value not in vocabulary and value:
+            yield Leaf(path=path, channel=channel_of(path, value, around), text=value)
+    elif isinstance(value, Mapping):
+        channel = channel_of(path, value, around)
+        for key, item in value.items():
+            if key not in vocabulary and key:
+                yield Leaf(path=(*path, key), channel=channel, text=key, is_key=True)
+            yield from _walk(item, (*path, key), channel, channel_of, vocabulary)
+    elif isinstance(value, list):
+        channel = channel_of(path, value, around)
+        for number, item in enumerate(value):
+            yield from _walk(item, (*path, number), channel, channel_of, vocabulary)
+
+
+def rewrite(document: Mapping[str, Any], changes: list[tuple[Leaf, str]]) -> dict[str, Any]:
+    """A copy with each leaf replaced by its new text. Keys go last and deepest first: paths stay valid while they are used."""
+    copy: dict[str, Any] = orjson.loads(orjson.dumps(document))
+    for leaf, text in changes:
+        if not leaf.is_key:
+            _parent(copy, leaf.path)[leaf.path[-1]] = text
+    for leaf, text in sorted(changes, key=lambda change: -len(change[0].path)):
+        if leaf.is_key:
+            _rename(_parent(copy, leaf.path), leaf.text, text)
+    return copy
+
+
+def _parent(copy: Any, path: Path) -> Any:
+    for step in path[:-1]:
+        copy = copy[step]
+    return copy
+
+
+def _rename(parent: dict[str, Any], old: str, new: str) -> None:
+    """Rename a key in its place. Two keys masked alike stay two."""
+    name, number = new, 2
+    while name in parent and name != old:
+        name, number = f"{new}_{number}", number + 1
+    items = [(name if key == old else key, value) for key, value in parent.items()]
+    parent.clear()
+    parent.update(items)

@@ -1,0 +1,96 @@
+"""A guard that knows one secret and one forbidden word, however a stream cuts them."""
+
+from dataclasses import replace
+from typing import TypeAlias
+
+from freehold.core.events import Blocked, Event, Found, MessageEnd, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
+from freehold.core.findings import Action, Channel, Direction, Finding, Mode, Verdict
+from freehold.core.stage import Stage
+
+SECRET = "sesame-4711"
+FORBIDDEN = "anathema"
+MASK = "[REDACTED:sesame]"
+POLICY_DIGEST = "ab" * 32
+
+Text: TypeAlias = PromptText | TextDelta | ReasoningDelta | ToolCallDelta
+
+
+class WordGuard:
+    """Implements `Guard`: masks SECRET, blocks at FORBIDDEN. `broken` makes every stage raise."""
+
+    def __init__(self) -> None:
+        self.broken = False
+
+    @property
+    def policy_digest(self) -> str:
+        return POLICY_DIGEST
+
+    def stage(self, direction: Direction) -> Stage:
+        return _WordStage(direction, broken=self.broken)
+
+
+class _WordStage:
+    """Holds back, in each text apart, what could be the start of a word it looks for."""
+
+    def __init__(self, direction: Direction, *, broken: bool) -> None:
+        self._direction = direction
+        self._broken = broken
+        self._held: dict[tuple[str, int, int], Text] = {}
+
+    def receive(self, event: Event) -> list[Event]:
+        if self._broken:
+            raise RuntimeError(f"a broken stage that saw {event}")
+        match event:
+            case TextDelta() | ReasoningDelta() | ToolCallDelta():
+                return self._scan(event, (type(event).__name__, event.choice, event.part))
+            case PromptText():
+                return self._scan(event, ("prompt", event.leaf, 0))
+            case MessageEnd():
+                return [*self.close(), event]
+        return [event]
+
+    def close(self) -> list[Event]:
+        held, self._held = list(self._held.values()), {}
+        return [*held]
+
+    def _scan(self, event: Text, place: tuple[str, int, int]) -> list[Event]:
+        before = self._held.pop(place, None)
+        text = _text(before) + _text(event) if before else _text(event)
+        out: list[Event] = []
+        if FORBIDDEN in text:
+            finding = self._finding("anathema", Action.BLOCK)
+            verdict = Verdict(action=Action.BLOCK, policy_digest=POLICY_DIGEST, findings=(finding,))
+            return [Found(finding=finding), Blocked(verdict=verdict)]
+        for _ in range(text.count(SECRET)):
+            out.append(Found(finding=self._finding("sesame", Action.MASK)))
+        text = text.replace(SECRET, MASK)
+        cut = len(text) - max(
+            (n for word in (SECRET, FORBIDDEN) for n in range(1, len(word)) if text.endswith(word[:n])), default=0
+        )
+        if cut < len(text):
+            self._held[place] = _with(event, text[cut:])
+        if cut:
+            out.append(_with(event, text[:cut]))
+        return out
+
+    def _finding(self, rule: str, action: Action) -> Finding:
+        return Finding(
+            rule=rule,
+            category="credential",
+            direction=self._direction,
+            channel=Channel.TEXT,
+            part=0,
+            start=0,
+            end=1,
+            confidence=1.0,
+            action=action,
+            mode=Mode.ENFORCE,
+        )
+
+
+def _text(event: Text) -> str:
+    return event.arguments if isinstance(event, ToolCallDelta) else event.text
+
+
+def _with(event: Text, text: str) -> Text:
+    return replace(event, arguments=text) if isinstance(event, ToolCallDelta) else replace(event, text=text)

@@ -1,0 +1,62 @@
+"""A gateway with fakes for all other rooms, on a real uvicorn on loopback or called as an app."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import openai
+
+from freehold.core.ports import Upstream
+from freehold.gateway.config import GatewayConfig
+from freehold.gateway.metrics import Metrics
+from freehold.gateway.serve import bind, serving
+from freehold.gateway.server import create_app
+from freehold.gateway.services import Services
+from tests.fakes.guard import WordGuard
+from tests.fakes.keys import CLIENT_KEY, PlainKeyRing
+from tests.fakes.meter import TenWattMeter
+from tests.fakes.recorder import InMemoryRecorder
+from tests.fakes.upstream import ScriptedUpstream
+
+
+@dataclass(slots=True)
+class TestNode:
+    __test__ = False
+
+    upstream: Any = field(default_factory=ScriptedUpstream)
+    others: list[Upstream] = field(default_factory=list)
+    config: GatewayConfig = field(default_factory=lambda: GatewayConfig(port=0, shutdown_timeout_s=2))
+    guard: WordGuard = field(default_factory=WordGuard)
+    recorder: InMemoryRecorder = field(default_factory=InMemoryRecorder)
+    dashboard: Any = None
+    url: str = ""
+
+    def services(self) -> Services:
+        return Services(
+            config=self.config,
+            upstreams=[self.upstream, *self.others],
+            guard=self.guard,
+            recorder=self.recorder,
+            ledger=self.recorder,
+            keys=PlainKeyRing(),
+            meter=TenWattMeter(),
+            metrics=Metrics(),
+            dashboard=self.dashboard,
+        )
+
+    def sdk(self, key: str = CLIENT_KEY) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0, timeout=20)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.url.removeprefix("http://").partition(":")
+        return host, int(port)
+
+
+@contextlib.asynccontextmanager
+async def running(node: TestNode | None = None) -> AsyncIterator[TestNode]:
+    node = node or TestNode()
+    async with serving(create_app(node.services()), node.config, bind(node.config, has_keys=True)) as url:
+        node.url = url
+        yield node
