@@ -1,0 +1,246 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from freehold.core.errors import InternalError, InvalidRequest, UpstreamUnavailable
+from freehold.core.events import FinishReason
+from freehold.engine.gguf import BytesPrefix, read_header
+from freehold.engine.kv_cache import KvCache
+from freehold.engine.sampler import Settings
+from freehold.engine.scheduler import Failed, Finished, Grown, Limits, Request, Scheduler
+from freehold.engine.tokenizer import BpeTokenizer
+from tests.fakes.history_model import HistoryModel
+from tests.fakes.tiny_gguf import tiny_gguf
+
+TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata, "tiny")
+
+
+class Bench:
+    """A scheduler over a history model, and what came out of it."""
+
+    def __init__(self, *, pages: int = 40, end_rate: float = 0.0, **limits: Any) -> None:
+        chosen = {"context_tokens": 256, "max_sequences": 8, "queue_limit": 16, "prefill_chunk_tokens": 32, "threads": 2} | limits
+        self.cache = KvCache(1, 1, 32, pages, chosen["max_sequences"], 4)
+        self.model = HistoryModel(self.cache, TOKENIZER.vocabulary, ends=TOKENIZER.end_ids, end_rate=end_rate)
+        self.now_s = 0.0
+        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock)
+        self.texts: dict[int, str] = {}
+        self.ended: dict[int, Finished | Failed] = {}
+
+    def clock(self) -> float:
+        self.now_s += 0.25
+        return self.now_s
+
+    def submit(self, number: int, prompt: Sequence[int], **changes: Any) -> None:
+        values: dict[str, Any] = {"seed": number, "temperature": 1.0, "max_tokens": 20} | changes
+        self.scheduler.submit(Request(id=number, prompt=tuple(prompt), settings=Settings(**values)))
+
+    def step(self) -> None:
+        for output in self.scheduler.step():
+            if isinstance(output, Grown):
+                assert output.request not in self.ended
+                self.texts[output.request] = self.texts.get(output.request, "") + output.piece.text
+            else:
+                self.ended[output.request] = output
+
+    def run(self) -> None:
+        while self.scheduler.stats().running or self.scheduler.stats().waiting:
+            self.step()
+
+    def finished(self, number: int) -> Finished:
+        found = self.ended[number]
+        assert isinstance(found, Finished)
+        return found
+
+
+def prompt(seed: int, size: int) -> list[int]:
+    return [int(token) for token in np.random.default_rng(seed).integers(3, 250, size)]
+
+
+def alone(number: int, size: int, **changes: Any) -> str:
+    bench = Bench()
+    bench.submit(number, prompt(number, size), **changes)
+    bench.run()
+    return bench.texts[number]
+
+
+def test_an_answer_has_its_tokens_and_its_counts() -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 10), max_tokens=5)
+    bench.run()
+    found = bench.finished(1)
+    assert (found.reason, found.input_tokens, found.output_tokens) == (FinishReason.LENGTH, 10, 5)
+    assert bench.cache.free_pages == 40
+
+
+def test_a_long_prompt_is_read_in_chunks() -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 100), max_tokens=1)
+    bench.run()
+    assert [len(batch.tokens) for batch in bench.model.batches] == [32, 32, 32, 4]
+    assert [int(batch.wants_logits.sum()) for batch in bench.model.batches] == [0, 0, 0, 1]
+
+
+def test_a_step_takes_every_running_answer_and_a_chunk_beside() -> None:
+    bench = Bench()
+    for number in (1, 2, 3):
+        bench.submit(number, prompt(number, 5))
+    bench.step()
+    bench.submit(4, prompt(4, 100))
+    bench.step()
+    assert len(bench.model.batches[-1].tokens) == 3 + 32
+
+
+def test_a_short_prompt_does_not_wait_behind_a_long_one() -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 200))
+    bench.step()
+    bench.submit(2, prompt(2, 10))
+    bench.step()
+    assert 2 in bench.texts
+    assert 1 not in bench.texts
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 150), st.integers(1, 30), st.integers(0, 6)), min_size=2, max_size=8), st.integers(12, 40)
+)
+def test_answers_do_not_depend_on_batch_mates(requests: list[tuple[int, int, int]], pages: int) -> None:
+    bench = Bench(pages=pages, max_sequences=4)
+    for number, (size, count, steps_before) in enumerate(requests):
+        for _ in range(steps_before):
+            bench.step()
+        bench.submit(number, prompt(number, size), max_tokens=count)
+    bench.run()
+    for number, (size, count, _) in enumerate(requests):
+        assert bench.texts.get(number, "") == alone(number, size, max_tokens=count)
+    assert bench.cache.free_pages == pages
+
+
+def test_when_pages_run_out_the_youngest_gives_way_and_loses_nothing() -> None:
+    bench = Bench(pages=5)
+    for number in (1, 2):
+        bench.submit(number, prompt(number, 60), max_tokens=150)
+    bench.run()
+    recomputed = sum(len(batch.tokens) for batch in bench.model.batches) - 2 * (60 + 149)
+    assert recomputed > 0
+    for number in (1, 2):
+        assert bench.texts[number] == alone(number, 60, max_tokens=150)
+        assert bench.finished(number).output_tokens == 150
+
+
+def test_the_context_ends_an_answer() -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 250), max_tokens=None)
+    bench.run()
+    assert (bench.finished(1).reason, bench.finished(1).output_tokens) == (FinishReason.LENGTH, 6)
+
+
+def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
+    with pytest.raises(InvalidRequest, match="the prompt has 256 tokens and the context is 256") as caught:
+        Bench().submit(1, prompt(1, 256))
+    assert caught.value.code == "context_length_exceeded"
+    with pytest.raises(InvalidRequest, match="empty"):
+        Bench().submit(1, [])
+
+
+def test_the_end_token_ends_an_answer_and_is_not_text() -> None:
+    bench = Bench(end_rate=0.2)
+    bench.submit(1, prompt(1, 10), max_tokens=100)
+    bench.run()
+    assert bench.finished(1).reason is FinishReason.STOP
+    assert bench.finished(1).output_tokens < 100
+    assert "<|im_end|>" not in bench.texts.get(1, "")
+
+
+def test_a_stop_string_ends_an_answer_and_is_not_sent() -> None:
+    whole = alone(1, 10)
+    stop = whole[5:8]
+    bench = Bench()
+    bench.submit(1, prompt(1, 10), stop=(stop,))
+    bench.run()
+    assert bench.finished(1).reason is FinishReason.STOP
+    assert bench.texts[1] == whole[: whole.index(stop)]
+
+
+def test_log_probabilities_join_to_the_text() -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 10), top_logprobs=2)
+    pieces = []
+    while bench.scheduler.stats().running or bench.scheduler.stats().waiting:
+        pieces += [output.piece for output in bench.scheduler.step() if isinstance(output, Grown)]
+    tokens = [token for piece in pieces for token in piece.logprobs]
+    assert b"".join(token.token_bytes for token in tokens).decode(errors="replace") == "".join(piece.text for piece in pieces)
+    assert all(len(token.top) == 2 and token.top[0][2] >= token.logprob - 1e-6 for token in tokens)
+
+
+def test_too_many_waiting_are_turned_away() -> None:
+    bench = Bench(queue_limit=2)
+    bench.submit(1, [5])
+    bench.submit(2, [5])
+    with pytest.raises(UpstreamUnavailable, match="2 requests are waiting") as caught:
+        bench.submit(3, [5])
+    assert caught.value.retry_after_s
+
+
+def test_cancelling_frees_at_once_wherever_the_request_is() -> None:
+    bench = Bench(max_sequences=1)
+    bench.submit(1, prompt(1, 10))
+    bench.submit(2, prompt(2, 10))
+    bench.step()
+    bench.scheduler.cancel(1)
+    bench.scheduler.cancel(2)
+    bench.scheduler.cancel(99)
+    bench.step()
+    stats = bench.scheduler.stats()
+    assert (stats.running, stats.waiting, stats.free_pages) == (0, 0, stats.pages)
+    assert not bench.ended
+
+
+def test_one_requests_failure_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 10))
+    bench.submit(2, prompt(2, 10))
+    bench.step()
+    broken = bench.scheduler._running[0].sampler
+    monkeypatch.setattr(broken, "choose", lambda logits: 1 / 0)
+    bench.run()
+    failed = bench.ended[1]
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, InternalError)
+    assert bench.texts[2] == alone(2, 10)
+    assert bench.cache.free_pages == 40
+
+
+def test_a_failed_step_fails_its_requests_and_the_next_ones_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.submit(1, prompt(1, 10))
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.model, "step", lambda batch: 1 / 0)
+        bench.step()
+    assert isinstance(bench.ended[1], Failed)
+    bench.submit(2, prompt(2, 10))
+    bench.run()
+    assert bench.texts[2] == alone(2, 10)
+
+
+def test_the_work_of_all_adds_up_to_the_compute_time() -> None:
+    bench = Bench()
+    for number in range(5):
+        bench.submit(number, prompt(number, 20 + number))
+    bench.run()
+    charged = sum(bench.finished(number).worked.compute_s for number in range(5))
+    assert charged == pytest.approx(bench.scheduler.stats().busy_s * 2)
+    assert all(bench.finished(number).worked.prefill_s > 0 for number in range(5))
+
+
+def test_waiting_ends_with_work_and_with_closing() -> None:
+    bench = Bench()
+    bench.submit(1, [5])
+    assert bench.scheduler.wait()
+    bench.scheduler.close()
+    assert not bench.scheduler.wait()
