@@ -59,7 +59,7 @@ class _Statement(msgspec.Struct, forbid_unknown_fields=True):
 def encode(claims: Claims, previous: str | None) -> bytes:
     predicate = _Predicate(
         exchange_id=claims.exchange_id,
-        issued_at=_rfc3339(claims.issued_at_ns),
+        issued_at=timestamp(claims.issued_at_ns),
         dialect=claims.dialect,
         operation=claims.operation,
         status=claims.status,
@@ -110,7 +110,7 @@ def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
     return claims, p.previous
 
 
-def _rfc3339(unix_ns: int) -> str:
+def timestamp(unix_ns: int) -> str:
     seconds, ns = divmod(unix_ns, 1_000_000_000)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
 

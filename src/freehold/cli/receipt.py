@@ -1,0 +1,162 @@
+"""`freehold receipt`: prove an answer, offline.
+
+Exit codes: 0 the receipt holds, 1 it does not, 2 what was given cannot be used.
+"""
+
+import base64
+import binascii
+import json
+import re
+import sys
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from freehold import config as configuration
+from freehold.cli import Unusable
+from freehold.core.errors import DeviceError, FreeholdError, VerificationError
+from freehold.core.exchange import ExchangeId
+from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, read_public, trusted
+from freehold.provenance.pull import key_directory
+from freehold.provenance.receipt import timestamp
+from freehold.provenance.verifier import ReceiptReport, event_data, verify_receipt
+from freehold.store.reader import RecordReader
+
+FILE_LIMIT_BYTES = 256 << 20
+_ID = re.compile(r"xc_[0-9a-z]{26}")
+_EVENT_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    envelope: bytes
+    salt: bytes | None
+
+
+@click.group()
+def receipt() -> None:
+    """Check receipts."""
+
+
+@receipt.command()
+@click.argument("file")
+@click.option("--key", "key_path", type=click.Path(path_type=Path), help="The node's node.pub; default: this machine's.")
+@click.option("--salt", help="The exchange's salt in base64, where FILE does not hold it.")
+@click.option("--request", type=click.Path(path_type=Path), help="The request body as it was sent, to compare.")
+@click.option("--response", type=click.Path(path_type=Path), help="The response as it came, plain or streamed, to compare.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def verify(
+    file: str, key_path: Path | None, salt: str | None, request: Path | None, response: Path | None, as_json: bool
+) -> None:
+    """Check the receipt in FILE, offline.
+
+    FILE is what /v1/receipts/ID answers, the envelope alone, - for standard input, or the ID of an exchange of this node's own
+    record. Exit code 0: it holds; 1: it does not; 2: it cannot be used.
+    """
+    try:
+        given = _given(file)
+        report = verify_receipt(
+            given.envelope,
+            _keys(key_path),
+            request=None if request is None else _read(request),
+            response=None if response is None else _response(_read(response)),
+            salt=given.salt if salt is None else _salt(salt),
+        )
+    except VerificationError as error:
+        if as_json:
+            click.echo(json.dumps({"holds": False, "reason": error.message}))
+        else:
+            click.echo(f"The receipt does not hold: {error.message}", err=True)
+        sys.exit(1)
+    except FreeholdError as error:
+        raise Unusable(error.message) from error
+    if as_json:
+        click.echo(json.dumps({"holds": True, **_document(report)}, indent=2))
+    else:
+        _show(report)
+
+
+def _given(file: str) -> _Given:
+    if _ID.fullmatch(file) and not Path(file).exists():
+        return _stored(ExchangeId(file))
+    raw = sys.stdin.buffer.read(FILE_LIMIT_BYTES) if file == "-" else _read(Path(file))
+    try:
+        document = json.loads(raw)
+        if isinstance(document, dict) and "envelope" in document:
+            salt = document.get("salt")
+            return _Given(envelope=json.dumps(document["envelope"]).encode(), salt=None if salt is None else _salt(salt))
+    except (ValueError, RecursionError):
+        pass  # not JSON at all: the verifier says so in its own words
+    return _Given(envelope=raw, salt=None)
+
+
+def _stored(exchange_id: ExchangeId) -> _Given:
+    store = configuration.load(None).store
+    with closing(RecordReader(configuration.home() / store.file, store)) as reader:
+        stored = reader.receipt(exchange_id)
+    if stored is None:
+        raise Unusable(f"this node's record has no receipt {exchange_id}")
+    return _Given(envelope=stored.receipt.envelope, salt=stored.salt)
+
+
+def _keys(path: Path | None) -> TrustedKeys:
+    path = path or key_directory(configuration.home()) / PUBLIC_NAME
+    if not path.exists():
+        raise Unusable(f"there is no public key at {path}; name the {PUBLIC_NAME} of the node that signed with --key")
+    return trusted(read_public(path))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_LIMIT_BYTES + 1)
+    except OSError as exc:
+        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+    if len(raw) > FILE_LIMIT_BYTES:
+        raise DeviceError(f"{path} is larger than {FILE_LIMIT_BYTES >> 20} MiB, more than any exchange")
+    return raw
+
+
+def _response(raw: bytes) -> bytes | list[bytes]:
+    return event_data(raw) if raw.lstrip().startswith(_EVENT_STREAM) else raw
+
+
+def _salt(text: object) -> bytes:
+    try:
+        return base64.b64decode(str(text), validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise Unusable("the salt is not base64") from exc
+
+
+def _document(report: ReceiptReport) -> dict[str, Any]:
+    claims = report.claims
+    return {
+        "exchange_id": claims.exchange_id,
+        "signed_by": report.signed_by,
+        "digest": report.digest,
+        "previous": report.previous,
+        "issued_at": timestamp(claims.issued_at_ns),
+        "dialect": claims.dialect,
+        "operation": claims.operation,
+        "status": claims.status,
+        "model": claims.served and claims.served.model,
+        "provider": claims.served and claims.served.provider,
+        "model_id": claims.served and claims.served.model_id,
+        "finish_reason": claims.finish_reason,
+        "input_tokens": claims.input_tokens,
+        "output_tokens": claims.output_tokens,
+        "energy_j": claims.energy and claims.energy.energy_j,
+        "energy_grade": claims.energy and claims.energy.grade,
+        "policy_digest": claims.policy_digest,
+        "request": "matches" if report.request_checked else "not compared",
+        "response": "matches" if report.response_checked else "not compared",
+    }
+
+
+def _show(report: ReceiptReport) -> None:
+    click.echo("The receipt holds: the node signed these claims, and nothing was changed since.")
+    for name, value in _document(report).items():
+        click.echo(f"  {name.replace('_', ' '):<14} {'unknown' if value is None else value}")

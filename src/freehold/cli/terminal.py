@@ -1,0 +1,60 @@
+"""How a long job shows on a terminal, and in a log."""
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+
+class PullProgress:
+    """Implements `provenance.progress.Progress`: bars on a terminal, a line a step elsewhere, only notes when `quiet`.
+
+    Writes to standard error, so that a command's result stays alone on standard output.
+    """
+
+    def __init__(self, console: Console | None = None, *, quiet: bool = False) -> None:
+        self._console = console or Console(stderr=True)
+        self._quiet = quiet
+        self._bars: Progress | None = None
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "PullProgress":
+        if self._console.is_terminal and not self._quiet:
+            columns = (
+                TextColumn("{task.description}"),
+                BarColumn(),
+                DownloadColumn(),
+                TransferSpeedColumn(),
+                TimeRemainingColumn(),
+            )
+            self._bars = Progress(*columns, console=self._console)
+            self._bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bars is not None:
+            if kind is None:
+                self._finish_task()
+            self._bars.stop()
+            self._bars = None
+
+    def step(self, what: str, total_bytes: int | None) -> None:
+        if self._bars is not None:
+            self._finish_task()
+            self._task = self._bars.add_task(what, total=total_bytes)
+        elif not self._quiet:
+            size = "" if total_bytes is None else f" ({total_bytes / 1e6:.0f} MB)"
+            self._console.print(f"{what}{size}", markup=False, highlight=False, soft_wrap=True)
+
+    def advance(self, done_bytes: int) -> None:
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, completed=done_bytes)
+
+    def note(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _finish_task(self) -> None:
+        if self._bars is not None and self._task is not None:
+            (task,) = [t for t in self._bars.tasks if t.id == self._task]
+            done = task.total if task.total is not None else 1
+            self._bars.update(self._task, total=done, completed=done)
