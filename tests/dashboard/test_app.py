@@ -64,6 +64,12 @@ def test_without_a_key_the_page_leads_to_the_log_in(running: Served) -> None:
     assert "smollm2" not in answer.text
 
 
+def test_the_address_works_without_its_last_slash(running: Served) -> None:
+    answer = ask(running, "")
+    assert answer.status == 307
+    assert answer.headers["location"].endswith("/dashboard/")
+
+
 def test_the_admin_key_opens_a_session(running: Served) -> None:
     answer = log_in(running)
     assert answer.status == 303

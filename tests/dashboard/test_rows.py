@@ -18,7 +18,9 @@ def test_what_never_began_is_neither_unknown_nor_zero() -> None:
 
 def test_modelled_energy_carries_its_interval() -> None:
     assert row(1, entry(), {}).energy == "3.21 J"
-    assert row(1, entry(), {}).energy_note == "modelled, 2.1–4.62 J"
+    assert row(1, entry(), {}).energy_note == "modelled"
+    assert row(1, entry(), {}).energy_range == "2.1 J – 4.62 J"
+    assert row(1, unknown_entry(), {}).energy_range == ""
 
 
 def test_sums_say_what_they_leave_out() -> None:

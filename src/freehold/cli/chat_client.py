@@ -13,10 +13,12 @@ from typing import Any
 
 import aiohttp
 
+from freehold.gateway.sse import SseParser
+
 # A node checks its model before it answers; a large one takes minutes from a slow disk.
 READY_LIMIT_S = 900.0
 SILENCE_LIMIT_S = 300.0  # the longest wait for a next token: a long prompt on a slow machine
-LINE_LIMIT_BYTES = 4 << 20  # one event of a stream; logprobs and tool calls stay far below
+EVENT_LIMIT_BYTES = 4 << 20  # logprobs and tool calls stay far below
 
 
 class ChatError(Exception):
@@ -104,23 +106,23 @@ async def _stream(node: Node, body: dict[str, Any], answer: Answer) -> AsyncIter
     """The parsed events of one answer. Raises ChatError unless the stream ended as it should, with `[DONE]`."""
     answer.asked_at_s = time.monotonic()
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=SILENCE_LIMIT_S)
+    parser = SseParser(limit_bytes=EVENT_LIMIT_BYTES)
     try:
         async with (
-            aiohttp.ClientSession(timeout=timeout, headers=node.headers, read_bufsize=LINE_LIMIT_BYTES) as session,
+            aiohttp.ClientSession(timeout=timeout, headers=node.headers) as session,
             session.post(node.endpoint("/chat/completions"), json=body) as response,
         ):
             if response.status != 200:
                 raise ChatError(await _refusal(response))
             answer.receipt = response.headers.get("x-freehold-receipt")
-            async for line in response.content:
-                data = line.removeprefix(b"data:").strip() if line.startswith(b"data:") else b""
-                if data == b"[DONE]":
-                    return
-                if data:
-                    yield _event(data)
+            async for piece in response.content.iter_any():
+                for event in parser.feed(piece):
+                    if event.data == b"[DONE]":
+                        return
+                    yield _event(event.data)
     except TimeoutError:
         raise ChatError(f"the node was silent for {SILENCE_LIMIT_S:.0f} s") from None
-    except (aiohttp.ClientError, ValueError) as exc:  # ValueError: a line beyond the limit
+    except aiohttp.ClientError as exc:
         raise ChatError(_lost(node, exc, begun=answer.first_at_s is not None)) from exc
     raise ChatError("the answer broke off: the node closed the connection before the end")
 
@@ -196,8 +198,17 @@ async def await_ready(node: Node, show: Callable[[str], None]) -> None:
                 async with session.get(node.url.rstrip("/").removesuffix("/v1") + "/readyz") as response:
                     if response.status == 200:
                         return
-                    show(await response.text())
+                    show(_missing(await response.text()))
             except aiohttp.ClientError as exc:
                 raise ChatError(_lost(node, exc, begun=False)) from exc
             await asyncio.sleep(0.1)
     raise ChatError(f"the model was not ready after {READY_LIMIT_S:.0f} s; `freehold doctor` says what is wrong")
+
+
+def _missing(body: str) -> str:
+    """What `/readyz` says is not ready, in its own words."""
+    try:
+        upstreams = json.loads(body)["upstreams"].values()
+        return "; ".join(part["detail"] for part in upstreams if not part["ready"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "starting"

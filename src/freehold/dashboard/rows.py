@@ -45,6 +45,7 @@ class Row:
     ttft: str
     energy: str
     energy_note: str
+    energy_range: str  # empty where the figure has no interval
     findings: tuple[FindingLabel, ...]
 
 
@@ -79,7 +80,8 @@ def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
         speed=_speed(entry),
         ttft=_milliseconds(entry),
         energy=joules(entry.energy.energy_j),
-        energy_note=_energy_note(entry.energy),
+        energy_note=_grade(entry.energy),
+        energy_range=_interval(entry.energy),
         findings=_labels(entry.findings),
     )
 
@@ -106,14 +108,14 @@ def joules(energy_j: float | None) -> str:
     return f"{energy_j:.0f} J" if energy_j >= 100 else f"{energy_j:.3g} J"
 
 
-def _energy_note(energy: Measurement) -> str:
-    """How the figure is known, with its interval where there is one."""
-    grade = energy.grade.value.replace("_", " ")
-    if energy.grade is Grade.UNKNOWN:
-        return "not measured"
+def _grade(energy: Measurement) -> str:
+    return "not measured" if energy.grade is Grade.UNKNOWN else energy.grade.value.replace("_", " ")
+
+
+def _interval(energy: Measurement) -> str:
     if energy.low_j is None or energy.high_j is None:
-        return grade
-    return f"{grade}, {joules(energy.low_j).removesuffix(' J')}–{joules(energy.high_j)}"
+        return ""
+    return f"{joules(energy.low_j)} – {joules(energy.high_j)}"
 
 
 def _coverage(unknown: int, entries: int) -> str:
