@@ -1,6 +1,7 @@
 """`freehold models`: what can be pulled, what is here, and what is in a file."""
 
 import json
+from typing import Any
 
 import click
 from rich.console import Console
