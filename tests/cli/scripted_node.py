@@ -18,6 +18,11 @@ RECEIPT = "xc_00000000000000000000000042"
 class ScriptedNode:
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
+    readiness: list[int] = field(default_factory=list)  # what `/readyz` answers next; 200 when empty
+
+    async def ready(self, request: web.Request) -> web.Response:
+        status = self.readiness.pop(0) if self.readiness else 200
+        return web.json_response({"upstreams": {"engine": {"ready": status == 200, "detail": "loading"}}}, status=status)
 
     async def models(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "tiny"}, {"id": "other"}]})
@@ -74,7 +79,8 @@ async def send(response: web.StreamResponse, event: dict[str, Any]) -> None:
 def serving() -> Iterator[ScriptedNode]:
     node, loop, started = ScriptedNode(), asyncio.new_event_loop(), threading.Event()
     application = web.Application()
-    application.add_routes([web.get("/v1/models", node.models), web.post("/v1/chat/completions", node.chat)])
+    routes = [web.get("/readyz", node.ready), web.get("/v1/models", node.models), web.post("/v1/chat/completions", node.chat)]
+    application.add_routes(routes)
     runner = web.AppRunner(application, shutdown_timeout=0.1)
 
     async def start() -> None:

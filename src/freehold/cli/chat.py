@@ -12,8 +12,8 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 
 import click
@@ -31,23 +31,47 @@ PASTE_GAP_S = 0.03  # lines that come faster than this were pasted, not typed
 JOINS = "\u200d\ufe0f"  # not printable by themselves, but emoji are built with them
 
 
-@contextlib.contextmanager
-def inside() -> Iterator[Node]:
+class Inside:
     """A node of our own, on a thread of its own: it goes on while this thread waits for a line."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="private-node", daemon=True)
-    thread.start()
-    context: AbstractAsyncContextManager[tuple[str, str]] = app.private_node()
-    try:
-        url, key = asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
+
+    def __init__(self) -> None:
+        self._ready: Future[Node] = Future()
+        self._loop = asyncio.new_event_loop()
+        self._life = self._loop.create_task(self._live())
+        self._thread = threading.Thread(target=self._run, name="private-node", daemon=True)
+
+    def __enter__(self) -> Node:
+        self._thread.start()
         try:
-            yield Node(url=url, key=key)
+            return self._ready.result()
+        except BaseException:
+            self._end()
+            raise
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._end()
+
+    async def _live(self) -> None:
+        async with app.private_node() as (url, key):
+            self._ready.set_result(Node(url=url, key=key))
+            await asyncio.Event().wait()  # until cancelled
+
+    def _run(self) -> None:
+        try:
+            self._loop.run_until_complete(self._life)
+        except BaseException as exc:
+            if not self._ready.done():
+                self._ready.set_exception(exc)
         finally:
-            asyncio.run_coroutine_threadsafe(context.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.run_until_complete(self._loop.shutdown_default_executor())
+            self._loop.close()
+
+    def _end(self) -> None:
+        """Let the node close its rooms in order, and wait for it."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: it ended by itself
+            self._loop.call_soon_threadsafe(self._life.cancel)
+        self._thread.join()
 
 
 class Screen:
@@ -205,7 +229,7 @@ def chat(
     options = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
     screen = Screen()
     try:
-        with contextlib.nullcontext(Node(url=url, key=key)) if url else inside() as node, asyncio.Runner() as runner:
+        with contextlib.nullcontext(Node(url=url, key=key)) if url else Inside() as node, asyncio.Runner() as runner:
             if not url:
                 runner.run(await_ready(node, screen.progress))
                 screen.progress_over()
