@@ -60,7 +60,7 @@ def detector_table() -> str:
 
 
 def detectors() -> list[Detector]:
-    return sorted(DETECTORS.values(), key=lambda detector: (detector.category, detector.id))
+    return sorted(DETECTORS, key=lambda detector: (detector.category, detector.id))
 
 
 def with_commands(readme: str, group: click.Group) -> str:
