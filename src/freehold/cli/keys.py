@@ -22,7 +22,7 @@ def keys() -> None:
 
 @contextmanager
 def _ring() -> Iterator[ClientKeys]:
-    store = configuration.load(None).store
+    store = configuration.load().store
     with closing(ClientKeys(configuration.home() / store.file, store)) as ring:
         yield ring
 

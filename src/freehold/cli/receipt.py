@@ -94,7 +94,7 @@ def _given(file: str) -> _Given:
 
 
 def _stored(exchange_id: ExchangeId) -> _Given:
-    store = configuration.load(None).store
+    store = configuration.load().store
     with closing(RecordReader(configuration.home() / store.file, store)) as reader:
         stored = reader.receipt(exchange_id)
     if stored is None:

