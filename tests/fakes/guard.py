@@ -56,13 +56,11 @@ class _WordStage:
     def _scan(self, event: Text, place: tuple[str, int, int]) -> list[Event]:
         before = self._held.pop(place, None)
         text = _text(before) + _text(event) if before else _text(event)
-        out: list[Event] = []
         if FORBIDDEN in text:
             finding = self._finding("anathema", Action.BLOCK)
             verdict = Verdict(action=Action.BLOCK, policy_digest=POLICY_DIGEST, findings=(finding,))
             return [Found(finding=finding), Blocked(verdict=verdict)]
-        for _ in range(text.count(SECRET)):
-            out.append(Found(finding=self._finding("sesame", Action.MASK)))
+        out: list[Event] = [Found(finding=self._finding("sesame", Action.MASK)) for _ in range(text.count(SECRET))]
         text = text.replace(SECRET, MASK)
         cut = len(text) - max(
             (n for word in (SECRET, FORBIDDEN) for n in range(1, len(word)) if text.endswith(word[:n])), default=0

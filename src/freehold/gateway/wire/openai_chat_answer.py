@@ -33,6 +33,7 @@ from freehold.core.exchange import Exchange
 _INDEX_LIMIT = 128
 _LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON has no word for
 _BUILD_LIMIT_CHARS = 64
+_NAME_LIMIT_CHARS = 256  # of a tool or a call; OpenAI allows 64
 _FINISH_REASONS = {
     **{reason.value: reason for reason in FinishReason},
     "function_call": FinishReason.TOOL_CALLS,
@@ -67,7 +68,7 @@ class ChunkEncoder:
                 call = {"index": event.part, "id": event.call_id, "type": "function", "function": function}
                 return [self._chunk(event.choice, orjson.dumps({"tool_calls": [call]}))]
             case MessageStart():
-                self._head = self._prepare(event.served.build)
+                self._head = self._prepare(_own_build(event.served))
                 return [self._chunk(choice, b'{"role":"assistant","content":""}') for choice in range(self._exchange.choices)]
             case MessageEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText():
                 return []
@@ -99,7 +100,7 @@ def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
             case TextDelta() | ReasoningDelta() | ToolCallStart() | ToolCallDelta() | MessageEnd():
                 choices.setdefault(event.choice, _Choice()).add(event)
             case MessageStart():
-                build = event.served.build
+                build = _own_build(event.served)
             case Usage():
                 usage = event
             case Worked() | Found() | Alerted() | Blocked() | PromptText():
@@ -155,6 +156,11 @@ class _Choice:
             ]
         logprobs = _logprobs(self._logprobs) if self._logprobs else None
         return {"index": number, "message": message, "logprobs": logprobs, "finish_reason": self._finish_reason}
+
+
+def _own_build(served: ServedBy) -> str | None:
+    """Our engine's build. A remote provider's is its own word, which no guard has read: it stays in the receipt."""
+    return served.build if served.model_id is not None else None
 
 
 def _shared(exchange: Exchange, kind: str, build: str | None) -> dict[str, Any]:
@@ -268,11 +274,10 @@ class ChunkDecoder:
         function = _mapping(call, "function") or {}
         if (number, part) not in self._calls:
             self._calls.add((number, part))
-            events.append(
-                ToolCallStart(
-                    call_id=_text(call, "id") or f"call_{number}_{part}", name=_text(function, "name"), choice=number, part=part
-                )
-            )
+            call_id, name = _text(call, "id") or f"call_{number}_{part}", _text(function, "name")
+            if len(call_id) > _NAME_LIMIT_CHARS or len(name) > _NAME_LIMIT_CHARS:
+                raise _nonsense("tool_calls")
+            events.append(ToolCallStart(call_id=call_id, name=name, choice=number, part=part))
         if arguments := _text(function, "arguments"):
             events.append(ToolCallDelta(arguments=arguments, choice=number, part=part))
 
@@ -338,7 +343,7 @@ def _finish_reason(value: Any) -> FinishReason:
 def _served(document: Mapping[str, Any], provider: str) -> ServedBy:
     build = document.get("system_fingerprint")
     short = isinstance(build, str) and 0 < len(build) <= _BUILD_LIMIT_CHARS
-    return ServedBy(provider=provider, model=_text(document, "model")[:256], build=build if short else None)
+    return ServedBy(provider=provider, model=_text(document, "model")[:_NAME_LIMIT_CHARS], build=build if short else None)
 
 
 def _read_usage(usage: Mapping[str, Any]) -> Usage:
