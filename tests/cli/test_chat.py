@@ -148,7 +148,7 @@ async def borrowed(node: ScriptedNode, closed: list[str]) -> AsyncIterator[tuple
 
 def test_without_a_url_a_node_runs_inside_until_the_chat_ends(node: ScriptedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
-    monkeypatch.setattr(app, "private_node", lambda: borrowed(node, closed), raising=False)
+    monkeypatch.setattr(app, "private_node", lambda progress: borrowed(node, closed))
     node.readiness = [503, 503]
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": "", "FREEHOLD_API_KEY": ""})
     assert result.exit_code == 0, result.output
@@ -165,7 +165,7 @@ class Broken:
 
 
 def test_a_node_inside_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "private_node", Broken, raising=False)
+    monkeypatch.setattr(app, "private_node", lambda progress: Broken())
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": ""})
     assert result.exit_code == 1
     assert result.stderr == "the disk is full\n"

@@ -105,7 +105,7 @@ def test_keys_are_counted_and_a_node_without_any_fails(situation: Situation) -> 
 
 
 def test_a_clock_before_the_installation_fails(situation: Situation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor.time, "time", lambda: 0.0)
+    monkeypatch.setattr("freehold.cli.doctor.time.time", lambda: 0.0)
     assert doctor.check_clock(situation).level is Level.FAIL
 
 
@@ -143,3 +143,13 @@ def test_for_a_person_each_line_has_its_level_and_advice(situation: Situation, m
     assert result.stdout.splitlines()[-1] == "this machine can run a node"
     assert "→ `freehold models pull" in result.stdout
     assert "\x1b" not in result.stdout
+
+
+@pytest.mark.model
+def test_the_embedded_model_is_verified_to_its_last_block(situation: Situation) -> None:
+    home = configuration.home()
+    if not (home / "models" / "smollm2-135m" / "manifest.json").exists():
+        pytest.skip("the embedded model is not here: run `freehold models pull smollm2-135m`")
+    verdict = doctor.check_model(replace(situation, home=home))
+    assert verdict.level is Level.OK
+    assert verdict.detail == "smollm2-135m, 98 MB: signature holds, every block verified"

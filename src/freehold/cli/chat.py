@@ -20,6 +20,7 @@ import click
 
 from freehold import app
 from freehold.cli.chat_client import Answer, Chat, ChatError, Node, await_ready, first_model
+from freehold.cli.terminal import PullProgress
 from freehold.core.errors import FreeholdError
 
 HELP = """/help        this text
@@ -52,7 +53,9 @@ class Inside:
         self._end()
 
     async def _live(self) -> None:
-        async with app.private_node() as (url, key):
+        async with contextlib.AsyncExitStack() as stack:
+            with PullProgress() as progress:  # shown when the model has to be fetched first
+                url, key = await stack.enter_async_context(app.private_node(progress=progress))
             self._ready.set_result(Node(url=url, key=key))
             await asyncio.Event().wait()  # until cancelled
 
