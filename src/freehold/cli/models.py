@@ -10,7 +10,8 @@ from rich.table import Table
 from freehold import config as configuration
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import ArtefactError, NotFound
-from freehold.provenance.catalogue import CATALOGUE, Pin
+from freehold.provenance import catalogue
+from freehold.provenance.catalogue import Pin
 from freehold.provenance.pull import model_directory, open_model, pull
 
 
@@ -23,7 +24,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for a program.")
 def list_models(as_json: bool) -> None:
     """List the models that can be pulled, and which are here."""
-    rows = [_row(pin) for pin in CATALOGUE]
+    rows = [_row(pin) for pin in catalogue.CATALOGUE]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
