@@ -1,0 +1,87 @@
+"""Where a text may be cut: the units that are scanned, held back and released whole.
+
+A unit is a run of characters without delimiter, and the delimiter after it. Some runs are joined, as their value has delimiters
+inside: digit and IBAN groups, spaced letters, HTML entities, a PEM header, a quoted value after a credential's name. Whether a
+position is a boundary is decided by the `LOOK_BACK_CHARS` before it and the character after it, nothing else: so it does not
+matter how the text was cut on its way here. A position whose next character is unknown and could join is not a boundary yet.
+"""
+
+import re
+
+from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
+
+LOOK_BACK_CHARS = 400  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
+
+_DELIMITERS = rb"\t-\r \"'`<>()\[\]{},;|\x01"
+DELIMITER = re.compile(rb"[" + _DELIMITERS + rb"]")
+_UP_TO_LAST_DELIMITER = re.compile(rb"(?s).*[" + _DELIMITERS + rb"]")
+_IS_DELIMITER = bytes(bool(DELIMITER.fullmatch(bytes([b]))) for b in range(256))
+
+_SPACE, _OPEN, _CLOSE, _SEMICOLON = b" ();"
+_DIGITS = frozenset(b"0123456789")
+_UPPER = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_LOWER = frozenset(b"abcdefghijklmnopqrstuvwxyz")
+_AFTER_DIGIT_SPACE = _UPPER | frozenset(b"(+")
+_AFTER_PAREN = _DIGITS | frozenset(b" -")
+
+_SHORT_GROUP = re.compile(rb"(?:^|[^A-Za-z0-9])[A-Z0-9]{1,4} \Z")
+_ENTITY = re.compile(rb"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});\Z")
+_PEM_HEAD = re.compile(  # its first line, and what comes before 20 characters of body: as the private-key detector has it
+    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
+)
+_QUOTED = re.compile(QUOTED_CREDENTIAL.encode() + rb"[^\"'`\n\r]{0,%d}\Z" % QUOTED_CHARS)
+
+
+def last_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> int:
+    """The last boundary in (low, high], or `low`. `end` is where known text ends; `armed`: a quoted credential may be open."""
+    while (found := _UP_TO_LAST_DELIMITER.match(data, low, high)) is not None:
+        high = found.end()
+        if not _joins(data, high, end, armed):
+            return high
+        high -= 1
+    return low
+
+
+def next_boundary(data: bytes, low: int, end: int, armed: bool) -> int | None:
+    """The first boundary after `low`, or None where there is none yet."""
+    while (found := DELIMITER.search(data, low, end)) is not None:
+        low = found.end()
+        if not _joins(data, low, end, armed):
+            return low
+    return None
+
+
+def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
+    """Whether the run before `at`, which ends with a delimiter, and the one after it belong together."""
+    start = max(0, at - LOOK_BACK_CHARS)
+    delimiter = data[at - 1]
+    if delimiter in (_SPACE, _OPEN, _CLOSE) and _joins_groups(data, at, delimiter, data[at] if at < end else None):
+        return True
+    if delimiter == _SEMICOLON and _ENTITY.search(data, max(0, at - 10), at):
+        return at == end or not _IS_DELIMITER[data[at]]
+    if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
+        return True
+    return armed and _QUOTED.search(data[start:at]) is not None
+
+
+def _joins_groups(data: bytes, at: int, delimiter: int, following: int | None) -> bool:
+    before = data[at - 2] if at >= 2 else _SPACE
+    if delimiter == _SPACE:
+        if before in _DIGITS and (following is None or following in _AFTER_DIGIT_SPACE):
+            return True
+        if not _IS_DELIMITER[before] and (at < 3 or _IS_DELIMITER[data[at - 3]]):  # a single character
+            return following is None or not _IS_DELIMITER[following]
+        if before == _CLOSE:
+            return at >= 3 and data[at - 3] in _DIGITS and (following is None or following in _DIGITS)
+        if before in _UPPER:
+            return (following is None or following in _UPPER) and _SHORT_GROUP.search(data, max(0, at - 6), at) is not None
+        return False
+    if delimiter == _OPEN:
+        return before == _SPACE and at >= 3 and data[at - 3] in _DIGITS and (following is None or following in _DIGITS)
+    return before in _DIGITS and (following is None or following in _AFTER_PAREN)
+
+
+def last_delimiter(data: bytes, low: int, high: int) -> int:
+    """The position after the last delimiter in [low, high), or `low`."""
+    found = _UP_TO_LAST_DELIMITER.match(data, low, high)
+    return low if found is None else found.end()

@@ -1,0 +1,392 @@
+"""Holds back, scans and masks the text of one channel.
+
+Text comes in as it was cut on its way, and goes out in whole units (`boundary.py`), each scanned with the text before it as context.
+What a unit is and what is found in it depend on the text alone, so where the stream was cut never changes what is sent; and as the
+unit that is still open is never sent, no part of a value goes out before the value is judged.
+
+A unit that will not end is cut, so that memory is bounded and nothing waits for ever:
+
+    after JOINED_CHARS  where groups are joined (a page of numbers): at its last delimiter before half of that
+    after RUN_CHARS     in a run without any delimiter (an image in base64): KEPT_CHARS before its end
+
+A match across such a cut moves it behind the match. A match that reaches the end of what is known is masked, and so is all that
+follows it up to the next delimiter: what could not be scanned as a whole is not sent. PEM blocks are masked from their header on while
+lines of base64 follow, without waiting for their end.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from freehold.core.findings import Action, Mode
+from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
+from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, span
+from freehold.guard.fold import fold, fold_json
+from freehold.guard.matcher import ARMED, DECODE, Flag, Match, Matcher
+
+CONTEXT_CHARS = 256  # longer than any detector's `before`
+BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
+JOINED_CHARS = 512  # twice the longest joined value: a token of 100 characters, spaced
+RUN_CAP_CHARS = 8192
+KEPT_CHARS = 2048  # the longest head a detector needs before it matches; a multiple of 4, as base64 is
+SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
+OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
+
+_TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}\Z" % RUN_CHARS)
+
+_BETWEEN = rb"(?:[\t-\r \"'+,#>*|]|\\{1,4}[nrt]?){1,40}"  # what parts two lines of a PEM body, in a file or in source code
+_END = rb"-----END [A-Z0-9 ]{1,40}-----"
+_BLOCK_LOOK_AHEAD_CHARS = 160
+_BLOCK_END = re.compile(rb"(?:[A-Za-z0-9+/=]{0,63}" + _BETWEEN + rb"){0,3}?[A-Za-z0-9+/=]{0,63}" + _END)
+_BLOCK_LINE = re.compile(rb"[A-Za-z0-9+/]{20}|[A-Za-z0-9+/]{0,19}={0,2}" + _BETWEEN + rb"(?=[A-Za-z0-9+/]{20})")
+_BLOCK_LAST = re.compile(rb"[A-Za-z0-9+/]{0,19}={0,2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What policy says of one detector in one direction."""
+
+    rule: str
+    category: str
+    confidence: float
+    action: Action
+    mode: Mode
+
+    @property
+    def mask(self) -> str:
+        return f"[REDACTED:{self.rule}]"
+
+    @property
+    def enforced(self) -> Action:
+        return self.action if self.mode is Mode.ENFORCE else Action.ALLOW
+
+    @property
+    def hides(self) -> bool:
+        return self.enforced in (Action.MASK, Action.BLOCK)
+
+
+class Hit(NamedTuple):
+    start: int
+    end: int
+    ruling: Ruling
+
+
+class Piece(NamedTuple):
+    """`text` may be sent; it stands for `chars` characters of the original, and is not them where `hidden`."""
+
+    text: str
+    chars: int
+    hit: Hit | None = None
+    hidden: bool = False
+
+
+class _Swallow(NamedTuple):
+    """A value whose end is not known yet: what follows belongs to it."""
+
+    start: int
+    ruling: Ruling
+    block: bool
+
+
+class TextChannel:
+    """One text. `rulings` has one entry a detector; None switches the detector off."""
+
+    __slots__ = (
+        "_armed_until",
+        "_at",
+        "_carry",
+        "_data",
+        "_filter",
+        "_flags",
+        "_is_json",
+        "_matcher",
+        "_open_flags",
+        "_origin",
+        "_rulings",
+        "_swallow",
+        "_text",
+    )
+
+    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], *, is_json: bool = False) -> None:
+        self._matcher, self._rulings, self._is_json = matcher, rulings, is_json
+        self._filter = matcher.open()
+        self._flags: deque[Flag] = deque()  # not reached yet
+        self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
+        self._armed_until = -1
+        self._origin = 0  # position of _data[0]
+        self._data = b""  # folded: text already dealt with, then what is held
+        self._at = 0  # index in _data of the first character held
+        self._text = ""  # what is held, as it came
+        self._carry = ""  # half an escape
+        self._swallow: _Swallow | None = None
+
+    def feed(self, text: str) -> list[Piece]:
+        """Take `text`, give what may be sent."""
+        if len(text) <= SLICE_CHARS:
+            return self._take(text, final=False)
+        return [p for at in range(0, len(text), SLICE_CHARS) for p in self._take(text[at : at + SLICE_CHARS], final=False)]
+
+    def flush(self) -> list[Piece]:
+        """Give what is held: the text ends here, or what follows it is another unit."""
+        return self._take("", final=True) if self._text or self._carry or self._swallow else []
+
+    def close(self) -> None:
+        self._filter.close()
+
+    def _take(self, text: str, *, final: bool) -> list[Piece]:
+        if self._is_json:
+            text = self._whole_escapes(text, final)
+            data = fold_json(text)
+        else:
+            data = fold(text)
+        self._filter.feed(data)
+        self._data += data
+        self._text += text
+        if self._filter.flags:
+            self._sort_flags(self._filter.flags)
+        if final and _TRAILING_RUN.search(self._data):
+            end = self._origin + len(self._data)
+            self._flags.append(Flag(end - 1, end, DECODE))
+        held_from = self._at
+        pieces: list[Piece] = []
+        self._drain(pieces, held_from, final)
+        self._forget(held_from)
+        return pieces
+
+    def _whole_escapes(self, text: str, final: bool) -> str:
+        text = self._carry + text
+        is_open = not final and (len(text) - len(text.rstrip("\\"))) % 2 == 1
+        self._carry = "\\" if is_open else ""
+        return text[:-1] if is_open else text
+
+    def _sort_flags(self, flags: list[Flag]) -> None:
+        for flag in flags:
+            if flag.kind == ARMED:
+                self._armed_until = max(self._armed_until, flag.high)
+            elif flag.kind == DECODE or self._rulings[flag.kind] is not None:
+                self._flags.append(flag)
+        flags.clear()
+
+    def _forget(self, held_from: int) -> None:
+        self._text = self._text[self._at - held_from :]
+        if self._at > 4 * BEHIND_CHARS:
+            cut = self._at - BEHIND_CHARS
+            self._data = self._data[cut:]
+            self._origin += cut
+            self._at = BEHIND_CHARS
+
+    def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
+        """Deal with every unit that is complete."""
+        data, end = self._data, len(self._data)
+        out = _Output(pieces, self._text, held_from, self._origin)
+        while self._at < end:
+            if self._swallow is not None:
+                if not self._swallow_on(out, final):
+                    return
+                continue
+            at = self._at
+            armed = self._armed_until > self._origin + at
+            limit = end if final else last_boundary(data, at, end, end, armed)
+            flagged = self._first_flagged(limit)
+            if flagged is not None:
+                start = last_boundary(data, at, flagged, end, armed)
+                stop = next_boundary(data, flagged, end, armed) or end
+                out.clean(at, start)
+                self._judge(out, start, stop)
+            elif limit > at:
+                out.clean(at, limit)
+                self._at = limit
+            elif (cut := self._forced_cut(at, end)) is not None:
+                self._judge_cut(out, at, *cut)
+            else:
+                return
+        if final and self._swallow is not None:
+            self._end_swallow(out)
+
+    def _first_flagged(self, limit: int) -> int | None:
+        """Index of the first held character that may be part of a match, below `limit`."""
+        if self._open_flags:
+            position = self._origin + self._at
+            self._open_flags = {kind: high for kind, high in self._open_flags.items() if high > position}
+            if self._open_flags and self._at < limit:
+                return self._at
+        while self._flags:
+            flag = self._flags[0]
+            if flag.high - self._origin > self._at:
+                index = max(self._at, flag.low - self._origin)
+                return index if index < limit else None
+            self._flags.popleft()
+        return None
+
+    def _kinds(self, start: int, stop: int) -> set[int]:
+        """The flags on [start, stop)."""
+        low, high = self._origin + start, self._origin + stop
+        while self._flags and self._flags[0].low < high:
+            flag = self._flags.popleft()
+            self._open_flags[flag.kind] = max(flag.high, self._open_flags.get(flag.kind, 0))
+        return {kind for kind, until in self._open_flags.items() if until > low}
+
+    def _judge(self, out: "_Output", start: int, stop: int) -> None:
+        """Scan the unit [start, stop), and send what policy leaves of it."""
+        if (cut := self._forced_cut(start, stop)) is not None:
+            self._judge_cut(out, start, *cut)
+            return
+        kinds = self._kinds(start, stop)
+        is_encoded = DECODE in kinds
+        kinds.discard(DECODE)
+        hits = self._hits(start, stop, kinds, is_encoded)
+        self._send(out, start, stop, hits)
+
+    def _forced_cut(self, start: int, stop: int) -> tuple[int, int] | None:
+        """(how far to scan, where to cut) where [start, stop) is too long for one unit."""
+        if stop - start > JOINED_CHARS:
+            joint = last_delimiter(self._data, start, start + JOINED_CHARS // 2)
+            if joint > start:
+                return start + JOINED_CHARS, joint
+        if stop - start > RUN_CAP_CHARS:
+            return start + RUN_CAP_CHARS, start + RUN_CAP_CHARS - KEPT_CHARS
+        return None
+
+    def _judge_cut(self, out: "_Output", start: int, scanned: int, cut: int) -> None:
+        """Scan [start, scanned) and deal with what starts before `cut`; the rest is scanned again with what follows it."""
+        hits = [hit for hit in self._hits(start, scanned, None, True) if hit.start < cut]
+        cut = max([cut, *(hit.end for hit in hits)])
+        reaches_on = bool(hits) and hits[-1].end == scanned
+        self._send(out, start, cut, hits, reaches_on=reaches_on)
+
+    def _hits(self, start: int, stop: int, detectors: Iterable[int] | None, is_encoded: bool) -> list[Hit]:
+        """What policy has a say about in [start, stop), in order and apart."""
+        low = max(0, start - CONTEXT_CHARS)
+        found = [
+            Match(low + m.start, low + m.end, m.detector)
+            for m in self._matcher.find(self._data[low:stop], start - low, detectors)
+        ]
+        if is_encoded:
+            found += self._decoded(start, stop)
+        ruled = ((m, self._rulings[m.detector]) for m in found)
+        return settle([Hit(m.start, m.end, ruling) for m, ruling in ruled if ruling is not None])
+
+    def _decoded(self, start: int, stop: int) -> list[Match]:
+        """Matches in what [start, stop) says once decoded, as spans of what it says now."""
+        low = max(0, start - LOOK_BACK_CHARS)
+        found: list[Match] = []
+        for view in decodings(self._data[low:stop], start - low):
+            for match in self._matcher.find(view.data, 0):
+                if view.obscure and self._matcher.detectors[match.detector].confidence < OBSCURE_CONFIDENCE:
+                    continue
+                first, last = span(view, match.start, match.end)
+                if low + first >= start:
+                    found.append(Match(low + first, low + last, match.detector))
+        return found
+
+    def _send(self, out: "_Output", start: int, stop: int, hits: Sequence[Hit], *, reaches_on: bool = False) -> None:
+        at = start
+        for number, hit in enumerate(hits, 1):
+            out.clean(at, hit.start)
+            at = hit.end
+            block = self._is_block(hit.ruling)
+            if block or (reaches_on and number == len(hits)):
+                out.open(hit)
+                self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block)
+                self._at = at
+                return
+            out.hit(hit)
+        out.clean(at, stop)
+        self._at = stop
+
+    def _is_block(self, ruling: Ruling) -> bool:
+        return ruling.rule in self._matcher.blocks
+
+    def _swallow_on(self, out: "_Output", final: bool) -> bool:
+        """Take what belongs to the open value. False where its end is not known yet."""
+        swallow, end = self._swallow, len(self._data)
+        assert swallow is not None
+        stop, ended = (_block_end if swallow.block else _run_end)(self._data, self._at, end, final)
+        out.swallowed(self._at, stop, swallow.ruling)
+        self._at = stop
+        if ended:
+            self._end_swallow(out)
+        return ended
+
+    def _end_swallow(self, out: "_Output") -> None:
+        swallow = self._swallow
+        assert swallow is not None
+        self._swallow = None
+        out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling))
+
+
+class _Output:
+    """Cuts pieces out of the held text. Takes indices in folded data, where `held_from` is the held text's start."""
+
+    __slots__ = ("_held_from", "_origin", "_pieces", "_text")
+
+    def __init__(self, pieces: list[Piece], text: str, held_from: int, origin: int) -> None:
+        self._pieces, self._text, self._held_from, self._origin = pieces, text, held_from, origin
+
+    def clean(self, start: int, stop: int) -> None:
+        if stop > start:
+            self._pieces.append(Piece(self._text[start - self._held_from : stop - self._held_from], stop - start))
+
+    def hit(self, hit: Hit) -> None:
+        self.open(hit)
+        self.found(Hit(self._origin + hit.start, self._origin + hit.end, hit.ruling))
+
+    def open(self, hit: Hit) -> None:
+        """What stands for the value, or the value itself where policy leaves it."""
+        if hit.ruling.hides:
+            self._pieces.append(Piece(hit.ruling.mask, hit.end - hit.start, None, True))
+        else:
+            self.clean(hit.start, hit.end)
+
+    def swallowed(self, start: int, stop: int, ruling: Ruling) -> None:
+        if not ruling.hides:
+            self.clean(start, stop)
+        elif stop > start:
+            self._pieces.append(Piece("", stop - start, None, True))
+
+    def found(self, hit: Hit) -> None:
+        """`hit` counts from the start of the channel."""
+        self._pieces.append(Piece("", 0, hit))
+
+
+def settle(hits: list[Hit]) -> list[Hit]:
+    """One hit for each stretch: the strictest names it, then the surest, then the longest. What is to be hidden stays hidden."""
+    settled: list[Hit] = []
+    for hit in sorted(hits, key=lambda h: (h.start, h.end)):
+        if not settled or hit.start >= settled[-1].end:
+            settled.append(hit)
+            continue
+        other = settled[-1]
+        winner = max(other, hit, key=_strength)
+        if other.ruling.hides and hit.ruling.hides:
+            winner = Hit(other.start, max(other.end, hit.end), winner.ruling)
+        settled[-1] = winner
+    return settled
+
+
+_SEVERITY = {action: number for number, action in enumerate(Action)}
+
+
+def _strength(hit: Hit) -> tuple[int, float, int]:
+    return _SEVERITY[hit.ruling.enforced], hit.ruling.confidence, hit.end - hit.start
+
+
+def _run_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
+    """(where the run from `at` ends, whether that is known)."""
+    delimiter = DELIMITER.search(data, at, end)
+    return (end, final) if delimiter is None else (delimiter.start(), True)
+
+
+def _block_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
+    """(how far the PEM body from `at` is known to go, whether it ends there). Each step looks at the same number of characters."""
+    while end - at >= _BLOCK_LOOK_AHEAD_CHARS or final:
+        window = data[at : at + _BLOCK_LOOK_AHEAD_CHARS]
+        if (ending := _BLOCK_END.match(window)) is not None:
+            return at + ending.end(), True
+        if (line := _BLOCK_LINE.match(window)) is None:
+            last = _BLOCK_LAST.match(window)
+            return at + (last.end() if last else 0), True
+        at += line.end()
+    return at, False

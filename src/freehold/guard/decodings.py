@@ -1,0 +1,159 @@
+"""What a suspicious piece of text says once it is decoded: escapes, base64, hex, spaced and reversed letters.
+
+Each decoding is a view: other bytes, with the position every byte came from, so that a match in it is a span of the text. Decodings
+are decoded again, `DEPTH` times, within `BUDGET_BYTES` a unit. The triggers flag every text for which a view differs from the text
+itself; without a flag nothing here runs.
+"""
+
+import binascii
+import re
+from collections.abc import Callable, Iterator, Sequence
+from html.entities import html5
+from typing import NamedTuple
+
+from freehold.guard.fold import fold
+
+DEPTH = 2
+BUDGET_BYTES = 64 << 10
+LOOK_BACK_CHARS = 128  # an escape this far before a value still counts as its context
+RUN_CHARS = 20  # the shortest token worth turning round: an AWS access key id
+
+_PERCENT = r"%[0-9A-Fa-f]{2}"
+_BACKSLASH = r"\\(?:u\{?[0-9A-Fa-f]{4}\}?|x[0-9A-Fa-f]{2}|[nrtbf\"'\\/])"
+_ENTITY = r"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});"
+_IGNORED = r"\x02"
+_SPACED = r"(?:[!-~] ){7}"
+_RUN = r"[A-Za-z0-9+/_=-]"
+
+ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED, _SPACED))
+RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
+
+_ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _ENTITY)).encode())
+_SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
+_LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
+_HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
+_Replace = Callable[[bytes], list[tuple[int, int, int]]]  # match -> (byte, its start in the match, its end)
+_SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+
+
+class View(NamedTuple):
+    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: only sure findings count, as chance may have made them."""
+
+    data: bytes
+    starts: Sequence[int]
+    ends: Sequence[int]
+    obscure: bool
+
+
+def decodings(window: bytes, low: int) -> Iterator[View]:
+    """Views of `window`, whose text proper starts at `low`; before it is context, where only escapes are resolved."""
+    budget = BUDGET_BYTES
+    level = [View(window, range(len(window)), range(1, len(window) + 1), False)]
+    for _ in range(DEPTH):
+        decoded: list[View] = []
+        for parent in level:
+            for view in _decode(parent, low):
+                budget -= len(view.data)
+                if budget < 0:
+                    return
+                decoded.append(view)
+                yield view
+        level = decoded
+
+
+def _decode(view: View, low: int) -> Iterator[View]:
+    if (resolved := _substitute(view, _ESCAPE, _resolve)) is not None:
+        yield resolved
+    if (squeezed := _substitute(view, _SPACED_LETTERS, _squeeze)) is not None:
+        yield squeezed._replace(obscure=True)
+    if _LONG_RUN.search(view.data) is None:
+        return
+    for pattern, decode in ((_BASE64, _from_base64), (_HEX, _from_hex)):
+        for match in pattern.finditer(view.data):
+            start, end = view.starts[match.start()], view.ends[match.end() - 1]
+            if start >= low and (text := decode(match[0])) is not None:
+                yield View(text, [start] * len(text), [end] * len(text), True)
+    if view.starts[0] <= view.starts[-1]:  # not turned round already
+        yield View(view.data[::-1], view.starts[::-1], view.ends[::-1], True)
+
+
+def span(view: View, start: int, end: int) -> tuple[int, int]:
+    """What `view.data[start:end]` stands for."""
+    first, last = view.starts[start], view.starts[end - 1]
+    return (first, view.ends[end - 1]) if first <= last else (last, view.ends[start])
+
+
+def _substitute(view: View, pattern: re.Pattern[bytes], replace: _Replace) -> View | None:
+    """`view` with each match of `pattern` replaced; its new bytes stand for the whole match, or each for its own."""
+    data, starts, ends = bytearray(), list[int](), list[int]()
+    at = 0
+    for match in pattern.finditer(view.data):
+        low, high = match.span()
+        data += view.data[at:low]
+        starts += view.starts[at:low]
+        ends += view.ends[at:low]
+        for byte, begin, end in replace(match[0]):
+            data.append(byte)
+            starts.append(view.starts[low + begin])
+            ends.append(view.ends[low + end - 1])
+        at = high
+    if at == 0:
+        return None
+    data += view.data[at:]
+    starts += view.starts[at:]
+    ends += view.ends[at:]
+    return View(bytes(data), starts, ends, view.obscure) if data else None
+
+
+def _squeeze(match: bytes) -> list[tuple[int, int, int]]:
+    return [(byte, at, at + 1) for at, byte in enumerate(match) if byte != 0x20]
+
+
+def _resolve(match: bytes) -> list[tuple[int, int, int]]:
+    return [(byte, 0, len(match)) for byte in fold(_character(match.decode("ascii")))]
+
+
+def _character(escape: str) -> str:
+    """The text an escape stands for."""
+    if escape[0] == "\x02":
+        return ""
+    if escape[0] == "%":
+        return chr(int(escape[1:], 16))
+    if escape[0] == "\\":
+        if escape[1] in "ux":
+            return chr(int(escape[2:].strip("{}"), 16))
+        return _SIMPLE.get(escape[1], escape[1])
+    if escape[1] != "#":
+        return html5.get(escape[1:], escape)
+    code = escape[2:-1]
+    try:
+        return chr(int(code[1:], 16) if code[0] in "xX" else int(code))
+    except (ValueError, OverflowError):  # beyond Unicode, or hex digits without x
+        return escape
+
+
+def _from_base64(piece: bytes) -> bytes | None:
+    try:
+        return _readable(binascii.a2b_base64(piece.translate(_URL_SAFE)[: len(piece) // 4 * 4] + _rest(piece)))
+    except binascii.Error:
+        return None
+
+
+def _rest(piece: bytes) -> bytes:
+    """The last incomplete group, padded; a single character left over says nothing."""
+    left = len(piece) % 4
+    return piece[-left:].translate(_URL_SAFE) + b"=" * (4 - left) if left > 1 else b""
+
+
+def _from_hex(piece: bytes) -> bytes | None:
+    return _readable(bytes.fromhex(piece[: len(piece) // 2 * 2].decode("ascii")))
+
+
+def _readable(decoded: bytes) -> bytes | None:
+    """`decoded`, folded, if it is text."""
+    if len(decoded.translate(None, _PRINTABLE)) * 10 > len(decoded):
+        return None
+    return fold(decoded.decode("utf-8", "replace")) or None

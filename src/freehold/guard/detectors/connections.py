@@ -1,0 +1,129 @@
+"""Secrets inside addresses: passwords in URLs and connection strings, webhooks whose path is the key."""
+
+from freehold.guard.detectors.detector import SPACE, Detector
+from freehold.guard.detectors.examples import LOWER, UPPER, sample
+from freehold.guard.detectors.validators import not_placeholder, typed_password, varied
+
+
+def _url_password(value: bytes) -> bool:
+    """Not a variable of a template; a short plain word is still a password here."""
+    return not any(mark in value for mark in (b"$", b"{", b"<", b"*", b"%s", b"%(")) and value.lower() not in (
+        b"xxx",
+        b"xxxx",
+        b"...",
+    )
+
+
+CONNECTIONS = (
+    Detector(
+        id="url-password",
+        left="",
+        before=r"[A-Za-z][A-Za-z0-9+.-]{1,24}://[^\x01-\x20\"'`<>()\[\]{},;|/@:?#$]{0,80}:",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/@]{1,160}",
+        after="@",
+        confidence=0.9,
+        validator=_url_password,
+        must_match=("postgres://app:s3cr3t@db.internal/main", "https://bob:hunter2@example.com/x", "redis://:pw99@cache:6379"),
+        must_not_match=("https://example.com:8080/@user", "https://${USER}:${PASS}@host", "mailto:bob@example.com"),
+    ),
+    Detector(
+        id="url-user-token",
+        left="",
+        before=r"https?://",
+        pattern=r"[A-Za-z0-9_-]{32,128}",
+        after=r"(?::x-oauth-basic)?@",
+        confidence=0.85,
+        validator=varied,
+        must_match=(f"https://{sample(40)}@github.com/o/r",),
+        must_not_match=("https://someone@github.com/o/r",),
+    ),
+    Detector(
+        id="connection-string-password",
+        left="",
+        before=rf"(?i:;|^|\"|'|{SPACE})(?i:password|pwd){SPACE}?={SPACE}?",
+        pattern=r"[^\x01-\x20\"'`<>;{}]{3,128}",
+        after=r"[;\"'&]",
+        confidence=0.8,
+        validator=typed_password,
+        must_match=("Server=db;Database=x;User Id=sa;Password=Sup3rS3cret;Encrypt=true",),
+        must_not_match=("Server=db;Password={password};", "Password=*****;"),
+    ),
+    Detector(
+        id="slack-webhook",
+        left="",
+        before=r"hooks\.slack\.com/(?:services|workflows|triggers)/",
+        pattern=r"[A-Za-z0-9+/]{40,80}",
+        after="",
+        confidence=0.97,
+        validator=varied,
+        must_match=(f"https://hooks.slack.com/services/T{sample(8, UPPER)}/B{sample(8, UPPER)}/{sample(24)}",),
+        must_not_match=("https://hooks.slack.com/services/", "https://hooks.slack.com/services/TXXXX/BXXXX/XXXX"),
+    ),
+    Detector(
+        id="discord-webhook",
+        left="",
+        before=r"discord(?:app)?\.com/api/webhooks/[0-9]{16,20}/",
+        pattern=r"[A-Za-z0-9_-]{60,80}",
+        after="",
+        confidence=0.97,
+        must_match=(f"https://discord.com/api/webhooks/123456789012345678/{sample(68)}",),
+        must_not_match=("https://discord.com/api/webhooks/123456789012345678/short",),
+    ),
+    Detector(
+        id="teams-webhook",
+        left="",
+        before=r"(?:[a-z0-9-]{1,40}\.webhook|outlook)\.office(?:365)?\.com/webhook(?:b2)?/",
+        pattern=r"[A-Za-z0-9@/-]{60,240}",
+        after="",
+        confidence=0.95,
+        validator=not_placeholder,
+        must_match=(
+            f"https://corp.webhook.office.com/webhookb2/{sample(36, LOWER)}@{sample(36, LOWER)}/IncomingWebhook/{sample(32)}/{sample(36)}",
+        ),
+        must_not_match=("https://outlook.office.com/webhook/",),
+    ),
+    Detector(
+        id="query-secret",
+        left="",
+        before=r"[?&](?i:access_token|api_?key|apikey|auth|token|key|secret|client_secret|password|sig|signature|code|subscription-key)=",
+        pattern=r"[A-Za-z0-9._~%+/=-]{16,512}",
+        after="",
+        confidence=0.8,
+        validator=varied,
+        must_match=(f"https://api.example.com/v1?api_key={sample(32)}",),
+        must_not_match=("https://example.com/?key=abc", "?token=xxxxxxxxxxxxxxxxxxxxxxxx"),
+    ),
+    Detector(
+        id="npmrc-auth-token",
+        left="",
+        before=r"(?i::_authtoken|:_auth|:_password)[ \t]?=[ \t]?",
+        pattern=r"[A-Za-z0-9+/=_-]{16,400}",
+        after="",
+        confidence=0.95,
+        validator=varied,
+        must_match=("//registry.example.com/:_authToken=" + "743b294a-cd03-11ec-9d64-0242ac120002",),
+        must_not_match=("//registry.example.com/:_authToken=${NPM_TOKEN}",),
+    ),
+    Detector(
+        id="netrc-password",
+        left="",
+        before=rf"(?i:machine{SPACE}{{1,4}}[^\x01-\x20]{{1,80}}{SPACE}{{1,8}}login{SPACE}{{1,4}}[^\x01-\x20]{{1,80}}{SPACE}{{1,8}}password{SPACE}{{1,4}})",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|]{3,128}",
+        after="",
+        confidence=0.9,
+        validator=typed_password,
+        must_match=("machine api.example.com\n  login bob\n  password s3cret99\n",),
+        must_not_match=("machine learning and a login with a password",),
+    ),
+    Detector(
+        id="database-cli-password",
+        left="",
+        before=rf"(?i:mysql|mysqldump|mariadb|mongo|sshpass|psexec(?:\.exe)?|docker{SPACE}login)[^\n|;&]{{0,100}}{SPACE}-p{SPACE}?[\"']?",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|-][^\x01-\x20\"'`<>()\[\]{},;|]{3,80}",
+        after="",
+        confidence=0.75,
+        validator=typed_password,
+        must_match=("mysql -u root -ps3cret99 shop", "sshpass -p hunter22 ssh bob@host"),
+        must_not_match=("mysql -u root -p $PASSWORD shop", "docker run -p 8080:80 image"),
+    ),
+)

@@ -1,0 +1,241 @@
+"""Keys by their shape: PEM and PGP private keys, SSH, JSON web tokens, cloud secrets named by their neighbours."""
+
+from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
+from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, sample
+from freehold.guard.detectors.validators import all_of, not_filler, random_token, varied
+
+# What stands between PEM's first line and its body: blank lines and RFC 1421 headers, escaped and quoted where it is source code.
+_PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
+
+
+def _begin(kind: str) -> str:
+    """PEM's first line, assembled so that this file has none."""
+    return f"-----BEGIN {kind}" + "-----"
+
+
+def _aws_secret(value: bytes) -> bool:
+    """40 characters of base64; a hex digest of 40 is not one."""
+    return varied(value) and random_token(3.5)(value) and not all(c in b"0123456789abcdef" for c in value)
+
+
+def _ssh_key(value: bytes) -> bool:
+    return len(set(value)) > 20
+
+
+KEYS = (
+    Detector(
+        id="private-key",
+        left="",
+        pattern=rf"-----BEGIN [A-Z0-9 ]{{0,24}}PRIVATE KEY(?: BLOCK)?-----{_PEM_PREAMBLE}[A-Za-z0-9+/]{{20}}",
+        head=r"-----BEGIN [A-Z0-9 ]{0,24}PRIVATE KEY",
+        after="",
+        confidence=1.0,
+        block=True,
+        must_match=(
+            f"{_begin('RSA PRIVATE KEY')}\n{sample(64)}\n{sample(64)}\n{sample(30)}==\n-----END RSA PRIVATE KEY-----\n",
+            f"{_begin('OPENSSH PRIVATE KEY')}\\n{sample(70)}\\n{sample(70)}\\n-----END OPENSSH PRIVATE KEY-----\\n",
+            f"{_begin('PGP PRIVATE KEY BLOCK')}\nVersion: GnuPG v2\n\n{sample(64)}\n{sample(64)}\n={sample(4)}\n-----END PGP PRIVATE KEY BLOCK-----",
+            f"{_begin('EC PRIVATE KEY')}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{sample(32, UPPER)}\n\n{sample(64)}\n",
+        ),
+        must_not_match=(_begin("PRIVATE KEY") + " starts such a file", _begin("CERTIFICATE") + f"\n{sample(64)}\n"),
+    ),
+    Detector(
+        id="putty-private-key",
+        left="",
+        before=rf"(?i:private-lines): ?[0-9]{{1,3}}{SPACE}{{1,3}}",
+        pattern=r"[A-Za-z0-9+/=]{40,80}",
+        confidence=0.9,
+        validator=varied,
+        must_match=(f"Private-Lines: 8\n{sample(64)}\n",),
+        must_not_match=("Private-Lines: none",),
+    ),
+    Detector(
+        id="private-key-base64",
+        pattern=r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{0,24}(?:UFJJVkFURSBL|QUklWQVRFIEtF|BSSVZBVEUgS0)[A-Za-z0-9+/=]{40,}",
+        after="",
+        confidence=0.99,
+        must_match=("KEY=" + "LS0tLS1CRUdJTiBS" + "U0EgUFJJVkFURSBLRVktLS0tLQ" + sample(80),),
+        must_not_match=("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",),
+    ),
+    Detector(
+        id="json-web-token",
+        pattern=r"ey[IJU][A-Za-z0-9_-]{10,800}\.ey[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]{8,}={0,2})?",
+        after="",
+        confidence=0.95,
+        validator=not_filler,
+        must_match=(f"token eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)} ok", f"eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)}"),
+        must_not_match=(f"eyJ{sample(30)}", "eye.eyeable"),
+    ),
+    Detector(
+        id="aws-access-key",
+        pattern=r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|A3T[A-Z0-9])[A-Z0-9]{16}",
+        confidence=0.97,
+        validator=lambda value: len(set(value)) > 3 and not value.endswith(b"EXAMPLE"),
+        must_match=(f"aws_access_key_id = AKIA{sample(16, BASE32)}", f'"ASIA{sample(16, BASE32)}"'),
+        must_not_match=("AKIA" + "IOSFODNN7EXAMPLE", f"AKIA{sample(12, BASE32)}", f"XAKIA{sample(16, BASE32)}"),
+    ),
+    Detector(
+        id="aws-secret-key",
+        left="",
+        before=rf"(?i:aws|amazon|secret[-_ ]?(?:access)?[-_ ]?key|secretaccesskey|(?:AKIA|ASIA)[A-Z0-9]{{16}})[^\n]{{0,48}}?(?:{ASSIGN}|[\"' \t,:]{{1,8}})",
+        pattern=r"[A-Za-z0-9/+]{40}",
+        after=r"(?:[^A-Za-z0-9/+=]|$)",
+        confidence=0.92,
+        validator=_aws_secret,
+        must_match=(f"aws_secret_access_key = {sample(40, BASE62 + '/+')}", f'AWS_SECRET_ACCESS_KEY="{sample(40)}"'),
+        must_not_match=(f"aws commit {sample(40, HEX)}", f"secret key {sample(30)}"),
+    ),
+    Detector(
+        id="aws-mws-token",
+        pattern=r"amzn\.mws\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+        confidence=0.98,
+        must_match=("amzn.mws." + "dab428a1-ed97-fd8d-e045-950d712f6f58",),
+        must_not_match=("amzn.mws.none",),
+    ),
+    Detector(
+        id="bedrock-session-key",
+        pattern=r"bedrock-api-key-[A-Za-z0-9+/=_-]{20,}",
+        after="",
+        confidence=0.95,
+        must_match=(f"bedrock-api-key-{sample(60)}",),
+        must_not_match=("bedrock-api-key-name",),
+    ),
+    Detector(
+        id="azure-client-secret",
+        pattern=r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}",
+        confidence=0.95,
+        validator=varied,
+        must_match=(f"abc8Q~{sample(34)}",),
+        must_not_match=(f"abc8Q~{sample(20)}",),
+    ),
+    Detector(
+        id="azure-storage-key",
+        left="",
+        before=rf"(?i:account[-_]?key|storage[-_]?key|sharedaccesskey|access[-_]?key|secret){ASSIGN}",
+        pattern=r"[A-Za-z0-9+/]{42,86}={1,2}",
+        after="",
+        confidence=0.95,
+        validator=varied,
+        must_match=(f"AccountName=x;AccountKey={sample(86)}==;", f"SharedAccessKey={sample(43)}="),
+        must_not_match=("AccountKey=[key]", "SharedAccessKey=none"),
+    ),
+    Detector(
+        id="azure-signature",
+        left="",
+        before=r"[?&]sig=",
+        pattern=r"[A-Za-z0-9%+/]{40,70}(?:%3D|=){0,2}",
+        after="",
+        confidence=0.9,
+        validator=varied,
+        must_match=(f"?sv=2020-08-04&sr=b&sig={sample(43)}%3D",),
+        must_not_match=("?sig=abc",),
+    ),
+    Detector(
+        id="azure-devops-token",
+        pattern=r"[a-z2-7]{52}",
+        confidence=0.9,
+        validator=lambda value: varied(value) and sum(48 <= b <= 57 for b in value) >= 3,
+        must_match=(f'token = "{sample(52, "abcdefghijklmnopqrstuvwxyz234567")}"',),
+        must_not_match=("a" * 52, "abcdefghijklmnopqrstuvwxyz" * 2),
+    ),
+    Detector(
+        id="azure-devops-key",
+        pattern=r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{18}AZDO[A-Za-z0-9]{4}",
+        confidence=0.99,
+        must_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO{sample(4)}",),
+        must_not_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO",),
+    ),
+    Detector(
+        id="discord-token",
+        pattern=r"[MNO][A-Za-z0-9_-]{23,25}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}",
+        confidence=0.95,
+        validator=varied,
+        must_match=(f"M{sample(23)}.{sample(6)}.{sample(27)}",),
+        must_not_match=(f"M{sample(10)}.{sample(6)}.{sample(27)}",),
+    ),
+    Detector(
+        id="mailchimp-key",
+        pattern=r"[0-9a-f]{32}-us[0-9]{1,2}",
+        confidence=0.97,
+        must_match=(f"{sample(32, HEX)}-us12",),
+        must_not_match=(f"{sample(32, HEX)}-2",),
+    ),
+    Detector(
+        id="mailgun-signing-key",
+        pattern=r"[0-9a-h]{32}-[0-9a-h]{8}-[0-9a-h]{8}",
+        confidence=0.9,
+        must_match=(f"{sample(32, HEX)}-{sample(8, HEX)}-{sample(8, HEX)}",),
+        must_not_match=(f"{sample(32, HEX)}-{sample(8, HEX)}",),
+    ),
+    Detector(
+        id="salesforce-token",
+        pattern=r"00D[A-Za-z0-9]{12,15}![A-Za-z0-9._]{80,200}",
+        confidence=0.95,
+        must_match=(f"00D{sample(12)}!{sample(96)}",),
+        must_not_match=(f"00D{sample(12)}!",),
+    ),
+    Detector(
+        id="onepassword-secret-key",
+        pattern=r"A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}",
+        confidence=0.97,
+        validator=varied,
+        must_match=(f"A3-{sample(6, UPPER)}-{sample(11, UPPER)}-{sample(5, UPPER)}-BCDE2-FGHJ3",),
+        must_not_match=("A3-XXXXXX-XXXXXX-XXXXX-XXXXX-XXXXX-XXXXX",),
+    ),
+    Detector(
+        id="sidekiq-secret",
+        left="",
+        before=rf"(?i:contribsys[-_.a-z]{{0,24}}){ASSIGN}",
+        pattern=r"[a-f0-9]{8}:[a-f0-9]{8}",
+        confidence=0.95,
+        must_match=("BUNDLE_ENTERPRISE__CONTRIBSYS__COM=" + "cafeb4b3:d3adb33f",),
+        must_not_match=("gems.contribsys.com:8080",),
+    ),
+    Detector(
+        id="facebook-app-token",
+        pattern=r"[0-9]{15,16}(?:\||%7C)[A-Za-z0-9_-]{27}",
+        left=r"(?:^|[^A-Za-z0-9])",
+        confidence=0.9,
+        must_match=(f"911602140448729%7C{sample(27)}",),
+        must_not_match=("911602140448729%7Cshort",),
+    ),
+    Detector(
+        id="ethereum-private-key",
+        left="",
+        before=rf"(?i:private[-_ ]?key|privkey|secret[-_ ]?key|wallet)[^\n]{{0,24}}?(?:{ASSIGN}|{SPACE})",
+        pattern=r"(?:0x)?[0-9a-fA-F]{64}",
+        confidence=0.9,
+        validator=varied,
+        must_match=(f"private key: 0x{sample(64, HEX)}",),
+        must_not_match=("private key: 0x" + "0" * 64,),
+    ),
+    Detector(
+        id="password-hash",
+        left=r"(?:^|[^A-Za-z0-9$])",
+        pattern=r"\$(?:1|2[abxy]?|5|6|y|argon2i?d?|krb5(?:asrep|tgs))\$[A-Za-z0-9./$=+,*@_-]{20,}",
+        after="",
+        confidence=0.9,
+        must_match=(f"$2b$12${sample(53)}", f"root:$6${sample(8)}${sample(86)}:18000:"),
+        must_not_match=("$1$", "costs $1$ or $2$"),
+    ),
+    Detector(
+        id="wireguard-key",
+        left="",
+        before=rf"(?:PrivateKey|PresharedKey){SPACE}{{0,2}}={SPACE}{{0,2}}",
+        pattern=r"[A-Za-z0-9+/]{43}=",
+        after="",
+        confidence=0.95,
+        must_match=(f"PrivateKey = {sample(43)}=",),
+        must_not_match=("PrivateKey = <key>",),
+    ),
+    Detector(
+        id="google-service-account-key-id",
+        left="",
+        before=rf"private_key_id{ASSIGN}",
+        pattern=r"[0-9a-f]{40}",
+        confidence=0.8,
+        validator=all_of(varied),
+        must_match=(f'"private_key_id": "{sample(40, HEX)}"',),
+        must_not_match=('"private_key_id": "DUMMY"',),
+    ),
+)

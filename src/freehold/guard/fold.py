@@ -1,0 +1,56 @@
+"""Folds text to one ASCII byte a character, so that positions in what is matched are positions in the text.
+
+Compatibility forms (full-width, mathematical letters) and accents fold to their plain letter, exotic spaces and dashes to plain ones.
+Characters nobody sees (soft hyphen, zero-width, combining marks) become `IGNORED`, everything else `OTHER`, which ends a word.
+"""
+
+import re
+import unicodedata
+
+OTHER = 0x01
+IGNORED = 0x02
+
+_DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), ord("-"))
+_FILLERS = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0), IGNORED)  # letters by category, blank by design
+
+
+def _fold_one(code: int) -> int:
+    char = chr(code)
+    if char.isspace():
+        return ord("\n") if code in (0x85, 0x2028, 0x2029) else ord(" ")
+    if unicodedata.category(char) in ("Cf", "Mn", "Me"):
+        return IGNORED
+    plain = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
+    return ord(plain) if len(plain) == 1 and plain.isascii() else OTHER
+
+
+class _Table(dict[int, int]):
+    def __missing__(self, code: int) -> int:
+        folded = code if code < 0x80 else _fold_one(code)
+        if code <= 0xFFFF:  # the rest is rare, and a million entries are not worth their memory
+            self[code] = folded
+        return folded
+
+
+_TABLE = _Table({**_DASHES, **_FILLERS})
+
+
+def fold(text: str) -> bytes:
+    """One ASCII byte a character of `text`."""
+    if text.isascii():
+        return text.encode()
+    return text.translate(_TABLE).encode()
+
+
+# The two-character escapes of a JSON string stand for one character: a blank takes the place of the backslash, so that a word after
+# `\n` starts a word. `\/` hides nothing, so its backslash is ignored. `\\` and `\uXXXX` are left to the decodings.
+_ESCAPES = {b"\\n": b" \n", b"\\r": b" \r", b"\\t": b" \t", b"\\b": b" \b", b"\\f": b" \f", b'\\"': b' "', b"\\/": b"\x02/"}
+_ESCAPE = re.compile(rb"(?s)\\.")
+
+
+def fold_json(text: str) -> bytes:
+    """As `fold`, for JSON text that does not end inside an escape."""
+    folded = fold(text)
+    if b"\\" not in folded:
+        return folded
+    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[0], m[0]), folded)

@@ -1,0 +1,199 @@
+"""Finds what detectors describe: which may match as the text streams by, then exactly where.
+
+A filter reads every character once and flags stretches in which a trigger may match: Hyperscan in streaming mode, which keeps its
+state across deltas, or RE2's set matcher over overlapping slices. A flag is a hint and may be wrong; exact spans come from RE2
+alone, over the same window whichever filter flagged it, so both filters give the same findings. RE2 and Hyperscan take linear time;
+`re` is used on bounded windows only.
+"""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Protocol
+
+import re2
+
+from freehold.core.errors import ConfigError
+from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGGERS
+from freehold.guard.detectors.detector import Detector
+from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
+
+if importlib.util.find_spec("hyperscan") is not None:
+    import hyperscan
+else:  # no wheel for this machine
+    hyperscan = None
+
+Engine = Literal["hyperscan", "re2", "auto"]
+
+SLICE_CHARS = 4096  # the RE2 filter flags whole slices: short ones keep the exact search cheap
+OVERLAP_CHARS = 512  # longer than any trigger
+
+
+class Flag(NamedTuple):
+    """Something may end in (low, high]: positions count characters since the stream's start."""
+
+    low: int
+    high: int
+    kind: int  # a detector's number, ARMED or DECODE
+
+
+ARMED = -1  # a quoted credential may be open
+DECODE = -2  # something here may be encoded
+
+
+class Match(NamedTuple):
+    start: int
+    end: int
+    detector: int
+
+
+class Filter(Protocol):
+    """Reads one channel's text and flags what may be in it."""
+
+    flags: list[Flag]  # in the order of `low`; the reader removes what it has dealt with
+
+    def feed(self, data: bytes) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class HyperscanFilter:
+    """Its state is a Hyperscan stream: 0.4 KiB, 0.2 us a delta."""
+
+    __slots__ = ("_on_match", "_stream", "feed", "flags")
+
+    def __init__(self, database: Any, kinds: Sequence[tuple[int, int]]) -> None:
+        self.flags: list[Flag] = []
+        append = self.flags.append
+
+        def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
+            kind, reach_chars = kinds[number]
+            append(Flag(end - 1, end + reach_chars, kind))
+
+        # Hyperscan calls back into freed memory, and crashes, unless the callback lives as long as the stream.
+        self._on_match = on_match
+        self._stream = database.stream(match_event_handler=on_match)
+        self._stream.__enter__()
+        self.feed: Callable[[bytes], None] = self._stream.scan
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class Re2Filter:
+    """Flags whole slices, each read with enough of the one before it that no trigger is lost between two."""
+
+    __slots__ = ("_at", "_kinds", "_set", "_tail", "flags")
+
+    def __init__(self, patterns: Any, kinds: Sequence[tuple[int, int]]) -> None:
+        self.flags: list[Flag] = []
+        self._set, self._kinds = patterns, kinds
+        self._tail = b""
+        self._at = 0
+
+    def feed(self, data: bytes) -> None:
+        for start in range(0, len(data), SLICE_CHARS):
+            piece = data[start : start + SLICE_CHARS]
+            window = self._tail + piece
+            self._at += len(piece)
+            low = self._at - len(window)
+            for number in self._set.Match(window) or ():
+                kind, reach_chars = self._kinds[number]
+                self.flags.append(Flag(low, self._at + reach_chars, kind))
+            self._tail = window[-OVERLAP_CHARS:]
+
+    def close(self) -> None:
+        self._tail = b""
+
+
+class Matcher:
+    """All detectors, compiled. Not for use by two threads at once: Hyperscan's scratch space is one a matcher."""
+
+    def __init__(self, detectors: Sequence[Detector], engine: Engine = "auto", database: bytes | None = None) -> None:
+        if engine == "hyperscan" and hyperscan is None:
+            raise ConfigError('guard.engine is "hyperscan", which is not installed on this machine: set it to "auto" or "re2"')
+        self.detectors = tuple(detectors)
+        self.engine: Engine = "re2" if engine == "re2" or hyperscan is None else "hyperscan"
+        shapes = [
+            *((d.trigger, n, 0) for n, d in enumerate(self.detectors)),
+            (QUOTED_CREDENTIAL.encode(), ARMED, QUOTED_CHARS),
+            *((trigger, DECODE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
+            *((trigger, DECODE, 0) for trigger in RUN_TRIGGERS),
+        ]
+        self._triggers = [trigger for trigger, _, _ in shapes]
+        self._kinds = [(kind, reach_chars) for _, kind, reach_chars in shapes]
+        self.blocks = frozenset(d.id for d in self.detectors if d.block)
+        self._exact: list[Any] = [None] * len(self.detectors)
+        self._database = self._open_database(database) if self.engine == "hyperscan" else None
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of all that is matched, hex: the name under which a compiled database may be kept."""
+        return hashlib.sha256(b"\0".join([*self._triggers, *(d.exact for d in self.detectors)])).hexdigest()
+
+    def open(self) -> Filter:
+        if self._database is not None:
+            return HyperscanFilter(self._database, self._kinds)
+        return Re2Filter(self._trigger_set, self._kinds)
+
+    def database(self) -> bytes:
+        """The compiled Hyperscan database after the digest it belongs to, to be handed in again; empty with RE2."""
+        return bytes.fromhex(self.digest) + hyperscan.dumpb(self._database) if self._database is not None else b""
+
+    def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None) -> list[Match]:
+        """Exact matches whose value starts at `low` or later; what stands before `low` is context. None looks for every detector."""
+        if detectors is None:
+            detectors = [n for n in self._trigger_set.Match(window) or () if n < len(self.detectors)]
+        found: list[Match] = []
+        for number in sorted(set(detectors)):
+            self._find_one(number, window, low, found)
+        return found
+
+    def _find_one(self, number: int, window: bytes, low: int, found: list[Match]) -> None:
+        detector = self.detectors[number]
+        regexp = self._exact[number]
+        if regexp is None:
+            regexp = self._exact[number] = re2.compile(detector.exact, _options())
+        at = 0 if detector.before else max(0, low - 1)
+        while (match := regexp.search(window, at)) is not None:
+            start, end = match.span(1)
+            if start < low:
+                at = start + 1
+            elif detector.validator(window[start:end]):
+                found.append(Match(start, end, number))
+                at = end
+            else:
+                at = start + 1 if detector.retry else end
+
+    @cached_property
+    def _trigger_set(self) -> Any:
+        patterns = re2.Set.SearchSet(_options())
+        for trigger in self._triggers:
+            patterns.Add(trigger)
+        patterns.Compile()
+        return patterns
+
+    def _open_database(self, kept: bytes | None) -> Any:
+        """From what `database()` gave, if that was for these detectors on this kind of machine; compiled anew otherwise."""
+        try:
+            if kept and kept[:32].hex() == self.digest:
+                loaded = hyperscan.loadb(kept[32:], hyperscan.HS_MODE_STREAM)
+                loaded.scratch = hyperscan.Scratch(loaded)
+                return loaded
+        except hyperscan.error:
+            pass  # another version or processor wrote it
+        database = hyperscan.Database(mode=hyperscan.HS_MODE_STREAM)
+        count = len(self._triggers)
+        try:
+            database.compile(expressions=self._triggers, ids=list(range(count)), elements=count, flags=[0] * count)
+        except hyperscan.error as exc:
+            raise ConfigError(f"guard: a detector does not compile with Hyperscan: {exc}") from exc
+        return database
+
+
+def _options() -> Any:
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1  # a byte a character: folded text is ASCII
+    options.log_errors = False
+    return options
