@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import aiohttp
 import pytest
+from starlette.types import Message, Scope
 
 from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
@@ -230,6 +231,35 @@ async def test_a_reader_resumes_where_it_was_and_repeats_nothing() -> None:
         async with aiohttp.ClientSession(headers=headers) as session, session.get(served.url + "/events?after=1") as response:
             events = await read_events(response, {"totals"})
         assert [text.splitlines()[0] for text in events["exchange"]] == ["id: 4", "id: 5"]
+
+
+async def test_a_page_that_outlived_its_record_shows_the_new_one() -> None:
+    with serving(Served()) as served:
+        served.ledger.add(entry(1))
+        headers = {"authorization": f"Bearer {ADMIN}", "last-event-id": "5000"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.get(served.url + "/events") as response:
+            await read_events(response, {"status"})
+            served.ledger.add(entry(2))
+            events = await read_events(response, {"exchange"})
+        assert "id: 2" in events["exchange"][0]
+
+
+async def test_the_cookie_is_secure_under_tls_and_not_without() -> None:
+    served = Served()
+    for scheme in ("https", "http"):
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": f"key={ADMIN}".encode()}
+
+        async def send(message: Message, sent: list[Message] = sent) -> None:
+            sent.append(message)
+
+        scope: Scope = {"type": "http", "method": "POST", "path": "/login", "scheme": scheme, "query_string": b"", "headers": []}
+        await served.dashboard(scope, receive, send)
+        cookie = dict(sent[0]["headers"])[b"set-cookie"].decode().lower()
+        assert ("secure" in cookie) == (scheme == "https")
+        assert "httponly" in cookie
 
 
 async def test_a_revoked_key_ends_its_open_streams() -> None:

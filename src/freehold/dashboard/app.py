@@ -152,7 +152,7 @@ class _Views:
             cookie,
             max_age=int(self._sessions.lifetime_s),
             path=_base(request) or "/",
-            secure=request.url.scheme == "https",
+            secure=request.scope["scheme"] == "https",
             httponly=True,
             samesite="strict",
         )
@@ -175,6 +175,7 @@ class _Views:
         base, shown_status = _base(request), ""
         async with self._feed.watching():
             yield "retry: 1000\n\n"
+            seq = min(seq, await self._feed.newest())  # a page that outlived its record starts at the new one's end
             while not self._feed.is_closed:
                 fresh = await self._feed.newer(seq, self._heartbeat_s)
                 if not fresh and not await self._still_allowed(request):

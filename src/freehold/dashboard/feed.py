@@ -47,6 +47,11 @@ class Feed:
         """The last entries, newest first."""
         return await asyncio.to_thread(self._reader.recent, RING_ENTRIES)
 
+    async def newest(self) -> int:
+        """The number of the last entry, 0 without any."""
+        entries = await asyncio.to_thread(self._reader.recent, 1)
+        return entries[0][0] if entries else 0
+
     def shown(self) -> list[LedgerEntry]:
         """What the ring holds, oldest first."""
         return [entry for _, entry in self._ring]
