@@ -1,1 +1,197 @@
-"""Builds the rooms and hands them to each other."""
+"""Builds the rooms and hands them to each other.
+
+Everything that knows two rooms is here or in `cli`. A node is opened as a context: leaving it closes the rooms in the opposite
+order, so that the last records are written before the store closes.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from starlette.types import ASGIApp
+
+from freehold import config as configuration
+from freehold.config import Config
+from freehold.core.errors import InvalidKey
+from freehold.core.exchange import KeyId, Principal
+from freehold.core.ports import KeyRing, Upstream, UpstreamStatus
+from freehold.dashboard.app import create_dashboard
+from freehold.engine.client import EngineClient
+from freehold.gateway.metrics import Metrics
+from freehold.gateway.serve import bind, serving
+from freehold.gateway.server import create_app
+from freehold.gateway.services import Services
+from freehold.gateway.upstreams.openai import OpenAIUpstream
+from freehold.gateway.wire import CODECS
+from freehold.guard import StreamGuard
+from freehold.meter.attribution import ExchangeMeter
+from freehold.provenance.files import write_durably
+from freehold.provenance.keys import node_key
+from freehold.provenance.progress import Progress, Silent
+from freehold.provenance.pull import key_directory, pull
+from freehold.provenance.signer import NodeSigner
+from freehold.store.keys import ClientKeys
+from freehold.store.reader import RecordReader
+from freehold.store.writer import RecordWriter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a node lives and what it was told: the same for the node and for the engine process it starts."""
+
+    home: Path
+    config: Config
+    config_path: Path | None = None
+
+    @property
+    def record(self) -> Path:
+        return self.home / self.config.store.file
+
+
+def find_place(config_path: Path | None = None) -> Place:
+    """Raises ConfigError. The home is made, private to its user."""
+    config = configuration.load(config_path)
+    home = configuration.home()
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Place(home=home, config=config, config_path=configuration.find(config_path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """An open node. `engine` is None where the configuration names no model."""
+
+    app: ASGIApp
+    engine: EngineClient | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstKeys:
+    """The secrets of a new node's two keys: shown once, stored only as digests."""
+
+    client: str
+    admin: str
+
+
+def make_first_keys(place: Place) -> FirstKeys | None:
+    """A client key and an admin key where there has never been any; None otherwise."""
+    with contextlib.closing(ClientKeys(place.record, place.config.store)) as keys:
+        if keys.list():
+            return None
+        _, client = keys.create("default")
+        _, admin = keys.create("admin", is_admin=True)
+        return FirstKeys(client=client, admin=admin)
+
+
+def fetch_model(place: Place, progress: Progress) -> None:
+    """Bring the engine's model here if it is not; costs no network when it is."""
+    if place.config.engine.model:
+        pull(place.config.engine.model, place.home, progress)
+
+
+@contextlib.asynccontextmanager
+async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[Node]:
+    """All rooms, open and handed to each other. `keys` stands in for the stored client keys."""
+    config = place.config
+    async with contextlib.AsyncExitStack() as stack:
+        guard = await asyncio.to_thread(_open_guard, place)
+        signer = NodeSigner(node_key(key_directory(place.home)))
+        writer = RecordWriter(place.record, signer, config.store)
+        stack.push_async_callback(asyncio.to_thread, writer.close)
+        reader = RecordReader(place.record, config.store)
+        stack.callback(reader.close)
+        stored_keys = ClientKeys(place.record, config.store)
+        stack.callback(stored_keys.close)
+        engine = await _start_engine(place, stack)
+        upstreams: list[Upstream] = [engine] if engine else []
+        for settings in config.upstreams:
+            remote = OpenAIUpstream(settings, CODECS["openai.chat"])
+            stack.push_async_callback(remote.close)
+            upstreams.append(remote)
+        ring = keys or stored_keys
+
+        def status() -> Mapping[str, UpstreamStatus]:
+            return {"record": writer.status(), **{upstream.name: upstream.status() for upstream in upstreams}}
+
+        def key_names() -> Mapping[KeyId, str]:
+            return {key.key_id: key.name for key in stored_keys.list()}
+
+        dashboard = None
+        if config.dashboard.enabled:
+            dashboard = create_dashboard(reader, ring, status, config=config.dashboard, key_names=key_names)
+            stack.push_async_callback(dashboard.close)
+        services = Services(
+            config=config.gateway,
+            upstreams=upstreams,
+            guard=guard,
+            recorder=writer,
+            ledger=reader,
+            keys=ring,
+            meter=ExchangeMeter(config.meter),
+            metrics=Metrics(),
+            dashboard=dashboard,
+        )
+        yield Node(app=create_app(services), engine=engine)
+
+
+async def _start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:
+    model = place.config.engine.model
+    if not model:
+        return None
+    sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
+    stack.callback(shutil.rmtree, sockets, ignore_errors=True)
+    engine = EngineClient(_engine_command(place), sockets, model)
+    stack.push_async_callback(engine.close)
+    await engine.start()
+    return engine
+
+
+def _engine_command(place: Place) -> Sequence[str]:
+    command = [sys.executable, "-m", "freehold", "engine"]
+    return [*command, "--config", str(place.config_path.absolute())] if place.config_path else command
+
+
+def _open_guard(place: Place) -> StreamGuard:
+    """The guard with its rules as compiled at an earlier start; compiling them anew takes about a second."""
+    kept = place.home / "cache" / "guard.db"
+    with contextlib.suppress(OSError):  # no cache, or none that can be written: the guard is the same without
+        before = kept.read_bytes() if kept.exists() else None
+        guard = StreamGuard(place.config.guard, before)
+        if (database := guard.database()) != before:
+            kept.parent.mkdir(mode=0o700, exist_ok=True)
+            write_durably(kept, database, mode=0o600)
+        return guard
+    return StreamGuard(place.config.guard)
+
+
+class OneKey:
+    """A key ring of one key that lives as long as its process."""
+
+    def __init__(self, secret: str) -> None:
+        self._secret = secret
+        self._principal = Principal(key_id=KeyId("key_local"), name="local")
+
+    def authenticate(self, secret: str) -> Principal:
+        if not secrets.compare_digest(secret.encode(errors="surrogatepass"), self._secret.encode()):
+            raise InvalidKey("this node runs inside another program and takes its key alone")
+        return self._principal
+
+
+@contextlib.asynccontextmanager
+async def private_node(config_path: Path | None = None, progress: Progress | None = None) -> AsyncIterator[tuple[str, str]]:
+    """A whole node for one program: (URL, key). It listens on a free loopback port and goes with the context."""
+    place = find_place(config_path)
+    gateway = msgspec.structs.replace(place.config.gateway, host="127.0.0.1", port=0, tls_certificate=None, tls_key=None)
+    place = Place(home=place.home, config=msgspec.structs.replace(place.config, gateway=gateway), config_path=place.config_path)
+    await asyncio.to_thread(fetch_model, place, progress or Silent())
+    secret = secrets.token_urlsafe(32)
+    async with open_node(place, keys=OneKey(secret)) as node:
+        listener = bind(gateway, has_keys=True)
+        async with serving(node.app, gateway, listener) as url:
+            yield url, secret

@@ -1,11 +1,21 @@
 """One frozen configuration per room, out of one TOML file.
 
-Where the file is looked for is decided here: `--config`, else `FREEHOLD_CONFIG`, else `freehold.toml` in the home directory; without
-any, every setting has its default. What a setting means is decided in its room's `config.py`.
+Where the file is looked for is decided here: `--config`, else `FREEHOLD_CONFIG`, else `freehold.toml` in the home directory;
+without any, every setting has its default. What a setting means is decided in its room's `config.py`.
 """
 
 import os
 from pathlib import Path
+
+import msgspec
+
+from freehold.core.errors import ConfigError
+from freehold.dashboard.config import DashboardConfig
+from freehold.engine.config import EngineConfig
+from freehold.gateway.config import GatewayConfig, UpstreamConfig
+from freehold.guard.config import GuardConfig
+from freehold.meter.config import MeterConfig
+from freehold.store.config import StoreConfig
 
 
 def home() -> Path:
@@ -14,3 +24,51 @@ def home() -> Path:
         return Path(explicit).expanduser().absolute()
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data).expanduser().absolute() / "freehold"
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The whole file: one table a room, and one `[[upstreams]]` a remote provider."""
+
+    gateway: GatewayConfig = GatewayConfig()
+    upstreams: tuple[UpstreamConfig, ...] = ()
+    guard: GuardConfig = GuardConfig()
+    engine: EngineConfig = EngineConfig()
+    store: StoreConfig = StoreConfig()
+    meter: MeterConfig = MeterConfig()
+    dashboard: DashboardConfig = DashboardConfig()
+
+
+def find(explicit: Path | None) -> Path | None:
+    """The file that `load` reads; None where there is none and every setting has its default."""
+    named = explicit or (Path(value) if (value := os.environ.get("FREEHOLD_CONFIG")) else None)
+    if named is not None:
+        return named
+    default = home() / "freehold.toml"
+    return default if default.exists() else None
+
+
+def load(explicit: Path | None = None) -> Config:
+    """Raises ConfigError naming the file, the setting, and what it must be."""
+    path = find(explicit)
+    if path is None:
+        return Config()
+    try:
+        config = msgspec.toml.decode(path.read_bytes(), type=Config)
+    except OSError as exc:
+        raise ConfigError(f"cannot read the configuration {path}: {exc.strerror}") from exc
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"{path}: {exc}; docs/configuration.md lists every setting") from exc
+    _check_names(path, config)
+    return config
+
+
+def _check_names(path: Path, config: Config) -> None:
+    """Each upstream and each model has one home: otherwise which one answers would depend on the order in the file."""
+    names = [upstream.name for upstream in config.upstreams]
+    models = [model for upstream in config.upstreams for model in upstream.models]
+    if config.engine.model:
+        models.append(config.engine.model)
+    for kind, listed in (("upstream", names), ("model", models)):
+        twice = sorted({name for name in listed if listed.count(name) > 1})
+        if twice:
+            raise ConfigError(f"{path}: {kind} {twice[0]!r} is named twice; give each a name of its own")

@@ -1,0 +1,143 @@
+"""`freehold serve`: the node, from nothing to ready.
+
+What happens here in order: the model is pulled if it is not there, the first keys are made and shown once, the rooms open, the
+port listens, and the engine loads. With `--json` each of these steps is one JSON object a line on standard output, for a
+supervisor to read; the log goes to standard error either way.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import click
+import msgspec
+from rich.console import Console
+
+from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
+from freehold.cli.terminal import PullProgress
+from freehold.core.errors import UpstreamUnavailable
+from freehold.gateway.serve import bind, event_loop, serving, url_of
+
+POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second
+
+
+@click.command()
+@click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--host", help="Address to listen on, instead of the configured one.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step.")
+def serve(config_path: Path | None, host: str | None, port: int | None, as_json: bool) -> None:
+    """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    place = _with_address(find_place(config_path), host, port)
+    tell = _JsonTeller() if as_json else _Teller()
+    with PullProgress(quiet=as_json) as progress:
+        fetch_model(place, progress)
+    first_keys = make_first_keys(place)
+    if first_keys is not None:
+        tell.keys(first_keys)
+    with asyncio.Runner(loop_factory=event_loop) as runner:
+        runner.run(_run(place, tell))
+
+
+def _with_address(place: Place, host: str | None, port: int | None) -> Place:
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    gateway = msgspec.structs.replace(place.config.gateway, **given)
+    return Place(home=place.home, config=msgspec.structs.replace(place.config, gateway=gateway), config_path=place.config_path)
+
+
+async def _run(place: Place, tell: "_Teller") -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    listener = bind(place.config.gateway, has_keys=True)
+    async with open_node(place) as node, serving(node.app, place.config.gateway, listener):
+        tell.listening(url_of(listener, place.config.gateway))
+        stopping = asyncio.create_task(stop.wait())
+        starting = asyncio.create_task(_await_engine(node, tell))
+        await asyncio.wait((stopping, starting), return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            tell.ready(place)
+            await stopping
+        starting.cancel()
+        stopping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await starting
+        tell.stopping()
+
+
+async def _await_engine(node: Node, tell: "_Teller") -> None:
+    """Until the engine can answer. An engine that cannot start at all is for the operator to mend, not for us to retry."""
+    if node.engine is None:
+        return
+    while not (status := node.engine.status()).ready:
+        if node.engine.trouble is not None:
+            raise UpstreamUnavailable(f"the engine cannot run {node.engine.models[0]}: {node.engine.trouble}")
+        tell.loading(status.detail)
+        await asyncio.sleep(POLL_S)
+
+
+class _Teller:
+    """Tells a person, on a terminal or in a log."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False, soft_wrap=True)
+        self._url = ""
+        self._last = ""
+
+    def keys(self, keys: FirstKeys) -> None:
+        self._console.print("Two keys were made. They are shown this once; the node keeps only their digests.")
+        self._console.print(f"  for clients        {keys.client}")
+        self._console.print(f"  for the dashboard  {keys.admin}")
+        self._console.print("More with: freehold keys create NAME\n")
+
+    def listening(self, url: str) -> None:
+        self._url = url
+
+    def loading(self, detail: str) -> None:
+        if self._console.is_terminal and detail != self._last:
+            self._console.print(f"\r\x1b[2K{detail}", end="", markup=False)
+            self._last = detail
+
+    def ready(self, place: Place) -> None:
+        if self._console.is_terminal:
+            self._console.print("\r\x1b[2K", end="")
+        self._console.print(f"Freehold is ready at {self._url}")
+        self._console.print(f"  OpenAI clients  base_url={self._url}/v1")
+        if place.config.dashboard.enabled:
+            self._console.print(f"  dashboard       {self._url}/dashboard")
+        self._console.print(f"  home            {place.home}")
+        self._console.print("Stop it with Ctrl-C.")
+
+    def stopping(self) -> None:
+        self._console.print("Stopping: answers under way may finish.")
+
+
+class _JsonTeller(_Teller):
+    """Tells a program."""
+
+    def keys(self, keys: FirstKeys) -> None:
+        self._tell("keys_created", client_key=keys.client, admin_key=keys.admin)
+
+    def listening(self, url: str) -> None:
+        self._url = url
+        self._tell("listening", url=url)
+
+    def loading(self, detail: str) -> None:
+        if detail != self._last:
+            self._tell("loading", detail=detail)
+            self._last = detail
+
+    def ready(self, place: Place) -> None:
+        self._tell("ready", url=self._url)
+
+    def stopping(self) -> None:
+        self._tell("stopping")
+
+    def _tell(self, event: str, **fields: str) -> None:
+        print(json.dumps({"event": event, **fields}), flush=True)
