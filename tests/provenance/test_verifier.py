@@ -217,6 +217,12 @@ def test_a_time_that_is_none_is_refused(issued_at: str) -> None:
         verify_receipt(_sealed(json.dumps(statement).encode()), KEYS)
 
 
+@given(st.binary(max_size=60) | st.recursive(st.none() | st.text(), st.lists).map(lambda x: json.dumps(x).encode()))
+def test_a_signed_statement_that_is_garbage_raises_only_our_error(payload: bytes) -> None:
+    with pytest.raises(MalformedArtefact):
+        verify_receipt(_sealed(payload), KEYS)
+
+
 def test_unknown_energy_with_a_number_is_refused() -> None:
     statement = json.loads(_payload(NodeSigner(KEY).sign(claims(UNKNOWN_ENERGY), None).envelope))
     statement["predicate"]["energy"]["energy_j"] = 0

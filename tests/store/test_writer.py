@@ -264,6 +264,21 @@ def test_what_was_acknowledged_survives_a_kill_in_mid_load(path: Path) -> None:
     assert chain_holds(kept)
 
 
+def test_two_processes_killed_in_mid_load_leave_one_unbroken_chain(path: Path) -> None:
+    acknowledged: list[tuple[str, str]] = []
+    commands = [[sys.executable, "-c", KILLED, str(path), f"p{i}c"] for i in range(2)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    for process in processes:
+        assert process.stdout is not None
+        acknowledged += [_pair(process.stdout.readline()) for _ in range(50)]
+    for process in processes:
+        process.send_signal(signal.SIGKILL)
+    for process in processes:
+        process.communicate()
+    assert set(acknowledged) <= set(chain(path))
+    assert chain_holds(chain(path))
+
+
 def _pair(line: str) -> tuple[str, str]:
     exchange_id, digest = line.split()
     return exchange_id, digest

@@ -50,13 +50,13 @@ def fetch(
         url = address()
         resumed = part.exists()
         _complete(url, part, limit_bytes, progress, sleep)
-        if resumed and not _holds(part, sha256, progress):
+        while not _holds(part, sha256, progress):
+            part.unlink()
+            if not resumed:
+                raise VerificationError(f"{_host(url)} has another {target.name} than the pinned one (sha256 {sha256}): not used")
+            resumed = False
             progress.note(f"{part.name} from an earlier try was damaged: thrown away, fetching again")
-            part.unlink()
             _complete(url, part, limit_bytes, progress, sleep)
-        if not _holds(part, sha256, progress):
-            part.unlink()
-            raise VerificationError(f"{_host(url)} has another {target.name} than the pinned one (sha256 {sha256}): not used")
         part.replace(target)
         sync_directory(target.parent)
     except OSError as exc:

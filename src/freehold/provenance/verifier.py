@@ -36,7 +36,7 @@ def verify_model(directory: Path, manifest_envelope: bytes, trusted_keys: Truste
 
 
 def verify_contents(model: VerifiedModel, progress: manifests.HashProgress | None = None) -> None:
-    """Read every file once and compare it with the manifest, as `models verify` does; loading checks its own reads."""
+    """Read every file once and compare it with the manifest. For a report: loading checks the blocks it reads itself."""
     total_bytes = sum(f.size_bytes for f in model.manifest.files)
     done_bytes = 0
     for file in model.manifest.files:
