@@ -8,6 +8,7 @@ for as long as the chat.
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import select
 import sys
@@ -42,6 +43,7 @@ class Inside:
         self._thread = threading.Thread(target=self._run, name="private-node", daemon=True)
 
     def __enter__(self) -> Node:
+        logging.getLogger("freehold").addHandler(logging.NullHandler())  # a conversation is no place for a node's log
         self._thread.start()
         try:
             return self._ready.result()
