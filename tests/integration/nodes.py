@@ -30,12 +30,17 @@ class Node:
     admin_key: str = ""
     events: "queue.Queue[dict[str, Any]]" = field(default_factory=queue.Queue)
     log: list[str] = field(default_factory=list)
+    clients: dict[str, openai.OpenAI] = field(default_factory=dict)
 
-    def sdk(self, key: str | None = None, **options: Any) -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=key or self.client_key, max_retries=0, **options)
+    def sdk(self, key: str | None = None) -> openai.OpenAI:
+        """The official client, one a key, closed with the node."""
+        key = key or self.client_key
+        if key not in self.clients:
+            self.clients[key] = openai.OpenAI(base_url=f"{self.url}/v1", api_key=key, max_retries=0)
+        return self.clients[key]
 
-    def async_sdk(self, **options: Any) -> openai.AsyncOpenAI:
-        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.client_key, max_retries=0, **options)
+    def async_sdk(self) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.client_key, max_retries=0)
 
     def cli(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run another `freehold` command in the same home."""
@@ -96,6 +101,8 @@ def running(home: Path, *options: str, preexec: Any = None) -> Iterator[Node]:
         _await_ready(node)
         yield node
     finally:
+        for client in node.clients.values():
+            client.close()
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(timeout=20)
