@@ -1,0 +1,282 @@
+"""Rotary embedding, the write into the KV cache, and attention over its pages.
+
+A query walks its sequence's pages from the first to the one that holds its own position, keeping a running maximum and sum (online
+softmax). Scores sum over dimensions in order, outputs over positions in order. Up to four neighbouring tokens walk together and share
+the loads; each one's operations are the same as alone.
+"""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Final
+
+from llvmlite import ir
+
+from freehold.engine.kernels.elementwise import exp, quantise
+from freehold.engine.kernels.emit import F32, I16, I32, I64, Emitter, Value, vector
+from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
+from freehold.engine.kernels.records import Layer, Step
+from freehold.engine.kernels.targets import Target
+from freehold.engine.kv_cache import PAGE_POSITIONS
+
+TILE: Final = 4  # tokens that attend together
+
+
+class Rope(Enum):
+    """Which dimensions turn together: (2 i, 2 i + 1) in llama, (i, i + half) in qwen2."""
+
+    INTERLEAVED = "interleaved"
+    HALVES = "halves"
+
+
+def emit_place(module: Any, name: str, head_dim: int, rope: Rope, target: Target) -> None:
+    """(step, layer record, layer, item): finish one head of q, k or v for all tokens.
+
+    Items count q heads, then k heads, then v heads. Queries are turned, scaled by 1 / sqrt(head_dim) and stay; keys are turned and
+    go to the cache; values go to the cache.
+    """
+    e = Emitter(module, name, 4, target.lanes)
+    step, record, layer, item = e.arguments
+    heads, kv_heads, tokens = e.field(step, Step.HEADS), e.field(step, Step.KV_HEADS), e.field(step, Step.TOKENS)
+    bias, column = e.field(record, Layer.BIAS), e.mul(item, 4 * head_dim)
+
+    def vectors(t: Value) -> tuple[Value, Value]:
+        return e.add(e.field(step, Step.QKV), e.mul(t, e.field(step, Step.QKV_PITCH)), column), _position(e, step, t)
+
+    def add_bias(t: Value) -> None:
+        at, _ = vectors(t)
+        for i in range(0, 4 * head_dim, 4 * e.lanes):
+            total = e.builder.fadd(e.load(e.floats, at, i), e.load(e.floats, e.add(bias, column), i))
+            e.store(total, at, i)
+
+    def query(t: Value) -> None:
+        at, position = vectors(t)
+        scale = e.const(e.floats, head_dim**-0.5)
+        for i, value in enumerate(_turn(e, target, step, rope, head_dim, at, position)):
+            e.store(e.builder.fmul(value, scale), at, 4 * e.lanes * i)
+
+    def key(t: Value) -> None:
+        at, position = vectors(t)
+        keys, _ = _page(e, step, layer, e.sub(item, heads), e.div(position, PAGE_POSITIONS), t, head_dim)
+        place = e.add(keys, e.mul(e.builder.urem(position, e.i64(PAGE_POSITIONS)), 2))
+        for i, value in enumerate(_turn(e, target, step, rope, head_dim, at, position)):
+            halves = target.to_half(e, value)
+            for lane in range(e.lanes):
+                one = e.builder.extract_element(halves, ir.Constant(I32, lane))
+                e.store(one, place, (i * e.lanes + lane) * 2 * PAGE_POSITIONS, align=2)
+
+    def value(t: Value) -> None:
+        at, position = vectors(t)
+        head = e.sub(item, e.add(heads, kv_heads))
+        _, values = _page(e, step, layer, head, e.div(position, PAGE_POSITIONS), t, head_dim)
+        place = e.add(values, e.mul(e.builder.urem(position, e.i64(PAGE_POSITIONS)), 2 * head_dim))
+        for i in range(head_dim // e.lanes):
+            e.store(target.to_half(e, e.load(e.floats, at, 4 * e.lanes * i)), place, 2 * e.lanes * i)
+
+    with e.when(e.less(0, bias)):
+        e.each(tokens, add_bias)
+    is_query, is_key = e.less(item, heads), e.less(item, e.add(heads, kv_heads))
+    with e.when(is_query):
+        e.each(tokens, query)
+    with e.when(e.builder.and_(is_key, e.builder.not_(is_query))):
+        e.each(tokens, key)
+    with e.when(e.builder.not_(is_key)):
+        e.each(tokens, value)
+    e.returns()
+
+
+def _position(e: Emitter, step: Value, token: Value) -> Value:
+    return e.load_index(e.field(step, Step.POSITIONS), token)
+
+
+def _turn(e: Emitter, target: Target, step: Value, rope: Rope, head_dim: int, at: Value, position: Value) -> list[Value]:
+    """The rotated head: x * cos + partner * sin, with the sign of the rotation in the table's sin."""
+    width = 4 * e.lanes
+    table = e.add(e.field(step, Step.ROPE), e.mul(position, 8 * head_dim))
+    count = head_dim // e.lanes
+    values = [e.load(e.floats, at, i * width) for i in range(count)]
+    if rope is Rope.INTERLEAVED:
+        partners = [e.shuffle(v, v, [lane ^ 1 for lane in range(e.lanes)]) for v in values]
+    else:
+        partners = values[count // 2 :] + values[: count // 2]
+    turned = []
+    for i, (value, partner) in enumerate(zip(values, partners, strict=True)):
+        cos, sin = e.load(e.floats, table, i * width), e.load(e.floats, table, 4 * head_dim + i * width)
+        turned.append(target.multiply_add(e, partner, sin, e.builder.fmul(value, cos)))
+    return turned
+
+
+def _page(e: Emitter, step: Value, layer: Value, kv_head: Value, page: Value, token: Value, head_dim: int) -> tuple[Value, Value]:
+    """Addresses of the keys and values of one head in the `page`-th page of the token's sequence."""
+    sequence = e.load_index(e.field(step, Step.SEQUENCES), token)
+    table = e.add(e.field(step, Step.TABLES), e.mul(sequence, e.field(step, Step.TABLES_PITCH)))
+    keys = e.add(
+        e.field(step, Step.CACHE),
+        e.mul(layer, e.field(step, Step.CACHE_LAYER_BYTES)),
+        e.mul(e.load_index(table, page), e.field(step, Step.CACHE_PAGE_BYTES)),
+        e.mul(kv_head, 4 * PAGE_POSITIONS * head_dim),
+    )
+    return keys, e.add(keys, 2 * PAGE_POSITIONS * head_dim)
+
+
+def emit_attend(module: Any, name: str, head_dim: int, target: Target) -> None:
+    """(step, layer, tile, head): attention of the tile's tokens at one head, quantised for the next matrix."""
+    walks = {count: _emit_walk(module, f"{name}_{count}", head_dim, target, count) for count in (1, TILE)}
+    e = Emitter(module, name, 4, target.lanes)
+    step, layer, tile, head = e.arguments
+    first = e.load_index(e.field(step, Step.TILE_FIRST), tile)
+    count = e.load_index(e.field(step, Step.TILE_COUNT), tile)
+    whole = e.builder.icmp_signed("==", count, e.i64(TILE))
+    with e.when(whole):
+        e.call(walks[TILE], step, layer, first, head)
+    singles = e.select(whole, 0, count)
+    e.each(singles, lambda i: e.call(walks[1], step, layer, e.add(first, i), head))
+    e.returns()
+
+
+def _emit_walk(module: Any, name: str, head_dim: int, target: Target, count: int) -> Emitter:
+    """(step, layer, first token, head)"""
+    e = Emitter(module, name, 4, target.lanes, internal=True)
+    walk = _Walk(e, target, head_dim, count)
+    walk.emit()
+    e.returns()
+    return e
+
+
+class _Walk:
+    """Emits the walk of `count` neighbouring tokens over their pages."""
+
+    def __init__(self, e: Emitter, target: Target, head_dim: int, count: int) -> None:
+        self.e, self.target, self.head_dim, self.count = e, target, head_dim, count
+        self.step, self.layer, self.first, self.head = e.arguments
+        self.width = 4 * e.lanes
+        self.tokens = [e.add(self.first, i) for i in range(count)]
+        self.positions = [_position(e, self.step, token) for token in self.tokens]
+        self.scores = [e.stack(4 * PAGE_POSITIONS) for _ in range(count)]
+        self.outs = [e.stack(4 * head_dim) for _ in range(count)]
+
+    def emit(self) -> None:
+        e, step = self.e, self.step
+        group = e.div(e.field(step, Step.HEADS), e.field(step, Step.KV_HEADS))
+        kv_head = e.div(self.head, group)
+        column = e.mul(self.head, 4 * self.head_dim)
+        queries = [e.add(e.field(step, Step.QKV), e.mul(t, e.field(step, Step.QKV_PITCH)), column) for t in self.tokens]
+        for out in self.outs:
+            for i in range(0, 4 * self.head_dim, self.width):
+                e.store(e.const(e.floats, 0.0), out, i)
+        lowest, zero = e.f32(float("-inf")), e.f32(0.0)
+
+        def page(i: Value, carried: list[Value]) -> list[Value]:
+            keys, values = _page(e, step, self.layer, kv_head, i, self.first, self.head_dim)
+            self._score(queries, keys)
+            start = e.mul(i, PAGE_POSITIONS)
+            seen = [e.minimum(e.sub(e.add(p, 1), start), PAGE_POSITIONS) for p in self.positions]
+            carried = self._soften(seen, carried)
+            self._gather(seen, values)
+            return carried
+
+        pages = e.add(e.div(self.positions[-1], PAGE_POSITIONS), 1)
+        carried = e.loop(pages, page, [lowest] * self.count + [zero] * self.count)
+        self._finish(carried[self.count :])
+
+    def _score(self, queries: Sequence[Value], keys: Value) -> None:
+        """scores[query][position] = query . key, summed over the dimensions in order."""
+        e, together = self.e, 4  # vectors of positions
+        for start in range(0, PAGE_POSITIONS, together * e.lanes):
+
+            def dimension(d: Value, sums: list[Value], start: int = start) -> list[Value]:
+                at = e.add(keys, e.mul(d, 2 * PAGE_POSITIONS), 2 * start)
+                halves = [e.load(vector(e.lanes, I16), at, 2 * e.lanes * j) for j in range(together)]
+                row = [self.target.from_half(e, half) for half in halves]
+                out = []
+                for i, query in enumerate(queries):
+                    factor = e.splat(e.load(F32, query, e.mul(d, 4)))
+                    out += [self.target.multiply_add(e, factor, row[j], sums[i * together + j]) for j in range(together)]
+                return out
+
+            sums = e.loop(self.head_dim, dimension, [e.const(e.floats, 0.0)] * (together * self.count))
+            for i, scores in enumerate(self.scores):
+                for j in range(together):
+                    e.store(sums[i * together + j], scores, 4 * start + j * self.width)
+
+    def _soften(self, seen: Sequence[Value], carried: list[Value]) -> list[Value]:
+        """Scores to weights relative to the running maximum; what was summed before is scaled to it."""
+        e, b = self.e, self.e.builder
+        maxima, sums = [], []
+        for i, scores in enumerate(self.scores):
+            limit = e.splat(b.trunc(seen[i], I32))
+            rows, masks = [], []
+            for j in range(PAGE_POSITIONS // e.lanes):
+                places = ir.Constant(e.ints, list(range(j * e.lanes, (j + 1) * e.lanes)))
+                masks.append(b.icmp_signed("<", places, limit))
+                score = e.load(e.floats, scores, j * self.width)
+                rows.append(b.select(masks[-1], score, e.const(e.floats, float("-inf"))))
+            top = rows[0]
+            for row in rows[1:]:
+                top = e.maximum(top, row)
+            top = e.maximum(e.fold(top, e.maximum), carried[i])
+            spread, total = e.splat(top), None
+            for j, (row, mask) in enumerate(zip(rows, masks, strict=True)):
+                weight = b.select(mask, exp(e, self.target, b.fsub(row, spread)), e.const(e.floats, 0.0))
+                e.store(weight, scores, j * self.width)
+                total = weight if total is None else b.fadd(total, weight)
+            # exp of a vector: the one exp there is. Before the first page the maximum is -inf and there is nothing to scale.
+            factor = exp(e, self.target, e.splat(b.fsub(carried[i], top)))
+            for at in range(0, 4 * self.head_dim, self.width):
+                e.store(b.fmul(e.load(e.floats, self.outs[i], at), factor), self.outs[i], at)
+            scaled = b.fmul(carried[self.count + i], b.extract_element(factor, ir.Constant(I32, 0)))
+            maxima.append(top)
+            sums.append(b.fadd(scaled, e.fold(total, b.fadd)))
+        return maxima + sums
+
+    def _gather(self, seen: Sequence[Value], values: Value) -> None:
+        """outs[query] += weight * value, over the positions in order. Positions not yet written are not touched."""
+        e = self.e
+        common = seen[0]  # neighbours: the first sees the fewest
+        common = e.select(e.less(common, 0), 0, common)
+        size = self._chunk() * e.lanes
+        for start in range(0, self.head_dim, size):
+            self._gather_chunk(range(self.count), e.i64(0), common, values, start, size)
+            for i in range(1, self.count):
+                self._gather_chunk([i], common, seen[i], values, start, size)
+
+    def _chunk(self) -> int:
+        """Vectors of an output held in registers: all queries' together at most half of the machine's."""
+        limit = (16 if self.e.lanes == 16 else 8) // self.count
+        whole = self.head_dim // self.e.lanes
+        return max(size for size in range(1, limit + 1) if whole % size == 0)
+
+    def _gather_chunk(self, which: Sequence[int], low: Value, high: Value, values: Value, start: int, size: int) -> None:
+        e, count = self.e, size // self.e.lanes
+
+        def position(i: Value, sums: list[Value]) -> list[Value]:
+            place = e.add(low, i)
+            at = e.add(values, e.mul(place, 2 * self.head_dim), 2 * start)
+            row = [self.target.from_half(e, e.load(vector(e.lanes, I16), at, 2 * e.lanes * j)) for j in range(count)]
+            out = []
+            for n, query in enumerate(which):
+                weight = e.splat(e.load(F32, self.scores[query], e.mul(place, 4)))
+                out += [self.target.multiply_add(e, weight, row[j], sums[n * count + j]) for j in range(count)]
+            return out
+
+        places = [(self.outs[query], 4 * start + j * self.width) for query in which for j in range(count)]
+        sums = e.loop(e.sub(high, low), position, [e.load(e.floats, out, at) for out, at in places])
+        for (out, at), total in zip(places, sums, strict=True):
+            e.store(total, out, at)
+
+    def _finish(self, sums: Sequence[Value]) -> None:
+        e, b = self.e, self.e.builder
+        record = e.field(self.step, Step.ATTENDED)
+        blocks = self.head_dim // BLOCK
+        for token, out, total in zip(self.tokens, self.outs, sums, strict=True):
+            x = e.add(e.field(record, Columns.X), e.mul(token, e.field(record, Columns.X_PITCH)))
+            x = e.add(x, e.mul(self.head, 4 * self.head_dim))
+            q = e.add(e.field(record, Columns.Q), e.mul(token, e.field(record, Columns.Q_PITCH)))
+            headers = e.add(e.field(record, Columns.HEADERS), e.mul(token, e.field(record, Columns.HEADERS_PITCH)))
+            inverse = e.splat(b.fdiv(e.f32(1.0), total))
+            for at in range(0, 4 * self.head_dim, self.width):
+                e.store(b.fmul(e.load(e.floats, out, at), inverse), x, at)
+            first = e.mul(self.head, blocks)
+            quantise(e, x, e.add(q, e.mul(first, BLOCK)), e.add(headers, e.mul(first, HEADER_BYTES)), blocks)
+
+
+__all__ = ["I64", "TILE", "Rope", "emit_attend", "emit_place"]

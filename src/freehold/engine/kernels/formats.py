@@ -1,0 +1,281 @@
+"""The tensor types we compute with: one line in `FORMATS` each.
+
+An unpacker reads the blocks of `lanes` rows at once and gives, for each 32 weights, eight vectors whose lane r holds four
+neighbouring weights of row r as unsigned bytes, with scales and mins so that weight = scale * unsigned + min.
+Block layouts: ggml-common.h; each is drawn where it is read.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from freehold.engine.kernels.emit import F32, I8, I16, I32, I64, Emitter, Value, vector
+from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Quantised
+from freehold.engine.kernels.targets import Target
+from freehold.engine.tensor_types import TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`lanes` rows of one tensor at one block: reads them side by side."""
+
+    e: Emitter
+    target: Target
+    addresses: Sequence[Value]
+
+    def sixteen(self, offset: int) -> list[Value]:
+        """16 bytes at `offset` of each row as four vectors: vector i, lane r = dword i of row r.
+
+        Four rows share a vector after loading; two rounds of interleaving turn rows into lanes, never leaving 128 bits.
+        """
+        e, quarters = self.e, len(self.addresses) // 4
+        loaded = [e.load(vector(4, I32), address, offset) for address in self.addresses]
+        a, b, c, d = (e.concat([loaded[4 * i + j] for i in range(quarters)]) for j in range(4))
+        low_ab, high_ab = self._interleave(a, b, (0, None, 1, None)), self._interleave(a, b, (2, None, 3, None))
+        low_cd, high_cd = self._interleave(c, d, (0, None, 1, None)), self._interleave(c, d, (2, None, 3, None))
+        return [
+            self._pairs(low_ab, low_cd, 0),
+            self._pairs(low_ab, low_cd, 2),
+            self._pairs(high_ab, high_cd, 0),
+            self._pairs(high_ab, high_cd, 2),
+        ]
+
+    def _interleave(self, a: Value, b: Value, pattern: Sequence[int | None]) -> Value:
+        """In each 128 bits: a[p], b[p], a[p'], b[p']."""
+        n, first, second = a.type.count, pattern[0] or 0, pattern[2] or 0
+        return self.e.shuffle(a, b, [base + lane for base in range(0, n, 4) for lane in (first, n + first, second, n + second)])
+
+    def _pairs(self, a: Value, b: Value, first: int) -> Value:
+        """In each 128 bits: a[first], a[first + 1], b[first], b[first + 1]."""
+        n = a.type.count
+        lanes = (first, first + 1, n + first, n + first + 1)
+        return self.e.shuffle(a, b, [base + lane for base in range(0, n, 4) for lane in lanes])
+
+    def dword(self, offset: int) -> Value:
+        """The dword at `offset` of each row. Reads 16 bytes: the caller has that much of the block behind it."""
+        return self.sixteen(offset)[0]
+
+    def half(self, words: Value, shift: int = 0) -> Value:
+        """f32 of the f16 in bits shift .. shift + 16 of each lane."""
+        b = self.e.builder
+        shifted = b.lshr(words, self.e.const(self.e.ints, shift)) if shift else words
+        return self.target.from_half(self.e, b.trunc(shifted, vector(self.e.lanes, I16)))
+
+    def masked(self, words: Value, mask: int, shift: int = 0) -> Value:
+        b, e = self.e.builder, self.e
+        shifted = b.lshr(words, e.const(e.ints, shift)) if shift else words
+        return b.and_(shifted, e.const(e.ints, mask))
+
+    def raised(self, words: Value, by: int) -> Value:
+        return self.e.builder.shl(words, self.e.const(self.e.ints, by))
+
+    def nibbles(self, words: Sequence[Value], shift: int) -> list[Value]:
+        return [self.masked(word, 0x0F0F0F0F, shift) for word in words]
+
+    def times(self, factor: float, values: Value) -> Value:
+        return self.e.builder.fmul(self.e.const(self.e.floats, factor), values)
+
+    def product(self, a: Value, b: Value) -> Value:
+        return self.e.builder.fmul(a, b)
+
+    def number(self, words: Value) -> Value:
+        return self.e.to_float(words)
+
+
+Save = Callable[[int, Sequence[Value], Sequence[Value], Sequence[Value]], None]  # (block of 32, groups, scales, mins)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """`unpack` reads one block of the file's own size and saves its blocks of 32."""
+
+    panel: Panel
+    unpack: Callable[[Rows, Any], None]
+
+
+def _q4_0(rows: Rows, save: Save) -> None:
+    """f16 d | 16 bytes: low nibbles are weights 0-15, high nibbles 16-31. weight = d * (nibble - 8)"""
+    words, scale = rows.sixteen(2), rows.half(rows.dword(0))
+    save(0, rows.nibbles(words, 0) + rows.nibbles(words, 4), [scale], [rows.times(-8.0, scale)])
+
+
+def _q4_1(rows: Rows, save: Save) -> None:
+    """f16 d, f16 m | 16 bytes of nibbles. weight = d * nibble + m"""
+    words, head = rows.sixteen(4), rows.dword(0)
+    save(0, rows.nibbles(words, 0) + rows.nibbles(words, 4), [rows.half(head)], [rows.half(head, 16)])
+
+
+def _fifth_bits(rows: Rows, high: Value, group: int) -> Value:
+    """Bits 4 * group .. + 4 of `high`, one to bit 4 of each byte."""
+    b, e = rows.e.builder, rows.e
+    four = rows.masked(high, 0xF, 4 * group)
+    spread = b.mul(four, e.const(e.ints, 0x00204081))  # bit i to bit 8 i: copies at 0, 7, 14, 21
+    return rows.raised(b.and_(spread, e.const(e.ints, 0x01010101)), 4)
+
+
+def _q5_groups(rows: Rows, words: Sequence[Value], high: Value) -> list[Value]:
+    nibbles = rows.nibbles(words, 0) + rows.nibbles(words, 4)
+    return [rows.e.builder.or_(nibble, _fifth_bits(rows, high, g)) for g, nibble in enumerate(nibbles)]
+
+
+def _q5_0(rows: Rows, save: Save) -> None:
+    """f16 d | 4 bytes: bit i is the fifth bit of weight i | 16 bytes of nibbles. weight = d * (q - 16)"""
+    words, scale = rows.sixteen(6), rows.half(rows.dword(0))
+    save(0, _q5_groups(rows, words, rows.dword(2)), [scale], [rows.times(-16.0, scale)])
+
+
+def _q5_1(rows: Rows, save: Save) -> None:
+    """f16 d, f16 m | 4 bytes of fifth bits | 16 bytes of nibbles. weight = d * q + m"""
+    words, (head, high, _, _) = rows.sixteen(8), rows.sixteen(0)
+    save(0, _q5_groups(rows, words, high), [rows.half(head)], [rows.half(head, 16)])
+
+
+def _q8_0(rows: Rows, save: Save) -> None:
+    """f16 d | 32 signed bytes. Flipping the top bit makes them unsigned: weight = d * (q - 128)"""
+    b, e, scale = rows.e.builder, rows.e, rows.half(rows.dword(0))
+    words = rows.sixteen(2) + rows.sixteen(18)
+    groups = [b.xor(word, e.const(e.ints, 0x80808080)) for word in words]
+    save(0, groups, [scale], [rows.times(-128.0, scale)])
+
+
+def _k_scales(rows: Rows) -> list[tuple[Value, Value]]:
+    """(scale, min) of the eight blocks of a Q4_K or Q5_K super-block, from its first 16 bytes.
+
+    f16 d, f16 dmin | 12 bytes. Of byte j < 4: six bits of scale j; of byte 4 + j: six bits of min j; byte 8 + j: low four bits of
+    scale 4 + j and of min 4 + j, whose upper two are the top bits of bytes j and 4 + j.
+    """
+    head, scales, mins, mixed = rows.sixteen(0)
+    b, d, dmin = rows.e.builder, rows.half(head), rows.times(-1.0, rows.half(head, 16))
+    pairs = [(rows.masked(scales, 63, 8 * j), rows.masked(mins, 63, 8 * j)) for j in range(4)]
+    for j in range(4):
+        scale = b.or_(rows.masked(mixed, 15, 8 * j), rows.raised(rows.masked(scales, 3, 8 * j + 6), 4))
+        low = b.or_(rows.masked(mixed, 15, 8 * j + 4), rows.raised(rows.masked(mins, 3, 8 * j + 6), 4))
+        pairs.append((scale, low))
+    return [(rows.product(d, rows.number(scale)), rows.product(dmin, rows.number(low))) for scale, low in pairs]
+
+
+def _q4_k(rows: Rows, save: Save) -> None:
+    """d, dmin, scales (16 bytes) | 4 x 32 bytes: low nibbles are block 2 i, high nibbles block 2 i + 1"""
+    factors = _k_scales(rows)
+    for i in range(4):
+        words = rows.sixteen(16 + 32 * i) + rows.sixteen(32 + 32 * i)
+        for j, shift in ((2 * i, 0), (2 * i + 1, 4)):
+            save(j, rows.nibbles(words, shift), [factors[j][0]], [factors[j][1]])
+
+
+def _q5_k(rows: Rows, save: Save) -> None:
+    """As Q4_K, with 32 bytes between scales and nibbles: bit j of byte i is the fifth bit of weight i of block j"""
+    factors = _k_scales(rows)
+    for i in range(4):
+        words = rows.sixteen(48 + 32 * i) + rows.sixteen(64 + 32 * i)
+        high = rows.sixteen(16) + rows.sixteen(32)
+        for j, shift in ((2 * i, 0), (2 * i + 1, 4)):
+            groups = [
+                rows.e.builder.or_(nibble, rows.raised(rows.masked(bits, 0x01010101, j), 4))
+                for nibble, bits in zip(rows.nibbles(words, shift), high, strict=True)
+            ]
+            save(j, groups, [factors[j][0]], [factors[j][1]])
+
+
+def _q6_k(rows: Rows, save: Save) -> None:
+    """128 bytes of low nibbles | 64 bytes of upper bit pairs | 16 int8 scales | f16 d. weight = d * scale * (q - 32)
+
+    In each half of 128 weights, block j (0-3) has its low bits in nibble j // 2 of bytes 32 * (j % 2) .. + 32, and its upper two in
+    bits 2 j of the half's 32 bytes of pairs. A scale serves 16 weights.
+    """
+    b, e = rows.e.builder, rows.e
+    scale_words = rows.sixteen(192)
+    d = rows.half(rows.sixteen(194)[3], 16)  # the last 16 bytes of the block: d is its last two
+
+    def scale(index: int) -> Value:
+        word, place = scale_words[index // 4], index % 4
+        signed = b.ashr(rows.raised(word, 24 - 8 * place), e.const(e.ints, 24))
+        return rows.product(d, rows.number(signed))
+
+    for half in range(2):
+        for j in range(4):
+            low = [word for g in range(2) for word in rows.sixteen(64 * half + 32 * (j % 2) + 16 * g)]
+            pairs = [word for g in range(2) for word in rows.sixteen(128 + 32 * half + 16 * g)]
+            groups = [
+                b.or_(nibble, rows.raised(rows.masked(pair, 0x03030303, 2 * j), 4))
+                for nibble, pair in zip(rows.nibbles(low, 4 * (j // 2)), pairs, strict=True)
+            ]
+            scales = [scale(8 * half + 2 * j + g) for g in range(2)]
+            save(4 * half + j, groups, scales, [rows.times(-32.0, value) for value in scales])
+
+
+def _f32(rows: Rows, save: Callable[[int, Value], None]) -> None:
+    for i in range(8):
+        for j, word in enumerate(rows.sixteen(16 * i)):
+            save(4 * i + j, rows.e.bits(word, rows.e.floats))
+
+
+def _f16(rows: Rows, save: Callable[[int, Value], None]) -> None:
+    for i in range(4):
+        for j, word in enumerate(rows.sixteen(16 * i)):
+            save(8 * i + 2 * j, rows.half(word))
+            save(8 * i + 2 * j + 1, rows.half(word, 16))
+
+
+def _bf16(rows: Rows, save: Callable[[int, Value], None]) -> None:
+    b, e = rows.e.builder, rows.e
+    for i in range(4):
+        for j, word in enumerate(rows.sixteen(16 * i)):
+            save(8 * i + 2 * j, e.bits(rows.raised(word, 16), e.floats))
+            save(8 * i + 2 * j + 1, e.bits(b.and_(word, e.const(e.ints, 0xFFFF0000)), e.floats))
+
+
+FORMATS: Final[Mapping[TensorType, Format]] = {
+    TensorType.F32: Format(Floats(), _f32),
+    TensorType.F16: Format(Floats(), _f16),
+    TensorType.BF16: Format(Floats(), _bf16),
+    TensorType.Q4_0: Format(Quantised(1, 4), _q4_0),
+    TensorType.Q4_1: Format(Quantised(1, 4), _q4_1),
+    TensorType.Q5_0: Format(Quantised(1, 5), _q5_0),
+    TensorType.Q5_1: Format(Quantised(1, 5), _q5_1),
+    TensorType.Q8_0: Format(Quantised(1, 8), _q8_0),
+    TensorType.Q4_K: Format(Quantised(1, 4), _q4_k),
+    TensorType.Q5_K: Format(Quantised(1, 5), _q5_k),
+    TensorType.Q6_K: Format(Quantised(2, 6), _q6_k),
+}
+
+
+def unit_blocks(type_: TensorType) -> int:
+    """Blocks of 32 weights in one block of the file."""
+    return max(1, type_.block_elements // BLOCK)
+
+
+def unit_bytes(type_: TensorType) -> int:
+    return type_.row_bytes(unit_blocks(type_) * BLOCK)
+
+
+def emit_pack(module: Any, name: str, type_: TensorType, target: Target) -> None:
+    """(row addresses, first block, blocks, panel, what to prefetch): unpack a panel.
+
+    The next panel is fetched linearly, at the rate this one is read: rows lie behind each other.
+    """
+    format_ = FORMATS[type_]
+    e = Emitter(module, name, 5, target.lanes)
+    rows, first, blocks, panel, ahead = e.arguments
+    unit = unit_blocks(type_)
+    first_unit = e.div(first, unit)
+    panel_bytes = format_.panel.block_bytes(e.lanes)
+
+    def body(i: Value) -> None:
+        at = e.mul(e.add(first_unit, i), unit_bytes(type_))
+        addresses = [e.add(e.load(I64, rows, 8 * r, align=8), at) for r in range(e.lanes)]
+        out = e.add(panel, e.mul(i, unit * panel_bytes))
+        for line in range(0, e.lanes * unit_bytes(type_), 64):
+            e.prefetch(e.add(ahead, e.mul(at, e.lanes)), line)
+        read = Rows(e, target, addresses)
+        if isinstance(format_.panel, Quantised):
+            quantised = format_.panel
+            format_.unpack(read, lambda j, *parts: quantised.save(e, e.add(out, j * panel_bytes), *parts))
+        else:
+            format_.unpack(read, lambda j, value: e.store(value, out, j * 4 * e.lanes, align=4 * e.lanes))
+
+    e.each(e.div(blocks, unit), body)
+    e.returns()
+
+
+__all__ = ["F32", "FORMATS", "I8", "Format", "Rows", "emit_pack", "unit_blocks", "unit_bytes"]
