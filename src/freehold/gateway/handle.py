@@ -15,6 +15,7 @@ from freehold.core.errors import (
     RecordNotWritten,
     UpstreamBroken,
     UpstreamRejected,
+    UpstreamUnavailable,
 )
 from freehold.core.events import Blocked, Event, TextDelta
 from freehold.core.exchange import Exchange
@@ -36,7 +37,7 @@ _OPERATION = "chat"
 
 
 async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, services: Services) -> None:
-    """Answer one request, errors included. Raises only cancellation."""
+    """Answer one request, errors included."""
     reply = Reply(send, stall_timeout_s=services.config.idle_timeout_s)
     try:
         principal = authenticate(headers, services.keys)
@@ -76,9 +77,8 @@ class _Handling:
             await self._tell(error)
         except FreeholdError as error:
             await self._fail(error)
-        except asyncio.CancelledError:  # the node is shutting down
-            await self._record_departure()
-            raise
+        except asyncio.CancelledError:  # the server's patience at shutdown is over; this task ends here all the same
+            await self._fail(UpstreamUnavailable("the node is shutting down; try again in a moment", retry_after_s=5))
         except Exception as exc:
             log.error("unexpected_error", exchange_id=self._account.exchange_id, error=type(exc).__name__, where=log.place(exc))
             await self._fail(InternalError(f"the node failed unexpectedly; its log has more under {self._account.exchange_id}"))

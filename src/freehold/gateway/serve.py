@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from freehold.core.errors import ConfigError
 from freehold.gateway.config import GatewayConfig
 
+_RECORD_S = 5.0
 _BACKLOG = 2048  # uvicorn's own default
 
 
@@ -117,6 +118,8 @@ async def serving(app: ASGIApp, config: GatewayConfig, listener: socket.socket) 
         listening.cancel()
         server.should_exit = True
         await running
+        if cut := server.server_state.tasks:  # what was cancelled still writes its record
+            await asyncio.wait(cut, timeout=_RECORD_S)
 
 
 def _uvicorn_config(app: ASGIApp, config: GatewayConfig) -> uvicorn.Config:
@@ -158,8 +161,8 @@ class _HeadersTooLarge(Exception):
 class LimitedProtocol(HttpToolsProtocol):
     """Closes a connection whose headers are late or too large, or that is one too many.
 
-    The clock runs whenever the client owes a request: from the connection's start, and from the first byte after an answer. It
-    runs until the headers are complete; a trickle does not restart it.
+    The clock runs whenever the client owes a request: from the connection's start, and from the first byte after an answer (be
+    it the rest of a body nobody waited for). It runs until the headers are complete; a trickle does not restart it.
     """
 
     header_timeout_s: float
@@ -170,6 +173,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._header_timer: asyncio.TimerHandle | None = None
         self._header_bytes = 0
+        self._in_headers = False
         self._too_large = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -188,19 +192,23 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._header_timer is not None:
+        if self._in_headers:  # the parser keeps an unfinished header to itself, so its size shows only here
             self._header_bytes += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._header_timer is not None:
-            if self._header_bytes > self.header_limit_bytes:
-                self._too_large = True
-                self.send_400_response("")
-        elif self.cycle is None or self.cycle.response_complete:
+        if self._in_headers and self._header_bytes > self.header_limit_bytes:
+            self._too_large = True
+            self.send_400_response("")
+        elif self._header_timer is None and (self._in_headers or self.cycle is None or self.cycle.response_complete):
             self._await_headers()
 
+    def on_message_begin(self) -> None:
+        self._in_headers, self._header_bytes = True, 0
+        super().on_message_begin()
+
     def on_headers_complete(self) -> None:
+        self._in_headers = False
         self._stop_waiting()
         size_bytes = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         if size_bytes > self.header_limit_bytes:
@@ -216,7 +224,6 @@ class LimitedProtocol(HttpToolsProtocol):
             self._refuse(b"400 Bad Request", "invalid_http", "the request is not valid HTTP/1.1")
 
     def _await_headers(self) -> None:
-        self._header_bytes = 0
         self._header_timer = self.loop.call_later(self.header_timeout_s, self._on_late_headers)
 
     def _stop_waiting(self) -> None:
