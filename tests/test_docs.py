@@ -201,6 +201,14 @@ def test_no_setting_is_documented_that_does_not_exist() -> None:
     assert written == {(heading, field.encode_name) for heading, field in SETTINGS}
 
 
+def test_every_variable_the_program_reads_is_documented() -> None:
+    sources = [*(ROOT / "src").rglob("*.py"), *(ROOT / "bench").rglob("*.py")]
+    read = {name for path in sources for name in re.findall(r"\bFREEHOLD_[A-Z_]+\b", path.read_text(encoding="utf-8"))}
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").partition("\n## Variables")[2]
+    assert "FREEHOLD_HOME" in read
+    assert {name for name in read if f"`{name}`" not in text} == set()
+
+
 def tracked_texts() -> Iterator[tuple[str, str]]:
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:

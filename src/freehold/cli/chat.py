@@ -212,8 +212,10 @@ def read_prompt() -> str:
 
 
 @click.command()
-@click.option("--url", envvar="FREEHOLD_URL", help="A running node. Without it, a node runs inside this command.")
-@click.option("--key", envvar="FREEHOLD_API_KEY", default="", help="The key to show it.")
+@click.option(
+    "--url", envvar="FREEHOLD_URL", show_envvar=True, help="A running node. Without it, a node runs inside this command."
+)
+@click.option("--key", envvar="FREEHOLD_API_KEY", show_envvar=True, default="", help="The key to show it.")
 @click.option("--model", help="The model to talk to. Default: the first the node names.")
 @click.option("--system", metavar="TEXT", help="What the model is told before the conversation.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 always takes the likeliest token.")
