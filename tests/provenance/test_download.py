@@ -93,9 +93,13 @@ def test_a_part_that_was_complete_already_is_taken(files: Files, tmp_path: Path)
 
 def test_a_server_without_ranges_starts_over(files: Files, tmp_path: Path) -> None:
     files.honours_range = False
-    (tmp_path / "w.whl.part").write_bytes(CONTENT[:1000])
-    get(files, tmp_path / "w.whl")
-    assert (tmp_path / "w.whl").read_bytes() == CONTENT
+    for part in (CONTENT[:1000], b"?" * 2 * len(CONTENT)):
+        (tmp_path / "w.whl").unlink(missing_ok=True)
+        (tmp_path / "w.whl.part").write_bytes(part)
+        notes = Notes()
+        get(files, tmp_path / "w.whl", notes)
+        assert (tmp_path / "w.whl").read_bytes() == CONTENT
+        assert notes.texts == []
 
 
 def test_a_connection_that_breaks_again_and_again_ends_right(files: Files, tmp_path: Path) -> None:

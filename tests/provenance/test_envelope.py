@@ -28,13 +28,13 @@ def test_what_was_sealed_opens_to_the_same_bytes(payload: bytes) -> None:
     assert (opened.payload, opened.signed_by) == (payload, KEY.key_id)
 
 
-@given(st.data())
-def test_any_flipped_bit_is_caught(data: st.DataObject) -> None:
-    raw = bytearray(seal(TYPE, b'{"a": 1}', KEY))
-    bit = data.draw(st.integers(0, 8 * len(raw) - 1))
-    raw[bit // 8] ^= 1 << bit % 8
-    with pytest.raises(ArtefactError):
-        open_envelope(bytes(raw), TYPE, KEYS)
+def test_any_flipped_bit_is_caught() -> None:
+    sealed = seal(TYPE, b'{"a": 1}', KEY)
+    for bit in range(8 * len(sealed)):
+        raw = bytearray(sealed)
+        raw[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ArtefactError):
+            open_envelope(bytes(raw), TYPE, KEYS)
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | st.just(b"[" * 50_000))

@@ -61,15 +61,15 @@ def test_any_flipped_bit_of_a_block_is_caught(model: VerifiedModel, bit: int) ->
 def test_a_block_of_another_place_file_or_length_is_refused(model: VerifiedModel) -> None:
     first = memoryview(b"\x01" * BLOCK_BYTES)
     model.check_block("m.gguf", 0, first)
-    for name, index, block in [
-        ("m.gguf", 1, first),
-        ("m.gguf", 3, first),
-        ("m.gguf", -1, memoryview(b"z" * 100)),
-        ("other", 0, first),
-        ("m.gguf", 0, first[:-1]),
-        ("m.gguf", 2, memoryview(b"z" * 99)),
+    for name, index, block, says in [
+        ("m.gguf", 1, first, "not what was signed"),
+        ("m.gguf", 3, first, "block 3 of 'm.gguf' is not in the manifest"),
+        ("m.gguf", -1, memoryview(b"z" * 100), "not in the manifest"),
+        ("other", 0, first, "'other' is not in the manifest"),
+        ("m.gguf", 0, first[:-1], f"has {BLOCK_BYTES - 1} bytes, not {BLOCK_BYTES}"),
+        ("m.gguf", 2, memoryview(b"z" * 99), "has 99 bytes, not 100"),
     ]:
-        with pytest.raises(VerificationError):
+        with pytest.raises(VerificationError, match=says):
             model.check_block(name, index, block)
 
 
@@ -192,6 +192,12 @@ def test_only_the_same_links_in_the_same_order_hold(signed: list[bytes], shown: 
     else:
         with pytest.raises(VerificationError):
             verify_receipt(envelope, KEYS, response=shown, salt=SALT)
+
+
+def test_a_stream_with_a_part_missing_is_told_in_numbers() -> None:
+    envelope = NodeSigner(KEY).sign(claims(), None).envelope
+    with pytest.raises(VerificationError, match="has 2 parts, the receipt was signed over 3"):
+        verify_receipt(envelope, KEYS, response=LINKS[:2], salt=SALT)
 
 
 def test_comparing_without_the_salt_is_refused_and_says_where_it_is() -> None:

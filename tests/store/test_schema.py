@@ -1,6 +1,7 @@
 import multiprocessing
 import sqlite3
 import stat
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -68,6 +69,16 @@ def test_what_is_no_database_is_a_clear_error(tmp_path: Path) -> None:
         open_writer(path, 1.0)
     with pytest.raises(DeviceError, match="cannot open the record"):
         open_writer(path / "below", 1.0)
+
+
+def test_a_fresh_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")  # SQLite answers a wish for WAL at once with "locked" now, whatever its timeout
+        timer = threading.Timer(0.1, other.execute, ("ROLLBACK",))
+        timer.start()
+        open_writer(path, 10.0).close()
+        timer.join()
 
 
 def _open(path: Path, results: "multiprocessing.SimpleQueue[str]") -> None:
