@@ -1,8 +1,8 @@
 """Rotary embedding, the write into the KV cache, and attention over its pages.
 
-A query walks its sequence's pages from the first to the one that holds its own position, keeping a running maximum and sum (online
-softmax). Scores sum over dimensions in order, outputs over positions in order. Up to four neighbouring tokens walk together and share
-the loads; each one's operations are the same as alone.
+A query walks its sequence's pages from the first to the one that holds its own position, keeping a running maximum and sum
+(online softmax). Scores sum over dimensions in order, outputs over positions in order. Up to four neighbouring tokens walk
+together and share the loads; each one's operations are the same as alone.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from typing import Any, Final
 from llvmlite import ir
 
 from freehold.engine.kernels.elementwise import exp, quantise
-from freehold.engine.kernels.emit import F32, I16, I32, I64, Emitter, Value, vector
+from freehold.engine.kernels.emit import F32, I16, I32, Emitter, Value, vector
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
 from freehold.engine.kernels.records import Layer, Step
 from freehold.engine.kernels.targets import Target
@@ -31,8 +31,8 @@ class Rope(Enum):
 def emit_place(module: Any, name: str, head_dim: int, rope: Rope, target: Target) -> None:
     """(step, layer record, layer, item): finish one head of q, k or v for all tokens.
 
-    Items count q heads, then k heads, then v heads. Queries are turned, scaled by 1 / sqrt(head_dim) and stay; keys are turned and
-    go to the cache; values go to the cache.
+    Items count q heads, then k heads, then v heads. Queries are turned, scaled by 1 / sqrt(head_dim) and stay; keys are
+    turned and go to the cache; values go to the cache.
     """
     e = Emitter(module, name, 4, target.lanes)
     step, record, layer, item = e.arguments
@@ -277,6 +277,3 @@ class _Walk:
                 e.store(b.fmul(e.load(e.floats, out, at), inverse), x, at)
             first = e.mul(self.head, blocks)
             quantise(e, x, e.add(q, e.mul(first, BLOCK)), e.add(headers, e.mul(first, HEADER_BYTES)), blocks)
-
-
-__all__ = ["I64", "TILE", "Rope", "emit_attend", "emit_place"]

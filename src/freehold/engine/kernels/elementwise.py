@@ -1,6 +1,7 @@
 """What stands between the matrices: exp, SiLU, RMS norm, the quantiser of activations. All along one column, in vectors.
 
-Activations are quantised by blocks of 32 to signed bytes, scale = largest / 127, as llama.cpp's Q8_0 does it; the scale stays f32.
+Activations are quantised by blocks of 32 to signed bytes, scale = largest / 127, as llama.cpp's Q8_0 does it; the scale stays
+f32.
 """
 
 from functools import partial
@@ -105,6 +106,3 @@ def rms_norm(e: Emitter, target: Target, x: Value, weight: Value, epsilon: Value
         e.store(b.fmul(b.fmul(e.load(e.floats, x, at), scale), e.load(e.floats, weight, at)), out, at)
 
     e.each(e.mul(blocks, count), apply)
-
-
-__all__ = ["exp", "quantise", "quantise_block", "rms_norm", "silu_times"]

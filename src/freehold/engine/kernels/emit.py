@@ -1,8 +1,8 @@
 """A small layer over llvmlite's builder: what our kernels are written in.
 
-Every value is either an i64 (addresses and counts), a vector of `lanes` f32 or i32, or a narrower piece of one. Kernels are explicit
-vector code: nothing is left to an auto-vectoriser, and no fast-math flag is ever set, so the order of every float operation is
-the order in which it is written here, on whichever path it is reached.
+Every value is either an i64 (addresses and counts), a vector of `lanes` f32 or i32, or a narrower piece of one. Kernels are
+explicit vector code: nothing is left to an auto-vectoriser, and no fast-math flag is ever set, so the order of every float
+operation is the order in which it is written here, on whichever path it is reached.
 """
 
 from collections.abc import Callable, Iterator, Sequence

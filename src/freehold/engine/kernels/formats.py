@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from freehold.engine.kernels.emit import F32, I8, I16, I32, I64, Emitter, Value, vector
+from freehold.engine.kernels.emit import I16, I32, I64, Emitter, Value, vector
 from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Quantised
 from freehold.engine.kernels.targets import Target
 from freehold.engine.tensor_types import TensorType
@@ -141,8 +141,8 @@ def _q8_0(rows: Rows, save: Save) -> None:
 def _k_scales(rows: Rows) -> list[tuple[Value, Value]]:
     """(scale, min) of the eight blocks of a Q4_K or Q5_K super-block, from its first 16 bytes.
 
-    f16 d, f16 dmin | 12 bytes. Of byte j < 4: six bits of scale j; of byte 4 + j: six bits of min j; byte 8 + j: low four bits of
-    scale 4 + j and of min 4 + j, whose upper two are the top bits of bytes j and 4 + j.
+    f16 d, f16 dmin | 12 bytes. Of byte j < 4: six bits of scale j; of byte 4 + j: six bits of min j; byte 8 + j: low four
+    bits of scale 4 + j and of min 4 + j, whose upper two are the top bits of bytes j and 4 + j.
     """
     head, scales, mins, mixed = rows.sixteen(0)
     b, d, dmin = rows.e.builder, rows.half(head), rows.times(-1.0, rows.half(head, 16))
@@ -180,8 +180,8 @@ def _q5_k(rows: Rows, save: Save) -> None:
 def _q6_k(rows: Rows, save: Save) -> None:
     """128 bytes of low nibbles | 64 bytes of upper bit pairs | 16 int8 scales | f16 d. weight = d * scale * (q - 32)
 
-    In each half of 128 weights, block j (0-3) has its low bits in nibble j // 2 of bytes 32 * (j % 2) .. + 32, and its upper two in
-    bits 2 j of the half's 32 bytes of pairs. A scale serves 16 weights.
+    In each half of 128 weights, block j (0-3) has its low bits in nibble j // 2 of bytes 32 * (j % 2) .. + 32, and its upper
+    two in bits 2 j of the half's 32 bytes of pairs. A scale serves 16 weights.
     """
     b, e = rows.e.builder, rows.e
     scale_words = rows.sixteen(192)
@@ -276,6 +276,3 @@ def emit_pack(module: Any, name: str, type_: TensorType, target: Target) -> None
 
     e.each(e.div(blocks, unit), body)
     e.returns()
-
-
-__all__ = ["F32", "FORMATS", "I8", "Format", "Rows", "emit_pack", "unit_blocks", "unit_bytes"]

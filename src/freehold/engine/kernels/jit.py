@@ -1,8 +1,9 @@
 """From emitted IR to machine code in memory, kept on disk between starts.
 
-The key of a kept object is the digest of the IR itself with the CPU's name and features and LLVM's version: it cannot be stale. The
-folder is `$FREEHOLD_HOME/cache/kernels`, else `$XDG_CACHE_HOME/freehold/kernels`, else `~/.cache/freehold/kernels`. A folder that can't be
-read or written costs compile time, nothing else. Its files are code: it is created 0700, and one that others may write is not used.
+The key of a kept object is the digest of the IR itself with the CPU's name and features and LLVM's version: it cannot be
+stale. The folder is `$FREEHOLD_HOME/cache/kernels`, else `$XDG_CACHE_HOME/freehold/kernels`, else
+`~/.cache/freehold/kernels`. A folder that can't be read or written costs compile time, nothing else. Its files are code: it
+is created 0700, and one that others may write is not used.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 """Matrix times columns, in two steps that every tensor type shares.
 
-1. *Pack*: the weights of one panel (as many rows as the target has lanes) are unpacked from their blocks into scratch that stays
-   in the first cache, rows side by side: lane = row. One unpacker a tensor type (`formats`).
+1. *Pack*: the weights of one panel (as many rows as the target has lanes) are unpacked from their blocks into scratch that
+   stays in the first cache, rows side by side: lane = row. One unpacker a tensor type (`formats`).
 2. *Dots*: the panel meets each column. A lane sums its own row, so no sum ever crosses a vector.
 
     panel of quantised blocks, one for 32 weights        columns, one header for 32 activations
@@ -11,8 +11,8 @@
     | min   (one or two vectors of f32)       |
     +-----------------------------------------+          weight = scale * unsigned + min
 
-For one row and column, whatever the batch and whoever computes it, the float operations are these and in this order:
-for each block: t = i32 dot(s); total = fma(scale * t, column scale, total); total = fma(min, column sum, total). This is what makes an
+For one row and column, whatever the batch and whoever computes it, the float operations are these and in this order, for each
+block: t = exact i32 dot; total = fma(scale * t, column scale, total); total = fma(min, column sum, total). This makes an
 answer independent of its batch mates, of how its prompt was cut and of the number of threads.
 """
 
@@ -64,7 +64,7 @@ class Quantised:
     def emit_dots(self, e: Emitter, target: Target, columns: int) -> None:
         """(panel, first block, blocks, columns record, first column, totals): totals[column] += panel . column."""
         panel, first, blocks, record, column, totals = e.arguments
-        b, width = e.builder, 4 * e.lanes
+        width = 4 * e.lanes
         places = [e.add(column, c) for c in range(columns)]
         q_pitch, h_pitch = e.field(record, Columns.Q_PITCH), e.field(record, Columns.HEADERS_PITCH)
         qs = [e.add(e.field(record, Columns.Q), e.mul(p, q_pitch), e.mul(first, BLOCK)) for p in places]
@@ -84,7 +84,6 @@ class Quantised:
         starts = [e.load(e.floats, out) for out in outs]
         for out, total in zip(outs, e.loop(blocks, step, starts), strict=True):
             e.store(total, out)
-        _ = b
 
     def _accumulate(
         self, e: Emitter, target: Target, vectors: list[Value], factors: list[Value], q: Value, h: Value, total: Value
@@ -143,9 +142,10 @@ class Floats:
 
         def step(i: Value, sums: list[Value]) -> list[Value]:
             for j in range(4):
-                weights = e.load(e.floats, panel, e.mul(e.add(e.mul(i, 4), j), width), align=width)
-                x_at = e.mul(e.add(e.mul(i, 4), j), 4)
-                sums = [target.multiply_add(e, weights, e.splat(e.load(F32, x, x_at)), s) for x, s in zip(xs, sums, strict=True)]
+                at = e.add(e.mul(i, 4), j)
+                weights = e.load(e.floats, panel, e.mul(at, width), align=width)
+                factors = [e.splat(e.load(F32, x, e.mul(at, 4))) for x in xs]
+                sums = [target.multiply_add(e, weights, factor, s) for factor, s in zip(factors, sums, strict=True)]
             return sums
 
         starts = [e.load(e.floats, out) for out in outs]

@@ -6,6 +6,7 @@ records that `kernels.step` computes from. Which tokens to compute is the schedu
 A batch may mix sequences, and prompts with single tokens: a token's logits depend on its own sequence alone, bit for bit.
 """
 
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -111,7 +112,7 @@ class _Reader:
 
     def read(self) -> LlamaShape:
         architecture = self.metadata.get("general.architecture")
-        if architecture not in _ROPE:
+        if not isinstance(architecture, str) or architecture not in _ROPE:
             raise UnsupportedArtefact(f"architecture {architecture!r} is not supported; supported are {', '.join(_ROPE)}")
         embedding, heads = self._count("embedding_length"), self._count("attention.head_count")
         if "token_embd.weight" not in self.tensors:
@@ -426,7 +427,7 @@ def _tiles(
         return np.zeros(1, np.int32), np.ones(1, np.int32)
     breaks = np.flatnonzero((np.diff(sequences) != 0) | (np.diff(positions) != 1)) + 1
     starts = [0, *breaks.tolist(), count]
-    first = [i for low, high in zip(starts, starts[1:], strict=False) for i in range(low, high, TILE)]
+    first = [i for low, high in itertools.pairwise(starts) for i in range(low, high, TILE)]
     ends = [*first[1:], count]
     return np.array(first, np.int32), np.array([end - i for i, end in zip(first, ends, strict=True)], np.int32)
 
