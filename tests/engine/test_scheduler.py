@@ -141,7 +141,7 @@ def test_the_context_ends_an_answer() -> None:
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers() -> None:
-    with pytest.raises(InvalidRequest, match="the prompt has 256 tokens and the context is 256") as caught:
+    with pytest.raises(InvalidRequest, match="the prompt has 256 tokens; the context of 256") as caught:
         Bench().submit(1, prompt(1, 256))
     assert caught.value.code == "context_length_exceeded"
     with pytest.raises(InvalidRequest, match="empty"):

@@ -138,7 +138,7 @@ class Scheduler:
             raise InvalidRequest("the prompt is empty: send at least one message with text", param="messages")
         if len(request.prompt) >= context:
             raise InvalidRequest(
-                f"the prompt has {len(request.prompt)} tokens and the context is {context}, one of which is for the answer: shorten it",
+                f"the prompt has {len(request.prompt)} tokens; the context of {context} must hold it and the answer: shorten it",
                 param="messages",
                 code="context_length_exceeded",
             )

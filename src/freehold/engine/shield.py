@@ -14,6 +14,12 @@ from freehold.core.errors import InvalidRequest
 
 # Supplementary private use area B: assigned to no character, and in no template or vocabulary.
 _MARKS = range(0x100000, 0x10FFFE)
+# Words that templates look up and compare with. They are the interface's, not a user's, and stand bare in no marker that matters.
+_WORDS = frozenset(
+    {"system", "user", "assistant", "tool", "function", "role", "content", "name", "id", "tool_calls", "tool_call_id"}
+    | {"type", "description", "parameters", "arguments", "properties", "required", "enum", "items", "default", "format", "title"}
+    | {"string", "number", "integer", "boolean", "object", "array", "null", "anyOf", "oneOf", "allOf", "additionalProperties"}
+)
 
 
 class Shield:
@@ -34,7 +40,7 @@ class Shield:
         return _each_string(value, lambda text: self._broken(text, mark))
 
     def _broken(self, text: str, mark: str) -> str:
-        if not text:
+        if not text or text in _WORDS:
             return text
         at = 0
         pieces: list[str] = []

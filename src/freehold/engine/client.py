@@ -1,0 +1,378 @@
+"""The node's side of the engine: starts its process, keeps it running, and answers exchanges through it.
+
+Decided here: a process that ends is started again, after a wait that doubles from half a second to half a minute and is forgotten
+after a minute of health; requests on their way when it ends are told so. A consumer that does not keep up loses its own request:
+what waits for it is bounded, and nobody else waits. Imports nothing that computes: a gateway stays small.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import stat
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from freehold import __version__
+from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
+from freehold.core.events import Event, MessageEnd, MessageStart, ServedBy, TextDelta, Usage
+from freehold.core.exchange import Exchange, ModelId
+from freehold.core.ports import MonotonicClock, UpstreamStatus
+from freehold.engine.frames import (
+    PROTOCOL,
+    Accepted,
+    Cancel,
+    Ended,
+    Frame,
+    Hello,
+    Loading,
+    Ready,
+    Refused,
+    Stats,
+    Stop,
+    Submit,
+    Text,
+    check_hello,
+    encode,
+    error_of,
+    read_frame,
+)
+
+log = logging.getLogger("freehold.engine")
+
+FIRST_WAIT_S: Final = 0.5
+LONGEST_WAIT_S: Final = 30.0
+HEALTHY_AFTER_S: Final = 60.0
+HELLO_TIMEOUT_S: Final = 60.0  # a cold start of Python and its libraries on a busy machine
+STOP_TIMEOUT_S: Final = 5.0
+MAX_WAITING_FRAMES: Final = 1024  # per request; at 50 tokens a second, 20 s behind
+_MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
+
+
+class EngineClient:
+    """An `Upstream`. `command` starts the engine's process; `--socket PATH` is appended to it."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        socket_dir: Path,
+        model_name: str,
+        *,
+        clock: MonotonicClock = time.monotonic,
+        first_wait_s: float = FIRST_WAIT_S,
+    ) -> None:
+        self._command, self._socket_path = tuple(command), socket_dir / "engine.sock"
+        self._models = (model_name,)
+        self._clock, self._first_wait_s = clock, first_wait_s
+        self._detail = "the engine has not been started"
+        self._retry_after_s = 1.0
+        self._trouble: str | None = None
+        self._link: _Link | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._stats = Stats()
+
+    @property
+    def name(self) -> str:
+        return "freehold"
+
+    @property
+    def models(self) -> Sequence[str]:
+        return self._models
+
+    @property
+    def stats(self) -> Stats:
+        """The engine's last word on how busy it is; all zero while there is none."""
+        return self._stats
+
+    def status(self) -> UpstreamStatus:
+        return UpstreamStatus(ready=self._ready is not None, detail=self._detail)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the engine's last life ended; None while it has had no trouble since it was last ready."""
+        return self._trouble
+
+    @property
+    def process_id(self) -> int | None:
+        return self._link.process.pid if self._link else None
+
+    async def start(self) -> None:
+        """Begin to run the engine; returns before it is ready. Raises ConfigError for a socket path that cannot be."""
+        _private_directory(self._socket_path.parent)
+        if len(os.fsencode(self._socket_path)) > _MAX_SOCKET_PATH_BYTES:
+            raise ConfigError(f"the path {self._socket_path} is too long for a socket; move the home")
+        self._detail = "the engine is starting"
+        self._supervisor = asyncio.create_task(self._supervise())
+
+    async def close(self) -> None:
+        """Stop the engine and do not start it again."""
+        if self._supervisor is None:
+            return
+        self._detail = "the engine is stopped"
+        if self._link is not None:
+            await self._link.stop()
+        self._supervisor.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._supervisor
+        self._supervisor = None
+
+    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+        """As `Upstream.send`."""
+        _check(exchange)
+        link, ready = self._link, self._ready
+        if link is None or ready is None:
+            raise UpstreamUnavailable(self._detail, retry_after_s=self._retry_after_s)
+        seed = exchange.sampling.seed
+        seed = secrets.randbits(53) if seed is None else seed & ((1 << 64) - 1)  # 53 bits: whole in any JSON reader
+        answer = link.ask(exchange, seed)
+        try:
+            accepted = await answer.next()
+            assert isinstance(accepted, Accepted), "the engine accepts a request before anything else"
+            yield MessageStart(served=_served_by(exchange.model, ready, seed))
+            while not isinstance(frame := await answer.next(), Ended):
+                assert isinstance(frame, Text), "an answer is text until it ends"
+                yield TextDelta(text=frame.piece.text, logprobs=frame.piece.logprobs)
+            yield Usage(input_tokens=frame.input_tokens, output_tokens=frame.output_tokens)
+            yield frame.worked
+            yield MessageEnd(finish_reason=frame.reason)
+        finally:
+            link.forget(answer)
+
+    @property
+    def _ready(self) -> Ready | None:
+        return self._link.ready if self._link else None
+
+    async def _supervise(self) -> None:
+        wait_s = self._first_wait_s
+        while True:
+            begun_s = self._clock()
+            try:
+                cause = await self._run_once()
+            except FreeholdError as exc:
+                cause = exc.message
+            except OSError as exc:
+                cause = f"its socket {self._socket_path} cannot be made: {exc.strerror}"
+            if self._clock() - begun_s > HEALTHY_AFTER_S:
+                wait_s = self._first_wait_s
+            self._trouble = cause
+            log.error("engine_ended", extra={"cause": cause, "wait_s": wait_s})
+            self._detail = f"the engine is starting again ({cause}); retry in a few seconds"
+            self._retry_after_s = wait_s + 2
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _run_once(self) -> str:
+        """One life of the process. Returns in words why it ended."""
+        self._detail = "the engine is starting"
+        self._socket_path.unlink(missing_ok=True)
+        connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.get_running_loop().create_future()
+
+        def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            if connected.done():
+                writer.close()  # there is one engine
+            else:
+                connected.set_result((reader, writer))
+
+        server = await asyncio.start_unix_server(connect, self._socket_path)
+        try:
+            process = await self._spawn()
+            try:
+                return await self._attend(process, connected)
+            finally:
+                await _end(process)
+        finally:
+            self._link, self._stats = None, Stats()
+            server.close()
+            self._socket_path.unlink(missing_ok=True)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        # A BLAS that spins on every core takes them from the compute threads, and we use none of it.
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+        try:
+            return await asyncio.create_subprocess_exec(
+                *self._command, "--socket", str(self._socket_path), stdin=asyncio.subprocess.DEVNULL, env=environment
+            )
+        except OSError as exc:
+            raise UpstreamBroken(f"{self._command[0]} cannot be started: {exc.strerror}") from exc
+
+    async def _attend(
+        self,
+        process: asyncio.subprocess.Process,
+        connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
+    ) -> str:
+        exited = asyncio.create_task(process.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {exited, connected}
+            await asyncio.wait(either, timeout=HELLO_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+            if not connected.done():
+                return _how(process) if exited.done() else f"it did not connect within {HELLO_TIMEOUT_S:.0f} s"
+            reader, writer = connected.result()
+            self._link = link = _Link(process, writer)
+            try:
+                link.write(Hello(protocol=PROTOCOL, version=__version__))
+                check_hello(await read_frame(reader))
+                cause = await self._listen(reader, link)
+                if cause is None:  # it closed the socket: it has ended or is about to
+                    await asyncio.wait({exited}, timeout=STOP_TIMEOUT_S)
+                    cause = _how(process)
+            finally:
+                link.broken("the engine ended in the middle of the answer; it is starting again: send the request once more")
+                writer.close()
+            return cause
+        finally:
+            exited.cancel()
+
+    async def _listen(self, reader: asyncio.StreamReader, link: "_Link") -> str | None:
+        """Until the engine goes. Returns what it said of itself, if it did."""
+        cause = None
+        while (frame := await read_frame(reader)) is not None:
+            match frame:
+                case Loading(what=what, done=done, total=total):
+                    share = f" {done / total:.0%}" if total else ""
+                    self._detail = f"the engine is loading {self._models[0]}: {what}{share}"
+                case Ready():
+                    link.ready = frame
+                    self._trouble = None
+                    self._detail = f"the engine runs {self._models[0]} with a context of {frame.context_tokens} tokens"
+                case Stats():
+                    self._stats = frame
+                case Refused(request=None):
+                    cause = frame.message
+                case Accepted() | Text() | Ended() | Refused():
+                    link.deliver(frame)
+        return cause
+
+
+class _Answer:
+    """Frames of one request between the socket and their consumer."""
+
+    def __init__(self, request: int) -> None:
+        self.request = request
+        self.ended = False
+        self._frames: deque[Frame] = deque()
+        self._failure: FreeholdError | None = None
+        self._arrived = asyncio.Event()
+
+    async def next(self) -> Frame:
+        """What came first and was not taken yet. Raises what went wrong after it."""
+        while not self._frames:
+            if self._failure is not None:
+                raise self._failure
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._frames.popleft()
+
+    def put(self, frame: Frame) -> bool:
+        """False when the consumer is too far behind."""
+        if len(self._frames) >= MAX_WAITING_FRAMES:
+            return False
+        self._frames.append(frame)
+        self._arrived.set()
+        return True
+
+    def fail(self, error: FreeholdError) -> None:
+        self.ended = True
+        self._failure = error
+        self._arrived.set()
+
+
+class _Link:
+    """One life of the engine's process: its socket, and the answers that are on their way over it."""
+
+    def __init__(self, process: asyncio.subprocess.Process, writer: asyncio.StreamWriter) -> None:
+        self.process = process
+        self.ready: Ready | None = None
+        self._writer = writer
+        self._answers: dict[int, _Answer] = {}
+        self._asked = 0
+
+    def write(self, frame: Frame) -> None:
+        self._writer.write(encode(frame))
+
+    def ask(self, exchange: Exchange, seed: int) -> _Answer:
+        self._asked += 1
+        self.write(
+            Submit(request=self._asked, messages=exchange.messages, tools=exchange.tools, sampling=exchange.sampling, seed=seed)
+        )
+        answer = self._answers[self._asked] = _Answer(self._asked)
+        return answer
+
+    def forget(self, answer: _Answer) -> None:
+        """The consumer has left: what is still being computed for it is not needed."""
+        if self._answers.pop(answer.request, None) is not None and not answer.ended:
+            self.write(Cancel(request=answer.request))
+
+    def deliver(self, frame: Accepted | Text | Ended | Refused) -> None:
+        answer = self._answers.get(frame.request) if frame.request is not None else None
+        if answer is None or answer.ended:
+            return  # it was cancelled, and this crossed the word of it
+        if isinstance(frame, Refused):
+            answer.fail(error_of(frame))
+        elif not answer.put(frame):
+            answer.fail(UpstreamBroken(f"the answer was read too slowly: {MAX_WAITING_FRAMES} pieces waited; it was stopped"))
+            self.write(Cancel(request=answer.request))
+        elif isinstance(frame, Ended):
+            answer.ended = True
+
+    def broken(self, why: str) -> None:
+        self.ready = None
+        for answer in self._answers.values():
+            if not answer.ended:
+                answer.fail(UpstreamBroken(why))
+        self._answers.clear()
+
+    async def stop(self) -> None:
+        self.write(Stop())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
+
+
+def _check(exchange: Exchange) -> None:
+    """What our engine cannot do, said before anything is sent to it."""
+    if exchange.operation != "chat":
+        raise InvalidRequest(f"the embedded engine answers chats; {exchange.operation} needs another model", param="model")
+    count = exchange.document.get("n", 1)
+    if isinstance(count, int) and count > 1:
+        raise InvalidRequest("the embedded engine gives one answer a request: leave `n` at 1", param="n")
+    if any(message.attachments for message in exchange.messages):
+        raise InvalidRequest("this model reads text alone: leave images, audio and files out", param="messages")
+
+
+def _served_by(model: str, ready: Ready, seed: int) -> ServedBy:
+    return ServedBy(
+        provider="freehold",
+        model=model,
+        model_id=ModelId(ready.model_id),
+        template_digest=ready.template_digest,
+        build=ready.build,
+        seed=seed,
+    )
+
+
+def _private_directory(path: Path) -> None:
+    """Whoever can reach the socket can ask the engine: nobody but us may."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.stat()
+    if found.st_uid != os.getuid():
+        raise ConfigError(f"{path} belongs to another user: the engine's socket needs a directory of our own")
+    if stat.S_IMODE(found.st_mode) != 0o700:
+        path.chmod(0o700)
+
+
+def _how(process: asyncio.subprocess.Process) -> str:
+    status = process.returncode
+    if status is None:
+        return "it closed its socket"
+    return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Whatever happened: when this returns, the process is gone."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    await process.wait()

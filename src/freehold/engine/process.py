@@ -1,0 +1,217 @@
+"""The engine's own process: a socket to the node on one thread, compute on the others.
+
+The node listens, this process connects, says `Hello`, loads while telling how far it is, says `Ready`, and answers until the node
+says `Stop` or goes away: nothing outlives its node. A request whose prompt is bad fails alone; a model that cannot be loaded ends
+the process, after the node was told why.
+"""
+
+import asyncio
+import ctypes
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from freehold import __version__
+from freehold.core.errors import DeviceError, FreeholdError, InternalError
+from freehold.core.models import VerifiedModel
+from freehold.engine.config import EngineConfig
+from freehold.engine.frames import (
+    PROTOCOL,
+    Accepted,
+    Cancel,
+    Ended,
+    Frame,
+    Hello,
+    Loading,
+    Stats,
+    Stop,
+    Submit,
+    Text,
+    check_hello,
+    encode,
+    read_frame,
+    refused,
+)
+from freehold.engine.runtime import Runtime
+from freehold.engine.scheduler import Failed, Finished, Grown, Output, SchedulerStats
+
+log = logging.getLogger("freehold.engine")
+
+STATS_INTERVAL_S: Final = 1.0
+EXIT_CANNOT_LOAD: Final = 3
+_PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
+
+
+def serve_engine(model: VerifiedModel, socket_path: Path, config: EngineConfig) -> None:
+    """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run."""
+    _die_with_parent()
+    # Ctrl-C reaches the whole process group: the node decides when we stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(asyncio.run(_Engine(model, config).serve(socket_path)))
+
+
+def _die_with_parent() -> None:
+    """Where the kernel can, be killed when the node is; elsewhere, and as well, the socket's end tells."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the call
+        os._exit(1)
+
+
+class _Engine:
+    def __init__(self, model: VerifiedModel, config: EngineConfig) -> None:
+        self._model, self._config = model, config
+        self._preparing: dict[int, asyncio.Task[None]] = {}
+        # One thread: templates and tokenizers of all requests together never take more than one core from compute.
+        self._prompts = ThreadPoolExecutor(1, "prompts")
+
+    async def serve(self, socket_path: Path) -> int:
+        """Returns the exit status."""
+        self._loop = asyncio.get_running_loop()
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(socket_path)
+        except OSError as exc:
+            raise DeviceError(f"the engine cannot reach its node at {socket_path}: {exc.strerror}") from exc
+        self._write(Hello(protocol=PROTOCOL, version=__version__))
+        check_hello(await read_frame(reader))
+        gone = asyncio.create_task(_read_ahead(reader))
+        loading = asyncio.create_task(asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress))
+        done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
+        if loading not in done:  # nothing may come before Ready but the end
+            os._exit(0)  # the loading thread cannot be stopped otherwise
+        try:
+            self._runtime = loading.result()
+        except FreeholdError as exc:
+            return await self._cannot_load(exc)
+        except Exception as exc:
+            log.exception("engine_load_failed")
+            return await self._cannot_load(InternalError(f"loading the model failed with {type(exc).__name__}; see the log"))
+        self._write(self._runtime.ready)
+        computing = threading.Thread(target=self._compute, name="scheduler", daemon=True)
+        computing.start()
+        telling = asyncio.create_task(self._tell_stats())
+        frame = await gone
+        while frame is not None and not isinstance(frame, Stop):
+            self._take(frame)
+            frame = await read_frame(reader)
+        telling.cancel()
+        self._runtime.scheduler.close()
+        await asyncio.to_thread(computing.join, 5)
+        self._runtime.model.close()
+        return 0
+
+    def _take(self, frame: Frame) -> None:
+        match frame:
+            case Submit():
+                self._preparing[frame.request] = asyncio.create_task(self._accept(frame))
+            case Cancel(request=request):
+                if task := self._preparing.get(request):
+                    task.cancel()
+                else:
+                    self._runtime.scheduler.cancel(request)
+
+    async def _accept(self, submit: Submit) -> None:
+        try:
+            request = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.request, submit)
+            # What the scheduler makes of it is written by this loop later, so `Accepted` comes first.
+            self._runtime.scheduler.submit(request)
+            self._write(Accepted(request=submit.request, input_tokens=len(request.prompt)))
+        except FreeholdError as exc:
+            self._write(refused(exc, submit.request))
+        except Exception as exc:
+            log.exception("engine_prompt_failed")
+            self._write(refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), submit.request))
+        finally:
+            del self._preparing[submit.request]
+
+    def _compute(self) -> None:
+        """The scheduler's thread: step after step, never more than one step's output ahead of the socket."""
+        scheduler = self._runtime.scheduler
+        sent: Future[None] | None = None
+        try:
+            while scheduler.wait():
+                outputs = scheduler.step()
+                if sent is not None:
+                    sent.result()
+                sent = self._from_thread(self._send(outputs)) if outputs else None
+        except ConnectionError:
+            os._exit(0)  # the node is gone
+        except BaseException:
+            log.exception("engine_scheduler_failed")
+            os._exit(1)  # the node starts us again; an engine that does not compute must not look alive
+
+    async def _send(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Failed) and output.error.__cause__ is not None:
+                log.error("engine_request_failed", exc_info=output.error.__cause__)
+            self._write(_frame(output))
+        await self._writer.drain()
+
+    async def _tell_stats(self) -> None:
+        before, then_s = self._runtime.scheduler.stats(), self._loop.time()
+        told = Stats()
+        while True:
+            await asyncio.sleep(STATS_INTERVAL_S)
+            now, now_s = self._runtime.scheduler.stats(), self._loop.time()
+            stats = _stats(before, now, now_s - then_s)
+            before, then_s = now, now_s
+            if stats != told:
+                self._write(stats)
+                told = stats
+
+    async def _cannot_load(self, error: FreeholdError) -> int:
+        self._write(refused(error, None))
+        await self._writer.drain()
+        self._writer.close()
+        await self._writer.wait_closed()
+        return EXIT_CANNOT_LOAD
+
+    def _tell_progress(self, what: str, done: int, total: int) -> None:
+        self._loop.call_soon_threadsafe(self._write, Loading(what=what, done=done, total=total))
+
+    def _from_thread(self, sending: Coroutine[Any, Any, None]) -> "Future[None]":
+        return asyncio.run_coroutine_threadsafe(sending, self._loop)
+
+    def _write(self, frame: Frame) -> None:
+        self._writer.write(encode(frame))
+
+
+async def _read_ahead(reader: asyncio.StreamReader) -> Frame | None:
+    return await read_frame(reader)
+
+
+def _frame(output: Output) -> Frame:
+    match output:
+        case Grown():
+            return Text(request=output.request, piece=output.piece)
+        case Finished():
+            return Ended(
+                request=output.request,
+                reason=output.reason,
+                input_tokens=output.input_tokens,
+                output_tokens=output.output_tokens,
+                worked=output.worked,
+            )
+        case Failed():
+            return refused(output.error, output.request)
+
+
+def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats:
+    return Stats(
+        running=now.running,
+        waiting=now.waiting,
+        free_pages=now.free_pages,
+        pages=now.pages,
+        prompt_tokens=now.prompt_tokens,
+        output_tokens=now.output_tokens,
+        busy_s=now.busy_s,
+        prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
+        output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
+    )

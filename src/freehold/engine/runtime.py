@@ -1,0 +1,146 @@
+"""A model made ready to answer: weights, tokenizer, template, KV cache and scheduler, out of one verified model.
+
+Decided here: the order in which things are checked, cheapest first, so that a model we cannot run says so before its weights are
+read; how much context and KV memory there is; and how a conversation becomes the tokens of a prompt.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from freehold import __version__
+from freehold.core.errors import DeviceError, InvalidRequest
+from freehold.core.exchange import Message, Tool
+from freehold.core.models import VerifiedModel
+from freehold.engine.config import EngineConfig
+from freehold.engine.frames import Ready, Submit
+from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
+from freehold.engine.memory import check_fit, room
+from freehold.engine.models import ARCHITECTURES, LlamaShape, shape_of
+from freehold.engine.sampler import Settings
+from freehold.engine.scheduler import Limits, Request, Scheduler
+from freehold.engine.shield import Shield, unused_mark
+from freehold.engine.template import ChatTemplate, chat_template
+from freehold.engine.tokenizer import BpeTokenizer
+from freehold.engine.weights import ResidentWeights
+
+DEFAULT_CONTEXT_TOKENS: Final = 8192  # more only where it is asked for: each position costs KV memory
+Progress = Callable[[str, int, int], None]  # what, done, total
+
+
+class Prompts:
+    """Turns conversations into tokens. Thread-safe."""
+
+    def __init__(self, tokenizer: BpeTokenizer, template: ChatTemplate, context_tokens: int) -> None:
+        self._tokenizer, self._template = tokenizer, template
+        self._shield = Shield(tokenizer.specials)
+        longest = max(len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocabulary))
+        self._max_bytes = context_tokens * max(1, longest)
+
+    def request(self, submit: Submit) -> Request:
+        """Raises InvalidRequest for what cannot be asked of this model."""
+        if submit.tools and not self._template.supports_tools:
+            raise InvalidRequest("this model's chat template has no place for tools: leave `tools` out", param="tools")
+        messages = [_turn(message) for message in submit.messages]
+        tools = [_function(tool) for tool in submit.tools]
+        self._check_size(messages, tools)
+        mark = unused_mark([messages, tools])
+        text = self._template.render(self._shield.over(messages, mark), self._shield.over(tools, mark))
+        prompt = self._tokenizer.with_bos(self._tokenizer.encode_marked(text, mark))
+        return Request(id=submit.request, prompt=tuple(prompt), settings=Settings.of(submit.sampling, submit.seed))
+
+    def _check_size(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
+        """Turn away in microseconds what no tokenizer could fit: no token is longer than the longest."""
+        size_bytes = sum(len(str(message["content"]).encode("utf-8", "replace")) for message in messages)
+        if size_bytes > self._max_bytes:
+            raise InvalidRequest(
+                f"the messages have {size_bytes} bytes; the context cannot hold more than {self._max_bytes}: shorten them",
+                param="messages",
+                code="context_length_exceeded",
+            )
+
+
+class Runtime:
+    """Everything one engine process holds."""
+
+    def __init__(self, model: VerifiedModel, config: EngineConfig, progress: Progress) -> None:
+        """Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice."""
+        name = model.manifest.name
+        threads = config.threads or len(os.sched_getaffinity(0))
+        weights = ResidentWeights(model)
+        metadata = weights.header.metadata
+        shape = shape_of(metadata, weights.header.tensors)
+        tokenizer = BpeTokenizer(metadata, name)
+        template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
+        pages, context = _pages_and_context(shape, config)
+        page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
+        check_fit({"weights": weights.header.file_bytes, "the KV cache": pages * page_bytes}, room())
+        tensors = weights.load(lambda done, total: progress("weights", done, total))
+        progress("kernels", 0, 0)
+        max_pages = -(-context // PAGE_POSITIONS)
+        cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, config.max_sequences, max_pages)
+        kernels = None if config.kernels == "auto" else config.kernels
+        self.model = ARCHITECTURES[shape.architecture](shape, tensors, cache, threads, kernels)
+        limits = Limits(
+            context_tokens=context,
+            max_sequences=config.max_sequences,
+            queue_limit=config.queue_limit,
+            prefill_chunk_tokens=config.prefill_chunk_tokens,
+            threads=threads,
+        )
+        self.scheduler = Scheduler(self.model, cache, tokenizer, limits)
+        self.prompts = Prompts(tokenizer, template, context)
+        self.ready = Ready(
+            model_id=model.manifest.model_id,
+            template_digest=template.digest,
+            build=f"freehold {__version__} {self.model.kernels.name} kernels",
+            context_tokens=context,
+            supports_tools=template.supports_tools,
+        )
+
+
+def _pages_and_context(shape: LlamaShape, config: EngineConfig) -> tuple[int, int]:
+    """KV pages and the longest sequence. All running sequences at full length need no more pages than there are."""
+    context = min(config.context_tokens or DEFAULT_CONTEXT_TOKENS, shape.context)
+    page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
+    affordable = (config.kv_memory_mb << 20) // page_bytes
+    per_sequence = -(-context // PAGE_POSITIONS)
+    if affordable < per_sequence and config.context_tokens:
+        raise DeviceError(
+            f"a context of {context} tokens needs {per_sequence * page_bytes >> 20} MB of KV memory, "
+            f"engine.kv_memory_mb is {config.kv_memory_mb}: raise it, or lower engine.context_tokens"
+        )
+    if affordable < 1:
+        raise DeviceError(f"engine.kv_memory_mb {config.kv_memory_mb} holds not one page of {page_bytes >> 10} KB: raise it")
+    pages = min(affordable, per_sequence * config.max_sequences)
+    return pages, min(context, pages * PAGE_POSITIONS)
+
+
+def _turn(message: Message) -> dict[str, Any]:
+    """A message as chat templates know it."""
+    turn: dict[str, Any] = {"role": message.role, "content": message.text}
+    if message.name is not None:
+        turn["name"] = message.name
+    if message.tool_call_id is not None:
+        turn["tool_call_id"] = message.tool_call_id
+    if message.tool_calls:
+        turn["tool_calls"] = [
+            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": _parsed(call.arguments)}}
+            for call in message.tool_calls
+        ]
+    return turn
+
+
+def _parsed(arguments: str) -> Any:
+    """Templates write arguments as JSON themselves; what is no JSON object stays the text it is."""
+    try:
+        found = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments
+    return found if isinstance(found, dict) else arguments
+
+
+def _function(tool: Tool) -> dict[str, Any]:
+    parameters = dict(tool.parameters)
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": parameters}}
