@@ -7,7 +7,7 @@ has been silent for too long, and that a client that left ends the work.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from freehold.core.errors import UpstreamTimeout
 from freehold.core.events import Event
@@ -68,7 +68,7 @@ class Flow:
 
     async def _draw(self) -> None:
         try:
-            async with contextlib.aclosing(relay(self._heard(), self._stages)) as events:
+            async with contextlib.aclosing(relay(self._upstream, self._stages, self._heard)) as events:
                 async for event in events:
                     self._ready.append(event)
                     self._wake.set()
@@ -80,16 +80,8 @@ class Flow:
         else:
             self._end(None)
 
-    async def _heard(self) -> AsyncGenerator[Event, None]:
-        """The upstream's events, its last sign of life noted."""
-        try:
-            async for event in self._upstream:
-                self._heard_at = self._loop.time()
-                yield event
-        finally:
-            close = getattr(self._upstream, "aclose", None)
-            if close is not None:
-                await close()
+    def _heard(self) -> None:
+        self._heard_at = self._loop.time()
 
     async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

@@ -4,18 +4,21 @@ Decided here: the order is the upstream's; when the upstream fails, what the sta
 the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from freehold.core.errors import UpstreamError
 from freehold.core.events import Event
 from freehold.core.stage import Stage
 
 
-async def relay(upstream: AsyncIterator[Event], stages: Sequence[Stage]) -> AsyncGenerator[Event, None]:
-    """Yield what the stages let through, in upstream order."""
+async def relay(
+    upstream: AsyncIterator[Event], stages: Sequence[Stage], heard: Callable[[], None] = lambda: None
+) -> AsyncGenerator[Event, None]:
+    """Yield what the stages let through, in upstream order. `heard` is called at each sign of life of the upstream."""
     failure: UpstreamError | None = None
     try:
         async for event in upstream:
+            heard()
             for out in through([event], stages):
                 yield out
     except UpstreamError as exc:
@@ -31,8 +34,8 @@ async def relay(upstream: AsyncIterator[Event], stages: Sequence[Stage]) -> Asyn
         raise failure
 
 
-def through(events: Iterable[Event], stages: Sequence[Stage]) -> Iterable[Event]:
+def through(events: list[Event], stages: Sequence[Stage]) -> list[Event]:
     """Pass events through one stage after the other."""
     for stage in stages:
-        events = [out for event in events for out in stage.receive(event)]
+        events = stage.receive(events[0]) if len(events) == 1 else [out for event in events for out in stage.receive(event)]
     return events

@@ -5,18 +5,14 @@ join with LF, an empty line ends an event. It does no I/O; where the bytes are c
 stream ends within is dropped, as the grammar says.
 """
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from freehold.core.errors import UpstreamBroken
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class SseEvent(NamedTuple):
-    """`data` as bytes: the reader of the payload decides on its encoding."""
-
-    data: bytes
-    name: bytes = b""
+SseEvent: TypeAlias = tuple[bytes, bytes]  # (data, name); the reader of the payload decides on its encoding
 
 
 def frame(data: bytes) -> bytes:
@@ -68,18 +64,18 @@ class SseParser:
 
     def _dispatch(self, lines: list[bytes]) -> list[SseEvent]:
         events: list[SseEvent] = []
-        data = self._data
+        data, limit_bytes = self._data, self._limit_bytes
         for line in lines:
-            if line.startswith(b"data:"):
-                value = line[6:] if line[5:6] == b" " else line[5:]
-                data.append(value)
-                self._size_bytes += len(value)
-                self._check(self._size_bytes)
-            elif not line:
+            if not line:
                 if data:
-                    events.append(SseEvent(data[0] if len(data) == 1 else b"\n".join(data), self._name))
-                data = self._data = []
+                    events.append((data[0] if len(data) == 1 else b"\n".join(data), self._name))
+                    data = self._data = []
                 self._name, self._size_bytes = b"", 0
+            elif line.startswith(b"data:"):
+                data.append(line[6:] if line.startswith(b" ", 5) else line[5:])
+                self._size_bytes += len(line)
+                if self._size_bytes > limit_bytes:
+                    self._check(self._size_bytes)
             elif line.startswith(b"event:"):
                 self._name = line[6:].removeprefix(b" ")
             elif line == b"data":

@@ -1,6 +1,7 @@
 """OpenAI's chat completions, both ways.
 
-Reading requests is in `openai_chat_request.py`, writing and reading answers in `openai_chat_answer.py`; errors are here.
+Clients' requests are read in `openai_chat_request.py`, answers to them written in `openai_chat_answer.py`, and providers' answers
+read in `openai_chat_provider.py`; errors are here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,6 +14,7 @@ from freehold.core.events import Event
 from freehold.core.exchange import Exchange, ExchangeId, Principal
 from freehold.gateway.sse import frame
 from freehold.gateway.wire import openai_chat_answer as answer
+from freehold.gateway.wire import openai_chat_provider as provided
 from freehold.gateway.wire import openai_chat_request as request
 from freehold.gateway.wire.codec import Leaf
 
@@ -44,14 +46,14 @@ class OpenAIChat:
     def stream_encoder(self, exchange: Exchange) -> answer.ChunkEncoder:
         return answer.ChunkEncoder(exchange)
 
-    def stream_decoder(self, *, provider: str) -> answer.ChunkDecoder:
-        return answer.ChunkDecoder(provider=provider)
+    def stream_decoder(self, *, provider: str) -> provided.ChunkDecoder:
+        return provided.ChunkDecoder(provider=provider)
 
     def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
         return answer.encode_completion(exchange, events)
 
     def decode_answer(self, body: bytes, *, provider: str) -> list[Event]:
-        return answer.decode_completion(body, provider=provider)
+        return provided.decode_completion(body, provider=provider)
 
     def encode_error(self, error: FreeholdError) -> bytes:
         kind = _ERROR_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")
