@@ -42,9 +42,9 @@ def last_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> in
     return low
 
 
-def next_boundary(data: bytes, low: int, end: int, armed: bool) -> int | None:
-    """The first boundary after `low`, or None where there is none yet."""
-    while (found := DELIMITER.search(data, low, end)) is not None:
+def next_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> int | None:
+    """The first boundary in (low, high], or None."""
+    while (found := DELIMITER.search(data, low, high)) is not None:
         low = found.end()
         if not _joins(data, low, end, armed):
             return low

@@ -7,7 +7,7 @@ unit that is still open is never sent, no part of a value goes out before the va
 A unit that will not end is cut, so that memory is bounded and nothing waits for ever:
 
     after JOINED_CHARS  where groups are joined (a page of numbers): at its last delimiter before half of that
-    after RUN_CHARS     in a run without any delimiter (an image in base64): KEPT_CHARS before its end
+    after RUN_CAP_CHARS in a run without any delimiter (an image in base64): KEPT_CHARS before its end
 
 A match across such a cut moves it behind the match. A match that reaches the end of what is known is masked, and so is all that
 follows it up to the next delimiter: what could not be scanned as a whole is not sent. PEM blocks are masked from their header on while
@@ -31,6 +31,7 @@ BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
 JOINED_CHARS = 512  # twice the longest joined value: a token of 100 characters, spaced
 RUN_CAP_CHARS = 8192
 KEPT_CHARS = 2048  # the longest head a detector needs before it matches; a multiple of 4, as base64 is
+NEAR_CHARS = 1024  # how far back the end of the last complete unit is looked for
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
 OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 
@@ -105,6 +106,7 @@ class TextChannel:
         "_open_flags",
         "_origin",
         "_rulings",
+        "_searched",
         "_swallow",
         "_text",
     )
@@ -118,6 +120,7 @@ class TextChannel:
         self._origin = 0  # position of _data[0]
         self._data = b""  # folded: text already dealt with, then what is held
         self._at = 0  # index in _data of the first character held
+        self._searched = 0  # no unit ends after _at up to here
         self._text = ""  # what is held, as it came
         self._carry = ""  # half an escape
         self._swallow: _Swallow | None = None
@@ -175,35 +178,71 @@ class TextChannel:
             cut = self._at - BEHIND_CHARS
             self._data = self._data[cut:]
             self._origin += cut
-            self._at = BEHIND_CHARS
+            self._at -= cut
+            self._searched -= cut
 
     def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
         """Deal with every unit that is complete."""
-        data, end = self._data, len(self._data)
+        end = len(self._data)
         out = _Output(pieces, self._text, held_from, self._origin)
         while self._at < end:
             if self._swallow is not None:
                 if not self._swallow_on(out, final):
-                    return
+                    break
                 continue
-            at = self._at
-            armed = self._armed_until > self._origin + at
-            limit = end if final else last_boundary(data, at, end, end, armed)
-            flagged = self._first_flagged(limit)
-            if flagged is not None:
-                start = last_boundary(data, at, flagged, end, armed)
-                stop = next_boundary(data, flagged, end, armed) or end
-                out.clean(at, start)
-                self._judge(out, start, stop)
-            elif limit > at:
-                out.clean(at, limit)
-                self._at = limit
-            elif (cut := self._forced_cut(at, end)) is not None:
-                self._judge_cut(out, at, *cut)
-            else:
-                return
+            flagged = self._first_flagged(end)
+            if flagged is None and final:
+                self._pass(out, end)
+                break
+            self._pass_clean_units(out, end if flagged is None else flagged)
+            if self._swallow is not None or self._at == end:
+                continue
+            if (unit := self._unit_end(end if flagged is None else flagged, final)) is None:
+                break
+            self._judge(out, *unit)
         if final and self._swallow is not None:
             self._end_swallow(out)
+
+    def _pass_clean_units(self, out: "_Output", target: int) -> None:
+        """Send the units that end at or before `target`; no flag is before it."""
+        end = len(self._data)
+        while self._at < target and self._swallow is None:
+            low = max(self._at, self._searched)
+            near = max(low, target - NEAR_CHARS)
+            boundary = last_boundary(self._data, near, target, end, self._is_armed)
+            if boundary > near:
+                self._pass(out, boundary)
+            elif near > low and (unit := self._unit_end(low, False)) is not None:  # a long row of joined groups: unit by unit
+                self._judge(out, *unit)
+                continue
+            self._searched = max(self._searched, min(target, end - 1))
+            return
+
+    def _unit_end(self, beyond: int, final: bool) -> tuple[int, int] | None:
+        """(how far to scan, where to cut) the first unit held, which does not end up to `beyond`. None where that is not known yet."""
+        data, at, end = self._data, self._at, len(self._data)
+        near = min(end, at + JOINED_CHARS)
+        if beyond < near and (stop := next_boundary(data, beyond, near, end, self._is_armed)) is not None:
+            return stop, stop
+        if end - at > JOINED_CHARS:
+            joint = last_delimiter(data, at, at + JOINED_CHARS // 2)
+            if joint > at:
+                return near, joint
+            far = min(end, at + RUN_CAP_CHARS)
+            if (stop := next_boundary(data, max(beyond, near - 1), far, end, self._is_armed)) is not None:
+                return stop, stop
+            if end - at > RUN_CAP_CHARS:
+                return far, far - KEPT_CHARS
+        return (end, end) if final else None
+
+    @property
+    def _is_armed(self) -> bool:
+        """Whether a quoted credential may be open somewhere in what is held."""
+        return self._armed_until > self._origin + self._at
+
+    def _pass(self, out: "_Output", stop: int) -> None:
+        out.clean(self._at, stop)
+        self._at = self._searched = stop
 
     def _first_flagged(self, limit: int) -> int | None:
         """Index of the first held character that may be part of a match, below `limit`."""
@@ -228,33 +267,21 @@ class TextChannel:
             self._open_flags[flag.kind] = max(flag.high, self._open_flags.get(flag.kind, 0))
         return {kind for kind, until in self._open_flags.items() if until > low}
 
-    def _judge(self, out: "_Output", start: int, stop: int) -> None:
-        """Scan the unit [start, stop), and send what policy leaves of it."""
-        if (cut := self._forced_cut(start, stop)) is not None:
-            self._judge_cut(out, start, *cut)
+    def _judge(self, out: "_Output", scanned: int, cut: int) -> None:
+        """Scan the unit that is first held up to `scanned`, and send what policy leaves of it up to `cut`.
+
+        What starts after `cut` is scanned again with what follows it.
+        """
+        start = self._at
+        if scanned == cut:
+            kinds = self._kinds(start, cut)
+            is_encoded = DECODE in kinds
+            kinds.discard(DECODE)
+            self._send(out, cut, self._hits(start, cut, kinds, is_encoded))
             return
-        kinds = self._kinds(start, stop)
-        is_encoded = DECODE in kinds
-        kinds.discard(DECODE)
-        hits = self._hits(start, stop, kinds, is_encoded)
-        self._send(out, start, stop, hits)
-
-    def _forced_cut(self, start: int, stop: int) -> tuple[int, int] | None:
-        """(how far to scan, where to cut) where [start, stop) is too long for one unit."""
-        if stop - start > JOINED_CHARS:
-            joint = last_delimiter(self._data, start, start + JOINED_CHARS // 2)
-            if joint > start:
-                return start + JOINED_CHARS, joint
-        if stop - start > RUN_CAP_CHARS:
-            return start + RUN_CAP_CHARS, start + RUN_CAP_CHARS - KEPT_CHARS
-        return None
-
-    def _judge_cut(self, out: "_Output", start: int, scanned: int, cut: int) -> None:
-        """Scan [start, scanned) and deal with what starts before `cut`; the rest is scanned again with what follows it."""
         hits = [hit for hit in self._hits(start, scanned, None, True) if hit.start < cut]
         cut = max([cut, *(hit.end for hit in hits)])
-        reaches_on = bool(hits) and hits[-1].end == scanned
-        self._send(out, start, cut, hits, reaches_on=reaches_on)
+        self._send(out, cut, hits, reaches_on=bool(hits) and hits[-1].end == scanned)
 
     def _hits(self, start: int, stop: int, detectors: Iterable[int] | None, is_encoded: bool) -> list[Hit]:
         """What policy has a say about in [start, stop), in order and apart."""
@@ -281,20 +308,17 @@ class TextChannel:
                     found.append(Match(low + first, low + last, match.detector))
         return found
 
-    def _send(self, out: "_Output", start: int, stop: int, hits: Sequence[Hit], *, reaches_on: bool = False) -> None:
-        at = start
+    def _send(self, out: "_Output", stop: int, hits: Sequence[Hit], *, reaches_on: bool = False) -> None:
         for number, hit in enumerate(hits, 1):
-            out.clean(at, hit.start)
-            at = hit.end
+            self._pass(out, hit.start)
+            self._at = self._searched = hit.end
             block = self._is_block(hit.ruling)
             if block or (reaches_on and number == len(hits)):
                 out.open(hit)
                 self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block)
-                self._at = at
                 return
             out.hit(hit)
-        out.clean(at, stop)
-        self._at = stop
+        self._pass(out, stop)
 
     def _is_block(self, ruling: Ruling) -> bool:
         return ruling.rule in self._matcher.blocks
@@ -305,7 +329,7 @@ class TextChannel:
         assert swallow is not None
         stop, ended = (_block_end if swallow.block else _run_end)(self._data, self._at, end, final)
         out.swallowed(self._at, stop, swallow.ruling)
-        self._at = stop
+        self._at = self._searched = stop
         if ended:
             self._end_swallow(out)
         return ended

@@ -15,7 +15,7 @@ from freehold.guard.fold import fold
 
 DEPTH = 2
 BUDGET_BYTES = 64 << 10
-LOOK_BACK_CHARS = 128  # an escape this far before a value still counts as its context
+LOOK_BACK_CHARS = 48  # an escape this far before a value still counts as its context
 RUN_CHARS = 20  # the shortest token worth turning round: an AWS access key id
 
 _PERCENT = r"%[0-9A-Fa-f]{2}"

@@ -7,6 +7,7 @@ alone, over the same window whichever filter flagged it, so both filters give th
 """
 
 import hashlib
+import importlib
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
@@ -19,10 +20,7 @@ from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGG
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 
-if importlib.util.find_spec("hyperscan") is not None:
-    import hyperscan
-else:  # no wheel for this machine
-    hyperscan = None
+hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spec("hyperscan") else None  # not on every machine
 
 Engine = Literal["hyperscan", "re2", "auto"]
 
