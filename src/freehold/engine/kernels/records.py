@@ -10,6 +10,8 @@ MAX_COLUMNS: Final = 256  # tokens of one pass: activations of a 1B model then s
 LINE_BYTES: Final = 64
 PANEL_BYTES: Final = 1 << 16  # packed panel of a thread: 32 blocks of f32 at 16 lanes are the largest
 SCRATCH_BYTES: Final = PANEL_BYTES + 2 * 32 * 4 * MAX_COLUMNS  # and the totals of 32 rows, twice
+OPEN: Final = -1  # in a thread's place: the record is ready, let threads enter
+CLOSED: Final = 1 << 40  # added to the count of who entered, once a pass is over
 
 
 class Matrix(IntEnum):
@@ -45,7 +47,7 @@ class Step(IntEnum):
     """One pass over the model."""
 
     THREADS = 0
-    SYNC = 1  # one cache line for the barrier, one for leaving, then one a phase; all zero at the start
+    SYNC = 1  # a cache line that counts who entered, one for who left, then one a phase: items taken, items done
     SCRATCH = 2
     LAYERS = 3
     LAYER_RECORDS = 4

@@ -1,7 +1,9 @@
 """One pass over a whole model, as one native function that every thread of the team runs.
 
-The pass is a list of phases. In a phase, threads take items from a shared counter until there are none, and then wait for each
-other: who computes an item never changes its value. A layer is seven phases:
+The pass is a list of phases. In a phase, threads take items from a shared counter until there are none, and then wait until all
+items are done: who computes an item never changes its value. A thread that the system keeps from running holds up nobody unless
+it holds an item: phases wait for items, not for threads, and a pass does not wait for threads that never entered it. A layer is
+seven phases:
 
     norm     a token an item
     heads    a head of q, k or v an item: its rows of the matrix, bias, rotation, write into the cache
@@ -18,7 +20,7 @@ from typing import Any, Final
 from freehold.engine.kernels.elementwise import quantise, quantise_block, rms_norm, silu_times
 from freehold.engine.kernels.emit import F32, I32, I64, Count, Emitter, Value
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, PANEL_BLOCKS, Columns
-from freehold.engine.kernels.records import LINE_BYTES, MAX_COLUMNS, PANEL_BYTES, SCRATCH_BYTES, Layer, Matrix, Step
+from freehold.engine.kernels.records import CLOSED, LINE_BYTES, MAX_COLUMNS, PANEL_BYTES, SCRATCH_BYTES, Layer, Matrix, Step
 from freehold.engine.kernels.targets import Target
 
 _SPINS: Final = 4000  # some 50 us of pausing before the core is offered to others
@@ -26,14 +28,13 @@ _SHARES: Final = 4  # items a thread, where rows are cut freely: enough to even 
 
 
 def emit_step(module: Any, name: str, target: Target) -> None:
-    """(step record, thread)"""
+    """(step record, thread). Thread OPEN computes nothing: it lets the others in."""
     _Step(module, name, target).emit()
 
 
 class _Step:
     def __init__(self, module: Any, name: str, target: Target) -> None:
         self.target = target
-        self.barrier = _emit_barrier(module, f"{name}_barrier", target)
         self.norm = _emit_norm(module, f"{name}_norm", target)
         self.panel = _emit_panel(module, f"{name}_panel", target)
         self.e = Emitter(module, name, 2, target.lanes)
@@ -45,6 +46,14 @@ class _Step:
 
     def emit(self) -> None:
         e = self.e
+        entered = e.pointer(e.field(self.step, Step.SYNC))
+        with e.builder.if_then(e.less(self.thread, 0)):
+            e.builder.store_atomic(e.i64(0), entered, "release", 8)
+            e.returns()
+        with e.when(e.less(0, self.thread)):
+            before = e.builder.atomic_rmw("add", entered, e.i64(1), "acq_rel")
+            with e.builder.if_then(e.builder.not_(e.less(before, CLOSED))):
+                e.returns()
         self._embed()
         record_bytes = 8 * Layer.LENGTH
         records = e.field(self.step, Step.LAYER_RECORDS)
@@ -54,29 +63,35 @@ class _Step:
         e.returns()
 
     def _leave(self) -> None:
-        """The first thread goes last: after it, the caller may clear the counters."""
+        """The first thread closes the pass and goes last: after it, the caller may change the record."""
         e, b = self.e, self.e.builder
-        left = e.pointer(e.add(e.field(self.step, Step.SYNC), LINE_BYTES))
-        b.atomic_rmw("add", left, e.i64(1), "release")
-        others = e.select(e.less(0, self.thread), 0, e.field(self.step, Step.THREADS))
-        _emit_wait(e, self.target, left, others)
+        sync = e.field(self.step, Step.SYNC)
+        left = e.pointer(e.add(sync, LINE_BYTES))
+        with b.if_else(e.less(0, self.thread)) as (worker, first):
+            with worker:
+                b.atomic_rmw("add", left, e.i64(1), "release")
+            with first:
+                entered = b.atomic_rmw("add", e.pointer(sync), e.i64(CLOSED), "acq_rel")
+                _emit_wait(e, self.target, left, entered)
 
     # ---- phases ---------------------------------------------------------------------------------------------
 
     def _phase(self, items: Count, body: Callable[[Value], None]) -> None:
         e = self.e
         number = e.load(I64, self.phase_number)
-        counter = e.add(e.field(self.step, Step.SYNC), e.mul(number, LINE_BYTES), 2 * LINE_BYTES)
+        taken = e.add(e.field(self.step, Step.SYNC), e.mul(number, LINE_BYTES), 2 * LINE_BYTES)
+        done = e.add(taken, 8)
 
         def take() -> Value:
-            item = e.builder.atomic_rmw("add", e.pointer(counter), e.i64(1), "monotonic")
+            item = e.builder.atomic_rmw("add", e.pointer(taken), e.i64(1), "monotonic")
             more = e.less(item, items)
             with e.when(more):
                 body(item)
+                e.builder.atomic_rmw("add", e.pointer(done), e.i64(1), "acq_rel")
             return more
 
         e.repeat(take)
-        e.call(self.barrier, self.step, number)
+        _emit_wait(e, self.target, e.pointer(done), e.i64(items))
         e.store(e.add(number, 1), self.phase_number)
 
     def _shared_rows(self, units: Value, body: Callable[[Value], None]) -> None:
@@ -268,17 +283,6 @@ def _emit_panel(module: Any, name: str, target: Target) -> Emitter:
         e.call(e.field(matrix, Matrix.DOTS), packed, start, size, columns, count, totals)
 
     e.each(e.ceil_div(blocks, PANEL_BLOCKS), part)
-    e.returns()
-    return e
-
-
-def _emit_barrier(module: Any, name: str, target: Target) -> Emitter:
-    """(step, number): wait until every thread has called it with this number. Numbers count from 0 without a gap."""
-    e = Emitter(module, name, 2, target.lanes, internal=True)
-    step, number = e.arguments
-    arrived = e.pointer(e.field(step, Step.SYNC))
-    e.builder.atomic_rmw("add", arrived, e.i64(1), "acq_rel")
-    _emit_wait(e, target, arrived, e.mul(e.add(number, 1), e.field(step, Step.THREADS)))
     e.returns()
     return e
 

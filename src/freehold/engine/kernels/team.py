@@ -8,6 +8,7 @@ import threading
 from typing import Final
 
 from freehold.core.errors import InternalError
+from freehold.engine.kernels.records import OPEN
 
 _STEP: Final = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)
 
@@ -30,10 +31,14 @@ class Team:
             thread.start()
 
     def run(self, record: int) -> None:
-        """Run the function on `record` with every thread. Returns when all have left it."""
+        """Run the function on `record`. Returns when every thread that entered has left.
+
+        A thread that wakes too late finds the pass closed, or enters the next one: all passes share one record.
+        """
         if self._closed:
             raise InternalError("the compute threads have been stopped")
         self._record = record
+        self._function(record, OPEN)
         for go in self._go:
             go.release()
         self._function(record, 0)

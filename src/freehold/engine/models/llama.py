@@ -261,8 +261,7 @@ class Llama:
         outputs = np.flatnonzero(batch.wants_logits).astype(np.int32)
         padded = -(-self.shape.vocabulary // 16) * 16  # the last panel writes whole vectors
         logits = np.empty((len(outputs), padded), np.float32)
-        sync = self._sync
-        sync[:] = 0
+        self._sync[8:] = 0
         for field_, value in (
             (Step.TOKENS, len(tokens)),
             (Step.TOKEN_IDS, tokens.ctypes.data),
@@ -313,7 +312,8 @@ class Llama:
         address = self._buffer(size)
         raw = self._kept[-1]
         start = address - int(raw.ctypes.data)
-        self._sync = raw[start : start + size]
+        self._sync = raw[start : start + size].view(np.int64)
+        self._sync[0] = records.CLOSED
         embedding = self._matrix("token_embd.weight", np.zeros(Matrix.LENGTH, np.int64), embeds=True)
         head = embedding if shape.tied else self._matrix("output.weight", np.zeros(Matrix.LENGTH, np.int64))
         table = _rope_table(shape, self._rope_factors(), min(cache.max_positions, _positions_ever(shape, cache)))
