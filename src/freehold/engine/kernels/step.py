@@ -48,7 +48,7 @@ class _Step:
         e = self.e
         entered = e.pointer(e.field(self.step, Step.SYNC))
         with e.builder.if_then(e.less(self.thread, 0)):
-            e.builder.store_atomic(e.i64(0), entered, "release", 8)
+            e.builder.atomic_rmw("xchg", entered, e.i64(0), "release")
             e.returns()
         with e.when(e.less(0, self.thread)):
             before = e.builder.atomic_rmw("add", entered, e.i64(1), "acq_rel")
