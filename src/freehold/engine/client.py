@@ -74,6 +74,7 @@ class EngineClient:
         self._link: _Link | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stats = Stats()
+        self._closing = False
 
     @property
     def name(self) -> str:
@@ -112,7 +113,7 @@ class EngineClient:
         """Stop the engine and do not start it again."""
         if self._supervisor is None:
             return
-        self._detail = "the engine is stopped"
+        self._closing, self._detail = True, "the engine is stopped"
         if self._link is not None:
             await self._link.stop()
         self._supervisor.cancel()
@@ -156,6 +157,8 @@ class EngineClient:
                 cause = exc.message
             except OSError as exc:
                 cause = f"its socket {self._socket_path} cannot be made: {exc.strerror}"
+            if self._closing:
+                return
             if self._clock() - begun_s > HEALTHY_AFTER_S:
                 wait_s = self._first_wait_s
             self._trouble = cause

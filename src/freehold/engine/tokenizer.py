@@ -76,7 +76,7 @@ class BpeTokenizer:
         """All of `text` as plain text, without BOS. Raises InvalidRequest for lone surrogates."""
         try:
             return list(self._bpe.encode(text, add_special_tokens=False).ids)
-        except UnicodeEncodeError as exc:
+        except (UnicodeEncodeError, TypeError) as exc:  # the library cannot see such a string as one
             raise InvalidRequest("the text has half of a surrogate pair, which is no character: send valid Unicode") from exc
 
     def encode_marked(self, text: str, mark: str = "") -> list[int]:

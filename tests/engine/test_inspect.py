@@ -1,0 +1,56 @@
+from pathlib import Path
+
+import pytest
+
+from freehold.core.errors import DeviceError, MalformedArtefact
+from freehold.engine.inspect import ModelFacts, inspect
+from tests.engine.embedded_model import embedded_model
+from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors
+
+
+def facts(directory: Path, data: bytes) -> ModelFacts:
+    path = directory / "tiny.gguf"
+    path.write_bytes(data)
+    return inspect(path)
+
+
+def test_the_facts_of_a_model_we_run(tmp_path: Path) -> None:
+    data = tiny_gguf()
+    found = facts(tmp_path, data)
+    parameters = sum(values.size for values in tiny_tensors(tiny_metadata()).values())
+    assert found.supported
+    assert (found.name, found.architecture, found.tokenizer) == ("tiny", "llama", "gpt2/smollm")
+    assert (found.layers, found.embedding, found.heads, found.kv_heads) == (2, 64, 2, 1)
+    assert (found.parameters, found.file_bytes, found.context_tokens) == (parameters, len(data), 256)
+    assert [(share.type, share.tensors, share.size_bytes) for share in found.tensors] == [("F32", 20, 4 * parameters)]
+    assert found.vocabulary == 264
+    assert found.supports_tools is False
+    assert found.template_digest
+
+
+def test_all_that_is_unsupported_is_named(tmp_path: Path) -> None:
+    changes = {"general.architecture": "mamba", "tokenizer.ggml.pre": "mystery", "tokenizer.chat_template": None}
+    found = facts(tmp_path, tiny_gguf(**changes))
+    assert not found.supported
+    assert len(found.unsupported) == 3
+    for reason, words in zip(found.unsupported, ("'mamba'", "'mystery'", "no chat template"), strict=True):
+        assert words in reason
+
+
+def test_names_out_of_the_file_are_printable(tmp_path: Path) -> None:
+    assert facts(tmp_path, tiny_gguf(**{"general.name": "a\x1b[31mb\n"})).name == "a[31mb"
+
+
+def test_what_is_no_gguf_raises(tmp_path: Path) -> None:
+    with pytest.raises(MalformedArtefact):
+        facts(tmp_path, b"nothing")
+    with pytest.raises(DeviceError, match="cannot read"):
+        inspect(tmp_path / "missing.gguf")
+
+
+@pytest.mark.model
+def test_the_embedded_model_is_one_we_run() -> None:
+    found = inspect(embedded_model())
+    assert found.supported
+    assert (found.architecture, found.layers, found.vocabulary, found.context_tokens) == ("llama", 30, 49_152, 8192)
+    assert {share.type for share in found.tensors} == {"Q4_1", "Q8_0", "F32"}
