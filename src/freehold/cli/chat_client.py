@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 
+from freehold.core.errors import UpstreamBroken
 from freehold.gateway.sse import SseParser
 
 # A node checks its model before it answers; a large one takes minutes from a slow disk.
@@ -116,12 +117,14 @@ async def _stream(node: Node, body: dict[str, Any], answer: Answer) -> AsyncIter
                 raise ChatError(await _refusal(response))
             answer.receipt = response.headers.get("x-freehold-receipt")
             async for piece in response.content.iter_any():
-                for event in parser.feed(piece):
-                    if event.data == b"[DONE]":
+                for data, _ in parser.feed(piece):
+                    if data == b"[DONE]":
                         return
-                    yield _event(event.data)
+                    yield _event(data)
     except TimeoutError:
         raise ChatError(f"the node was silent for {SILENCE_LIMIT_S:.0f} s") from None
+    except UpstreamBroken as exc:
+        raise ChatError(f"the answer broke off: {exc.message}") from exc
     except aiohttp.ClientError as exc:
         raise ChatError(_lost(node, exc, begun=answer.first_at_s is not None)) from exc
     raise ChatError("the answer broke off: the node closed the connection before the end")
