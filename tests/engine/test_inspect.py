@@ -1,11 +1,14 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from freehold.core.errors import DeviceError, MalformedArtefact
+from freehold.core.errors import ArtefactError, DeviceError, MalformedArtefact
 from freehold.engine.inspect import ModelFacts, inspect
 from tests.engine.embedded_model import embedded_model
-from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors
+from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors, write_gguf
 
 
 def facts(directory: Path, data: bytes) -> ModelFacts:
@@ -29,7 +32,7 @@ def test_the_facts_of_a_model_we_run(tmp_path: Path) -> None:
 
 
 def test_all_that_is_unsupported_is_named(tmp_path: Path) -> None:
-    changes = {"general.architecture": "mamba", "tokenizer.ggml.pre": "mystery", "tokenizer.chat_template": None}
+    changes: dict[str, Any] = {"general.architecture": "mamba", "tokenizer.ggml.pre": "mystery", "tokenizer.chat_template": None}
     found = facts(tmp_path, tiny_gguf(**changes))
     assert not found.supported
     assert len(found.unsupported) == 3
@@ -38,7 +41,8 @@ def test_all_that_is_unsupported_is_named(tmp_path: Path) -> None:
 
 
 def test_names_out_of_the_file_are_printable(tmp_path: Path) -> None:
-    assert facts(tmp_path, tiny_gguf(**{"general.name": "a\x1b[31mb\n"})).name == "a[31mb"
+    changes: dict[str, Any] = {"general.name": "a\x1b[31mb\n"}
+    assert facts(tmp_path, tiny_gguf(**changes)).name == "a[31mb"
 
 
 def test_what_is_no_gguf_raises(tmp_path: Path) -> None:
@@ -46,6 +50,39 @@ def test_what_is_no_gguf_raises(tmp_path: Path) -> None:
         facts(tmp_path, b"nothing")
     with pytest.raises(DeviceError, match="cannot read"):
         inspect(tmp_path / "missing.gguf")
+
+
+KEYS = [*tiny_metadata(), "llama.rope.scaling.type", "llama.rope.scaling.factor", "llama.expert_count", "general.alignment"]
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    1,
+    -1,
+    1 << 40,
+    1.5,
+    float("nan"),
+    float("inf"),
+    "",
+    "x",
+    "\x00",
+    [1, 2],
+    [1.5],
+    ["a"],
+    ["a b"],
+    [],
+]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), min_size=1, max_size=3))
+def test_metadata_of_any_kind_is_read_or_named_never_worse(tmp_path: Path, changes: dict[str, Any]) -> None:
+    metadata = {key: value for key, value in (tiny_metadata() | changes).items() if value is not None}
+    try:
+        found = facts(tmp_path, write_gguf(metadata, tiny_tensors(tiny_metadata())))
+    except ArtefactError:
+        return
+    assert found.file_bytes
 
 
 @pytest.mark.model

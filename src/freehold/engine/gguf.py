@@ -141,6 +141,8 @@ def read_header(prefix: Prefix, name: str) -> GgufHeader:
         if key in metadata:
             raise cursor.malformed(f"the key {_shown(key)} is there twice")
         metadata[key] = _value(cursor, key)
+    if not isinstance(metadata.get("general.architecture", ""), str):
+        raise cursor.malformed("general.architecture is not a string")
     alignment = _alignment(metadata, cursor)
     declared = [_tensor(cursor) for _ in range(tensor_count)]
     data_offset = -(-cursor.at // alignment) * alignment

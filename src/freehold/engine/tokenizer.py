@@ -146,8 +146,10 @@ class _Fields:
 
     def texts(self, key: str) -> list[str]:
         value = self.get(key)
-        if not isinstance(value, list) or not value:
-            raise self.malformed(key, "is not a list of strings" if value else "is missing or empty")
+        if value is None or (isinstance(value, list) and not value):
+            raise self.malformed(key, "is missing or empty")
+        if not isinstance(value, list):
+            raise self.malformed(key, "is not a list of strings")
         return value
 
     def kinds(self, count: int) -> list[int]:

@@ -158,8 +158,8 @@ class _Reader:
 
     def _rope_scale(self) -> float:
         kind = self.metadata.get(self._key("rope.scaling.type"), "none")
-        if kind not in ("none", "linear"):
-            raise UnsupportedArtefact(f"rope scaling {kind!r} is not supported; supported are none and linear")
+        if not isinstance(kind, str) or kind not in ("none", "linear"):
+            raise UnsupportedArtefact(f"rope scaling {kind!r:.40} is not supported; supported are none and linear")
         # Files from before rope.scaling.* say it so.
         old = self._number("rope.scale_linear", 1.0)
         return self._number("rope.scaling.factor", old) if kind == "linear" else old
@@ -179,8 +179,8 @@ class _Reader:
             if self._count(name, default) != s.head_dim:
                 raise UnsupportedArtefact(f"{self._key(name)} {self._count(name)} differs from the head size {s.head_dim}")
         for name in ("expert_count", "attention.sliding_window"):
-            if self.metadata.get(self._key(name)):
-                raise UnsupportedArtefact(f"{self._key(name)} {self.metadata[self._key(name)]} is not supported")
+            if not isinstance(value := self.metadata.get(self._key(name), 0), int) or value:
+                raise UnsupportedArtefact(f"{self._key(name)} {value!r:.40} is not supported")
 
     def _check_tensors(self, shape: LlamaShape) -> None:
         expected: dict[str, tuple[int, ...]] = {name: (length,) for name, length in shape.vectors()}
