@@ -29,6 +29,7 @@ PARTS: dict[str, str] = {
     "engine": "bench.engine",
 }
 PEERS = ("numpy", "numba", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
+WIDTH = 130  # in a file: wide enough to keep a figure on one line
 OUT = Path(__file__).parent / "out" / "latest.jsonl"
 
 
@@ -84,7 +85,7 @@ def chosen(only: str) -> list[str]:
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default=OUT, show_default="bench/out/latest.jsonl")
 def main(only: str, out: Path) -> None:
     """Measure, and write down what was measured."""
-    names, console = chosen(only), Console()
+    names, console = chosen(only), Console(width=None if sys.stdout.isatty() else WIDTH)
     console.print(machine_facts(), highlight=False)
     with open_report(out) as file:
         report = Report(file)
