@@ -54,9 +54,21 @@ async def test_the_upstreams_failure_comes_last() -> None:
     assert text(seen) == "x ses"
 
 
-async def test_closing_the_relay_closes_the_upstream() -> None:
-    upstream = ScriptedUpstream()
-    events = relay(upstream.send(None), [])  # type: ignore[arg-type]
+async def test_closing_the_relay_closes_the_upstream_and_each_stage_once() -> None:
+    class Counting:
+        closed = 0
+
+        def receive(self, event: Event) -> list[Event]:
+            return [event]
+
+        def close(self) -> list[Event]:
+            self.closed += 1
+            return []
+
+    upstream, stages = ScriptedUpstream(), [Counting(), Counting()]
+    events = relay(upstream.send(None), stages)  # type: ignore[arg-type]
     await anext(events)
     await events.aclose()
-    assert upstream.closed_early == 1
+    assert (upstream.closed_early, [stage.closed for stage in stages]) == (1, [1, 1])
+    assert [event async for event in relay(upstream.send(None), stages)]  # type: ignore[arg-type]
+    assert [stage.closed for stage in stages] == [2, 2]

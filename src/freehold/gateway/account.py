@@ -5,7 +5,7 @@ Holds facts and digests, no content. `core/receipts.py` says what the digests ar
 
 import base64
 import secrets
-from dataclasses import asdict
+from dataclasses import fields
 from hashlib import sha256
 
 import orjson
@@ -35,6 +35,7 @@ from freehold.core.measurement import Measurement
 from freehold.core.receipts import Claims
 
 UNREAD_MODEL = "unknown"  # of a request that could not be read
+_SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "stop")
 
 
 def new_exchange_id(unix_ns: int) -> ExchangeId:
@@ -199,5 +200,5 @@ class Account:
 
 def _sampling(sampling: Sampling) -> dict[str, object]:
     """How tokens were chosen, as asked for. Stop strings are the user's words: their number is enough."""
-    asked = {name: value for name, value in asdict(sampling).items() if value is not None and name != "stop"}
+    asked = {name: value for name in _SAMPLING if (value := getattr(sampling, name)) is not None}
     return {**asked, "stop_strings": len(sampling.stop)} if sampling.stop else asked

@@ -1,9 +1,10 @@
 """Events on their way from an upstream to a client, through the stages.
 
 Decided here: the order is the upstream's; when the upstream fails, what the stages still hold is released through them first and
-the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream.
+the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream and the stages.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 
 from freehold.core.errors import UpstreamError
@@ -16,22 +17,31 @@ async def relay(
 ) -> AsyncGenerator[Event, None]:
     """Yield what the stages let through, in upstream order. `heard` is called at each sign of life of the upstream."""
     failure: UpstreamError | None = None
+    closed = 0
     try:
-        async for event in upstream:
-            heard()
-            for out in through([event], stages):
+        try:
+            async for event in upstream:
+                heard()
+                for out in through([event], stages):
+                    yield out
+        except UpstreamError as exc:
+            failure = exc
+        for closed, stage in enumerate(stages, 1):  # read in `finally`
+            for out in through(stage.close(), stages[closed:]):
                 yield out
-    except UpstreamError as exc:
-        failure = exc
+        if failure is not None:
+            raise failure
     finally:
-        close = getattr(upstream, "aclose", None)
-        if close is not None:
-            await close()
-    for number, stage in enumerate(stages):
-        for out in through(stage.close(), stages[number + 1 :]):
-            yield out
-    if failure is not None:
-        raise failure
+        await _close(upstream)
+        for stage in stages[closed:]:  # nobody reads on: what they hold is dropped
+            with contextlib.suppress(Exception):
+                stage.close()
+
+
+async def _close(upstream: AsyncIterator[Event]) -> None:
+    close = getattr(upstream, "aclose", None)
+    if close is not None:
+        await close()
 
 
 def through(events: list[Event], stages: Sequence[Stage]) -> list[Event]:

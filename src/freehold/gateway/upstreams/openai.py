@@ -32,7 +32,7 @@ _EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
 _ERROR_LIMIT_BYTES = 64 << 10
 _MESSAGE_LIMIT_CHARS = 2000
 _DRAIN_S = 0.05
-_BUFFER_BYTES = 1024  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
+_BUFFER_BYTES = 65536  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _READY = UpstreamStatus(ready=True, detail="configured; asked when a request comes")
 

@@ -1,0 +1,55 @@
+import pytest
+
+from freehold.core.errors import BlockedByPolicy
+from freehold.core.events import Event, Found
+from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
+from freehold.core.findings import Direction
+from freehold.gateway.screen import screen
+from freehold.gateway.wire import CODECS
+from tests.fakes.guard import FORBIDDEN, MASK, SECRET, WordGuard
+
+CODEC = CODECS["openai.chat"]
+
+
+def exchange(*texts: str) -> Exchange:
+    document = {"model": "m", "messages": [{"role": "user", "content": text} for text in texts]}
+    return CODEC.decode_request(
+        document,
+        exchange_id=ExchangeId("x"),
+        received_at_ns=1,
+        principal=Principal(key_id=KeyId("k"), name="n"),
+        body=b"as it came",
+    )
+
+
+def screened(exchange: Exchange) -> tuple[Exchange, list[Event]]:
+    noted: list[Event] = []
+    return screen(exchange, CODEC, WordGuard().stage(Direction.REQUEST), noted.append), noted
+
+
+def test_a_clean_prompt_goes_on_as_it_is() -> None:
+    before = exchange("hello", "ses")
+    assert screened(before)[0] is before
+
+
+def test_a_masked_prompt_is_read_anew_and_keeps_the_body_as_it_came() -> None:
+    before = exchange("hello", f"open {SECRET}!")
+    after, noted = screened(before)
+    assert [message.text for message in after.messages] == ["hello", f"open {MASK}!"]
+    assert after.body == b"as it came"
+    assert before.messages[1].text == f"open {SECRET}!"
+    assert sum(isinstance(event, Found) for event in noted) == 1
+
+
+def test_two_leaves_are_never_joined() -> None:
+    before = exchange(SECRET[:5], SECRET[5:])
+    assert screened(before)[0] is before
+
+
+def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
+    stage = WordGuard().stage(Direction.REQUEST)
+    noted: list[Event] = []
+    with pytest.raises(BlockedByPolicy, match="anathema"):
+        screen(exchange("ses", FORBIDDEN), CODEC, stage, noted.append)
+    assert any(isinstance(event, Found) for event in noted)
+    assert stage.close() == []
