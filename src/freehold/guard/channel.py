@@ -128,8 +128,8 @@ class TextChannel:
     def feed(self, text: str) -> list[Piece]:
         """Take `text`, give what may be sent."""
         if len(text) <= SLICE_CHARS:
-            return self._take(text, final=False)
-        return [p for at in range(0, len(text), SLICE_CHARS) for p in self._take(text[at : at + SLICE_CHARS], final=False)]
+            return self._take(text)
+        return [p for at in range(0, len(text), SLICE_CHARS) for p in self._take(text[at : at + SLICE_CHARS])]
 
     def flush(self) -> list[Piece]:
         """Give what is held: the text ends here, or what follows it is another unit."""
@@ -138,7 +138,7 @@ class TextChannel:
     def close(self) -> None:
         self._filter.close()
 
-    def _take(self, text: str, *, final: bool) -> list[Piece]:
+    def _take(self, text: str, final: bool = False) -> list[Piece]:
         if self._is_json:
             text = self._whole_escapes(text, final)
             data = fold_json(text)
@@ -152,11 +152,29 @@ class TextChannel:
         if final and _TRAILING_RUN.search(self._data):
             end = self._origin + len(self._data)
             self._flags.append(Flag(end - 1, end, DECODE))
+        if not (final or self._flags or self._open_flags or self._swallow) and len(self._text) <= JOINED_CHARS:
+            return self._take_clean()
         held_from = self._at
         pieces: list[Piece] = []
         self._drain(pieces, held_from, final)
         self._forget(held_from)
         return pieces
+
+    def _take_clean(self) -> list[Piece]:
+        """What `_drain` comes to where nothing is flagged and little is held: almost every delta goes this way."""
+        at, end = self._at, len(self._data)
+        low = self._searched if self._searched > at else at
+        boundary = last_boundary(self._data, low, end, end, self._armed_until > self._origin + at)
+        if boundary == low:
+            self._searched = end - 1
+            return []
+        chars = boundary - at
+        piece = Piece(self._text[:chars], chars)
+        self._text = self._text[chars:]
+        self._at = self._searched = boundary
+        if boundary > 4 * BEHIND_CHARS:
+            self._forget_behind()
+        return [piece]
 
     def _whole_escapes(self, text: str, final: bool) -> str:
         text = self._carry + text
@@ -175,11 +193,14 @@ class TextChannel:
     def _forget(self, held_from: int) -> None:
         self._text = self._text[self._at - held_from :]
         if self._at > 4 * BEHIND_CHARS:
-            cut = self._at - BEHIND_CHARS
-            self._data = self._data[cut:]
-            self._origin += cut
-            self._at -= cut
-            self._searched -= cut
+            self._forget_behind()
+
+    def _forget_behind(self) -> None:
+        cut = self._at - BEHIND_CHARS
+        self._data = self._data[cut:]
+        self._origin += cut
+        self._at -= cut
+        self._searched -= cut
 
     def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
         """Deal with every unit that is complete."""

@@ -31,7 +31,7 @@ RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 _ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _ENTITY)).encode())
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
-_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
@@ -109,7 +109,7 @@ def _substitute(view: View, pattern: re.Pattern[bytes], replace: _Replace) -> Vi
 
 
 def _squeeze(match: bytes) -> list[tuple[int, int, int]]:
-    return [(byte, at, at + 1) for at, byte in enumerate(match) if byte != 0x20]
+    return [(byte, at, at + 1) for at, byte in enumerate(match) if byte != 0x20 or at == len(match) - 1]
 
 
 def _resolve(match: bytes) -> list[tuple[int, int, int]]:
@@ -136,6 +136,7 @@ def _character(escape: str) -> str:
 
 
 def _from_base64(piece: bytes) -> bytes | None:
+    piece = piece.rstrip(b"=")
     try:
         return _readable(binascii.a2b_base64(piece.translate(_URL_SAFE)[: len(piece) // 4 * 4] + _rest(piece)))
     except binascii.Error:

@@ -19,7 +19,7 @@ class _Placed(NamedTuple):
 class LogprobQueue:
     """The tokens of one channel whose text is still held."""
 
-    __slots__ = ("_chars", "_held", "_is_open", "_released", "_text_ahead", "_tokens_ahead")
+    __slots__ = ("_chars", "_held", "_released", "_text_ahead", "_tokens_ahead", "is_open")
 
     def __init__(self) -> None:
         self._held: deque[_Placed] = deque()
@@ -27,14 +27,14 @@ class LogprobQueue:
         self._tokens_ahead = b""  # tokens whose text has not come
         self._chars = 0  # characters begun by the tokens so far
         self._released = 0  # characters
-        self._is_open = True
+        self.is_open = True  # False: none will come any more
 
     def add(self, text: str, entries: tuple[TokenLogprob, ...]) -> None:
         """Take a delta's text and the tokens that end in it."""
-        if not self._is_open:
+        if not self.is_open:
             return
         if text and not entries and not self._held and self._chars == 0:
-            self._is_open = False  # this channel has none
+            self.is_open = False  # this channel has none
             return
         self._text_ahead += text.encode("utf-8", "surrogatepass")
         for entry in entries:
@@ -49,7 +49,7 @@ class LogprobQueue:
         out = []
         while self._held and self._held[0].end <= self._released:
             out.append(self._held.popleft().entry)
-        return tuple(out) if self._is_open else ()
+        return tuple(out) if self.is_open else ()
 
     def _place(self, entry: TokenLogprob) -> None:
         data = entry.token_bytes
@@ -62,6 +62,6 @@ class LogprobQueue:
     def _compare(self) -> None:
         common = min(len(self._text_ahead), len(self._tokens_ahead))
         if self._text_ahead[:common] != self._tokens_ahead[:common]:
-            self._is_open = False
+            self.is_open = False
             self._held.clear()
         self._text_ahead, self._tokens_ahead = self._text_ahead[common:], self._tokens_ahead[common:]

@@ -9,7 +9,7 @@ Log-probabilities go with their text (`logprobs.py`). After `Blocked` nothing is
 refuses every further event, and what was held is never sent.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import assert_never
 
 from freehold.core.errors import InternalError
@@ -51,7 +51,32 @@ class _Open:
     def __init__(self, key: _Key, text: TextChannel) -> None:
         self.key = key
         self.text = text
-        self.logprobs = LogprobQueue() if key[0] is TextDelta else None
+        self.logprobs = LogprobQueue() if key[0] is TextDelta else None  # None, too, once it is clear that none come
+
+    def take_logprobs(self, event: TextDelta) -> None:
+        assert self.logprobs is not None
+        self.logprobs.add(event.text, event.logprobs)
+        if not self.logprobs.is_open:
+            self.logprobs = None
+
+
+def _text_of(pieces: list[Piece]) -> str:
+    """What may be sent: nothing after what policy blocks."""
+    texts = []
+    for piece in pieces:
+        texts.append(piece.text)
+        if piece.hit is not None and piece.hit.ruling.enforced is Action.BLOCK:
+            break
+    return "".join(texts)
+
+
+def _event(key: _Key, text: str) -> _Delta:
+    kind, choice, part = key
+    if kind is TextDelta:
+        return TextDelta(text=text, choice=choice, part=part)
+    if kind is ReasoningDelta:
+        return ReasoningDelta(text=text, choice=choice, part=part)
+    return ToolCallDelta(arguments=text, choice=choice, part=part)
 
 
 class Redactor:
@@ -62,33 +87,39 @@ class Redactor:
         self._direction, self._policy_digest = direction, policy_digest
         self._open: dict[_Key, _Open] = {}  # in the order they began
         self._has_blocked = False
-        self._has_failed = False
+        self._has_stopped = False  # blocked, closed, or failed
 
     def receive(self, event: Event) -> list[Event]:
-        return self._guarded(lambda: self._receive(event))
+        if self._has_stopped:
+            return self._after_stop()
+        try:
+            out = self._receive(event)
+        except BaseException:
+            self._has_stopped = True
+            raise
+        return self._up_to_blocked(out) if self._has_blocked else out
 
     def close(self) -> list[Event]:
-        out = self._guarded(lambda: self._end(None))
-        for channel in self._open.values():
-            channel.text.close()
-        self._open.clear()
-        return out
+        if self._has_stopped:
+            return self._after_stop()
+        try:
+            out = self._end(None)
+        finally:
+            self._has_stopped = True
+            for channel in self._open.values():
+                channel.text.close()
+            self._open.clear()
+        return self._up_to_blocked(out) if self._has_blocked else out
 
-    def _guarded(self, act: Callable[[], list[Event]]) -> list[Event]:
-        if self._has_failed:
-            raise InternalError("the guard failed earlier in this stream, which must be closed: nothing more is sent")
+    def _after_stop(self) -> list[Event]:
         if self._has_blocked:
             return []
-        try:
-            out = act()
-        except BaseException:
-            self._has_failed = True
-            raise
-        for number, event in enumerate(out):
-            if isinstance(event, Blocked):
-                self._has_blocked = True
-                return out[: number + 1]
-        return out
+        raise InternalError("the guard closed this stream, or failed in it: nothing more is sent")
+
+    def _up_to_blocked(self, out: list[Event]) -> list[Event]:
+        self._has_stopped = True
+        last = next(number for number, event in enumerate(out) if isinstance(event, Blocked))
+        return out[: last + 1]
 
     def _receive(self, event: Event) -> list[Event]:
         match event:
@@ -99,6 +130,7 @@ class Redactor:
             case MessageEnd():
                 return [*self._end(event.choice), event]
             case Blocked():
+                self._has_blocked = True
                 return [*self._end(None), event]
             case PromptText():
                 return self._prompt(event)
@@ -108,18 +140,26 @@ class Redactor:
                 assert_never(event)
 
     def _delta(self, event: _Delta) -> list[Event]:
-        key: _Key = (type(event), event.choice, event.part)
-        channel = self._open.get(key)
+        kind = type(event)
+        channel = self._open.get((kind, event.choice, event.part))
         before: list[Event] = []
         if channel is None:
-            before = self._end(event.choice, keep=ToolCallDelta if type(event) is ToolCallDelta else None)
-            text = TextChannel(self._matcher, self._rulings, is_json=type(event) is ToolCallDelta)
-            channel = self._open[key] = _Open(key, text)
-        if isinstance(event, TextDelta):
-            assert channel.logprobs is not None
-            channel.logprobs.add(event.text, event.logprobs)
-        pieces = channel.text.feed(event.arguments if isinstance(event, ToolCallDelta) else event.text)
-        return before + self._events(channel, pieces) if pieces else before
+            before = self._end(event.choice, keep=ToolCallDelta if kind is ToolCallDelta else None)
+            channel = self._begin((kind, event.choice, event.part))
+        if isinstance(event, ToolCallDelta):
+            pieces = channel.text.feed(event.arguments)
+        else:
+            if channel.logprobs is not None and isinstance(event, TextDelta):
+                channel.take_logprobs(event)
+            pieces = channel.text.feed(event.text)
+        if not pieces:
+            return before
+        return before + self._events(channel, pieces) if before else self._events(channel, pieces)
+
+    def _begin(self, key: _Key) -> _Open:
+        channel = _Open(key, TextChannel(self._matcher, self._rulings, is_json=key[0] is ToolCallDelta))
+        self._open[key] = channel
+        return channel
 
     def _end(self, choice: int | None, keep: type[_Delta] | None = None) -> list[Event]:
         """Send what the channels of `choice` hold (None: of all), but for those of the kind `keep`."""
@@ -131,19 +171,18 @@ class Redactor:
 
     def _events(self, channel: _Open, pieces: list[Piece]) -> list[Event]:
         kind, choice, part = channel.key
-        out, blocked = self._findings(pieces, _CHANNELS[kind], part)
-        text = "".join(piece.text for piece in pieces)
         logprobs = channel.logprobs
+        if len(pieces) == 1 and logprobs is None and pieces[0].hit is None:  # almost every delta
+            return [_event(channel.key, pieces[0].text)]
+        out, blocked = self._findings(pieces, _CHANNELS[kind], part)
+        text = _text_of(pieces)
         released = (
             tuple(e for p in pieces if p.chars for e in logprobs.release(p.chars, p.hidden)) if logprobs is not None else ()
         )
-        if text or released:
-            if kind is TextDelta:
-                out.append(TextDelta(text=text, choice=choice, part=part, logprobs=released))
-            elif kind is ReasoningDelta:
-                out.append(ReasoningDelta(text=text, choice=choice, part=part))
-            else:
-                out.append(ToolCallDelta(arguments=text, choice=choice, part=part))
+        if released:
+            out.append(TextDelta(text=text, choice=choice, part=part, logprobs=released))
+        elif text:
+            out.append(_event(channel.key, text))
         return [*out, *blocked]
 
     def _prompt(self, event: PromptText) -> list[Event]:
@@ -151,8 +190,7 @@ class Redactor:
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
             return [event]
-        text = "".join(piece.text for piece in pieces)
-        return [*found, PromptText(leaf=event.leaf, channel=event.channel, text=text), *blocked]
+        return [*found, PromptText(leaf=event.leaf, channel=event.channel, text=_text_of(pieces)), *blocked]
 
     def _whole_call(self, event: ToolCallStart) -> list[Event]:
         """A tool's name and its call's id are text, too."""
@@ -162,7 +200,7 @@ class Redactor:
             pieces = self.scan(text)
             found, blocked = self._findings(pieces, Channel.OTHER, event.part)
             out += [*found, *blocked]
-            clean.append("".join(piece.text for piece in pieces))
+            clean.append(_text_of(pieces))
         call_id, name = clean
         return [*out, ToolCallStart(call_id=call_id, name=name, choice=event.choice, part=event.part) if out else event]
 
@@ -181,6 +219,7 @@ class Redactor:
         if stopping:
             verdict = Verdict(action=Action.BLOCK, policy_digest=self._policy_digest, findings=stopping)
             blocked = [Blocked(verdict=verdict)]
+            self._has_blocked = True
         return [Found(finding=f) for f in findings], blocked
 
     def finding(self, hit: Hit, channel: Channel, part: int) -> Finding:

@@ -104,6 +104,7 @@ CONTACT = (
     Detector(
         id="ipv6-address",
         category=PERSONAL_DATA,
+        head=r"[0-9a-fA-F]{0,4}:[0-9a-fA-F]{0,4}:",
         left=r"(?:^|[^A-Za-z0-9.:_])",
         pattern=r"(?:[0-9a-fA-F]{1,4})?(?::{1,2}[0-9a-fA-F]{0,4}){1,7}(?::?[0-9]{1,3}(?:\.[0-9]{1,3}){3})?(?:%[A-Za-z0-9]{1,16})?(?:/[0-9]{1,3})?",
         after=r"(?:[^A-Za-z0-9:]|$)",

@@ -1,0 +1,283 @@
+import dataclasses
+from base64 import b64encode
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from freehold.core.errors import InternalError
+from freehold.core.events import (
+    Blocked,
+    Event,
+    FinishReason,
+    Found,
+    MessageEnd,
+    MessageStart,
+    PromptText,
+    ReasoningDelta,
+    ServedBy,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    ToolCallStart,
+    Usage,
+)
+from freehold.core.findings import Action, Channel, Direction, Mode
+from freehold.guard import GuardConfig, StreamGuard
+from freehold.guard.config import RuleConfig
+from freehold.guard.detectors import DETECTORS
+from freehold.guard.detectors.examples import sample
+from tests.guard.playing import ENGINES, KINDS, Kind, cut, delta, findings_of, flat, guard, play, said, strict_guard, text_of
+
+TOKEN = "ghp_" + sample(36)
+KEY = "AKIA" + "QZ3MR7XKD2VWTN5B"
+MASK = "[REDACTED:github-token]"
+BEGIN, END = "-----BEGIN RSA PRIVATE KEY" + "-----", "-----END RSA PRIVATE KEY-----"
+PEM = "\n".join([BEGIN, *(sample(64) for _ in range(40)), sample(22) + "==", END])
+CARD = "4539 5787 6362 1486"
+
+EXAMPLES = [example for detector in DETECTORS for example in detector.must_match]
+FILLERS = [
+    "hello world ", "1 2 3 4 ", "THE ABC 12 ", "x = {", "\n", "日本語", 'password = "', "\\n", "%41%42 ", "I a b c d e f g ", "key: ",
+    '"', "&#65;&amp;", "-----BEGIN RSA ", BEGIN + "\n", "aaa\u200bbbb ", "é", "Ｔｅｓｔ ", "(", ")", "1" * 30, "a" * 40, "12 " * 200, " ", "",
+]  # fmt: skip
+texts = st.lists(st.sampled_from(EXAMPLES) | st.sampled_from(FILLERS) | st.text(max_size=8), min_size=1, max_size=6).map("".join)
+places = st.lists(st.integers(0, 400), max_size=10)
+
+
+@given(texts, places, st.sampled_from(KINDS))
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_where_the_stream_is_cut_does_not_matter(whole: str, at: list[int], kind: Kind) -> None:
+    expected = said(strict_guard("hyperscan"), [whole], kind)
+    for engine in ENGINES:
+        assert said(strict_guard(engine), cut(whole, at), kind) == expected
+        assert said(strict_guard(engine), list(whole), kind) == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_detectors_examples_are_masked_one_character_at_a_time_and_no_prefix_holds_a_part(kind: Kind) -> None:
+    for detector in DETECTORS:
+        for example in detector.must_match:
+            whole = f"so {example} it is."
+            events = play(strict_guard(), [delta(kind, char) for char in whole])
+            sent, findings = text_of(flat(events)), findings_of(flat(events))
+            assert findings, (detector.id, example)
+            assert sent == _masked(whole, sent, [(f.start, f.end) for f in findings]), detector.id
+
+
+def _masked(whole: str, sent: str, spans: list[tuple[int, int]]) -> str:
+    """`whole` with the masks of `sent` in place of `spans`: so nothing else of it was sent, changed or lost."""
+    masks = iter(piece.partition("]")[0] for piece in sent.split("[REDACTED:")[1:])
+    out, at = "", 0
+    for start, end in spans:
+        out += whole[at:start] + f"[REDACTED:{next(masks)}]"
+        at = end
+    return out + whole[at:]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("secret", [TOKEN, KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"])
+def test_a_secret_cut_in_two_anywhere_never_leaks(secret: str, engine: str) -> None:
+    asked = strict_guard("hyperscan" if engine == "hyperscan" else "re2")
+    whole = f"Use {secret} now."
+    expected, _ = said(asked, [whole])
+    assert secret[-6:] not in expected.replace(" now.", "") and expected.startswith("Use ") and expected.endswith(" now.")
+    for place in range(0, len(whole), 1 if len(whole) < 100 else 37):
+        assert said(asked, [whole[:place], whole[place:]])[0] == expected
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        TOKEN.replace("_", "%5F"),
+        "".join(f"%{ord(c):02x}" for c in TOKEN),
+        "".join(f"\\u{ord(c):04x}" for c in TOKEN),
+        "".join(f"&#{ord(c)};" for c in TOKEN),
+        "".join(f"&#x{ord(c):x};" for c in TOKEN),
+        "".join(chr(ord(c) + 0xFEE0) for c in TOKEN),
+        "\u200b".join(TOKEN),
+        "\u00ad".join(TOKEN),
+        " ".join(TOKEN),
+        TOKEN[::-1],
+        TOKEN.encode().hex(),
+        b64encode(f"key {TOKEN}".encode()).decode(),
+        b64encode(TOKEN.encode().hex().encode()).decode(),
+    ],
+)
+def test_a_disguised_token_is_masked_wherever_it_is_cut(written: str) -> None:
+    expected, findings = said(guard(), [f"say {written} ok"])
+    assert expected == f"say {MASK} ok"
+    assert [(f.start, f.end) for f in findings] == [(4, 4 + len(written))]
+    assert said(guard(), list(f"say {written} ok"))[0] == expected
+
+
+def test_a_pem_block_without_end_is_masked_and_what_follows_is_sent() -> None:
+    cut_short = PEM.removesuffix(END)
+    sent, _ = said(guard(), list(f"{cut_short}That was it."))
+    assert sent == "[REDACTED:private-key]\nThat was it." or sent == "[REDACTED:private-key]That was it."
+
+
+def test_a_token_longer_than_any_unit_is_masked_to_its_end() -> None:
+    whole = "a eyJ" + sample(40) + ".eyJ" + "aB3" * 9000 + " end"
+    sent, findings = said(guard(), [whole])
+    assert sent == "a [REDACTED:json-web-token] end"
+    assert (findings[0].start, findings[0].end) == (2, len(whole) - 4)
+    assert said(guard(), cut(whole, range(0, len(whole), 997)))[0] == sent
+
+
+def test_a_card_in_an_endless_row_of_digit_groups_is_masked() -> None:
+    whole = "12 " * 300 + CARD + " 12" * 300
+    sent, _ = said(strict_guard(), [whole])
+    assert "[REDACTED:payment-card]" in sent
+    assert CARD not in sent
+    assert said(strict_guard(), list(whole))[0] == sent
+
+
+@pytest.mark.parametrize("text", ["a" * 70_000, "QUJD" * 20_000, "1 2 " * 20_000, "word " * 20_000, "日本語" * 20_000])
+def test_a_very_long_delta_comes_out_as_it_was(text: str) -> None:
+    assert said(guard(), [text])[0] == text
+
+
+def test_what_is_held_is_bounded() -> None:
+    stage = guard().stage(Direction.RESPONSE)
+    sent = sum(len(text_of(stage.receive(TextDelta(text="Qz9" * 100)))) for _ in range(100))
+    assert 30_000 - sent <= 9000
+
+
+def test_clean_text_is_sent_word_by_word() -> None:
+    stage = guard().stage(Direction.RESPONSE)
+    assert [text_of(stage.receive(TextDelta(text=t))) for t in ("Good ", "mor", "ning to", " you")] == [
+        "Good ",
+        "",
+        "morning ",
+        "to ",
+    ]
+    assert text_of(stage.close()) == "you"
+
+
+def test_secrets_in_escaped_json_strings_are_found_and_the_json_stays_whole() -> None:
+    arguments = '{"script": "export A=1\\nTOKEN=\\"' + TOKEN + '\\"\\n", "n": 1}'
+    sent, _ = said(guard(), list(arguments), ToolCallDelta)
+    assert sent == arguments.replace(TOKEN, MASK)
+
+
+def test_text_before_a_tool_call_is_sent_before_it() -> None:
+    events: list[Event] = [
+        TextDelta(text="I will loo"),
+        TextDelta(text="k"),
+        ToolCallStart(call_id="c1", name="look"),
+        ToolCallDelta(arguments='{"a": 1}'),
+        MessageEnd(finish_reason=FinishReason.TOOL_CALLS),
+    ]
+    out = flat(play(guard(), events))
+    assert [type(event) for event in out] == [TextDelta, TextDelta, ToolCallStart, ToolCallDelta, ToolCallDelta, MessageEnd] or [
+        type(event) for event in out
+    ] == [TextDelta, TextDelta, ToolCallStart, ToolCallDelta, MessageEnd]
+    assert text_of(out) == 'I will look{"a": 1}'
+
+
+def test_choices_and_parts_are_kept_apart_however_they_interleave() -> None:
+    events: list[Event] = []
+    for char in TOKEN:
+        events += [TextDelta(text=char), TextDelta(text=char, choice=1), ToolCallDelta(arguments=char, part=1, choice=2)]
+        events += [ToolCallDelta(arguments=char, part=2, choice=2)]
+    out = flat(play(guard(), events))
+    assert text_of(out) == MASK * 4
+    assert len(findings_of(out)) == 4
+
+
+def test_thinking_is_finished_before_the_answer_begins() -> None:
+    out = flat(play(guard(), [ReasoningDelta(text="hmm ok"), TextDelta(text="Yes "), TextDelta(text="sir")]))
+    assert [(type(e), text_of([e])) for e in out][:2] == [(ReasoningDelta, "hmm "), (ReasoningDelta, "ok")]
+    assert text_of(out) == "hmm okYes sir"
+
+
+def test_events_without_text_pass_untouched_and_in_order() -> None:
+    start = MessageStart(served=ServedBy(provider="p", model="m"))
+    usage = Usage(input_tokens=1, output_tokens=2)
+    end = MessageEnd(finish_reason=FinishReason.STOP)
+    assert flat(play(guard(), [start, usage, end])) == [start, usage, end]
+
+
+def test_a_tools_name_is_text_too() -> None:
+    out = flat(play(guard(), [ToolCallStart(call_id="c", name=TOKEN)]))
+    assert [e.name for e in out if isinstance(e, ToolCallStart)] == [MASK]
+
+
+def test_a_prompt_leaf_is_scanned_whole_and_keeps_its_number() -> None:
+    clean = PromptText(leaf=3, channel=Channel.USER, text="hello")
+    out = flat(play(guard(), [clean, PromptText(leaf=4, channel=Channel.SYSTEM, text=f"use {TOKEN}")], Direction.REQUEST))
+    found, masked = out[1:]
+    assert out[0] is clean
+    assert isinstance(found, Found)
+    assert (found.finding.channel, found.finding.part, found.finding.start) == (Channel.SYSTEM, 4, 4)
+    assert masked == PromptText(leaf=4, channel=Channel.SYSTEM, text=f"use {MASK}")
+
+
+def test_a_finding_never_holds_the_value() -> None:
+    _, (finding,) = said(guard(), [f"use {TOKEN}"])
+    assert TOKEN not in str(dataclasses.asdict(finding))
+
+
+def test_a_rule_in_shadow_is_recorded_and_changes_nothing() -> None:
+    sent, (finding,) = said(guard(), ["write to ada@example.org now"])
+    assert sent == "write to ada@example.org now"
+    assert (finding.rule, finding.mode, finding.enforced) == ("email", Mode.SHADOW, Action.ALLOW)
+
+
+def test_after_blocked_nothing_is_sent() -> None:
+    asked = StreamGuard(GuardConfig(engine="re2", rules={"github-token": RuleConfig(action="block")}))
+    steps = play(
+        asked, [TextDelta(text=f"one {TOKEN} two "), TextDelta(text="three "), MessageEnd(finish_reason=FinishReason.STOP)]
+    )
+    out = flat(steps)
+    assert isinstance(out[-1], Blocked)
+    assert out[-1].verdict.action is Action.BLOCK
+    assert "two" not in text_of(out)
+    assert TOKEN[:8] not in text_of(out)
+    assert steps[1:] == [[], [], []]
+
+
+def test_a_stage_that_failed_sends_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = guard().stage(Direction.RESPONSE)
+    stage.receive(TextDelta(text="half a wor"))
+
+    def broken(*_: object) -> bytes:
+        raise RuntimeError
+
+    monkeypatch.setattr("freehold.guard.channel.fold", broken)
+    with pytest.raises(RuntimeError):
+        stage.receive(TextDelta(text="d"))
+    monkeypatch.undo()
+    with pytest.raises(InternalError):
+        stage.receive(TextDelta(text="d"))
+    with pytest.raises(InternalError):
+        stage.close()
+
+
+def _tokens(text: str, size: int = 4) -> tuple[TokenLogprob, ...]:
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    return tuple(TokenLogprob(token=p, token_bytes=p.encode(), logprob=-1.0, top=((p, p.encode(), -1.0),)) for p in pieces)
+
+
+def test_log_probabilities_go_with_their_text_and_not_with_what_is_masked() -> None:
+    whole = f"here it is {TOKEN} and more"
+    events = [TextDelta(text=t.token, logprobs=(t,)) for t in _tokens(whole)]
+    out = flat(play(guard(), events))
+    released = [entry.token for event in out if isinstance(event, TextDelta) for entry in event.logprobs]
+    assert released[:2] == ["here", " it "]
+    assert not any(token in TOKEN for token in released)
+    assert released[-1] == "more"
+    so_far = shown = ""
+    for event in out:
+        if isinstance(event, TextDelta):
+            so_far += event.text
+            shown += "".join(entry.token for entry in event.logprobs)
+            assert len(shown) <= len(so_far)
+
+
+def test_log_probabilities_that_are_not_of_the_text_are_dropped() -> None:
+    event = TextDelta(text="hello there ", logprobs=_tokens("hello ") + _tokens(TOKEN))
+    out = flat(play(guard(), [event]))
+    assert text_of(out) == "hello there "
+    assert not [entry for e in out if isinstance(e, TextDelta) for entry in e.logprobs]
