@@ -1,0 +1,257 @@
+"""Our engine against llama.cpp: decode and prefill on the same file, machine and threads, and whether the two agree.
+
+Each side runs in a process of its own and is asked in turns, so that other work on the machine hits both alike; ratios are of
+medians. llama.cpp (the `xllamacpp` wheel) runs at its own defaults: they are its best here (poll=0, for one, makes it 7 times
+slower on two threads).
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.synthetic import synthetic_1b
+from freehold.core.exchange import KeyId, ModelId
+from freehold.core.models import Manifest, ManifestFile, VerifiedModel
+from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
+from freehold.engine.models import Batch, Llama, shape_of
+from freehold.engine.weights import ResidentWeights
+
+EMBEDDED, QWEN = "smollm2-135m.gguf", "qwen2.5-coder-1.5b.gguf"
+DECODE_LIMIT, PREFILL_LIMIT = 1.0, 0.8
+CLOSE_CALL = 0.3  # of log-probability between the first two: below it, either may come first
+CONTEXT = 1024
+PROMPTS = (
+    "<|im_start|>user\nWhat is the capital of France, and what river runs through it?<|im_end|>\n<|im_start|>assistant\n",
+    "The history of the printing press begins in",
+    'def fibonacci(n):\n    """Return the n-th Fibonacci number."""\n',
+    "<|im_start|>system\nYou are a careful assistant.<|im_end|>\n"
+    "<|im_start|>user\nList three uses of sodium chloride.<|im_end|>\n<|im_start|>assistant\n",
+)
+FORCED_TOKENS = 32
+
+Report = Callable[..., None]
+
+
+def run(report: Report, models_dir: Path) -> None:
+    small = models_dir / EMBEDDED
+    if not small.exists():
+        raise FileNotFoundError(f"{small} is not there: `make models` fetches it")
+    large = synthetic_1b(models_dir, small)
+    _start(report, small)
+    for threads in sorted({1, min(2, os.cpu_count() or 1)}):
+        _speed(report, "smollm2", small, threads, prompt=256, decode=64, rounds=5)
+        _speed(report, "synthetic-1b", large, threads, prompt=128, decode=16, rounds=3)
+    _agreement(report, "smollm2", small)
+    if (models_dir / QWEN).exists():
+        _agreement(report, "qwen2.5-coder-1.5b", models_dir / QWEN)
+
+
+def _start(report: Report, model: Path) -> None:
+    """From weights in memory to a model that computes: compiling the kernels, and finding them compiled."""
+    with tempfile.TemporaryDirectory() as home:
+        for name in ("cold", "warm"):
+            with _side("ours", model, 1, {"FREEHOLD_HOME": home}) as ask:
+                report(name=f"engine.kernels.{name}", value=ask({"do": "facts"})["build_s"], unit="s")
+
+
+def _speed(report: Report, name: str, model: Path, threads: int, *, prompt: int, decode: int, rounds: int) -> None:
+    figures: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
+    with _side("ours", model, threads) as ours, _side("peer", model, threads) as peer:
+        for i in range(rounds + 1):
+            task = {"do": "speed", "prompt": prompt, "decode": decode, "seed": i}
+            answers = {"ours": ours(task), "peer": peer(task)}
+            for side, answer in answers.items():
+                figures[side] += [answer] if i else []  # the first is for warming up
+    for what, limit in (("decode", DECODE_LIMIT), ("prefill", PREFILL_LIMIT)):
+        value, against = (median(answer[what] for answer in figures[side]) for side in ("ours", "peer"))
+        report(
+            name=f"engine.{what}.{name}.t{threads}",
+            value=value,
+            unit="tok/s",
+            peer="llama.cpp",
+            peer_version=version("xllamacpp"),
+            ratio=value / against,
+            limit=limit,
+        )
+
+
+def _agreement(report: Report, name: str, model: Path) -> None:
+    """llama.cpp writes greedily; we read its tokens and say what we would have written at each place."""
+    with _side("peer", model, 1) as peer:
+        cases = [peer({"do": "write", "text": text, "tokens": FORCED_TOKENS}) for text in PROMPTS]
+    with _side("ours", model, 1) as ours:
+        reads = [ours({"do": "read", "prompt": case["prompt"], "forced": case["forced"], "top": case["top"]}) for case in cases]
+    clear, agreed, apart = 0, 0, []
+    for case, read in zip(cases, reads, strict=True):
+        for top, first, ours_of in zip(case["top"], read["first"], read["logprobs"], strict=True):
+            apart += [abs(a - b[1]) for a, b in zip(ours_of, top, strict=True) if b[1] > -8]
+            if top[0][1] - top[1][1] > CLOSE_CALL:
+                clear += 1
+                agreed += first == top[0][0]
+    common = {"peer": "llama.cpp", "peer_version": version("xllamacpp")}
+    report(name=f"engine.agreement.{name}", value=agreed / clear, unit="share of clear tokens", limit=1.0, **common)
+    report(name=f"engine.agreement.{name}.logprob", value=median(apart), unit="median difference", **common)
+
+
+# ---- a side: a process that does what it is told, a JSON line at a time ------------------------------------------
+
+
+@contextmanager
+def _side(
+    side: str, model: Path, threads: int, environment: dict[str, str] | None = None
+) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
+    command = [sys.executable, "-m", "bench.engine", side, str(model), str(threads)]
+    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | (environment or {})
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
+    )
+    if process.stdin is None or process.stdout is None:
+        raise RuntimeError("no pipes")
+    stdin, stdout = process.stdin, process.stdout
+
+    def ask(task: dict[str, Any]) -> dict[str, Any]:
+        stdin.write(json.dumps(task) + "\n")
+        stdin.flush()
+        for line in stdout:
+            if line.startswith("{"):  # libraries may write to stdout, too
+                return dict(json.loads(line))
+        raise RuntimeError(f"the {side} side of the engine bench ended without an answer")
+
+    try:
+        yield ask
+    finally:
+        stdin.close()
+        process.kill()
+        process.wait()
+        stdout.close()
+
+
+def _serve(side: "_Ours | _Peer") -> None:
+    for line in sys.stdin:
+        task = json.loads(line)
+        print(json.dumps(getattr(side, task.pop("do"))(**task)), flush=True)
+
+
+def _prompt(seed: int, length: int) -> list[int]:
+    rng = random.Random(seed)
+    return [rng.randrange(100, 40_000) for _ in range(length)]
+
+
+class _Ours:
+    def __init__(self, path: Path, threads: int) -> None:
+        weights = ResidentWeights(_unsigned(path))
+        shape = shape_of(weights.header.metadata, weights.header.tensors)
+        tensors = weights.load(lambda *_: None)
+        pages = CONTEXT // PAGE_POSITIONS
+        cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, 1, pages)
+        began_s = time.perf_counter()
+        self.model = Llama(shape, tensors, cache, threads)
+        self.build_s = time.perf_counter() - began_s
+
+    def facts(self) -> dict[str, Any]:
+        return {"build_s": self.build_s, "kernels": self.model.kernels.name}
+
+    def speed(self, prompt: int, decode: int, seed: int) -> dict[str, Any]:
+        sequence = self._open(prompt + decode)
+        began_s = time.perf_counter()
+        logits = self._step(sequence, 0, _prompt(seed, prompt), last_only=True)
+        prefill_s = time.perf_counter() - began_s
+        began_s = time.perf_counter()
+        for i in range(decode):
+            logits = self._step(sequence, prompt + i, [int(logits[0].argmax())], last_only=True)
+        decode_s = time.perf_counter() - began_s
+        self.model.cache.free(sequence)
+        return {"prefill": prompt / prefill_s, "decode": decode / decode_s}
+
+    def read(self, prompt: list[int], forced: list[int], top: list[list[tuple[int, float]]]) -> dict[str, Any]:
+        tokens = prompt + forced
+        sequence = self._open(len(tokens))
+        logits = self._step(sequence, 0, tokens, last_only=False)[len(prompt) - 1 : -1].astype(np.float64)
+        self.model.cache.free(sequence)
+        shifted = logits - logits.max(-1, keepdims=True)
+        logprobs = shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
+        return {
+            "first": logprobs.argmax(-1).tolist(),
+            "logprobs": [[float(row[token]) for token, _ in likeliest] for row, likeliest in zip(logprobs, top, strict=True)],
+        }
+
+    def _open(self, positions: int) -> int:
+        sequence = self.model.cache.open()
+        self.model.cache.reserve(sequence, positions)
+        return sequence
+
+    def _step(self, sequence: int, first: int, tokens: list[int], *, last_only: bool) -> npt.NDArray[np.float32]:
+        count = len(tokens)
+        wants = np.full(count, not last_only)
+        wants[-1] = True
+        return self.model.step(
+            Batch(
+                tokens=np.array(tokens, np.int32),
+                positions=np.arange(first, first + count, dtype=np.int32),
+                sequences=np.full(count, sequence, np.int32),
+                wants_logits=wants,
+            )
+        )
+
+
+def _unsigned(path: Path) -> VerifiedModel:
+    """A model whose blocks nobody checks: speed is measured here, and the models are pinned by digest when fetched."""
+    file = ManifestFile(name=path.name, size_bytes=path.stat().st_size, root=b"", sha256="", leaves=())
+    manifest = Manifest(model_id=ModelId("00" * 32), name=path.stem, files=(file,), origin="a bench")
+    return VerifiedModel(manifest=manifest, directory=path.parent, signed_by=KeyId("nobody"), check_block=lambda *_: None)
+
+
+class _Peer:
+    def __init__(self, path: Path, threads: int) -> None:
+        import xllamacpp  # noqa: PLC0415  # loads llama.cpp: only in the process that runs it
+
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.n_ctx, parameters.n_parallel = CONTEXT, 1
+        parameters.verbosity = -1
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.cache_ram_mib = parameters.n_gpu_layers = 0
+        self.server = xllamacpp.Server(parameters)
+
+    def speed(self, prompt: int, decode: int, seed: int) -> dict[str, Any]:
+        timings = self._complete(_prompt(seed, prompt), decode)["timings"]
+        return {"prefill": timings["prompt_per_second"], "decode": timings["predicted_per_second"]}
+
+    def write(self, text: str, tokens: int) -> dict[str, Any]:
+        prompt = self._post("/tokenize", {"content": text, "parse_special": True})["tokens"]
+        written = self._complete(prompt, tokens, n_probs=3)["completion_probabilities"]
+        return {
+            "prompt": prompt,
+            "forced": [token["id"] for token in written],
+            "top": [[(top["id"], top["logprob"]) for top in token["top_logprobs"][:3]] for token in written],
+        }
+
+    def _complete(self, prompt: list[int], tokens: int, **more: Any) -> dict[str, Any]:
+        task = {"prompt": prompt, "n_predict": tokens, "temperature": 0.0, "cache_prompt": False, "ignore_eos": True}
+        return self._post("/completion", task | more)
+
+    def _post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.server.listening_address + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=300) as answer:
+            return dict(json.loads(answer.read()))
+
+
+if __name__ == "__main__":
+    made: _Ours | _Peer = (_Ours if sys.argv[1] == "ours" else _Peer)(Path(sys.argv[2]), int(sys.argv[3]))
+    _serve(made)
+    os._exit(0)  # llama.cpp's threads do not end by themselves
