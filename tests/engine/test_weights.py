@@ -42,7 +42,7 @@ def test_every_block_is_checked_once_and_progress_is_told(tmp_path: Path) -> Non
     weights = ResidentWeights(model_of(tmp_path, check, size_bytes=len(data)))
     tensors = weights.load(lambda done, whole: told.append((done, whole)))
     assert seen == [0, 1, 2]
-    assert told == [(2 * BLOCK_BYTES, len(data)), (len(data), len(data))]
+    assert told == [(BLOCK_BYTES, len(data)), (2 * BLOCK_BYTES, len(data)), (len(data), len(data))]
     assert np.array_equal(tensors["a"].data.view("<f4"), np.arange(2_500_000, dtype=np.float32))
 
 

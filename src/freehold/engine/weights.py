@@ -48,6 +48,7 @@ class ResidentWeights:
 
     def load(self, progress: Progress) -> Mapping[str, Tensor]:
         with _BlockReader(self._model, self._file) as reader:
+            progress(self._done_bytes, self._file.size_bytes)
             while self._done_bytes < self._file.size_bytes:
                 self.read_block(reader)
                 progress(self._done_bytes, self._file.size_bytes)

@@ -1,0 +1,109 @@
+import asyncio
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from freehold.engine.frames import PROTOCOL, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
+from freehold.engine.process import EXIT_CANNOT_LOAD
+from tests.fakes.tiny_gguf import tiny_gguf
+
+NODE = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-m", "tests.fakes.engine_process", "real", sys.argv[1], "--socket", sys.argv[2]])
+print(child.pid, flush=True)
+time.sleep(600)
+"""
+
+
+def command(file: Path, socket: Path) -> list[str]:
+    return [sys.executable, "-m", "tests.fakes.engine_process", "real", str(file), "--socket", str(socket)]
+
+
+def written(directory: Path, data: bytes) -> Path:
+    file = directory / "tiny.gguf"
+    file.write_bytes(data)
+    return file
+
+
+async def accept(socket: Path) -> tuple[asyncio.Server, "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]:
+    found: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.get_running_loop().create_future()
+    server = await asyncio.start_unix_server(lambda reader, writer: found.set_result((reader, writer)), socket)
+    return server, found
+
+
+async def test_it_says_hello_loads_is_ready_and_stops_when_told(tmp_path: Path) -> None:
+    server, connected = await accept(tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
+        reader, writer = await asyncio.wait_for(connected, 60)
+        hello = await read_frame(reader)
+        assert isinstance(hello, Hello)
+        assert hello.protocol == PROTOCOL
+        writer.write(encode(hello))
+        told = [await read_frame(reader) for _ in range(3)]
+        assert [type(frame) for frame in told] == [Loading, Loading, Ready]
+        writer.write(encode(Stop()))
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+        writer.close()
+
+
+async def test_it_ends_when_the_node_closes_the_socket(tmp_path: Path) -> None:
+    server, connected = await accept(tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
+        reader, writer = await asyncio.wait_for(connected, 60)
+        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+        while not isinstance(await read_frame(reader), Ready):
+            pass
+        writer.close()
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+
+
+async def test_a_model_it_cannot_load_is_named_before_it_ends(tmp_path: Path) -> None:
+    server, connected = await accept(tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()[:-64]), tmp_path / "s"))
+        reader, writer = await asyncio.wait_for(connected, 60)
+        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+        await read_frame(reader)
+        frame = await read_frame(reader)
+        assert isinstance(frame, Refused)
+        assert (frame.request, frame.kind) == (None, "MalformedArtefact")
+        assert "cut short" in frame.message
+        assert await asyncio.wait_for(process.wait(), 60) == EXIT_CANNOT_LOAD
+        writer.close()
+
+
+def test_it_does_not_outlive_a_node_that_is_killed(tmp_path: Path) -> None:
+    """The node here never even listens: only the kernel can tell the engine of its death."""
+    file = written(tmp_path, tiny_gguf())
+    listener = tmp_path / "s"
+    with subprocess.Popen([sys.executable, "-c", NODE, str(file), str(listener)], stdout=subprocess.PIPE, text=True) as node:
+        assert node.stdout
+        engine = int(node.stdout.readline())
+        node.kill()
+    deadline_s = time.monotonic() + 60
+    while _alive(engine) and time.monotonic() < deadline_s:
+        time.sleep(0.02)
+    assert not _alive(engine)
+
+
+async def test_it_tells_how_busy_it_is(tmp_path: Path) -> None:
+    server, connected = await accept(tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
+        reader, writer = await asyncio.wait_for(connected, 60)
+        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+        while not isinstance(frame := await asyncio.wait_for(read_frame(reader), 60), Stats):
+            assert frame is not None
+        assert (frame.running, frame.free_pages) == (0, frame.pages)
+        writer.close()
+        await process.wait()
+
+
+def _alive(process_id: int) -> bool:
+    try:
+        return "Z" not in Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
