@@ -71,8 +71,9 @@ class Flow:
             async with contextlib.aclosing(relay(self._upstream, self._stages, self._heard)) as events:
                 async for event in events:
                     self._ready.append(event)
-                    self._wake.set()
-                    if len(self._ready) >= _BUFFER_EVENTS:
+                    if len(self._ready) == 1:
+                        self._wake.set()
+                    elif len(self._ready) >= _BUFFER_EVENTS:
                         self._room.clear()
                         await self._room.wait()
         except Exception as exc:

@@ -127,10 +127,9 @@ class _Handling:
         return account.exchange
 
     def _route(self, exchange: Exchange) -> Upstream:
-        known = self._services.models()
-        if upstream := known.get(exchange.model):
+        if upstream := self._services.find(exchange.model):
             return upstream
-        names = ", ".join(sorted(known)) or "none"
+        names = ", ".join(sorted(self._services.models())) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
 
     async def _stream(self, exchange: Exchange, flow: Flow) -> list[bytes]:
@@ -228,7 +227,7 @@ class _Handling:
             if isinstance(exc, RecordNotWritten):
                 raise
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
-        services.metrics.count(draft.entry, between_s=account.between_s, known_models=services.models())
+        services.metrics.count(draft.entry, between_s=account.between_s, is_served=services.find(account.model) is not None)
         log.info("exchange_finished", **log.facts(draft.entry))
 
 

@@ -1,6 +1,6 @@
 """Prometheus metrics of the gateway, in base units. No content; labels have few values: a model nobody serves is "unknown"."""
 
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -48,9 +48,9 @@ class Metrics:
         )
         self._record_ready = Gauge("freehold_record_ready", "1 if records can be written.", registry=registry)
 
-    def count(self, entry: LedgerEntry, *, between_s: float | None, known_models: Container[str]) -> None:
+    def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
-        model = entry.model if entry.model in known_models else UNREAD_MODEL
+        model = entry.model if is_served else UNREAD_MODEL
         self._exchanges.labels(model, entry.status).inc()
         if entry.input_tokens is not None:
             self._tokens.labels(model, "input").inc(entry.input_tokens)

@@ -130,6 +130,7 @@ def _uvicorn_config(app: ASGIApp, config: GatewayConfig) -> uvicorn.Config:
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # a client's nonsense is answered, not logged: it would fill the log
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -152,7 +152,7 @@ class _Unexpected:
         except Exception as exc:
             log.error("unexpected_error", path=scope.get("path", ""), error=type(exc).__name__, where=log.place(exc))
             if started or scope["type"] != "http":
-                raise
+                return  # the server closes the connection; raising would log the exception's own words
             await _error_response(InternalError("the node failed unexpectedly; its log has more"))(scope, receive, send)
 
 

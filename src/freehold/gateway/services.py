@@ -25,6 +25,10 @@ class Services:
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
 
+    def find(self, model: str) -> Upstream | None:
+        """Who serves a model."""
+        return next((upstream for upstream in self.upstreams if model in upstream.models), None)
+
     def models(self) -> dict[str, Upstream]:
         """Every model and where it is served."""
         known: dict[str, Upstream] = {}
