@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from freehold.engine.kernels.emit import I16, I32, I64, Emitter, Value, vector
 from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Quantised
+from freehold.engine.kernels.records import LINE_BYTES
 from freehold.engine.kernels.targets import Target
 from freehold.engine.tensor_types import TensorType
 
@@ -265,8 +266,7 @@ def emit_pack(module: Any, name: str, type_: TensorType, target: Target) -> None
         at = e.mul(e.add(first_unit, i), unit_bytes(type_))
         addresses = [e.add(e.load(I64, rows, 8 * r, align=8), at) for r in range(e.lanes)]
         out = e.add(panel, e.mul(i, unit * panel_bytes))
-        for line in range(0, e.lanes * unit_bytes(type_), 64):
-            e.prefetch(e.add(ahead, e.mul(at, e.lanes)), line)
+        _prefetch_unit(e, type_, e.add(ahead, e.mul(at, e.lanes)))
         read = Rows(e, target, addresses)
         if isinstance(format_.panel, Quantised):
             quantised = format_.panel
@@ -276,3 +276,41 @@ def emit_pack(module: Any, name: str, type_: TensorType, target: Target) -> None
 
     e.each(e.div(blocks, unit), body)
     e.returns()
+
+
+def emit_single(module: Any, name: str, type_: TensorType, target: Target) -> None:
+    """(first row's address, bytes of a row, blocks, columns record, totals): a whole panel times one column.
+
+    What `emit_pack` and the dots of one column do, and in the same order, without the way through memory. totals are overwritten.
+    """
+    format_ = FORMATS[type_]
+    e = Emitter(module, name, 5, target.lanes)
+    base, row_bytes, blocks, record, totals = e.arguments
+    unit = unit_blocks(type_)
+    anchors = [e.add(base, e.mul(row_bytes, r)) for r in range(0, e.lanes, 4)]
+    steps = [e.mul(row_bytes, r) for r in range(4)]
+    ahead = e.add(base, e.mul(row_bytes, e.lanes))
+    column = format_.panel.column(e, record)
+
+    def body(i: Value, carried: list[Value]) -> list[Value]:
+        at = e.mul(i, unit_bytes(type_))
+        _prefetch_unit(e, type_, e.add(ahead, e.mul(at, e.lanes)))
+        here = [e.add(anchor, at) for anchor in anchors]
+        read = Rows(e, target, [e.add(anchor, step) for anchor in here for step in steps])
+        total = carried[0]
+
+        def meet(j: int, *parts: Any) -> None:
+            nonlocal total
+            total = format_.panel.meet(e, target, column, e.mul(i, unit), j, parts, total)
+
+        format_.unpack(read, meet)
+        return [total]
+
+    (total,) = e.loop(e.div(blocks, unit), body, [e.const(e.floats, 0.0)])
+    e.store(total, totals)
+    e.returns()
+
+
+def _prefetch_unit(e: Emitter, type_: TensorType, address: Value) -> None:
+    for line in range(0, e.lanes * unit_bytes(type_), LINE_BYTES):
+        e.prefetch(address, line)

@@ -23,6 +23,9 @@ class Kernels:
     def pack(self, type_: TensorType) -> int:
         return self._make(f"pack_{type_.name}", formats.emit_pack, type_)
 
+    def single(self, type_: TensorType) -> int:
+        return self._make(f"single_{type_.name}", formats.emit_single, type_)
+
     def dots(self, type_: TensorType) -> int:
         panel = formats.FORMATS[type_].panel
         return self._make(f"dots_{panel.name}", matmul.emit_dots, panel)

@@ -85,6 +85,26 @@ class Quantised:
         for out, total in zip(outs, e.loop(blocks, step, starts), strict=True):
             e.store(total, out)
 
+    def column(self, e: Emitter, record: Value) -> tuple[Value, Value]:
+        """What `meet` needs of the first column."""
+        return e.field(record, Columns.Q), e.field(record, Columns.HEADERS)
+
+    def meet(
+        self,
+        e: Emitter,
+        target: Target,
+        column: tuple[Value, Value],
+        first: Value,
+        block: int,
+        parts: Sequence[Any],
+        total: Value,
+    ) -> Value:
+        """Block `first + block` of the rows, unpacked, times the column's."""
+        groups, scales, mins = parts
+        at = e.add(first, block)
+        q, h = e.add(column[0], e.mul(at, BLOCK)), e.add(column[1], e.mul(at, HEADER_BYTES))
+        return self._accumulate(e, target, list(groups), [*scales, *mins], q, h, total)
+
     def _accumulate(
         self, e: Emitter, target: Target, vectors: list[Value], factors: list[Value], q: Value, h: Value, total: Value
     ) -> Value:
@@ -151,6 +171,23 @@ class Floats:
         starts = [e.load(e.floats, out) for out in outs]
         for out, total in zip(outs, e.loop(e.mul(blocks, BLOCK // 4), step, starts), strict=True):
             e.store(total, out)
+
+    def column(self, e: Emitter, record: Value) -> tuple[Value, Value]:
+        return e.field(record, Columns.X), e.i64(0)
+
+    def meet(
+        self,
+        e: Emitter,
+        target: Target,
+        column: tuple[Value, Value],
+        first: Value,
+        block: int,
+        parts: Sequence[Any],
+        total: Value,
+    ) -> Value:
+        """Here `block` counts single weights."""
+        factor = e.load(F32, column[0], e.add(e.mul(first, 4 * BLOCK), 4 * block))
+        return target.multiply_add(e, parts[0], e.splat(factor), total)
 
     def emit_expand(self, e: Emitter) -> None:
         panel, blocks, lane, out = e.arguments

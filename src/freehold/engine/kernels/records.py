@@ -24,6 +24,7 @@ class Matrix(IntEnum):
     PACK = 4
     DOTS = 5
     EXPAND = 6
+    SINGLE = 7
     LENGTH = 8
 
 

@@ -269,11 +269,17 @@ def _emit_panel(module: Any, name: str, target: Target) -> Emitter:
     e = Emitter(module, name, 6, target.lanes, internal=True)
     matrix, first, columns, count, packed, totals = e.arguments
     data, row_bytes = e.field(matrix, Matrix.DATA), e.field(matrix, Matrix.ROW_BYTES)
-    last, blocks = e.sub(e.field(matrix, Matrix.ROWS), 1), e.field(matrix, Matrix.BLOCKS)
+    row_count, blocks = e.field(matrix, Matrix.ROWS), e.field(matrix, Matrix.BLOCKS)
+    base, past = e.add(data, e.mul(first, row_bytes)), e.add(first, e.lanes)
+    is_single = e.builder.and_(e.less(count, 2), e.builder.not_(e.less(row_count, past)))
+    with e.builder.if_then(is_single):
+        e.call(e.field(matrix, Matrix.SINGLE), base, row_bytes, blocks, columns, totals)
+        e.returns()
     rows = e.stack(8 * e.lanes)
     for lane in range(e.lanes):
-        e.store(e.add(data, e.mul(e.minimum(e.add(first, lane), last), row_bytes)), rows, 8 * lane, align=8)
-    ahead = e.add(data, e.mul(e.add(first, e.lanes), row_bytes))
+        row = e.minimum(e.add(first, lane), e.sub(row_count, 1))
+        e.store(e.add(data, e.mul(row, row_bytes)), rows, 8 * lane, align=8)
+    ahead = e.add(data, e.mul(past, row_bytes))
     e.each(count, lambda c: e.store(e.const(e.floats, 0.0), totals, e.mul(c, 4 * e.lanes)))
 
     def part(i: Value) -> None:

@@ -316,7 +316,7 @@ class Llama:
         self._sync[0] = records.CLOSED
         embedding = self._matrix("token_embd.weight", np.zeros(Matrix.LENGTH, np.int64), embeds=True)
         head = embedding if shape.tied else self._matrix("output.weight", np.zeros(Matrix.LENGTH, np.int64))
-        table = _rope_table(shape, self._rope_factors(), min(cache.max_positions, _positions_ever(shape, cache)))
+        table = _rope_table(shape, self._rope_factors(), _positions_ever(cache))
         self._kept += [embedding, head, table]
         heads = shape.heads + 2 * shape.kv_heads
         constants = {
@@ -379,6 +379,7 @@ class Llama:
         record[Matrix.BLOCKS] = tensor.row_elements // BLOCK
         record[Matrix.PACK] = kernels.pack(tensor.type)
         record[Matrix.DOTS] = kernels.dots(tensor.type)
+        record[Matrix.SINGLE] = kernels.single(tensor.type)
         record[Matrix.EXPAND] = kernels.expand(tensor.type) if embeds else 0
         return record
 
@@ -432,7 +433,7 @@ def _tiles(
     return np.array(first, np.int32), np.array([end - i for i, end in zip(first, ends, strict=True)], np.int32)
 
 
-def _positions_ever(shape: LlamaShape, cache: KvCache) -> int:
+def _positions_ever(cache: KvCache) -> int:
     """No sequence is longer than its block table, nor than all pages together."""
     return max(1, min(cache.max_pages_per_sequence, cache.pages)) * PAGE_POSITIONS
 
