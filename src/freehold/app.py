@@ -22,7 +22,7 @@ from freehold.config import Config
 from freehold.core.errors import InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import KeyRing, Upstream, UpstreamStatus
-from freehold.dashboard.app import create_dashboard
+from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.serve import bind, serving
@@ -69,6 +69,7 @@ class Node:
 
     app: ASGIApp
     engine: EngineClient | None
+    dashboard: Dashboard | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +138,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             metrics=Metrics(),
             dashboard=dashboard,
         )
-        yield Node(app=create_app(services), engine=engine)
+        yield Node(app=create_app(services), engine=engine, dashboard=dashboard)
 
 
 async def _start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:

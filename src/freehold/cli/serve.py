@@ -69,6 +69,8 @@ async def _run(place: Place, tell: "_Teller") -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await starting
         tell.stopping()
+        if node.dashboard is not None:
+            await node.dashboard.close()  # open pages end now; answers under way are waited for
 
 
 async def _await_engine(node: Node, tell: "_Teller") -> None:
