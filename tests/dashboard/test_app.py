@@ -281,3 +281,25 @@ async def test_a_part_that_fails_is_shown_as_not_ready() -> None:
             served.parts = {"engine": UpstreamStatus(ready=False, detail="starting again")}
             events = await read_events(response, {"status"})
         assert "not ready: starting again" in events["status"][0]
+
+
+async def test_open_pages_end_when_the_node_stops() -> None:
+    served = Served()
+    opened = asyncio.Event()
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()  # the reader stays
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.body":
+            opened.set()
+
+    headers = [(b"authorization", f"Bearer {ADMIN}".encode())]
+    scope: Scope = {"type": "http", "method": "GET", "path": "/events", "query_string": b"", "headers": headers}
+    page = asyncio.create_task(served.dashboard(scope, receive, send))
+    async with asyncio.timeout(10):
+        await opened.wait()
+        await served.dashboard.close()
+        await page
+    assert not served.dashboard.feed.is_polling
