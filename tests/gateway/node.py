@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 
-from freehold.core.ports import Upstream
+from freehold.core.ports import KeyRing, Upstream
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.serve import bind, serving
@@ -29,6 +29,7 @@ class TestNode:
     config: GatewayConfig = field(default_factory=lambda: GatewayConfig(port=0, shutdown_timeout_s=2))
     guard: WordGuard = field(default_factory=WordGuard)
     recorder: InMemoryRecorder = field(default_factory=InMemoryRecorder)
+    keys: KeyRing = field(default_factory=PlainKeyRing)
     dashboard: Any = None
     url: str = ""
 
@@ -39,7 +40,7 @@ class TestNode:
             guard=self.guard,
             recorder=self.recorder,
             ledger=self.recorder,
-            keys=PlainKeyRing(),
+            keys=self.keys,
             meter=TenWattMeter(),
             metrics=Metrics(),
             dashboard=self.dashboard,

@@ -482,6 +482,31 @@ async def test_an_unforeseen_exception_is_a_500_that_tells_nothing(caplog: pytes
     assert "private" not in caplog.text
 
 
+async def test_a_guard_that_fails_on_an_error_message_withholds_it(node: TestNode) -> None:
+    class Failing(ScriptedUpstream):
+        async def send(self, exchange: Any) -> Any:
+            yield answer("x")[0]
+            node.guard.broken = True
+            raise UpstreamRejected("private words", status=400)
+
+    node.upstream.send = Failing().send
+    status, _, body = await post(node, ASK)
+    assert (status, json.loads(body)["error"]["code"]) == (500, "internal_error")
+    assert b"private" not in body
+    assert node.recorder.drafts[0].entry.status is Status.FAILED
+
+
+async def test_a_key_ring_that_fails_is_a_500_that_tells_nothing() -> None:
+    class Failing:
+        def authenticate(self, secret: str) -> Any:
+            raise OSError(f"no disk for {secret}")
+
+    async with running(TestNode(keys=Failing())) as node:
+        for status, body in (await get(node, "/v1/models"), (await post(node, ASK))[::2]):
+            assert status == 500
+            assert CLIENT_KEY.encode() not in body
+
+
 async def test_a_client_that_stalls_does_not_fill_memory() -> None:
     upstream = ScriptedUpstream(MessageStart(served=SERVED), *(TextDelta(text="x" * 1000 + " ") for _ in range(20_000)))
     config = GatewayConfig(port=0, idle_timeout_s=1, shutdown_timeout_s=2)

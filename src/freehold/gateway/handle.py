@@ -42,7 +42,8 @@ async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, s
     try:
         principal = authenticate(headers, services.keys)
         _refuse_unless_recordable(services.recorder)
-    except FreeholdError as error:
+    except Exception as exc:
+        error = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
         services.metrics.count_refused(error.code)
         await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
         return
@@ -80,8 +81,7 @@ class _Handling:
         except asyncio.CancelledError:  # the server's patience at shutdown is over; this task ends here all the same
             await self._fail(UpstreamUnavailable("the node is shutting down; try again in a moment", retry_after_s=5))
         except Exception as exc:
-            log.error("unexpected_error", exchange_id=self._account.exchange_id, error=type(exc).__name__, where=log.place(exc))
-            await self._fail(InternalError(f"the node failed unexpectedly; its log has more under {self._account.exchange_id}"))
+            await self._fail(_unforeseen(exc, self._account.exchange_id))
         finally:
             self._services.metrics.active.dec()
 
@@ -171,7 +171,10 @@ class _Handling:
         """Record the failure, then tell the client."""
         account = self._account
         if isinstance(error, UpstreamRejected):
-            self._scan_message(error)
+            try:
+                self._scan_message(error)
+            except Exception as exc:
+                error = _unforeseen(exc, account.exchange_id)
         account.fail(error, Status.BLOCKED if isinstance(error, BlockedByPolicy) else Status.FAILED)
         account.sent.add(self._codec.encode_error(error))
         try:
@@ -192,14 +195,14 @@ class _Handling:
             log.info("client_left", exchange_id=self._account.exchange_id)
 
     def _scan_message(self, error: UpstreamRejected) -> None:
-        """A provider's own words pass the guard like its answers do."""
+        """A provider's own words pass the guard like its answers do; where it blocks, they are withheld."""
+        words, error.message = error.message, "the provider answered with an error whose message this node withholds"
         stage = self._services.guard.stage(Direction.RESPONSE)
-        events = [*stage.receive(TextDelta(text=error.message)), *stage.close()]
+        events = [*stage.receive(TextDelta(text=words)), *stage.close()]
         for event in events:
             self._account.note(event)
-        withheld = any(isinstance(event, Blocked) for event in events)
-        text = "".join(event.text for event in events if isinstance(event, TextDelta))
-        error.message = "the provider's error message was withheld by policy" if withheld else text
+        if not any(isinstance(event, Blocked) for event in events):
+            error.message = "".join(event.text for event in events if isinstance(event, TextDelta))
 
     async def _record_departure(self) -> None:
         account = self._account
@@ -213,22 +216,29 @@ class _Handling:
         """Make the exchange's record durable. Raises RecordNotWritten, and nothing else."""
         services, account = self._services, self._account
         now_s = services.monotonic_s()
-        draft = account.draft(
-            now_s=now_s,
-            now_ns=services.unix_ns(),
-            policy_digest=services.guard.policy_digest,
-            energy=services.meter.attribute(account.worked),
-        )
         try:
+            draft = account.draft(
+                now_s=now_s,
+                now_ns=services.unix_ns(),
+                policy_digest=services.guard.policy_digest,
+                energy=services.meter.attribute(account.worked),
+            )
             await services.recorder.record(draft)
         except Exception as exc:
             services.metrics.count_record_failure()
-            log.error("record_failed", exchange_id=account.exchange_id, error=type(exc).__name__)
+            log.error("record_failed", exchange_id=account.exchange_id, error=type(exc).__name__, where=log.place(exc))
             if isinstance(exc, RecordNotWritten):
                 raise
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
         services.metrics.count(draft.entry, between_s=account.between_s, is_served=services.find(account.model) is not None)
         log.info("exchange_finished", **log.facts(draft.entry))
+
+
+def _unforeseen(exc: Exception, exchange_id: str | None = None) -> InternalError:
+    """Logged with its place and told without its words: they may quote content."""
+    log.error("unexpected_error", exchange_id=exchange_id, error=type(exc).__name__, where=log.place(exc))
+    under = f" under {exchange_id}" if exchange_id else ""
+    return InternalError(f"the node failed unexpectedly; its log has more{under}")
 
 
 def _refuse_unless_recordable(recorder: Recorder) -> None:
