@@ -12,6 +12,7 @@ import pytest
 from freehold.core.errors import ConfigError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, TextDelta, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Message, Principal, Sampling, Tool
+from freehold.core.ports import Upstream
 from freehold.engine.client import EngineClient
 from tests.fakes.tiny_gguf import tiny_gguf
 
@@ -40,13 +41,14 @@ async def engine(tmp_path: Path, kind: str, data: bytes | None = None, *, ready:
     file.write_bytes(tiny_gguf() if data is None else data)
     command = [sys.executable, "-m", "tests.fakes.engine_process", kind, str(file)]
     client = EngineClient(command, tmp_path / "run", "tiny", first_wait_s=0.01)
+    upstream: Upstream = client  # which mypy checks
     await client.start()
     try:
         if ready:
             await until(lambda: client.status().ready)
         yield client
     finally:
-        await client.close()
+        await upstream.close()
 
 
 async def until(condition: Callable[[], bool]) -> None:

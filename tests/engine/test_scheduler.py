@@ -10,7 +10,8 @@ from freehold.core.errors import InternalError, InvalidRequest, UpstreamUnavaila
 from freehold.core.events import FinishReason
 from freehold.engine.gguf import BytesPrefix, read_header
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.sampler import Settings
+from freehold.engine.models import Batch
+from freehold.engine.sampler import Floats, Settings
 from freehold.engine.scheduler import Failed, Finished, Grown, Limits, Request, Scheduler
 from freehold.engine.tokenizer import BpeTokenizer
 from tests.fakes.history_model import HistoryModel
@@ -236,6 +237,24 @@ def test_the_work_of_all_adds_up_to_the_compute_time() -> None:
     charged = sum(bench.finished(number).worked.compute_s for number in range(5))
     assert charged == pytest.approx(bench.scheduler.stats().busy_s * 2)
     assert all(bench.finished(number).worked.prefill_s > 0 for number in range(5))
+
+
+def test_the_age_of_a_step_is_known_while_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.submit(1, [5])
+    ages: list[float] = []
+    real_step = bench.model.step
+
+    def step(batch: Batch) -> Floats:
+        ages.append(bench.scheduler.step_age_s())
+        return real_step(batch)
+
+    monkeypatch.setattr(bench.model, "step", step)
+    assert bench.scheduler.step_age_s() == 0
+    bench.step()
+    assert ages
+    assert ages[0] > 0
+    assert bench.scheduler.step_age_s() == 0
 
 
 def test_waiting_ends_with_work_and_with_closing() -> None:

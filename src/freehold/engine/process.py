@@ -44,6 +44,7 @@ from freehold.engine.scheduler import Failed, Finished, Grown, Output, Scheduler
 log = logging.getLogger("freehold.engine")
 
 STATS_INTERVAL_S: Final = 1.0
+STUCK_AFTER_S: Final = 300.0  # no step takes so long: a prompt is read in by chunks
 EXIT_CANNOT_LOAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -159,6 +160,9 @@ class _Engine:
         told = Stats()
         while True:
             await asyncio.sleep(STATS_INTERVAL_S)
+            if self._runtime.scheduler.step_age_s() > STUCK_AFTER_S:
+                log.error("engine_stuck")
+                os._exit(1)  # the node starts us again
             now, now_s = self._runtime.scheduler.stats(), self._loop.time()
             stats = _stats(before, now, now_s - then_s)
             before, then_s = now, now_s

@@ -5,7 +5,6 @@ read; how much context and KV memory there is; and how a conversation becomes th
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from freehold.core.errors import DeviceError, InvalidRequest
 from freehold.core.exchange import Message, Tool
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
+from freehold.engine.cores import usable_cores
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.memory import check_fit, room
@@ -67,7 +67,7 @@ class Runtime:
     def __init__(self, model: VerifiedModel, config: EngineConfig, progress: Progress) -> None:
         """Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice."""
         name = model.manifest.name
-        threads = config.threads or len(os.sched_getaffinity(0))
+        threads = config.threads or usable_cores()
         weights = ResidentWeights(model)
         metadata = weights.header.metadata
         shape = shape_of(metadata, weights.header.tensors)

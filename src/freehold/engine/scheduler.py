@@ -129,6 +129,7 @@ class Scheduler:
         self._cancelled: set[int] = set()
         self._prompt_tokens = self._output_tokens = 0
         self._busy_s = 0.0
+        self._step_begun_s: float | None = None
         self._closed = False
 
     def submit(self, request: Request) -> None:
@@ -181,9 +182,20 @@ class Scheduler:
                 busy_s=self._busy_s,
             )
 
+    def step_age_s(self) -> float:
+        """How long the step that runs now has been running; 0 between steps."""
+        begun_s = self._step_begun_s
+        return 0.0 if begun_s is None else self._clock() - begun_s
+
     def step(self) -> list[Output]:
         """One pass over the weights. Returns what has come of it; nothing where there was nothing to do."""
-        begun_s = self._clock()
+        self._step_begun_s = self._clock()
+        try:
+            return self._step(self._step_begun_s)
+        finally:
+            self._step_begun_s = None
+
+    def _step(self, begun_s: float) -> list[Output]:
         with self._changed:
             self._drop_cancelled()
             self._admit()
