@@ -71,6 +71,14 @@ def test_the_nodes_answer_holds_with_request_and_stream(answer: Path, tmp_path: 
     assert (document["exchange_id"], document["request"], document["response"]) == (ID, "matches", "matches")
 
 
+def test_a_receipt_in_a_file_of_another_name_does_not_hold(answer: Path) -> None:
+    document = json.loads(answer.read_text())
+    answer.write_text(json.dumps(document | {"id": "xc_" + "1" * 26}))
+    result = verify(answer)
+    assert result.exit_code == 1
+    assert ID in result.stderr
+
+
 def test_the_envelope_alone_holds_and_says_what_was_not_compared(receipt: Receipt, tmp_path: Path) -> None:
     result = verify(saved(tmp_path / "e", receipt.envelope))
     assert result.exit_code == 0, result.output

@@ -1,6 +1,6 @@
 """The `freehold` command: one file per command, one line each in the table.
 
-A command's file is imported when the command is asked for: `freehold --help` does not wait for compilers and servers to load.
+A command's file is imported when the command is asked for: `freehold keys list` does not wait for compilers and servers to load.
 """
 
 import importlib

@@ -34,6 +34,7 @@ _EVENT_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
 class _Given:
     envelope: bytes
     salt: bytes | None
+    exchange_id: object = None  # what the file says beside the envelope, unsigned
 
 
 @click.group()
@@ -65,6 +66,8 @@ def verify(
             response=None if response is None else _response(_read(response)),
             salt=given.salt if salt is None else _salt(salt),
         )
+        if given.exchange_id not in (None, report.claims.exchange_id):
+            raise VerificationError(f"the file calls itself another exchange than the one signed, {report.claims.exchange_id}")
     except VerificationError as error:
         if as_json:
             click.echo(json.dumps({"holds": False, "reason": error.message}))
@@ -87,7 +90,11 @@ def _given(file: str) -> _Given:
         document = json.loads(raw)
         if isinstance(document, dict) and "envelope" in document:
             salt = document.get("salt")
-            return _Given(envelope=json.dumps(document["envelope"]).encode(), salt=None if salt is None else _salt(salt))
+            return _Given(
+                envelope=json.dumps(document["envelope"]).encode(),
+                salt=None if salt is None else _salt(salt),
+                exchange_id=document.get("id"),
+            )
     except (ValueError, RecursionError):
         pass  # not JSON at all: the verifier says so in its own words
     return _Given(envelope=raw, salt=None)
