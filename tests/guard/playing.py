@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import pairwise
 
 from freehold.core.events import Event, Found, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.findings import Direction, Finding
@@ -37,7 +38,7 @@ def delta(kind: Kind, text: str, choice: int = 0, part: int = 0) -> Event:
 
 def cut(text: str, at: Iterable[int]) -> list[str]:
     places = sorted({min(place, len(text)) for place in at} | {0, len(text)})
-    return [text[low:high] for low, high in zip(places, places[1:], strict=False)] or [""]
+    return [text[low:high] for low, high in pairwise(places)] or [""]
 
 
 def play(asked: StreamGuard, events: Iterable[Event], direction: Direction = Direction.RESPONSE) -> list[list[Event]]:

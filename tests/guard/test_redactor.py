@@ -81,7 +81,9 @@ def test_a_secret_cut_in_two_anywhere_never_leaks(secret: str, engine: str) -> N
     asked = strict_guard("hyperscan" if engine == "hyperscan" else "re2")
     whole = f"Use {secret} now."
     expected, _ = said(asked, [whole])
-    assert secret[-6:] not in expected.replace(" now.", "") and expected.startswith("Use ") and expected.endswith(" now.")
+    assert secret[-6:] not in expected.replace(" now.", "")
+    assert expected.startswith("Use ")
+    assert expected.endswith(" now.")
     for place in range(0, len(whole), 1 if len(whole) < 100 else 37):
         assert said(asked, [whole[:place], whole[place:]])[0] == expected
 

@@ -1,8 +1,8 @@
 """Holds back, scans and masks the text of one channel.
 
-Text comes in as it was cut on its way, and goes out in whole units (`boundary.py`), each scanned with the text before it as context.
-What a unit is and what is found in it depend on the text alone, so where the stream was cut never changes what is sent; and as the
-unit that is still open is never sent, no part of a value goes out before the value is judged.
+Text comes in as it was cut on its way, and goes out in whole units (`boundary.py`), each scanned with the text before it as
+context. What a unit is and what is found in it depend on the text alone, so where the stream was cut never changes what is
+sent; and as the unit that is still open is never sent, no part of a value goes out before the value is judged.
 
 A unit that will not end is cut, so that memory is bounded and nothing waits for ever:
 
@@ -10,8 +10,8 @@ A unit that will not end is cut, so that memory is bounded and nothing waits for
     after RUN_CAP_CHARS in a run without any delimiter (an image in base64): KEPT_CHARS before its end
 
 A match across such a cut moves it behind the match. A match that reaches the end of what is known is masked, and so is all that
-follows it up to the next delimiter: what could not be scanned as a whole is not sent. PEM blocks are masked from their header on while
-lines of base64 follow, without waiting for their end.
+follows it up to the next delimiter: what could not be scanned as a whole is not sent. PEM blocks are masked from their header
+on while lines of base64 follow, without waiting for their end.
 """
 
 import re
@@ -23,7 +23,7 @@ from typing import NamedTuple
 from freehold.core.findings import Action, Mode
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
 from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, span
-from freehold.guard.fold import fold, fold_json
+from freehold.guard.fold import fold
 from freehold.guard.matcher import ARMED, DECODE, Flag, Match, Matcher
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
@@ -101,7 +101,6 @@ class TextChannel:
         "_data",
         "_filter",
         "_flags",
-        "_is_json",
         "_matcher",
         "_open_flags",
         "_origin",
@@ -111,8 +110,8 @@ class TextChannel:
         "_text",
     )
 
-    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], *, is_json: bool = False) -> None:
-        self._matcher, self._rulings, self._is_json = matcher, rulings, is_json
+    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None]) -> None:
+        self._matcher, self._rulings = matcher, rulings
         self._filter = matcher.open()
         self._flags: deque[Flag] = deque()  # not reached yet
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
@@ -139,11 +138,9 @@ class TextChannel:
         self._filter.close()
 
     def _take(self, text: str, final: bool = False) -> list[Piece]:
-        if self._is_json:
+        if self._carry or text.endswith("\\"):
             text = self._whole_escapes(text, final)
-            data = fold_json(text)
-        else:
-            data = fold(text)
+        data = fold(text)
         self._filter.feed(data)
         self._data += data
         self._text += text
@@ -240,7 +237,7 @@ class TextChannel:
             return
 
     def _unit_end(self, beyond: int, final: bool) -> tuple[int, int] | None:
-        """(how far to scan, where to cut) the first unit held, which does not end up to `beyond`. None where that is not known yet."""
+        """(how far to scan, where to cut) the first unit held, which does not end up to `beyond`; None where its end is not known."""
         data, at, end = self._data, self._at, len(self._data)
         near = min(end, at + JOINED_CHARS)
         if beyond < near and (stop := next_boundary(data, beyond, near, end, self._is_armed)) is not None:
@@ -425,7 +422,7 @@ def _run_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
 
 
 def _block_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
-    """(how far the PEM body from `at` is known to go, whether it ends there). Each step looks at the same number of characters."""
+    """(how far the PEM body from `at` is known to go, whether it ends there). Each step looks at as many characters."""
     while end - at >= _BLOCK_LOOK_AHEAD_CHARS or final:
         window = data[at : at + _BLOCK_LOOK_AHEAD_CHARS]
         if (ending := _BLOCK_END.match(window)) is not None:

@@ -1,8 +1,8 @@
 """What a suspicious piece of text says once it is decoded: escapes, base64, hex, spaced and reversed letters.
 
-Each decoding is a view: other bytes, with the position every byte came from, so that a match in it is a span of the text. Decodings
-are decoded again, `DEPTH` times, within `BUDGET_BYTES` a unit. The triggers flag every text for which a view differs from the text
-itself; without a flag nothing here runs.
+Each decoding is a view: other bytes, with the position every byte came from, so that a match in it is a span of the text.
+Decodings are decoded again, `DEPTH` times, within `BUDGET_BYTES` a unit. The triggers flag every text for which a view differs
+from the text itself; without a flag nothing here runs.
 """
 
 import binascii
@@ -19,7 +19,8 @@ LOOK_BACK_CHARS = 48  # an escape this far before a value still counts as its co
 RUN_CHARS = 20  # the shortest token worth turning round: an AWS access key id
 
 _PERCENT = r"%[0-9A-Fa-f]{2}"
-_BACKSLASH = r"\\(?:u\{?[0-9A-Fa-f]{4}\}?|x[0-9A-Fa-f]{2}|[nrtbf\"'\\/])"
+_BACKSLASH = r"\\(?:u\{?[0-9A-Fa-f]{4}\}?|x[0-9A-Fa-f]{2}|\\)"
+_SIMPLE_ESCAPE = r"\\[nrtbf\"'/]"  # folding has undone these; they come up again inside escaped escapes
 _ENTITY = r"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});"
 _IGNORED = r"\x02"
 _SPACED = r"(?:[!-~] ){7}"
@@ -28,7 +29,7 @@ _RUN = r"[A-Za-z0-9+/_=-]"
 ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED, _SPACED))
 RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 
-_ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _ENTITY)).encode())
+_ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
@@ -40,7 +41,7 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 
 
 class View(NamedTuple):
-    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: only sure findings count, as chance may have made them."""
+    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: chance may have made it, so only sure findings count."""
 
     data: bytes
     starts: Sequence[int]

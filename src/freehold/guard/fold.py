@@ -1,7 +1,8 @@
 """Folds text to one ASCII byte a character, so that positions in what is matched are positions in the text.
 
-Compatibility forms (full-width, mathematical letters) and accents fold to their plain letter, exotic spaces and dashes to plain ones.
-Characters nobody sees (soft hyphen, zero-width, combining marks) become `IGNORED`, everything else `OTHER`, which ends a word.
+Compatibility forms (full-width, mathematical letters) and accents fold to their plain letter, exotic spaces and dashes to plain
+ones. Characters nobody sees (soft hyphen, zero-width, combining marks) become `IGNORED`, everything else `OTHER`, which ends a
+word.
 """
 
 import re
@@ -35,22 +36,14 @@ class _Table(dict[int, int]):
 _TABLE = _Table({**_DASHES, **_FILLERS})
 
 
-def fold(text: str) -> bytes:
-    """One ASCII byte a character of `text`."""
-    if text.isascii():
-        return text.encode()
-    return text.translate(_TABLE).encode()
-
-
-# The two-character escapes of a JSON string stand for one character: a blank takes the place of the backslash, so that a word after
-# `\n` starts a word. `\/` hides nothing, so its backslash is ignored. `\\` and `\uXXXX` are left to the decodings.
-_ESCAPES = {b"\\n": b" \n", b"\\r": b" \r", b"\\t": b" \t", b"\\b": b" \b", b"\\f": b" \f", b'\\"': b' "', b"\\/": b"\x02/"}
+# The two-character escapes of JSON and of most languages' strings stand for one character: a blank takes the place of the
+# backslash, so that a word after `\n` starts a word. `\/` hides nothing, so its backslash is ignored. `\\` and `\uXXXX` are left to
+# the decodings.
+_ESCAPES = {f"\\{c}".encode(): f" {to}".encode() for c, to in zip("nrtbf\"'", "\n\r\t\b\f\"'", strict=True)} | {b"\\/": b"\x02/"}
 _ESCAPE = re.compile(rb"(?s)\\.")
 
 
-def fold_json(text: str) -> bytes:
-    """As `fold`, for JSON text that does not end inside an escape."""
-    folded = fold(text)
-    if b"\\" not in folded:
-        return folded
-    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[0], m[0]), folded)
+def fold(text: str) -> bytes:
+    """One ASCII byte a character of `text`, which does not end inside an escape."""
+    folded = text.encode() if text.isascii() else text.translate(_TABLE).encode()
+    return _ESCAPE.sub(lambda m: _ESCAPES.get(m[0], m[0]), folded) if b"\\" in folded else folded

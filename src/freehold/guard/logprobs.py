@@ -1,7 +1,7 @@
 """Lets a token's log-probability out with its text, and never without.
 
-A token belongs to the characters its bytes make. Tokens whose bytes are not the text of their channel could say anything: from the
-first that differs on, none is sent.
+A token belongs to the characters its bytes make. Tokens whose bytes are not the text of their channel could say anything: from
+the first that differs on, none is sent.
 """
 
 from collections import deque

@@ -2,8 +2,8 @@
 
 A filter reads every character once and flags stretches in which a trigger may match: Hyperscan in streaming mode, which keeps its
 state across deltas, or RE2's set matcher over overlapping slices. A flag is a hint and may be wrong; exact spans come from RE2
-alone, over the same window whichever filter flagged it, so both filters give the same findings. RE2 and Hyperscan take linear time;
-`re` is used on bounded windows only.
+alone, over the same window whichever filter flagged it, so both filters give the same findings. RE2 and Hyperscan take linear
+time; `re` is used on bounded windows only.
 """
 
 import hashlib
@@ -59,7 +59,7 @@ class Filter(Protocol):
 class HyperscanFilter:
     """Its state is a Hyperscan stream: 0.4 KiB, 0.2 us a delta."""
 
-    __slots__ = ("_on_match", "_stream", "feed", "flags")
+    __slots__ = ("_kept", "_stream", "feed", "flags")
 
     def __init__(self, database: Any, kinds: Sequence[tuple[int, int]]) -> None:
         self.flags: list[Flag] = []
@@ -69,8 +69,8 @@ class HyperscanFilter:
             kind, reach_chars = kinds[number]
             append(Flag(end - 1, end + reach_chars, kind))
 
-        # Hyperscan calls back into freed memory, and crashes, unless the callback lives as long as the stream.
-        self._on_match = on_match
+        # Hyperscan calls back into freed memory, and crashes, unless callback and database live as long as the stream.
+        self._kept = on_match, database
         self._stream = database.stream(match_event_handler=on_match)
         self._stream.__enter__()
         self.feed: Callable[[bytes], None] = self._stream.scan

@@ -1,7 +1,7 @@
 """What is done with a finding: by rule, else by its category, else it is masked.
 
-Credentials are masked both ways from the start. Personal data starts in shadow: recorded, and left as it is, until an operator has
-seen what the rules would do to real traffic. A category nobody wrote anything about is masked: silence allows nothing.
+Credentials are masked both ways from the start. Personal data starts in shadow: recorded, and left as it is, until an operator
+has seen what the rules would do to real traffic. A category nobody wrote anything about is masked: silence allows nothing.
 """
 
 import difflib

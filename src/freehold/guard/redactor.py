@@ -1,12 +1,13 @@
 """The stage that masks a stream: events in, the same events out with what policy hides hidden.
 
-Every text an event carries is scanned, each in its own channel: (kind, choice, part). Deltas may be joined and cut anew; their text
-without findings is theirs, in order. Within a choice, a channel that begins closes those before it, a tool call's start and the end of
-the message close all: what was said before a tool call is sent before it. Parallel channels already open stay apart, so a value
-spelled in one while another also speaks is still one value. `Usage` and the like hold no text and go straight on.
+Every text an event carries is scanned, each in its own channel: (kind, choice, part). Deltas may be joined and cut anew; their
+text without findings is theirs, in order. Within a choice, a channel that begins closes those before it, a tool call's start
+and the end of the message close all: what was said before a tool call is sent before it. Parallel channels already open stay
+apart, so a value spelled in one while another also speaks is still one value. `Usage` and the like hold no text and go straight
+on.
 
-Log-probabilities go with their text (`logprobs.py`). After `Blocked` nothing is sent. Whatever raises here, raises: the stage then
-refuses every further event, and what was held is never sent.
+Log-probabilities go with their text (`logprobs.py`). After `Blocked` nothing is sent. Whatever raises here, raises: the stage
+then refuses every further event, and what was held is never sent.
 """
 
 from collections.abc import Sequence
@@ -157,7 +158,7 @@ class Redactor:
         return before + self._events(channel, pieces) if before else self._events(channel, pieces)
 
     def _begin(self, key: _Key) -> _Open:
-        channel = _Open(key, TextChannel(self._matcher, self._rulings, is_json=key[0] is ToolCallDelta))
+        channel = _Open(key, TextChannel(self._matcher, self._rulings))
         self._open[key] = channel
         return channel
 
@@ -186,7 +187,7 @@ class Redactor:
         return [*out, *blocked]
 
     def _prompt(self, event: PromptText) -> list[Event]:
-        pieces = self.scan(event.text, is_json=event.channel is Channel.TOOL_ARGUMENTS)
+        pieces = self.scan(event.text)
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
             return [event]
@@ -204,9 +205,9 @@ class Redactor:
         call_id, name = clean
         return [*out, ToolCallStart(call_id=call_id, name=name, choice=event.choice, part=event.part) if out else event]
 
-    def scan(self, text: str, *, is_json: bool = False) -> list[Piece]:
+    def scan(self, text: str) -> list[Piece]:
         """Scan a text that is known whole."""
-        channel = TextChannel(self._matcher, self._rulings, is_json=is_json)
+        channel = TextChannel(self._matcher, self._rulings)
         pieces = channel.feed(text) + channel.flush()
         channel.close()
         return pieces

@@ -48,7 +48,7 @@ class StreamGuard:
     def check(self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST) -> Verdict:
         """What the guard would do with `text`. Changes nothing."""
         redactor = self._redactor(direction)
-        pieces = redactor.scan(text, is_json=channel is Channel.TOOL_ARGUMENTS)
+        pieces = redactor.scan(text)
         findings = tuple(redactor.finding(p.hit, channel, 0) for p in pieces if p.hit is not None)
         return Verdict(action=strictest(findings), policy_digest=self.policy_digest, findings=findings)
 

@@ -83,7 +83,10 @@ CONTACT = (
         id="phone-context",
         category=PERSONAL_DATA,
         left="",
-        before=r"(?i:phone|telephone|mobile|cell|call|tel|fax|whatsapp|contact|reach)[a-z]{0,3}(?i: (?:number|no|num|me|us|him|her|at|on|is))*[^\n0-9A-Za-z+(]{0,6}(?i:at |on |is )?",
+        before=(
+            r"(?i:phone|telephone|mobile|cell|call|tel|fax|whatsapp|contact|reach)[a-z]{0,3}"
+            r"(?i: (?:number|no|num|me|us|him|her|at|on|is)){0,4}[^\n0-9A-Za-z+(]{0,6}(?i:at |on |is )?"
+        ),
         pattern=r"\(?[0-9]{2,5}\)?[ ./-]?(?:[0-9]{2,5}[ ./-]?){1,4}[0-9]{2}",
         confidence=0.65,
         validator=_telephone,
@@ -99,7 +102,7 @@ CONTACT = (
         confidence=0.8,
         validator=_ip,
         must_match=("from 192.168.10.4 to 10.0.0.0/8", "8.8.8.8."),
-        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0"),
+        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0/0"),
     ),
     Detector(
         id="ipv6-address",

@@ -1,8 +1,8 @@
 """What a detector is, and the pieces of pattern language they share.
 
-A pattern is written for RE2 and Hyperscan alike, over *folded* bytes (`fold.py`: one ASCII byte a character). `pattern` is the value
-and nothing else; what must stand before it is `before`, and only looked at. A value must lie in one unit (`boundary.py`), so that it
-can be held back; what stands before it may have been sent already. Both are written with non-capturing groups.
+A pattern is written for RE2 and Hyperscan alike, over *folded* bytes (`fold.py`: one ASCII byte a character). `pattern` is the
+value and nothing else; what must stand before it is `before`, and only looked at. A value must lie in one unit (`boundary.py`),
+so that it can be held back; what stands before it may have been sent already. Both are written with non-capturing groups.
 """
 
 import re
@@ -34,8 +34,8 @@ class Detector:
     """One rule's shape. `confidence` in (0, 1]; of two findings on the same characters the surer one names them.
 
     `validator` sees the value and decides after the match. With `retry`, a refused value is looked for again one character on:
-    digit groups need it. With `block`, the value begins a block whose body is masked as it streams by (PEM). `head` matches the beginning
-    of every value, in place of the trigger made from `pattern`, where that would be too large an automaton.
+    digit groups need it. With `block`, the value begins a block whose body is masked as it streams by (PEM). `head` matches the
+    beginning of every value, in place of the trigger made from `pattern`, where that would be too large an automaton.
     """
 
     id: str

@@ -6,22 +6,22 @@ from freehold.guard.detectors.validators import all_of, not_filler, not_placehol
 
 QUOTED_CHARS = 200  # the longest passphrase that is held back to its closing quote
 
-_SECRET_NAME = (
-    r"(?i:secret|token|api[-_. ]?key|apikey|access[-_. ]?key|private[-_. ]?key|client[-_. ]?key|auth(?:entication|orization)?[-_. ]?key|signing[-_. ]?key"
-    r"|encryption[-_. ]?key|license[-_. ]?key|account[-_. ]?key|shared[-_. ]?key|master[-_. ]?key|consumer[-_. ]?key|app[-_. ]?key|deploy[-_. ]?key"
-    r"|service[-_. ]?key|session[-_. ]?key|storage[-_. ]?key|webhook[-_. ]?key|write[-_. ]?key|reporter[-_. ]?id|session|credentials?|creds|_auth|auth[-_]|[a-z]key|[-_]key)"
+_NAME_OF_KEY = (
+    r"(?i:secret|token|session|credentials?|creds|_auth|auth[-_]|[a-z]key|[-_]key|reporter[-_. ]?id"
+    r"|(?:api|access|private|client|auth(?:entication|orization)?|signing|encryption|license|account|shared|master|consumer|app"
+    r"|deploy|service|session|storage|webhook|write)[-_. ]?key)"
 )
-_PASSWORD_NAME = r"(?i:passw(?:or)?d|passwd|passphrase|pwd|[-_]pass|[-_]pw|pass)"
+_NAME_OF_WORD = r"(?i:passw(?:or)?d|passwd|passphrase|pwd|[-_]pass|[-_]pw|pass)"
 _MORE = r"[A-Za-z0-9_.\-]{0,32}"  # the rest of the name: `token_value`, `API_KEY_PROD`
 _VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 
-QUOTED_CREDENTIAL = rf"(?:{_PASSWORD_NAME}|(?i:secret|token|api[-_]?key)){_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,4}}\\?[\"'`]"
+QUOTED_CREDENTIAL = rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,4}}\\?[\"'`]"
 
 GENERIC = (
     Detector(
         id="secret-assignment",
         left="",
-        before=rf"{_SECRET_NAME}{_MORE}{ASSIGN}",
+        before=rf"{_NAME_OF_KEY}{_MORE}{ASSIGN}",
         pattern=rf"{_VALUE}{{12,512}}",
         after="",
         confidence=0.7,
@@ -43,7 +43,7 @@ GENERIC = (
     Detector(
         id="password-quoted",
         left="",
-        before=rf"{_PASSWORD_NAME}{_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,4}}\\?[\"'`]",
+        before=rf"{_NAME_OF_WORD}{_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,4}}\\?[\"'`]",
         pattern=rf"[^\"'`\n\r\\]{{4,{QUOTED_CHARS}}}",
         after=r"\\?[\"'`]",
         confidence=0.65,
@@ -64,7 +64,7 @@ GENERIC = (
     Detector(
         id="password-assignment",
         left="",
-        before=rf"{_PASSWORD_NAME}[A-Za-z0-9_]{{0,24}}(?:=|:{SPACE}{{0,4}}|[ \t]{{1,4}}={{1}}[ \t]{{0,4}})",
+        before=rf"{_NAME_OF_WORD}[A-Za-z0-9_]{{0,24}}(?:=|:{SPACE}{{0,4}}|[ \t]{{1,4}}={{1}}[ \t]{{0,4}})",
         pattern=rf"{_VALUE}{{6,128}}",
         after="",
         confidence=0.55,
@@ -140,7 +140,7 @@ GENERIC = (
     ),
     Detector(
         id="session-cookie",
-        before=rf"(?i:_gitlab_session|sessionid|phpsessid|jsessionid|connect\.sid|_session_id|auth_token|laravel_session)=",
+        before=r"(?i:_gitlab_session|sessionid|phpsessid|jsessionid|connect\.sid|_session_id|auth_token|laravel_session)=",
         left="",
         pattern=r"[A-Za-z0-9%._~+/-]{16,512}",
         after="",

@@ -28,7 +28,7 @@ def _issued(value: bytes) -> bool:
         return size in (14, 16)
     if two in (60, 62, 64, 65, 81) or 3528 <= four <= 3589:
         return 16 <= size <= 19
-    return (two in (50, 63, 67, 56, 57, 58)) and 12 <= size <= 19 or (four in (1800, 2131) and size == 15)
+    return ((two in (50, 63, 67, 56, 57, 58)) and 12 <= size <= 19) or (four in (1800, 2131) and size == 15)
 
 
 def _ethereum(value: bytes) -> bool:

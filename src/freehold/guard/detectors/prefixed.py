@@ -29,7 +29,7 @@ _CLASSES = {
 
 
 def prefixed(
-    id: str,
+    rule: str,
     prefix: str,
     chars: str,
     least: int,
@@ -44,7 +44,7 @@ def prefixed(
     body = f"[{chars}]{{{least},{'' if most is None else most}}}"
     token = sample(least, _CLASSES[chars])
     return Detector(
-        id=id,
+        id=rule,
         pattern=f"{head}{body}",
         confidence=confidence,
         validator=validator,

@@ -1,0 +1,136 @@
+"""What the guard costs and what it finds.
+
+Times are CPU time, best of some rounds. What it finds is measured on labelled corpora, where the environment variable
+FREEHOLD_CORPORA names a folder with `secret.jsonl.gz`, `pii.jsonl.gz`, `extraction.jsonl.gz` and `code.jsonl.gz`.
+"""
+
+import gzip
+import inspect
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from bench.report import Report
+from freehold.core.events import TextDelta, ToolCallDelta
+from freehold.core.findings import Direction, Finding
+from freehold.guard import GuardConfig, StreamGuard
+from freehold.guard import channel as some_code
+from freehold.guard.matcher import Engine
+
+DELTA_CHARS = 20
+DELTA_LIMIT_US = 3.0  # of clean prose: a stream of 50 deltas has 700 us in all
+LINES_LIMIT = 20_000.0  # a second
+ROUNDS = 5
+
+PROSE = (
+    "The quick brown fox jumps over the lazy dog and then considers whether it was worth it; after all, dogs rarely mind. " * 400
+)
+CODE = inspect.getsource(some_code)
+DOCUMENT = json.dumps(
+    [{"name": f"item {n}", "price": n * 1.5, "tags": ["new", "blue"], "note": "as seen\nbefore"} for n in range(400)]
+)
+
+SETS = (("secret", "credential"), ("pii", "personal_data"))
+PROMPTS = (("extraction", ("arena-v2", "arena-v01", "mt-bench")), ("code", ("gpteacher-code",)))
+
+
+def run(report: Report, models_dir: Path) -> None:
+    del models_dir  # other parts' models
+    engines: tuple[Engine, ...] = ("hyperscan", "re2")
+    for engine in engines:
+        asked = StreamGuard(GuardConfig(engine=engine))
+        peer = {"hyperscan": "hyperscan", "re2": "google-re2"}[asked.engine]
+        _speed(report, asked, peer)
+    asked = StreamGuard(GuardConfig())
+    folder = os.environ.get("FREEHOLD_CORPORA")
+    if not folder or not Path(folder).is_dir():
+        print("guard: FREEHOLD_CORPORA names no folder of labelled corpora: what is found is not measured")
+        return
+    _findings(report, asked, Path(folder))
+
+
+def _speed(report: Report, asked: StreamGuard, peer: str) -> None:
+    for name, text in (("prose", PROSE), ("code", CODE), ("json", DOCUMENT)):
+        seconds = _best(lambda text=text: asked.check(text))  # type: ignore[misc]
+        report(f"guard.{asked.engine}.whole.{name}", len(text) / 1e6 / seconds, "MB/s", peer=peer, peer_version=version(peer))
+    kinds = (("prose", PROSE, False), ("code", CODE, False), ("json_arguments", DOCUMENT, True))
+    for name, text, is_json in kinds:
+        deltas = [text[at : at + DELTA_CHARS] for at in range(0, len(text), DELTA_CHARS)]
+        seconds = _best(lambda deltas=deltas, is_json=is_json: _stream(asked, deltas, is_json))  # type: ignore[misc]
+        limit = DELTA_LIMIT_US if name == "prose" else None
+        report(
+            f"guard.{asked.engine}.delta.{name}",
+            seconds / len(deltas) * 1e6,
+            "us",
+            limit=limit,
+            peer=peer,
+            peer_version=version(peer),
+        )
+    lines = [PROSE[at : at + 80] for at in range(0, 40_000, 80)]
+    seconds = _best(lambda: [asked.check(line) for line in lines])
+    report(
+        f"guard.{asked.engine}.lines", len(lines) / seconds, "lines/s", limit=LINES_LIMIT, peer=peer, peer_version=version(peer)
+    )
+
+
+def _stream(asked: StreamGuard, deltas: list[str], is_json: bool) -> None:
+    stage = asked.stage(Direction.RESPONSE)
+    for text in deltas:
+        stage.receive(ToolCallDelta(arguments=text) if is_json else TextDelta(text=text))
+    stage.close()
+
+
+def _best(act: Callable[[], object]) -> float:
+    """CPU seconds of the fastest of some rounds."""
+    spent = []
+    for _ in range(ROUNDS):
+        start = time.process_time()
+        act()
+        spent.append(time.process_time() - start)
+    return min(spent)
+
+
+def _findings(report: Report, asked: StreamGuard, folder: Path) -> None:
+    for file, category in SETS:
+        counts: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
+        for row in _rows(folder / f"{file}.jsonl.gz"):
+            tally = counts[row["source"], row["label"]]
+            tally[0] += _has(asked.check(row["text"]).findings, category)
+            tally[1] += 1
+        for (source, label), (found, rows) in sorted(counts.items()):
+            report(f"guard.{file}.{'recall' if label else 'near_miss_fp'}.{source}", found / rows, f"of {rows}")
+    hits: dict[str, int] = defaultdict(int)
+    total = 0
+    for file, sources in PROMPTS:
+        for row in _rows(folder / f"{file}.jsonl.gz"):
+            if row["source"] not in sources:
+                continue
+            total += 1
+            findings = asked.check(row["text"]).findings
+            for _, category in SETS:
+                hits[category] += _has(findings, category)
+    for category, count in hits.items():
+        report(
+            f"guard.prompts.found.{category}",
+            count / max(1, total),
+            f"of {total}",
+            limit=0.002 if category == "credential" else None,
+        )
+
+
+def _rows(path: Path) -> Iterator[dict[str, Any]]:
+    if not path.exists():
+        print(f"guard: {path.name} is not in FREEHOLD_CORPORA")
+        return
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield json.loads(line)
+
+
+def _has(findings: tuple[Finding, ...], category: str) -> bool:
+    return any(finding.category == category for finding in findings)
