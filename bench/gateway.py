@@ -77,43 +77,39 @@ def run(report: ReportFigure, models_dir: Path) -> None:
     """`models_dir` is not needed: the provider's answers are written here."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as home, provider() as direct, node(Path(home), direct) as ours:
         with asyncio.Runner(loop_factory=event_loop) as runner:
-            for stream, word in ((True, "stream"), (False, "plain")):
-                for clients in (1, 16):
-                    runner.run(_compare(report, direct, ours, clients=clients, stream=stream, name=f"gateway.{word}.c{clients}"))
+            for clients in (1, 16):
+                runner.run(_compare(report, direct, ours, clients))
         report("gateway.rss", _rss_mib(ours.pid), "MiB", limit=80)
 
 
-async def _compare(report: ReportFigure, direct: Target, ours: Target, *, clients: int, stream: bool, name: str) -> None:
+async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: int) -> None:
     """Rounds in turns; each figure is the median of its rounds."""
-    await _round(ours, clients, stream, WARM_UP_S)
-    pairs = [
-        (await _round(direct, clients, stream, ROUND_S), await _round(ours, clients, stream, ROUND_S)) for _ in range(ROUNDS)
-    ]
+    name = f"gateway.stream.c{clients}"
+    await _round(ours, clients, WARM_UP_S)
+    pairs = [(await _round(direct, clients, ROUND_S), await _round(ours, clients, ROUND_S)) for _ in range(ROUNDS)]
     rates = [ours_round.answers_a_second for _, ours_round in pairs]
     ratios = [ours_round.answers_a_second / direct_round.answers_a_second for direct_round, ours_round in pairs]
-    cpu_ms = median(ours_round.cpu_ms for _, ours_round in pairs)
-    report(f"{name}.cpu", cpu_ms, "ms/answer", limit=CPU_LIMIT_MS if stream else None)
-    report(f"{name}.rate", median(rates), "answers/s", peer="direct", ratio=median(ratios))
+    report(f"{name}.cpu", median(ours_round.cpu_ms for _, ours_round in pairs), "ms/stream", limit=CPU_LIMIT_MS)
+    report(f"{name}.rate", median(rates), "streams/s", peer="direct", ratio=median(ratios))
     for figure, times in (("ttft_added", "ttft_s"), ("total_added", "total_s")):
-        if stream or figure == "total_added":
-            added = [median(getattr(b, times)) - median(getattr(a, times)) for a, b in pairs]
-            report(f"{name}.{figure}", median(added) * 1e3, "ms", peer="direct")
+        added = [median(getattr(b, times)) - median(getattr(a, times)) for a, b in pairs]
+        report(f"{name}.{figure}", median(added) * 1e3, "ms", peer="direct")
 
 
-async def _round(target: Target, clients: int, stream: bool, duration_s: float) -> Round:
+async def _round(target: Target, clients: int, duration_s: float) -> Round:
     result, cpu_before, begun = Round(), _cpu_s(target.pid), time.perf_counter()
     until = begun + duration_s
-    await asyncio.gather(*(_client(target, stream, until, result) for _ in range(clients)))
+    await asyncio.gather(*(_client(target, until, result) for _ in range(clients)))
     result.elapsed_s = time.perf_counter() - begun
     result.cpu_s = _cpu_s(target.pid) - cpu_before
     return result
 
 
-async def _client(target: Target, stream: bool, until: float, result: Round) -> None:
+async def _client(target: Target, until: float, result: Round) -> None:
     """One connection, one request after the other."""
     loop = asyncio.get_running_loop()
     transport, asking = await loop.create_connection(_Asking, *target.address)
-    request = _request(target, stream)
+    request = _request(target)
     while (begun := time.perf_counter()) < until:
         first, last = await asking.ask(request)
         result.ttft_s.append(first - begun)
@@ -121,9 +117,9 @@ async def _client(target: Target, stream: bool, until: float, result: Round) -> 
     transport.close()
 
 
-def _request(target: Target, stream: bool) -> bytes:
+def _request(target: Target) -> bytes:
     question = "Tell me something plain, in fifty short pieces."
-    body = json.dumps({"model": "mock-1", "stream": stream, "messages": [{"role": "user", "content": question}]}).encode()
+    body = json.dumps({"model": "mock-1", "stream": True, "messages": [{"role": "user", "content": question}]}).encode()
     head = [
         "POST /v1/chat/completions HTTP/1.1",
         "host: localhost",
@@ -155,7 +151,7 @@ class _Asking(asyncio.Protocol):
             self._first_at = time.perf_counter()
         if seen.startswith(b"HTTP/1.1 ") and not seen.startswith(b"HTTP/1.1 200"):
             self._done.set_exception(AssertionError(f"the answer is not 200: {seen[:300]!r}"))
-        elif seen.endswith(b"\r\n0\r\n\r\n") or _whole(seen):
+        elif seen.endswith(b"\r\n0\r\n\r\n"):
             self._done.set_result((self._first_at, time.perf_counter()))
         else:
             self._tail = seen if seen.startswith(b"HTTP/1.1 ") and b"\r\n\r\n" not in seen else seen[-256:]
@@ -163,12 +159,6 @@ class _Asking(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done.done():
             self._done.set_exception(exc or ConnectionError("the answer was cut off"))
-
-
-def _whole(seen: bytes) -> bool:
-    """Whether a body with a content-length has come whole."""
-    head, found, body = seen.partition(b"\r\n\r\n")
-    return bool(found) and b"content-length: " in head and len(body) >= int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
 
 
 def _cpu_s(pid: int) -> float:
@@ -235,9 +225,6 @@ class _Provider(asyncio.Protocol):
         if len(body) < length:
             return
         self._seen = b""
-        if b'"stream": false' in body:  # asked directly: through the node it is always a stream
-            self._transport.write(_PLAIN)
-            return
         for piece in _STREAM:
             self._transport.write(piece)
 
@@ -258,11 +245,6 @@ _STREAM = [
     _chunk({}, "stop"),
     _framed(b"data: [DONE]\n\n") + b"0\r\n\r\n",
 ]
-_MESSAGE = {"role": "assistant", "content": CHUNK_TEXT * CHUNKS}
-_BODY = json.dumps(
-    {"id": "1", "model": "mock-1", "choices": [{"index": 0, "message": _MESSAGE, "finish_reason": "stop"}]}, separators=(",", ":")
-).encode()
-_PLAIN = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s" % (len(_BODY), _BODY)
 
 
 async def _provide() -> None:
