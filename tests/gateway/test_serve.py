@@ -167,6 +167,17 @@ def test_beyond_loopback_keys_and_tls_are_needed(tmp_path: Path) -> None:
         check_bind(GatewayConfig(tls_certificate="/nowhere.pem", tls_key="/nowhere.key"), has_keys=True)
 
 
+def test_a_certificate_that_is_none_or_has_another_key_is_refused(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    certificate, key = write_certificate(tmp_path / "a")
+    _, other_key = write_certificate(tmp_path / "b")
+    for pair in ((certificate, other_key), (key, key), (certificate, certificate)):
+        config = GatewayConfig(tls_certificate=str(pair[0]), tls_key=str(pair[1]))
+        with pytest.raises(ConfigError, match="PEM certificate"):
+            check_bind(config, has_keys=True)
+
+
 def test_a_taken_port_and_a_strange_address_are_explained() -> None:
     taken = bind(GatewayConfig(port=0), has_keys=True)
     taken.listen()

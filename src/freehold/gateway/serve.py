@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +36,7 @@ def is_loopback(host: str) -> bool:
 
 def check_bind(config: GatewayConfig, *, has_keys: bool) -> None:
     """Raises ConfigError where binding would open the node to strangers."""
-    for path in filter(None, (config.tls_certificate, config.tls_key)):
-        if not Path(path).is_file():
-            raise ConfigError(f"gateway: no file {path}; set tls_certificate and tls_key to PEM files")
+    _check_tls(config)
     if is_loopback(config.host) or config.allow_insecure_bind:
         return
     missing = []
@@ -50,6 +49,20 @@ def check_bind(config: GatewayConfig, *, has_keys: bool) -> None:
             f"gateway.host {config.host} is open to other machines and lacks {' and '.join(missing)}; add what is missing, "
             "bind 127.0.0.1, or set gateway.allow_insecure_bind = true if a proxy in front does TLS"
         )
+
+
+def _check_tls(config: GatewayConfig) -> None:
+    if config.tls_certificate is None or config.tls_key is None:
+        return
+    for path in (config.tls_certificate, config.tls_key):
+        if not Path(path).is_file():
+            raise ConfigError(f"gateway: no file {path}; set tls_certificate and tls_key to PEM files")
+    try:  # an empty password: a locked key fails here instead of asking whoever sits at the terminal
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_certificate, config.tls_key, password="")
+    except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"gateway: {config.tls_certificate} and {config.tls_key} are not a PEM certificate and its own, unlocked key"
+        ) from exc
 
 
 def bind(config: GatewayConfig, *, has_keys: bool) -> socket.socket:
