@@ -29,7 +29,6 @@ _ENTITY = re.compile(rb"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});\Z")
 _PEM_HEAD = re.compile(  # its first line, and what comes before 20 characters of body: as the private-key detector has it
     rb"-----BEGIN (?:[A-Z0-9 ]{0,40}|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----"
     rb"(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
-    rb"(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
 )
 _QUOTED = re.compile(QUOTED_CREDENTIAL.encode() + rb"[^\"'`\n\r]{0,%d}\Z" % QUOTED_CHARS)
 
