@@ -104,7 +104,7 @@ def test_half_a_surrogate_pair_is_the_callers_fault() -> None:
 
 
 def test_an_unknown_pre_tokenizer_is_refused_by_name_with_those_known() -> None:
-    with pytest.raises(UnsupportedArtefact, match=r"'mystery' is not known.*known: gpt-2, llama-bpe, qwen2, smollm"):
+    with pytest.raises(UnsupportedArtefact, match=r"'mystery' is not known.*known: gpt-2, .*llama-bpe, .*qwen2, .*smollm"):
         tokenizer(**{"tokenizer.ggml.pre": "mystery"})
     with pytest.raises(UnsupportedArtefact, match="None is not known"):
         tokenizer(**{"tokenizer.ggml.pre": None})

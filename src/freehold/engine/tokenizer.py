@@ -26,13 +26,13 @@ _LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 PRE_TOKENIZERS: Final[Mapping[str, tuple[str, ...]]] = {
-    "gpt-2": (_GPT2,),
-    "llama-bpe": (_LLAMA3,),
-    "qwen2": (_LLAMA3.replace("{1,3}", ""),),
-    "smollm": (r"\p{N}", _GPT2),
+    **dict.fromkeys(("gpt-2", "mellum", "trillion"), (_GPT2,)),
+    **dict.fromkeys(("llama-bpe", "llama3", "llama-v3", "falcon3"), (_LLAMA3,)),
+    **dict.fromkeys(("qwen2", "deepseek-r1-qwen", "megrez"), (_LLAMA3.replace("{1,3}", ""),)),
+    **dict.fromkeys(("smollm", "command-r", "minerva-7b", "refact", "starcoder"), (r"\p{N}", _GPT2)),
 }
-_WHOLE_WORDS_FIRST: Final = frozenset({"llama-bpe"})  # a word that is itself a token is taken whole, merges or no merges
-_BOS_BY_DEFAULT: Final = frozenset({"llama-bpe"})  # where the file has no `add_bos_token`
+_WHOLE_WORDS_FIRST: Final = frozenset({"llama-bpe", "llama3", "llama-v3", "falcon3"})  # a word that is a token needs no merges
+_BOS_BY_DEFAULT: Final = _WHOLE_WORDS_FIRST  # where the file has no `add_bos_token`
 
 _CONTROL, _USER_DEFINED = 3, 4  # ggml's token types
 # Control tokens that end a turn whatever the metadata says: many files name only one of theirs.
