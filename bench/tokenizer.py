@@ -1,7 +1,7 @@
 """Is our tokenizer llama.cpp's? Thousands of fuzzed texts, token for token, for every pre-tokenizer we know.
 
-`smollm` is compared on the embedded model's own file. The other pre-tokenizers are too, on small files that we write with the same
-vocabulary (and some digits) under their name: what differs between them is how text is split, and both sides see the same file.
+`smollm` is compared on the embedded model's own file. The other pre-tokenizers are too, on small files that we write with the
+same vocabulary (and some digits) under their name: what differs between them is how text is split, and both see the same file.
 Real files of theirs are compared as well where they have been fetched.
 """
 
