@@ -33,8 +33,6 @@ from freehold.gateway.services import Services
 from freehold.gateway.sse import frame
 from freehold.gateway.wire.codec import Codec
 
-_OPERATION = "chat"
-
 
 async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, services: Services) -> None:
     """Answer one request, errors included."""
@@ -50,7 +48,7 @@ async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, s
     account = Account(
         principal=principal,
         dialect=codec.dialect,
-        operation=_OPERATION,
+        operation=codec.operation,
         unix_ns=services.unix_ns(),
         started_at_s=services.monotonic_s(),
     )

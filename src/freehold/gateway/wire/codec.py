@@ -56,6 +56,11 @@ class Codec(Protocol):
     def dialect(self) -> str: ...
 
     @property
+    def operation(self) -> str:
+        """The GenAI semantic conventions' word."""
+        ...
+
+    @property
     def path(self) -> str:
         """Where clients post requests."""
         ...

@@ -29,6 +29,7 @@ _CODE_LIMIT_CHARS = 64
 
 class OpenAIChat:
     dialect = request.DIALECT
+    operation = request.OPERATION
     path = "/v1/chat/completions"
     last_word = frame(b"[DONE]")
 

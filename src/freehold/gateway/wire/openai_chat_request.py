@@ -18,6 +18,7 @@ from freehold.gateway.wire.codec import Leaf, Path
 from freehold.gateway.wire.leaves import walk
 
 DIALECT = "openai.chat"
+OPERATION = "chat"
 
 _ROLES: dict[str, Role] = {
     "system": "system",
@@ -123,7 +124,7 @@ def decode(
         received_at_ns=received_at_ns,
         principal=principal,
         dialect=DIALECT,
-        operation="chat",
+        operation=OPERATION,
         model=model,
         stream=stream,
         body=body,
