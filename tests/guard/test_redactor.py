@@ -38,9 +38,33 @@ CARD = "4539 5787 6362 1486"
 
 EXAMPLES = [example for detector in DETECTORS for example in detector.must_match]
 FILLERS = [
-    "hello world ", "1 2 3 4 ", "THE ABC 12 ", "x = {", "\n", "日本語", 'password = "', "\\n", "%41%42 ", "I a b c d e f g ", "key: ",
-    '"', "&#65;&amp;", "-----BEGIN RSA ", BEGIN + "\n", "aaa\u200bbbb ", "é", "Ｔｅｓｔ ", "(", ")", "1" * 30, "a" * 40, "12 " * 200, " ", "",
-]  # fmt: skip
+    "hello world ",
+    "1 2 3 4 ",
+    "THE ABC 12 ",
+    "x = {",
+    "\n",
+    "日本語",
+    'password = "',
+    "\\n",
+    "%41%42 ",
+    "I a b c d e f g ",
+    "key: ",
+]
+FILLERS += [
+    '"',
+    "&#65;&amp;",
+    "-----BEGIN RSA ",
+    BEGIN + "\n",
+    "aaa\u200bbbb ",
+    "é",
+    "Ｔｅｓｔ ",
+    "(",
+    ")",
+    "1" * 30,
+    "12 " * 200,
+    " ",
+    "\\",
+]
 texts = st.lists(st.sampled_from(EXAMPLES) | st.sampled_from(FILLERS) | st.text(max_size=8), min_size=1, max_size=6).map("".join)
 places = st.lists(st.integers(0, 400), max_size=10)
 

@@ -41,7 +41,7 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 
 
 class View(NamedTuple):
-    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: chance may have made it, so only sure findings count."""
+    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: chance may have made it, only sure findings count."""
 
     data: bytes
     starts: Sequence[int]

@@ -37,8 +37,8 @@ _TABLE = _Table({**_DASHES, **_FILLERS})
 
 
 # The two-character escapes of JSON and of most languages' strings stand for one character: a blank takes the place of the
-# backslash, so that a word after `\n` starts a word. `\/` hides nothing, so its backslash is ignored. `\\` and `\uXXXX` are left to
-# the decodings.
+# backslash, so that a word after `\n` starts a word. `\/` hides nothing, so its backslash is ignored. `\\` and `\uXXXX` are left
+# to the decodings.
 _ESCAPES = {f"\\{c}".encode(): f" {to}".encode() for c, to in zip("nrtbf\"'", "\n\r\t\b\f\"'", strict=True)} | {b"\\/": b"\x02/"}
 _ESCAPE = re.compile(rb"(?s)\\.")
 

@@ -140,7 +140,7 @@ class Matcher:
         return bytes.fromhex(self.digest) + hyperscan.dumpb(self._database) if self._database is not None else b""
 
     def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None) -> list[Match]:
-        """Exact matches whose value starts at `low` or later; what stands before `low` is context. None looks for every detector."""
+        """Exact matches whose value starts at `low` or later; what stands before it is context. None looks for every detector."""
         if detectors is None:
             detectors = [n for n in self._trigger_set.Match(window) or () if n < len(self.detectors)]
         found: list[Match] = []

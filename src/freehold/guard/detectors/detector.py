@@ -21,7 +21,8 @@ NOT_DIGIT = r"(?:^|[^A-Za-z0-9.,_+-])"  # before a number that stands alone
 
 # name, quotes and brackets, an assignment, an opening quote: `key = "`, `"key": "`, `key="`, `--key `, `:key => '`, `\"key\": \"`
 ASSIGN = (
-    rf"[\"'`\])]{{0,2}}{SPACE}{{0,8}}(?:=>|:=|::=|={{1,3}}|:|,|>){SPACE}{{0,8}}(?:[A-Za-z]{{0,2}}[\"'`]|\[?[\"'`]|\(?[\"'`])?"
+    rf"[\"'`\])]{{0,2}}(?: [Ss]tring)?{SPACE}{{0,8}}(?:[:?.+|!]{{0,3}}={{1,3}}>?|:|,|>){SPACE}{{0,8}}"
+    r"(?:[A-Za-z]{0,2}[\"'`]|\[?[\"'`]|\(?[\"'`])?"
 )
 
 

@@ -15,7 +15,10 @@ _NAME_OF_WORD = r"(?i:passw(?:or)?d|passwd|passphrase|pwd|[-_]pass|[-_]pw|pass)"
 _MORE = r"[A-Za-z0-9_.\-]{0,32}"  # the rest of the name: `token_value`, `API_KEY_PROD`
 _VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 
-QUOTED_CREDENTIAL = rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,4}}\\?[\"'`]"
+QUOTED_CREDENTIAL = (
+    rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}"
+    rf"(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,4}}\\?[\"'`]"
+)
 
 GENERIC = (
     Detector(
@@ -75,7 +78,10 @@ GENERIC = (
     Detector(
         id="password-said",
         left="",
-        before=rf"(?i:password|passphrase|passcode){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?",
+        before=(
+            rf"(?i:password|passphrase|passcode){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
+            rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?"
+        ),
         pattern=rf"{_VALUE}{{6,128}}",
         after="",
         confidence=0.55,
@@ -86,7 +92,10 @@ GENERIC = (
     Detector(
         id="authorization-header",
         left="",
-        before=rf"(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"']?(?i:bearer|basic|token|apikey|api-key|bot|ntlm|digest)?{SPACE}{{1,4}}(?i:token{SPACE})?",
+        before=(
+            rf"(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"']?"
+            rf"(?i:bearer|basic|token|apikey|api-key|bot|ntlm|digest)?{SPACE}{{1,4}}(?i:token{SPACE})?"
+        ),
         pattern=r"[A-Za-z0-9._~+/=:-]{12,}",
         after="",
         confidence=0.85,
@@ -115,7 +124,10 @@ GENERIC = (
     Detector(
         id="key-header",
         left="",
-        before=rf"(?i:x-[a-z-]{{0,24}}(?:key|token|auth|secret)|api-key|private-token){SPACE}{{0,2}}[\"']?:{SPACE}{{0,4}}[\"']?(?i:token{SPACE})?",
+        before=(
+            rf"(?i:x-[a-z-]{{0,24}}(?:key|token|auth|secret)|api-key|private-token){SPACE}{{0,2}}[\"']?:"
+            rf"{SPACE}{{0,4}}[\"']?(?i:token{SPACE})?"
+        ),
         pattern=rf"{_VALUE}{{10,512}}",
         after="",
         confidence=0.75,

@@ -34,7 +34,7 @@ KEYS = (
         must_match=(
             f"{_begin('RSA PRIVATE KEY')}\n{sample(64)}\n{sample(64)}\n{sample(30)}==\n-----END RSA PRIVATE KEY-----\n",
             f"{_begin('OPENSSH PRIVATE KEY')}\\n{sample(70)}\\n{sample(70)}\\n-----END OPENSSH PRIVATE KEY-----\\n",
-            f"{_begin('PGP PRIVATE KEY BLOCK')}\nVersion: GnuPG v2\n\n{sample(64)}\n{sample(64)}\n={sample(4)}\n-----END PGP PRIVATE KEY BLOCK-----",
+            f"{_begin('PGP PRIVATE KEY BLOCK')}\nVersion: GnuPG v2\n\n{sample(64)}\n{sample(64)}\n={sample(4)}\n",
             f"{_begin('EC PRIVATE KEY')}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{sample(32, UPPER)}\n\n{sample(64)}\n",
         ),
         must_not_match=(_begin("PRIVATE KEY") + " starts such a file", _begin("CERTIFICATE") + f"\n{sample(64)}\n"),
@@ -77,7 +77,10 @@ KEYS = (
     Detector(
         id="aws-secret-key",
         left="",
-        before=rf"(?i:aws|amazon|secret[-_ ]?(?:access)?[-_ ]?key|secretaccesskey|(?:AKIA|ASIA)[A-Z0-9]{{16}})[^\n]{{0,48}}?(?:{ASSIGN}|[\"' \t,:]{{1,8}})",
+        before=(
+            rf"(?i:aws|amazon|secret[-_ ]?(?:access)?[-_ ]?key|(?:AKIA|ASIA)[A-Z0-9]{{16}})"
+            rf"[^\n]{{0,48}}?(?:{ASSIGN}|[\"' \t,:]{{1,8}})"
+        ),
         pattern=r"[A-Za-z0-9/+]{40}",
         after=r"(?:[^A-Za-z0-9/+=]|$)",
         confidence=0.92,

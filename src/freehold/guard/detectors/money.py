@@ -13,7 +13,7 @@ _GROUP = r"[ -]?"
 
 
 def _issued(value: bytes) -> bool:
-    """Prefix and length of a network that issues cards (ISO/IEC 7812 ranges): Visa, Mastercard, Amex, Discover, Diners, JCB, UnionPay, Maestro."""
+    """Prefix and length of a network that issues cards (ISO/IEC 7812): Visa, Mastercard, Amex, Diners, JCB, Discover, Maestro."""
     number = digits(value)
     size, two, three, four = len(number), int(number[:2]), int(number[:3]), int(number[:4])
     if len(set(number)) < 2:
@@ -26,7 +26,7 @@ def _issued(value: bytes) -> bool:
         return size == 15
     if two in (36, 38, 39) or 300 <= three <= 305:
         return size in (14, 16)
-    if two in (60, 62, 64, 65, 81) or 3528 <= four <= 3589:
+    if two in (60, 62, 64, 65, 81) or two == 35:
         return 16 <= size <= 19
     return ((two in (50, 63, 67, 56, 57, 58)) and 12 <= size <= 19) or (four in (1800, 2131) and size == 15)
 
@@ -56,7 +56,10 @@ MONEY = (
         id="payment-card",
         category=PERSONAL_DATA,
         left=NOT_DIGIT,
-        pattern=rf"[2-6][0-9]{{3}}(?:{_GROUP}[0-9]{{4}}){{2}}{_GROUP}[0-9]{{1,7}}|3[0-9]{{3}}{_GROUP}[0-9]{{6}}{_GROUP}[0-9]{{4,5}}|[3-6][0-9]{{11,18}}",
+        pattern=(
+            rf"[2-6][0-9]{{3}}(?:{_GROUP}[0-9]{{4}}){{2}}{_GROUP}[0-9]{{1,7}}"
+            rf"|3[0-9]{{3}}{_GROUP}[0-9]{{6}}{_GROUP}[0-9]{{4,5}}|(?:1800|2131)[0-9]{{11}}|[3-6][0-9]{{11,18}}"
+        ),
         after=r"(?:[^A-Za-z0-9]|$)",
         confidence=0.95,
         validator=all_of(luhn, _issued),

@@ -39,7 +39,7 @@ def prefixed(
     confidence: float = 0.98,
     validator: Validator = varied,
 ) -> Detector:
-    """A token of `prefix` and `least` to `most` of `chars`; `most` None is open. `prefix_pattern` where several prefixes are used."""
+    """A token of `prefix` and `least` to `most` of `chars`; `most` None is open. `prefix_pattern` where prefixes vary."""
     head = prefix_pattern or re.escape(prefix)
     body = f"[{chars}]{{{least},{'' if most is None else most}}}"
     token = sample(least, _CLASSES[chars])

@@ -48,9 +48,10 @@ def entropy_bits(value: bytes) -> float:
 
 # What stands in documentation and templates instead of a value.
 _PLACEHOLDER = re.compile(
-    rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}|\*{3,}"
-    rb"|\.{3}|[#$]\{|\$\(|\{\{|%\(|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$|my[-_]?(?:secret|password|token|api|key)|secret[-_]?key|todo|n/a|undefined"
-    rb"|not[-_](?:set|a)|some[-_]|_here|^(?:none|null|nil|true|false|string|password|passwd|secret|token|user|username|value|empty|required)$"
+    rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
+    rb"|\*{3,}|\.{3}|[#$]\{|\$\(|\{\{|%\(|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
+    rb"|my[-_]?(?:secret|password|token|api|key)|secret[-_]?key|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here|^(?:none|null|nil|true|false|string|password|passwd"
+    rb"|secret|token|user|username|value|empty|required)$"
 )
 _ONE_CHARACTER = re.compile(rb"(.)\1{7}")  # eight of the same
 
@@ -78,7 +79,7 @@ _CODE = re.compile(
 )
 
 
-def random_token(least_bits: float = 3.2) -> Validator:
+def random_token(least_bits: float = 3.0) -> Validator:
     """A value nobody typed by hand: letters and digits mixed, varied, and not a version, path, expression or word."""
 
     def valid(value: bytes) -> bool:
@@ -95,9 +96,10 @@ _CALL = re.compile(
     rb"[A-Za-z_$][\w$]*(?:\.|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
 )
 _LABELS = re.compile(
-    rb"(?i)^(?:input|text|field|label|pass(?:word|wd|phrase)?s?|pwd|confirm\w*|enter\w*|new\w*|old\w*|current\w*|forgot\w*|reset\w*|hash\w*|type|str|int|char"
-    rb"|bool(?:ean)?|optional|varchar\w*|self|this|that|the|and|for|get\w*|set\w*|is\w*|has\w*|invalid|incorrect|wrong|must|should|length|min|max|strong|weak"
-    rb"|\w*password\w*|\w*pwd|\w*secret|\w*token|required|default|missing|show|hide|return|await|new|const|let|var|function|print|system|admin)[.:!?;]?$"
+    rb"(?i)^(?:input|text|field|label|pass(?:word|wd|phrase)?s?|pwd|confirm\w*|enter\w*|new\w*|old\w*|current\w*|forgot\w*|reset\w*"
+    rb"|hash\w*|type|str|int|char|bool(?:ean)?|optional|varchar\w*|self|this|that|the|and|for|get\w*|set\w*|is\w*|has\w*|invalid|incorrect"
+    rb"|wrong|must|should|length|min|max|strong|weak|\w*password\w*|\w*pwd|\w*secret|\w*token|required|default|missing|show|hide|return|await|new|const"
+    rb"|let|var|function|print|system|admin)[.:!?;]?$"
 )
 
 
