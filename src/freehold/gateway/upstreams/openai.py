@@ -180,6 +180,8 @@ class OpenAIUpstream:
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
     """Read up to the end that should follow the last word, so that the connection can be used again; else it is closed."""
+    if response.content.at_eof():
+        return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DRAIN_S):
             while await response.content.readany():
