@@ -220,7 +220,7 @@ def test_unfit_tensors_are_named() -> None:
     ):
         with pytest.raises(UnsupportedArtefact, match=words):
             shape_of(model.metadata, tensors)
-    with pytest.raises(MalformedArtefact, match="no tensor token_embd.weight"):
+    with pytest.raises(MalformedArtefact, match=r"no tensor token_embd\.weight"):
         shape_of(model.metadata, {})
     short = replaced(model, "output_norm.weight", shape=(255,))
     with pytest.raises(MalformedArtefact, match=r"output_norm\.weight has shape \(255,\), \(256,\) is expected"):

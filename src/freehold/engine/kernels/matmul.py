@@ -57,9 +57,11 @@ class Quantised:
     def block_bytes(self, lanes: int) -> int:
         return (8 + 2 * self.parts) * 4 * lanes
 
-    def save(self, e: Emitter, address: Value, groups: Sequence[Value], scales: Sequence[Value], mins: Sequence[Value]) -> None:
+    def save(self, e: Emitter, panel: Value, block: int, parts: Sequence[Any]) -> None:
+        """Write block `block` of a panel."""
+        groups, scales, mins = parts
         for i, value in enumerate((*groups, *scales, *mins)):
-            e.store(value, address, i * 4 * e.lanes, align=4 * e.lanes)
+            e.store(value, panel, block * self.block_bytes(e.lanes) + i * 4 * e.lanes, align=4 * e.lanes)
 
     def emit_dots(self, e: Emitter, target: Target, columns: int) -> None:
         """(panel, first block, blocks, columns record, first column, totals): totals[column] += panel . column."""
@@ -151,6 +153,10 @@ class Floats:
 
     def block_bytes(self, lanes: int) -> int:
         return BLOCK * 4 * lanes
+
+    def save(self, e: Emitter, panel: Value, block: int, parts: Sequence[Any]) -> None:
+        """Here `block` counts single weights."""
+        e.store(parts[0], panel, block * 4 * e.lanes, align=4 * e.lanes)
 
     def emit_dots(self, e: Emitter, target: Target, columns: int) -> None:
         panel, first, blocks, record, column, totals = e.arguments
