@@ -49,7 +49,7 @@ LONGEST_WAIT_S: Final = 30.0
 HEALTHY_AFTER_S: Final = 60.0
 HELLO_TIMEOUT_S: Final = 60.0  # a cold start of Python and its libraries on a busy machine
 STOP_TIMEOUT_S: Final = 5.0
-MAX_WAITING_FRAMES: Final = 1024  # per request; at 50 tokens a second, 20 s behind
+MAX_WAITING_FRAMES: Final = 4096  # per request; at 50 tokens a second, 80 s behind, and some 2 MB
 _MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
 
 

@@ -179,7 +179,7 @@ class _Fields:
 
 def _known_pre(fields: _Fields) -> str:
     model, pre = fields.get("model"), fields.get("pre")
-    if model != "gpt2":
+    if not isinstance(model, str) or model != "gpt2":
         raise UnsupportedArtefact(f"{fields.name}: tokenizer model {model!r:.40} is not supported; byte-level BPE ('gpt2') is")
     if not isinstance(pre, str) or pre not in PRE_TOKENIZERS:
         known = ", ".join(PRE_TOKENIZERS)
