@@ -1,7 +1,7 @@
 """The embedded model against llama.cpp, teacher-forced with llama.cpp's own tokens (tests/vectors/agreement_smollm2.json).
 
-Both round activations to signed bytes in their own way, so near-ties may fall either way: argmax must agree where llama.cpp's first
-two are more than 0.3 of log-probability apart, and its top three must have nearly our log-probabilities.
+Both round activations to signed bytes in their own way, so near-ties may fall either way: argmax must agree where llama.cpp's
+first two are more than 0.3 of log-probability apart, and its top three must have nearly our log-probabilities.
 """
 
 import json
