@@ -30,7 +30,9 @@ _PEM_HEAD = re.compile(  # its first line, and what comes before 20 characters o
     rb"-----BEGIN (?:[A-Z0-9 ]{0,40}|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----"
     rb"(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
 )
-_QUOTED = re.compile(QUOTED_CREDENTIAL.encode() + rb"[^\"'`\n\r]{0,%d}\Z" % QUOTED_CHARS)
+_OPENING_QUOTE = re.compile(QUOTED_CREDENTIAL.encode() + rb"\Z")
+_OPENING_CHARS = 64  # the longest that matches is 57
+_LINE_END = re.compile(rb"[\n\r]")
 
 
 def last_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> int:
@@ -62,7 +64,15 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
         return at == end or not _IS_DELIMITER[data[at]]
     if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
         return True
-    return armed and _QUOTED.search(data[start:at]) is not None
+    return armed and _in_quoted_credential(data, max(0, at - QUOTED_CHARS), at)
+
+
+def _in_quoted_credential(data: bytes, low: int, at: int) -> bool:
+    """Whether the last quote in [low, at) opens the value of a credential, and its line has not ended."""
+    quote = max(data.rfind(b'"', low, at), data.rfind(b"'", low, at), data.rfind(b"`", low, at))
+    if quote < 0 or _LINE_END.search(data, quote, at):
+        return False
+    return _OPENING_QUOTE.search(data[max(0, quote + 1 - _OPENING_CHARS) : quote + 1]) is not None
 
 
 def _joins_groups(data: bytes, at: int, delimiter: int, following: int | None) -> bool:

@@ -237,7 +237,7 @@ class TextChannel:
             return
 
     def _unit_end(self, beyond: int, final: bool) -> tuple[int, int] | None:
-        """(how far to scan, where to cut) the first unit held, which has no end up to `beyond`; None where its end is not known."""
+        """(how far to scan, where to cut) the first unit held, which has no end up to `beyond`; None where that is not known."""
         data, at, end = self._data, self._at, len(self._data)
         near = min(end, at + JOINED_CHARS)
         if beyond < near and (stop := next_boundary(data, beyond, near, end, self._is_armed)) is not None:

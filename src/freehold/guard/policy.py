@@ -32,20 +32,21 @@ class Policy:
     """One decision a rule and direction, all of them spelled out."""
 
     decisions: Mapping[tuple[str, Direction], Decision]
-    digest: str  # SHA-256 over the decisions and the detectors they are for, hex
+    digest: str  # SHA-256 over the decisions, and the rules and patterns they are for, hex
 
     def rulings(self, detectors: Sequence[Detector], direction: Direction) -> tuple[Ruling | None, ...]:
         """One entry a detector; None where it has no say."""
         return tuple(_ruling(d, self.decisions[d.id, direction]) for d in detectors)
 
 
-def policy_from(config: GuardConfig, detectors: Sequence[Detector], detectors_digest: str) -> Policy:
+def policy_from(config: GuardConfig, detectors: Sequence[Detector], patterns_digest: str) -> Policy:
     """Raises ConfigError for rules and categories that do not exist."""
     _check_names("rules", config.rules, [d.id for d in detectors])
     _check_names("categories", config.categories, {d.category for d in detectors})
     decisions = {(d.id, direction): _decide(config, d, direction) for d in detectors for direction in Direction}
     canonical = [[rule, direction, d.action, d.mode] for (rule, direction), d in sorted(decisions.items())]
-    text = json.dumps({"decisions": canonical, "detectors": detectors_digest}, separators=(",", ":"))
+    rules = [[d.id, d.category, d.confidence] for d in sorted(detectors, key=lambda d: d.id)]
+    text = json.dumps({"decisions": canonical, "rules": rules, "patterns": patterns_digest}, separators=(",", ":"))
     return Policy(decisions=decisions, digest=hashlib.sha256(text.encode()).hexdigest())
 
 

@@ -8,7 +8,7 @@ import re
 from freehold.guard.detectors import examples
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.examples import sample
-from freehold.guard.detectors.validators import Validator, not_filler, varied
+from freehold.guard.detectors.validators import Validator, many_kinds, varied
 
 _CLASSES = {
     "a-z0-9": examples.LOWER,
@@ -141,7 +141,7 @@ PREFIXED = (
     prefixed("twilio-account", "AC", "a-f0-9", 32, 32, confidence=0.85),
     prefixed("typeform-token", "tfp_", "A-Za-z0-9_.=-", 40, 64),
     prefixed("facebook-token", "EAAC", "A-Za-z0-9", 40, 400, prefix_pattern="EAA[A-Z]"),
-    prefixed("twitter-bearer", "AAAAAAAAAAAAAAAAAAAAA", "A-Za-z0-9%_-", 40, 160, prefix_pattern="A{20}", validator=not_filler),
+    prefixed("twitter-bearer", "AAAAAAAAAAAAAAAAAAAAA", "A-Za-z0-9%_-", 40, 160, prefix_pattern="A{20}", validator=many_kinds),
     # tools and monitoring
     prefixed("grafana-token", "glsa_", "A-Za-z0-9_", 40, 48, prefix_pattern="glsa_"),
     prefixed("grafana-cloud-token", "glc_", "A-Za-z0-9+/=_-", 32, 400),

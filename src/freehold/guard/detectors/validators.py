@@ -65,6 +65,11 @@ def varied(value: bytes) -> bool:
     return len(set(value)) >= min(6, len(value) // 3) and _ONE_CHARACTER.search(value) is None and not_filler(value)
 
 
+def many_kinds(value: bytes) -> bool:
+    """For tokens that begin with a long run of one character."""
+    return len(set(value)) >= 12
+
+
 _FILLER = re.compile(rb"(?i)x{6,}|example$|examplekey|your[-_]|placeholder|redacted|dummy|_here$|\*{3,}|\.{3,}")
 
 
