@@ -12,6 +12,9 @@ from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 
 LOOK_BACK_CHARS = 400  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
 
+# Only near these may a boundary be decided by more than its neighbours: (what arms, for how many characters after it).
+ARMING_TRIGGERS = ((QUOTED_CREDENTIAL.encode(), QUOTED_CHARS), (b"-----BEGIN ", LOOK_BACK_CHARS))
+
 _DELIMITERS = rb"\t-\r \"'`<>()\[\]{},;|\x01"
 DELIMITER = re.compile(rb"[" + _DELIMITERS + rb"]")
 _UP_TO_LAST_DELIMITER = re.compile(rb"(?s).*[" + _DELIMITERS + rb"]")
@@ -36,9 +39,11 @@ _LINE_END = re.compile(rb"[\n\r]")
 
 
 def last_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> int:
-    """The last boundary in (low, high], or `low`. `end` is where known text ends; `armed`: a quoted credential may be open."""
+    """The last boundary in (low, high], or `low`. `end` is where known text ends; `armed`: an arming trigger may be near."""
     while (found := _UP_TO_LAST_DELIMITER.match(data, low, high)) is not None:
         high = found.end()
+        if not armed and high > 2 and data[high - 2] in _LOWER and data[high - 3] in _LOWER and data[high - 1] != _SEMICOLON:
+            return high  # the end of a word, as almost always
         if not _joins(data, high, end, armed):
             return high
         high -= 1
@@ -62,9 +67,11 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
         return True
     if delimiter == _SEMICOLON and _ENTITY.search(data, max(0, at - 10), at):
         return at == end or not _IS_DELIMITER[data[at]]
+    if not armed:
+        return False
     if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
         return True
-    return armed and _in_quoted_credential(data, max(0, at - QUOTED_CHARS), at)
+    return _in_quoted_credential(data, max(0, at - QUOTED_CHARS), at)
 
 
 def _in_quoted_credential(data: bytes, low: int, at: int) -> bool:

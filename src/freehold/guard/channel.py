@@ -255,7 +255,7 @@ class TextChannel:
 
     @property
     def _is_armed(self) -> bool:
-        """Whether a quoted credential may be open somewhere in what is held."""
+        """Whether an arming trigger may be near somewhere in what is held."""
         return self._armed_until > self._origin + self._at
 
     def _pass(self, out: "_Output", stop: int) -> None:

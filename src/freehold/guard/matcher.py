@@ -16,9 +16,9 @@ from typing import Any, Literal, NamedTuple, Protocol
 import re2
 
 from freehold.core.errors import ConfigError
+from freehold.guard.boundary import ARMING_TRIGGERS
 from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGGERS
 from freehold.guard.detectors.detector import Detector
-from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 
 hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spec("hyperscan") else None  # not on every machine
 
@@ -36,7 +36,7 @@ class Flag(NamedTuple):
     kind: int  # a detector's number, ARMED or DECODE
 
 
-ARMED = -1  # a quoted credential may be open
+ARMED = -1  # runs may be joined by what is before them
 DECODE = -2  # something here may be encoded
 
 
@@ -115,7 +115,7 @@ class Matcher:
         self.engine: Engine = "re2" if engine == "re2" or hyperscan is None else "hyperscan"
         shapes = [
             *((d.trigger, n, 0) for n, d in enumerate(self.detectors)),
-            (QUOTED_CREDENTIAL.encode(), ARMED, QUOTED_CHARS),
+            *((trigger, ARMED, reach_chars) for trigger, reach_chars in ARMING_TRIGGERS),
             *((trigger, DECODE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
             *((trigger, DECODE, 0) for trigger in RUN_TRIGGERS),
         ]
