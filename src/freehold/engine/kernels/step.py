@@ -24,7 +24,7 @@ from freehold.engine.kernels.records import CLOSED, LINE_BYTES, MAX_COLUMNS, PAN
 from freehold.engine.kernels.targets import Target
 
 _SPINS: Final = 4000  # some 50 us of pausing before the core is offered to others
-_SHARES: Final = 4  # items a thread, where rows are cut freely: enough to even out a thread that was preempted
+_SHARES: Final = 2  # items a thread, where rows are cut freely: evens out a preempted thread; each start costs a cold panel
 
 
 def emit_step(module: Any, name: str, target: Target) -> None:
