@@ -6,7 +6,7 @@ it holds an item: phases wait for items, not for threads, and a pass does not wa
 seven phases:
 
     norm     a token an item
-    heads    a head of q, k or v an item: its rows of the matrix, bias, rotation, write into the cache
+    heads    some heads of q, k or v an item: its rows of the matrix, bias, rotation, write into the cache
     attend   a tile of tokens at a head an item
     output   rows of the attention's output matrix, added to the residual
     norm     a token an item
@@ -139,7 +139,7 @@ class _Step:
         all_heads = e.add(heads, e.mul(e.field(step, Step.KV_HEADS), 2))
         hidden = e.field(step, Step.HIDDEN)
         self._phase(tokens, lambda t: self._normalise(t, t, e.field(record, Layer.ATTENTION_NORM)))
-        self._phase(all_heads, lambda item: self._one_head(number, record, item))
+        self._shared_rows(all_heads, lambda item: self._one_head(number, record, item))
         attend = e.field(step, Step.ATTEND)
         pairs = e.mul(e.field(step, Step.TILES), heads)
         self._phase(pairs, lambda i: e.call(attend, step, number, e.div(i, heads), e.builder.urem(i, heads)))
