@@ -17,14 +17,14 @@ on while lines of base64 follow, without waiting for their end.
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from freehold.core.findings import Action, Mode
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
 from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, span
 from freehold.guard.fold import fold
 from freehold.guard.matcher import ARMED, DECODE, Flag, Match, Matcher
+from freehold.guard.pem import body_end
+from freehold.guard.ruling import Hit, Ruling, settle
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
 BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
@@ -36,42 +36,6 @@ SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is he
 OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 
 _TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}\Z" % RUN_CHARS)
-
-_BETWEEN = rb"(?:[\t-\r \"'+,#>*|]|\\{1,4}[nrt]?){1,40}"  # what parts two lines of a PEM body, in a file or in source code
-_END = rb"-----END [A-Z0-9 ]{1,40}-----"
-_BLOCK_LOOK_AHEAD_CHARS = 160
-_BLOCK_END = re.compile(rb"(?:[A-Za-z0-9+/=]{0,63}" + _BETWEEN + rb"){0,3}?[A-Za-z0-9+/=]{0,63}" + _END)
-_BLOCK_LINE = re.compile(rb"[A-Za-z0-9+/]{20}|[A-Za-z0-9+/]{0,19}={0,2}" + _BETWEEN + rb"(?=[A-Za-z0-9+/]{20})")
-_BLOCK_LAST = re.compile(rb"[A-Za-z0-9+/]{0,19}={0,2}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
-    """What policy says of one detector in one direction."""
-
-    rule: str
-    category: str
-    confidence: float
-    action: Action
-    mode: Mode
-
-    @property
-    def mask(self) -> str:
-        return f"[REDACTED:{self.rule}]"
-
-    @property
-    def enforced(self) -> Action:
-        return self.action if self.mode is Mode.ENFORCE else Action.ALLOW
-
-    @property
-    def hides(self) -> bool:
-        return self.enforced in (Action.MASK, Action.BLOCK)
-
-
-class Hit(NamedTuple):
-    start: int
-    end: int
-    ruling: Ruling
 
 
 class Piece(NamedTuple):
@@ -345,7 +309,7 @@ class TextChannel:
         """Take what belongs to the open value. False where its end is not known yet."""
         swallow, end = self._swallow, len(self._data)
         assert swallow is not None
-        stop, ended = (_block_end if swallow.block else _run_end)(self._data, self._at, end, final)
+        stop, ended = (body_end if swallow.block else _run_end)(self._data, self._at, end, final)
         out.swallowed(self._at, stop, swallow.ruling)
         self._at = self._searched = stop
         if ended:
@@ -393,42 +357,7 @@ class _Output:
         self._pieces.append(Piece("", 0, hit))
 
 
-def settle(hits: list[Hit]) -> list[Hit]:
-    """One hit for each stretch: the strictest names it, then the surest, then the longest. What is to be hidden stays hidden."""
-    settled: list[Hit] = []
-    for hit in sorted(hits, key=lambda h: (h.start, h.end)):
-        if not settled or hit.start >= settled[-1].end:
-            settled.append(hit)
-            continue
-        other = settled[-1]
-        winner = max(other, hit, key=_strength)
-        if other.ruling.hides and hit.ruling.hides:
-            winner = Hit(other.start, max(other.end, hit.end), winner.ruling)
-        settled[-1] = winner
-    return settled
-
-
-_SEVERITY = {action: number for number, action in enumerate(Action)}
-
-
-def _strength(hit: Hit) -> tuple[int, float, int]:
-    return _SEVERITY[hit.ruling.enforced], hit.ruling.confidence, hit.end - hit.start
-
-
 def _run_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
     """(where the run from `at` ends, whether that is known)."""
     delimiter = DELIMITER.search(data, at, end)
     return (end, final) if delimiter is None else (delimiter.start(), True)
-
-
-def _block_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:
-    """(how far the PEM body from `at` is known to go, whether it ends there). Each step looks at as many characters."""
-    while end - at >= _BLOCK_LOOK_AHEAD_CHARS or final:
-        window = data[at : at + _BLOCK_LOOK_AHEAD_CHARS]
-        if (ending := _BLOCK_END.match(window)) is not None:
-            return at + ending.end(), True
-        if (line := _BLOCK_LINE.match(window)) is None:
-            last = _BLOCK_LAST.match(window)
-            return at + (last.end() if last else 0), True
-        at += line.end()
-    return at, False

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from freehold.core.errors import ConfigError
 from freehold.core.findings import Action, Direction, Mode
-from freehold.guard.channel import Ruling
 from freehold.guard.config import DirectionConfig, GuardConfig, RuleConfig
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
+from freehold.guard.ruling import Ruling
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

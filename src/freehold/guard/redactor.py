@@ -30,9 +30,10 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
-from freehold.guard.channel import Hit, Piece, Ruling, TextChannel
+from freehold.guard.channel import Piece, TextChannel
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
+from freehold.guard.ruling import Hit, Ruling
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 _Key = tuple[type[_Delta], int, int]  # kind, choice, part
