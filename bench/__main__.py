@@ -28,7 +28,7 @@ PARTS: dict[str, str] = {
     "gateway": "bench.gateway",
     "engine": "bench.engine",
 }
-PEERS = ("numpy", "numba", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
+PEERS = ("numpy", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
 WIDTH = 130  # in a file: wide enough to keep a figure on one line
 OUT = Path(__file__).parent / "out" / "latest.jsonl"
 
