@@ -28,8 +28,7 @@ from freehold.gateway.metrics import Metrics
 from freehold.gateway.serve import bind, serving
 from freehold.gateway.server import create_app
 from freehold.gateway.services import Services
-from freehold.gateway.upstreams.openai import OpenAIUpstream
-from freehold.gateway.wire import CODECS
+from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.meter.attribution import ExchangeMeter
 from freehold.provenance.files import write_durably
@@ -112,7 +111,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         engine = await _start_engine(place, stack)
         upstreams: list[Upstream] = [engine] if engine else []
         for settings in config.upstreams:
-            remote = OpenAIUpstream(settings, CODECS["openai.chat"])
+            remote = make_upstream(settings)
             stack.push_async_callback(remote.close)
             upstreams.append(remote)
         ring = keys or stored_keys
