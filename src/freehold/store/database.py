@@ -4,11 +4,11 @@ WAL, so that readers never wait for the writer; `synchronous=FULL`, so that a co
 salts and key digests are in it.
 """
 
+import contextlib
 import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from freehold.core.errors import DeviceError
@@ -19,7 +19,7 @@ def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection that may write; makes the file and brings its schema up to date."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _make(path)
     except OSError as exc:
         raise DeviceError(f"cannot open the record {path}: {exc.strerror}; check its owner, mode and disk") from exc
     connection = _connect(path, busy_timeout_s)
@@ -32,6 +32,16 @@ def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """The file, empty and private, where there is none.
+
+    One that is there is never opened here: closing any handle of a file drops all locks that this process has on it
+    (sqlite.org/howtocorrupt.html §2.2), and another process, on its way out, would delete the write-ahead log under us.
+    """
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def open_reader(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
@@ -70,7 +80,7 @@ def _connect(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         return connection
 
 
-@contextmanager
+@contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
     try:
         yield
@@ -94,7 +104,7 @@ def trouble(path: Path, exc: sqlite3.Error) -> str:
     return f"{path}: {exc}"
 
 
-@contextmanager
+@contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     """All or nothing. IMMEDIATE takes the write lock at once, so that what is read inside is still true at the commit."""
     connection.execute("BEGIN IMMEDIATE")
