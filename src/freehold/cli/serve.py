@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from pathlib import Path
+from types import TracebackType
 
 import click
 import msgspec
@@ -20,6 +21,7 @@ from rich.console import Console
 from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
+from freehold.engine.frames import Loading
 from freehold.gateway.serve import bind, event_loop, serving, url_of
 
 POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second
@@ -77,20 +79,29 @@ async def _await_engine(node: Node, tell: "_Teller") -> None:
     """Until the engine can answer. An engine that cannot start at all is for the operator to mend, not for us to retry."""
     if node.engine is None:
         return
-    while not (status := node.engine.status()).ready:
-        if node.engine.trouble is not None:
-            raise UpstreamUnavailable(f"the engine cannot run {node.engine.models[0]}: {node.engine.trouble}")
-        tell.loading(status.detail)
-        await asyncio.sleep(POLL_S)
+    with tell:
+        while not node.engine.status().ready:
+            if node.engine.trouble is not None:
+                raise UpstreamUnavailable(f"the engine cannot run {node.engine.models[0]}: {node.engine.trouble}")
+            if node.engine.loading is not None:
+                tell.loading(node.engine.loading)
+            await asyncio.sleep(POLL_S)
 
 
 class _Teller:
-    """Tells a person, on a terminal or in a log."""
+    """Tells a person, on a terminal or in a log. A context while the engine loads."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=True)
+        self._bars = PullProgress(self._console)
         self._url = ""
-        self._last = ""
+        self._loads = ""
+
+    def __enter__(self) -> None:
+        self._bars.__enter__()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bars.__exit__(kind, error, trace)
 
     def keys(self, keys: FirstKeys) -> None:
         self._console.print("Two keys were made. They are shown this once; the node keeps only their digests.")
@@ -101,14 +112,13 @@ class _Teller:
     def listening(self, url: str) -> None:
         self._url = url
 
-    def loading(self, detail: str) -> None:
-        if self._console.is_terminal and detail != self._last:
-            self._console.print(f"\r\x1b[2K{detail}", end="", markup=False)
-            self._last = detail
+    def loading(self, loading: Loading) -> None:
+        if loading.what != self._loads:
+            self._bars.step(f"loading {loading.what}", loading.total or None)
+            self._loads = loading.what
+        self._bars.advance(loading.done)
 
     def ready(self, place: Place) -> None:
-        if self._console.is_terminal:
-            self._console.print("\r\x1b[2K", end="")
         self._console.print(f"Freehold is ready at {self._url}")
         self._console.print(f"  OpenAI clients  base_url={self._url}/v1")
         if place.config.dashboard.enabled:
@@ -123,6 +133,9 @@ class _Teller:
 class _JsonTeller(_Teller):
     """Tells a program."""
 
+    def __enter__(self) -> None:
+        pass
+
     def keys(self, keys: FirstKeys) -> None:
         self._tell("keys_created", client_key=keys.client, admin_key=keys.admin)
 
@@ -130,10 +143,10 @@ class _JsonTeller(_Teller):
         self._url = url
         self._tell("listening", url=url)
 
-    def loading(self, detail: str) -> None:
-        if detail != self._last:
-            self._tell("loading", detail=detail)
-            self._last = detail
+    def loading(self, loading: Loading) -> None:
+        if loading.what != self._loads:
+            self._tell("loading", what=loading.what)
+            self._loads = loading.what
 
     def ready(self, place: Place) -> None:
         self._tell("ready", url=self._url)

@@ -71,6 +71,7 @@ class EngineClient:
         self._detail = "the engine has not been started"
         self._retry_after_s = 1.0
         self._trouble: str | None = None
+        self._loading: Loading | None = None
         self._link: _Link | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stats = Stats()
@@ -96,6 +97,11 @@ class EngineClient:
     def trouble(self) -> str | None:
         """Why the engine's last life ended; None while it has had no trouble since it was last ready."""
         return self._trouble
+
+    @property
+    def loading(self) -> Loading | None:
+        """What is being loaded and how far it is; None before and after."""
+        return self._loading
 
     @property
     def process_id(self) -> int | None:
@@ -235,11 +241,12 @@ class EngineClient:
         while (frame := await read_frame(reader)) is not None:
             match frame:
                 case Loading(what=what, done=done, total=total):
+                    self._loading = frame
                     share = f" {done / total:.0%}" if total else ""
                     self._detail = f"the engine is loading {self._models[0]}: {what}{share}"
                 case Ready():
                     link.ready = frame
-                    self._trouble = None
+                    self._trouble = self._loading = None
                     self._detail = f"the engine runs {self._models[0]} with a context of {frame.context_tokens} tokens"
                 case Stats():
                     self._stats = frame
