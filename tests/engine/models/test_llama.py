@@ -197,6 +197,7 @@ def replaced(model: Tiny, name: str, **changes: Any) -> dict[str, Tensor]:
         ({"llama.expert_count": 8}, UnsupportedArtefact, "llama.expert_count 8"),
         ({"llama.block_count": 0}, MalformedArtefact, "llama.block_count is 0"),
         ({"llama.block_count": 3}, MalformedArtefact, "no tensor blk.2.attn_norm.weight"),
+        ({"llama.block_count": (1 << 31) - 1}, MalformedArtefact, "the file has 20 tensors in all"),
         ({"llama.feed_forward_length": 1024}, MalformedArtefact, "blk.0.ffn_gate.weight has shape"),
         ({"llama.rope.freq_base": float("nan")}, MalformedArtefact, "rope.freq_base is not a positive number"),
         ({"llama.context_length": None}, MalformedArtefact, "no llama.context_length"),

@@ -183,6 +183,8 @@ class _Reader:
                 raise UnsupportedArtefact(f"{self._key(name)} {value!r:.40} is not supported")
 
     def _check_tensors(self, shape: LlamaShape) -> None:
+        if shape.layers > len(self.tensors):  # before any list as long as a hostile header says
+            raise MalformedArtefact(f"the metadata says {shape.layers} layers, the file has {len(self.tensors)} tensors in all")
         expected: dict[str, tuple[int, ...]] = {name: (length,) for name, length in shape.vectors()}
         expected |= {name: (length, rows) for name, length, rows in shape.matrices()}
         for name, dimensions in expected.items():
