@@ -1,6 +1,7 @@
 import contextlib
 import json
 from dataclasses import replace
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +93,13 @@ def answers(draw: st.DrawFn) -> list[Event]:
     return [MessageStart(served=SERVED), *body, draw(usages), *ends]
 
 
-def play(stream: list[bytes]) -> list[Event]:
+def play(stream: list[bytes], read_payloads: int = 1) -> list[Event]:
+    """What a decoder makes of a stream of which `read_payloads` come in each read."""
     decoder = CODEC.stream_decoder(provider="p")
-    return [event for data in stream for event in decoder.decode(data)] + decoder.close()
+    events: list[Event] = []
+    for start in range(0, len(stream), read_payloads):
+        events += decoder.decode([(data, b"") for data in stream[start : start + read_payloads]])
+    return events + decoder.close()
 
 
 def encode_stream(events: list[Event]) -> list[bytes]:
@@ -108,6 +113,30 @@ def encode_stream(events: list[Event]) -> list[bytes]:
 @given(answers())
 def test_a_stream_read_back_is_the_same_events(events: list[Event]) -> None:
     assert play(encode_stream(events)) == events
+
+
+def place(event: Event) -> object:
+    """Which text an event belongs to; None where it belongs to none."""
+    return (type(event), event.choice, event.part) if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta) else None
+
+
+@settings(max_examples=100)
+@given(answers(), st.integers(2, 20))
+def test_deltas_that_come_together_are_joined_and_say_the_same_in_the_same_order(events: list[Event], read: int) -> None:
+    together = play(encode_stream(events), read)
+    assert merged(together) == merged(events)
+    assert [at for at, _ in groupby(map(place, together))] == [at for at, _ in groupby(map(place, events))]
+    whole = play(encode_stream(events), len(events) + 10)
+    assert all(place(a) is None or place(a) != place(b) for a, b in pairwise(whole))
+
+
+def test_what_came_before_a_chunk_that_makes_no_sense_is_given() -> None:
+    decoder = CODEC.stream_decoder(provider="p")
+    hello = b'{"choices":[{"index":0,"delta":{"content":"Hello"}}]}'
+    assert decoder.decode([(hello, b""), (b"{nonsense", b""), (hello, b"")])[1:] == [TextDelta(text="Hello")]
+    assert decoder.done
+    with pytest.raises(UpstreamError, match="not JSON"):
+        decoder.close()
 
 
 @settings(max_examples=100)
@@ -229,8 +258,7 @@ def test_recorded_streams_read_the_same_however_they_are_cut(path: Path, piece_b
     raw = path.read_bytes()
     events: list[Event] = []
     for start in range(0, len(raw), piece_bytes):
-        for data, name in parser.feed(raw[start : start + piece_bytes]):
-            events += decoder.decode(data, name)
+        events += decoder.decode(parser.feed(raw[start : start + piece_bytes]))
     events += decoder.close()
     expected = json.loads(path.with_suffix(".json").read_text())
     assert {

@@ -110,9 +110,8 @@ class OpenAIUpstream:
                     left_bytes -= len(piece)
                     if left_bytes < 0:
                         raise self._too_long()
-                    for data, name in parser.feed(piece):
-                        for event in decoder.decode(data, name):
-                            yield event
+                    for event in decoder.decode(parser.feed(piece)):
+                        yield event
                 for event in decoder.close():
                     yield event
                 await _drain(response)

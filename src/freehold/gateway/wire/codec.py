@@ -8,6 +8,7 @@ from freehold.core.errors import FreeholdError
 from freehold.core.events import Event, MessageEnd, Usage
 from freehold.core.exchange import Exchange, ExchangeId, Principal
 from freehold.core.findings import Channel
+from freehold.gateway.sse import SseEvent
 
 Path = tuple[str | int, ...]
 
@@ -35,17 +36,19 @@ class StreamEncoder(Protocol):
 
 
 class StreamDecoder(Protocol):
-    """Payloads of server-sent events to events. Any bytes give events or UpstreamError."""
+    """Payloads of server-sent events to events."""
 
     @property
     def done(self) -> bool:
         """Whether the dialect's last word came: what follows it is nothing of the answer's."""
         ...
 
-    def decode(self, data: bytes, name: bytes = b"") -> list[Event]: ...
+    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
+        """Events of the payloads that came in one read, the deltas of one text joined. Raises nothing, whatever the bytes."""
+        ...
 
     def close(self) -> list[Event]:
-        """The stream is over: Usage and MessageEnds. Raises UpstreamBroken if it ended too early."""
+        """The stream is over: Usage and MessageEnds. Raises UpstreamError if a payload made no sense or it ended too early."""
         ...
 
 

@@ -4,12 +4,12 @@ The structs are all that is read; msgspec parses and checks them in one pass, an
 `reasoning_content` and `reasoning` are what DeepSeek, vLLM and OpenRouter call a model's thinking.
 """
 
-from collections.abc import Sequence
-from typing import Annotated, Any
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
-from freehold.core.errors import UpstreamBroken, UpstreamRejected
+from freehold.core.errors import UpstreamBroken, UpstreamError, UpstreamRejected
 from freehold.core.events import (
     Event,
     FinishReason,
@@ -23,6 +23,7 @@ from freehold.core.events import (
     ToolCallStart,
     Usage,
 )
+from freehold.gateway.sse import SseEvent
 
 _NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _BUILD_LIMIT_CHARS = 64
@@ -35,6 +36,7 @@ _FINISH_REASONS = {
     "safety": FinishReason.CONTENT_FILTER,
 }
 
+_Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _Index = Annotated[int, msgspec.Meta(ge=0, lt=128)]
 _Name = Annotated[str, msgspec.Meta(max_length=_NAME_LIMIT_CHARS)]
 
@@ -94,9 +96,12 @@ _parse = msgspec.json.Decoder(_Document).decode
 
 
 class ChunkDecoder:
-    """Chunks of any provider to events. MessageEnds wait until the usage, which providers send last, is known."""
+    """Chunks of any provider to events. MessageEnds wait until the usage, which providers send last, is known.
 
-    __slots__ = ("_calls", "_ends", "_open", "_provider", "_started", "_usage", "done")
+    A chunk that can't be read ends the answer: what came before it is given, and `close` raises.
+    """
+
+    __slots__ = ("_calls", "_ends", "_failure", "_open", "_provider", "_started", "_usage", "done")
 
     def __init__(self, *, provider: str) -> None:
         self._provider = provider
@@ -105,67 +110,119 @@ class ChunkDecoder:
         self._ends: dict[int, MessageEnd] = {}
         self._usage: Usage | None = None
         self._calls: set[tuple[int, int]] = set()
+        self._failure: UpstreamError | None = None
         self.done = False
 
-    def decode(self, data: bytes, name: bytes = b"") -> list[Event]:
-        """A chunk, or a whole body: they differ in one word."""
-        if self.done:
-            return []
-        if data == b"[DONE]":
-            self.done = True
-            return []
-        document = _read(data)
-        if document.error:
-            raise _rejected(document.error)
-        events: list[Event] = []
-        if not self._started:
-            self._started = True
-            events.append(MessageStart(served=_served(document, self._provider)))
-        for choice in document.choices or ():
-            self._read_choice(choice, events)
-        if document.usage:
-            self._usage = _usage(document.usage)
-        return events
+    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
+        """Chunks, or a whole body: they differ in one word."""
+        run = _Run()
+        try:
+            for data, _ in payloads:
+                if self.done:
+                    break
+                if data == b"[DONE]":
+                    self.done = True
+                else:
+                    self._read_chunk(_read(data), run)
+        except UpstreamError as exc:
+            self._failure, self.done = exc, True
+        return run.events()
 
     def close(self) -> list[Event]:
+        if self._failure is not None:
+            raise self._failure
         if not self._ends or self._open - self._ends.keys():
             raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
         ends = [self._ends[choice] for choice in sorted(self._ends)]
         return [*([self._usage] if self._usage else []), *ends]
 
-    def _read_choice(self, choice: _Choice, events: list[Event]) -> None:
+    def _read_chunk(self, document: _Document, run: "_Run") -> None:
+        if document.error:
+            raise _rejected(document.error)
+        if not self._started:
+            self._started = True
+            run.add(MessageStart(served=_served(document, self._provider)))
+        for choice in document.choices or ():
+            self._read_choice(choice, run)
+        if document.usage:
+            self._usage = _usage(document.usage)
+
+    def _read_choice(self, choice: _Choice, run: "_Run") -> None:
         number = choice.index
         self._open.add(number)
         turn = choice.delta or choice.message
         if turn is not None:
             if reasoning := turn.reasoning_content or turn.reasoning:
-                events.append(ReasoningDelta(text=reasoning, choice=number))
-            text = turn.content or turn.refusal
-            logprobs = _logprobs(choice.logprobs.content) if choice.logprobs and choice.logprobs.content else ()
+                run.say(ReasoningDelta, number, 0, reasoning)
+            text = turn.content or turn.refusal or ""
+            logprobs = choice.logprobs.content if choice.logprobs else None
             if text or logprobs:
-                events.append(TextDelta(text=text or "", choice=number, logprobs=logprobs))
-            for position, call in enumerate(turn.tool_calls or ()):
-                self._read_call(call, number, position, events)
+                run.say(TextDelta, number, 0, text, _logprobs(logprobs) if logprobs else ())
+            if turn.tool_calls:
+                for position, call in enumerate(turn.tool_calls):
+                    self._read_call(call, number, position, run)
         if choice.finish_reason is not None:
             # An unknown word is an ordinary end: all text has come, and the word itself no guard has read.
             reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
             self._ends[number] = MessageEnd(finish_reason=reason, choice=number)
 
-    def _read_call(self, call: _Call, number: int, position: int, events: list[Event]) -> None:
+    def _read_call(self, call: _Call, number: int, position: int, run: "_Run") -> None:
         part = position if call.index is None else call.index
         function = call.function or _Function()
         if (number, part) not in self._calls:
             self._calls.add((number, part))
             call_id = call.id or f"call_{number}_{part}"
-            events.append(ToolCallStart(call_id=call_id, name=function.name or "", choice=number, part=part))
+            run.add(ToolCallStart(call_id=call_id, name=function.name or "", choice=number, part=part))
         if function.arguments:
-            events.append(ToolCallDelta(arguments=function.arguments, choice=number, part=part))
+            run.say(ToolCallDelta, number, part, function.arguments)
+
+
+class _Run:
+    """Events in their order, deltas of one text that follow each other joined: every stage and the client get fewer of them."""
+
+    __slots__ = ("_events", "_key", "_logprobs", "_texts")
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._key: tuple[type[_Delta], int, int] | None = None  # kind, choice, part
+        self._texts: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
+
+    def say(self, kind: type[_Delta], choice: int, part: int, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
+        key = (kind, choice, part)
+        if key != self._key:
+            self._settle()
+            self._key = key
+        self._texts.append(text)
+        if logprobs:
+            self._logprobs += logprobs
+
+    def add(self, event: Event) -> None:
+        self._settle()
+        self._events.append(event)
+
+    def events(self) -> list[Event]:
+        self._settle()
+        return self._events
+
+    def _settle(self) -> None:
+        if self._key is None:
+            return
+        kind, choice, part = self._key
+        text = "".join(self._texts)
+        if kind is TextDelta:
+            self._events.append(TextDelta(text=text, choice=choice, part=part, logprobs=tuple(self._logprobs)))
+        elif kind is ReasoningDelta:
+            self._events.append(ReasoningDelta(text=text, choice=choice, part=part))
+        else:
+            self._events.append(ToolCallDelta(arguments=text, choice=choice, part=part))
+        self._key, self._texts, self._logprobs = None, [], []
 
 
 def decode_completion(body: bytes, *, provider: str) -> list[Event]:
     """A whole body to events."""
     decoder = ChunkDecoder(provider=provider)
-    return [*decoder.decode(body), *decoder.close()]
+    return [*decoder.decode([(body, b"")]), *decoder.close()]
 
 
 def _read(data: bytes) -> _Document:
