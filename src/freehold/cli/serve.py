@@ -8,9 +8,7 @@ supervisor to read; the log goes to standard error either way.
 import asyncio
 import contextlib
 import json
-import logging
 import signal
-import sys
 from pathlib import Path
 from types import TracebackType
 
@@ -19,6 +17,7 @@ import msgspec
 from rich.console import Console
 
 from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
+from freehold.cli.log import log_events
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
 from freehold.engine.frames import Loading
@@ -34,7 +33,7 @@ POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a se
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step.")
 def serve(config_path: Path | None, host: str | None, port: int | None, as_json: bool) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    log_events()
     place = _with_address(find_place(config_path), host, port)
     tell = _JsonTeller() if as_json else _Teller()
     with PullProgress(quiet=as_json) as progress:
