@@ -110,7 +110,9 @@ REFUSED = [
     (ask(sampling=Sampling(temperature=-1.0)), "temperature is -1"),
     (ask(tools=(Tool(name="t", description="", parameters={}),)), "no place for tools"),
     (ask("\ud800"), "surrogate"),
-    (ask(document={"n": 2}), "one answer"),
+    (ask(choices=2), "one answer"),
+    (ask(document={"logit_bias": {"50": 100}}), "logit_bias"),
+    (ask(document={"response_format": {"type": "json_object"}}), "response_format"),
     (ask(messages=(Message(role="user", text="", attachments=1),)), "text alone"),
     (ask(operation="embeddings"), "answers chats"),
 ]
@@ -121,7 +123,8 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(tmp_path:
         for exchange, words in REFUSED:
             with pytest.raises(InvalidRequest, match=words):
                 await anext(client.send(exchange))
-        assert text_of(await collect(client, ask()))
+        harmless = {"logit_bias": {}, "response_format": {"type": "text"}, "user": "someone"}
+        assert text_of(await collect(client, ask(document=harmless)))
 
 
 async def test_a_client_that_leaves_frees_its_sequence(tmp_path: Path) -> None:

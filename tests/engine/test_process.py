@@ -1,4 +1,5 @@
 import asyncio
+import signal
 import subprocess
 import sys
 import time
@@ -43,6 +44,22 @@ async def test_it_says_hello_loads_is_ready_and_stops_when_told(tmp_path: Path) 
         writer.write(encode(hello))
         told = [await read_frame(reader) for _ in range(3)]
         assert [type(frame) for frame in told] == [Loading, Loading, Ready]
+        writer.write(encode(Stop()))
+        assert await asyncio.wait_for(process.wait(), 60) == 0
+        writer.close()
+
+
+async def test_a_signal_to_the_whole_group_leaves_the_end_to_the_node(tmp_path: Path) -> None:
+    server, connected = await accept(tmp_path / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
+        reader, writer = await asyncio.wait_for(connected, 60)
+        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+        while not isinstance(await read_frame(reader), Ready):
+            pass
+        for number in (signal.SIGTERM, signal.SIGINT):
+            process.send_signal(number)
+        assert isinstance(await asyncio.wait_for(read_frame(reader), 60), Stats)
         writer.write(encode(Stop()))
         assert await asyncio.wait_for(process.wait(), 60) == 0
         writer.close()

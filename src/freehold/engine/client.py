@@ -50,6 +50,7 @@ HEALTHY_AFTER_S: Final = 60.0
 HELLO_TIMEOUT_S: Final = 60.0  # a cold start of Python and its libraries on a busy machine
 STOP_TIMEOUT_S: Final = 5.0
 MAX_WAITING_FRAMES: Final = 4096  # per request; at 50 tokens a second, 80 s behind, and some 2 MB
+_CANNOT: Final = ("logit_bias", "response_format", "web_search_options")  # each changes the answer; to ignore it would be a lie
 _MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
 
 
@@ -345,11 +346,13 @@ def _check(exchange: Exchange) -> None:
     """What our engine cannot do, said before anything is sent to it."""
     if exchange.operation != "chat":
         raise InvalidRequest(f"the embedded engine answers chats; {exchange.operation} needs another model", param="model")
-    count = exchange.document.get("n", 1)
-    if isinstance(count, int) and count > 1:
+    if exchange.choices > 1:
         raise InvalidRequest("the embedded engine gives one answer a request: leave `n` at 1", param="n")
     if any(message.attachments for message in exchange.messages):
         raise InvalidRequest("this model reads text alone: leave images, audio and files out", param="messages")
+    for param in _CANNOT:
+        if exchange.document.get(param) not in (None, {}, {"type": "text"}):
+            raise InvalidRequest(f"the embedded engine does not do `{param}` yet: leave it out", param=param)
 
 
 def _served_by(model: str, ready: Ready, seed: int) -> ServedBy:

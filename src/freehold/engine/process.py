@@ -52,8 +52,9 @@ _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 def serve_engine(model: VerifiedModel, socket_path: Path, config: EngineConfig) -> None:
     """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run."""
     _die_with_parent()
-    # Ctrl-C reaches the whole process group: the node decides when we stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C reaches the whole process group, and a supervisor's SIGTERM the whole unit: the node decides when we stop.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     sys.exit(asyncio.run(_Engine(model, config).serve(socket_path)))
 
 
