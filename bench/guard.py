@@ -4,6 +4,7 @@ Times are CPU time, best of some rounds. What it finds is measured on labelled c
 FREEHOLD_CORPORA names a folder with `secret.jsonl.gz`, `pii.jsonl.gz`, `extraction.jsonl.gz` and `code.jsonl.gz`.
 """
 
+import argparse
 import gzip
 import inspect
 import json
@@ -19,7 +20,6 @@ from bench.report import Report
 from freehold.core.events import TextDelta, ToolCallDelta
 from freehold.core.findings import Direction, Finding
 from freehold.guard import GuardConfig, StreamGuard
-from freehold.guard import channel as some_code
 from freehold.guard.matcher import Engine
 
 DELTA_CHARS = 20
@@ -30,7 +30,7 @@ ROUNDS = 5
 PROSE = (
     "The quick brown fox jumps over the lazy dog and then considers whether it was worth it; after all, dogs rarely mind. " * 400
 )
-CODE = inspect.getsource(some_code)
+CODE = inspect.getsource(argparse)[:32_000]
 DOCUMENT = json.dumps(
     [{"name": f"item {n}", "price": n * 1.5, "tags": ["new", "blue"], "note": "as seen\nbefore"} for n in range(400)]
 )

@@ -1,11 +1,12 @@
 import dataclasses
 from base64 import b64encode
+from random import Random
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from freehold.core.errors import InternalError
+from freehold.core.errors import InternalError, UpstreamBroken
 from freehold.core.events import (
     Blocked,
     Event,
@@ -66,6 +67,7 @@ FILLERS += [
     "\\",
 ]
 texts = st.lists(st.sampled_from(EXAMPLES) | st.sampled_from(FILLERS) | st.text(max_size=8), min_size=1, max_size=6).map("".join)
+_Spoken = tuple[tuple[Kind, int, int], str, list[int]]
 places = st.lists(st.integers(0, 400), max_size=10)
 
 
@@ -187,7 +189,7 @@ def test_secrets_in_escaped_json_strings_are_found_and_the_json_stays_whole() ->
     assert sent == arguments.replace(TOKEN, MASK)
 
 
-def test_text_before_a_tool_call_is_sent_before_it() -> None:
+def test_complete_text_before_a_tool_call_is_sent_before_it_and_the_open_word_when_the_message_ends() -> None:
     events: list[Event] = [
         TextDelta(text="I will loo"),
         TextDelta(text="k"),
@@ -195,11 +197,64 @@ def test_text_before_a_tool_call_is_sent_before_it() -> None:
         ToolCallDelta(arguments='{"a": 1}'),
         MessageEnd(finish_reason=FinishReason.TOOL_CALLS),
     ]
-    out = flat(play(guard(), events))
-    assert [type(event) for event in out] == [TextDelta, TextDelta, ToolCallStart, ToolCallDelta, ToolCallDelta, MessageEnd] or [
-        type(event) for event in out
-    ] == [TextDelta, TextDelta, ToolCallStart, ToolCallDelta, MessageEnd]
-    assert text_of(out) == 'I will look{"a": 1}'
+    steps = play(guard(), events)
+    assert flat(steps[:3]) == [TextDelta(text="I will "), ToolCallStart(call_id="c1", name="look")]
+    assert steps[4][0] == TextDelta(text="look")
+    assert steps[4][-1] == events[-1]
+    assert [_text(flat(steps), kind) for kind in (TextDelta, ToolCallDelta)] == ["I will look", '{"a": 1}']
+
+
+def _text(events: list[Event], kind: Kind, choice: int = 0, part: int = 0) -> str:
+    return text_of(e for e in events if isinstance(e, kind) and (e.choice, e.part) == (choice, part))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [ReasoningDelta(text="let me think. ")],
+        [ToolCallStart(call_id="c1", name="look"), ToolCallDelta(arguments="{}")],
+        [TextDelta(text="another ", choice=1), MessageEnd(finish_reason=FinishReason.STOP, choice=1)],
+        [Usage(input_tokens=1, output_tokens=2)],
+    ],
+)
+@pytest.mark.parametrize("secret", [TOKEN, KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"])
+def test_a_value_interrupted_anywhere_by_anything_is_masked_whole(secret: str, between: list[Event]) -> None:
+    whole = f"Use {secret} now."
+    expected, _ = said(strict_guard(), [whole])
+    for place in range(4, len(whole), 1 if len(whole) < 100 else 97):
+        events = [TextDelta(text=whole[:place]), *between, TextDelta(text=whole[place:])]
+        assert _text(flat(play(strict_guard(), events)), TextDelta) == expected
+
+
+channels = st.tuples(st.sampled_from(KINDS), st.integers(0, 1), st.integers(0, 1))
+
+
+@given(st.lists(st.tuples(channels, texts, places), min_size=1, max_size=4, unique_by=lambda said: said[0]), st.randoms())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_however_channels_interleave_each_says_what_it_says_uncut(spoken: list[_Spoken], chance: Random) -> None:
+    waiting = [[delta(kind, piece, choice, part) for piece in cut(whole, at)] for (kind, choice, part), whole, at in spoken]
+    events: list[Event] = []
+    while waiting := [pieces for pieces in waiting if pieces]:
+        events.append(chance.choice(waiting).pop(0))
+        if chance.random() < 0.2:
+            events.append(ToolCallStart(call_id="c", name="look", choice=chance.randint(0, 1), part=5))
+    events += [MessageEnd(finish_reason=FinishReason.STOP, choice=choice) for choice in (0, 1)]
+    out = flat(play(strict_guard(), events))
+    for (kind, choice, part), whole, _ in spoken:
+        assert _text(out, kind, choice, part) == said(strict_guard(), [whole], kind)[0]
+
+
+def test_what_comes_after_the_end_of_its_choice_breaks_the_stream() -> None:
+    stage = guard().stage(Direction.RESPONSE)
+    stage.receive(TextDelta(text=KEY[:9]))
+    stage.receive(MessageEnd(finish_reason=FinishReason.STOP))
+    with pytest.raises(UpstreamBroken):
+        stage.receive(TextDelta(text=KEY[9:]))
+
+
+def test_more_channels_than_an_answer_can_have_break_the_stream() -> None:
+    with pytest.raises(UpstreamBroken, match="1024"):
+        play(guard(), [ToolCallDelta(arguments="a", part=part) for part in range(1025)])
 
 
 def test_choices_and_parts_are_kept_apart_however_they_interleave() -> None:
@@ -212,10 +267,10 @@ def test_choices_and_parts_are_kept_apart_however_they_interleave() -> None:
     assert len(findings_of(out)) == 4
 
 
-def test_thinking_is_finished_before_the_answer_begins() -> None:
-    out = flat(play(guard(), [ReasoningDelta(text="hmm ok"), TextDelta(text="Yes "), TextDelta(text="sir")]))
-    assert [(type(e), text_of([e])) for e in out][:2] == [(ReasoningDelta, "hmm "), (ReasoningDelta, "ok")]
-    assert text_of(out) == "hmm okYes sir"
+def test_thinking_and_answer_are_each_sent_word_by_word() -> None:
+    steps = play(guard(), [ReasoningDelta(text="hmm ok"), TextDelta(text="Yes "), TextDelta(text="sir")])
+    assert steps[:3] == [[ReasoningDelta(text="hmm ")], [TextDelta(text="Yes ")], []]
+    assert steps[3] == [ReasoningDelta(text="ok"), TextDelta(text="sir")]
 
 
 def test_events_without_text_pass_untouched_and_in_order() -> None:
@@ -271,7 +326,7 @@ def test_a_stage_that_failed_sends_nothing_more(monkeypatch: pytest.MonkeyPatch)
     def broken(*_: object) -> bytes:
         raise RuntimeError
 
-    monkeypatch.setattr("freehold.guard.channel.fold", broken)
+    monkeypatch.setattr("freehold.guard.channel.last_boundary", broken)
     with pytest.raises(RuntimeError):
         stage.receive(TextDelta(text="d"))
     monkeypatch.undo()

@@ -35,7 +35,7 @@ NEAR_CHARS = 1024  # how far back the end of the last complete unit is looked fo
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
 OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 
-_TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}\Z" % RUN_CHARS)
+_TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}" % RUN_CHARS)
 
 
 class Piece(NamedTuple):
@@ -66,8 +66,10 @@ class TextChannel:
         "_filter",
         "_flags",
         "_matcher",
+        "_new_flags",
         "_open_flags",
         "_origin",
+        "_read",
         "_rulings",
         "_searched",
         "_swallow",
@@ -77,6 +79,7 @@ class TextChannel:
     def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None]) -> None:
         self._matcher, self._rulings = matcher, rulings
         self._filter = matcher.open()
+        self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
         self._armed_until = -1
@@ -88,73 +91,74 @@ class TextChannel:
         self._carry = ""  # half an escape
         self._swallow: _Swallow | None = None
 
-    def feed(self, text: str) -> list[Piece]:
-        """Take `text`, give what may be sent."""
-        if len(text) <= SLICE_CHARS:
-            return self._take(text)
-        return [p for at in range(0, len(text), SLICE_CHARS) for p in self._take(text[at : at + SLICE_CHARS])]
+    def feed(self, text: str) -> str | list[Piece]:
+        """Take `text`, give what may be sent: text alone, as almost always, or pieces."""
+        if len(text) > SLICE_CHARS:
+            return [p for at in range(0, len(text), SLICE_CHARS) for p in as_pieces(self.feed(text[at : at + SLICE_CHARS]))]
+        if self._carry or "\\" in text or not text.isascii():
+            text = self._whole_escapes(text)
+            data = fold(text)
+        else:
+            data = text.encode()
+        self._read(data)
+        self._data += data
+        self._text += text
+        if self._new_flags:
+            self._sort_flags()
+        if self._flags or self._open_flags or self._swallow is not None or len(self._text) > JOINED_CHARS:
+            return self._drained(final=False)
+        at, end = self._at, len(self._data)  # from here on what `_drain` comes to where nothing is flagged and little is held
+        boundary = last_boundary(self._data, self._searched, end, end, self._armed_until > self._origin + at)
+        if boundary == self._searched:
+            if end > boundary:
+                self._searched = end - 1
+            return ""
+        text = self._text[: boundary - at]
+        self._text = self._text[boundary - at :]
+        self._at = self._searched = boundary
+        if boundary > 4 * BEHIND_CHARS:
+            self._forget_behind()
+        return text
 
     def flush(self) -> list[Piece]:
-        """Give what is held: the text ends here, or what follows it is another unit."""
-        return self._take("", final=True) if self._text or self._carry or self._swallow else []
+        """Give what is held: the text ends here."""
+        if self._carry:  # a lone backslash is the last character
+            self._read(b"\\")
+            self._data += b"\\"
+            self._text += "\\"
+            self._sort_flags()
+        if not self._text and self._swallow is None:
+            return []
+        if _ends_in_a_run(self._data):
+            end = self._origin + len(self._data)
+            self._flags.append(Flag(end - 1, end, DECODE))
+        return self._drained(final=True)
 
     def close(self) -> None:
         self._filter.close()
 
-    def _take(self, text: str, final: bool = False) -> list[Piece]:
-        if self._carry or text.endswith("\\"):
-            text = self._whole_escapes(text, final)
-        data = fold(text)
-        self._filter.feed(data)
-        self._data += data
-        self._text += text
-        if self._filter.flags:
-            self._sort_flags(self._filter.flags)
-        if final and _TRAILING_RUN.search(self._data):
-            end = self._origin + len(self._data)
-            self._flags.append(Flag(end - 1, end, DECODE))
-        if not (final or self._flags or self._open_flags or self._swallow) and len(self._text) <= JOINED_CHARS:
-            return self._take_clean()
+    def _drained(self, final: bool) -> list[Piece]:
         held_from = self._at
         pieces: list[Piece] = []
         self._drain(pieces, held_from, final)
-        self._forget(held_from)
+        self._text = self._text[self._at - held_from :]
+        if self._at > 4 * BEHIND_CHARS:
+            self._forget_behind()
         return pieces
 
-    def _take_clean(self) -> list[Piece]:
-        """What `_drain` comes to where nothing is flagged and little is held: almost every delta goes this way."""
-        at, end = self._at, len(self._data)
-        low = self._searched if self._searched > at else at
-        boundary = last_boundary(self._data, low, end, end, self._armed_until > self._origin + at)
-        if boundary == low:
-            self._searched = end - 1
-            return []
-        chars = boundary - at
-        piece = Piece(self._text[:chars], chars)
-        self._text = self._text[chars:]
-        self._at = self._searched = boundary
-        if boundary > 4 * BEHIND_CHARS:
-            self._forget_behind()
-        return [piece]
-
-    def _whole_escapes(self, text: str, final: bool) -> str:
+    def _whole_escapes(self, text: str) -> str:
         text = self._carry + text
-        is_open = not final and (len(text) - len(text.rstrip("\\"))) % 2 == 1
+        is_open = (len(text) - len(text.rstrip("\\"))) % 2 == 1
         self._carry = "\\" if is_open else ""
         return text[:-1] if is_open else text
 
-    def _sort_flags(self, flags: list[Flag]) -> None:
-        for flag in flags:
+    def _sort_flags(self) -> None:
+        for flag in self._new_flags:
             if flag.kind == ARMED:
                 self._armed_until = max(self._armed_until, flag.high)
             elif flag.kind == DECODE or self._rulings[flag.kind] is not None:
                 self._flags.append(flag)
-        flags.clear()
-
-    def _forget(self, held_from: int) -> None:
-        self._text = self._text[self._at - held_from :]
-        if self._at > 4 * BEHIND_CHARS:
-            self._forget_behind()
+        self._new_flags.clear()
 
     def _forget_behind(self) -> None:
         cut = self._at - BEHIND_CHARS
@@ -321,6 +325,30 @@ class TextChannel:
         assert swallow is not None
         self._swallow = None
         out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling))
+
+
+def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[Piece]:
+    """What may be sent of a text that is known whole."""
+    data = fold(text)
+    reader = matcher.open()
+    reader.feed(data)
+    reader.close()
+    is_flagged = any(f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None) for f in reader.flags)
+    if not is_flagged and not _ends_in_a_run(data):
+        return [Piece(text, len(text))]  # as almost always
+    channel = TextChannel(matcher, rulings)
+    pieces = as_pieces(channel.feed(text)) + channel.flush()
+    channel.close()
+    return pieces
+
+
+def as_pieces(taken: str | list[Piece]) -> list[Piece]:
+    return [Piece(taken, len(taken))] if isinstance(taken, str) else taken
+
+
+def _ends_in_a_run(data: bytes) -> bool:
+    """Whether the end of the text ends a run that may be encoded: elsewhere a trigger sees the delimiter after it."""
+    return _TRAILING_RUN.fullmatch(data, max(0, len(data) - RUN_CHARS)) is not None
 
 
 class _Output:

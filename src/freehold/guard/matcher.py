@@ -154,7 +154,8 @@ class Matcher:
         if regexp is None:
             regexp = self._exact[number] = re2.compile(detector.exact, _options())
         at = 0 if detector.before else max(0, low - 1)
-        while (match := regexp.search(window, at)) is not None:
+        last = len(window) - 2  # a value and what is before it, or about it, are two characters at least
+        while at <= last and (match := regexp.search(window, at)) is not None:
             start, end = match.span(1)
             if start < low:
                 at = start + 1

@@ -1,10 +1,10 @@
 """The stage that masks a stream: events in, the same events out with what policy hides hidden.
 
 Every text an event carries is scanned, each in its own channel: (kind, choice, part). Deltas may be joined and cut anew; their
-text without findings is theirs, in order. Within a choice, a channel that begins closes those before it, a tool call's start
-and the end of the message close all: what was said before a tool call is sent before it. Parallel channels already open stay
-apart, so a value spelled in one while another also speaks is still one value. `Usage` and the like hold no text and go straight
-on.
+text without findings is theirs, in order, and what is complete is sent at once. The run a channel has not ended stays held
+whatever other channels say meanwhile, until it ends in its own channel, its choice ends, or the stream does: a value interrupted
+by a thought or by a tool call is still one value. So the last word before a tool call may come after the call; in its own
+channel nothing is out of order. `Usage` and the like hold no text and go straight on.
 
 Log-probabilities go with their text (`logprobs.py`). After `Blocked` nothing is sent. Whatever raises here, raises: the stage
 then refuses every further event, and what was held is never sent.
@@ -13,7 +13,7 @@ then refuses every further event, and what was held is never sent.
 from collections.abc import Sequence
 from typing import assert_never
 
-from freehold.core.errors import InternalError
+from freehold.core.errors import InternalError, UpstreamBroken
 from freehold.core.events import (
     Alerted,
     Blocked,
@@ -30,7 +30,7 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
-from freehold.guard.channel import Piece, TextChannel
+from freehold.guard.channel import Piece, TextChannel, scan
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
 from freehold.guard.ruling import Hit, Ruling
@@ -45,6 +45,9 @@ _CHANNELS: dict[type[_Delta], Channel] = {
 }
 
 
+OPEN_CHANNELS = 1024  # each holds a few KiB; 128 choices, the most OpenAI gives, with text, reasoning and six calls each
+
+
 class _Open:
     """One open channel of an answer."""
 
@@ -55,10 +58,9 @@ class _Open:
         self.text = text
         self.logprobs = LogprobQueue() if key[0] is TextDelta else None  # None, too, once it is clear that none come
 
-    def take_logprobs(self, event: TextDelta) -> None:
-        assert self.logprobs is not None
-        self.logprobs.add(event.text, event.logprobs)
-        if not self.logprobs.is_open:
+    def take_logprobs(self, queue: LogprobQueue, event: TextDelta) -> None:
+        queue.add(event.text, event.logprobs)
+        if not queue.is_open:
             self.logprobs = None
 
 
@@ -88,6 +90,7 @@ class Redactor:
         self._matcher, self._rulings = matcher, rulings
         self._direction, self._policy_digest = direction, policy_digest
         self._open: dict[_Key, _Open] = {}  # in the order they began
+        self._ended: set[int] = set()  # choices
         self._has_blocked = False
         self._has_stopped = False  # blocked, closed, or failed
 
@@ -97,7 +100,7 @@ class Redactor:
         try:
             out = self._receive(event)
         except BaseException:
-            self._has_stopped = True
+            self._stop()
             raise
         return self._up_to_blocked(out) if self._has_blocked else out
 
@@ -105,13 +108,16 @@ class Redactor:
         if self._has_stopped:
             return self._after_stop()
         try:
-            out = self._end(None)
+            out = self._end()
         finally:
-            self._has_stopped = True
-            for channel in self._open.values():
-                channel.text.close()
-            self._open.clear()
+            self._stop()
         return self._up_to_blocked(out) if self._has_blocked else out
+
+    def _stop(self) -> None:
+        self._has_stopped = True
+        for channel in self._open.values():
+            channel.text.close()
+        self._open.clear()
 
     def _after_stop(self) -> list[Event]:
         if self._has_blocked:
@@ -119,21 +125,31 @@ class Redactor:
         raise InternalError("the guard closed this stream, or failed in it: nothing more is sent")
 
     def _up_to_blocked(self, out: list[Event]) -> list[Event]:
-        self._has_stopped = True
+        self._stop()
         last = next(number for number, event in enumerate(out) if isinstance(event, Blocked))
         return out[: last + 1]
 
     def _receive(self, event: Event) -> list[Event]:
         match event:
-            case TextDelta() | ReasoningDelta() | ToolCallDelta():
-                return self._delta(event)
+            case TextDelta():
+                channel = self._channel((TextDelta, event.choice, event.part))
+                if channel.logprobs is not None:
+                    channel.take_logprobs(channel.logprobs, event)
+                return self._said(channel, channel.text.feed(event.text))
+            case ReasoningDelta():
+                channel = self._channel((ReasoningDelta, event.choice, event.part))
+                return self._said(channel, channel.text.feed(event.text))
+            case ToolCallDelta():
+                channel = self._channel((ToolCallDelta, event.choice, event.part))
+                return self._said(channel, channel.text.feed(event.arguments))
             case ToolCallStart():
-                return [*self._end(event.choice), *self._whole_call(event)]
+                return self._whole_call(event)
             case MessageEnd():
+                self._ended.add(event.choice)
                 return [*self._end(event.choice), event]
             case Blocked():
                 self._has_blocked = True
-                return [*self._end(None), event]
+                return [*self._end(), event]
             case PromptText():
                 return self._prompt(event)
             case MessageStart() | Usage() | Worked() | Found() | Alerted():
@@ -141,41 +157,44 @@ class Redactor:
             case _:
                 assert_never(event)
 
-    def _delta(self, event: _Delta) -> list[Event]:
-        kind = type(event)
-        channel = self._open.get((kind, event.choice, event.part))
-        before: list[Event] = []
-        if channel is None:
-            before = self._end(event.choice, keep=ToolCallDelta if kind is ToolCallDelta else None)
-            channel = self._begin((kind, event.choice, event.part))
-        if isinstance(event, ToolCallDelta):
-            pieces = channel.text.feed(event.arguments)
-        else:
-            if channel.logprobs is not None and isinstance(event, TextDelta):
-                channel.take_logprobs(event)
-            pieces = channel.text.feed(event.text)
-        if not pieces:
-            return before
-        return before + self._events(channel, pieces) if before else self._events(channel, pieces)
+    def _channel(self, key: _Key) -> _Open:
+        channel = self._open.get(key)
+        return self._begin(key) if channel is None else channel
 
     def _begin(self, key: _Key) -> _Open:
-        channel = _Open(key, TextChannel(self._matcher, self._rulings))
-        self._open[key] = channel
+        if key[1] in self._ended:  # a run that its end cut would go on here
+            raise UpstreamBroken(f"the upstream sent more of choice {key[1]} after its end: nothing more is sent")
+        if len(self._open) == OPEN_CHANNELS:
+            raise UpstreamBroken(f"the upstream's answer has more than {OPEN_CHANNELS} texts at once: nothing more is sent")
+        channel = self._open[key] = _Open(key, TextChannel(self._matcher, self._rulings))
         return channel
 
-    def _end(self, choice: int | None, keep: type[_Delta] | None = None) -> list[Event]:
-        """Send what the channels of `choice` hold (None: of all), but for those of the kind `keep`."""
+    def _end(self, choice: int | None = None) -> list[Event]:
+        """Send what the channels of `choice` hold, and close them; None: of all.
+
+        An event that ends a single part would do the same for the channels of that part.
+        """
         out: list[Event] = []
-        for key, channel in self._open.items():
-            if key[0] is not keep and choice in (None, key[1]) and (pieces := channel.text.flush()):
-                out += self._events(channel, pieces)
+        for key in [key for key in self._open if choice is None or key[1] == choice]:
+            channel = self._open[key]
+            out += self._said(channel, channel.text.flush())
+            channel.text.close()
+            del self._open[key]
         return out
+
+    def _said(self, channel: _Open, pieces: str | list[Piece]) -> list[Event]:
+        """What of a channel may be sent: almost always text alone."""
+        if not pieces:
+            return []
+        if isinstance(pieces, str):
+            if channel.logprobs is None:
+                return [_event(channel.key, pieces)]
+            pieces = [Piece(pieces, len(pieces))]
+        return self._events(channel, pieces)
 
     def _events(self, channel: _Open, pieces: list[Piece]) -> list[Event]:
         kind, choice, part = channel.key
         logprobs = channel.logprobs
-        if len(pieces) == 1 and logprobs is None and pieces[0].hit is None:  # almost every delta
-            return [_event(channel.key, pieces[0].text)]
         out, blocked = self._findings(pieces, _CHANNELS[kind], part)
         text = _text_of(pieces)
         released = (
@@ -208,10 +227,7 @@ class Redactor:
 
     def scan(self, text: str) -> list[Piece]:
         """Scan a text that is known whole."""
-        channel = TextChannel(self._matcher, self._rulings)
-        pieces = channel.feed(text) + channel.flush()
-        channel.close()
-        return pieces
+        return scan(self._matcher, self._rulings, text)
 
     def _findings(self, pieces: list[Piece], channel: Channel, part: int) -> tuple[list[Event], list[Event]]:
         """(Found for the record, Blocked if policy says so)."""
