@@ -21,6 +21,12 @@ def test_pages_back_positions_and_come_back() -> None:
     assert (kv.free_pages, kv.free_sequences) == (8, 3)
 
 
+def test_a_page_is_one_run_of_memory() -> None:
+    kv = cache(pages=5)
+    assert kv.store[4].flags.c_contiguous
+    assert kv.store[4].nbytes == KvCache.page_bytes(kv.layers, kv.kv_heads, kv.head_dim)
+
+
 def test_too_much_takes_nothing() -> None:
     kv = cache(pages=3)
     sequence = kv.open()

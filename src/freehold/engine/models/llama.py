@@ -303,8 +303,8 @@ class Llama:
         return array
 
     def _buffer(self, size_bytes: int) -> int:
-        """Address of zeroed memory at a 64-byte boundary."""
-        raw = np.zeros(size_bytes + 64, np.uint8)
+        """Address of zeroed memory at a 64-byte boundary, touched now so that the first request need not wait for it."""
+        raw = np.full(size_bytes + 64, 0, np.uint8)
         self._kept.append(raw)
         return int(raw.ctypes.data) + -int(raw.ctypes.data) % 64
 
@@ -344,8 +344,8 @@ class Llama:
             Step.FFN_GROUPS: shape.ffn // BLOCK,
             Step.ROPE: table.ctypes.data,
             Step.CACHE: cache.store.ctypes.data,
-            Step.CACHE_LAYER_BYTES: cache.store.strides[0],
-            Step.CACHE_PAGE_BYTES: cache.store.strides[1],
+            Step.CACHE_LAYER_BYTES: cache.store.strides[1],
+            Step.CACHE_PAGE_BYTES: cache.store.strides[0],
             Step.TABLES: cache.block_tables.ctypes.data,
             Step.TABLES_PITCH: cache.block_tables.strides[0],
             Step.PLACE: self.kernels.place(shape.head_dim, _ROPE[shape.architecture]),
