@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 
 from freehold import config as configuration
 from freehold.config import Config
-from freehold.core.errors import InvalidKey
+from freehold.core.errors import DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import KeyRing, Upstream, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
@@ -55,10 +55,13 @@ class Place:
 
 
 def find_place(config_path: Path | None = None) -> Place:
-    """Raises ConfigError. The home is made, private to its user."""
+    """Raises ConfigError and DeviceError. The home is made, private to its user."""
     config = configuration.load(config_path)
     home = configuration.home()
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise DeviceError(f"cannot make the home {home}: {exc.strerror}; set FREEHOLD_HOME to a folder of this user") from exc
     return Place(home=home, config=config, config_path=configuration.find(config_path))
 
 

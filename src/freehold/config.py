@@ -26,6 +26,9 @@ def home() -> Path:
     return Path(data).expanduser().absolute() / "freehold"
 
 
+_TAKEN_NAMES = ("freehold", "record")  # our engine's, and what the record is called beside the upstreams
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The whole file: one table a room, and one `[[upstreams]]` a remote provider."""
 
@@ -64,7 +67,7 @@ def load(explicit: Path | None = None) -> Config:
 
 def _check_names(path: Path, config: Config) -> None:
     """Each upstream and each model has one home: otherwise which one answers would depend on the order in the file."""
-    names = [upstream.name for upstream in config.upstreams]
+    names = [*_TAKEN_NAMES, *(upstream.name for upstream in config.upstreams)]
     models = [model for upstream in config.upstreams for model in upstream.models]
     if config.engine.model:
         models.append(config.engine.model)

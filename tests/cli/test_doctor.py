@@ -153,3 +153,10 @@ def test_the_embedded_model_is_verified_to_its_last_block(situation: Situation) 
     verdict = doctor.check_model(replace(situation, home=home))
     assert verdict.level is Level.OK
     assert verdict.detail == "smollm2-135m, 98 MB: signature holds, every block verified"
+
+
+def test_an_address_that_serve_would_refuse_is_one_to_mend(situation: Situation) -> None:
+    gateway = msgspec.structs.replace(situation.config.gateway, host="0.0.0.0")
+    verdict = CHECKS["port"](replace(situation, config=msgspec.structs.replace(situation.config, gateway=gateway)))
+    assert verdict.level is Level.FAIL
+    assert "tls_certificate" in verdict.advice

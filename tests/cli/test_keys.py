@@ -65,3 +65,12 @@ def test_a_record_that_cannot_be_opened_is_told_in_a_sentence(home: Path) -> Non
     result = freehold("list")
     assert result.exit_code == 1
     assert "damaged or no record" in result.stderr
+
+
+def test_a_list_in_a_pipe_is_cut_nowhere(home: Path) -> None:
+    freehold("create", "n" * 150, "--team", "t" * 150)
+    (line,) = freehold("list").stdout.splitlines()[1:]
+    assert line.startswith("key_")
+    assert "n" * 150 in line
+    assert "t" * 150 in line
+    assert "Z" in line.split()[-1]

@@ -25,9 +25,10 @@ import click
 from freehold import __version__
 from freehold import config as configuration
 from freehold.cli import machine
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import ConfigError, FreeholdError
 from freehold.engine.kernels.targets import choose_target, host_targets
 from freehold.engine.memory import room
+from freehold.gateway.serve import check_bind
 from freehold.provenance.catalogue import find
 from freehold.provenance.keys import PRIVATE_NAME
 from freehold.provenance.manifest import MANIFEST_NAME
@@ -195,6 +196,10 @@ def check_client_keys(situation: Situation) -> Verdict:
 def check_port(situation: Situation) -> Verdict:
     gateway = situation.config.gateway
     place = f"{gateway.host}:{gateway.port}"
+    try:
+        check_bind(gateway, has_keys=True)  # the first start makes some
+    except ConfigError as error:
+        return fail(f"{place} would be refused", error.message)
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(gateway.host, gateway.port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as probe:

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from freehold import config as configuration
+from freehold.cli.terminal import print_table
 from freehold.store.keys import ClientKey, ClientKeys
 
 
@@ -52,12 +52,22 @@ def list_keys(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_document(key) for key in found], indent=2))
         return
-    table = Table("id", "begins", "name", "team", "admin", "created", "revoked", box=None, pad_edge=False)
+    table = Table(
+        Column("id", no_wrap=True, min_width=16),
+        "begins",
+        "name",
+        "team",
+        "admin",
+        "created",
+        "revoked",
+        box=None,
+        pad_edge=False,
+    )
     for key in found:
         admin = "yes" if key.is_admin else ""
         created, revoked = _time(key.created_at_ns), _time(key.revoked_at_ns)
         table.add_row(key.key_id, key.shown + "…", key.name, key.team or "", admin, created or "", revoked or "")
-    Console(soft_wrap=True, markup=False, highlight=False).print(table)
+    print_table(table)
 
 
 @keys.command()

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from freehold import config as configuration
-from freehold.cli.terminal import PullProgress
+from freehold.cli.terminal import PullProgress, print_table
 from freehold.core.errors import ArtefactError, NotFound
 from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import catalogue
@@ -34,7 +33,7 @@ def list_models(as_json: bool) -> None:
     table = Table("model", "here", "size", "licence", "what it is", box=None, pad_edge=False)
     for row in rows:
         table.add_row(row["name"], row["here"], f"{row['size_bytes'] / 1e6:.0f} MB", row["licence"], row["description"])
-    Console(soft_wrap=True, markup=False, highlight=False).print(table)
+    print_table(table)
 
 
 def _row(pin: Pin) -> dict[str, Any]:
@@ -99,10 +98,9 @@ def _show(path: Path, facts: ModelFacts) -> None:
     types = Table("tensor type", "tensors", "parameters", "bytes", box=None, pad_edge=False)
     for share in facts.tensors:
         types.add_row(share.type, f"{share.tensors:,}", f"{share.parameters:,}", f"{share.size_bytes:,}")
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(about)
-    console.print()
-    console.print(types)
+    print_table(about)
+    click.echo()
+    print_table(types)
 
 
 def _words(value: object) -> str:

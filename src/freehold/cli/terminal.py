@@ -4,7 +4,17 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-from rich.table import Column
+from rich.table import Column, Table
+
+WIDE_CHARS = 10_000  # wider than any table: what reads a pipe wants values whole
+
+
+def print_table(table: Table) -> None:
+    """On a terminal as wide as it is; elsewhere every row is one line with nothing cut off."""
+    console = Console(soft_wrap=True, markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDE_CHARS
+    console.print(table)
 
 
 class PullProgress:

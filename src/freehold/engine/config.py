@@ -1,8 +1,18 @@
 """What can be set about the engine, and what each setting means."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
+
+_LEAST: Final[Mapping[str, int]] = {
+    "threads": 0,
+    "context_tokens": 0,
+    "kv_memory_mb": 1,
+    "max_sequences": 1,
+    "queue_limit": 0,
+    "prefill_chunk_tokens": 1,
+}
 
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,3 +39,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     kernels: Literal["auto", "vnni", "avx2", "portable"] = "auto"
     """The kernel set; auto takes the best the CPU has."""
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"[engine] {name} {getattr(self, name)} must be at least {least}")

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from freehold import config as configuration
+from freehold.core.errors import ConfigError
+
+UPSTREAM = """
+[[upstreams]]
+name = "{name}"
+url = "http://127.0.0.1:1"
+models = ["{model}"]
+"""
+
+
+def load(tmp_path: Path, text: str) -> configuration.Config:
+    path = tmp_path / "freehold.toml"
+    path.write_text(text)
+    return configuration.load(path)
+
+
+@pytest.mark.parametrize("name", ["freehold", "record"])
+def test_an_upstream_may_not_take_the_name_of_a_part_of_the_node(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match=f"upstream '{name}' is named twice"):
+        load(tmp_path, UPSTREAM.format(name=name, model="large"))
+
+
+def test_two_upstreams_may_not_share_a_name_or_a_model(tmp_path: Path) -> None:
+    one = UPSTREAM.format(name="one", model="large")
+    with pytest.raises(ConfigError, match="upstream 'one' is named twice"):
+        load(tmp_path, one + UPSTREAM.format(name="one", model="other"))
+    with pytest.raises(ConfigError, match="model 'large' is named twice"):
+        load(tmp_path, one + UPSTREAM.format(name="two", model="large"))
+    with pytest.raises(ConfigError, match="model 'smollm2-135m' is named twice"):
+        load(tmp_path, UPSTREAM.format(name="one", model="smollm2-135m"))
+
+
+@pytest.mark.parametrize("text", ["[gateway]\nport = 'x'", "[gateway]\nnope = 1", "nope = 1", "[gateway", "[store]\nfile = ''"])
+def test_what_does_not_hold_together_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match=r"freehold\.toml: .*docs/configuration\.md"):
+        load(tmp_path, text)
