@@ -153,13 +153,13 @@ class Matcher:
         regexp = self._exact[number]
         if regexp is None:
             regexp = self._exact[number] = re2.compile(detector.exact, _options())
-        at = 0 if detector.before else max(0, low - 1)
+        at = 0 if detector.before else max(0, low - 2)  # `left` is two characters at most
         last = len(window) - 2  # a value and what is before it, or about it, are two characters at least
         while at <= last and (match := regexp.search(window, at)) is not None:
             start, end = match.span(1)
             if start < low:
-                at = start + 1
-            elif detector.validator(window[start:end]):
+                at = max(start, at + 1)  # what is skipped may stand before a value
+            elif detector.context(window[match.start() : start]) and detector.validator(window[start:end]):
                 found.append(Match(start, end, number))
                 at = end
             else:

@@ -1,17 +1,17 @@
 """Secrets inside addresses: passwords in URLs and connection strings, webhooks whose path is the key."""
 
+import re
+
 from freehold.guard.detectors.detector import SPACE, Detector
 from freehold.guard.detectors.examples import LOWER, UPPER, sample
 from freehold.guard.detectors.validators import not_placeholder, typed_password, varied
 
+_UNFILLED = re.compile(rb"(?i)your[-_]|replace|placeholder|change[-_]?me|^x+$|^\.+$")
+
 
 def _url_password(value: bytes) -> bool:
-    """Not a variable of a template; a short plain word is still a password here."""
-    return not any(mark in value for mark in (b"$", b"{", b"<", b"*", b"%s", b"%(")) and value.lower() not in (
-        b"xxx",
-        b"xxxx",
-        b"...",
-    )
+    """Not a variable of a template, nor what documentation writes; another short plain word is still a password here."""
+    return not any(mark in value for mark in (b"$", b"{", b"<", b"*", b"%s", b"%(")) and _UNFILLED.search(value) is None
 
 
 CONNECTIONS = (

@@ -1,6 +1,7 @@
 """How a person or a machine is reached: e-mail, telephone, network addresses."""
 
 import ipaddress
+import re
 
 from freehold.guard.detectors.detector import NOT_DIGIT, PERSONAL_DATA, Detector
 from freehold.guard.detectors.validators import digits
@@ -10,20 +11,24 @@ _NOT_DOMAINS = (b".png", b".jpg", b".jpeg", b".gif", b".svg", b".js", b".css", b
 
 
 def _email(value: bytes) -> bool:
-    """Two dots in a row or at an end are no address; neither is a file name with a density (`icon@2x.png`)."""
+    """Two dots in a row or at an end are no address; neither is a file name with a density (`icon@2x.png`), nor a clone URL."""
     local, _, domain = value.rpartition(b"@")
     return (
-        b".." not in value
+        local != b"git"
+        and b".." not in value
         and not local.startswith(b".")
         and not local.endswith(b".")
         and not domain.lower().endswith(_NOT_DOMAINS)
     )
 
 
+_DATE = re.compile(rb"(?:19|20)[0-9]{2}[-./][01]?[0-9][-./][0-3]?[0-9]|[0-3]?[0-9][-./][0-3]?[0-9][-./](?:19|20)[0-9]{2}")
+
+
 def _telephone(value: bytes) -> bool:
-    """7 to 15 digits (E.164), not all alike, not a date or a row of counts."""
+    """7 to 15 digits (E.164), not all alike, and not a date."""
     number = digits(value).lstrip(b"+")
-    return 7 <= len(number) <= 15 and len(set(number)) > 2
+    return 7 <= len(number) <= 15 and len(set(number)) > 2 and _DATE.fullmatch(value) is None
 
 
 def _north_american(value: bytes) -> bool:
@@ -34,17 +39,21 @@ def _north_american(value: bytes) -> bool:
 
 
 def _ip(value: bytes) -> bool:
-    """An address as written, with or without prefix length or zone; not the unspecified one."""
+    """An address as written, with or without prefix length or zone, that says where some machine is.
+
+    Not one every machine has (unspecified, loopback), not a group, not a netmask.
+    """
     text = value.decode("ascii", "replace").split("%")[0]
     try:
-        return not ipaddress.ip_interface(text).ip.is_unspecified
+        address = ipaddress.ip_interface(text).ip
     except ValueError:
         return False
+    return not (address.is_unspecified or address.is_loopback or address.is_multicast or text.startswith("255."))
 
 
 def _ipv6(value: bytes) -> bool:
     """Two colons or more, and enough of it that `a::b` in a program is left alone."""
-    return _ip(value) and (value.count(b":") >= 3 or len(value) >= 9 or b"/" in value or b"%" in value or value == b"::1")
+    return _ip(value) and (value.count(b":") >= 3 or len(value) >= 9 or b"/" in value or b"%" in value)
 
 
 CONTACT = (
@@ -56,7 +65,7 @@ CONTACT = (
         confidence=0.95,
         validator=_email,
         must_match=("write to ada.lovelace@example.org today", "<bob+tag@mail.example.co.uk>"),
-        must_not_match=("icon@2x.png", "user@localhost", "a..b@example.com"),
+        must_not_match=("icon@2x.png", "user@localhost", "a..b@example.com", "git@git.example.org:a/b"),
     ),
     Detector(
         id="phone-international",
@@ -91,7 +100,7 @@ CONTACT = (
         confidence=0.65,
         validator=_telephone,
         must_match=("phone: 020 7946 0958", "call me at 0171 2345678"),
-        must_not_match=("phone: none", "call 911 now"),
+        must_not_match=("phone: none", "call 911 now", "call on 2022-02-25"),
     ),
     Detector(
         id="ip-address",
@@ -102,7 +111,7 @@ CONTACT = (
         confidence=0.8,
         validator=_ip,
         must_match=("from 192.168.10.4 to 10.0.0.0/8", "8.8.8.8."),
-        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0/0"),
+        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0/0", "127.0.0.1:80", "255.255.255.0"),
     ),
     Detector(
         id="ipv6-address",

@@ -34,9 +34,10 @@ def always(_: bytes) -> bool:
 class Detector:
     """One rule's shape. `confidence` in (0, 1]; of two findings on the same characters the surer one names them.
 
-    `validator` sees the value and decides after the match. With `retry`, a refused value is looked for again one character on:
-    digit groups need it. With `block`, the value begins a block whose body is masked as it streams by (PEM). `head` matches the
-    beginning of every value, in place of the trigger made from `pattern`, where that would be too large an automaton.
+    `validator` sees the value, and `context` what `before` matched: both decide after the match. With `retry`, a refused value is
+    looked for again one character on: digit groups need it. With `block`, the value begins a block whose body is masked as it
+    streams by (PEM). `head` matches the beginning of every value, in place of the trigger made from `pattern`, where that would
+    be too large an automaton.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Detector:
     after: str = NOT_ALNUM_AFTER
     category: str = CREDENTIAL
     confidence: float = 0.9
+    context: Callable[[bytes], bool] = always
     validator: Callable[[bytes], bool] = always
     retry: bool = False
     block: bool = False

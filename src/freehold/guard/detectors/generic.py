@@ -2,7 +2,15 @@
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import HEX, sample
-from freehold.guard.detectors.validators import all_of, not_filler, not_placeholder, quoted_password, random_token, typed_password
+from freehold.guard.detectors.validators import (
+    all_of,
+    names_secret,
+    not_filler,
+    not_placeholder,
+    quoted_password,
+    random_token,
+    typed_password,
+)
 
 QUOTED_CHARS = 200  # the longest passphrase that is held back to its closing quote
 
@@ -28,6 +36,7 @@ GENERIC = (
         pattern=rf"{_VALUE}{{12,512}}",
         after="",
         confidence=0.7,
+        context=names_secret,
         validator=random_token(),
         must_match=(
             f"my_token = '{sample(32)}'",
@@ -41,6 +50,9 @@ GENERIC = (
             "api_key = ${API_KEY}",
             "secret_key: your-secret-key-goes-here-123",
             "key = item.name",
+            "credentialsId: '29f63271-dc2f-4734-8221-5b31b5169bac'",
+            "user_key: d2db5ec4-6e7a-11ee-b962-0242ac120002",
+            "api_key: abcdefghijklmnopqrstuvwxyz123456",
         ),
     ),
     Detector(
@@ -62,6 +74,8 @@ GENERIC = (
             'password = "your_password"',
             'password: "Enter your password:"',
             "password = '${DB_PASSWORD}'",
+            'append("Password: " + password() + "!")',
+            "password: '/account/reset/password'",
         ),
     ),
     Detector(

@@ -18,10 +18,6 @@ def _aws_secret(value: bytes) -> bool:
     return varied(value) and random_token(3.5)(value) and not all(c in b"0123456789abcdef" for c in value)
 
 
-def _ssh_key(value: bytes) -> bool:
-    return len(set(value)) > 20
-
-
 KEYS = (
     Detector(
         id="private-key",
@@ -70,7 +66,7 @@ KEYS = (
         id="aws-access-key",
         pattern=r"(?:AKIA|ASIA|ABIA|ACCA|AROA|AIDA|A3T[A-Z0-9])[A-Z0-9]{16}",
         confidence=0.97,
-        validator=lambda value: len(set(value)) > 3 and not value.endswith(b"EXAMPLE"),
+        validator=not_filler,
         must_match=(f"aws_access_key_id = AKIA{sample(16, BASE32)}", f'"ASIA{sample(16, BASE32)}"'),
         must_not_match=("AKIA" + "IOSFODNN7EXAMPLE", f"AKIA{sample(12, BASE32)}", f"XAKIA{sample(16, BASE32)}"),
     ),

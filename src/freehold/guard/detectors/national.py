@@ -32,6 +32,7 @@ from stdnum.za import idnr as za_idnr
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector, always
 from freehold.guard.detectors.validators import Validator, digits, luhn, stdnum_valid
 
+_ALONE = r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9]) )"  # not the rest of a longer row of groups
 _APART = r"[^\n]{0,40}?"  # between the word and the number: "SSN of the applicant is "
 
 
@@ -94,7 +95,9 @@ _NUMBERS = (
         "RCCMNL83S18D969X",
     ),
     _Number("it-vat", r"(?:IT ?)?[0-9]{11}", iva, "Partita IVA 00743110157", "Partita IVA 00743110158", r"(?i:iva|vat|piva)"),
-    _Number("in-aadhaar", r"[2-9][0-9]{3}[ -]?[0-9]{4}[ -]?[0-9]{4}", aadhaar, "2341 2341 2346", "2341 2341 2347", "", 0.8),
+    _Number(
+        "in-aadhaar", r"[2-9][0-9]{3}(?:[0-9]{8}|[ -][0-9]{4}[ -][0-9]{4})", aadhaar, "2341 2341 2346", "2341 2341 2347", "", 0.8
+    ),
     _Number("in-pan", r"[A-Z]{3}[ABCFGHLJPTK][A-Z][0-9]{4}[A-Z]", pan, "ACUPA7085R", "ACUXA7085R"),
     _Number("in-gstin", r"[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]", gstin, "27AAPFU0939F1ZV", "27AAPFU0939F1ZO"),
     _Number("in-voter-id", r"[A-Z]{3}[0-9]{7}", None, "voter id ABC1234567", "voter id 12", r"(?i:voter|epic|elector)", 0.75),
@@ -186,18 +189,23 @@ def _us_npi(value: bytes) -> bool:
 _OWN_CHECKS: dict[str, Validator] = {"uk-nino": _uk_nino, "sg-nric": _sg_nric, "us-npi": _us_npi}
 
 
+_ROWS = b"0123456789012"  # what a person types for the look of a number
+
+
 def _validator(number: _Number) -> Validator:
     if number.check is None:
         return _OWN_CHECKS.get(number.id, always)
     check = stdnum_valid(number.check)
-    return lambda value: check(value) and len(set(digits(value))) > 2
+    return lambda value: (
+        check(value) and len(set(digits(value))) > 2 and not _ROWS.startswith(digits(value), value.startswith(b"1"))
+    )
 
 
 NATIONAL = tuple(
     Detector(
         id=number.id,
         category=PERSONAL_DATA,
-        left="" if number.words else r"(?:^|[^A-Za-z0-9.,_+/-])",
+        left="" if number.words else _ALONE,
         before=f"{number.words}{_APART}[^A-Za-z0-9]" if number.words else "",
         pattern=number.pattern,
         confidence=number.confidence,

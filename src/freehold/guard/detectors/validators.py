@@ -7,6 +7,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 Validator = Callable[[bytes], bool]
@@ -65,12 +66,23 @@ def varied(value: bytes) -> bool:
     return len(set(value)) >= min(6, len(value) // 3) and _ONE_CHARACTER.search(value) is None and not_filler(value)
 
 
+def is_row(value: bytes) -> bool:
+    """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
+    run = longest = 1
+    for before, byte in pairwise(value):
+        run = run + 1 if byte == before + 1 else 1
+        longest = max(longest, run)
+    return longest * 2 >= len(value)
+
+
 def many_kinds(value: bytes) -> bool:
     """For tokens that begin with a long run of one character."""
-    return len(set(value)) >= 12
+    return len(set(value)) >= 12 and not_filler(value)
 
 
-_FILLER = re.compile(rb"(?i)x{6,}|example$|examplekey|your[-_]|placeholder|redacted|dummy|_here$|\*{3,}|\.{3,}")
+_FILLER = re.compile(
+    rb"(?i)x{6,}|#{4,}|example$|examplekey|your[-_]|placeholder|redacted|dummy|_here$|(?-i:[a-z]Here|[A-Z]HERE)$|\*{3,}|\.{3,}|\.\.$"
+)
 
 
 def not_filler(value: bytes) -> bool:
@@ -78,6 +90,9 @@ def not_filler(value: bytes) -> bool:
 
 
 _WORDS = re.compile(rb"[A-Za-z]+[0-9]{0,2}(?:[-_./:](?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4}))*[-_.:/]?")
+_TIME_UUID = re.compile(
+    rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+)  # RFC 9562: a clock, no chance
 _VERSION = re.compile(rb"(?i)(?:v|rc)?[0-9]+(?:\.[0-9]+){1,3}(?:[-_.][a-z0-9_.-]*)?")
 _CODE = re.compile(
     rb"\w\.[A-Za-z_]\w*\.|^\w+\.[A-Za-z_]+$|->|::|^/|^\.|^@|^#|^--|^https?:|://|\\[A-Za-z]{3}|[A-Za-z]\[|\w\($|[a-z]/[a-z]+/"
@@ -88,7 +103,9 @@ def random_token(least_bits: float = 3.0) -> Validator:
     """A value nobody typed by hand: letters and digits mixed, varied, and not a version, path, expression or word."""
 
     def valid(value: bytes) -> bool:
-        if not not_placeholder(value) or _WORDS.fullmatch(value) or _VERSION.fullmatch(value) or _CODE.search(value):
+        if not not_placeholder(value) or any(shape.fullmatch(value) for shape in (_WORDS, _VERSION, _TIME_UUID)):
+            return False
+        if _CODE.search(value) or not not_filler(value) or is_row(value):
             return False
         has_digit = any(48 <= b <= 57 for b in value)
         has_letter = any(65 <= b & 0xDF <= 90 for b in value)
@@ -108,9 +125,20 @@ _LABELS = re.compile(
 )
 
 
+_NO_SECRET = re.compile(rb"(?i)(?<!secret|porter)(?<!secret[-_]|porter[-_])ids?[\"'`\])]{0,2}[ \t]*[:=,]")
+
+
+def names_secret(before: bytes) -> bool:
+    """What a value is called: the id of a secret is none, but for `secret_id` and `reporter_id`."""
+    return _NO_SECRET.search(before) is None
+
+
 def typed_password(value: bytes) -> bool:
     """Something a person could have typed as a password, and not code, a label or a template."""
     return not_placeholder(value) and _CALL.search(value) is None and _LABELS.match(value) is None and len(set(value)) >= 3
+
+
+_PATH = re.compile(rb"/?[\w.@-]+/[\w.@-]+[/#]|/[\w.@-]+/[\w.@-]+$|arn:|https?:|\+ ?[A-Za-z]+ [A-Za-z]")
 
 
 def quoted_password(value: bytes) -> bool:
@@ -119,6 +147,8 @@ def quoted_password(value: bytes) -> bool:
         not_placeholder(value)
         and _LABELS.match(value) is None
         and value.count(b" ") <= 5
+        and not value.startswith(b" ")
+        and _PATH.match(value) is None
         and len(set(value)) >= 3
         and not value.startswith((b"$", b"<", b"%", b"{", b"#", b"."))
         and not value.endswith((b":", b"?", b"...", b"!"))
