@@ -41,7 +41,7 @@ def test_a_file_is_read(home: Path) -> None:
 
 
 def test_a_finding_in_shadow_is_listed_and_allowed() -> None:
-    result = check("--json", given="write to ada@example.org")
+    result = check("--json", given="write to ada@lovelace.org")
     answer = json.loads(result.output)
     assert result.exit_code == 1
     assert answer["verdict"] == "allow"
@@ -88,7 +88,7 @@ def test_a_kind_that_is_a_channel_says_how_the_text_is_written() -> None:
 
 def test_the_configured_policy_is_asked(home: Path) -> None:
     (home / "freehold.toml").write_text('[guard.rules.email]\nmode = "enforce"\naction = "block"\n')
-    result = check(given="write to ada@example.org")
+    result = check(given="write to ada@lovelace.org")
     assert result.output.startswith("block\n")
 
 

@@ -301,8 +301,8 @@ def test_a_finding_never_holds_the_value() -> None:
 
 
 def test_a_rule_in_shadow_is_recorded_and_changes_nothing() -> None:
-    sent, (finding,) = said(guard(), ["write to ada@example.org now"])
-    assert sent == "write to ada@example.org now"
+    sent, (finding,) = said(guard(), ["write to ada@lovelace.org now"])
+    assert sent == "write to ada@lovelace.org now"
     assert (finding.rule, finding.mode, finding.enforced) == ("email", Mode.SHADOW, Action.ALLOW)
 
 

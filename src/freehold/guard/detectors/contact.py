@@ -10,8 +10,14 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NOT_DOMAINS = (b".png", b".jpg", b".jpeg", b".gif", b".svg", b".js", b".css", b".py", b".json", b".local", b".ts")
 
 
+_RESERVED = re.compile(rb"(?i)(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$")  # RFC 2606, RFC 6761
+
+
 def _email(value: bytes) -> bool:
-    """Two dots in a row or at an end are no address; neither is a file name with a density (`icon@2x.png`), nor a clone URL."""
+    """Two dots in a row or at an end are no address; neither is a file name with a density (`icon@2x.png`), nor a clone URL.
+
+    Domains set aside for documentation reach nobody.
+    """
     local, _, domain = value.rpartition(b"@")
     return (
         local != b"git"
@@ -19,6 +25,7 @@ def _email(value: bytes) -> bool:
         and not local.startswith(b".")
         and not local.endswith(b".")
         and not domain.lower().endswith(_NOT_DOMAINS)
+        and _RESERVED.search(domain) is None
     )
 
 
@@ -38,17 +45,23 @@ def _north_american(value: bytes) -> bool:
     return len(number) == 10 and number[0] > 49 and number[3] > 49 and len(set(number)) > 2
 
 
+_DOCUMENTED = tuple(  # RFC 5737, RFC 3849, RFC 9637
+    ipaddress.ip_network(text) for text in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20")
+)
+
+
 def _ip(value: bytes) -> bool:
     """An address as written, with or without prefix length or zone, that says where some machine is.
 
-    Not one every machine has (unspecified, loopback), not a group, not a netmask.
+    Not one every machine has (unspecified, loopback), not a group, not a netmask, not one set aside for documentation.
     """
     text = value.decode("ascii", "replace").split("%")[0]
     try:
         address = ipaddress.ip_interface(text).ip
     except ValueError:
         return False
-    return not (address.is_unspecified or address.is_loopback or address.is_multicast or text.startswith("255."))
+    is_nowhere = address.is_unspecified or address.is_loopback or address.is_multicast or text.startswith("255.")
+    return not is_nowhere and not any(address in network for network in _DOCUMENTED)
 
 
 def _ipv6(value: bytes) -> bool:
@@ -64,8 +77,15 @@ CONTACT = (
         pattern=rf"[A-Za-z0-9._%+'-]{{1,64}}@(?:{_LABEL}\.){{1,6}}[A-Za-z]{{2,24}}",
         confidence=0.95,
         validator=_email,
-        must_match=("write to ada.lovelace@example.org today", "<bob+tag@mail.example.co.uk>"),
-        must_not_match=("icon@2x.png", "user@localhost", "a..b@example.com", "git@git.example.org:a/b"),
+        must_match=("write to ada.lovelace@analytical-engine.org today", "<bob+tag@mail.example.co.uk>"),
+        must_not_match=(
+            "icon@2x.png",
+            "user@localhost",
+            "a..b@example.com",
+            "git@github.com:a/b",
+            "bob@example.com",
+            "bob@shop.test",
+        ),
     ),
     Detector(
         id="phone-international",
@@ -111,7 +131,7 @@ CONTACT = (
         confidence=0.8,
         validator=_ip,
         must_match=("from 192.168.10.4 to 10.0.0.0/8", "8.8.8.8."),
-        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0/0", "127.0.0.1:80", "255.255.255.0"),
+        must_not_match=("version 1.2.3.4.5", "256.1.1.1", "0.0.0.0/0", "127.0.0.1:80", "255.255.255.0", "192.0.2.7"),
     ),
     Detector(
         id="ipv6-address",
@@ -122,8 +142,8 @@ CONTACT = (
         after=r"(?:[^A-Za-z0-9:]|$)",
         confidence=0.8,
         validator=_ipv6,
-        must_match=("host 2001:db8:85a3::8a2e:370:7334 up", "fe80::1ff:fe23:4567:890a%eth0", "::ffff:192.0.2.128"),
-        must_not_match=("std::vector", "12:34:56", "a::b", "::"),
+        must_match=("host 2a00:1450:4001:809::8a2e:370:7334 up", "fe80::1ff:fe23:4567:890a%eth0", "::ffff:192.0.2.128"),
+        must_not_match=("std::vector", "2001:db8::1", "12:34:56", "a::b", "::"),
     ),
     Detector(
         id="mac-address",
