@@ -82,12 +82,28 @@ def test_depth_is_that_of_the_document_whatever_its_strings_hold(value: Any, lim
 @given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\ 1aé', max_size=60).map(str.encode))
 def test_any_bytes_are_an_object_or_an_invalid_request(body: bytes) -> None:
     with contextlib.suppress(InvalidRequest):
-        assert isinstance(parse(body, depth=4), dict)
+        assert isinstance(parse(body, depth=4, values=1000), dict)
 
 
 def test_100k_levels_are_refused_before_parsing() -> None:
     with pytest.raises(InvalidRequest, match="deeper than 64"):
-        parse(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", depth=64)
+        parse(b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}", depth=64, values=1000)
+
+
+def test_more_values_than_anyone_sends_are_refused_before_parsing() -> None:
+    few, many = b'{"a": [' + b'"x",' * 9 + b"1]}", b'{"a": [' + b'"x",' * 1000 + b"1]}"
+    assert len(parse(few, depth=4, values=11)["a"]) == 10
+    with pytest.raises(RequestTooLarge, match="more than 10 values"):
+        parse(few, depth=4, values=10)
+    with pytest.raises(RequestTooLarge, match="more than 1000 values"):
+        parse(many, depth=4, values=1000)
+    with pytest.raises(RequestTooLarge):
+        parse(b'{"a": [' + b"[]," * 600 + b"1]}", depth=4, values=1000)
+
+
+def test_what_strings_hold_is_not_counted_as_values() -> None:
+    prose = b'{"a": "' + b'well, [so] {it} is, \\", ' * 10_000 + b'"}'
+    assert parse(prose, depth=4, values=2)
 
 
 def test_strings_longer_than_a_piece_keep_their_brackets_to_themselves() -> None:
@@ -101,10 +117,10 @@ def test_strings_longer_than_a_piece_keep_their_brackets_to_themselves() -> None
 )
 def test_what_is_not_a_json_object_in_utf8_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidRequest):
-        parse(body, depth=64)
+        parse(body, depth=64, values=1000)
 
 
 def test_the_error_names_the_place_and_quotes_nothing() -> None:
     with pytest.raises(InvalidRequest, match=r"line 1 column") as caught:
-        parse(b'{"secret": hunter2}', depth=64)
+        parse(b'{"secret": hunter2}', depth=64, values=1000)
     assert "hunter2" not in caught.value.message

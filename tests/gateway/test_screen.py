@@ -1,3 +1,5 @@
+import asyncio
+
 import pytest
 
 from freehold.core.errors import BlockedByPolicy
@@ -22,34 +24,50 @@ def exchange(*texts: str) -> Exchange:
     )
 
 
-def screened(exchange: Exchange) -> tuple[Exchange, list[Event]]:
+async def screened(exchange: Exchange) -> tuple[Exchange, list[Event]]:
     noted: list[Event] = []
-    return screen(exchange, CODEC, WordGuard().stage(Direction.REQUEST), noted.append), noted
+    return await screen(exchange, CODEC, WordGuard().stage(Direction.REQUEST), noted.append), noted
 
 
-def test_a_clean_prompt_goes_on_as_it_is() -> None:
+async def test_a_clean_prompt_goes_on_as_it_is() -> None:
     before = exchange("hello", "ses")
-    assert screened(before)[0] is before
+    assert (await screened(before))[0] is before
 
 
-def test_a_masked_prompt_is_read_anew_and_keeps_the_body_as_it_came() -> None:
+async def test_a_masked_prompt_is_read_anew_and_keeps_the_body_as_it_came() -> None:
     before = exchange("hello", f"open {SECRET}!")
-    after, noted = screened(before)
+    after, noted = await screened(before)
     assert [message.text for message in after.messages] == ["hello", f"open {MASK}!"]
     assert after.body == b"as it came"
     assert before.messages[1].text == f"open {SECRET}!"
     assert sum(isinstance(event, Found) for event in noted) == 1
 
 
-def test_two_leaves_are_never_joined() -> None:
+async def test_two_leaves_are_never_joined() -> None:
     before = exchange(SECRET[:5], SECRET[5:])
-    assert screened(before)[0] is before
+    assert (await screened(before))[0] is before
 
 
-def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
+async def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
     stage = WordGuard().stage(Direction.REQUEST)
     noted: list[Event] = []
     with pytest.raises(BlockedByPolicy, match="anathema"):
-        screen(exchange("ses", FORBIDDEN), CODEC, stage, noted.append)
+        await screen(exchange("ses", FORBIDDEN), CODEC, stage, noted.append)
     assert any(isinstance(event, Found) for event in noted)
     assert stage.close() == []
+
+
+async def test_a_long_conversation_lets_others_go_on_meanwhile() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    going = asyncio.create_task(other())
+    before = exchange(*["hello"] * 1000)
+    assert (await screened(before))[0] is before
+    going.cancel()
+    assert turns > 10

@@ -34,7 +34,7 @@ from freehold.core.ledger import Draft, LedgerEntry, Status
 from freehold.core.measurement import Measurement
 from freehold.core.receipts import Claims
 
-UNREAD_MODEL = "unknown"  # of a request that could not be read
+UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names one nobody serves
 _SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "stop")
 
 
@@ -76,6 +76,7 @@ class Account:
         self.salt = secrets.token_bytes(32)
         self.sent = Chain(self.salt)
         self.exchange: Exchange | None = None
+        self.is_routed = False  # whether anyone serves the model: if not, its name is whatever the client wrote
         self.served: ServedBy | None = None
         self.usage: Usage | None = None
         self.worked: Worked | None = None
@@ -130,7 +131,7 @@ class Account:
 
     @property
     def model(self) -> str:
-        return self.exchange.model if self.exchange else UNREAD_MODEL
+        return self.exchange.model if self.exchange and self.is_routed else UNKNOWN_MODEL
 
     @property
     def finish_reason(self) -> str | None:

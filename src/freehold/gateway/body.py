@@ -1,7 +1,7 @@
-"""A request's body: read within its limits, its nesting measured, then parsed.
+"""A request's body: read within its limits, measured, then parsed.
 
-Limits hold while the bytes arrive, not after. Depth is checked before any parser sees the text, in linear time and without
-recursion. What the fields mean is left to the codecs.
+Limits hold while the bytes arrive, not after. How deep it nests and how many values it has is checked before any parser sees the
+text, in linear time and without recursion. What the fields mean is left to the codecs.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from freehold.core.errors import InvalidRequest, RequestTimeout, RequestTooLarge
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 _PIECE_BYTES = 64 << 10
-_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}"'))
+_NOT_STRUCTURE = bytes(set(range(256)) - set(b'[]{}",'))
 _STEPS = bytes.maketrans(b"[]{}", bytes([1, 255, 1, 255]))  # one level down, one level up, as signed bytes
 
 
@@ -58,7 +58,7 @@ def _too_large(limit_bytes: int) -> RequestTooLarge:
     return RequestTooLarge(f"the body is larger than {limit_bytes} bytes; send less or raise gateway.body_limit_bytes")
 
 
-def parse(body: bytes, *, depth: int) -> dict[str, Any]:
+def parse(body: bytes, *, depth: int, values: int) -> dict[str, Any]:
     """Parse a JSON object. Raises InvalidRequest whatever else the bytes are.
 
     Of duplicate keys the last one counts, for the guard and for the upstream alike: what is sent on is written anew.
@@ -66,6 +66,10 @@ def parse(body: bytes, *, depth: int) -> dict[str, Any]:
     if too_deep(body, depth):
         raise InvalidRequest(
             f"the body nests deeper than {depth} levels; flatten it or raise gateway.json_depth", code="json_too_deep"
+        )
+    if too_many(body, values):
+        raise RequestTooLarge(
+            f"the body has more than {values} values; send fewer or raise gateway.json_values", code="json_too_many_values"
         )
     try:
         document = orjson.loads(body)
@@ -81,7 +85,7 @@ def too_deep(body: bytes, depth: int) -> bool:
     """Whether arrays and objects nest deeper than `depth`. Brackets that do not match up are the parser's to refuse."""
     if body.count(b"[") + body.count(b"{") <= depth:
         return False
-    steps = _outside_strings(body).translate(_STEPS)
+    steps = _outside_strings(body).translate(_STEPS, b",")
     level = 0
     for start in range(0, len(steps), _PIECE_BYTES):
         piece = array("b", steps[start : start + _PIECE_BYTES])
@@ -91,8 +95,16 @@ def too_deep(body: bytes, depth: int) -> bool:
     return False
 
 
+def too_many(body: bytes, values: int) -> bool:
+    """Whether it has more than `values` values: a comma or an opening bracket comes with each but the first."""
+    if body.count(b",") + body.count(b"[") + body.count(b"{") <= values:
+        return False
+    outside = _outside_strings(body)
+    return outside.count(b",") + outside.count(b"[") + outside.count(b"{") > values
+
+
 def _outside_strings(body: bytes) -> bytes:
-    """The brackets of `body` that stand outside its strings.
+    """The brackets and commas of `body` that stand outside its strings.
 
     Escapes go first, so that every quote left opens or closes a string; two adjacent quotes then cancel out, wherever they
     stand. The rest is split at its quotes a piece at a time: a body of nothing but quotes must not become a list of its length.

@@ -47,6 +47,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     body_limit_bytes: Count = 32 << 20  # a long context with images; more is nearly always a mistake
     header_limit_bytes: Count = 32 << 10  # nginx 8 KiB, node 16 KiB; long bearer tokens need more
     json_depth: Annotated[int, msgspec.Meta(ge=8, le=512)] = 64  # JSON schemas in tools nest to about 20
+    json_values: Count = 65_536  # each is walked and scanned in some 15 us; long chats with many tools have some thousands
     header_timeout_s: Seconds = 10.0
     body_timeout_s: Seconds = 60.0
     idle_timeout_s: Seconds = 120.0  # an upstream silent, or a client that takes nothing, for longer is given up

@@ -86,7 +86,7 @@ class _Handling:
     async def _answer(self, headers: Headers) -> None:
         services, account = self._services, self._account
         exchange = await self._read(headers)
-        exchange = screen(exchange, self._codec, services.guard.stage(Direction.REQUEST), account.note)
+        exchange = await screen(exchange, self._codec, services.guard.stage(Direction.REQUEST), account.note)
         upstream = self._route(exchange)
         stages = [services.guard.stage(Direction.RESPONSE)]
         idle_timeout_s = services.config.idle_timeout_s
@@ -116,7 +116,7 @@ class _Handling:
             timeout_s=config.body_timeout_s,
         )
         account.exchange = self._codec.decode_request(
-            parse(account.body, depth=config.json_depth),
+            parse(account.body, depth=config.json_depth, values=config.json_values),
             exchange_id=account.exchange_id,
             received_at_ns=account.received_at_ns,
             principal=account.principal,
@@ -126,6 +126,7 @@ class _Handling:
 
     def _route(self, exchange: Exchange) -> Upstream:
         if upstream := self._services.find(exchange.model):
+            self._account.is_routed = True
             return upstream
         names = ", ".join(sorted(self._services.models())) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")

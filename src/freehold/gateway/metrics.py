@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import Recorder, Upstream
-from freehold.gateway.account import UNREAD_MODEL
+from freehold.gateway.account import UNKNOWN_MODEL
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -50,7 +50,7 @@ class Metrics:
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
-        model = entry.model if is_served else UNREAD_MODEL
+        model = entry.model if is_served else UNKNOWN_MODEL
         self._exchanges.labels(model, entry.status).inc()
         if entry.input_tokens is not None:
             self._tokens.labels(model, "input").inc(entry.input_tokens)

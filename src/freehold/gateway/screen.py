@@ -1,5 +1,6 @@
 """Passes a prompt through the guard, every string of it, before anything else may see it."""
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 
@@ -11,16 +12,18 @@ from freehold.core.stage import Stage
 from freehold.gateway.wire.codec import Codec, Leaf
 from freehold.gateway.wire.leaves import rewrite
 
+_TURN_LEAVES = 64  # about a millisecond of scanning, before others may go on
 
-def screen(exchange: Exchange, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
+
+async def screen(exchange: Exchange, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
     """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
     leaves = codec.leaves(exchange.document)
-    released = _released(leaves, stage, note)
+    released = await _released(leaves, stage, note)
     changes = [(leaf, text) for leaf, text in zip(leaves, released, strict=True) if text != leaf.text]
     return _decoded_again(exchange, codec, rewrite(exchange.document, changes)) if changes else exchange
 
 
-def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event], None]) -> list[str]:
+async def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event], None]) -> list[str]:
     """What the stage lets through of each leaf. The stage is closed, whatever happens."""
     texts: list[list[str]] = [[] for _ in leaves]
 
@@ -33,8 +36,10 @@ def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event], None
                 raise blocked(event.verdict)
 
     try:
-        for number, leaf in enumerate(leaves):
-            keep(stage.receive(PromptText(leaf=number, channel=leaf.channel, text=leaf.text)))
+        for number, leaf in enumerate(leaves, 1):
+            if number % _TURN_LEAVES == 0:
+                await asyncio.sleep(0)
+            keep(stage.receive(PromptText(leaf=number - 1, channel=leaf.channel, text=leaf.text)))
     except BaseException:
         with contextlib.suppress(Exception):
             stage.close()
