@@ -88,7 +88,10 @@ async def test_an_exchange_is_answered_by_a_real_engine_process(tmp_path: Path) 
         assert worked.compute_s > 0
         assert isinstance(end, MessageEnd)
         assert end.finish_reason in (FinishReason.STOP, FinishReason.LENGTH)
-        assert all(isinstance(event, TextDelta) for event in events[1:-3])
+        assert [type(event) for event in events[1:-3]] == [TextDelta, Worked] * (len(events[1:-3]) // 2)
+        so_far = [event.compute_s for event in events if isinstance(event, Worked)]
+        assert so_far == sorted(so_far)
+        assert so_far[0] > 0
 
         together = await asyncio.gather(*(collect(client, ask(f"text {i}")) for i in range(6)))
         alone = [await collect(client, ask(f"text {i}")) for i in range(6)]

@@ -18,6 +18,7 @@ from freehold.engine.stops import Piece
 from tests.engine.models_on_disk import model_of
 
 READY = Ready(model_id="22" * 32, template_digest="33" * 32, build="fake", context_tokens=64, supports_tools=False)
+WORKED = Worked(compute_s=0.1, prefill_s=0.1, decode_s=0.1)
 
 
 async def _misbehave(kind: str, socket: Path) -> None:
@@ -35,13 +36,12 @@ async def _misbehave(kind: str, socket: Path) -> None:
 
 async def _answer(kind: str, request: int, writer: asyncio.StreamWriter) -> None:
     if kind == "dies":
-        writer.write(encode(Text(request=request, piece=Piece(text="half an "))))
+        writer.write(encode(Text(request=request, piece=Piece(text="half an "), worked=WORKED)))
         await writer.drain()
         os._exit(7)
     for i in range(5000 if kind == "floods" else 2):
-        writer.write(encode(Text(request=request, piece=Piece(text=f"{i} "))))
-    worked = Worked(compute_s=0.1, prefill_s=0.1, decode_s=0.1)
-    writer.write(encode(Ended(request=request, reason=FinishReason.STOP, input_tokens=1, output_tokens=2, worked=worked)))
+        writer.write(encode(Text(request=request, piece=Piece(text=f"{i} "), worked=WORKED)))
+    writer.write(encode(Ended(request=request, reason=FinishReason.STOP, input_tokens=1, output_tokens=2, worked=WORKED)))
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import openai
 
-from freehold.core.ports import KeyRing, Upstream
+from freehold.core.ports import EngineLoadProbe, KeyRing, Upstream
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.serve import bind, serving
@@ -31,6 +31,7 @@ class TestNode:
     recorder: InMemoryRecorder = field(default_factory=InMemoryRecorder)
     keys: KeyRing = field(default_factory=PlainKeyRing)
     dashboard: Any = None
+    engine_load: EngineLoadProbe | None = None
     url: str = ""
 
     def services(self) -> Services:
@@ -44,6 +45,7 @@ class TestNode:
             meter=TenWattMeter(),
             metrics=Metrics(),
             dashboard=self.dashboard,
+            engine_load=self.engine_load,
         )
 
     def sdk(self, key: str = CLIENT_KEY) -> openai.AsyncOpenAI:

@@ -28,7 +28,7 @@ from freehold.core.events import (
 from freehold.core.findings import Action, Direction
 from freehold.core.ledger import Status
 from freehold.core.measurement import Grade
-from freehold.core.ports import UpstreamStatus
+from freehold.core.ports import EngineLoad, UpstreamStatus
 from freehold.gateway.config import GatewayConfig
 from tests.fakes.guard import FORBIDDEN, MASK, POLICY_DIGEST, SECRET
 from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY, OTHER_KEY
@@ -173,6 +173,19 @@ async def test_what_the_engine_worked_becomes_energy_with_a_grade() -> None:
     async with running(TestNode(upstream=upstream)) as node, node.sdk() as sdk:
         await sdk.chat.completions.create(**ASK)
     assert (node.recorder.drafts[0].entry.energy.grade, node.recorder.drafts[0].entry.energy.energy_j) == (Grade.MODELLED, 20)
+
+
+async def test_an_answer_its_client_left_has_cost_what_was_worked_until_then() -> None:
+    worked = Worked(compute_s=2, prefill_s=1, decode_s=1)
+    upstream = ScriptedUpstream(*answer("x ")[:-1], worked, TextDelta(text="y "), asyncio.Event())
+    async with running(TestNode(upstream=upstream)) as node, node.sdk() as sdk:
+        async with await sdk.chat.completions.create(**ASK, stream=True) as stream:
+            async for chunk in stream:
+                if chunk.choices[0].delta.content == "y ":
+                    break
+        await recorded(node)
+    entry = node.recorder.drafts[0].entry
+    assert (entry.status, entry.energy.grade, entry.energy.energy_j) == (Status.CANCELLED, Grade.MODELLED, 20)
 
 
 async def test_sixteen_streams_at_once_stay_apart() -> None:
@@ -619,6 +632,22 @@ async def test_metrics_count_without_content_and_with_few_labels(node: TestNode)
     assert 'freehold_upstream_ready{upstream="scripted"} 1.0' in page
     assert "made-up" not in page
     assert SECRET not in page
+
+
+async def test_metrics_show_how_busy_the_engine_is() -> None:
+    load = EngineLoad(running=3, waiting=2, pages=10, free_pages=4, input_tokens_per_s=100, output_tokens_per_s=50)
+    for engine_load, shown in ((lambda: load, True), (None, False)):
+        async with running(TestNode(engine_load=engine_load)) as node:
+            page = (await get(node, "/metrics", None))[1].decode()
+        for line in (
+            'freehold_engine_requests{state="running"} 3.0',
+            'freehold_engine_requests{state="waiting"} 2.0',
+            'freehold_engine_kv_pages{state="used"} 6.0',
+            'freehold_engine_kv_pages{state="free"} 4.0',
+            'freehold_engine_tokens_per_second{direction="input"} 100.0',
+            'freehold_engine_tokens_per_second{direction="output"} 50.0',
+        ):
+            assert (line in page) == shown
 
 
 async def test_metrics_beyond_loopback_need_an_admin_key() -> None:

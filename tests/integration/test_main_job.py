@@ -118,6 +118,21 @@ def test_models_and_health_answer(node: Node) -> None:
         assert b"freehold_" in answer.read()
 
 
+def test_a_developer_speaks_as_the_system_does(node: Node) -> None:
+    def answer(role: str) -> str | None:
+        messages: Any = [{"role": role, "content": "Answer in French."}, *QUESTION]
+        done = node.sdk().chat.completions.create(model="smollm2-135m", messages=messages, max_tokens=24, temperature=0)
+        return done.choices[0].message.content
+
+    assert answer("developer") == answer("system")
+    assert answer("developer") != answer("user")
+
+
+def test_the_engines_load_is_among_the_metrics(node: Node) -> None:
+    with urllib.request.urlopen(node.url + "/metrics", timeout=10) as answer:
+        assert b'freehold_engine_kv_pages{state="free"}' in answer.read()
+
+
 def test_logprobs_are_those_of_the_tokens_sent(node: Node) -> None:
     answer = node.sdk().chat.completions.create(
         model="smollm2-135m", messages=QUESTION, max_tokens=8, temperature=0, logprobs=True, top_logprobs=2

@@ -101,7 +101,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worked:
-    """What the engine spent on one exchange: its share of the compute threads' time, for the meter."""
+    """What the engine has spent on one exchange up to here: its share of the compute threads' time, for the meter.
+
+    It comes again as the answer grows; the last one counts.
+    """
 
     compute_s: float  # thread-seconds
     prefill_s: float  # wall

@@ -44,6 +44,21 @@ class Upstream(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineLoad:
+    """How busy our engine is. Rates are of the last second; all is zero while it does not run."""
+
+    running: int  # requests being computed
+    waiting: int
+    pages: int  # of the KV cache
+    free_pages: int
+    input_tokens_per_s: float
+    output_tokens_per_s: float
+
+
+EngineLoadProbe = Callable[[], EngineLoad]
+
+
 class ReceiptSigner(Protocol):
     def sign(self, claims: Claims, previous: str | None) -> Receipt:
         """Sign `claims` with the digest of the receipt before it; None for the first."""

@@ -21,7 +21,7 @@ from freehold import __version__
 from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import Event, MessageEnd, MessageStart, ServedBy, TextDelta, Usage
 from freehold.core.exchange import Exchange, ModelId
-from freehold.core.ports import MonotonicClock, UpstreamStatus
+from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
 from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
@@ -91,6 +91,18 @@ class EngineClient:
         """The engine's last word on how busy it is; all zero while there is none."""
         return self._stats
 
+    def load(self) -> EngineLoad:
+        """As `core.ports.EngineLoadProbe`."""
+        stats = self._stats
+        return EngineLoad(
+            running=stats.running,
+            waiting=stats.waiting,
+            pages=stats.pages,
+            free_pages=stats.free_pages,
+            input_tokens_per_s=stats.prompt_tokens_per_s,
+            output_tokens_per_s=stats.output_tokens_per_s,
+        )
+
     def status(self) -> UpstreamStatus:
         return UpstreamStatus(ready=self._ready is not None, detail=self._detail)
 
@@ -144,6 +156,7 @@ class EngineClient:
             while not isinstance(frame := await answer.next(), Ended):
                 assert isinstance(frame, Text), "an answer is text until it ends"
                 yield TextDelta(text=frame.piece.text, logprobs=frame.piece.logprobs)
+                yield frame.worked  # so far: should the client leave, this is what its answer has cost
             yield Usage(input_tokens=frame.input_tokens, output_tokens=frame.output_tokens)
             yield frame.worked
             yield MessageEnd(finish_reason=frame.reason)

@@ -17,7 +17,7 @@ from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, Sampling, Tool
 from freehold.engine.stops import Piece
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 MAX_FRAME_BYTES: Final = 80 << 20  # above the largest body the gateway takes, which a prompt may fill
 LENGTH_BYTES: Final = 4
 
@@ -69,8 +69,11 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """`worked` is what the answer has cost up to here: of one that is cancelled, the last word on it."""
+
     request: int
     piece: Piece
+    worked: Worked
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -195,7 +195,7 @@ async def _read_ahead(reader: asyncio.StreamReader) -> Frame | None:
 def _frame(output: Output) -> Frame:
     match output:
         case Grown():
-            return Text(request=output.request, piece=output.piece)
+            return Text(request=output.request, piece=output.piece, worked=output.worked)
         case Finished():
             return Ended(
                 request=output.request,

@@ -54,10 +54,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grown:
-    """A request's answer has grown by a piece."""
+    """A request's answer has grown by a piece, and has cost `worked` up to here."""
 
     request: int
     piece: Piece
+    worked: Worked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -292,7 +293,10 @@ class Scheduler:
                 pieces.append(sequence.stops.receive(rest))
             if not sequence.stops.stopped:
                 pieces.append(sequence.stops.close())
-        outputs: list[Output] = [Grown(request=request.id, piece=piece) for piece in pieces if piece.text or piece.logprobs]
+        worked = sequence.worked(self._clock())
+        outputs: list[Output] = [
+            Grown(request=request.id, piece=piece, worked=worked) for piece in pieces if piece.text or piece.logprobs
+        ]
         if reason is not None:
             outputs.append(self._finished(sequence, reason))
         return outputs

@@ -3,7 +3,6 @@
 Holds facts and digests, no content. `core/receipts.py` says what the digests are of.
 """
 
-import base64
 import secrets
 from dataclasses import fields
 from hashlib import sha256
@@ -35,13 +34,16 @@ from freehold.core.measurement import Measurement
 from freehold.core.receipts import Claims
 
 UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names one nobody serves
+_BASE32 = "0123456789abcdefghijklmnopqrstuv"  # RFC 4648's "extended hex", which sorts like the numbers
+_PAIRS = tuple(high + low for high in _BASE32 for low in _BASE32)
+_SHIFTS = range(120, -1, -10)
 _SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "stop")
 
 
 def new_exchange_id(unix_ns: int) -> ExchangeId:
     """128 bits, 48 of them the time: ids sort by when they were made, and nobody guesses one."""
-    value = (unix_ns // 1_000_000).to_bytes(6, "big") + secrets.token_bytes(10)
-    return ExchangeId("xc_" + base64.b32hexencode(value)[:26].decode().lower())
+    value = (unix_ns // 1_000_000) << 80 | secrets.randbits(80)
+    return ExchangeId("xc_" + "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS]))
 
 
 class Chain:

@@ -47,4 +47,6 @@ def place(exc: BaseException) -> str:
 
 def _write(level: int, event: str, fields: dict[str, object]) -> None:
     if _logger.isEnabledFor(level):
-        _logger.log(level, "%s", orjson.dumps({"event": event, **fields}).decode())
+        line = orjson.dumps({"event": event, **fields}).decode()
+        # Not `log`, which walks the stack to name a caller that is always this line: as much work as all the rest of it.
+        _logger.handle(logging.LogRecord(_logger.name, level, __file__, 0, "%s", (line,), None))

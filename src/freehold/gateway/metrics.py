@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from freehold.core.ledger import LedgerEntry
-from freehold.core.ports import Recorder, Upstream
+from freehold.core.ports import EngineLoad, Recorder, Upstream
 from freehold.gateway.account import UNKNOWN_MODEL
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,6 +48,12 @@ class Metrics:
         )
         self._record_ready = Gauge("freehold_record_ready", "1 if records can be written.", registry=registry)
 
+        self._engine_requests = Gauge("freehold_engine_requests", "Requests in our engine.", ["state"], registry=registry)
+        self._engine_pages = Gauge("freehold_engine_kv_pages", "Pages of the KV cache.", ["state"], registry=registry)
+        self._engine_rate = Gauge(
+            "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"], registry=registry
+        )
+
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
         model = entry.model if is_served else UNKNOWN_MODEL
@@ -72,8 +78,15 @@ class Metrics:
     def count_record_failure(self) -> None:
         self._record_failures.inc()
 
-    def expose(self, upstreams: Sequence[Upstream], recorder: Recorder) -> bytes:
-        """The page Prometheus reads."""
+    def expose(self, upstreams: Sequence[Upstream], recorder: Recorder, load: EngineLoad | None = None) -> bytes:
+        """The page Prometheus reads. `load` is None where there is no engine."""
+        if load is not None:
+            self._engine_requests.labels("running").set(load.running)
+            self._engine_requests.labels("waiting").set(load.waiting)
+            self._engine_pages.labels("used").set(load.pages - load.free_pages)
+            self._engine_pages.labels("free").set(load.free_pages)
+            self._engine_rate.labels("input").set(load.input_tokens_per_s)
+            self._engine_rate.labels("output").set(load.output_tokens_per_s)
         for upstream in upstreams:
             self._upstream_ready.labels(upstream.name).set(upstream.status().ready)
         self._record_ready.set(recorder.status().ready)

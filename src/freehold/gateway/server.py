@@ -129,7 +129,9 @@ class _Edges:
     async def metrics(self, request: Request) -> Response:
         if not self._metrics_open:
             authenticate_admin(read_headers(request.scope["headers"]), self._services.keys)
-        body = self._services.metrics.expose(self._services.upstreams, self._services.recorder)
+        services = self._services
+        load = services.engine_load() if services.engine_load else None
+        body = services.metrics.expose(services.upstreams, services.recorder, load)
         return Response(body, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
 

@@ -6,7 +6,17 @@ from time import monotonic, time_ns
 
 from starlette.types import ASGIApp
 
-from freehold.core.ports import Guard, KeyRing, LedgerReader, Meter, MonotonicClock, Recorder, UnixClock, Upstream
+from freehold.core.ports import (
+    EngineLoadProbe,
+    Guard,
+    KeyRing,
+    LedgerReader,
+    Meter,
+    MonotonicClock,
+    Recorder,
+    UnixClock,
+    Upstream,
+)
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.metrics import Metrics
 
@@ -22,6 +32,7 @@ class Services:
     meter: Meter
     metrics: Metrics
     dashboard: ASGIApp | None = None  # mounted at /dashboard
+    engine_load: EngineLoadProbe | None = None  # where this node runs an engine of its own
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
 
