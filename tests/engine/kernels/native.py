@@ -80,6 +80,19 @@ def multiply(
     return out[:, : len(rows)]
 
 
+def multiply_single(
+    kernels: Kernels, type_: TensorType, rows: npt.NDArray[np.uint8], x: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """One column (1, K) by whole panels of rows (R, bytes), on the way that keeps nothing in memory: (1, R)."""
+    lanes, columns = kernels.target.lanes, Columns(kernels, x)
+    out = np.full((1, len(rows)), np.nan, np.float32)
+    for first in range(0, len(rows), lanes):
+        place = out[0, first : first + lanes].ctypes.data
+        record, blocks = columns.record.ctypes.data, x.shape[1] // BLOCK
+        call(kernels.single(type_), rows[first].ctypes.data, rows.shape[1], blocks, record, place)
+    return out
+
+
 def expand(kernels: Kernels, type_: TensorType, rows: npt.NDArray[np.uint8], length: int) -> npt.NDArray[np.float32]:
     """At most `lanes` rows as f32."""
     lanes, blocks, packed = kernels.target.lanes, length // BLOCK, Aligned(PANEL_BYTES)

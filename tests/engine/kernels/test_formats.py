@@ -8,7 +8,7 @@ from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.library import Kernels
 from freehold.engine.tensor_types import TensorType
 from tests.engine.kernels.blocks import random_rows
-from tests.engine.kernels.native import expand, multiply
+from tests.engine.kernels.native import expand, multiply, multiply_single
 
 TYPES = sorted(FORMATS)
 
@@ -62,6 +62,15 @@ def test_a_column_does_not_depend_on_its_neighbours(kernels: Kernels, type_: Ten
     together = multiply(kernels, type_, rows, x)
     for low, high in ((0, 1), (3, 4), (10, 11), (2, 9), (4, 8)):
         assert np.array_equal(multiply(kernels, type_, rows, x[low:high]), together[low:high])
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda t: t.name)
+def test_a_column_alone_takes_a_shorter_way_to_the_same_bits(kernels: Kernels, type_: TensorType) -> None:
+    rng = np.random.default_rng(7)
+    for length in (256, 2304, 4096):  # rows that fit the first cache side by side, and rows that do not
+        rows = random_rows(rng, type_, 2 * kernels.target.lanes, length)
+        x = rng.normal(size=(1, length)).astype(np.float32)
+        assert np.array_equal(multiply_single(kernels, type_, rows, x), multiply(kernels, type_, rows, x))
 
 
 def test_largest_bytes_do_not_saturate(kernels: Kernels) -> None:
