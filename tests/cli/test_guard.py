@@ -70,6 +70,14 @@ def test_lines_are_answered_in_order() -> None:
     assert [(f["rule"], f["start"], f["end"]) for f in second["findings"]] == [("github-token", 4, 44)]
 
 
+def test_lines_shared_by_processes_are_answered_as_by_one() -> None:
+    rows = [{"id": n, "text": f"use {TOKEN}" if n % 7 == 0 else "hello"} for n in range(2500)]
+    given = "\n".join(map(json.dumps, rows))
+    alone, shared = check("--jsonl", given=given), check("--jsonl", "--jobs", "2", given=given)
+    assert (shared.exit_code, shared.output) == (alone.exit_code, alone.output)
+    assert [json.loads(line)["id"] for line in shared.output.splitlines()] == list(range(2500))
+
+
 @pytest.mark.parametrize("line", ["{nonsense", "[]", '{"text": "x"}', '{"id": 7}', '{"id": 7, "text": 1}'])
 def test_a_bad_line_is_answered_with_its_number_and_the_rest_go_on(line: str) -> None:
     good = json.dumps({"id": 1, "text": "hello"})
