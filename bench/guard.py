@@ -20,6 +20,7 @@ from bench.report import Report
 from freehold.core.events import TextDelta, ToolCallDelta
 from freehold.core.findings import Direction, Finding
 from freehold.guard import GuardConfig, StreamGuard
+from freehold.guard.detectors.examples import sample
 from freehold.guard.matcher import Engine
 
 DELTA_CHARS = 20
@@ -31,6 +32,7 @@ PROSE = (
     "The quick brown fox jumps over the lazy dog and then considers whether it was worth it; after all, dogs rarely mind. " * 400
 )
 CODE = inspect.getsource(argparse)[:32_000]
+TOKEN = "ghp_" + sample(36)
 DOCUMENT = json.dumps(
     [{"name": f"item {n}", "price": n * 1.5, "tags": ["new", "blue"], "note": "as seen\nbefore"} for n in range(400)]
 )
@@ -72,10 +74,11 @@ def _speed(report: Report, asked: StreamGuard, peer: str) -> None:
             peer_version=version(peer),
         )
     lines = [PROSE[at : at + 80] for at in range(0, 40_000, 80)]
-    seconds = _best(lambda: [asked.check(line) for line in lines])
-    report(
-        f"guard.{asked.engine}.lines", len(lines) / seconds, "lines/s", limit=LINES_LIMIT, peer=peer, peer_version=version(peer)
-    )
+    mixed = [f"token={TOKEN} in it, mail bob{n}@gmail.com" if n % 3 == 0 else line for n, line in enumerate(lines)]
+    for name, texts in (("clean", lines), ("a_third_found", mixed)):
+        seconds = _best(lambda texts=texts: [asked.check(text) for text in texts])  # type: ignore[misc]
+        speed = len(texts) / seconds
+        report(f"guard.{asked.engine}.lines.{name}", speed, "lines/s", limit=LINES_LIMIT, peer=peer, peer_version=version(peer))
 
 
 def _stream(asked: StreamGuard, deltas: list[str], is_json: bool) -> None:

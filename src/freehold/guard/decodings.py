@@ -32,6 +32,7 @@ RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 _ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
+_NO_WORD = re.compile(rb"[A-Z0-9]")  # base64 of ASCII has capitals: its every fourth character is one of A-Z, a-f
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -70,7 +71,7 @@ def _decode(view: View, low: int) -> Iterator[View]:
         yield resolved
     if (squeezed := _substitute(view, _SPACED_LETTERS, _squeeze)) is not None:
         yield squeezed._replace(obscure=True)
-    if _LONG_RUN.search(view.data) is None:
+    if not any(_NO_WORD.search(run[0]) for run in _LONG_RUN.finditer(view.data)):
         return
     for pattern, decode in ((_BASE64, _from_base64), (_HEX, _from_hex)):
         for match in pattern.finditer(view.data):
