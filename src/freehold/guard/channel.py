@@ -22,8 +22,9 @@ from typing import NamedTuple
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
 from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, span
 from freehold.guard.fold import fold
-from freehold.guard.matcher import ARMED, DECODE, Flag, Match, Matcher
+from freehold.guard.matcher import ARMED, DECODE, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
+from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
@@ -36,15 +37,6 @@ SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is he
 OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 
 _TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}" % RUN_CHARS)
-
-
-class Piece(NamedTuple):
-    """`text` may be sent; it stands for `chars` characters of the original, and is not them where `hidden`."""
-
-    text: str
-    chars: int
-    hit: Hit | None = None
-    hidden: bool = False
 
 
 class _Swallow(NamedTuple):
@@ -76,9 +68,9 @@ class TextChannel:
         "_text",
     )
 
-    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None]) -> None:
+    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None) -> None:
         self._matcher, self._rulings = matcher, rulings
-        self._filter = matcher.open()
+        self._filter = reader or matcher.open()
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
@@ -170,7 +162,7 @@ class TextChannel:
     def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
         """Deal with every unit that is complete."""
         end = len(self._data)
-        out = _Output(pieces, self._text, held_from, self._origin)
+        out = Output(pieces, self._text, held_from, self._origin)
         while self._at < end:
             if self._swallow is not None:
                 if not self._swallow_on(out, final):
@@ -189,7 +181,7 @@ class TextChannel:
         if final and self._swallow is not None:
             self._end_swallow(out)
 
-    def _pass_clean_units(self, out: "_Output", target: int) -> None:
+    def _pass_clean_units(self, out: Output, target: int) -> None:
         """Send the units that end at or before `target`; no flag is before it."""
         end = len(self._data)
         while self._at < target and self._swallow is None:
@@ -226,7 +218,7 @@ class TextChannel:
         """Whether an arming trigger may be near somewhere in what is held."""
         return self._armed_until > self._origin + self._at
 
-    def _pass(self, out: "_Output", stop: int) -> None:
+    def _pass(self, out: Output, stop: int) -> None:
         out.clean(self._at, stop)
         self._at = self._searched = stop
 
@@ -253,7 +245,7 @@ class TextChannel:
             self._open_flags[flag.kind] = max(flag.high, self._open_flags.get(flag.kind, 0))
         return {kind for kind, until in self._open_flags.items() if until > low}
 
-    def _judge(self, out: "_Output", scanned: int, cut: int) -> None:
+    def _judge(self, out: Output, scanned: int, cut: int) -> None:
         """Scan the unit that is first held up to `scanned`, and send what policy leaves of it up to `cut`.
 
         What starts after `cut` is scanned again with what follows it.
@@ -294,7 +286,7 @@ class TextChannel:
                     found.append(Match(low + first, low + last, match.detector))
         return found
 
-    def _send(self, out: "_Output", stop: int, hits: Sequence[Hit], *, reaches_on: bool = False) -> None:
+    def _send(self, out: Output, stop: int, hits: Sequence[Hit], *, reaches_on: bool = False) -> None:
         for number, hit in enumerate(hits, 1):
             self._pass(out, hit.start)
             self._at = self._searched = hit.end
@@ -309,7 +301,7 @@ class TextChannel:
     def _is_block(self, ruling: Ruling) -> bool:
         return ruling.rule in self._matcher.blocks
 
-    def _swallow_on(self, out: "_Output", final: bool) -> bool:
+    def _swallow_on(self, out: Output, final: bool) -> bool:
         """Take what belongs to the open value. False where its end is not known yet."""
         swallow, end = self._swallow, len(self._data)
         assert swallow is not None
@@ -320,11 +312,26 @@ class TextChannel:
             self._end_swallow(out)
         return ended
 
-    def _end_swallow(self, out: "_Output") -> None:
+    def _end_swallow(self, out: Output) -> None:
         swallow = self._swallow
         assert swallow is not None
         self._swallow = None
         out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling))
+
+
+class _HasRead:
+    """A filter that has read all of a text already."""
+
+    __slots__ = ("flags",)
+
+    def __init__(self, flags: list[Flag]) -> None:
+        self.flags = flags
+
+    def feed(self, data: bytes) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
 
 
 def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[Piece]:
@@ -336,53 +343,15 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[
     is_flagged = any(f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None) for f in reader.flags)
     if not is_flagged and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
-    channel = TextChannel(matcher, rulings)
+    channel = TextChannel(matcher, rulings, _HasRead(reader.flags))
     pieces = as_pieces(channel.feed(text)) + channel.flush()
     channel.close()
     return pieces
 
 
-def as_pieces(taken: str | list[Piece]) -> list[Piece]:
-    return [Piece(taken, len(taken))] if isinstance(taken, str) else taken
-
-
 def _ends_in_a_run(data: bytes) -> bool:
     """Whether the end of the text ends a run that may be encoded: elsewhere a trigger sees the delimiter after it."""
     return _TRAILING_RUN.fullmatch(data, max(0, len(data) - RUN_CHARS)) is not None
-
-
-class _Output:
-    """Cuts pieces out of the held text. Takes indices in folded data, where `held_from` is the held text's start."""
-
-    __slots__ = ("_held_from", "_origin", "_pieces", "_text")
-
-    def __init__(self, pieces: list[Piece], text: str, held_from: int, origin: int) -> None:
-        self._pieces, self._text, self._held_from, self._origin = pieces, text, held_from, origin
-
-    def clean(self, start: int, stop: int) -> None:
-        if stop > start:
-            self._pieces.append(Piece(self._text[start - self._held_from : stop - self._held_from], stop - start))
-
-    def hit(self, hit: Hit) -> None:
-        self.open(hit)
-        self.found(Hit(self._origin + hit.start, self._origin + hit.end, hit.ruling))
-
-    def open(self, hit: Hit) -> None:
-        """What stands for the value, or the value itself where policy leaves it."""
-        if hit.ruling.hides:
-            self._pieces.append(Piece(hit.ruling.mask, hit.end - hit.start, None, True))
-        else:
-            self.clean(hit.start, hit.end)
-
-    def swallowed(self, start: int, stop: int, ruling: Ruling) -> None:
-        if not ruling.hides:
-            self.clean(start, stop)
-        elif stop > start:
-            self._pieces.append(Piece("", stop - start, None, True))
-
-    def found(self, hit: Hit) -> None:
-        """`hit` counts from the start of the channel."""
-        self._pieces.append(Piece("", 0, hit))
 
 
 def _run_end(data: bytes, at: int, end: int, final: bool) -> tuple[int, bool]:

@@ -30,9 +30,10 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
-from freehold.guard.channel import Piece, TextChannel, scan
+from freehold.guard.channel import TextChannel, scan
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
+from freehold.guard.pieces import Piece
 from freehold.guard.ruling import Hit, Ruling
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
@@ -130,17 +131,21 @@ class Redactor:
         return out[: last + 1]
 
     def _receive(self, event: Event) -> list[Event]:
+        key: _Key
         match event:
             case TextDelta():
-                channel = self._channel((TextDelta, event.choice, event.part))
+                key = (TextDelta, event.choice, event.part)
+                channel = self._open.get(key) or self._begin(key)
                 if channel.logprobs is not None:
                     channel.take_logprobs(channel.logprobs, event)
                 return self._said(channel, channel.text.feed(event.text))
             case ReasoningDelta():
-                channel = self._channel((ReasoningDelta, event.choice, event.part))
+                key = (ReasoningDelta, event.choice, event.part)
+                channel = self._open.get(key) or self._begin(key)
                 return self._said(channel, channel.text.feed(event.text))
             case ToolCallDelta():
-                channel = self._channel((ToolCallDelta, event.choice, event.part))
+                key = (ToolCallDelta, event.choice, event.part)
+                channel = self._open.get(key) or self._begin(key)
                 return self._said(channel, channel.text.feed(event.arguments))
             case ToolCallStart():
                 return self._whole_call(event)
@@ -156,10 +161,6 @@ class Redactor:
                 return [event]
             case _:
                 assert_never(event)
-
-    def _channel(self, key: _Key) -> _Open:
-        channel = self._open.get(key)
-        return self._begin(key) if channel is None else channel
 
     def _begin(self, key: _Key) -> _Open:
         if key[1] in self._ended:  # a run that its end cut would go on here

@@ -70,11 +70,16 @@ MONEY = (
     Detector(
         id="iban",
         category=PERSONAL_DATA,
-        pattern=r"[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?",
+        pattern=r"(?:[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?|[a-z]{2}[0-9]{2}[a-z0-9]{11,30})",
         confidence=0.97,
         validator=stdnum_valid(iban),
         retry=True,
-        must_match=("pay to DE89 3704 0044 0532 0130 00 now", "GB82WEST12345698765432", "NL91 ABNA 0417 1643 00."),
+        must_match=(
+            "pay to DE89 3704 0044 0532 0130 00 now",
+            "GB82WEST12345698765432",
+            "gb82west12345698765432",
+            "NL91 ABNA 0417 1643 00.",
+        ),
         must_not_match=("pay to DE89 3704 0044 0532 0130 01 now", "GB82WEST12345698765433"),
     ),
     Detector(
