@@ -3,6 +3,9 @@
 A provider that answers at once stands in a process of its own; the node is the `freehold serve` command with its guard, its keys
 and its record, in a fresh home. Both are asked over raw sockets by the same generator, in turns, so that other work on the
 machine hits both alike. CPU is the node's own, from /proc: what it spent while it answered, its threads included.
+
+Two kinds of stream: one whose chunks come all at once, which shows what a request costs, and one whose chunks come apart, as a
+model speaks, which shows what a chunk costs that is read, scanned and sent alone.
 """
 
 import asyncio
@@ -24,6 +27,8 @@ from freehold.gateway.serve import event_loop
 CHUNKS = 50
 CHUNK_TEXT = "a few plain words.. "  # 20 characters
 CPU_LIMIT_MS = 0.7
+TOGETHER, APART = "mock-1", "mock-apart"
+APART_S = 0.004
 ROUNDS = 5
 ROUND_S = 1.5
 WARM_UP_S = 1.5
@@ -79,6 +84,7 @@ def run(report: ReportFigure, models_dir: Path) -> None:
         with asyncio.Runner(loop_factory=event_loop) as runner:
             for clients in (1, 16):
                 runner.run(_compare(report, direct, ours, clients))
+            runner.run(_apart(report, ours, 16))
         report("gateway.rss", _rss_mib(ours.pid), "MiB", limit=80)
 
 
@@ -96,20 +102,26 @@ async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: 
         report(f"{name}.{figure}", median(added) * 1e3, "ms", peer="direct")
 
 
-async def _round(target: Target, clients: int, duration_s: float) -> Round:
+async def _apart(report: ReportFigure, ours: Target, clients: int) -> None:
+    await _round(ours, clients, WARM_UP_S, APART)
+    rounds = [await _round(ours, clients, ROUND_S, APART) for _ in range(ROUNDS)]
+    report(f"gateway.stream_apart.c{clients}.cpu", median(one.cpu_ms for one in rounds), "ms/stream")
+
+
+async def _round(target: Target, clients: int, duration_s: float, model: str = TOGETHER) -> Round:
     result, cpu_before, begun = Round(), _cpu_s(target.pid), time.perf_counter()
     until = begun + duration_s
-    await asyncio.gather(*(_client(target, until, result) for _ in range(clients)))
+    await asyncio.gather(*(_client(target, until, result, model) for _ in range(clients)))
     result.elapsed_s = time.perf_counter() - begun
     result.cpu_s = _cpu_s(target.pid) - cpu_before
     return result
 
 
-async def _client(target: Target, until: float, result: Round) -> None:
+async def _client(target: Target, until: float, result: Round, model: str) -> None:
     """One connection, one request after the other."""
     loop = asyncio.get_running_loop()
     transport, asking = await loop.create_connection(_Asking, *target.address)
-    request = _request(target)
+    request = _request(target, model)
     while (begun := time.perf_counter()) < until:
         first, last = await asking.ask(request)
         result.ttft_s.append(first - begun)
@@ -117,9 +129,9 @@ async def _client(target: Target, until: float, result: Round) -> None:
     transport.close()
 
 
-def _request(target: Target) -> bytes:
+def _request(target: Target, model: str) -> bytes:
     question = "Tell me something plain, in fifty short pieces."
-    body = json.dumps({"model": "mock-1", "stream": True, "messages": [{"role": "user", "content": question}]}).encode()
+    body = json.dumps({"model": model, "stream": True, "messages": [{"role": "user", "content": question}]}).encode()
     head = [
         "POST /v1/chat/completions HTTP/1.1",
         "host: localhost",
@@ -180,7 +192,7 @@ def provider() -> Iterator[Target]:
 @contextlib.contextmanager
 def node(home: Path, upstream: Target) -> Iterator[Target]:
     """The node in its own process: guard and record as delivered, no engine."""
-    settings = ["[engine]", 'model = ""', "[[upstreams]]", 'name = "mock"', 'models = ["mock-1"]']
+    settings = ["[engine]", 'model = ""', "[[upstreams]]", 'name = "mock"', f'models = ["{TOGETHER}", "{APART}"]']
     settings.append('url = "http://{}:{}/v1"'.format(*upstream.address))
     (home / "freehold.toml").write_text("\n".join(settings))
     command = [sys.executable, "-m", "freehold", "serve", "--port", "0", "--json"]
@@ -210,7 +222,7 @@ def _process(command: list[str], environment: dict[str, str]) -> Iterator[tuple[
 
 
 class _Provider(asyncio.Protocol):
-    """Answers each request at once with the same stream. Reads no further than it must."""
+    """Answers each request with the same stream, at once or piece by piece. Reads no further than it must."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvloop's is no subclass
         self._transport = transport
@@ -225,8 +237,16 @@ class _Provider(asyncio.Protocol):
         if len(body) < length:
             return
         self._seen = b""
-        for piece in _STREAM:
+        if APART.encode() in body:
+            self._send_apart(iter(_STREAM))
+        else:
+            for piece in _STREAM:
+                self._transport.write(piece)
+
+    def _send_apart(self, pieces: Iterator[bytes]) -> None:
+        if piece := next(pieces, b""):
             self._transport.write(piece)
+            asyncio.get_running_loop().call_later(APART_S, self._send_apart, pieces)
 
 
 def _chunk(delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
