@@ -125,12 +125,14 @@ _LABELS = re.compile(
 )
 
 
-_NO_SECRET = re.compile(rb"(?i)(?<!secret|porter)(?<!secret[-_]|porter[-_])ids?[\"'`\])]{0,2}[ \t]*[:=,]")
+_NAME_OF_ID = re.compile(  # `key_id:`, `credentialsId = `, and not `valid:`
+    rb"(?<!(?i:secret|porter))(?:[-_. ](?i:id)|(?<=[a-z])I[dD])s?[\"'`\])]{0,2}[ \t]*[:=,>]"
+)
 
 
 def names_secret(before: bytes) -> bool:
     """What a value is called: the id of a secret is none, but for `secret_id` and `reporter_id`."""
-    return _NO_SECRET.search(before) is None
+    return _NAME_OF_ID.search(before) is None
 
 
 def typed_password(value: bytes) -> bool:
