@@ -119,6 +119,13 @@ async def test_words_before_the_answer_are_passed_over() -> None:
         client.close()
 
 
+async def test_an_offer_to_upgrade_is_passed_over() -> None:
+    async with provider(json_answer(b"hello", "200 OK", "upgrade: h2,h2c", "connection: upgrade, keep-alive")) as raw:
+        client = client_of(raw)
+        assert await ask(client) == b"hello"
+        client.close()
+
+
 async def test_a_body_without_a_length_ends_with_its_connection() -> None:
     async with provider(b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\nall of it", closes=True) as raw:
         client = client_of(raw)
