@@ -43,7 +43,8 @@ async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, s
     except Exception as exc:
         error = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
         services.metrics.count_refused(error.code)
-        await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
+        async with reply.watched():
+            await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
         return
     account = Account(
         principal=principal,
@@ -69,7 +70,8 @@ class _Handling:
     async def run(self, headers: Headers) -> None:
         self._services.metrics.active.inc()
         try:
-            await self._answer(headers)
+            async with self._reply.watched():
+                await self._answer(headers)
         except ClientLeft:
             await self._record_departure()
         except RecordNotWritten as error:
@@ -186,10 +188,11 @@ class _Handling:
         """Under way a stream ends with an error event and without its last word, so that nobody takes it for whole."""
         body = self._codec.encode_error(error)
         try:
-            if self._reply.started:
-                await self._reply.end_stream(frame(body))
-            else:
-                await self._reply.whole(body, status=error.status, headers=error_headers(error))
+            async with self._reply.watched():
+                if self._reply.started:
+                    await self._reply.end_stream(frame(body))
+                else:
+                    await self._reply.whole(body, status=error.status, headers=error_headers(error))
         except ClientLeft:
             log.info("client_left", exchange_id=self._account.exchange_id)
 

@@ -1,10 +1,12 @@
 """One answer over ASGI: either whole, or as a stream of server-sent events.
 
-Knows HTTP and nothing of what is sent. A client that takes nothing for `stall_timeout_s` counts as gone.
+Knows HTTP and nothing of what is sent. A client that takes nothing for `stall_timeout_s` counts as gone: one timer an answer
+looks now and then at how long the present write has been waiting, which costs a write nothing.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from freehold.core.errors import FreeholdError
@@ -23,13 +25,38 @@ _STREAM: list[Header] = [
 
 
 class Reply:
-    __slots__ = ("_send", "_stall_timeout_s", "receipt_id", "started")
+    __slots__ = ("_deadline", "_loop", "_send", "_stall_timeout_s", "_timer", "_waiting_since_s", "receipt_id", "started")
 
     def __init__(self, send: Send, *, stall_timeout_s: float) -> None:
         self._send = send
         self._stall_timeout_s = stall_timeout_s
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since_s: float | None = None
         self.receipt_id: ExchangeId | None = None
         self.started = False
+
+    @contextlib.asynccontextmanager
+    async def watched(self) -> AsyncIterator[None]:
+        """Every write belongs in here. Raises ClientLeft out of one that waits for too long."""
+        try:
+            async with asyncio.timeout(None) as self._deadline:
+                self._timer = self._loop.call_later(self._stall_timeout_s, self._look)
+                yield
+        except TimeoutError as exc:
+            if not self._deadline.expired():
+                raise
+            raise ClientLeft from exc
+        finally:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        now_s = self._loop.time()
+        since_s = now_s if self._waiting_since_s is None else self._waiting_since_s
+        left_s = since_s + self._stall_timeout_s - now_s
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._look)
+        else:
+            self._deadline.reschedule(now_s)
 
     async def whole(self, body: bytes, *, status: int = 200, headers: list[Header] | None = None) -> None:
         length = (b"content-length", str(len(body)).encode())
@@ -53,11 +80,9 @@ class Reply:
         await self._send({"type": "http.response.start", "status": status, "headers": headers + receipt})
 
     async def _write(self, body: bytes, *, more: bool) -> None:
-        try:
-            async with asyncio.timeout(self._stall_timeout_s):
-                await self._send({"type": "http.response.body", "body": body, "more_body": more})
-        except TimeoutError as exc:
-            raise ClientLeft from exc
+        self._waiting_since_s = self._loop.time()
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+        self._waiting_since_s = None
 
 
 def error_headers(error: FreeholdError) -> list[Header]:
