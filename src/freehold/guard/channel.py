@@ -200,18 +200,28 @@ class TextChannel:
         """(how far to scan, where to cut) the first unit held, which has no end up to `beyond`; None where that is not known."""
         data, at, end = self._data, self._at, len(self._data)
         near = min(end, at + JOINED_CHARS)
-        if beyond < near and (stop := next_boundary(data, beyond, near, end, self._is_armed)) is not None:
+        if (stop := self._next_end(beyond, near)) is not None:
             return stop, stop
         if end - at > JOINED_CHARS:
             joint = last_delimiter(data, at, at + JOINED_CHARS // 2)
             if joint > at:
                 return near, joint
             far = min(end, at + RUN_CAP_CHARS)
-            if (stop := next_boundary(data, max(beyond, near - 1), far, end, self._is_armed)) is not None:
+            if (stop := self._next_end(max(beyond, near - 1), far)) is not None:
                 return stop, stop
             if end - at > RUN_CAP_CHARS:
                 return far, far - KEPT_CHARS
         return (end, end) if final else None
+
+    def _next_end(self, beyond: int, limit: int) -> int | None:
+        """The first end of a unit in (beyond, limit]. Where there is none is not looked at again when more text has come."""
+        low, end = max(beyond, self._searched), len(self._data)
+        if low >= limit:
+            return None
+        stop = next_boundary(self._data, low, limit, end, self._is_armed)
+        if stop is None:
+            self._searched = max(low, min(limit, end - 1))
+        return stop
 
     @property
     def _is_armed(self) -> bool:
