@@ -50,14 +50,16 @@ def run(report: Report, models_dir: Path) -> None:
     small = models_dir / EMBEDDED
     if not small.exists():
         raise FileNotFoundError(f"{small} is not there: `make models` fetches it")
-    large = synthetic_1b(models_dir, small)
+    large, mixed = synthetic_1b(models_dir, small), models_dir / QWEN
     _start(report, small)
     for threads in sorted({1, min(2, os.cpu_count() or 1)}):
         _speed(report, "smollm2", small, threads, prompt=256, decode=64, rounds=5)
         _speed(report, "synthetic-1b", large, threads, prompt=128, decode=16, rounds=3)
+        if mixed.exists():  # Q4_K and Q6_K
+            _speed(report, mixed.stem, mixed, threads, prompt=64, decode=16, rounds=3)
     _agreement(report, "smollm2", small)
-    if (models_dir / QWEN).exists():
-        _agreement(report, "qwen2.5-coder-1.5b", models_dir / QWEN)
+    if mixed.exists():
+        _agreement(report, mixed.stem, mixed)
 
 
 def _start(report: Report, model: Path) -> None:
