@@ -59,3 +59,10 @@ def test_a_pattern_that_does_not_compile_is_refused() -> None:
     broken = Detector(id="broken", pattern="(?=x)", must_match=("x",), must_not_match=())
     with pytest.raises(ConfigError, match="does not compile"):
         Matcher([broken], "hyperscan")
+
+
+def test_what_was_decoded_is_read_by_hyperscan_where_it_is() -> None:
+    matcher = Matcher(FEW, "hyperscan")
+    window = f"a {TOKEN}".encode()
+    assert matcher.find(window, 0) == Matcher(FEW, "re2").find(window, 0) != []
+    assert "_trigger_set" not in vars(matcher)  # RE2's set, a hundred times as slow on what is no text, is never even built

@@ -142,11 +142,20 @@ class Matcher:
     def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None) -> list[Match]:
         """Exact matches whose value starts at `low` or later; what stands before it is context. None looks for every detector."""
         if detectors is None:
-            detectors = [n for n in self._trigger_set.Match(window) or () if n < len(self.detectors)]
+            detectors = self._flagged(window)
         found: list[Match] = []
         for number in sorted(set(detectors)):
             self._find_one(number, window, low, found)
         return found
+
+    def _flagged(self, window: bytes) -> list[int]:
+        """Detectors whose trigger is in `window`. By the filter, too: RE2's set takes a hundred times as long on random bytes."""
+        reader = self.open()
+        try:
+            reader.feed(window)
+            return [flag.kind for flag in reader.flags if flag.kind >= 0]
+        finally:
+            reader.close()
 
     def _find_one(self, number: int, window: bytes, low: int, found: list[Match]) -> None:
         detector = self.detectors[number]
