@@ -5,27 +5,34 @@ it. A provider that answers with one body all the same is understood. The provid
 redirects are not followed, and no message carries it.
 """
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
+
+import aiohttp
 
 from freehold.core.errors import (
     ConfigError,
     UpstreamBroken,
     UpstreamError,
     UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
 )
 from freehold.core.events import Event
 from freehold.core.exchange import Exchange
 from freehold.core.ports import UpstreamStatus
 from freehold.gateway.config import UpstreamConfig
 from freehold.gateway.sse import SseParser
-from freehold.gateway.upstreams.http1 import Answer, HttpClient
 from freehold.gateway.wire.codec import Codec
 
 _EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
 _ERROR_LIMIT_BYTES = 64 << 10
 _MESSAGE_LIMIT_CHARS = 2000
+_DRAIN_S = 0.05
+_BUFFER_BYTES = 65536  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _READY = UpstreamStatus(ready=True, detail="configured; asked when a request comes")
 
@@ -53,7 +60,7 @@ def read_key(config: UpstreamConfig) -> str | None:
 
 
 class OpenAIUpstream:
-    """One provider. Makes its client on first use, inside the running event loop."""
+    """One provider. Makes its connections on first use, inside the running event loop."""
 
     def __init__(self, config: UpstreamConfig, codec: Codec) -> None:
         self._config = config
@@ -68,7 +75,7 @@ class OpenAIUpstream:
             "accept-encoding": "identity",  # unpacking costs more than loopback or a data centre's network saves
             **({"authorization": f"Bearer {self._key}"} if self._key else {}),
         }
-        self._client: HttpClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     @property
     def name(self) -> str:
@@ -82,61 +89,62 @@ class OpenAIUpstream:
         return _READY
 
     async def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def send(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
-        """As the port says."""
+        """As the port says. Foreign exceptions end here."""
         body = self._codec.encode_request(exchange, model=self._names[exchange.model], ask_usage=self._config.ask_usage)
-        client = self._open()
-        answer = await client.post(body)
         try:
-            await self._check(answer)
-            if _content_type(answer) == "application/json":
-                whole = await self._read(answer, self._config.answer_limit_bytes)
-                for event in self._codec.decode_answer(whole, provider=self.name):
+            async with self._open().post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
+                await self._check(response)
+                if response.content_type == "application/json":
+                    whole = await self._read(response, self._config.answer_limit_bytes)
+                    for event in self._codec.decode_answer(whole, provider=self.name):
+                        yield event
+                    return
+                parser, decoder = SseParser(limit_bytes=_EVENT_LIMIT_BYTES), self._codec.stream_decoder(provider=self.name)
+                left_bytes = self._config.answer_limit_bytes
+                while not decoder.done and (piece := await response.content.readany()):
+                    left_bytes -= len(piece)
+                    if left_bytes < 0:
+                        raise self._too_long()
+                    for event in decoder.decode(parser.feed(piece)):
+                        yield event
+                for event in decoder.close():
                     yield event
-                return
-            parser, decoder = SseParser(limit_bytes=_EVENT_LIMIT_BYTES), self._codec.stream_decoder(provider=self.name)
-            left_bytes = self._config.answer_limit_bytes
-            while not decoder.done and (piece := await answer.read()):
-                left_bytes -= len(piece)
-                if left_bytes < 0:
-                    raise self._too_long()
-                for event in decoder.decode(parser.feed(piece)):
-                    yield event
-            for event in decoder.close():
-                yield event
-            if not answer.is_reusable:
-                await answer.drain()
-        finally:
-            client.release(answer)
+                await _drain(response)
+        except TimeoutError as exc:  # aiohttp's timeouts are TimeoutErrors too
+            raise UpstreamTimeout(f"upstream {self.name} was silent for too long; try again later") from exc
+        except aiohttp.ClientConnectorError as exc:
+            raise UpstreamUnavailable(f"upstream {self.name} can't be reached; try again later") from exc
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise UpstreamBroken(f"upstream {self.name} broke the connection off ({type(exc).__name__}); try again") from exc
 
-    def _open(self) -> HttpClient:
-        if self._client is None:
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
             config = self._config
-            self._client = HttpClient(
-                config.name,
-                self._url,
-                self._headers,
-                connect_timeout_s=config.connect_timeout_s,
-                idle_timeout_s=config.idle_timeout_s,
-                max_connections=config.max_connections,
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=config.max_connections),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout_s, sock_read=config.idle_timeout_s),
+                auto_decompress=False,
+                read_bufsize=_BUFFER_BYTES,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return self._client
+        return self._session
 
-    async def _check(self, answer: Answer) -> None:
-        if answer.status != 200:
-            raise await self._rejection(answer)
-        if answer.headers.get("content-encoding", "identity") != "identity":
+    async def _check(self, response: aiohttp.ClientResponse) -> None:
+        if response.status != 200:
+            raise await self._rejection(response)
+        if response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamBroken(f"upstream {self.name} compresses its answer, which it was asked not to")
-        if _content_type(answer) not in ("text/event-stream", "application/json"):
+        if response.content_type not in ("text/event-stream", "application/json"):
             raise UpstreamBroken(f"upstream {self.name} answered with something that is neither an event stream nor JSON")
 
-    async def _rejection(self, answer: Answer) -> UpstreamError:
+    async def _rejection(self, response: aiohttp.ClientResponse) -> UpstreamError:
         """The provider's error in clean form: its status and message, without this node's key."""
-        status = answer.status
+        status = response.status
         if status in _OUR_FAULT:
             return UpstreamRejected(
                 f"upstream {self.name} refused this node's own key ({status}); its operator must mend that", status=502
@@ -144,18 +152,18 @@ class OpenAIUpstream:
         if not 400 <= status <= 599:
             return UpstreamBroken(f"upstream {self.name} answered with status {status}, which no chat answer has")
         try:
-            message, code = self._codec.decode_error(await self._read(answer, _ERROR_LIMIT_BYTES))
+            message, code = self._codec.decode_error(await self._read(response, _ERROR_LIMIT_BYTES))
         except UpstreamBroken:
             message, code = None, None
         text = (message or f"upstream {self.name} answered with status {status}")[:_MESSAGE_LIMIT_CHARS]
         if self._key:
             text = text.replace(self._key, "[provider key]")
-        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(answer), code=code)
+        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(response), code=code)
 
-    async def _read(self, answer: Answer, limit_bytes: int) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
         pieces: list[bytes] = []
         left_bytes = limit_bytes
-        while piece := await answer.read():
+        async for piece in response.content.iter_any():
             left_bytes -= len(piece)
             if left_bytes < 0:
                 raise self._too_long()
@@ -169,11 +177,17 @@ class OpenAIUpstream:
         )
 
 
-def _content_type(answer: Answer) -> str:
-    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read up to the end that should follow the last word, so that the connection can be used again; else it is closed."""
+    if response.content.at_eof():
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while await response.content.readany():
+                pass
 
 
-def _retry_after_s(answer: Answer) -> float | None:
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
     """The seconds form only: a date needs both clocks to agree."""
-    value = answer.headers.get("retry-after", "")
+    value = response.headers.get("retry-after", "")
     return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
