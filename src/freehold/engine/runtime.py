@@ -73,7 +73,7 @@ class Runtime:
         shape = shape_of(metadata, weights.header.tensors)
         tokenizer = BpeTokenizer(metadata, name)
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
-        pages, context = _pages_and_context(shape, config)
+        pages, context = pages_and_context(shape, config)
         page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
         check_fit({"weights": weights.header.file_bytes, "the KV cache": pages * page_bytes}, room())
         tensors = weights.load(lambda done, total: progress("weights", done, total))
@@ -100,7 +100,7 @@ class Runtime:
         )
 
 
-def _pages_and_context(shape: LlamaShape, config: EngineConfig) -> tuple[int, int]:
+def pages_and_context(shape: LlamaShape, config: EngineConfig) -> tuple[int, int]:
     """KV pages and the longest sequence. All running sequences at full length need no more pages than there are."""
     context = min(config.context_tokens or DEFAULT_CONTEXT_TOKENS, shape.context)
     page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
