@@ -1,3 +1,5 @@
+import os
+import pwd
 from pathlib import Path
 
 import pytest
@@ -39,3 +41,11 @@ def test_two_upstreams_may_not_share_a_name_or_a_model(tmp_path: Path) -> None:
 def test_what_does_not_hold_together_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"freehold\.toml: .*docs/configuration\.md"):
         load(tmp_path, text)
+
+
+def test_an_empty_home_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FREEHOLD_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "")
+    user = pwd.getpwuid(os.getuid()).pw_dir
+    assert configuration.home() == Path(user) / ".local" / "share" / "freehold"

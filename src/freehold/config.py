@@ -5,6 +5,7 @@ without any, every setting has its default. What a setting means is decided in i
 """
 
 import os
+import pwd
 from pathlib import Path
 
 import msgspec
@@ -22,8 +23,11 @@ def home() -> Path:
     """Where the node keeps models, keys and records: `FREEHOLD_HOME`, else `freehold` in the XDG data directory."""
     if explicit := os.environ.get("FREEHOLD_HOME"):
         return Path(explicit).expanduser().absolute()
-    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
-    return Path(data).expanduser().absolute() / "freehold"
+    if data := os.environ.get("XDG_DATA_HOME"):
+        return Path(data).expanduser().absolute() / "freehold"
+    # A service manager may leave HOME empty, which `~` would take for the root of the file system.
+    user = os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    return Path(user).absolute() / ".local" / "share" / "freehold"
 
 
 _TAKEN_NAMES = ("freehold", "record")  # our engine's, and what the record is called beside the upstreams

@@ -38,7 +38,8 @@ def test_once_prints_the_answer_alone_on_stdout(node: ScriptedNode) -> None:
     result = run(node, "--once", "hello")
     assert result.exit_code == 0
     assert result.stdout == "You said: hello\n"
-    assert re.fullmatch(rf"3 tokens · [\d.]+ tokens/s · first after [\d.]+ s · receipt {RECEIPT}\n", result.stderr)
+    # It came all at once: that says nothing of the model's speed.
+    assert re.fullmatch(rf"3 tokens · first after [\d.]+ s · receipt {RECEIPT}\n", result.stderr)
 
 
 def test_once_reads_a_prompt_of_many_lines_from_stdin(node: ScriptedNode) -> None:

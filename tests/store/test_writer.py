@@ -97,6 +97,18 @@ async def test_a_signer_that_fails_stores_nothing(path: Path) -> None:
         assert chain(path) == []
 
 
+async def test_a_file_that_was_moved_away_takes_no_more_records_until_it_is_back(writer: RecordWriter, path: Path) -> None:
+    await writer.record(draft("xc_1"))
+    away = await asyncio.to_thread(path.rename, path.with_name("away.db"))
+    with pytest.raises(RecordNotWritten, match="deleted or replaced under the running node"):
+        await writer.record(draft("xc_2"))
+    assert not writer.status().ready
+    await asyncio.to_thread(away.rename, path)
+    await asyncio.wait_for(_until_ready(writer), 30)  # the probe finds it
+    await writer.record(draft("xc_3"))
+    assert [i for i, _ in chain(path)] == ["xc_1", "xc_3"]
+
+
 async def test_closing_writes_what_is_waiting_and_then_refuses(path: Path) -> None:
     writer = RecordWriter(path, ChainSigner())
     waiting = [asyncio.ensure_future(writer.record(draft(f"xc_{i}"))) for i in range(20)]

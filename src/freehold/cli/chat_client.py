@@ -18,6 +18,7 @@ from freehold.gateway.sse import SseParser
 
 # A node checks its model before it answers; a large one takes minutes from a slow disk.
 READY_LIMIT_S = 900.0
+SHORTEST_DECODE_S = 0.02  # an answer that came in one read or two says nothing of speed
 SILENCE_LIMIT_S = 300.0  # the longest wait for a next token: a long prompt on a slow machine
 EVENT_LIMIT_BYTES = 4 << 20  # logprobs and tool calls stay far below
 
@@ -64,7 +65,7 @@ class Answer:
         facts = [] if self.output_tokens is None else [f"{self.output_tokens} tokens"]
         if self.first_at_s is not None and self.last_at_s is not None:
             decode_s = self.last_at_s - self.first_at_s
-            if self.output_tokens is not None and self.output_tokens > 1 and decode_s > 0:
+            if self.output_tokens is not None and self.output_tokens > 1 and decode_s > SHORTEST_DECODE_S:
                 facts.append(f"{(self.output_tokens - 1) / decode_s:.1f} tokens/s")
             facts.append(f"first after {self.first_at_s - self.asked_at_s:.2f} s")
         if self.receipt:

@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from freehold.core.errors import ClientError, FreeholdError, InvalidKey, NotFound, RequestTooLarge
+from freehold.core.errors import ClientError, FreeholdError, InvalidKey, NotAllowed, NotFound, RequestTooLarge
 from freehold.core.exchange import ExchangeId, KeyId, Principal
 from freehold.core.ports import KeyRing, LedgerReader, UpstreamStatus
 from freehold.dashboard.config import DashboardConfig
@@ -141,6 +141,7 @@ class _Views:
         return _html(self._pages.login(_base(request), failure=None))
 
     async def login(self, request: Request) -> Response:
+        _refuse_foreign(request)
         key = parse_qs((await _small_body(request)).decode("utf-8", "replace")).get("key", [""])[0].strip()
         try:
             cookie = await asyncio.to_thread(self._sessions.open, key)
@@ -159,6 +160,7 @@ class _Views:
         return answer
 
     async def logout(self, request: Request) -> Response:
+        _refuse_foreign(request)
         self._sessions.close(request.cookies.get(COOKIE, ""))
         answer = RedirectResponse(_link(request, "/login"), status_code=303)
         answer.delete_cookie(COOKIE, path=_base(request) or "/", httponly=True, samesite="strict")
@@ -243,6 +245,13 @@ class _Views:
         except ClientError:
             return False
         return True
+
+
+def _refuse_foreign(request: Request) -> None:
+    """A form of another origin: SameSite stops other sites, but another port of this host is the same site."""
+    origin = request.headers.get("origin")
+    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+        raise NotAllowed("this form was sent by a page of another origin")
 
 
 def _credentials(request: Request) -> bool:

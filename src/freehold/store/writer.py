@@ -55,6 +55,7 @@ class RecordWriter:
         self._path = path
         self._signer = signer
         self._connection = open_writer(path, self._config.busy_timeout_s)
+        self._file = _identity(path)
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._config.queue_drafts)
         self._trouble: str | None = None
         self._closed = False
@@ -136,6 +137,7 @@ class RecordWriter:
 
     def _commit(self, drafts: Sequence[_Waiting]) -> list[Receipt]:
         receipts: list[Receipt] = []
+        self._check_file()
         with transaction(self._connection):
             last = self._connection.execute(_LAST_DIGEST).fetchone()
             previous: str | None = last and last["digest"]
@@ -151,13 +153,28 @@ class RecordWriter:
                 previous = receipt.digest
         return receipts
 
+    def _check_file(self) -> None:
+        """SQLite would go on writing into a file that was deleted or replaced, and every record in it would be lost with us."""
+        if _identity(self._path) != self._file:
+            raise sqlite3.OperationalError("deleted or replaced under the running node; put it back, or restart the node")
+
     def _probe(self) -> None:
         try:
+            self._check_file()
             with transaction(self._connection):
                 self._connection.execute(_PROBE, (PROBE_BYTES,))
             self._trouble = None
         except sqlite3.Error as exc:
             self._trouble = trouble(self._path, exc)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file is at `path`. Asked of the directory: opening it beside SQLite would drop SQLite's locks."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def _resolve(outcomes: Iterable[_Outcome]) -> None:
