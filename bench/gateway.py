@@ -95,7 +95,9 @@ async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: 
     pairs = [(await _round(direct, clients, ROUND_S), await _round(ours, clients, ROUND_S)) for _ in range(ROUNDS)]
     rates = [ours_round.answers_a_second for _, ours_round in pairs]
     ratios = [ours_round.answers_a_second / direct_round.answers_a_second for direct_round, ours_round in pairs]
+    dearer = median(ours_round.cpu_ms / direct_round.cpu_ms for direct_round, ours_round in pairs)
     report(f"{name}.cpu", median(ours_round.cpu_ms for _, ours_round in pairs), "ms/stream", limit=CPU_LIMIT_MS)
+    report(f"{name}.cpu_of_direct", dearer, "times the CPU of the provider, asked directly", peer="direct", ratio=dearer)
     report(f"{name}.rate", median(rates), "streams/s", peer="direct", ratio=median(ratios))
     for figure, times in (("ttft_added", "ttft_s"), ("total_added", "total_s")):
         added = [median(getattr(b, times)) - median(getattr(a, times)) for a, b in pairs]

@@ -106,17 +106,18 @@ def run(report: Callable[..., None], models_dir: Path) -> None:
     if not embedded.exists():
         print(f"tokenizer: {embedded} is not there; `make models` fetches it")
         return
-    report_file(report, "smollm2", embedded)
+    tell(report, "smollm2", compare(embedded, TEXTS))
     with tempfile.TemporaryDirectory() as directory:
-        for pre in PRE_TOKENIZERS:
-            if pre != "smollm":
-                report_file(report, f"{pre}.smollm2-vocabulary", _renamed(embedded, pre, Path(directory)), TEXTS // 5)
+        others = [pre for pre in PRE_TOKENIZERS if pre != "smollm"]
+        compared = [compare(_renamed(embedded, pre, Path(directory)), TEXTS // 5) for pre in others]
+    tell(report, f"{len(others)}_other_pre_tokenizers", [sum(each) for each in zip(*compared, strict=True)])
     for name in OTHERS:
         if (models_dir / name).exists():
-            report_file(report, name.removesuffix(".gguf"), models_dir / name)
+            tell(report, name.removesuffix(".gguf"), compare(models_dir / name, TEXTS))
 
 
-def report_file(report: Callable[..., None], name: str, file: Path, count: int = TEXTS) -> None:
+def compare(file: Path, count: int) -> list[float]:
+    """[texts, of them the same plain, of them the same with markers, bytes of text, CPU seconds to encode them]"""
     asked = texts(count)
     tokenizer = BpeTokenizer(read_header(FilePrefix(file), file.name).metadata, file.name)
     begun_s = time.process_time()
@@ -124,17 +125,24 @@ def report_file(report: Callable[..., None], name: str, file: Path, count: int =
     spent_s = time.process_time() - begun_s
     marked = [tokenizer.encode_marked(text) for text in asked]
     peer = ask_peer(file, asked)
-    for what, ours, theirs in (("plain", plain, peer["plain"]), ("marked", marked, peer["marked"])):
-        same = sum(a == b for a, b in zip(ours, theirs, strict=True))
+    same = [
+        sum(a == b for a, b in zip(ours, theirs, strict=True))
+        for ours, theirs in ((plain, peer["plain"]), (marked, peer["marked"]))
+    ]
+    return [count, *same, sum(len(text.encode()) for text in asked), spent_s]
+
+
+def tell(report: Callable[..., None], name: str, compared: Sequence[float]) -> None:
+    count, plain, marked, size_bytes, spent_s = compared
+    for what, same in (("plain", plain), ("marked", marked)):
         report(
             name=f"tokenizer.identical.{what}.{name}",
-            value=same / len(asked),
-            unit=f"share of {len(asked)} texts",
+            value=same / count,
+            unit=f"share of {count:.0f} texts",
             peer="llama.cpp",
             peer_version=version("xllamacpp"),
             limit=1.0,
         )
-    size_bytes = sum(len(text.encode()) for text in asked)
     report(name=f"tokenizer.encode.{name}", value=size_bytes / spent_s / 1e6, unit="MB/s of CPU time")
 
 
