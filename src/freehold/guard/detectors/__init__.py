@@ -4,6 +4,7 @@ from freehold.guard.detectors.connections import CONNECTIONS
 from freehold.guard.detectors.contact import CONTACT
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.generic import GENERIC
+from freehold.guard.detectors.keyed import KEYED
 from freehold.guard.detectors.keys import KEYS
 from freehold.guard.detectors.money import MONEY
 from freehold.guard.detectors.national import NATIONAL
@@ -11,6 +12,7 @@ from freehold.guard.detectors.prefixed import PREFIXED
 
 DETECTORS: tuple[Detector, ...] = (
     *PREFIXED,  # credentials that name their issuer
+    *KEYED,  # credentials after their issuer's name
     *KEYS,  # credentials of a shape of their own
     *CONNECTIONS,  # credentials in addresses
     *GENERIC,  # credentials by their context

@@ -155,3 +155,17 @@ def quoted_password(value: bytes) -> bool:
         and not value.startswith((b"$", b"<", b"%", b"{", b"#", b"."))
         and not value.endswith((b":", b"?", b"...", b"!"))
     )
+
+
+def last_part(length: int, *, least_kinds: int = 2) -> Validator:
+    """For tokens that begin with numbers of some account: their last `length` characters, varied, are what chance has made.
+
+    Of digits, capitals and small letters at least `least_kinds` stand in them.
+    """
+
+    def valid(value: bytes) -> bool:
+        part = value[-length:]
+        kinds = sum(any(low <= byte <= high for byte in part) for low, high in ((48, 57), (65, 90), (97, 122)))
+        return kinds >= least_kinds and len(set(part)) >= min(6, length // 2) and not_filler(value)
+
+    return valid
