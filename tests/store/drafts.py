@@ -152,4 +152,6 @@ def entries() -> st.SearchStrategy[LedgerEntry]:
         | st.builds(Measurement, grade=st.just(Grade.MODELLED), source=words, energy_j=joules, low_j=joules, high_j=joules),
         findings=st.lists(findings(), max_size=3).map(tuple),
         policy_digest=words,
+        cost_microusd=st.none() | st.integers(0, 1 << 50),
+        reserved_microusd=st.none() | st.integers(0, 1 << 50),
     )

@@ -21,7 +21,9 @@ def test_a_fresh_file_has_the_tables_and_only_its_owner_reads_it(tmp_path: Path)
         connection.execute("INSERT INTO probe VALUES (1, x'00')")
         for file in (path, path.with_name("record.db-wal"), path.with_name("record.db-shm")):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert {name for name, strict in tables.items() if strict} == {"ledger", "finding", "receipt", "client_key", "probe"}
+    assert {name for name, strict in tables.items() if strict} == {
+        *("ledger", "finding", "receipt", "client_key", "allowance", "probe")
+    }
 
 
 def test_opening_again_changes_nothing(tmp_path: Path) -> None:

@@ -40,6 +40,8 @@ class LedgerEntry:
     energy: Measurement
     findings: tuple[Finding, ...]
     policy_digest: str
+    cost_microusd: int | None = None  # millionths of a US dollar, rounded up
+    reserved_microusd: int | None = None  # held of a money budget while it ran: what an unknown cost is charged as
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

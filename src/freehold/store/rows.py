@@ -11,7 +11,7 @@ from freehold.core.measurement import Grade, Measurement
 _ENTRY_COLUMNS = (
     "exchange_id, received_at_ns, key_id, team, dialect, operation, provider, model, model_id, stream, status, finish_reason, "
     "error_code, input_tokens, output_tokens, ttft_ms, duration_ms, energy_grade, energy_source, energy_j, energy_low_j, "
-    "energy_high_j, policy_digest"
+    "energy_high_j, policy_digest, cost_microusd, reserved_microusd"
 )
 _FINDING_COLUMNS = "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode"
 
@@ -50,6 +50,8 @@ def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
         energy.low_j,
         energy.high_j,
         entry.policy_digest,
+        entry.cost_microusd,
+        entry.reserved_microusd,
     )
 
 
@@ -102,6 +104,8 @@ def entry_of(row: sqlite3.Row, findings: tuple[Finding, ...]) -> LedgerEntry:
         energy=energy,
         findings=findings,
         policy_digest=row["policy_digest"],
+        cost_microusd=row["cost_microusd"],
+        reserved_microusd=row["reserved_microusd"],
     )
 
 

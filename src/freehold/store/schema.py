@@ -82,6 +82,30 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         # One row, rewritten to learn whether the disk takes writes again.
         "CREATE TABLE probe (id INTEGER PRIMARY KEY CHECK (id = 1), filler BLOB NOT NULL) STRICT",
     ),
+    (
+        # What a key, or all keys of a team together, may use. No row is no limit; NULL is no limit of that kind.
+        """
+        CREATE TABLE allowance (
+            holder_kind TEXT NOT NULL CHECK (holder_kind IN ('key', 'team')),
+            holder TEXT NOT NULL,
+            models TEXT NOT NULL,
+            labels TEXT NOT NULL,
+            expires_at_ns INTEGER,
+            requests_per_min INTEGER,
+            tokens_per_min INTEGER,
+            concurrent INTEGER,
+            money_microusd INTEGER,
+            money_period TEXT,
+            energy_j REAL,
+            energy_period TEXT,
+            PRIMARY KEY (holder_kind, holder),
+            CHECK ((money_microusd IS NULL) = (money_period IS NULL)),
+            CHECK ((energy_j IS NULL) = (energy_period IS NULL))
+        ) STRICT, WITHOUT ROWID
+        """,
+        "ALTER TABLE ledger ADD COLUMN cost_microusd INTEGER",
+        "ALTER TABLE ledger ADD COLUMN reserved_microusd INTEGER",
+    ),
 )
 
 
