@@ -13,15 +13,18 @@ _ENTRY_COLUMNS = (
     "error_code, input_tokens, output_tokens, ttft_ms, duration_ms, energy_grade, energy_source, energy_j, energy_low_j, "
     "energy_high_j, policy_digest, cost_microusd, reserved_microusd"
 )
-_FINDING_COLUMNS = "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode"
+_FINDING_COLUMNS = (
+    "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode, value_digest"
+)
 
 
 def _insert(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"  # noqa: S608 - our constants
 
 
-INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS)
+INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS) + " RETURNING *"
 INSERT_FINDING = _insert("finding", _FINDING_COLUMNS)
+FINDING_NAMES = tuple(_FINDING_COLUMNS.split(", "))
 
 
 def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
@@ -67,9 +70,10 @@ def finding_rows(seq: int, findings: Iterable[Finding]) -> list[tuple[object, ..
             f.part,
             f.start,
             f.end,
-            f.confidence,
+            float(f.confidence),  # as the file will give it back: the log's digest is over that
             str(f.action),
             str(f.mode),
+            f.value_digest,
         )
         for n, f in enumerate(findings)
     ]
@@ -121,4 +125,5 @@ def finding_of(row: sqlite3.Row) -> Finding:
         confidence=row["confidence"],
         action=Action(row["action"]),
         mode=Mode(row["mode"]),
+        value_digest=row["value_digest"],
     )

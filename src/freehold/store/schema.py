@@ -106,6 +106,26 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE ledger ADD COLUMN cost_microusd INTEGER",
         "ALTER TABLE ledger ADD COLUMN reserved_microusd INTEGER",
     ),
+    (
+        "ALTER TABLE finding ADD COLUMN value_digest TEXT",
+        # The tamper-evident log: `audit.py` says what its columns bind. `facts` is NULL of an exchange, and once purged.
+        """
+        CREATE TABLE audit (
+            n INTEGER PRIMARY KEY AUTOINCREMENT,
+            at_ns INTEGER NOT NULL,
+            kind TEXT NOT NULL,
+            exchange_id TEXT,
+            ledger_seq INTEGER,
+            facts TEXT,
+            digest BLOB NOT NULL,
+            link BLOB NOT NULL,
+            seal BLOB,
+            signed_by TEXT,
+            CHECK ((ledger_seq IS NULL) = (kind <> 'exchange')),
+            CHECK ((seal IS NULL) = (signed_by IS NULL))
+        ) STRICT
+        """,
+    ),
 )
 
 

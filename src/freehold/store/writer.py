@@ -1,29 +1,32 @@
-"""Makes the record durable: signs and stores drafts, a group to a transaction.
+"""Makes the record durable: signs and stores drafts of exchanges, and decisions, a group to a transaction.
 
-One thread owns the connection. It takes all drafts that are waiting, and in one transaction reads the last receipt's digest,
-signs the chain, inserts, and commits; one fsync then serves the whole group. A future is resolved after the commit: what was
-acknowledged is on the disk. Several processes may do this to one file: the write lock is held while the chain is read and
-extended.
+One thread owns the connection. It takes all that is waiting, and in one transaction reads the last receipt's digest and the end
+of the log, signs the chain, inserts, seals the log, and commits; one fsync then serves the whole group. A future is resolved
+after the commit: what was acknowledged is on the disk. Several processes may do this to one file: the write lock is held while
+the chain is read and extended.
 
-When the disk refuses, the group's drafts fail with RecordNotWritten and `status` is not ready until some write succeeds: a later
-draft, or the probe that is tried with growing pauses in between. A draft that alone is at fault fails alone.
+When the disk refuses, all of the group fail with RecordNotWritten and `status` is not ready until some write succeeds: a later
+one, or the probe that is tried with growing pauses in between. What alone is at fault fails alone.
 """
 
 import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.core.errors import RecordNotWritten
+from freehold.core.exchange import ExchangeId
 from freehold.core.ledger import Draft
-from freehold.core.ports import ReceiptSigner, UpstreamStatus
+from freehold.core.ports import ReceiptSigner, Sealer, UnixClock, UpstreamStatus
 from freehold.core.receipts import Receipt
+from freehold.store.audit import Decision, LogEnd, decision, exchange_digest, receipt_facts
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, trouble
-from freehold.store.rows import INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
+from freehold.store.rows import FINDING_NAMES, INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
@@ -36,24 +39,41 @@ _PROBE = "INSERT INTO probe (id, filler) VALUES (1, randomblob(?)) ON CONFLICT (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    draft: Draft
+    item: Draft | Decision
     loop: asyncio.AbstractEventLoop
-    future: "asyncio.Future[Receipt]"
+    future: "asyncio.Future[Receipt | None]"
+
+    @property
+    def name(self) -> str:
+        return self.item.entry.exchange_id if isinstance(self.item, Draft) else f"a {self.item.kind!r} decision"
 
 
 # What SQLite says when a draft is at fault, and not the disk or the file.
 _DRAFT_FAULTS = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
 
-_Outcome = tuple[_Waiting, Receipt | RecordNotWritten]
+_Outcome = tuple[_Waiting, Receipt | RecordNotWritten | None]
 
 
 class RecordWriter:
-    """Implements `core.ports.Recorder`. Opening raises DeviceError or ConfigError; `close` writes what is waiting."""
+    """Implements `core.ports.Recorder` and `core.ports.AuditLog`.
 
-    def __init__(self, path: Path, signer: ReceiptSigner, config: StoreConfig | None = None) -> None:
+    Opening raises DeviceError or ConfigError; `close` writes what is waiting. Without a sealer the log's rows are linked, but
+    nobody vouches for their end.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        signer: ReceiptSigner,
+        config: StoreConfig | None = None,
+        sealer: Sealer | None = None,
+        unix_ns: UnixClock = time.time_ns,
+    ) -> None:
         self._config = config or StoreConfig()
         self._path = path
         self._signer = signer
+        self._sealer = sealer
+        self._unix_ns = unix_ns
         self._connection = open_writer(path, self._config.busy_timeout_s)
         self._file = _identity(path)
         self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._config.queue_drafts)
@@ -64,8 +84,20 @@ class RecordWriter:
         self._thread.start()
 
     async def record(self, draft: Draft) -> Receipt:
+        receipt = await self._enqueued(draft)
+        assert receipt is not None  # `_commit` gives one for every draft
+        return receipt
+
+    async def append(self, kind: str, facts: Mapping[str, object], exchange_id: ExchangeId | None = None) -> None:
+        try:
+            one = decision(kind, facts, self._unix_ns(), exchange_id)
+        except ValueError as exc:
+            raise RecordNotWritten(str(exc)) from exc
+        await self._enqueued(one)
+
+    async def _enqueued(self, item: Draft | Decision) -> Receipt | None:
         loop = asyncio.get_running_loop()
-        waiting = _Waiting(draft, loop, loop.create_future())
+        waiting = _Waiting(item, loop, loop.create_future())
         with self._closing:
             if self._closed:
                 raise RecordNotWritten("the node is shutting down; the record is closed")
@@ -102,12 +134,12 @@ class RecordWriter:
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
                 continue
             group = self._group(first)
-            drafts = [waiting for waiting in group if waiting is not None]
-            if drafts:
-                _resolve(self._write(drafts))
+            waiting = [one for one in group if one is not None]
+            if waiting:
+                _resolve(self._write(waiting))
             if self._trouble is None:
                 pause_s = FIRST_PAUSE_S
-            if len(drafts) < len(group):
+            if len(waiting) < len(group):
                 break
         self._connection.close()
 
@@ -120,38 +152,54 @@ class RecordWriter:
                 break
         return group
 
-    def _write(self, drafts: Sequence[_Waiting]) -> list[_Outcome]:
+    def _write(self, group: Sequence[_Waiting]) -> list[_Outcome]:
         try:
-            receipts = self._commit(drafts)
+            receipts = self._commit([waiting.item for waiting in group])
         except Exception as exc:
             if isinstance(exc, sqlite3.Error) and not isinstance(exc, _DRAFT_FAULTS):
                 self._trouble = trouble(self._path, exc)
-                return [(w, RecordNotWritten(f"the record could not be written: {self._trouble}")) for w in drafts]
-            if len(drafts) > 1:  # one of them is at fault: the others must not suffer for it
-                return [outcome for waiting in drafts for outcome in self._write([waiting])]
-            error = RecordNotWritten(f"the record of {drafts[0].draft.entry.exchange_id} does not fit: {exc}")
+                return [(w, RecordNotWritten(f"the record could not be written: {self._trouble}")) for w in group]
+            if len(group) > 1:  # one of them is at fault: the others must not suffer for it
+                return [outcome for waiting in group for outcome in self._write([waiting])]
+            error = RecordNotWritten(f"the record of {group[0].name} does not fit: {exc}")
             error.__cause__ = exc
-            return [(drafts[0], error)]
+            return [(group[0], error)]
         self._trouble = None
-        return list(zip(drafts, receipts, strict=True))
+        return list(zip(group, receipts, strict=True))
 
-    def _commit(self, drafts: Sequence[_Waiting]) -> list[Receipt]:
-        receipts: list[Receipt] = []
+    def _commit(self, items: Sequence[Draft | Decision]) -> list[Receipt | None]:
+        receipts: list[Receipt | None] = []
         self._check_file()
         with transaction(self._connection):
             last = self._connection.execute(_LAST_DIGEST).fetchone()
             previous: str | None = last and last["digest"]
-            for waiting in drafts:
-                claims, entry = waiting.draft.claims, waiting.draft.entry
-                receipt = self._signer.sign(claims, previous)
-                seq = self._connection.execute(INSERT_ENTRY, entry_row(entry)).lastrowid
-                assert seq is not None
-                if entry.findings:
-                    self._connection.executemany(INSERT_FINDING, finding_rows(seq, entry.findings))
-                self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
+            end = LogEnd(self._connection)
+            for item in items:
+                if isinstance(item, Decision):
+                    end.add(item)
+                    receipts.append(None)
+                    continue
+                receipt = self._insert(item, previous, end)
                 receipts.append(receipt)
                 previous = receipt.digest
+            end.write(self._sealer)
         return receipts
+
+    def _insert(self, draft: Draft, previous: str | None, end: LogEnd) -> Receipt:
+        claims, entry = draft.claims, draft.entry
+        receipt = self._signer.sign(claims, previous)
+        (row,) = self._connection.execute(INSERT_ENTRY, entry_row(entry)).fetchall()
+        findings = finding_rows(row["seq"], entry.findings)
+        self._connection.executemany(INSERT_FINDING, findings)
+        self._connection.execute(_INSERT_RECEIPT, (row["seq"], receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
+        digest = exchange_digest(
+            dict(row),
+            [dict(zip(FINDING_NAMES, finding, strict=True)) for finding in findings],
+            receipt_facts(receipt.digest, receipt.signed_by, claims.salt),
+            receipt.envelope,
+        )
+        end.add_exchange(row["seq"], entry.exchange_id, claims.issued_at_ns, digest)
+        return receipt
 
     def _check_file(self) -> None:
         """SQLite would go on writing into a file that was deleted or replaced, and every record in it would be lost with us."""
@@ -193,7 +241,7 @@ def _set_results(outcomes: Iterable[_Outcome]) -> None:
     for waiting, result in outcomes:
         if waiting.future.done():  # its client left: the record stands all the same
             continue
-        if isinstance(result, Receipt):
-            waiting.future.set_result(result)
-        else:
+        if isinstance(result, RecordNotWritten):
             waiting.future.set_exception(result)
+        else:
+            waiting.future.set_result(result)
