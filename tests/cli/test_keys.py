@@ -1,5 +1,7 @@
 import json
+import time
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,11 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.core.errors import InvalidKey
+from freehold.core.exchange import KeyId
+from freehold.store.database import open_writer
 from freehold.store.keys import ClientKeys
+from freehold.store.rows import INSERT_ENTRY, entry_row
+from tests.store.drafts import entry
 
 
 @pytest.fixture
@@ -39,7 +45,10 @@ def test_the_list_shows_every_key_and_no_secret(home: Path) -> None:
     assert created["secret"] not in text
     listed = json.loads(freehold("list", "--json").stdout)
     assert [key["name"] for key in listed] == ["alice", "bob"]
-    assert set(listed[0]) == {"key_id", "shown", "name", "team", "is_admin", "created_at", "revoked_at"}
+    assert set(listed[0]) == {
+        *("key_id", "shown", "name", "team", "is_admin", "models", "labels", "expires_at", "requests_per_min"),
+        *("tokens_per_min", "concurrent", "budget", "energy", "created_at", "revoked_at"),
+    }
 
 
 def test_a_revoked_key_is_refused_from_then_on(home: Path) -> None:
@@ -52,7 +61,65 @@ def test_a_revoked_key_is_refused_from_then_on(home: Path) -> None:
     assert json.loads(freehold("revoke", created["key_id"], "--json").stdout)["revoked_at"] is not None
 
 
-@pytest.mark.parametrize("arguments", [("revoke", "key_nobody"), ("create", "bad\nname"), ("create",)])
+def test_limits_are_set_changed_one_by_one_and_taken_away(home: Path) -> None:
+    options = ("--budget", "12.50/month", "--energy", "2kWh/week", "--model", "gpt-*", "--label", "internal", "--expires", "30d")
+    created = json.loads(freehold("create", "alice", "--team", "red", "--requests-per-min", "60", *options, "--json").stdout)
+    assert created["budget"] == {"usd": 12.5, "period": "month"}
+    assert created["energy"] == {"joules": 7_200_000.0, "period": "week"}
+    assert (created["models"], created["labels"], created["requests_per_min"]) == (["gpt-*"], ["internal"], 60)
+    key_id = created["key_id"]
+    changed = json.loads(
+        freehold("update", key_id, "--budget", "none", "--concurrent", "3", "--expires", "2050-01-31", "--json").stdout
+    )
+    assert (changed["budget"], changed["concurrent"], changed["team"]) == (None, 3, "red")
+    assert changed["expires_at"] == "2050-01-31T00:00:00Z"
+    assert (changed["energy"], changed["models"]) == (created["energy"], ["gpt-*"])
+    freed = json.loads(freehold("update", key_id, "--team", "none", "--model", "none", "--label", "none", "--json").stdout)
+    assert (freed["team"], freed["models"], freed["labels"]) == (None, [], [])
+    assert "60 requests/min" in freehold("update", key_id, "--concurrent", "none").stdout
+
+
+def test_a_key_is_shown_with_what_it_may_use_and_has_used(home: Path) -> None:
+    key_id = json.loads(freehold("create", "alice", "--budget", "1/day", "--json").stdout)["key_id"]
+    now_ns = time.time_ns()
+    with closing(open_writer(home / "record.db", 1.0)) as connection:
+        for n, cost in enumerate([250_000, None]):
+            draft = entry(f"xc_{n}")
+            row = entry_row(replace(draft, key_id=KeyId(key_id), received_at_ns=now_ns, cost_microusd=cost))
+            connection.execute(INSERT_ENTRY, row)
+    shown = json.loads(freehold("show", key_id, "--json").stdout)
+    assert shown["used"]["month"] | {"joules": 0} == {
+        "exchanges": 2,
+        "tokens": 124,
+        "usd": 0.25,
+        "costs_unknown": 1,
+        "joules": 0,
+        "energies_unknown": 2,
+    }
+    text = freehold("show", key_id).stdout
+    assert "may use: $1.00/day" in text
+    assert "today: 2 exchanges, 124 tokens, $0.2500 (unknown for 1)" in text
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("revoke", "key_nobody"),
+        ("create", "bad\nname"),
+        ("create",),
+        ("show", "key_nobody"),
+        ("update", "key_nobody", "--budget", "1/day"),
+        ("create", "a", "--budget", "1"),
+        ("create", "a", "--budget", "-1/day"),
+        ("create", "a", "--budget", "1/year"),
+        ("create", "a", "--energy", "5/day"),
+        ("create", "a", "--requests-per-min", "0"),
+        ("create", "a", "--requests-per-min", "many"),
+        ("create", "a", "--expires", "soon"),
+        ("create", "a", "--expires", "9999-01-01"),
+        ("create", "a", "--label", "Personal Data"),
+    ],
+)
 def test_what_cannot_be_done_is_told_with_exit_code_2(home: Path, arguments: tuple[str, ...]) -> None:
     result = freehold(*arguments)
     assert result.exit_code == 2
@@ -74,3 +141,22 @@ def test_a_list_in_a_pipe_is_cut_nowhere(home: Path) -> None:
     assert "n" * 150 in line
     assert "t" * 150 in line
     assert "Z" in line.split()[-1]
+
+
+def teams(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["teams", *arguments])
+
+
+def test_a_team_is_limited_shown_and_freed(home: Path) -> None:
+    key_id = json.loads(freehold("create", "alice", "--team", "red", "--json").stdout)["key_id"]
+    assert teams("set", "red", "--budget", "100/week", "--concurrent", "2").exit_code == 0
+    assert json.loads(teams("set", "red", "--concurrent", "none", "--json").stdout)["budget"] == {"usd": 100, "period": "week"}
+    assert [team["name"] for team in json.loads(teams("list", "--json").stdout)] == ["red"]
+    assert "$100.00/week" in teams("list").stdout
+    shown = json.loads(teams("show", "red", "--json").stdout)
+    assert shown["keys"] == [key_id]
+    assert shown["used"]["week"]["exchanges"] == 0
+    assert f"keys: {key_id}" in teams("show", "red").stdout
+    assert teams("remove", "red").exit_code == 0
+    assert teams("remove", "red").exit_code == 2
+    assert "may use: everything" in teams("show", "red").stdout

@@ -1,3 +1,5 @@
+import math
+import multiprocessing
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,15 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidKey, InvalidRequest, NotFound
+from freehold.core.limits import NO_LIMITS, Allowance, EnergyBudget, Limits, MoneyBudget, Period
 from freehold.store import keys as keys_module
-from freehold.store.keys import REMEMBERED_S, ClientKeys
+from freehold.store.keys import ClientKeys
+
+LIMITS = Limits(
+    requests_per_min=60,
+    tokens_per_min=9000,
+    concurrent=4,
+    money=MoneyBudget(limit_microusd=50_000_000, period=Period.MONTH),
+    energy=EnergyBudget(limit_j=7.5, period=Period.WEEK),
+)
+WHOLE = Allowance(models=("gpt-*", "o1"), labels=frozenset({"internal"}), expires_at_ns=1000, limits=LIMITS)
 
 
 class Clock:
-    now_s = 0.0
+    now_ns = 77
 
-    def __call__(self) -> float:
-        return self.now_s
+    def __call__(self) -> int:
+        return self.now_ns
 
 
 @pytest.fixture
@@ -26,7 +38,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def ring(tmp_path: Path, clock: Clock) -> Iterator[ClientKeys]:
-    with closing(ClientKeys(tmp_path / "record.db", clock=clock, unix_clock=lambda: 77)) as ring:
+    with closing(ClientKeys(tmp_path / "record.db", unix_clock=clock)) as ring:
         yield ring
 
 
@@ -77,36 +89,100 @@ def test_a_revoked_key_is_refused_at_once_here(ring: ClientKeys) -> None:
         ring.authenticate(secret)
 
 
-def test_a_key_revoked_by_another_process_is_refused_within_a_second(ring: ClientKeys, clock: Clock, tmp_path: Path) -> None:
+def test_what_another_process_changes_holds_for_the_next_request(ring: ClientKeys, tmp_path: Path) -> None:
+    key, secret = ring.create("alice")
+    assert ring.authenticate(secret).limits == NO_LIMITS
+    with closing(ClientKeys(tmp_path / "record.db")) as other:
+        other.update(key.key_id, team="red", allowance=Allowance(models=("gpt-*",), limits=LIMITS))
+        principal = ring.authenticate(secret)
+        assert (principal.team, principal.models, principal.limits) == ("red", ("gpt-*",), LIMITS)
+        other.set_team("red", Allowance(limits=Limits(concurrent=1)))
+        assert ring.authenticate(secret).team_limits == Limits(concurrent=1)
+        other.revoke(key.key_id)
+        with pytest.raises(InvalidKey):
+            ring.authenticate(secret)
+
+
+def _revoke(path: Path, key_id: str) -> None:
+    with closing(ClientKeys(path)) as ring:
+        ring.revoke(key_id)
+
+
+def test_a_key_revoked_in_a_real_other_process_is_refused_at_once(ring: ClientKeys, tmp_path: Path) -> None:
     key, secret = ring.create("alice")
     ring.authenticate(secret)
-    with closing(ClientKeys(tmp_path / "record.db")) as other:
-        other.revoke(key.key_id)
-    assert ring.authenticate(secret).name == "alice"  # still remembered
-    assert REMEMBERED_S < 1
-    clock.now_s += REMEMBERED_S
+    process = multiprocessing.get_context("forkserver").Process(target=_revoke, args=(tmp_path / "record.db", key.key_id))
+    process.start()
+    process.join()
     with pytest.raises(InvalidKey):
         ring.authenticate(secret)
 
 
-def test_a_remembered_key_needs_no_disk(ring: ClientKeys, clock: Clock) -> None:
-    _, secret = ring.create("alice")
-    ring.authenticate(secret)
-    statements: list[str] = []
-    ring._connection.set_trace_callback(statements.append)
-    for _ in range(100):
-        ring.authenticate(secret)
-    assert statements == []
-    clock.now_s += REMEMBERED_S
-    ring.authenticate(secret)
-    assert len(statements) == 1
+def test_an_allowance_is_kept_whole(ring: ClientKeys) -> None:
+    key, secret = ring.create("alice", team="red", allowance=WHOLE)
+    assert ring.get(key.key_id) == key
+    assert ring.get(key.key_id).allowance == WHOLE
+    assert ring.authenticate(secret).limits == LIMITS
+    assert ring.set_team("red", WHOLE) == ring.team("red") == ring.teams()[0]
+    assert ring.team("blue").allowance == Allowance()
 
 
-def test_what_is_remembered_is_bounded(ring: ClientKeys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keys_module, "REMEMBERED_KEYS", 3)
-    for _, secret in [ring.create("k") for _ in range(6)]:
+def test_a_key_has_the_labels_of_its_team_and_the_models_both_allow(ring: ClientKeys) -> None:
+    _, secret = ring.create("a", team="red", allowance=Allowance(models=("gpt-*",), labels=frozenset({"internal"})))
+    ring.set_team("red", Allowance(models=("*-mini",), labels=frozenset({"personal"})))
+    principal = ring.authenticate(secret)
+    assert principal.labels == {"internal", "personal"}
+    assert [m for m in ("gpt-5", "gpt-5-mini", "o1-mini", "GPT-5-mini") if principal.may_use(m)] == ["gpt-5-mini"]
+    ring.remove_team("red")
+    assert ring.authenticate(secret).may_use("gpt-5")
+    with pytest.raises(NotFound, match="teams list"):
+        ring.remove_team("red")
+
+
+def test_a_key_or_team_that_expired_is_told_when_and_what_helps(ring: ClientKeys, clock: Clock) -> None:
+    key, secret = ring.create("alice", team="red", allowance=Allowance(expires_at_ns=5_000_000_000))
+    clock.now_ns = 4_999_999_999
+    ring.authenticate(secret)
+    clock.now_ns = 5_000_000_000
+    with pytest.raises(InvalidKey, match=f"expired at 1970-01-01T00:00:05Z; .*freehold keys update {key.key_id}") as caught:
         ring.authenticate(secret)
-    assert len(ring._remembered) == 3
+    assert caught.value.code == "expired_api_key"
+    ring.update(key.key_id, team="red", allowance=Allowance())
+    ring.authenticate(secret)
+    ring.set_team("red", Allowance(expires_at_ns=1))
+    with pytest.raises(InvalidKey, match="freehold teams set"):
+        ring.authenticate(secret)
+
+
+@pytest.mark.parametrize(
+    "allowance",
+    [
+        Allowance(models=("",)),
+        Allowance(models=(" gpt",)),
+        Allowance(models=("x" * 201,)),
+        Allowance(models=("m",) * 101),
+        Allowance(labels=frozenset({"Personal data"})),
+        Allowance(limits=Limits(requests_per_min=0)),
+        Allowance(limits=Limits(tokens_per_min=-1)),
+        Allowance(limits=Limits(concurrent=10**10)),
+        Allowance(limits=Limits(money=MoneyBudget(limit_microusd=-1, period=Period.DAY))),
+        Allowance(limits=Limits(energy=EnergyBudget(limit_j=math.nan, period=Period.DAY))),
+    ],
+)
+def test_an_allowance_that_cannot_hold_is_refused_and_nothing_is_kept(ring: ClientKeys, allowance: Allowance) -> None:
+    with pytest.raises(InvalidRequest):
+        ring.create("alice", allowance=allowance)
+    with pytest.raises(InvalidRequest):
+        ring.set_team("red", allowance)
+    assert ring.list() == []
+    assert ring.teams() == ()
+
+
+def test_changing_a_key_that_is_not_there_is_told(ring: ClientKeys) -> None:
+    with pytest.raises(NotFound, match="key_nobody"):
+        ring.update("key_nobody", team=None, allowance=Allowance())
+    with pytest.raises(NotFound, match="key_nobody"):
+        ring.get("key_nobody")
 
 
 def test_the_list_has_all_keys_and_no_secret(ring: ClientKeys) -> None:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "models": "freehold.cli.models:models",
     "receipt": "freehold.cli.receipt:receipt",
     "serve": "freehold.cli.serve:serve",
+    "teams": "freehold.cli.teams:teams",
 }
 
 

@@ -4,23 +4,26 @@ A secret is `fh_` and 32 random bytes in base 62, shown once. Stored is its SHA-
 choose guessable words, and 256 random bits cannot be guessed at any speed; a fast hash lets each request be checked in
 microseconds. What is looked up is the digest, so the time that a lookup takes tells nothing about a secret.
 
-A key that was found is remembered for half a second: a revocation, by any process, holds well within one.
+Nothing is remembered between requests: one look-up of a key, its team and what both may use takes about 10 us, so that a key
+that is revoked or changed, by whatever process, is so for the next request of every process that has the record open.
 """
 
 import secrets
 import sqlite3
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from freehold.core.errors import InvalidKey, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId, Principal
-from freehold.core.ports import MonotonicClock, UnixClock
+from freehold.core.limits import Allowance
+from freehold.core.ports import UnixClock
+from freehold.store import allowances
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, translated
 
@@ -28,13 +31,21 @@ PREFIX = "fh_"
 SECRET_BYTES = 32
 SECRET_CHARS = 43  # 62 ** 43 > 2 ** 256
 SHOWN_CHARS = 10  # "fh_" and 7 of 43: enough to tell keys apart, nothing to guess the rest from
-REMEMBERED_S = 0.5
-REMEMBERED_KEYS = 10_000
 NAME_LIMIT_CHARS = 200
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-_FIND = "SELECT id, name, team, is_admin FROM client_key WHERE secret_sha256 = ? AND revoked_at_ns IS NULL"
 _COLUMNS = "id, shown, name, team, is_admin, created_at_ns, revoked_at_ns"
+_PRINCIPAL = "id, name, client_key.team, is_admin"
+_NO_ALLOWANCE = Allowance()
+_OF_KEY = "LEFT JOIN allowance own ON own.holder_kind = 'key' AND own.holder = client_key.id"
+_OF_TEAM = "LEFT JOIN allowance its ON its.holder_kind = 'team' AND its.holder = client_key.team"
+_FIND = f"""
+    SELECT {_PRINCIPAL}, {allowances.selected("own")}, {allowances.selected("its")}
+    FROM client_key {_OF_KEY} {_OF_TEAM} WHERE secret_sha256 = ? AND revoked_at_ns IS NULL
+"""  # noqa: S608 - our constants
+_OWN_FIRST = _PRINCIPAL.count(",") + 1
+_KEYS = f"SELECT {_COLUMNS}, {allowances.selected('own')} FROM client_key {_OF_KEY}"  # noqa: S608 - our constants
+_TEAMS = f"SELECT holder, {allowances.selected('own')} FROM allowance own WHERE holder_kind = 'team'"  # noqa: S608 - our constants
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,49 +59,54 @@ class ClientKey:
     is_admin: bool
     created_at_ns: int
     revoked_at_ns: int | None
+    allowance: Allowance = _NO_ALLOWANCE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """What all keys of a team may use together. A team without limits needs no row: keys name it all the same."""
+
+    name: str
+    allowance: Allowance
 
 
 class ClientKeys:
     """Thread-safe. Makes the record's file where there is none yet."""
 
-    def __init__(
-        self,
-        path: Path,
-        config: StoreConfig | None = None,
-        clock: MonotonicClock = time.monotonic,
-        unix_clock: UnixClock = time.time_ns,
-    ) -> None:
+    def __init__(self, path: Path, config: StoreConfig | None = None, unix_clock: UnixClock = time.time_ns) -> None:
         self._path = path
-        self._clock = clock
         self._unix_clock = unix_clock
         self._connection = open_writer(path, (config or StoreConfig()).busy_timeout_s)
         self._lock = threading.Lock()
-        self._remembered: OrderedDict[bytes, tuple[Principal, float]] = OrderedDict()  # digest -> (who, good until)
 
     def authenticate(self, secret: str) -> Principal:
-        digest = _digest(secret)
-        now_s = self._clock()
-        with self._lock:
-            known = self._remembered.get(digest)
-            if known is not None and now_s < known[1]:
-                return known[0]
         with self._locked() as connection:
-            row = connection.execute(_FIND, (digest,)).fetchone()
-            if row is None:
-                self._remembered.pop(digest, None)
-                raise InvalidKey("unknown or revoked API key; an operator makes one with: freehold keys create NAME")
-            principal = Principal(key_id=KeyId(row["id"]), name=row["name"], team=row["team"], is_admin=bool(row["is_admin"]))
-            self._remembered[digest] = (principal, now_s + REMEMBERED_S)
-            self._remembered.move_to_end(digest)
-            if len(self._remembered) > REMEMBERED_KEYS:
-                self._remembered.popitem(last=False)
-        return principal
+            row = connection.execute(_FIND, (_digest(secret),)).fetchone()
+        if row is None:
+            raise InvalidKey("unknown or revoked API key; an operator makes one with: freehold keys create NAME")
+        own = allowances.allowance_of(row, _OWN_FIRST)
+        its = allowances.allowance_of(row, _OWN_FIRST + len(allowances.COLUMNS))
+        self._refuse_expired("this API key", own, f"freehold keys update {row['id']} --expires 30d")
+        self._refuse_expired("this API key's team", its, "freehold teams set TEAM --expires 30d")
+        return Principal(
+            key_id=KeyId(row["id"]),
+            name=row["name"],
+            team=row["team"],
+            is_admin=bool(row["is_admin"]),
+            models=own.models,
+            labels=own.labels | its.labels,
+            team_models=its.models,
+            limits=own.limits,
+            team_limits=its.limits,
+        )
 
-    def create(self, name: str, *, team: str | None = None, is_admin: bool = False) -> tuple[ClientKey, str]:
+    def create(
+        self, name: str, *, team: str | None = None, is_admin: bool = False, allowance: Allowance = _NO_ALLOWANCE
+    ) -> tuple[ClientKey, str]:
         """The key, and its secret: the only time it can be seen."""
-        for what, text in (("name", name), ("team", team)):
-            if text is not None and (not text.strip() or len(text) > NAME_LIMIT_CHARS or not text.isprintable()):
-                raise InvalidRequest(f"a key's {what} has 1 to {NAME_LIMIT_CHARS} printable characters", param=what)
+        _check_name("a key's name", name, param="name")
+        if team is not None:
+            _check_name("a key's team", team, param="team")
         secret = PREFIX + _base62(secrets.token_bytes(SECRET_BYTES))
         key = ClientKey(
             key_id=KeyId(f"key_{secrets.token_hex(6)}"),
@@ -100,19 +116,37 @@ class ClientKeys:
             is_admin=is_admin,
             created_at_ns=self._unix_clock(),
             revoked_at_ns=None,
+            allowance=allowance,
         )
         with self._locked() as connection, transaction(connection):
             connection.execute(
                 f"INSERT INTO client_key ({_COLUMNS}, secret_sha256) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
                 (key.key_id, key.shown, name, team, int(is_admin), key.created_at_ns, None, _digest(secret)),
             )
+            if allowance != _NO_ALLOWANCE:
+                allowances.write(connection, "key", key.key_id, allowance)
         return key, secret
 
     def list(self) -> list[ClientKey]:
         """All keys, revoked ones too, oldest first."""
         with self._locked() as connection:
-            rows = connection.execute(f"SELECT {_COLUMNS} FROM client_key ORDER BY created_at_ns, id").fetchall()  # noqa: S608
+            rows = connection.execute(f"{_KEYS} ORDER BY created_at_ns, id").fetchall()
         return [_key_of(row) for row in rows]
+
+    def get(self, key_id: str) -> ClientKey:
+        """Raises NotFound."""
+        with self._locked() as connection:
+            return _get(connection, key_id)
+
+    def update(self, key_id: str, *, team: str | None, allowance: Allowance) -> ClientKey:
+        """The key with another team and allowance. Raises NotFound."""
+        if team is not None:
+            _check_name("a key's team", team, param="team")
+        with self._locked() as connection, transaction(connection):
+            _get(connection, key_id)
+            connection.execute("UPDATE client_key SET team = ? WHERE id = ?", (team, key_id))
+            allowances.write(connection, "key", key_id, allowance)
+            return _get(connection, key_id)
 
     def revoke(self, key_id: str) -> ClientKey:
         """The key as it is now. Revoking twice keeps the first time. Raises NotFound."""
@@ -120,20 +154,58 @@ class ClientKeys:
             connection.execute(
                 "UPDATE client_key SET revoked_at_ns = ? WHERE id = ? AND revoked_at_ns IS NULL", (self._unix_clock(), key_id)
             )
-            row = connection.execute(f"SELECT {_COLUMNS} FROM client_key WHERE id = ?", (key_id,)).fetchone()  # noqa: S608
-            self._remembered.clear()
-        if row is None:
-            raise NotFound(f"no key {key_id[:100]!r}; see: freehold keys list")
-        return _key_of(row)
+            return _get(connection, key_id)
+
+    def teams(self) -> tuple[Team, ...]:
+        """Those with an allowance, by name."""
+        with self._locked() as connection:
+            rows = connection.execute(f"{_TEAMS} ORDER BY holder").fetchall()
+        return tuple(_team_of(row) for row in rows)
+
+    def team(self, name: str) -> Team:
+        """A team that was never set may use everything."""
+        with self._locked() as connection:
+            row = connection.execute(f"{_TEAMS} AND holder = ?", (name,)).fetchone()
+        return Team(name=name, allowance=_NO_ALLOWANCE) if row is None else _team_of(row)
+
+    def set_team(self, name: str, allowance: Allowance) -> Team:
+        _check_name("a team's name", name, param="name")
+        with self._locked() as connection, transaction(connection):
+            allowances.write(connection, "team", name, allowance)
+        return Team(name=name, allowance=allowance)
+
+    def remove_team(self, name: str) -> None:
+        """Its keys go on under their own limits. Raises NotFound."""
+        with self._locked() as connection, transaction(connection):
+            if not allowances.remove(connection, "team", name):
+                raise NotFound(f"no team {name[:100]!r} has limits; see: freehold teams list")
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
 
+    def _refuse_expired(self, whose: str, allowance: Allowance, advice: str) -> None:
+        expires_at_ns = allowance.expires_at_ns
+        if expires_at_ns is not None and self._unix_clock() >= expires_at_ns:
+            when = datetime.fromtimestamp(expires_at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            raise InvalidKey(f"{whose} expired at {when}; an operator extends it with: {advice}", code="expired_api_key")
+
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:
         with self._lock, translated(self._path):
             yield self._connection
+
+
+def _check_name(what: str, text: str, *, param: str) -> None:
+    if not text.strip() or len(text) > NAME_LIMIT_CHARS or not text.isprintable():
+        raise InvalidRequest(f"{what} has 1 to {NAME_LIMIT_CHARS} printable characters", param=param)
+
+
+def _get(connection: sqlite3.Connection, key_id: str) -> ClientKey:
+    row = connection.execute(f"{_KEYS} WHERE id = ?", (key_id,)).fetchone()
+    if row is None:
+        raise NotFound(f"no key {key_id[:100]!r}; see: freehold keys list")
+    return _key_of(row)
 
 
 def _digest(secret: str) -> bytes:
@@ -158,4 +230,9 @@ def _key_of(row: sqlite3.Row) -> ClientKey:
         is_admin=bool(row["is_admin"]),
         created_at_ns=row["created_at_ns"],
         revoked_at_ns=row["revoked_at_ns"],
+        allowance=allowances.allowance_of(row, _COLUMNS.count(",") + 1),
     )
+
+
+def _team_of(row: sqlite3.Row) -> Team:
+    return Team(name=row["holder"], allowance=allowances.allowance_of(row, 1))
