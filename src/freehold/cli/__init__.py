@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "engine": "freehold.cli.engine:engine",
     "guard": "freehold.cli.guard:guard",
     "keys": "freehold.cli.keys:keys",
+    "log": "freehold.cli.audit:log",
     "models": "freehold.cli.models:models",
     "receipt": "freehold.cli.receipt:receipt",
     "serve": "freehold.cli.serve:serve",

@@ -22,7 +22,7 @@ def _insert(table: str, columns: str) -> str:
     return f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * (columns.count(',') + 1))})"  # noqa: S608 - our constants
 
 
-INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS) + " RETURNING *"
+INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS)
 INSERT_FINDING = _insert("finding", _FINDING_COLUMNS)
 FINDING_NAMES = tuple(_FINDING_COLUMNS.split(", "))
 

@@ -33,6 +33,7 @@ LONGEST_PAUSE_S = 5.0
 PROBE_BYTES = 64 << 10  # more than a group takes, so that a probe that fits lets a group fit
 
 _LAST_DIGEST = "SELECT digest FROM receipt ORDER BY ledger_seq DESC LIMIT 1"
+_INSERTED = "SELECT * FROM ledger WHERE seq = ?"
 _INSERT_RECEIPT = "INSERT INTO receipt (ledger_seq, digest, signed_by, salt, envelope) VALUES (?, ?, ?, ?, ?)"
 _PROBE = "INSERT INTO probe (id, filler) VALUES (1, randomblob(?)) ON CONFLICT (id) DO UPDATE SET filler = excluded.filler"
 
@@ -188,17 +189,20 @@ class RecordWriter:
     def _insert(self, draft: Draft, previous: str | None, end: LogEnd) -> Receipt:
         claims, entry = draft.claims, draft.entry
         receipt = self._signer.sign(claims, previous)
-        (row,) = self._connection.execute(INSERT_ENTRY, entry_row(entry)).fetchall()
-        findings = finding_rows(row["seq"], entry.findings)
+        seq = self._connection.execute(INSERT_ENTRY, entry_row(entry)).lastrowid
+        assert seq is not None
+        # Read back, for the log binds what the file will give: 250 in a column of reals is 250.0. RETURNING would give 250.
+        (row,) = self._connection.execute(_INSERTED, (seq,)).fetchall()
+        findings = finding_rows(seq, entry.findings)
         self._connection.executemany(INSERT_FINDING, findings)
-        self._connection.execute(_INSERT_RECEIPT, (row["seq"], receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
+        self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
         digest = exchange_digest(
             dict(row),
             [dict(zip(FINDING_NAMES, finding, strict=True)) for finding in findings],
             receipt_facts(receipt.digest, receipt.signed_by, claims.salt),
             receipt.envelope,
         )
-        end.add_exchange(row["seq"], entry.exchange_id, claims.issued_at_ns, digest)
+        end.add_exchange(seq, entry.exchange_id, claims.issued_at_ns, digest)
         return receipt
 
     def _check_file(self) -> None:

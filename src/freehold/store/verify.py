@@ -1,0 +1,379 @@
+"""Walks the record and the log side by side and names the first row that is not as it was written.
+
+One pass in one read transaction, so a running node's file can be checked; rows stream, memory stays flat. What a row binds is
+recomputed from what the file holds and compared link by link; the last seal then vouches for all before it. Where that seal does
+not hold, the seals are tried from the first, and the receipts after the last good one, to name the row. Exchanges from before the
+log began are held by their receipts alone: each of those signatures is checked.
+
+Of rows that were purged the digest is left, and a row of the log that says so; nothing else may be missing.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from freehold.core.errors import ArtefactError, InvalidRequest, VerificationError
+from freehold.core.exchange import KeyId
+from freehold.store.audit import (
+    BEFORE_THE_FIRST,
+    EXCHANGE,
+    PURGED,
+    Head,
+    exchange_digest,
+    facts_digest,
+    link_of,
+    receipt_facts,
+    seal_message,
+)
+from freehold.store.exchanges import Broken, Exchanges, SignedReceipt, Stop, difference, verdict_holds
+
+_NO_LIMIT = (1 << 63) - 1
+
+
+class Proofs(Protocol):
+    """What can be asked about signatures. Provenance knows; the store only asks."""
+
+    def read(self, envelope: bytes) -> SignedReceipt:
+        """Raises ArtefactError."""
+        ...
+
+    def check(self, envelope: bytes) -> None:
+        """Raises ArtefactError where no trusted key signed it."""
+        ...
+
+    def check_seal(self, key_id: KeyId, seal: bytes, message: bytes) -> None:
+        """Raises VerificationError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogReport:
+    """`sealed_through` is the last row that a seal vouches for; `broken` None means that all of it holds."""
+
+    head: Head | None
+    first_n: int
+    rows: int
+    exchanges: int
+    purged: int
+    before_log: int
+    sealed_through: int
+    broken: Broken | None = None
+
+
+def verify_log(
+    connection: sqlite3.Connection,
+    proofs: Proofs,
+    *,
+    first_n: int = 1,
+    last_n: int | None = None,
+    head: Head | None = None,
+    each_signature: bool = False,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> LogReport:
+    """Check rows `first_n` to `last_n` of the log, and up to the next seal. `head` is one kept from an earlier time.
+
+    Raises InvalidRequest for a range that is not there.
+    """
+    connection.execute("BEGIN")  # one moment of a file that goes on growing
+    try:
+        walk = _Walk(connection, proofs, first_n, last_n, each_signature, progress)
+        broken: Broken | None = None
+        try:
+            walk.run(head)
+        except Stop as stop:
+            broken = stop.broken
+        return walk.report(broken)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+class _Walk:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        proofs: Proofs,
+        first_n: int,
+        last_n: int | None,
+        each_signature: bool,
+        progress: Callable[[int], None],
+    ) -> None:
+        self._connection = connection
+        self._proofs = proofs
+        self._each_signature = each_signature
+        self._progress = progress
+        self._first_n = first_n
+        self._last_n = self._through_seal(last_n)
+        self._before = self._link_before(first_n)
+        self._purged_n, self._purged_seq = self._purged_through()
+        first = self._one("SELECT ledger_seq FROM audit WHERE ledger_seq IS NOT NULL AND n >= ? ORDER BY n LIMIT 1", first_n)
+        last = self._one(
+            "SELECT ledger_seq FROM audit WHERE ledger_seq IS NOT NULL AND n <= ? ORDER BY n DESC LIMIT 1", self._last_n
+        )
+        self._first_seq: int = _NO_LIMIT if first is None else first
+        self._last_seq: int = last or 0
+        self._is_whole = first_n == 1
+        self._to_end = last_n is None
+        self._receipt = None if self._is_whole else self._receipt_before(self._first_seq)
+        self._seals: list[tuple[int, bytes, bytes, str]] = []
+        self._head: Head | None = None
+        self._wanted: Head | None = None
+        self.rows = self.exchanges = self.purged = self.before_log = self.sealed_through = 0
+
+    # What is walked over
+
+    def _one(self, query: str, *parameters: object) -> Any:
+        row = self._connection.execute(query, parameters).fetchone()
+        return None if row is None else row[0]
+
+    def _through_seal(self, last_n: int | None) -> int:
+        if last_n is None:
+            return _NO_LIMIT
+        sealed: int | None = self._one("SELECT n FROM audit WHERE n >= ? AND seal IS NOT NULL ORDER BY n LIMIT 1", last_n)
+        return _NO_LIMIT if sealed is None else sealed
+
+    def _link_before(self, first_n: int) -> tuple[bytes, bytes | None, str | None]:
+        if first_n == 1:
+            return BEFORE_THE_FIRST
+        row = self._connection.execute("SELECT link, seal, signed_by FROM audit WHERE n = ?", (first_n - 1,)).fetchone()
+        if row is None:
+            raise InvalidRequest(
+                f"the log has no row {first_n - 1} to start from; leave the start out, or see: freehold log show"
+            )
+        return row["link"], row["seal"], row["signed_by"]
+
+    def _purged_through(self) -> tuple[int, int]:
+        """What rows of the log itself say was purged. They are walked over like all others."""
+        n = seq = 0
+        for row in self._connection.execute("SELECT facts FROM audit WHERE kind = ? AND facts IS NOT NULL", (PURGED,)):
+            facts = orjson.loads(row["facts"])
+            n, seq = max(n, facts["through_n"]), max(seq, facts["through_ledger_seq"])
+        return n, seq
+
+    def _receipt_before(self, seq: int) -> str | None:
+        digest: str | None = self._one("SELECT digest FROM receipt WHERE ledger_seq < ? ORDER BY ledger_seq DESC LIMIT 1", seq)
+        return digest
+
+    def _exchanges(self, first: int, last: int) -> "Exchanges":
+        return Exchanges(self._connection, first, last)
+
+    # The walk
+
+    def run(self, head: Head | None) -> None:
+        self._wanted = head
+        try:
+            if self._is_whole:
+                self._check_before_log()
+            self._check_rows()
+            if self._to_end:
+                self._check_end()
+            if self._wanted is not None:
+                raise Stop(
+                    Broken(
+                        what="truncated",
+                        n=self._wanted.n,
+                        detail=f"the log ends before row {self._wanted.n}, the head that was kept",
+                    )
+                )
+        except Stop:
+            self._check_seals()  # an earlier row may be wrong, too, and hidden by new links
+            raise
+        self._check_seals()
+
+    def _check_before_log(self) -> None:
+        """Exchanges older than the log: the receipt is all there is."""
+        last = self._first_seq - 1
+        self._receipt = self._receipt_before(min(self._purged_seq, last) + 1)
+        for row, findings in self._exchanges(0, last):
+            self._check_receipt(row, findings, None, each=True)
+            self.before_log += 1
+
+    def _check_rows(self) -> None:
+        exchanges = self._exchanges(self._first_seq, self._last_seq)
+        expected = self._first_n
+        query = "SELECT * FROM audit WHERE n BETWEEN ? AND ? ORDER BY n"
+        for row in self._connection.execute(query, (self._first_n, self._last_n)):
+            n = row["n"]
+            if n != expected:
+                raise Stop(
+                    Broken(what="deleted", n=expected, detail=f"row {expected} of the log is missing; the next there is {n}")
+                )
+            self._check_row(row, exchanges)
+            expected += 1
+            self.rows += 1
+            if self.rows % 10_000 == 0:
+                self._progress(self.rows)
+        if (extra := exchanges.peek()) is not None:
+            raise Stop(_inserted(extra))
+
+    def _check_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> None:
+        n, names = row["n"], (row["exchange_id"], row["ledger_seq"])
+        digest = self._exchange_row(row, exchanges) if row["kind"] == EXCHANGE else self._decision_row(row)
+        link = link_of(self._before, n, row["at_ns"], row["kind"], names, digest)
+        if link != row["link"]:
+            raise Stop(
+                _broken(
+                    row, "changed", "its number, time, kind, names or digest, or the seal before it, is not what its link binds"
+                )
+            )
+        self._before = (link, row["seal"], row["signed_by"])
+        self._head = Head(n=n, link=link)
+        if row["seal"] is not None:
+            self._seals.append((n, link, row["seal"], row["signed_by"]))
+            if self._each_signature:
+                self._check_seal(self._seals[-1])
+        if self._wanted is not None and self._wanted.n == n:
+            if self._wanted.link != link:
+                raise Stop(
+                    _broken(row, "changed", "the log was written anew: this row's link is not that of the head that was kept")
+                )
+            self._wanted = None
+
+    def _decision_row(self, row: sqlite3.Row) -> bytes:
+        digest: bytes = row["digest"]
+        if row["facts"] is None:
+            if row["n"] > self._purged_n:
+                raise Stop(_broken(row, "deleted", "its facts are gone, and no purge says so"))
+            self.purged += 1
+        elif facts_digest(row["facts"]) != digest:
+            raise Stop(_broken(row, "changed", "its facts are not those that were written"))
+        return digest
+
+    def _exchange_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> bytes:
+        digest: bytes = row["digest"]
+        seq = row["ledger_seq"]
+        self.exchanges += 1
+        found = exchanges.peek()
+        if found is not None and found[0]["seq"] < seq:
+            raise Stop(_inserted(found))
+        if found is None or found[0]["seq"] > seq:
+            if seq > self._purged_seq:
+                raise Stop(_broken(row, "deleted", f"row {seq} of the ledger is missing, and no purge says so"))
+            self.purged += 1
+            self._receipt = self._one("SELECT digest FROM receipt WHERE ledger_seq = ?", seq)
+            return digest
+        exchange, findings = exchanges.take()
+        self._check_exchange(row, exchange, findings, digest)
+        return digest
+
+    def _check_exchange(self, row: sqlite3.Row, exchange: sqlite3.Row, findings: list[sqlite3.Row], digest: bytes) -> None:
+        self._check_receipt(exchange, findings, row, each=self._each_signature)
+        receipt = receipt_facts(exchange["r_digest"], exchange["r_signed_by"], exchange["r_salt"])
+        ledger = {name: exchange[name] for name in exchange.keys() if not name.startswith("r_")}  # noqa: SIM118 - sqlite3.Row
+        held = exchange_digest(ledger, [dict(finding) for finding in findings], receipt, exchange["r_envelope"])
+        if held != digest:
+            detail = (
+                "a field that is not in its receipt is not what was written: who asked, when, how long it took, or what it cost"
+            )
+            raise Stop(_broken(row, "changed", detail))
+
+    def _check_receipt(self, exchange: sqlite3.Row, findings: list[sqlite3.Row], row: sqlite3.Row | None, *, each: bool) -> None:
+        """The receipt against its own digest, the one before, the ledger row and the findings."""
+
+        def stop(what: str, detail: str) -> Stop:
+            n = None if row is None else row["n"]
+            return Stop(Broken(what=what, detail=detail, n=n, ledger_seq=exchange["seq"], exchange_id=exchange["exchange_id"]))
+
+        if exchange["r_envelope"] is None:
+            raise stop("deleted", "its receipt is missing")
+        try:
+            signed = self._proofs.read(exchange["r_envelope"])
+        except ArtefactError as error:
+            raise stop("changed", f"its receipt cannot be read: {error.message}") from error
+        if signed.digest != exchange["r_digest"]:
+            raise stop("changed", "its receipt is not the one whose digest was stored")
+        if signed.previous != self._receipt:
+            kept = self._one("SELECT ledger_seq FROM receipt WHERE digest = ?", signed.previous)
+            where = "is not in the record" if kept is None else f"is that of row {kept}"
+            raise stop(
+                "deleted" if kept is None else "reordered",
+                f"the receipt that its own follows {where}, not that of the row before",
+            )
+        if signed.claims.exchange_id != exchange["exchange_id"]:
+            raise stop("reordered", f"its receipt is of another exchange, {signed.claims.exchange_id}")
+        if (detail := difference(exchange, signed.claims)) is not None:
+            raise stop("changed", detail)
+        if not verdict_holds(findings, signed.claims.verdict_digest):
+            raise stop("changed", "its findings are not those its receipt was signed over")
+        if each:
+            try:
+                self._proofs.check(exchange["r_envelope"])
+            except ArtefactError as error:
+                raise stop("forged", f"its receipt does not hold: {error.message}") from error
+        self._receipt = signed.digest
+
+    # Ends and seals
+
+    def _check_end(self) -> None:
+        if self._last_seq and (extra := self._exchanges(self._last_seq + 1, _NO_LIMIT).peek()) is not None:
+            raise Stop(_inserted(extra))
+        last = 0 if self._head is None else self._head.n
+        counted: int = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'") or 0
+        if counted > last:
+            detail = f"the log ends with row {last}, but {counted} were written: the last {counted - last} are missing"
+            raise Stop(Broken(what="truncated", n=last + 1, detail=detail))
+        counted = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'") or 0
+        if counted > max(self._last_seq, self.before_log, self._purged_seq) and self._is_whole:
+            detail = f"the log's last exchange is row {self._last_seq} of the ledger, but {counted} were written"
+            raise Stop(Broken(what="truncated", ledger_seq=self._last_seq + 1, detail=detail))
+
+    def _check_seals(self) -> None:
+        """The last seal vouches for every row before it. Only where it does not hold are the others tried, to find the first."""
+        if not self._seals:
+            return
+        try:
+            self._check_seal(self._seals[-1])
+        except Stop:
+            for seal in self._seals:
+                self._check_seal(seal)
+        self.sealed_through = self._seals[-1][0]
+
+    def _check_seal(self, seal: tuple[int, bytes, bytes, str]) -> None:
+        n, link, signature, signed_by = seal
+        try:
+            self._proofs.check_seal(KeyId(signed_by), signature, seal_message(n, link))
+        except VerificationError as error:
+            raise Stop(self._forged(n, error)) from error
+        self.sealed_through = n
+
+    def _forged(self, n: int, error: VerificationError) -> Broken:
+        """The rows since the last good seal are in doubt; where one of their receipts is forged, it is that one."""
+        since = self.sealed_through if self.sealed_through >= self._first_n else self._first_n - 1
+        query = """
+            SELECT audit.n, audit.exchange_id, audit.ledger_seq, receipt.envelope FROM audit
+            JOIN receipt ON receipt.ledger_seq = audit.ledger_seq WHERE audit.n BETWEEN ? AND ? ORDER BY audit.n
+        """
+        for row in self._connection.execute(query, (since + 1, n)):
+            try:
+                if row["envelope"]:
+                    self._proofs.check(row["envelope"])
+            except ArtefactError as worse:
+                return _broken(row, "forged", f"its receipt does not hold: {worse.message}")
+        rows = f"row {n}" if since + 1 == n else f"a row from {since + 1} to {n}"
+        return Broken(
+            what="forged", n=since + 1, detail=f"the seal of row {n} does not hold, so {rows} is not the node's: {error.message}"
+        )
+
+    def report(self, broken: Broken | None) -> LogReport:
+        return LogReport(
+            head=self._head,
+            first_n=self._first_n,
+            rows=self.rows,
+            exchanges=self.exchanges,
+            purged=self.purged,
+            before_log=self.before_log,
+            sealed_through=self.sealed_through,
+            broken=broken,
+        )
+
+
+def _broken(row: sqlite3.Row, what: str, detail: str) -> Broken:
+    return Broken(what=what, detail=detail, n=row["n"], ledger_seq=row["ledger_seq"], exchange_id=row["exchange_id"])
+
+
+def _inserted(found: tuple[sqlite3.Row, list[sqlite3.Row]]) -> Broken:
+    row = found[0]
+    detail = f"row {row['seq']} of the ledger has no row in the log"
+    return Broken(what="inserted", ledger_seq=row["seq"], exchange_id=row["exchange_id"], detail=detail)
