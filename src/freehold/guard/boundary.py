@@ -10,7 +10,7 @@ import re
 
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 
-LOOK_BACK_CHARS = 400  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
+LOOK_BACK_CHARS = 480  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
 
 # Only near these may a boundary be decided by more than its neighbours: (what arms, for how many characters after it).
 ARMING_TRIGGERS = ((QUOTED_CREDENTIAL.encode(), QUOTED_CHARS), (b"-----BEGIN ", LOOK_BACK_CHARS))
@@ -34,7 +34,7 @@ _PEM_HEAD = re.compile(  # its first line, and what comes before 20 characters o
     rb"(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
 )
 _OPENING_QUOTE = re.compile(QUOTED_CREDENTIAL.encode() + rb"\Z")
-_OPENING_CHARS = 64  # the longest that matches is 57
+_OPENING_CHARS = 96  # the longest that matches is 78
 _LINE_END = re.compile(rb"[\n\r]")
 
 

@@ -1,7 +1,7 @@
 """Finds what detectors describe: which may match as the text streams by, then exactly where.
 
 A filter reads every character once and flags stretches in which a trigger may match: Hyperscan in streaming mode, which keeps its
-state across deltas, or RE2's set matcher over overlapping slices. A flag is a hint and may be wrong; exact spans come from RE2
+state across deltas, or RE2 over overlapping slices. A flag is a hint and may be wrong; exact spans come from RE2
 alone, over the same window whichever filter flagged it, so both filters give the same findings. RE2 and Hyperscan take linear
 time; `re` is used on bounded windows only.
 """
@@ -9,7 +9,8 @@ time; `re` is used on bounded windows only.
 import hashlib
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, Protocol
 
@@ -24,8 +25,9 @@ hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spe
 
 Engine = Literal["hyperscan", "re2", "auto"]
 
-SLICE_CHARS = 4096  # the RE2 filter flags whole slices: short ones keep the exact search cheap
+SLICE_CHARS = 4096  # the RE2 filter takes the text in such slices
 OVERLAP_CHARS = 512  # longer than any trigger
+PLACES_A_SLICE = 64  # a trigger found more often than that in one slice counts as found everywhere after
 
 
 class Flag(NamedTuple):
@@ -80,13 +82,13 @@ class HyperscanFilter:
 
 
 class Re2Filter:
-    """Flags whole slices, each read with enough of the one before it that no trigger is lost between two."""
+    """Reads slice by slice, each with enough of the one before it that no trigger is lost between two."""
 
-    __slots__ = ("_at", "_kinds", "_set", "_tail", "flags")
+    __slots__ = ("_at", "_tail", "_triggers", "flags")
 
-    def __init__(self, patterns: Any, kinds: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, triggers: "_Re2Triggers") -> None:
         self.flags: list[Flag] = []
-        self._set, self._kinds = patterns, kinds
+        self._triggers = triggers
         self._tail = b""
         self._at = 0
 
@@ -94,15 +96,59 @@ class Re2Filter:
         for start in range(0, len(data), SLICE_CHARS):
             piece = data[start : start + SLICE_CHARS]
             window = self._tail + piece
+            found = self._triggers.find(window, len(self._tail))
+            base = self._at - len(self._tail)
+            self.flags += [Flag(base + flag.low, base + flag.high, flag.kind) for flag in found]
             self._at += len(piece)
-            low = self._at - len(window)
-            for number in self._set.Match(window) or ():
-                kind, reach_chars = self._kinds[number]
-                self.flags.append(Flag(low, self._at + reach_chars, kind))
             self._tail = window[-OVERLAP_CHARS:]
 
     def close(self) -> None:
         self._tail = b""
+
+
+class _Re2Triggers:
+    """First which triggers are in a slice, by the literals they need: RE2's `FilteredRE2`. Then where.
+
+    One automaton of all triggers would be smaller work a byte, but has so many states that text it has not seen before builds
+    them at 0.2 MB/s.
+    """
+
+    def __init__(self, triggers: Sequence[bytes], kinds: Sequence[tuple[int, int]]) -> None:
+        self._kinds = kinds
+        options = _options()
+        self._filter = re2.Filter()
+        for trigger in triggers:
+            self._filter.Add(trigger, options)
+        self._filter.Compile()
+        self._triggers = triggers
+        self._places: dict[int, Any] = {}
+
+    def find(self, window: bytes, low: int) -> list[Flag]:
+        """Flags for what ends in `window` after `low`, in order."""
+        found: list[Flag] = []
+        for number in self._filter.Match(window) or ():
+            found += self._where(number, window, low)
+        found.sort()
+        return found
+
+    def _where(self, number: int, window: bytes, low: int) -> Iterator[Flag]:
+        """Every beginning of a match, with the longest that begins there: all its shorter ones lie inside it."""
+        regexp = self._places.get(number)
+        if regexp is None:
+            options = _options()
+            options.longest_match = True
+            regexp = self._places[number] = re2.compile(self._triggers[number], options)
+        kind, reach_chars = self._kinds[number]
+        at = 0
+        for _ in range(PLACES_A_SLICE):
+            match = regexp.search(window, at)
+            if match is None:
+                return
+            start, end = match.span()
+            if end > low:
+                yield Flag(max(start, low), end + reach_chars, kind)
+            at = start + 1
+        yield Flag(max(at, low), len(window) + reach_chars, kind)
 
 
 class Matcher:
@@ -114,7 +160,7 @@ class Matcher:
         self.detectors = tuple(detectors)
         self.engine: Engine = "re2" if engine == "re2" or hyperscan is None else "hyperscan"
         shapes = [
-            *((d.trigger, n, 0) for n, d in enumerate(self.detectors)),
+            *((d.trigger, n, d.hint_reach_chars + 1 if d.hint else 0) for n, d in enumerate(self.detectors)),
             *((trigger, ARMED, reach_chars) for trigger, reach_chars in ARMING_TRIGGERS),
             *((trigger, DECODE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
             *((trigger, DECODE, 0) for trigger in RUN_TRIGGERS),
@@ -133,7 +179,7 @@ class Matcher:
     def open(self) -> Filter:
         if self._database is not None:
             return HyperscanFilter(self._database, self._kinds)
-        return Re2Filter(self._trigger_set, self._kinds)
+        return Re2Filter(self._re2_triggers)
 
     def database(self) -> bytes:
         """The compiled Hyperscan database after the digest it belongs to, to be handed in again; empty with RE2."""
@@ -149,7 +195,7 @@ class Matcher:
         return found
 
     def _flagged(self, window: bytes) -> list[int]:
-        """Detectors whose trigger is in `window`. By the filter, too: RE2's set takes a hundred times as long on random bytes."""
+        """Detectors whose trigger is in `window`. By the filter, too, which reads them all at once."""
         reader = self.open()
         try:
             reader.feed(window)
@@ -168,19 +214,18 @@ class Matcher:
             start, end = match.span(1)
             if start < low:
                 at = max(start, at + 1)  # what is skipped may stand before a value
-            elif detector.context(window[match.start() : start]) and detector.validator(window[start:end]):
+            elif detector.context(_named(window, match.start(), start)) and detector.validator(window[start:end]):
                 found.append(Match(start, end, number))
                 at = end
             else:
                 at = start + 1 if detector.retry else end
 
+    def _does_not_compile(self) -> str:
+        return next((f"detector {d.id}" for d in self.detectors if not _compiles(d.trigger)), "a set of detectors")
+
     @cached_property
-    def _trigger_set(self) -> Any:
-        patterns = re2.Set.SearchSet(_options())
-        for trigger in self._triggers:
-            patterns.Add(trigger)
-        patterns.Compile()
-        return patterns
+    def _re2_triggers(self) -> _Re2Triggers:
+        return _Re2Triggers(self._triggers, self._kinds)
 
     def _open_database(self, kept: bytes | None) -> Any:
         """From what `database()` gave, if that was for these detectors on this kind of machine; compiled anew otherwise."""
@@ -196,8 +241,28 @@ class Matcher:
         try:
             database.compile(expressions=self._triggers, ids=list(range(count)), elements=count, flags=[0] * count)
         except hyperscan.error as exc:
-            raise ConfigError(f"guard: a detector does not compile with Hyperscan: {exc}") from exc
+            raise ConfigError(f"guard: {self._does_not_compile()} does not compile with Hyperscan: {exc}") from exc
         return database
+
+
+_FIRST_WORD = re.compile(rb"[A-Za-z0-9_.-]*\Z")
+_FIRST_WORD_CHARS = 24
+
+
+def _compiles(trigger: bytes) -> bool:
+    try:
+        hyperscan.Database(mode=hyperscan.HS_MODE_STREAM).compile(expressions=[trigger], ids=[0], elements=1, flags=[0])
+    except hyperscan.error:
+        return False
+    return True
+
+
+def _named(window: bytes, start: int, stop: int) -> bytes:
+    """What stands before a value, from the beginning of its first word: of `PUBLIC_KEY=` a pattern may have matched `KEY=`."""
+    if start == stop:
+        return b""
+    head = _FIRST_WORD.search(window, max(0, start - _FIRST_WORD_CHARS), start)
+    return window[head.start() if head else start : stop]
 
 
 def _options() -> Any:

@@ -1,5 +1,6 @@
 """Detectors as data: one file a kind, one line each in the table."""
 
+from freehold.guard.detectors.commands import COMMANDS
 from freehold.guard.detectors.connections import CONNECTIONS
 from freehold.guard.detectors.contact import CONTACT
 from freehold.guard.detectors.detector import Detector
@@ -15,6 +16,7 @@ DETECTORS: tuple[Detector, ...] = (
     *KEYED,  # credentials after their issuer's name
     *KEYS,  # credentials of a shape of their own
     *CONNECTIONS,  # credentials in addresses
+    *COMMANDS,  # credentials handed to programs
     *GENERIC,  # credentials by their context
     *MONEY,  # cards, accounts, wallets
     *CONTACT,  # e-mail, telephone, network addresses

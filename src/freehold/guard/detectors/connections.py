@@ -49,6 +49,30 @@ CONNECTIONS = (
         must_not_match=("Server=db;Password={password};", "Password=*****;"),
     ),
     Detector(
+        id="connection-string-word",
+        left="",
+        before=(
+            r"(?i:(?:server|data source|host|user id|uid|database|initial catalog|network library|username|user)=[^=\n\r]{1,60};"
+            rf"{SPACE}?(?:[a-z _]{{1,24}}=[^=;\n\r]{{1,40}};{SPACE}?){{0,2}}(?:password|pwd)=)"
+        ),
+        hint=r"(?i:password|pwd)=",
+        pattern=r"[^\x01-\x20\"'`<>;{}()#$%*,]{3,128}",
+        after=r"(?:[;\"'\n\r ]|$)",
+        confidence=0.79,
+        must_match=("Server=db;Database=x;User Id=sa;Password=swordfish", "Data Source=db,1433;Uid=bob;Pwd=swordfish"),
+        must_not_match=("Server=db;Password={password};", "Server=db;User Id=sa;Password=$PASSWORD;"),
+    ),
+    Detector(
+        id="softlayer-address-key",
+        left="",
+        before=r"api\.softlayer\.com/soap/v3(?:\.1)?/",
+        pattern=r"[a-z0-9]{64}",
+        confidence=0.95,
+        validator=varied,
+        must_match=(f"http://api.softlayer.com/soap/v3.1/{sample(64, LOWER)}",),
+        must_not_match=("http://api.softlayer.com/soap/v3/SoftLayer_Account",),
+    ),
+    Detector(
         id="slack-webhook",
         left="",
         before=r"hooks\.slack\.com/(?:services|workflows|triggers)/",

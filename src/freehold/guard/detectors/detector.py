@@ -21,8 +21,8 @@ NOT_DIGIT = r"(?:^|[^A-Za-z0-9.,_+-])"  # before a number that stands alone
 
 # name, quotes and brackets, an assignment, an opening quote: `key = "`, `"key": "`, `key="`, `--key `, `:key => '`, `\"key\": \"`
 ASSIGN = (
-    rf"[\"'`\])]{{0,2}}(?: [Ss]tring)?{SPACE}{{0,8}}(?:[:?.+|!]{{0,3}}={{1,3}}>?|:|,|>){SPACE}{{0,8}}"
-    r"(?:[A-Za-z]{0,2}[\"'`]|\[?[\"'`]|\(?[\"'`])?"
+    rf"{SPACE}?[\"'`\])]{{0,2}}(?: [Ss]tring)?{SPACE}{{0,16}}(?:[:?.+|!]{{0,3}}={{1,3}}>?|:|,|>){SPACE}{{0,16}}"
+    r"(?:[A-Za-z]{0,2}[\"'`]{1,2}|[\[(]{1,2}[\"'`])?"
 )
 
 
@@ -34,10 +34,12 @@ def always(_: bytes) -> bool:
 class Detector:
     """One rule's shape. `confidence` in (0, 1]; of two findings on the same characters the surer one names them.
 
-    `validator` sees the value, and `context` what `before` matched: both decide after the match. With `retry`, a refused value is
+    `validator` sees the value, and `context` what `before` matched, from the beginning of its first word: both decide after the
+    match. With `retry`, a refused value is
     looked for again one character on: digit groups need it. With `block`, the value begins a block whose body is masked as it
     streams by (PEM). `head` matches the beginning of every value, in place of the trigger made from `pattern`, where that would
-    be too large an automaton.
+    be too large an automaton; `hint` stands for the whole trigger, where `before` is too large: it matches a part of every
+    `before`, and ends at most `hint_reach_chars` characters before the value begins.
     """
 
     id: str
@@ -52,6 +54,8 @@ class Detector:
     retry: bool = False
     block: bool = False
     head: str = ""
+    hint: str = ""
+    hint_reach_chars: int = 0
     must_match: tuple[str, ...]
     must_not_match: tuple[str, ...]
 
@@ -70,6 +74,8 @@ class Detector:
 
     @property
     def trigger(self) -> bytes:
-        """A prefix of every match, so that a text without it has none. Its open end is cut to the least that is needed."""
+        """In every match, so that a text without it has none. Its open end is cut to the least that is needed."""
+        if self.hint:
+            return self.hint.encode()
         least = self.head or re.sub(r"\{([1-9]\d*),\d*\}(\)*)$", r"{\1}\2", self.pattern)
         return f"{self.left}{self.before}(?:{least})".encode()

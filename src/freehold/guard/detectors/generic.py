@@ -1,39 +1,45 @@
-"""Secrets known by what stands before them: `password = "..."`, `Authorization: Bearer ...`, `-u user:password`."""
+"""Secrets known by what stands before them: `password = "..."`, `Authorization: Bearer ...`, `X-Api-Key: ...`.
+
+A name alone says little: `token = next_token` is code. So the value decides too (`validators.py`): what a generator made, or
+what a person may have typed where a password stands.
+"""
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import HEX, sample
 from freehold.guard.detectors.validators import (
     all_of,
+    complex_password,
+    names_password,
     names_secret,
-    not_filler,
     not_placeholder,
     quoted_password,
+    quoted_secret,
     random_token,
     typed_password,
 )
 
-QUOTED_CHARS = 200  # the longest passphrase that is held back to its closing quote
+QUOTED_CHARS = 400  # the longest passphrase that is held back to its closing quote
 
 _NAME_OF_KEY = (
-    r"(?i:secret|token|session|credentials?|creds|_auth|auth[-_]|[a-z]key|[-_]key|reporter[-_. ]?id"
+    r"(?i:secret|token|session|credentials?|creds|_auth|auth[-_]|[a-z]key|[-_ ]key|reporter[-_. ]?id"
     r"|(?:api|access|private|client|auth(?:entication|orization)?|signing|encryption|license|account|shared|master|consumer|app"
-    r"|deploy|service|session|storage|webhook|write)[-_. ]?key)"
+    r"|deploy|service|session|storage|webhook|write)[-_. ]?key|access[-_]?id|client[-_]?id)"
 )
-_NAME_OF_WORD = r"(?i:passw(?:or)?d|passwd|passphrase|pwd|[-_]pass|[-_]pw|pass)"
+_NAME_OF_WORD = r"(?i:passw(?:or)?d|passwd|passphrase|passcode|pwd|[-_]pass|[-_]pw|pass)"
 _MORE = r"[A-Za-z0-9_.\-]{0,32}"  # the rest of the name: `token_value`, `API_KEY_PROD`
-_VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
+VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
+_IN_QUOTES = r"[^\"'`\n\r\\]"
+_AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
+_SEPARATOR = rf"{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,8}}"
 
-QUOTED_CREDENTIAL = (
-    rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}"
-    rf"(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,4}}\\?[\"'`]"
-)
+QUOTED_CREDENTIAL = rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}{_SEPARATOR}[\"'`]"
 
 GENERIC = (
     Detector(
         id="secret-assignment",
         left="",
         before=rf"{_NAME_OF_KEY}{_MORE}{ASSIGN}",
-        pattern=rf"{_VALUE}{{12,512}}",
+        pattern=rf"{VALUE}{{12,512}}",
         after="",
         confidence=0.7,
         context=names_secret,
@@ -44,6 +50,7 @@ GENERIC = (
             f"<serviceToken>\n  {sample(30)}\n</serviceToken>",
             f"API_KEY={sample(24)}",
             f'System.setProperty("APP_TOKEN", "{sample(28)}")',
+            f"buildConfigField 'String', 'API_KEY', '\"{sample(32, HEX)}\"'",
         ),
         must_not_match=(
             "token = get_token_from_environment()",
@@ -53,14 +60,36 @@ GENERIC = (
             "credentialsId: '29f63271-dc2f-4734-8221-5b31b5169bac'",
             "user_key: d2db5ec4-6e7a-11ee-b962-0242ac120002",
             "api_key: abcdefghijklmnopqrstuvwxyz123456",
+            f"public_key = {sample(40)}",
+        ),
+    ),
+    Detector(
+        id="secret-quoted",
+        left="",
+        before=rf"(?i:secret|api[-_]?key|auth[-_]?key|secret[-_]?key){_SEPARATOR}[\"'`]",
+        head=rf"{_IN_QUOTES}{{8}}",
+        pattern=rf"{_IN_QUOTES}{{7,{QUOTED_CHARS - 1}}}{_AT_END}",
+        after=r" ?[\"'`]",
+        confidence=0.6,
+        context=names_secret,
+        validator=quoted_secret,
+        must_match=('jwt_secret: "production#shoes;4"', "if creds.Secret != 'open-sesame' {", 'apikey = "a{b)c]d$e!f9"'),
+        must_not_match=(
+            'secret = "shared"',
+            'secret: "db-credentials"',
+            'api_key = "${API_KEY}"',
+            'apiKey: "Enter the key, please"',
+            "secret = '/run/secrets/db'",
         ),
     ),
     Detector(
         id="password-quoted",
         left="",
-        before=rf"{_NAME_OF_WORD}{_MORE}[\"'`\])]{{0,2}}{SPACE}{{0,4}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,4}}\\?[\"'`]",
-        pattern=rf"[^\"'`\n\r\\]{{4,{QUOTED_CHARS}}}",
-        after=r"\\?[\"'`]",
+        before=rf"{_NAME_OF_WORD}{_MORE}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}[\"'`]",
+        head=rf"{_IN_QUOTES}{{4}}",
+        pattern=rf"{_IN_QUOTES}{{3,{QUOTED_CHARS - 1}}}{_AT_END}",
+        after=r" ?[\"'`]",
+        context=names_password,
         confidence=0.65,
         validator=quoted_password,
         must_match=(
@@ -68,6 +97,8 @@ GENERIC = (
             "DB_PASSWORD: 'correct horse battery'",
             '"password": "Tr0ub4dor&3"',
             'pwd="a(b)[c],d;e 9"',
+            r"{\"password\": \"Tr0ub4dor&3\"}",
+            "password = 'Hunter2!!'",
         ),
         must_not_match=(
             'password = ""',
@@ -76,18 +107,59 @@ GENERIC = (
             "password = '${DB_PASSWORD}'",
             'append("Password: " + password() + "!")',
             "password: '/account/reset/password'",
+            'password = "<password>"',
+            "password: 'Passwords do not match!'",
         ),
     ),
     Detector(
         id="password-assignment",
         left="",
         before=rf"{_NAME_OF_WORD}[A-Za-z0-9_]{{0,24}}(?:=|:{SPACE}{{0,4}}|[ \t]{{1,4}}={{1}}[ \t]{{0,4}})",
-        pattern=rf"{_VALUE}{{6,128}}",
+        pattern=rf"{VALUE}{{6,128}}",
         after="",
         confidence=0.55,
-        validator=all_of(typed_password, random_token(2.0)),
-        must_match=("DB_PASSWORD=hunter2abc", "password: s3cr3tpw", "passwd = Pa55word99"),
-        must_not_match=("password=get_password(user)", "password = None", "password: string", "PASSWORD=$DB_PASS"),
+        context=names_password,
+        validator=all_of(complex_password, random_token(2.0)),
+        must_match=("password=hunter2abc", "password: s3cr3tpw", "passwd = Pa55word99"),
+        must_not_match=(
+            "Korean passport: M456B7890",
+            "password=get_password(user)",
+            "password = None",
+            "password: string",
+            "PASSWORD=$DB_PASS",
+        ),
+    ),
+    Detector(
+        id="password-variable",
+        left=r"(?:^|[\n\r \"'])",
+        before=r"(?:[A-Z][A-Z0-9]{0,24}_){1,5}(?:PASS|PASSWORD|PASSWD|PASSPHRASE|PWD)=[\"']?",
+        pattern=rf"{VALUE}{{5,128}}",
+        after=r"(?:[\t\n\r \"']|$)",
+        confidence=0.6,
+        validator=typed_password,
+        must_match=(
+            "REACT_APP_AUTH_PASS=whiteduke\n",
+            "docker run -e MYSQL_ROOT_PASSWORD=swordfish mysql",
+            "export DB_PWD=opensesame",
+        ),
+        must_not_match=("DB_PASSWORD=changeme", "DB_PASSWORD=$SECRET", "SMTP_PASSWORD=smtp_password", "PASSWORD=password"),
+    ),
+    Detector(
+        id="password-with-user",
+        left=r"(?:^|[\n\r{,])",
+        before=(
+            r"[ \t]{0,8}[A-Za-z0-9_.\-]{0,16}(?i:user(?:[-_]?name|[-_]?id)?|login|account)[ \t]{0,8}[=:][ \t]{0,8}"
+            r"[^\n\r=,]{1,40},?[\n\r]{1,2}(?:[ \t]{0,8}(?:#|//|;)[^\n\r]{0,32}[\n\r]{1,2}){0,2}"
+            r"[ \t]{0,8}[A-Za-z0-9_.\-]{0,16}(?i:password|passwd|pwd|pass)[ \t]{0,8}[=:][ \t]{0,8}"
+        ),
+        hint=r"(?i:password|passwd|pwd|pass)[ \t]{0,8}[=:]",
+        hint_reach_chars=8,
+        pattern=rf"{VALUE}{{5,64}}",
+        after=r"[ \t]{0,4}(?:[\n\r]|$)",
+        confidence=0.6,
+        validator=typed_password,
+        must_match=("\nuser = Aladdin\npassword = open_sesame\n", "[site]\nUsername=joe17\n# mine\nPassword=blueberrypie"),
+        must_not_match=("user = request.user\npassword = request.password\n", "username: string\npassword: string\n"),
     ),
     Detector(
         id="password-said",
@@ -96,19 +168,33 @@ GENERIC = (
             rf"(?i:password|passphrase|passcode){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
             rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?"
         ),
-        pattern=rf"{_VALUE}{{6,128}}",
+        pattern=rf"{VALUE}{{6,128}}",
         after="",
         confidence=0.55,
-        validator=all_of(typed_password, random_token(2.0)),
+        validator=all_of(complex_password, random_token(2.0)),
         must_match=("the password is hunter2abc", 'my password is "Tr0ub4dor3" now'),
         must_not_match=("the password is required", "the password is incorrect", "the password is too short"),
+    ),
+    Detector(
+        id="password-said-in-quotes",
+        left="",
+        before=(
+            rf"(?i:password|passphrase|passcode|passwort|pin){SPACE}{{1,3}}(?i:for{SPACE}[^\n]{{1,48}}?{SPACE})?(?i:is|was|=)"
+            rf"(?i:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]"
+        ),
+        pattern=rf"{VALUE}{{4,64}}",
+        after=r"[\"'`]",
+        confidence=0.55,
+        validator=typed_password,
+        must_match=("The default Password is 'blooberry'", 'the password for user "bob" is "centipede" here'),
+        must_not_match=("the password is 'required'", 'if the password is "password" it is weak'),
     ),
     Detector(
         id="authorization-header",
         left="",
         before=(
-            rf"(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"']?"
-            rf"(?i:bearer|basic|token|apikey|api-key|bot|ntlm|digest)?{SPACE}{{1,4}}(?i:token{SPACE})?"
+            rf"(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"'`]?"
+            rf"(?:[A-Za-z][A-Za-z0-9-]{{2,24}}{SPACE}{{1,4}})?(?i:token{SPACE}|token=[\"']?)?"
         ),
         pattern=r"[A-Za-z0-9._~+/=:-]{12,}",
         after="",
@@ -118,6 +204,7 @@ GENERIC = (
             f"Authorization: Bearer {sample(40)}",
             f'-H "Authorization: Basic {sample(24)}"',
             f"'Authorization': 'Token {sample(40, HEX)}'",
+            f"Authorization: SSWS {sample(42)}",
         ),
         must_not_match=(
             "Authorization: Bearer $TOKEN",
@@ -139,40 +226,25 @@ GENERIC = (
         id="key-header",
         left="",
         before=(
-            rf"(?i:x-[a-z-]{{0,24}}(?:key|token|auth|secret)|api-key|private-token){SPACE}{{0,2}}[\"']?:"
-            rf"{SPACE}{{0,4}}[\"']?(?i:token{SPACE})?"
+            rf"(?i:x-[a-z-]{{0,24}}(?:key|token|auth|secret)|(?:^|[\s\"'])(?:[a-z]{{2,16}}-){{0,3}}(?:api-?key|token|secret|crumb|auth-key))"
+            rf"{SPACE}{{0,2}}[\"']?:{SPACE}{{0,4}}[\"']?(?i:token{SPACE})?"
         ),
-        pattern=rf"{_VALUE}{{10,512}}",
+        pattern=rf"{VALUE}{{10,512}}",
         after="",
         confidence=0.75,
         validator=random_token(2.8),
-        must_match=(f"X-Api-Key: {sample(32)}", f'-H "PRIVATE-TOKEN: {sample(20)}"'),
+        must_match=(f"X-Api-Key: {sample(32)}", f'-H "PRIVATE-TOKEN: {sample(20)}"', f'--header "Api-Token: {sample(12)}"'),
         must_not_match=("X-Api-Key: $API_KEY", "X-API-Key: your-api-key-123"),
     ),
     Detector(
-        id="command-line-password",
-        left=r"(?:^|[\t\n\r ])",
-        before=rf"(?:-u|--user|--proxy-user)[ =]?{SPACE}{{0,2}}[\"']?[^\x01-\x20\"':<>$]{{1,64}}:",
-        pattern=r"[^\x01-\x20\"'`<>|]{3,128}",
-        after="",
-        confidence=0.75,
-        validator=all_of(typed_password, not_filler),
-        must_match=("curl -u admin:s3cret9 https://example.com", "curl --user 'bob:hunter22' https://example.com"),
-        must_not_match=(
-            "curl -u user:password https://example.com",
-            "curl -u $USER:$PASS https://example.com",
-            "docker run -u 1000:100 image",
-        ),
-    ),
-    Detector(
         id="session-cookie",
-        before=r"(?i:_gitlab_session|sessionid|phpsessid|jsessionid|connect\.sid|_session_id|auth_token|laravel_session)=",
-        left="",
+        before=r"(?i:[_a-z.-]{0,20}(?:session(?:_?id)?|sessid|\.sid|sid|auth_?token|remember_token|csrf_?token|xsrf-token))=",
+        left=r"(?:^|[;\t\n\r \"'])",
         pattern=r"[A-Za-z0-9%._~+/-]{16,512}",
         after="",
         confidence=0.75,
         validator=random_token(3.0),
-        must_match=(f"Cookie: sessionid={sample(32)}; theme=dark",),
+        must_match=(f"Cookie: sessionid={sample(32)}; theme=dark", f"Set-Cookie: _app_session={sample(40)}; Path=/"),
         must_not_match=("sessionid=request.session.get", "JSESSIONID=xxxxxxxxxxxxxxxxxxxx"),
     ),
 )

@@ -44,7 +44,7 @@ def _has_two_kinds(value: bytes) -> bool:
 _ISSUERS = (
     (
         "[a-f0-9]{32}",
-        "airbrake algolia amplitude assemblyai aviationstack axiom bugsnag clarifai currencylayer elevenlabs facebook"
+        "airbrake algolia amplitude assemblyai aviationstack axiom bugsnag clarifai currencylayer elevenlabs"
         " fixer flickr fossa fullcontact ipgeolocation ipstack kakao lastfm logdna mailerlite mailjet"
         " mixpanel namecheap newsapi opencage openweathermap positionstack raygun recurly rollbar scraperapi shipstation"
         " shodan-io spotify themoviedb trello weatherbit weatherstack zomato bitly crowdin "
@@ -52,7 +52,7 @@ _ISSUERS = (
         " pipedream riot-games screenshotlayer serpstack smartystreets statuscake sendpulse userstack vatlayer youneedabudget"
         " azure-cognitive bing-search ocp-apim-subscription zerobounce",
     ),
-    ("[a-f0-9]{40}", "circleci deepgram gitea sendbird serper sonar sparkpost todoist wandb zenrows ghostery hunter-io gitter"),
+    ("[a-f0-9]{40}", "circleci deepgram gitea sendbird serper sparkpost todoist wandb zenrows ghostery hunter-io gitter"),
     ("[a-f0-9]{64}", "linode onelogin semgrep serpapi virustotal webflow codeclimate discord"),
     (
         _UUID,
@@ -96,6 +96,7 @@ KEYED = (
     keyed("discord-client", "(?:[0-9]{17,19}|[A-Za-z0-9_-]{32})", words="discord"),
     keyed("dropbox", "[a-z0-9]{15}"),
     keyed("etherscan", "[A-Z0-9]{34}"),
+    keyed("facebook", "[a-f0-9]{32}", words="facebook|fb"),
     keyed("finicity", "(?:[a-f0-9]{32}|[a-z0-9]{20})"),
     keyed("freshbooks", "[a-f0-9]{64}"),
     keyed("gcp-maps-signing", "[A-Za-z0-9_-]{27}=", words="google|gcp|maps[-_]url"),
@@ -131,6 +132,7 @@ KEYED = (
     keyed("sentry", "[a-f0-9]{64}"),
     keyed("smartsheet", "[A-Za-z0-9]{37}"),
     keyed("softlayer", "[a-z0-9]{64}", words="softlayer|soft[-_]layer|sl"),
+    keyed("sonar", "[A-Za-z0-9]{40}"),
     keyed("sourcegraph-legacy", "[A-Fa-f0-9]{40}", words="sourcegraph"),
     keyed("strava", "[a-f0-9]{40}"),
     keyed("together", "[a-f0-9]{64}"),

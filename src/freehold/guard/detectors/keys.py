@@ -1,8 +1,8 @@
 """Keys by their shape: PEM and PGP private keys, SSH, JSON web tokens, cloud secrets named by their neighbours."""
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
-from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, sample
-from freehold.guard.detectors.validators import all_of, not_filler, random_token, varied
+from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, b64url, sample
+from freehold.guard.detectors.validators import all_of, json_web_token, not_filler, random_token, varied
 
 # What stands between PEM's first line and its body: blank lines and RFC 1421 headers, escaped and quoted where it is source code.
 _PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
@@ -11,6 +11,9 @@ _PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
 def _begin(kind: str) -> str:
     """PEM's first line, assembled so that this file has none."""
     return f"-----BEGIN {kind}" + "-----"
+
+
+_JWT = ".".join((b64url('{"alg":"HS256","typ":"JWT"}'), b64url('{"sub":"1234567890","iat":1516239022}'), sample(43)))
 
 
 def _aws_secret(value: bytes) -> bool:
@@ -41,14 +44,16 @@ KEYS = (
         before=rf"(?i:private-lines): ?[0-9]{{1,3}}{SPACE}{{1,3}}",
         pattern=r"[A-Za-z0-9+/=]{40,80}",
         confidence=0.9,
+        block=True,
         validator=varied,
         must_match=(f"Private-Lines: 8\n{sample(64)}\n",),
         must_not_match=("Private-Lines: none",),
     ),
     Detector(
         id="private-key-base64",
-        pattern=r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{0,24}(?:UFJJVkFURSBL|QUklWQVRFIEtF|BSSVZBVEUgS0)[A-Za-z0-9+/=]{40,}",
+        pattern=r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{0,24}(?:UFJJVkFURSBL|QUklWQVRFIEtF|BSSVZBVEUgS0)[A-Za-z0-9+/]{20,}",
         after="",
+        block=True,
         confidence=0.99,
         must_match=("KEY=" + "LS0tLS1CRUdJTiBS" + "U0EgUFJJVkFURSBLRVktLS0tLQ" + sample(80),),
         must_not_match=("LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t",),
@@ -58,9 +63,9 @@ KEYS = (
         pattern=r"ey[IJU][A-Za-z0-9_-]{10,800}\.ey[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]{8,}={0,2})?",
         after="",
         confidence=0.95,
-        validator=not_filler,
-        must_match=(f"token eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)} ok", f"eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)}"),
-        must_not_match=(f"eyJ{sample(30)}", "eye.eyeable"),
+        validator=all_of(not_filler, json_web_token),
+        must_match=(f"token {_JWT} ok", _JWT),
+        must_not_match=(f"eyJ{sample(30)}", "eye.eyeable", f"eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)}"),
     ),
     Detector(
         id="aws-access-key",
@@ -93,15 +98,17 @@ KEYS = (
     ),
     Detector(
         id="bedrock-session-key",
-        pattern=r"bedrock-api-key-[A-Za-z0-9+/=_-]{20,}",
+        pattern=r"bedrock-api-key-YmVkcm9jay5hbWF6b25hd3MuY29t[A-Za-z0-9+/=_-]{20,}",
         after="",
         confidence=0.95,
-        must_match=(f"bedrock-api-key-{sample(60)}",),
+        must_match=("bedrock-api-key-" + "YmVkcm9jay5hbWF6b25hd3MuY29t" + sample(60),),
         must_not_match=("bedrock-api-key-name",),
     ),
     Detector(
         id="azure-client-secret",
+        left=r"(?:^|[^A-Za-z0-9_~.-])",
         pattern=r"[A-Za-z0-9_~.]{3}[0-9]Q~[A-Za-z0-9_~.-]{31,34}",
+        after=r"(?:[^A-Za-z0-9_~.-]|[.](?:[^A-Za-z0-9]|$)|$)",
         confidence=0.95,
         validator=varied,
         must_match=(f"abc8Q~{sample(34)}",),
@@ -139,7 +146,7 @@ KEYS = (
     ),
     Detector(
         id="azure-devops-key",
-        pattern=r"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{18}AZDO[A-Za-z0-9]{4}",
+        pattern=r"[A-Za-z0-9]{52}JQQJ9[0-9][A-Za-z0-9]{18}AZDO[A-Za-z0-9]{4}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}",
         confidence=0.99,
         must_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO{sample(4)}",),
         must_not_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO",),
@@ -192,8 +199,9 @@ KEYS = (
     ),
     Detector(
         id="facebook-app-token",
-        pattern=r"[0-9]{15,16}(?:\||%7C)[A-Za-z0-9_-]{27}",
-        left=r"(?:^|[^A-Za-z0-9])",
+        before=r"[0-9]{15,16}(?:\||%7C)",
+        pattern=r"[A-Za-z0-9_-]{27}",
+        after=r"(?:[^A-Za-z0-9_-]|$)",
         confidence=0.9,
         must_match=(f"911602140448729%7C{sample(27)}",),
         must_not_match=("911602140448729%7Cshort",),
@@ -211,7 +219,11 @@ KEYS = (
     Detector(
         id="password-hash",
         left=r"(?:^|[^A-Za-z0-9$])",
-        pattern=r"\$(?:1|2[abxy]?|5|6|y|argon2i?d?|krb5(?:asrep|tgs))\$[A-Za-z0-9./$=+,*@_-]{20,}",
+        pattern=(
+            r"(?:\$(?:1|2[abxy]?|5|6|7|8|9|y|gy|apr1|argon2i?d?|scrypt|sha1|md5,rounds|krb5(?:asrep|tgs|pa))\$[A-Za-z0-9./$=+,*@:_-]{20,}"
+            r"|\$[PHS]\$[A-Za-z0-9./]{31,52}|(?:pbkdf2_sha(?:1|256|512)|pbkdf2-sha256|bcrypt_sha256)\$[A-Za-z0-9./$=+-]{30,}"
+            r"|\{S{0,2}SHA(?:256|512)?\}[A-Za-z0-9+/]{20,}={0,2})"
+        ),
         after="",
         confidence=0.9,
         must_match=(f"$2b$12${sample(53)}", f"root:$6${sample(8)}${sample(86)}:18000:"),
@@ -226,6 +238,17 @@ KEYS = (
         confidence=0.95,
         must_match=(f"PrivateKey = {sample(43)}=",),
         must_not_match=("PrivateKey = <key>",),
+    ),
+    Detector(
+        id="json-web-key",
+        left="",
+        before=rf"\"(?:d|k|dp|dq|qi)\"{SPACE}{{0,2}}:{SPACE}{{0,2}}\"",
+        pattern=r"[A-Za-z0-9_-]{42,700}",
+        after='"',
+        confidence=0.9,
+        validator=all_of(varied, random_token(4.0)),
+        must_match=(f'{{"kty":"EC","crv":"P-256","d":"{sample(43)}","x":"{sample(43)}"}}',),
+        must_not_match=('<path "d":"M10 20 L30 40"/>', f'"d": "{"ab" * 30}"'),
     ),
     Detector(
         id="google-service-account-key-id",

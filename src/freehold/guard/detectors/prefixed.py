@@ -93,7 +93,12 @@ PREFIXED = (
     token("aiven-token", r"AVNS_[A-Za-z0-9_-]{19}"),
     token("terraform-token", r"[A-Za-z0-9]{14}\.atlasv1\.[A-Za-z0-9_=-]{60,70}"),
     token("vault-token", r"hv[sbr]\.[A-Za-z0-9_-]{24,300}"),
-    token("vault-legacy-token", r"[sbr]\.(?:CAES[A-Za-z0-9_-]{60,140}|[A-Za-z0-9]{24})", confidence=0.75, validator=many_kinds),
+    token(
+        "vault-legacy-token",
+        r"[sbr]\.(?:CAES[A-Za-z0-9_-]{60,140}|[A-Za-z0-9]{24})",
+        confidence=0.75,
+        validator=last_part(24, least_kinds=3),
+    ),
     token("pulumi-token", r"pul-[a-f0-9]{40}"),
     token("scalingo-token", r"tk-us-[A-Za-z0-9_-]{48}"),
     token("render-key", r"rnd_[A-Za-z0-9]{28,40}"),
@@ -160,7 +165,7 @@ PREFIXED = (
     token(
         "plaid-token", r"access-(?:sandbox|development|production)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"
     ),
-    token("mollie-key", r"(?:live|test)_[A-Za-z0-9]{30}", confidence=0.92),
+    token("mollie-key", r"(?:live|test)_[A-Za-z0-9]{30}", confidence=0.92, left=r"(?:^|[^A-Za-z0-9_-])"),
     token("checkout-com-key", r"[sp]k_(?:sbox_)?[a-z0-9]{26,27}[a-z0-9*#$=]", confidence=0.85),
     token("adyen-key", r"AQE[a-z]hm[A-Za-z0-9+/=_-]{80,400}"),
     token("gocardless-token", r"live_[A-Za-z0-9_=-]{40}"),

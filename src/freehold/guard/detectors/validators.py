@@ -3,12 +3,15 @@
 A validator takes the folded value and answers at once; foreign checks that raise have answered no.
 """
 
+import binascii
 import math
 import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
+
+from freehold.guard.detectors.naturalness import NATURAL, RANDOM, naturalness
 
 Validator = Callable[[bytes], bool]
 
@@ -51,8 +54,9 @@ def entropy_bits(value: bytes) -> float:
 _PLACEHOLDER = re.compile(
     rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
     rb"|\*{3,}|\.{3}|[#$]\{|\$\(|\{\{|%\(|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
-    rb"|my[-_]?(?:secret|password|token|api|key)|secret[-_]?key|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here|^(?:none|null|nil|true|false|string|password|passwd"
-    rb"|secret|token|user|username|value|empty|required)$"
+    rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
+    rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
+    rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest)$"
 )
 _ONE_CHARACTER = re.compile(rb"(.)\1{7}")  # eight of the same
 
@@ -62,14 +66,25 @@ def not_placeholder(value: bytes) -> bool:
 
 
 def varied(value: bytes) -> bool:
-    """A token that could have come out of a generator: not one character over and over, not an example's filler."""
-    return len(set(value)) >= min(6, len(value) // 3) and _ONE_CHARACTER.search(value) is None and not_filler(value)
+    """A token that could have come out of a generator: not a few characters over and over, no row, not an example's filler."""
+    return (
+        len(set(value)) >= min(6, len(value) // 3)
+        and _ONE_CHARACTER.search(value) is None
+        and not_filler(value)
+        and not is_row(value)
+        and not _repeats(value)
+    )
+
+
+def _repeats(value: bytes) -> bool:
+    """Whether most of it is one short piece again and again: `123123123123`."""
+    return any(sum(map(int.__eq__, value, value[period:])) * 10 > 6 * len(value) for period in (1, 2, 3, 4))
 
 
 def is_row(value: bytes) -> bool:
     """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
     run = longest = 1
-    for before, byte in pairwise(value):
+    for before, byte in pairwise(value.lower()):
         run = run + 1 if byte == before + 1 else 1
         longest = max(longest, run)
     return longest * 2 >= len(value)
@@ -90,6 +105,7 @@ def not_filler(value: bytes) -> bool:
 
 
 _WORDS = re.compile(rb"[A-Za-z]+[0-9]{0,2}(?:[-_./:](?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4}))*[-_.:/]?")
+LETTERS_BY_CHANCE = 16  # fewer make a word by chance, or an abbreviation
 _TIME_UUID = re.compile(
     rb"(?i)[0-9a-f]{8}-[0-9a-f]{4}-1[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 )  # RFC 9562: a clock, no chance
@@ -103,15 +119,26 @@ def random_token(least_bits: float = 3.0) -> Validator:
     """A value nobody typed by hand: letters and digits mixed, varied, and not a version, path, expression or word."""
 
     def valid(value: bytes) -> bool:
-        if not not_placeholder(value) or any(shape.fullmatch(value) for shape in (_WORDS, _VERSION, _TIME_UUID)):
+        if not not_placeholder(value) or _VERSION.fullmatch(value) or _TIME_UUID.fullmatch(value):
             return False
-        if _CODE.search(value) or not not_filler(value) or is_row(value):
+        if _CODE.search(value) or not not_filler(value) or is_row(value) or entropy_bits(value) < least_bits:
             return False
-        has_digit = any(48 <= b <= 57 for b in value)
-        has_letter = any(65 <= b & 0xDF <= 90 for b in value)
-        return has_digit and has_letter and entropy_bits(value) >= least_bits
+        return _is_by_chance(value)
 
     return valid
+
+
+def _is_by_chance(value: bytes) -> bool:
+    """Whether letters and digits are mixed as no person would; letters alone must be many, and make no words."""
+    digit_count = sum(48 <= b <= 57 for b in value)
+    letter_count = sum(65 <= b & 0xDF <= 90 for b in value)
+    if not letter_count:
+        return False
+    if not digit_count:
+        return letter_count >= LETTERS_BY_CHANCE and naturalness(value) < RANDOM
+    if _WORDS.fullmatch(value):
+        return letter_count >= LETTERS_BY_CHANCE and naturalness(value) < RANDOM
+    return letter_count < LETTERS_BY_CHANCE or digit_count * 6 > letter_count or naturalness(value) < NATURAL
 
 
 _CALL = re.compile(
@@ -125,7 +152,8 @@ _LABELS = re.compile(
 )
 
 
-_NAME_OF_ID = re.compile(  # `key_id:`, `credentialsId = `, and not `valid:`
+_NAME_OF_ID = re.compile(  # `PUBLIC_KEY=`, `key_id:`, `credentialsId = `, and not `valid:`
+    rb"(?i:public|primary|foreign|partition|sort|cache|hash|idempotency|encrypted|sealed)[-_. ]?key|"
     rb"(?<!(?i:secret|porter))(?:[-_. ](?i:id)|(?<=[a-z])I[dD])s?[\"'`\])]{0,2}[ \t]*[:=,>]"
 )
 
@@ -135,26 +163,82 @@ def names_secret(before: bytes) -> bool:
     return _NAME_OF_ID.search(before) is None
 
 
+_NAME_OF_PASSING = re.compile(rb"(?i)passport|passage|passenger|compass|bypass|passive|passing|passthrough|encompass|trespass")
+
+
+def names_password(before: bytes) -> bool:
+    """Not every name with `pass` in it."""
+    return _NAME_OF_PASSING.search(before) is None
+
+
 def typed_password(value: bytes) -> bool:
     """Something a person could have typed as a password, and not code, a label or a template."""
     return not_placeholder(value) and _CALL.search(value) is None and _LABELS.match(value) is None and len(set(value)) >= 3
 
 
 _PATH = re.compile(rb"/?[\w.@-]+/[\w.@-]+[/#]|/[\w.@-]+/[\w.@-]+$|arn:|https?:|\+ ?[A-Za-z]+ [A-Za-z]")
+_TEMPLATE = re.compile(rb"^(?:\$[A-Za-z_{(]|<|%[A-Za-z(]|\{[\w{ .%]|[#.][A-Za-z][\w-]*$|#\{|\.)")
+_ASKS = re.compile(rb"[A-Za-z ]+[!?]+$|.*(?::|\.{3})$")  # "Enter it again!", and not "Hunter2!"
+
+
+def _labels(value: bytes) -> bool:
+    """A label or a field's name: `newPassword`, and not "thisismypassword"."""
+    if len(value) >= 12 and value.islower() and value.isalpha():
+        return False
+    return _LABELS.match(value) is not None
 
 
 def quoted_password(value: bytes) -> bool:
     """As `typed_password`; between quotes brackets and words may stand, but a sentence is a label and a variable a template."""
     return (
         not_placeholder(value)
-        and _LABELS.match(value) is None
+        and not _labels(value)
         and value.count(b" ") <= 5
         and not value.startswith(b" ")
         and _PATH.match(value) is None
         and len(set(value)) >= 3
-        and not value.startswith((b"$", b"<", b"%", b"{", b"#", b"."))
-        and not value.endswith((b":", b"?", b"...", b"!"))
+        and _TEMPLATE.match(value) is None
+        and _ASKS.fullmatch(value) is None
     )
+
+
+_NAMES_ANOTHER = re.compile(
+    rb"(?i)secret|key|token|cred|pass|name|auth|config|\.(?:json|ya?ml|txt|env|pem)$|^[A-Za-z]+$|^[0-9.]+$|[ /]"
+)
+
+
+def quoted_secret(value: bytes) -> bool:
+    """What may stand between quotes after `secret`: no single word, no path, and not the name of another secret."""
+    return quoted_password(value) and len(value) >= 8 and _NAMES_ANOTHER.search(value) is None and varied(value)
+
+
+def complex_password(value: bytes) -> bool:
+    """A typed password with something in it that words do not have: for places where words stand, too."""
+    return typed_password(value) and not value.isalpha() and _WORDS.fullmatch(value) is None
+
+
+def base64_of_text(value: bytes) -> bool:
+    """Base64 whose bytes are printable text: as Kubernetes keeps what people typed."""
+    try:
+        decoded = binascii.a2b_base64(value, strict_mode=True)
+    except binascii.Error:
+        return False
+    return len(decoded) >= 4 and all(9 <= byte <= 126 for byte in decoded) and not_placeholder(decoded)
+
+
+def base64_of_pair(value: bytes) -> bool:
+    """Base64 of `user:password`, as HTTP's basic authentication and Docker write it."""
+    return base64_of_text(value) and binascii.a2b_base64(value).count(b":") >= 1
+
+
+def json_web_token(value: bytes) -> bool:
+    """RFC 7515: its first part is base64url of a JSON object that names an algorithm."""
+    header = value.split(b".", 1)[0]
+    try:
+        decoded = binascii.a2b_base64(header.translate(bytes.maketrans(b"-_", b"+/")) + b"=" * (-len(header) % 4))
+    except binascii.Error:
+        return False
+    return decoded.startswith(b"{") and decoded.rstrip().endswith(b"}") and (b'"alg"' in decoded or b'"enc"' in decoded)
 
 
 def last_part(length: int, *, least_kinds: int = 2) -> Validator:

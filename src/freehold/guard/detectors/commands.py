@@ -1,0 +1,233 @@
+"""Passwords handed to programs: on the command line, in a statement, in a call, in a file a program reads."""
+
+from freehold.guard.detectors.detector import SPACE, Detector
+from freehold.guard.detectors.examples import HEX, LOWER, sample
+from freehold.guard.detectors.generic import VALUE
+from freehold.guard.detectors.validators import (
+    all_of,
+    base64_of_pair,
+    base64_of_text,
+    complex_password,
+    not_filler,
+    quoted_password,
+    random_token,
+    typed_password,
+    varied,
+)
+
+_QUOTED = r"[\"'][^\"'\n]{0,56}[\"']"  # an argument before the password
+
+COMMANDS = (
+    Detector(
+        id="command-line-password",
+        left=r"(?:^|[\t\n\r ])",
+        before=rf"(?:-u|--user|--proxy-user)[ =]?{SPACE}{{0,2}}[\"']?[^\x01-\x20\"':<>$]{{0,64}}[\"']?:[\"']?",
+        pattern=r"[^\x01-\x20\"'`<>|]{3,128}",
+        after="",
+        confidence=0.75,
+        validator=all_of(typed_password, not_filler),
+        must_match=(
+            "curl -u admin:s3cret9 https://example.com",
+            "curl --user 'bob:hunter22' https://example.com",
+            "curl --user bob:'hunter22' https://example.com",
+            'curl -u ":hunter22" https://example.com',
+        ),
+        must_not_match=(
+            "curl -u user:password https://example.com",
+            "curl -u $USER:$PASS https://example.com",
+            "docker run -u 1000:100 image",
+        ),
+    ),
+    Detector(
+        id="command-line-user-token",
+        left=r"(?:^|[\t\n\r ])",
+        before=rf"(?:-u|--user)[ =]?{SPACE}{{0,2}}[\"']?",
+        pattern=r"[^\x01-\x20\"'`<>|:]{10,128}",
+        after=r":(?:[\"' ]|$)",
+        confidence=0.75,
+        validator=random_token(2.8),
+        must_match=(f"curl -u {sample(32)}: https://api.example.com",),
+        must_not_match=("curl -u $API_KEY: https://api.example.com", "curl -u administrator: https://example.com"),
+    ),
+    Detector(
+        id="password-option",
+        left=r"(?:^|[\t\n\r \"'])",
+        before=rf"(?:--?|/)(?i:[a-z-]{{0,24}}(?:password|passwd|passphrase|pwd|pass)|pw)(?:{SPACE}{{1,4}}|[=:])[\"']?",
+        pattern=rf"{VALUE}{{5,128}}",
+        after=r"(?:[\t\n\r \"'\\]|$)",
+        confidence=0.6,
+        context=lambda before: b"-no-" not in before,
+        validator=complex_password,
+        must_match=(
+            "Connect-VIServer vc.lab -User adm -Password VMware1!",
+            "tool --db-password=s3cr3t99 run",
+            "plink -pw hunt3r22 host",
+        ),
+        must_not_match=(
+            "tool --password $PASSWORD",
+            "secretsdump.py -no-pass domain/bob17@target",
+            "tool --password-stdin",
+            "docker login --password stdin",
+            "x -Password $ESXipass",
+        ),
+    ),
+    Detector(
+        id="sql-password",
+        left="",
+        before=rf"(?i:identified{SPACE}{{1,4}}(?:with{SPACE}{{1,4}}[a-z0-9_'\"]{{1,32}}{SPACE}{{1,4}})?(?:by|as){SPACE}{{1,4}}(?:password{SPACE})?|(?:create|alter){SPACE}{{1,4}}(?:role|user|login){SPACE}[^\n;]{{1,80}}?password{SPACE}{{0,4}}=?{SPACE}{{0,4}}N?)[\"']",
+        hint=rf"(?i:identified{SPACE}|password{SPACE}{{0,4}}=?{SPACE}{{0,4}}N?[\"'])",
+        hint_reach_chars=56,
+        pattern=r"[^\"'\x01-\x20`<>()\[\]{},;|]{3,128}",
+        after=r"[\"']",
+        confidence=0.8,
+        validator=quoted_password,
+        must_match=(
+            "CREATE USER 'bob'@'%' IDENTIFIED BY 'swordfish9';",
+            "ALTER ROLE app WITH LOGIN PASSWORD 'swordfish9';",
+            "CREATE LOGIN app WITH PASSWORD = 'Sw0rdfish9';",
+        ),
+        must_not_match=("IDENTIFIED BY 'password'", "IDENTIFIED BY '<password>'", "identified by 'your_password'"),
+    ),
+    Detector(
+        id="credential-call",
+        left="",
+        before=(
+            rf"(?:NetworkCredential|[Bb]asic_?[Aa]uth(?:entication)?|SetBasicAuth|PasswordCredentials?|PasswordAuthentication|\bauth{SPACE}?=)"
+            rf"{SPACE}?\({SPACE}{{0,24}}{_QUOTED}{SPACE}?,{SPACE}{{0,24}}[\"']"
+        ),
+        pattern=rf"{VALUE}{{4,128}}",
+        after=r"[\"']",
+        confidence=0.7,
+        validator=typed_password,
+        must_match=(
+            'sender.Credentials = new NetworkCredential("bob@example.com", "vzihlaquknriqlht");',
+            "requests.get(url, auth=('bob', 'swordfish9'))",
+            'auth=HTTPBasicAuth("bob", "swordfish9")',
+        ),
+        must_not_match=('auth=("user", "pass")', 'new NetworkCredential("user", "password")'),
+    ),
+    Detector(
+        id="directory-entry-password",
+        left="",
+        before=rf"DirectoryEntry\({SPACE}{{0,24}}{_QUOTED}{SPACE}?,{SPACE}{{0,24}}{_QUOTED}{SPACE}?,{SPACE}{{0,24}}[\"']",
+        pattern=rf"{VALUE}{{4,128}}",
+        after=r"[\"']",
+        confidence=0.8,
+        validator=quoted_password,
+        must_match=('new DirectoryEntry("LDAP://EXAMPLE.COM",\n  "BOB@EXAMPLE.COM",\n  "Rrhh1234");',),
+        must_not_match=('new DirectoryEntry("LDAP://x", "user", "password")',),
+    ),
+    Detector(
+        id="xml-attribute-secret",
+        left="",
+        before=(
+            rf"(?i:key|name)=[\"'][^\"'\n]{{0,48}}(?i:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key)[\"']"
+            rf"{SPACE}{{1,8}}(?i:value)=[\"']"
+        ),
+        pattern=rf"{VALUE}{{6,256}}",
+        after=r"[\"']",
+        confidence=0.75,
+        validator=typed_password,
+        must_match=(
+            '<add key="ClearTextPassword" value="TestSource-Horse9" />',
+            f'<setting name="ApiKey" value="{sample(24)}"/>',
+        ),
+        must_not_match=('<add key="ClearTextPassword" value="%PASSWORD%" />', '<input name="password" value="password">'),
+    ),
+    Detector(
+        id="kubernetes-secret",
+        left="",
+        before=(
+            r"(?:^|[\n\r])[ \t]{0,2}data:[ \t]{0,4}[\n\r]{1,2}(?:[^\n\r]{0,48}[\n\r]{1,2}){0,2}?"
+            r"[ \t]{1,12}[A-Za-z0-9_.-]{1,48}:[ \t]{0,4}(?:[|>]-?[ \t]{0,4}[\n\r]{1,2}[ \t]{1,16})?[\"']?"
+        ),
+        hint=r"(?:^|[\n\r \t])data:[ \t]{0,4}[\n\r]",
+        hint_reach_chars=200,
+        pattern=r"(?:[A-Za-z0-9+/]{4}){2,200}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+        after=r"(?:[\"'\n\r \t]|$)",
+        confidence=0.8,
+        validator=base64_of_text,
+        must_match=(
+            "\napiVersion: v1\ndata:\n  extra: YWRtaW46c3dvcmRmaXNo\nkind: Secret\n",
+            "kind: Secret\ndata:\n  # base64\n  key: 'c3dvcmRmaXNoOQ=='\n",
+            "\ndata:\n  .dockercfg: |\n    eyJhdXRocyI6eyJhIjp7ImF1dGgiOiJvcGVuIn19fQo=\n",
+        ),
+        must_not_match=(
+            "data:\n  colour: turquoise\n",
+            "data:\n  file: readmefile\n",
+            "kind: ConfigMap\ndata:\n  mode: production\n",
+        ),
+    ),
+    Detector(
+        id="docker-auth",
+        left="",
+        before=rf"\"auth\"{SPACE}{{0,4}}:{SPACE}{{0,4}}\"",
+        pattern=r"(?:[A-Za-z0-9+/]{4}){2,200}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?",
+        after='"',
+        confidence=0.95,
+        validator=base64_of_pair,
+        must_match=('{"auths":{"https://index.docker.io/v1/":{"auth":"Ym9iOnN3b3JkZmlzaDk="}}}',),
+        must_not_match=('"auth": "required"', '"auth": "basicAuthentication12"'),
+    ),
+    Detector(
+        id="kubernetes-bootstrap-token",
+        left="",
+        before=rf"(?i:token)(?:{SPACE}{{1,4}}|[=:\"' ]{{1,5}})",
+        pattern=r"[a-z0-9]{6}\.[a-z0-9]{16}",
+        confidence=0.9,
+        validator=random_token(2.5),
+        must_match=(f"kubeadm join 10.0.0.1:6443 --token {sample(6, LOWER)}.{sample(16, LOWER)}",),
+        must_not_match=("--token action.getaccesstoken1",),
+    ),
+    Detector(
+        id="vault-unseal-key",
+        left="",
+        before=rf"(?i:unseal{SPACE}key(?:{SPACE}[0-9])?|recovery{SPACE}key(?:{SPACE}[0-9])?|operator{SPACE}unseal)[ \t:=]{{1,4}}",
+        pattern=r"[A-Za-z0-9+/]{43,44}=?",
+        after=r"(?:[^A-Za-z0-9+/=]|$)",
+        confidence=0.95,
+        validator=varied,
+        must_match=(f"Unseal Key 2: {sample(44)}", f"vault operator unseal {sample(44)}"),
+        must_not_match=("vault operator unseal", f"unseal key: {sample(30)}"),
+    ),
+    Detector(
+        id="initial-password",
+        left="",
+        before=rf"(?i:(?:initial|generated|temporary|following){SPACE}[a-z ]{{0,24}}password)[^\n\r]{{0,40}}:{SPACE}{{1,4}}",
+        pattern=rf"{VALUE}{{8,64}}",
+        after=r"(?:[\t-\r ]|$)",
+        confidence=0.7,
+        validator=all_of(complex_password, random_token(2.3)),
+        must_match=(
+            f"Please use the following password to proceed to installation:\n\n{sample(32, HEX)}\n",
+            "A temporary password is generated for root@localhost: gz8rTq0wLk2x\n",
+        ),
+        must_not_match=("Enter the admin password: password\n", "the following password rules: minimum-length\n"),
+    ),
+    Detector(
+        id="pgpass-password",
+        left=r"(?:^|[\n\r])",
+        before=r"[A-Za-z0-9_.*-]{1,60}:(?:[0-9]{2,5}|\*):[A-Za-z0-9_.*-]{1,40}:[A-Za-z_][A-Za-z0-9_.@-]{0,40}:",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|:]{4,80}",
+        after=r"(?:[\n\r]|$)",
+        confidence=0.75,
+        validator=typed_password,
+        must_match=("\ndb.internal:5432:shop:app:swordfish9\n",),
+        must_not_match=("hostname:port:database:username:password\n", "12:30:45:67:89\n"),
+    ),
+    Detector(
+        id="maven-password",
+        left="",
+        before=r"<(?i:password|passphrase|privateKeyPassphrase|secretKey|clientSecret)>[\t-\r ]{0,16}",
+        pattern=rf"{VALUE}{{4,128}}",
+        after=r"[\t-\r ]{0,16}<",
+        confidence=0.75,
+        validator=typed_password,
+        must_match=("<server><id>x</id><password>swordfish9</password></server>",),
+        must_not_match=(
+            "<password>${env.PASSWORD}</password>",
+            "<password>password</password>",
+            "<password>{COQLCE6DU6GtcS5P=}</password>",
+        ),
+    ),
+)
