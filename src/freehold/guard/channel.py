@@ -26,7 +26,6 @@ from freehold.guard.matcher import ARMED, DECODE, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
 from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
-from freehold.guard.seal import UNSEALED, Digest, Seal
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
 BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
@@ -46,7 +45,6 @@ class _Swallow(NamedTuple):
     start: int
     ruling: Ruling
     block: bool
-    digest: Digest  # of as much of it as has come
 
 
 class TextChannel:
@@ -65,16 +63,13 @@ class TextChannel:
         "_origin",
         "_read",
         "_rulings",
-        "_seal",
         "_searched",
         "_swallow",
         "_text",
     )
 
-    def __init__(
-        self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None, seal: Seal = UNSEALED
-    ) -> None:
-        self._matcher, self._rulings, self._seal = matcher, rulings, seal
+    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None) -> None:
+        self._matcher, self._rulings = matcher, rulings
         self._filter = reader or matcher.open()
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
@@ -167,7 +162,7 @@ class TextChannel:
     def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
         """Deal with every unit that is complete."""
         end = len(self._data)
-        out = Output(pieces, self._text, held_from, self._origin, self._seal)
+        out = Output(pieces, self._text, held_from, self._origin)
         while self._at < end:
             if self._swallow is not None:
                 if not self._swallow_on(out, final):
@@ -307,8 +302,8 @@ class TextChannel:
             self._at = self._searched = hit.end
             block = self._is_block(hit.ruling)
             if block or (reaches_on and number == len(hits)):
-                digest = out.open(hit)
-                self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block, digest)
+                out.open(hit)
+                self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block)
                 return
             out.hit(hit)
         self._pass(out, stop)
@@ -321,7 +316,7 @@ class TextChannel:
         swallow, end = self._swallow, len(self._data)
         assert swallow is not None
         stop, ended = (body_end if swallow.block else _run_end)(self._data, self._at, end, final)
-        out.swallowed(self._at, stop, swallow.ruling, swallow.digest)
+        out.swallowed(self._at, stop, swallow.ruling)
         self._at = self._searched = stop
         if ended:
             self._end_swallow(out)
@@ -331,7 +326,7 @@ class TextChannel:
         swallow = self._swallow
         assert swallow is not None
         self._swallow = None
-        out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling, swallow.digest.hexdigest()))
+        out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling))
 
 
 class _HasRead:
@@ -349,7 +344,7 @@ class _HasRead:
         pass
 
 
-def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Seal = UNSEALED) -> list[Piece]:
+def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[Piece]:
     """What may be sent of a text that is known whole."""
     data = fold(text)
     reader = matcher.open()
@@ -358,7 +353,7 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Se
     is_flagged = any(f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None) for f in reader.flags)
     if not is_flagged and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
-    channel = TextChannel(matcher, rulings, _HasRead(reader.flags), seal)
+    channel = TextChannel(matcher, rulings, _HasRead(reader.flags))
     pieces = as_pieces(channel.feed(text)) + channel.flush()
     channel.close()
     return pieces
