@@ -27,14 +27,19 @@ def test_an_upstream_may_not_take_the_name_of_a_part_of_the_node(tmp_path: Path,
         load(tmp_path, UPSTREAM.format(name=name, model="large"))
 
 
-def test_two_upstreams_may_not_share_a_name_or_a_model(tmp_path: Path) -> None:
+def test_two_upstreams_may_not_share_a_name_but_serve_the_same_model(tmp_path: Path) -> None:
     one = UPSTREAM.format(name="one", model="large")
     with pytest.raises(ConfigError, match="upstream 'one' is named twice"):
         load(tmp_path, one + UPSTREAM.format(name="one", model="other"))
-    with pytest.raises(ConfigError, match="model 'large' is named twice"):
-        load(tmp_path, one + UPSTREAM.format(name="two", model="large"))
-    with pytest.raises(ConfigError, match="model 'smollm2-135m' is named twice"):
-        load(tmp_path, UPSTREAM.format(name="one", model="smollm2-135m"))
+    config = load(tmp_path, one + UPSTREAM.format(name="two", model="large") + UPSTREAM.format(name="x", model="smollm2-135m"))
+    assert [upstream.models for upstream in config.upstreams] == [["large"], ["large"], ["smollm2-135m"]]
+
+
+def test_a_price_is_for_upstreams_that_are_there(tmp_path: Path) -> None:
+    price = '[[prices]]\nmodel = "large"\ninput_usd = 1\noutput_usd = 2.5\nupstreams = ["one", "freehold"]\n'
+    assert load(tmp_path, UPSTREAM.format(name="one", model="large") + price).prices[0].output_usd == 2.5
+    with pytest.raises(ConfigError, match=r"price of 'large' is for upstream 'one', which is not configured"):
+        load(tmp_path, price)
 
 
 @pytest.mark.parametrize("text", ["[gateway]\nport = 'x'", "[gateway]\nnope = 1", "nope = 1", "[gateway", "[store]\nfile = ''"])

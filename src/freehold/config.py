@@ -13,7 +13,7 @@ import msgspec
 from freehold.core.errors import ConfigError
 from freehold.dashboard.config import DashboardConfig
 from freehold.engine.config import EngineConfig
-from freehold.gateway.config import GatewayConfig, UpstreamConfig
+from freehold.gateway.config import GatewayConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
 from freehold.guard.config import GuardConfig
 from freehold.meter.config import MeterConfig
 from freehold.store.config import StoreConfig
@@ -38,6 +38,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     gateway: GatewayConfig = GatewayConfig()
     upstreams: tuple[UpstreamConfig, ...] = ()
+    routing: RoutingConfig = RoutingConfig()
+    limits: LimitsConfig = LimitsConfig()
+    prices: tuple[PriceConfig, ...] = ()
     guard: GuardConfig = GuardConfig()
     engine: EngineConfig = EngineConfig()
     store: StoreConfig = StoreConfig()
@@ -70,12 +73,12 @@ def load(explicit: Path | None = None) -> Config:
 
 
 def _check_names(path: Path, config: Config) -> None:
-    """Each upstream and each model has one home: otherwise which one answers would depend on the order in the file."""
+    """Each upstream has a name of its own, and what names one names one that is there. A model may be served by several."""
     names = [*_TAKEN_NAMES, *(upstream.name for upstream in config.upstreams)]
-    models = [model for upstream in config.upstreams for model in upstream.models]
-    if config.engine.model:
-        models.append(config.engine.model)
-    for kind, listed in (("upstream", names), ("model", models)):
-        twice = sorted({name for name in listed if listed.count(name) > 1})
-        if twice:
-            raise ConfigError(f"{path}: {kind} {twice[0]!r} is named twice; give each a name of its own")
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{path}: upstream {name!r} is named twice; give each a name of its own")
+    for price in config.prices:
+        for name in price.upstreams:
+            if name not in names:
+                raise ConfigError(f"{path}: the price of {price.model!r} is for upstream {name!r}, which is not configured")

@@ -40,6 +40,8 @@ def test_a_setting_out_of_range_is_refused(settings: dict[str, Any]) -> None:
         ({"models": []}, "models is empty"),
         ({"api_key_env": "A", "api_key_file": "b"}, "keep one"),
         ({"kind": "other"}, "kind"),
+        ({"weight": 0}, "weight"),
+        ({"priority": 101}, "priority"),
     ],
 )
 def test_an_upstream_that_cannot_work_is_refused(change: dict[str, Any], words: str) -> None:

@@ -26,6 +26,9 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_connections: Count = 256
     answer_limit_bytes: Count = 64 << 20  # of one answer, as it comes over the wire
     ask_usage: bool = True  # asks for token counts in streams; a provider that refuses `stream_options` needs false
+    weight: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1  # its share among upstreams of the same priority
+    priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0  # the lowest that is available is asked first, as with MX records
+    first_token_timeout_s: Seconds | None = None  # of a streamed answer: how long its first text may take, whatever else comes
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -39,6 +42,39 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"upstream {self.name!r}: models is empty, so nothing would be sent there")
         if self.api_key_env is not None and self.api_key_file is not None:
             raise ValueError(f"upstream {self.name!r}: api_key_env and api_key_file are both set; keep one")
+
+
+class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How hard the node tries before it gives an error back, and when it leaves a failing upstream alone."""
+
+    tries: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3  # for one request, over all upstreams
+    backoff_s: Seconds = 0.25  # before the second try of one upstream, doubled for each one more; a random part of it is taken
+    backoff_limit_s: Seconds = 8.0
+    retry_after_limit_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0  # a longer Retry-After goes to the client instead
+    patience_s: Seconds = 60.0  # no new try begins later than this
+    breaker_window_s: Seconds = 30.0
+    breaker_failures: Count = 5  # failures in the window before an upstream is left alone,
+    breaker_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # if they are this part of its tries
+    breaker_open_s: Seconds = 15.0  # before one request probes it; doubled for each probe that fails, up to 16 times this
+
+
+class PriceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a model costs, in US dollars for a million tokens. The first entry that fits counts."""
+
+    model: Annotated[str, msgspec.Meta(min_length=1)]  # a name or glob, as clients call it
+    input_usd: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    output_usd: Annotated[float, msgspec.Meta(ge=0, le=1e6)]
+    cached_input_usd: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None  # none: as the input
+    cache_write_usd: Annotated[float, msgspec.Meta(ge=0, le=1e6)] | None = None  # none: as the input
+    upstreams: tuple[str, ...] = ()  # where this is the price; none named is everywhere
+
+
+class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What holds for all keys and teams with limits. Their own limits are in the record: `freehold keys`, `freehold teams`."""
+
+    unknown_price: Literal["refuse", "allow"] = "refuse"  # to a key with a money budget, of a model without a price
+    unknown_energy: Literal["refuse", "allow"] = "refuse"  # to a key with an energy budget, of an upstream that is not metered
+    expected_output_tokens: Count = 1024  # of a request that does not say max_tokens, until its answer is there
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
