@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import TypeAlias
 
-from freehold.core.events import Blocked, Event, Found, MessageEnd, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
-from freehold.core.findings import Action, Channel, Direction, Finding, Mode, Verdict
+from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
+from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode, Verdict
+from freehold.core.ports import GuardSession, UpstreamStatus
 from freehold.core.stage import Stage
 
 SECRET = "sesame-4711"
@@ -21,12 +22,30 @@ class WordGuard:
     def __init__(self) -> None:
         self.broken = False
 
-    @property
-    def policy_digest(self) -> str:
-        return POLICY_DIGEST
+        self.ready = UpstreamStatus(ready=True, detail="in force")
+        self.contexts: list[Context] = []
+
+    def open(self, context: Context) -> GuardSession:
+        self.contexts.append(context)
+        return _WordSession(self)
+
+    def status(self) -> UpstreamStatus:
+        return self.ready
 
     def stage(self, direction: Direction) -> Stage:
-        return _WordStage(direction, broken=self.broken)
+        return self.open(Context()).stage(direction)
+
+
+class _WordSession:
+    def __init__(self, guard: WordGuard) -> None:
+        self._guard = guard
+        self.policy_digest = POLICY_DIGEST
+
+    def stage(self, direction: Direction) -> Stage:
+        return _WordStage(direction, broken=self._guard.broken)
+
+    def restorer(self) -> Stage | None:
+        return None
 
 
 class _WordStage:
@@ -45,7 +64,7 @@ class _WordStage:
                 return self._scan(event, (type(event).__name__, event.choice, event.part))
             case PromptText():
                 return self._scan(event, ("prompt", event.leaf, 0))
-            case MessageEnd():
+            case MessageEnd() | PartEnd():
                 return [*self.close(), event]
         return [event]
 
@@ -61,7 +80,13 @@ class _WordStage:
             verdict = Verdict(action=Action.BLOCK, policy_digest=POLICY_DIGEST, findings=(finding,))
             return [Found(finding=finding), Blocked(verdict=verdict)]
         out: list[Event] = [Found(finding=self._finding("sesame", Action.MASK)) for _ in range(text.count(SECRET))]
-        text = text.replace(SECRET, MASK)
+        if isinstance(event, PromptText):
+            text = text.replace(SECRET, MASK)
+        else:
+            *masked, text = text.split(SECRET)
+            for clean in masked:
+                out += [_with(event, clean)] if clean else []
+                out.append(_masked(event))
         cut = len(text) - max(
             (n for word in (SECRET, FORBIDDEN) for n in range(1, len(word)) if text.endswith(word[:n])), default=0
         )
@@ -88,6 +113,12 @@ class _WordStage:
 
 def _text(event: Text) -> str:
     return event.arguments if isinstance(event, ToolCallDelta) else event.text
+
+
+def _masked(event: TextDelta | ReasoningDelta | ToolCallDelta) -> Event:
+    if isinstance(event, ToolCallDelta):
+        return replace(event, arguments=MASK, source_chars=len(SECRET))
+    return replace(event, text=MASK, source_chars=len(SECRET))
 
 
 def _with(event: Text, text: str) -> Text:

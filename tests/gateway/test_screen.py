@@ -4,29 +4,30 @@ import pytest
 
 from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Event, Found
-from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
+from freehold.core.exchange import Exchange
 from freehold.core.findings import Direction
 from freehold.gateway.screen import screen
 from freehold.gateway.wire import CODECS
+from freehold.gateway.wire.codec import Incoming
 from tests.fakes.guard import FORBIDDEN, MASK, SECRET, WordGuard
+from tests.gateway.asking import incoming
 
 CODEC = CODECS["openai.chat"]
 
 
-def exchange(*texts: str) -> Exchange:
+def request(*texts: str) -> Incoming:
     document = {"model": "m", "messages": [{"role": "user", "content": text} for text in texts]}
-    return CODEC.decode_request(
-        document,
-        exchange_id=ExchangeId("x"),
-        received_at_ns=1,
-        principal=Principal(key_id=KeyId("k"), name="n"),
-        body=b"as it came",
-    )
+    return incoming(document, body=b"as it came")
+
+
+def exchange(*texts: str) -> Exchange:
+    return CODEC.decode_request(request(*texts))
 
 
 async def screened(exchange: Exchange) -> tuple[Exchange, list[Event]]:
     noted: list[Event] = []
-    return await screen(exchange, CODEC, WordGuard().stage(Direction.REQUEST), noted.append), noted
+    texts = [message.text for message in exchange.messages]
+    return await screen(exchange, request(*texts), CODEC, WordGuard().stage(Direction.REQUEST), noted.append), noted
 
 
 async def test_a_clean_prompt_goes_on_as_it_is() -> None:
@@ -39,6 +40,8 @@ async def test_a_masked_prompt_is_read_anew_and_keeps_the_body_as_it_came() -> N
     after, noted = await screened(before)
     assert [message.text for message in after.messages] == ["hello", f"open {MASK}!"]
     assert after.body == b"as it came"
+    assert after.is_rewritten
+    assert not before.is_rewritten
     assert before.messages[1].text == f"open {SECRET}!"
     assert sum(isinstance(event, Found) for event in noted) == 1
 
@@ -52,7 +55,7 @@ async def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
     stage = WordGuard().stage(Direction.REQUEST)
     noted: list[Event] = []
     with pytest.raises(BlockedByPolicy, match="anathema"):
-        await screen(exchange("ses", FORBIDDEN), CODEC, stage, noted.append)
+        await screen(exchange("ses", FORBIDDEN), request("ses", FORBIDDEN), CODEC, stage, noted.append)
     assert any(isinstance(event, Found) for event in noted)
     assert stage.close() == []
 

@@ -52,7 +52,9 @@ def test_any_bytes_cut_anywhere_give_the_same_events(whole: bytes, places: list[
 
 @given(st.lists(st.binary(max_size=30).filter(lambda data: not set(data) & set(b"\r\n")), max_size=5))
 def test_what_was_framed_is_read_back(payloads: list[bytes]) -> None:
-    assert [data for data, _ in parse(b"".join(map(frame, payloads)))] == payloads
+    for name in (b"", b"message"):
+        events = [(data, name) for data in payloads]
+        assert parse(b"".join(map(frame, events))) == events
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r", b"\r\n"])

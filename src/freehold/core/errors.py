@@ -7,8 +7,10 @@
     │   ├── RequestTimeout         the request did not arrive in time (408)
     │   ├── InvalidKey             missing, unknown or revoked key (401)
     │   ├── NotAllowed             the key may not do this (403)
+    │   ├── LimitReached           a rate or a budget is used up (429)
     │   ├── NotFound               no such model, receipt or route (404)
-    │   └── BlockedByPolicy        the guard stopped it (403)
+    │   ├── BlockedByPolicy        the guard stopped it (403)
+    │   └── NowhereAllowed         no upstream may have data of its labels (451)
     ├── UpstreamError          the provider failed: 502, 503, 504
     │   ├── UpstreamUnavailable    cannot be reached, or is starting again (503)
     │   ├── UpstreamTimeout        silent for too long (504)
@@ -82,6 +84,24 @@ class NotFound(ClientError):
 class BlockedByPolicy(ClientError):
     status = 403
     code = "blocked_by_policy"
+
+
+class NowhereAllowed(ClientError):
+    """RFC 7725's status: what stands against it are rules on where data may be."""
+
+    status = 451
+    code = "nowhere_allowed"
+
+
+class LimitReached(ClientError):
+    """`retry_after_s` is when the limit lets the next request through, where waiting helps."""
+
+    status = 429
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_s = retry_after_s
 
 
 class UpstreamError(FreeholdError):

@@ -3,13 +3,16 @@
 Match it with `assert_never`, so that a new event is a type error wherever it is forgotten. `choice` and `part` say which text an
 event belongs to: `choice` is the answer's alternative (`n` > 1), `part` the tool call or content block inside it. A stage keeps
 its state per (kind, choice, part) and never joins two of them.
+
+A delta that a stage changed says in `source_chars` how many characters of the upstream's text it stands for; None is as many as
+its own. Whoever writes the answer into the upstream's own payloads (`Payload`) finds the place of each change by it.
 """
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
-from freehold.core.exchange import ModelId
+from freehold.core.exchange import ModelId, Path
 from freehold.core.findings import Alert, Channel, Finding, Verdict
 
 
@@ -42,13 +45,62 @@ class ServedBy:
     seed: int | None = None
 
 
+class PartKind(StrEnum):
+    TEXT = "text"
+    REASONING = "reasoning"
+    TOOL_CALL = "tool_call"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """A place in a payload where a piece of a streamed text stands: `chars` characters of the text (kind, choice, part)."""
+
+    kind: PartKind
+    choice: int
+    part: int
+    path: Path
+    chars: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayloadLeaf:
+    """A whole string of a payload: its `PromptText.leaf`, its place, and whether it is the key at the path's end."""
+
+    leaf: int
+    path: Path
+    text: str = field(repr=False)
+    is_key: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """A provider's own payload as it came, for a client who speaks the provider's dialect.
+
+    It goes before the events read from it: deltas for its slots, a `PromptText` for each leaf. Once all of those have passed the
+    stages unchanged, the payload is sent byte for byte; otherwise only what changed is replaced. `like` names an earlier payload
+    with the same strings in the same places outside the slots: what became of those holds here too.
+    """
+
+    data: bytes = field(repr=False)
+    number: int  # in its stream, from 0
+    name: bytes = b""  # the SSE event's
+    slots: tuple[Slot, ...] = ()
+    leaves: tuple[PayloadLeaf, ...] = ()
+    like: int | None = None
+    is_last: bool = False  # it or one before it ends the answer: kept back until the record is durable
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PromptText:
-    """One string leaf of a request, on its way through the stages. `leaf` numbers it."""
+    """One whole string of a request or of a provider's payload, on its way through the stages. `leaf` numbers it.
+
+    `tool` is the one whose description, arguments or result it is, where its place tells.
+    """
 
     leaf: int
     channel: Channel
     text: str = field(repr=False)
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +116,7 @@ class TextDelta:
     choice: int = 0
     part: int = 0
     logprobs: tuple[TokenLogprob, ...] = field(repr=False, default=())
+    source_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +124,7 @@ class ReasoningDelta:
     text: str = field(repr=False)
     choice: int = 0
     part: int = 0
+    source_chars: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +142,21 @@ class ToolCallDelta:
     arguments: str = field(repr=False)
     choice: int = 0
     part: int = 0
+    source_chars: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartEnd:
+    """A text, a thought or a call is complete: what a stage holds of it can be judged and released.
+
+    A dialect that marks the ends of its parts sends one for each; others send it where the order of their fields tells.
+    `signature` is a provider's seal over a thought, which it wants back unchanged with the next turn.
+    """
+
+    kind: PartKind
+    choice: int = 0
+    part: int = 0
+    signature: str | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +165,9 @@ class Usage:
 
     input_tokens: int | None
     output_tokens: int | None
-    cached_input_tokens: int | None = None
+    cached_input_tokens: int | None = None  # of the input tokens, those read from a provider's cache
+    cache_write_tokens: int | None = None  # of the input tokens, those written to it
+    reasoning_tokens: int | None = None  # of the output tokens
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +211,13 @@ class Blocked:
 
 Event: TypeAlias = (
     PromptText
+    | Payload
     | MessageStart
     | TextDelta
     | ReasoningDelta
     | ToolCallStart
     | ToolCallDelta
+    | PartEnd
     | Usage
     | Worked
     | MessageEnd

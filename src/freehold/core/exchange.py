@@ -6,11 +6,16 @@ show it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal, NewType
+
+from freehold.core.limits import NO_LIMITS, Limits
 
 ExchangeId = NewType("ExchangeId", str)  # "xc_" and 26 characters; also the receipt's id
 KeyId = NewType("KeyId", str)
 ModelId = NewType("ModelId", str)  # Merkle root of a manifest, hex
+
+Path = tuple[str | int, ...]  # keys and indexes that lead to a value in a JSON document
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -23,6 +28,15 @@ class Principal:
     name: str
     team: str | None = None
     is_admin: bool = False
+    models: tuple[str, ...] = ()  # globs of those it may use; none named is every one
+    labels: frozenset[str] = frozenset()  # what its traffic is at least: "personal", "internal"
+    team_models: tuple[str, ...] = ()  # those its team may use, in the same way
+    limits: Limits = NO_LIMITS
+    team_limits: Limits = NO_LIMITS  # hold for all keys of the team together
+
+    def may_use(self, model: str) -> bool:
+        """Whether its own globs and its team's both let it."""
+        return all(not globs or any(fnmatchcase(model, glob) for glob in globs) for globs in (self.models, self.team_models))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,3 +107,5 @@ class Exchange:
     sampling: Sampling = Sampling()
     include_usage: bool = False
     choices: int = 1  # alternatives asked for: OpenAI's `n`
+    headers: Mapping[str, str] = field(default_factory=dict)  # the client's words to a provider beside the body: `anthropic-beta`
+    is_rewritten: bool = False  # `document` is no longer what `body` says: the guard changed it

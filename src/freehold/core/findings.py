@@ -15,6 +15,9 @@ class Channel(StrEnum):
     TOOL_RESULT = "tool_result"
     REASONING = "reasoning"
     TEXT = "text"
+    INPUT = "input"  # of an embedding
+    FILE = "file"  # inline, decoded
+    SUMMARY = "summary"  # repeats what was streamed before: Responses' "done" events
     OTHER = "other"  # a string leaf no codec claims: scanned all the same
 
 
@@ -28,6 +31,7 @@ class Action(StrEnum):
 
     ALLOW = "allow"
     TAG = "tag"
+    TOKENISE = "tokenise"  # replaced by a token that is turned back in the answer
     MASK = "mask"
     BLOCK = "block"
 
@@ -51,11 +55,24 @@ class Finding:
     confidence: float  # in (0, 1]
     action: Action  # what policy says of it
     mode: Mode
+    value_digest: str | None = None  # HMAC-SHA-256 of the value under the node's own key, hex: the same value has the same digest
 
     @property
     def enforced(self) -> Action:
         """What really happened: a rule in shadow changes nothing."""
         return self.action if self.mode is Mode.ENFORCE else Action.ALLOW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """Whose exchange a policy decides on. Empty stands for unknown, which no rule's condition matches."""
+
+    dialect: str = ""
+    model: str = ""
+    key_id: str = ""
+    key_name: str = ""
+    team: str = ""
+    labels: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

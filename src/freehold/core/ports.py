@@ -1,13 +1,14 @@
 """What rooms ask of each other. `app.py` hands the makers to the users; no room imports another."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from freehold.core.events import Event, Worked
+from freehold.core.events import Event, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
-from freehold.core.findings import Direction
+from freehold.core.findings import Alert, Context, Direction, Finding
 from freehold.core.ledger import Draft, LedgerEntry
+from freehold.core.limits import DayUse
 from freehold.core.measurement import Measurement
 from freehold.core.receipts import Claims, Receipt
 from freehold.core.stage import Stage
@@ -65,6 +66,15 @@ class ReceiptSigner(Protocol):
         ...
 
 
+class Sealer(Protocol):
+    """Signs the end of the log with the node's key."""
+
+    @property
+    def key_id(self) -> KeyId: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
 class Recorder(Protocol):
     """Makes the record durable. One writer decides the order of receipts."""
 
@@ -100,7 +110,7 @@ class LedgerReader(Protocol):
 
 class KeyRing(Protocol):
     def authenticate(self, secret: str) -> Principal:
-        """Raises InvalidKey. Revocation takes effect within a second."""
+        """Raises InvalidKey. What an operator changes or revokes takes effect at once."""
         ...
 
 
@@ -110,13 +120,96 @@ class Meter(Protocol):
         ...
 
 
-class Guard(Protocol):
-    """Makes one fresh stage per exchange and direction."""
+class GuardSession(Protocol):
+    """The guard for one exchange, under the policy that was in force when it was opened."""
 
     @property
     def policy_digest(self) -> str: ...
 
     def stage(self, direction: Direction) -> Stage: ...
+
+    def restorer(self) -> Stage | None:
+        """Turns the tokens this exchange's request got back into their values, after the response's stage; None without any."""
+        ...
+
+
+class Guard(Protocol):
+    def open(self, context: Context) -> GuardSession: ...
+
+    def status(self) -> UpstreamStatus:
+        """Whether the policy file in place is the one in force; if not, `detail` says what is wrong with it."""
+        ...
+
+
+class Permit(Protocol):
+    """One exchange's place among its key's and team's limits."""
+
+    @property
+    def reserved_microusd(self) -> int | None:
+        """What is held of a money budget while it runs; None where no budget of money applies."""
+        ...
+
+    def settle(self, entry: LedgerEntry | None) -> None:
+        """Give the place back and count what was used; None where nothing came of the exchange. Called once."""
+        ...
+
+
+class Admission(Protocol):
+    def admit(self, principal: Principal, exchange: Exchange) -> Permit:
+        """Raises NotAllowed for a model the key may not use, and LimitReached for a rate or budget that is used up."""
+        ...
+
+
+class Prices(Protocol):
+    def cost_microusd(self, model: str, upstream: str | None, usage: Usage | None) -> int | None:
+        """What an exchange cost, in millionths of a US dollar, rounded up. None where a price or a count is unknown."""
+        ...
+
+
+class UsageHistory(Protocol):
+    def since(self, unix_ns: int) -> list[DayUse]:
+        """What the ledger says was used by each key on each day from then on. Blocks on the disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """Why an upstream may not have an exchange: codes such as "jurisdiction_not_allowed"."""
+
+    upstream: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where an exchange may be answered. `origins` says of each label where it came from: "key", "caller", "detector", "rule"."""
+
+    labels: frozenset[str]
+    origins: tuple[tuple[str, str], ...]
+    allowed: tuple[str, ...]  # upstreams
+    rejected: tuple[Rejection, ...]
+    policy_digest: str
+    at_ns: int
+
+
+class Residency(Protocol):
+    def place(
+        self, context: Context, claimed: Sequence[str], findings: Sequence[Finding], upstreams: Sequence[str], at_ns: int
+    ) -> Placement:
+        """`claimed` are the caller's labels: they may raise, never lower. Raises InvalidRequest for unknown ones."""
+        ...
+
+
+class AuditLog(Protocol):
+    async def append(self, kind: str, facts: Mapping[str, object], exchange_id: ExchangeId | None = None) -> None:
+        """Make one decision durable in the tamper-evident log. No content in `facts`. Raises RecordNotWritten."""
+        ...
+
+
+class Alarm(Protocol):
+    def raise_alert(self, alert: Alert) -> None:
+        """Tell the operators. Never blocks, never raises."""
+        ...
 
 
 # Seconds since an arbitrary start, and Unix time in nanoseconds. Injected so that tests own time.

@@ -7,6 +7,7 @@ from freehold.core.exchange import Principal
 from freehold.core.ports import KeyRing
 
 Headers = Mapping[bytes, bytes]
+_NO_QUERY: Mapping[str, str] = {}
 
 
 def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
@@ -14,10 +15,12 @@ def read_headers(pairs: Iterable[tuple[bytes, bytes]]) -> Headers:
     return dict(pairs)
 
 
-def authenticate(headers: Headers, keys: KeyRing) -> Principal:
-    """Raises InvalidKey."""
+def authenticate(headers: Headers, keys: KeyRing, query: Mapping[str, str] = _NO_QUERY) -> Principal:
+    """Raises InvalidKey. A key comes as each dialect's own clients send it: bearer, `x-api-key`, `x-goog-api-key` or `?key=`."""
     scheme, _, secret = headers.get(b"authorization", b"").partition(b" ")
     if scheme.lower() != b"bearer" or not secret.strip():
+        secret = headers.get(b"x-api-key") or headers.get(b"x-goog-api-key") or query.get("key", "").encode()
+    if not secret.strip():
         raise InvalidKey("no key: send the header 'Authorization: Bearer KEY'; 'freehold keys create NAME' makes one")
     try:
         return keys.authenticate(secret.strip().decode("ascii"))

@@ -18,6 +18,8 @@ from freehold.core.events import (
     Found,
     MessageEnd,
     MessageStart,
+    PartEnd,
+    Payload,
     PromptText,
     ReasoningDelta,
     ServedBy,
@@ -28,7 +30,7 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.exchange import Exchange, ExchangeId, Principal, Sampling
-from freehold.core.findings import Alert, Finding
+from freehold.core.findings import Alert, Finding, Verdict
 from freehold.core.ledger import Draft, LedgerEntry, Status
 from freehold.core.measurement import Measurement
 from freehold.core.receipts import Claims
@@ -85,7 +87,8 @@ class Account:
         self.ends: dict[int, MessageEnd] = {}
         self.findings: list[Finding] = []
         self.alerts: list[Alert] = []
-        self.blocked = False
+        self.blocked: Verdict | None = None
+        self.policy_digest = ""  # of the policy that decided on it; empty where none was asked
         self.first_at_s: float | None = None
         self.last_at_s: float | None = None
         self.deltas = 0
@@ -110,8 +113,8 @@ class Account:
             case MessageEnd():
                 self.ends[event.choice] = event
             case Blocked():
-                self._note_block()
-            case PromptText():
+                self._note_block(event.verdict)
+            case PromptText() | PartEnd() | Payload():
                 pass
 
     def note_sent(self, now_s: float) -> None:
@@ -124,8 +127,8 @@ class Account:
     def fail(self, error: FreeholdError, status: Status) -> None:
         self.status, self.error_code = status, error.code
 
-    def _note_block(self) -> None:
-        self.blocked = True
+    def _note_block(self, verdict: Verdict) -> None:
+        self.blocked = verdict
         self.status = Status.BLOCKED
         choices = self.exchange.choices if self.exchange else 1
         for choice in range(choices):
@@ -152,7 +155,7 @@ class Account:
             return None
         return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
 
-    def draft(self, *, now_s: float, now_ns: int, policy_digest: str, energy: Measurement) -> Draft:
+    def draft(self, *, now_s: float, now_ns: int, energy: Measurement) -> Draft:
         """The claims to sign and the row to store. Called once the last byte to send is known."""
         usage = self.usage
         claims = Claims(
@@ -166,7 +169,7 @@ class Account:
             response_digest=self.sent.digest,
             response_links=self.sent.links,
             salt=self.salt,
-            policy_digest=policy_digest,
+            policy_digest=self.policy_digest,
             verdict_digest=sha256(orjson.dumps(self.findings, option=orjson.OPT_SORT_KEYS)).hexdigest(),
             sampling=_sampling(self.exchange.sampling) if self.exchange else {},
             finish_reason=self.finish_reason,

@@ -18,11 +18,13 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     name: str
     url: str  # up to and without "/chat/completions"
     models: list[str] | dict[str, str]
-    kind: Literal["openai"] = "openai"
+    kind: Literal["openai", "anthropic", "gemini"] = "openai"
+    dialects: list[str] | None = None  # those it speaks, the first for clients who speak none; None is what its kind has
     api_key_env: str | None = None
     api_key_file: str | None = None
     connect_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 120.0  # the longest silence between two reads
+    answer_timeout_s: Seconds = 600.0  # for an answer in one body, of which nothing comes before its end
     max_connections: Count = 256
     answer_limit_bytes: Count = 64 << 20  # of one answer, as it comes over the wire
     ask_usage: bool = True  # asks for token counts in streams; a provider that refuses `stream_options` needs false

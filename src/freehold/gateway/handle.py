@@ -5,6 +5,8 @@ only once the receipt is durable. And every exchange that got past authenticatio
 """
 
 import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from freehold.core.errors import (
     BlockedByPolicy,
@@ -17,28 +19,40 @@ from freehold.core.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from freehold.core.events import Blocked, Event, TextDelta
+from freehold.core.events import Blocked, Event, MessageEnd, MessageStart, Payload, TextDelta, Usage
 from freehold.core.exchange import Exchange
-from freehold.core.findings import Direction
+from freehold.core.findings import Context, Direction
 from freehold.core.ledger import Status
-from freehold.core.ports import Recorder, Upstream
+from freehold.core.ports import GuardSession, Recorder, Upstream
 from freehold.gateway import log
 from freehold.gateway.access import Headers, authenticate
 from freehold.gateway.account import Account
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
 from freehold.gateway.reply import Reply, Send, error_headers
-from freehold.gateway.screen import screen
+from freehold.gateway.screen import blocked, screen
 from freehold.gateway.services import Services
-from freehold.gateway.sse import frame
-from freehold.gateway.wire.codec import Codec
+from freehold.gateway.sse import SseEvent, frame
+from freehold.gateway.wire.codec import Codec, Incoming, StreamEncoder
+from freehold.gateway.wire.verbatim import VerbatimEncoder
 
 
-async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, services: Services) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """What came before a request's body. `path` is what the codec's own paths leave open."""
+
+    codec: Codec
+    path: str
+    query: Mapping[str, str] = field(repr=False)  # may hold the key
+    headers: Headers = field(repr=False)
+
+
+async def handle(call: Call, receive: Receive, send: Send, services: Services) -> None:
     """Answer one request, errors included."""
+    codec = call.codec
     reply = Reply(send, stall_timeout_s=services.config.idle_timeout_s)
     try:
-        principal = authenticate(headers, services.keys)
+        principal = authenticate(call.headers, services.keys, call.query)
         _refuse_unless_recordable(services.recorder)
     except Exception as exc:
         error = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
@@ -54,24 +68,26 @@ async def handle(codec: Codec, headers: Headers, receive: Receive, send: Send, s
         started_at_s=services.monotonic_s(),
     )
     reply.receipt_id = account.exchange_id
-    await _Handling(codec, receive, reply, account, services).run(headers)
+    await _Handling(call, receive, reply, account, services).run()
 
 
 class _Handling:
     """The state of one request on its way down the list."""
 
-    def __init__(self, codec: Codec, receive: Receive, reply: Reply, account: Account, services: Services) -> None:
-        self._codec = codec
+    def __init__(self, call: Call, receive: Receive, reply: Reply, account: Account, services: Services) -> None:
+        self._call = call
+        self._codec = call.codec
         self._receive = receive
         self._reply = reply
         self._account = account
         self._services = services
+        self._guard: GuardSession | None = None  # once the request could be read
 
-    async def run(self, headers: Headers) -> None:
+    async def run(self) -> None:
         self._services.metrics.active.inc()
         try:
             async with self._reply.watched():
-                await self._answer(headers)
+                await self._answer()
         except ClientLeft:
             await self._record_departure()
         except RecordNotWritten as error:
@@ -85,29 +101,34 @@ class _Handling:
         finally:
             self._services.metrics.active.dec()
 
-    async def _answer(self, headers: Headers) -> None:
+    async def _answer(self) -> None:
         services, account = self._services, self._account
-        exchange = await self._read(headers)
-        exchange = await screen(exchange, self._codec, services.guard.stage(Direction.REQUEST), account.note)
+        incoming = await self._read()
+        exchange = account.exchange = self._codec.decode_request(incoming)
+        guard = self._guard = services.guard.open(_context(exchange))
+        account.policy_digest = guard.policy_digest
+        exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
         upstream = self._route(exchange)
-        stages = [services.guard.stage(Direction.RESPONSE)]
+        stages = [guard.stage(Direction.RESPONSE)]
+        if (restorer := guard.restorer()) is not None:
+            stages.append(restorer)
         idle_timeout_s = services.config.idle_timeout_s
         async with Flow(upstream.send(exchange), stages, self._receive, idle_timeout_s=idle_timeout_s) as flow:
             if exchange.stream:
                 last = await self._stream(exchange, flow)
             else:
                 last = await self._collect(exchange, flow)
-        for payload in last:
-            account.sent.add(payload)
+        for data, _ in last:
+            account.sent.add(data)
         await self._record()
         if exchange.stream:
             await self._reply.end_stream(b"".join(map(frame, last)) + self._codec.last_word)
         else:
-            await self._reply.whole(last[0])
+            await self._reply.whole(last[0][0])
 
-    async def _read(self, headers: Headers) -> Exchange:
-        """The body, within its limits, as an exchange."""
-        config, account = self._services.config, self._account
+    async def _read(self) -> Incoming:
+        """The body, within its limits, parsed."""
+        config, account, headers = self._services.config, self._account, self._call.headers
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise InvalidRequest("compressed bodies are not supported; send the body as it is, without content-encoding")
         announced = headers.get(b"content-length", b"")
@@ -117,14 +138,16 @@ class _Handling:
             limit_bytes=config.body_limit_bytes,
             timeout_s=config.body_timeout_s,
         )
-        account.exchange = self._codec.decode_request(
-            parse(account.body, depth=config.json_depth, values=config.json_values),
+        return Incoming(
             exchange_id=account.exchange_id,
             received_at_ns=account.received_at_ns,
             principal=account.principal,
             body=account.body,
+            document=parse(account.body, depth=config.json_depth, values=config.json_values),
+            path=self._call.path,
+            query=self._call.query,
+            headers=_forwarded(headers, self._codec),
         )
-        return account.exchange
 
     def _route(self, exchange: Exchange) -> Upstream:
         if upstream := self._services.find(exchange.model):
@@ -133,25 +156,26 @@ class _Handling:
         names = ", ".join(sorted(self._services.models())) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
 
-    async def _stream(self, exchange: Exchange, flow: Flow) -> list[bytes]:
-        """Send what comes as it comes; give the payloads that end the answer."""
-        account, encoder = self._account, self._codec.stream_encoder(exchange)
+    async def _stream(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
+        """Send what comes as it comes; give what ends the answer."""
+        account, encoder = self._account, _Encoder(exchange, self._codec)
         while not account.blocked and (events := await flow.next()):
-            payloads: list[bytes] = []
+            ready: list[SseEvent] = []
             for event in events:
                 account.note(event)
                 if isinstance(event, Blocked):
+                    encoder.check_blocked(event)
                     break
-                payloads += encoder.encode(event)
-            if payloads:
-                await self._reply.stream(b"".join(map(frame, payloads)))
-                for payload in payloads:
-                    account.sent.add(payload)
+                ready += encoder.encode(event)
+            if ready:
+                await self._reply.stream(b"".join(map(frame, ready)))
+                for data, _ in ready:
+                    account.sent.add(data)
                 account.note_sent(self._services.monotonic_s())
         self._check_ended(exchange)
         return encoder.finish(account.ends.values(), account.usage)
 
-    async def _collect(self, exchange: Exchange, flow: Flow) -> list[bytes]:
+    async def _collect(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
         """Keep what comes; give the whole answer."""
         account, kept = self._account, list[Event]()
         while not account.blocked and (events := await flow.next()):
@@ -162,7 +186,14 @@ class _Handling:
                 kept.append(event)
             account.note_sent(self._services.monotonic_s())
         self._check_ended(exchange)
-        return [self._codec.encode_answer(exchange, [*kept, *account.ends.values()])]
+        if not any(isinstance(event, Payload) for event in kept):
+            return [(self._codec.encode_answer(exchange, [*kept, *account.ends.values()]), b"")]
+        if account.blocked is not None:
+            raise blocked(account.blocked)
+        encoder = VerbatimEncoder(self._codec.scrub)
+        for event in kept:
+            encoder.encode(event)
+        return encoder.finish(account.ends.values(), account.usage)
 
     def _check_ended(self, exchange: Exchange) -> None:
         if not self._account.ends:
@@ -177,7 +208,7 @@ class _Handling:
             except Exception as exc:
                 error = _unforeseen(exc, account.exchange_id)
         account.fail(error, Status.BLOCKED if isinstance(error, BlockedByPolicy) else Status.FAILED)
-        account.sent.add(self._codec.encode_error(error))
+        account.sent.add(self._codec.error_event(error)[0] if self._reply.started else self._codec.encode_error(error))
         try:
             await self._record()
         except RecordNotWritten as worse:
@@ -186,20 +217,19 @@ class _Handling:
 
     async def _tell(self, error: FreeholdError) -> None:
         """Under way a stream ends with an error event and without its last word, so that nobody takes it for whole."""
-        body = self._codec.encode_error(error)
         try:
             async with self._reply.watched():
                 if self._reply.started:
-                    await self._reply.end_stream(frame(body))
+                    await self._reply.end_stream(frame(self._codec.error_event(error)))
                 else:
-                    await self._reply.whole(body, status=error.status, headers=error_headers(error))
+                    await self._reply.whole(self._codec.encode_error(error), status=error.status, headers=error_headers(error))
         except ClientLeft:
             log.info("client_left", exchange_id=self._account.exchange_id)
 
     def _scan_message(self, error: UpstreamRejected) -> None:
         """A provider's own words pass the guard like its answers do; where it blocks, they are withheld."""
         words, error.message = error.message, "the provider answered with an error whose message this node withholds"
-        stage = self._services.guard.stage(Direction.RESPONSE)
+        stage = (self._guard or self._services.guard.open(Context())).stage(Direction.RESPONSE)
         events = [*stage.receive(TextDelta(text=words)), *stage.close()]
         for event in events:
             self._account.note(event)
@@ -222,7 +252,6 @@ class _Handling:
             draft = account.draft(
                 now_s=now_s,
                 now_ns=services.unix_ns(),
-                policy_digest=services.guard.policy_digest,
                 energy=services.meter.attribute(account.worked),
             )
             await services.recorder.record(draft)
@@ -234,6 +263,53 @@ class _Handling:
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
         services.metrics.count(draft.entry, between_s=account.between_s, is_served=services.find(account.model) is not None)
         log.info("exchange_finished", **log.facts(draft.entry))
+
+
+class _Encoder:
+    """Writes a stream: in the provider's own payloads where it gives them, else in the client's dialect anew."""
+
+    def __init__(self, exchange: Exchange, codec: Codec) -> None:
+        self._exchange = exchange
+        self._codec = codec
+        self._chosen: StreamEncoder | None = None
+        self._early: list[Event] = []  # what comes before that can be told
+
+    def encode(self, event: Event) -> list[SseEvent]:
+        if self._chosen is not None:
+            return self._chosen.encode(event)
+        if isinstance(event, MessageStart):
+            self._early.append(event)
+            return []
+        is_verbatim = isinstance(event, Payload)
+        self._chosen = VerbatimEncoder(self._codec.scrub) if is_verbatim else self._codec.stream_encoder(self._exchange)
+        return [ready for known in (*self._early, event) for ready in self._chosen.encode(known)]
+
+    def check_blocked(self, event: Blocked) -> None:
+        """An answer in a provider's own payloads can't be ended in its stead: it ends with an error that says why."""
+        if isinstance(self._chosen, VerbatimEncoder):
+            raise blocked(event.verdict)
+
+    def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[SseEvent]:
+        encoder = self._chosen or self._codec.stream_encoder(self._exchange)
+        return encoder.finish(ends, usage)
+
+
+def _context(exchange: Exchange) -> Context:
+    principal = exchange.principal
+    return Context(
+        dialect=exchange.dialect,
+        model=exchange.model,
+        key_id=principal.key_id,
+        key_name=principal.name,
+        team=principal.team or "",
+        labels=principal.labels,
+    )
+
+
+def _forwarded(headers: Headers, codec: Codec) -> dict[str, str]:
+    """Those meant for the provider, too. What is not ASCII no provider's API has."""
+    pairs = {name: headers.get(name.encode()) for name in codec.forwarded_headers}
+    return {name: value.decode("ascii") for name, value in pairs.items() if value is not None and value.isascii()}
 
 
 def _unforeseen(exc: Exception, exchange_id: str | None = None) -> InternalError:

@@ -3,24 +3,28 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
-from freehold.core.findings import Action, Verdict
+from freehold.core.findings import Action, Direction, Verdict
 from freehold.core.stage import Stage
-from freehold.gateway.wire.codec import Codec, Leaf
+from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 
 _TURN_LEAVES = 64  # about a millisecond of scanning, before others may go on
 
 
-async def screen(exchange: Exchange, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
+async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
     """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
     leaves = codec.leaves(exchange.document)
     released = await _released(leaves, stage, note)
     changes = [(leaf, text) for leaf, text in zip(leaves, released, strict=True) if text != leaf.text]
-    return _decoded_again(exchange, codec, rewrite(exchange.document, changes)) if changes else exchange
+    if not changes:
+        return exchange
+    again = codec.decode_request(replace(incoming, document=rewrite(exchange.document, changes)))
+    return replace(again, is_rewritten=True)
 
 
 async def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event], None]) -> list[str]:
@@ -48,18 +52,10 @@ async def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event]
     return ["".join(pieces) for pieces in texts]
 
 
-def _decoded_again(exchange: Exchange, codec: Codec, document: dict[str, object]) -> Exchange:
-    return codec.decode_request(
-        document,
-        exchange_id=exchange.id,
-        received_at_ns=exchange.received_at_ns,
-        principal=exchange.principal,
-        body=exchange.body,
-    )
-
-
 def blocked(verdict: Verdict) -> BlockedByPolicy:
-    """Names the rules, never what they found."""
+    """Names the rules, never what they found. Either way: of a request, and of an answer that goes on in its own payloads."""
     rules = sorted({finding.rule for finding in verdict.findings if finding.enforced is Action.BLOCK})
     named = f" ({', '.join(rules)})" if rules else ""
+    if any(finding.direction is Direction.RESPONSE for finding in verdict.findings):
+        return BlockedByPolicy(f"this node's policy stopped the answer{named}; ask for one without what it names")
     return BlockedByPolicy(f"this node's policy blocked the request{named}; take out what it names and send it again")

@@ -7,6 +7,7 @@ page of another origin has no business here.
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
 
 import orjson
 from starlette.applications import Starlette
@@ -20,7 +21,7 @@ from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, N
 from freehold.core.exchange import ExchangeId
 from freehold.gateway import log
 from freehold.gateway.access import authenticate, authenticate_admin, read_headers
-from freehold.gateway.handle import handle
+from freehold.gateway.handle import Call, handle
 from freehold.gateway.metrics import CONTENT_TYPE
 from freehold.gateway.reply import error_headers
 from freehold.gateway.serve import is_loopback
@@ -37,13 +38,21 @@ class Gateway:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._codecs: dict[str, Codec] = {codec.path: codec for codec in CODECS.values()}
+        self._codecs: dict[str, Codec] = {path: codec for codec in CODECS.values() for path in codec.paths}
+        self._open = tuple(path for path in self._codecs if path.endswith("/"))
         self._edges = _Edges(services).app()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        codec = self._codecs.get(scope["path"]) if scope["type"] == "http" else None
+        path: str = scope.get("path", "")
+        codec = self._codecs.get(path) if scope["type"] == "http" else None
+        rest = ""
+        if codec is None and path.startswith(self._open) and scope.get("method") == "POST":
+            taken = max((known for known in self._open if path.startswith(known)), key=len)
+            codec, rest = self._codecs[taken], path.removeprefix(taken)
         if codec is not None and scope["method"] == "POST":
-            await handle(codec, read_headers(scope["headers"]), receive, send, self._services)
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
+            call = Call(codec=codec, path=rest, query=query, headers=read_headers(scope["headers"]))
+            await handle(call, receive, send, self._services)
         elif codec is not None:
             await _error_response(NotPost(f"{scope['path']} takes POST only"), headers={"allow": "POST"})(scope, receive, send)
         else:

@@ -15,9 +15,12 @@ _BOM = b"\xef\xbb\xbf"
 SseEvent: TypeAlias = tuple[bytes, bytes]  # (data, name); the reader of the payload decides on its encoding
 
 
-def frame(data: bytes) -> bytes:
-    """One event on the wire. `data` holds no line end: JSON text as we write it never does."""
-    return b"data: " + data + b"\n\n"
+def frame(event: SseEvent) -> bytes:
+    """One event on the wire."""
+    data, name = event
+    if b"\n" in data or b"\r" in data:  # a provider's own payload may; JSON text as we write it never does
+        data = b"\ndata: ".join(data.splitlines())
+    return b"event: %s\ndata: %s\n\n" % (name, data) if name else b"data: %s\n\n" % data
 
 
 class SseParser:

@@ -1,5 +1,4 @@
 import contextlib
-import json
 from typing import Any
 
 import pytest
@@ -7,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal, Sampling, ToolCall
+from freehold.core.exchange import Exchange, Sampling, ToolCall
 from freehold.core.findings import Channel
 from freehold.gateway.wire import openai_chat_request as request
 from freehold.gateway.wire.leaves import rewrite
+from tests.gateway.asking import incoming
 
 USER = {"role": "user", "content": "hi"}
 FUNCTION = {
@@ -23,9 +23,7 @@ CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '
 
 def decode(**changes: Any) -> Exchange:
     document = {"model": "m", "messages": [USER], **changes}
-    return request.decode(
-        document, exchange_id=ExchangeId("x"), received_at_ns=1, principal=Principal(key_id=KeyId("k"), name="n"), body=b"{}"
-    )
+    return request.decode(incoming(document))
 
 
 def test_a_minimal_request_leaves_every_choice_to_the_upstream() -> None:
@@ -185,7 +183,7 @@ def strings(value: Any) -> set[str]:
 @given(DOCUMENTS)
 def test_no_string_of_any_document_is_left_out(document: dict[str, Any]) -> None:
     left = strings(document) - {leaf.text for leaf in request.leaves(document)}
-    assert left <= request._VOCABULARY | {""}
+    assert left <= request.VOCABULARY | {""}
 
 
 @settings(max_examples=80)
@@ -193,7 +191,7 @@ def test_no_string_of_any_document_is_left_out(document: dict[str, Any]) -> None
 def test_replacing_every_leaf_replaces_every_string(document: dict[str, Any]) -> None:
     leaves = request.leaves(document)
     masked = rewrite(document, [(leaf, "*") for leaf in leaves])
-    assert strings(masked) <= request._VOCABULARY | {"", "*"} | {f"*_{n}" for n in range(2, 20)}
+    assert strings(masked) <= request.VOCABULARY | {"", "*"} | {f"*_{n}" for n in range(2, 20)}
     assert len(masked) == len(document)
 
 
@@ -203,16 +201,18 @@ def test_rewriting_leaves_the_original_as_it_was() -> None:
     assert document == {"user": "a", "x": {"k": "b"}}
 
 
-def test_upstreams_get_unknown_fields_their_own_model_name_and_a_stream() -> None:
-    sent = json.loads(request.encode(decode(top_k=5, anything={"a": 1}), model="theirs", ask_usage=True))
+def test_a_provider_gets_the_clients_own_document_where_nothing_needs_to_change() -> None:
+    exchange = decode(top_k=5, anything={"a": 1}, stream=True, stream_options={"include_usage": True})
+    assert request.same_document(exchange, model="m", ask_usage=True) is exchange.document
+    assert request.same_document(decode(), model="m", ask_usage=True) == {"model": "m", "messages": [USER]}
+
+
+def test_a_provider_gets_its_own_model_name_and_is_asked_for_usage_in_a_stream() -> None:
+    sent = request.same_document(decode(stream=True, anything=1), model="theirs", ask_usage=True)
     assert sent == {
-        "model": "theirs", "messages": [USER], "top_k": 5, "anything": {"a": 1}, "stream": True,
-        "stream_options": {"include_usage": True},
+        "model": "theirs", "messages": [USER], "anything": 1, "stream": True, "stream_options": {"include_usage": True},
     }  # fmt: skip
-
-
-def test_usage_is_not_asked_of_those_who_refuse_it() -> None:
-    assert "stream_options" not in json.loads(request.encode(decode(), model="m", ask_usage=False))
+    assert "stream_options" not in request.same_document(decode(stream=True), model="m", ask_usage=False)
 
 
 @settings(max_examples=80)

@@ -1,17 +1,19 @@
-"""Where answers come from over HTTP: one file a kind of provider, one line in the table."""
-
-from collections.abc import Callable
+"""Where answers come from over HTTP. A provider's kind says which dialects it speaks, unless its configuration does."""
 
 from freehold.core.ports import Upstream
 from freehold.gateway.config import UpstreamConfig
-from freehold.gateway.upstreams.openai import OpenAIUpstream
+from freehold.gateway.upstreams.remote import RemoteUpstream
 from freehold.gateway.wire import CODECS
 
-UPSTREAMS: dict[str, Callable[[UpstreamConfig], Upstream]] = {
-    "openai": lambda config: OpenAIUpstream(config, CODECS["openai.chat"]),
+# The first one is for clients who speak none of them.
+DIALECTS: dict[str, tuple[str, ...]] = {
+    "openai": ("openai.chat", "openai.embeddings"),  # what compatible servers have; OpenAI itself has "openai.responses" too
+    "anthropic": ("anthropic.messages", "anthropic.count_tokens"),
+    "gemini": ("google.gemini",),
 }
 
 
 def make_upstream(config: UpstreamConfig) -> Upstream:
     """Raises ConfigError where the provider's key is missing."""
-    return UPSTREAMS[config.kind](config)
+    names = config.dialects or DIALECTS[config.kind]
+    return RemoteUpstream(config, [CODECS[name] for name in names if name in CODECS])

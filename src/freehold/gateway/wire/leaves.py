@@ -4,13 +4,15 @@ Nothing is left out because nobody knows the field: whatever a later dialect or 
 codec's own vocabulary, words that stand in its source, may be skipped: such a string can't hold what a guard looks for.
 """
 
+import json
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Any
 
 import orjson
 
+from freehold.core.exchange import Path
 from freehold.core.findings import Channel
-from freehold.gateway.wire.codec import Leaf, Path
+from freehold.gateway.wire.codec import Leaf
 
 # The channel of what lies under a path, given the value there and the channel around it.
 ChannelOf = Callable[[Path, Any, Channel], Channel]
@@ -47,6 +49,22 @@ def rewrite(document: Mapping[str, Any], changes: list[tuple[Leaf, str]]) -> dic
         if leaf.is_key:
             _rename(_parent(copy, leaf.path), leaf.text, text)
     return copy
+
+
+def faithful(data: bytes, document: Any) -> bytes:
+    """`data`, or `document` written anew where `data` says more: of a key that comes twice, only the last value was looked at."""
+    if orjson.dumps(document) == data:
+        return data
+    try:
+        json.loads(data, object_pairs_hook=_refuse_twice)
+    except (ValueError, RecursionError):
+        return orjson.dumps(document)
+    return data
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise ValueError("a key comes twice")
 
 
 def _parent(copy: Any, path: Path) -> Any:

@@ -11,12 +11,14 @@ import orjson
 
 from freehold.core.errors import FreeholdError, InvalidRequest
 from freehold.core.events import Event
-from freehold.core.exchange import Exchange, ExchangeId, Principal
-from freehold.gateway.sse import frame
+from freehold.core.exchange import Exchange
+from freehold.gateway.sse import SseEvent, frame
 from freehold.gateway.wire import openai_chat_answer as answer
+from freehold.gateway.wire import openai_chat_prompt as prompts
 from freehold.gateway.wire import openai_chat_provider as provided
-from freehold.gateway.wire import openai_chat_request as request
-from freehold.gateway.wire.codec import Leaf
+from freehold.gateway.wire import openai_chat_request as asked
+from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.prompt import Prompt
 
 _ERROR_TYPES = {
     401: "authentication_error",
@@ -28,33 +30,52 @@ _CODE_LIMIT_CHARS = 64
 
 
 class OpenAIChat:
-    dialect = request.DIALECT
-    operation = request.OPERATION
-    path = "/v1/chat/completions"
-    last_word = frame(b"[DONE]")
+    dialect = asked.DIALECT
+    operation = asked.OPERATION
+    paths = ("/v1/chat/completions",)
+    last_word = frame((b"[DONE]", b""))
+    forwarded_headers = frozenset({"openai-beta"})
 
-    def decode_request(
-        self, document: Mapping[str, Any], *, exchange_id: ExchangeId, received_at_ns: int, principal: Principal, body: bytes
-    ) -> Exchange:
-        return request.decode(document, exchange_id=exchange_id, received_at_ns=received_at_ns, principal=principal, body=body)
+    def decode_request(self, request: Incoming) -> Exchange:
+        return asked.decode(request)
 
     def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return request.leaves(document)
+        return asked.leaves(document)
 
-    def encode_request(self, exchange: Exchange, *, model: str, ask_usage: bool) -> bytes:
-        return request.encode(exchange, model=model, ask_usage=ask_usage)
+    def read_prompt(self, exchange: Exchange) -> Prompt:
+        return prompts.read(exchange)
+
+    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
+        return prompts.write(prompt, model=model)
+
+    def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
+        return asked.same_document(exchange, model=model, ask_usage=ask_usage)
+
+    def target(self, model: str, *, stream: bool) -> str:
+        return "/chat/completions"
+
+    def provider_headers(self, key: str | None) -> dict[str, str]:
+        return {"authorization": f"Bearer {key}"} if key else {}
 
     def stream_encoder(self, exchange: Exchange) -> answer.ChunkEncoder:
         return answer.ChunkEncoder(exchange)
 
-    def stream_decoder(self, *, provider: str) -> provided.ChunkDecoder:
-        return provided.ChunkDecoder(provider=provider)
+    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> provided.ChunkDecoder:
+        return provided.ChunkDecoder(provider=provider, verbatim=verbatim)
 
     def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
         return answer.encode_completion(exchange, events)
 
-    def decode_answer(self, body: bytes, *, provider: str) -> list[Event]:
-        return provided.decode_completion(body, provider=provider)
+    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
+        return provided.decode_completion(body, provider=provider, verbatim=verbatim)
+
+    def scrub(self, document: dict[str, Any]) -> None:
+        for choice in document.get("choices") or ():
+            if isinstance(choice, dict) and "logprobs" in choice:
+                choice["logprobs"] = None
+
+    def error_event(self, error: FreeholdError) -> SseEvent:
+        return self.encode_error(error), b""
 
     def encode_error(self, error: FreeholdError) -> bytes:
         kind = _ERROR_TYPES.get(error.status, "server_error" if error.status >= 500 else "invalid_request_error")

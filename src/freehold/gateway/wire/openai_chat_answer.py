@@ -17,6 +17,8 @@ from freehold.core.events import (
     Found,
     MessageEnd,
     MessageStart,
+    PartEnd,
+    Payload,
     PromptText,
     ReasoningDelta,
     ServedBy,
@@ -28,6 +30,7 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.exchange import Exchange
+from freehold.gateway.sse import SseEvent
 
 _LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON has no word for
 
@@ -42,8 +45,10 @@ class ChunkEncoder:
         self._tail = b'}],"usage":null}' if exchange.include_usage else b"}]}"
         self._head = self._prepare(None)
 
-    def encode(self, event: Event) -> list[bytes]:
+    def encode(self, event: Event) -> list[SseEvent]:
         match event:
+            case TextDelta() if not (event.text or event.logprobs):
+                return []
             case TextDelta():
                 logprobs = orjson.dumps(_logprobs(event.logprobs)) if event.logprobs else b"null"
                 return [self._chunk(event.choice, b'{"content":%s}' % orjson.dumps(event.text), logprobs)]
@@ -59,15 +64,15 @@ class ChunkEncoder:
             case MessageStart():
                 self._head = self._prepare(_own_build(event.served))
                 return [self._chunk(choice, b'{"role":"assistant","content":""}') for choice in range(self._exchange.choices)]
-            case MessageEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText():
+            case MessageEnd() | PartEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
                 return []
             case _:
                 assert_never(event)
 
-    def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[bytes]:
+    def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[SseEvent]:
         payloads = [self._chunk(end.choice, b"{}", reason=orjson.dumps(end.finish_reason)) for end in ends]
         if self._exchange.include_usage:
-            payloads.append(b'%s],"usage":%s}' % (self._head.removesuffix(b'{"index":'), orjson.dumps(_usage(usage))))
+            payloads.append((b'%s],"usage":%s}' % (self._head.removesuffix(b'{"index":'), orjson.dumps(_usage(usage))), b""))
         return payloads
 
     def _prepare(self, build: str | None) -> bytes:
@@ -75,8 +80,9 @@ class ChunkEncoder:
         shared = {**_shared(self._exchange, "chat.completion.chunk", build), "choices": []}
         return orjson.dumps(shared).removesuffix(b"]}") + b'{"index":'
 
-    def _chunk(self, choice: int, delta: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
-        return b'%s%d,"delta":%s,"logprobs":%s,"finish_reason":%s%s' % (self._head, choice, delta, logprobs, reason, self._tail)
+    def _chunk(self, choice: int, delta: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> SseEvent:
+        head, tail = self._head, self._tail
+        return b'%s%d,"delta":%s,"logprobs":%s,"finish_reason":%s%s' % (head, choice, delta, logprobs, reason, tail), b""
 
 
 def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
@@ -92,7 +98,7 @@ def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 build = _own_build(event.served)
             case Usage():
                 usage = event
-            case Worked() | Found() | Alerted() | Blocked() | PromptText():
+            case PartEnd() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
                 pass
             case _:
                 assert_never(event)
@@ -174,6 +180,8 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
     }
     if usage.cached_input_tokens is not None:
         counts["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
+    if usage.reasoning_tokens is not None:
+        counts["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     return counts
 
 

@@ -15,15 +15,20 @@ from freehold.core.events import (
     FinishReason,
     MessageEnd,
     MessageStart,
+    PartEnd,
+    PartKind,
     ReasoningDelta,
     ServedBy,
+    Slot,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     ToolCallStart,
     Usage,
 )
+from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.openai_chat_verbatim import ChunkNotes, extra_texts
 
 _NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _BUILD_LIMIT_CHARS = 64
@@ -36,7 +41,15 @@ _FINISH_REASONS = {
     "safety": FinishReason.CONTENT_FILTER,
 }
 
+_SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
+_EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
+
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
+_DELTAS: dict[PartKind, type[_Delta]] = {
+    PartKind.TEXT: TextDelta,
+    PartKind.REASONING: ReasoningDelta,
+    PartKind.TOOL_CALL: ToolCallDelta,
+}
 _Index = Annotated[int, msgspec.Meta(ge=0, lt=128)]
 _Name = Annotated[str, msgspec.Meta(max_length=_NAME_LIMIT_CHARS)]
 
@@ -95,86 +108,183 @@ class _Document(msgspec.Struct):
 _parse = msgspec.json.Decoder(_Document).decode
 
 
+class _Progress:
+    """How far one choice has come: the parts it is in, and which of them are open."""
+
+    __slots__ = ("calls", "extras", "finish_reason", "is_saying", "is_thinking", "next_extra", "said", "text", "thought")
+
+    def __init__(self) -> None:
+        self.text = self.thought = 0  # part numbers
+        self.is_saying = self.is_thinking = False
+        self.said = ""  # the last piece of text
+        self.calls: set[int] = set()
+        self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
+        self.next_extra = _EXTRA_PARTS
+        self.finish_reason: FinishReason | None = None
+
+
 class ChunkDecoder:
     """Chunks of any provider to events. MessageEnds wait until the usage, which providers send last, is known.
 
-    A chunk that can't be read ends the answer: what came before it is given, and `close` raises.
+    A chunk that can't be read ends the answer: what came before it is given, and `close` raises. A thought is over when the text
+    or a call begins, and a text that ends like a sentence when a call begins: then `PartEnd` follows, and more of it is a new
+    part. A text cut within a word stays open: what follows the call may end the word.
     """
 
-    __slots__ = ("_calls", "_ends", "_failure", "_open", "_provider", "_started", "_usage", "done")
+    __slots__ = ("_choices", "_failure", "_notes", "_provider", "_started", "_usage", "done")
 
-    def __init__(self, *, provider: str) -> None:
+    def __init__(self, *, provider: str, verbatim: Exchange | None = None) -> None:
         self._provider = provider
         self._started = False
-        self._open: set[int] = set()
-        self._ends: dict[int, MessageEnd] = {}
+        self._choices: dict[int, _Progress] = {}
         self._usage: Usage | None = None
-        self._calls: set[tuple[int, int]] = set()
         self._failure: UpstreamError | None = None
+        self._notes = ChunkNotes(verbatim) if verbatim is not None else None
         self.done = False
 
     def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
         """Chunks, or a whole body: they differ in one word."""
+        noted: list[Event] = []
         run = _Run()
         try:
-            for data, _ in payloads:
+            for data, name in payloads:
                 if self.done:
                     break
                 if data == b"[DONE]":
                     self.done = True
-                else:
+                elif self._notes is None:
                     self._read_chunk(_read(data), run)
+                else:
+                    self._read_noted(self._notes, data, name, noted, run)
         except UpstreamError as exc:
             self._failure, self.done = exc, True
-        return run.events()
+        return [*noted, *run.events()]
 
     def close(self) -> list[Event]:
         if self._failure is not None:
             raise self._failure
-        if not self._ends or self._open - self._ends.keys():
+        ends = [
+            MessageEnd(finish_reason=progress.finish_reason, choice=number)
+            for number, progress in sorted(self._choices.items())
+            if progress.finish_reason is not None
+        ]
+        if not ends or len(ends) < len(self._choices):
             raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
-        ends = [self._ends[choice] for choice in sorted(self._ends)]
         return [*([self._usage] if self._usage else []), *ends]
 
-    def _read_chunk(self, document: _Document, run: "_Run") -> None:
+    def _read_noted(self, notes: ChunkNotes, data: bytes, name: bytes, noted: list[Event], run: "_Run") -> None:
+        """A chunk that goes on as it came. Payloads stand before all deltas of one read, whose texts may be joined."""
+        if (repeated := notes.repeated(data, name)) is not None:
+            payload, text = repeated
+            slot = payload.slots[0]
+            noted.append(payload)
+            run.say(_DELTAS[slot.kind], slot.choice, slot.part, text)
+            if slot.kind is PartKind.TEXT:
+                self._choices[slot.choice].said = text
+            return
+        document = _read(data)
+        slots: list[Slot] = []
+        self._read_chunk(document, run, slots)
+        whole = notes.read(data)
+        for position, choice in enumerate(document.choices or ()):
+            self._read_extras(whole, position, choice, slots, run)
+        has_ended = all(progress.finish_reason is not None for progress in self._choices.values())
+        noted += notes.note(data, name, whole, slots, is_usage=not document.choices, has_ended=has_ended)
+
+    def _read_chunk(self, document: _Document, run: "_Run", slots: list[Slot] | None = None) -> None:
         if document.error:
             raise _rejected(document.error)
         if not self._started:
             self._started = True
             run.add(MessageStart(served=_served(document, self._provider)))
-        for choice in document.choices or ():
-            self._read_choice(choice, run)
+        for position, choice in enumerate(document.choices or ()):
+            self._read_choice(position, choice, run, slots)
         if document.usage:
             self._usage = _usage(document.usage)
 
-    def _read_choice(self, choice: _Choice, run: "_Run") -> None:
+    def _read_choice(self, position: int, choice: _Choice, run: "_Run", slots: list[Slot] | None) -> None:
         number = choice.index
-        self._open.add(number)
+        progress = self._choices.get(number)
+        if progress is None:
+            progress = self._choices[number] = _Progress()
         turn = choice.delta or choice.message
         if turn is not None:
-            if reasoning := turn.reasoning_content or turn.reasoning:
-                run.say(ReasoningDelta, number, 0, reasoning)
-            text = turn.content or turn.refusal or ""
+            at = ("choices", position, "delta" if choice.delta is not None else "message")
+            field, thought = _thought(turn)
+            if thought:
+                progress.is_thinking = True
+                run.say(ReasoningDelta, number, progress.thought, thought)
+                _place(slots, PartKind.REASONING, number, progress.thought, (*at, field), thought)
+            field, text = ("content", turn.content) if turn.content else ("refusal", turn.refusal or "")
             logprobs = choice.logprobs.content if choice.logprobs else None
             if text or logprobs:
-                run.say(TextDelta, number, 0, text, _logprobs(logprobs) if logprobs else ())
-            if turn.tool_calls:
-                for position, call in enumerate(turn.tool_calls):
-                    self._read_call(call, number, position, run)
+                _end_thought(progress, number, run)
+                progress.is_saying, progress.said = True, text or progress.said
+                run.say(TextDelta, number, progress.text, text, _logprobs(logprobs) if logprobs else ())
+                _place(slots, PartKind.TEXT, number, progress.text, (*at, field), text)
+            for index, call in enumerate(turn.tool_calls or ()):
+                self._read_call(call, progress, number, index, (*at, "tool_calls", index), run, slots)
         if choice.finish_reason is not None:
             # An unknown word is an ordinary end: all text has come, and the word itself no guard has read.
-            reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
-            self._ends[number] = MessageEnd(finish_reason=reason, choice=number)
+            progress.finish_reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
+            _end_thought(progress, number, run)
+            _end_text(progress, number, run)
 
-    def _read_call(self, call: _Call, number: int, position: int, run: "_Run") -> None:
-        part = position if call.index is None else call.index
+    def _read_call(
+        self, call: _Call, progress: _Progress, number: int, index: int, at: Path, run: "_Run", slots: list[Slot] | None
+    ) -> None:
+        part = index if call.index is None else call.index
         function = call.function or _Function()
-        if (number, part) not in self._calls:
-            self._calls.add((number, part))
+        if part not in progress.calls:
+            progress.calls.add(part)
+            _end_thought(progress, number, run)
+            if progress.said.rstrip(" ").endswith(_SENTENCE_ENDS):
+                _end_text(progress, number, run)
             call_id = call.id or f"call_{number}_{part}"
             run.add(ToolCallStart(call_id=call_id, name=function.name or "", choice=number, part=part))
         if function.arguments:
             run.say(ToolCallDelta, number, part, function.arguments)
+            _place(slots, PartKind.TOOL_CALL, number, part, (*at, "function", "arguments"), function.arguments)
+
+    def _read_extras(self, whole: Any, position: int, choice: _Choice, slots: list[Slot], run: "_Run") -> None:
+        """Strings in a turn that we do not know. Those of a delta may be pieces of a longer text, so they are scanned as one."""
+        if choice.delta is None:
+            return
+        known = {slot.path for slot in slots}
+        progress = self._choices[choice.index]
+        for path, text in extra_texts(whole, position):
+            if path in known:
+                continue
+            if (part := progress.extras.get(path[2:])) is None:
+                part = progress.extras[path[2:]] = progress.next_extra
+                progress.next_extra += 1
+            run.say(ReasoningDelta, choice.index, part, text)
+            _place(slots, PartKind.REASONING, choice.index, part, path, text)
+        if progress.extras and (progress.is_saying or progress.finish_reason is not None):
+            for part in progress.extras.values():
+                run.add(PartEnd(kind=PartKind.REASONING, choice=choice.index, part=part))
+            progress.extras = {}
+
+
+def _thought(turn: _Turn) -> tuple[str, str | None]:
+    return ("reasoning_content", turn.reasoning_content) if turn.reasoning_content else ("reasoning", turn.reasoning)
+
+
+def _place(slots: list[Slot] | None, kind: PartKind, choice: int, part: int, path: Path, text: str) -> None:
+    if slots is not None:
+        slots.append(Slot(kind=kind, choice=choice, part=part, path=path, chars=len(text)))
+
+
+def _end_thought(progress: _Progress, number: int, run: "_Run") -> None:
+    if progress.is_thinking:
+        run.add(PartEnd(kind=PartKind.REASONING, choice=number, part=progress.thought))
+        progress.is_thinking, progress.thought = False, progress.thought + 1
+
+
+def _end_text(progress: _Progress, number: int, run: "_Run") -> None:
+    if progress.is_saying:
+        run.add(PartEnd(kind=PartKind.TEXT, choice=number, part=progress.text))
+        progress.is_saying, progress.text = False, progress.text + 1
 
 
 class _Run:
@@ -219,9 +329,9 @@ class _Run:
         self._key, self._texts, self._logprobs = None, [], []
 
 
-def decode_completion(body: bytes, *, provider: str) -> list[Event]:
+def decode_completion(body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
     """A whole body to events."""
-    decoder = ChunkDecoder(provider=provider)
+    decoder = ChunkDecoder(provider=provider, verbatim=verbatim)
     return [*decoder.decode([(body, b"")]), *decoder.close()]
 
 
@@ -245,10 +355,12 @@ def _served(document: _Document, provider: str) -> ServedBy:
 
 def _usage(usage: dict[str, Any]) -> Usage:
     details = usage.get("prompt_tokens_details")
+    output = usage.get("completion_tokens_details")
     return Usage(
         input_tokens=_count(usage.get("prompt_tokens")),
         output_tokens=_count(usage.get("completion_tokens")),
         cached_input_tokens=_count(details.get("cached_tokens")) if isinstance(details, dict) else None,
+        reasoning_tokens=_count(output.get("reasoning_tokens")) if isinstance(output, dict) else None,
     )
 
 

@@ -8,13 +8,11 @@ tools), rather than passed on unseen.
 from collections.abc import Mapping
 from typing import Any, cast
 
-import orjson
-
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, ExchangeId, Message, Principal, Role, Sampling, Tool, ToolCall
+from freehold.core.exchange import Exchange, Message, Path, Role, Sampling, Tool, ToolCall
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.codec import Leaf, Path
+from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
 
 DIALECT = "openai.chat"
@@ -40,7 +38,7 @@ _TOKENS_LIMIT = 1 << 31
 _CHOICES_LIMIT = 128
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
-_VOCABULARY = frozenset(
+VOCABULARY = frozenset(
     (
         "messages",
         "model",
@@ -109,10 +107,9 @@ _VOCABULARY = frozenset(
 )
 
 
-def decode(
-    document: Mapping[str, Any], *, exchange_id: ExchangeId, received_at_ns: int, principal: Principal, body: bytes
-) -> Exchange:
+def decode(incoming: Incoming) -> Exchange:
     """Raises InvalidRequest naming the field at fault."""
+    document = incoming.document
     model = fields.required_text(document, "model")
     if len(model) > _MODEL_LIMIT_CHARS:
         raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
@@ -120,34 +117,37 @@ def decode(
     stream = fields.boolean(document, "stream") or False
     _check_response_format(document)
     return Exchange(
-        id=exchange_id,
-        received_at_ns=received_at_ns,
-        principal=principal,
+        id=incoming.exchange_id,
+        received_at_ns=incoming.received_at_ns,
+        principal=incoming.principal,
         dialect=DIALECT,
         operation=OPERATION,
         model=model,
         stream=stream,
-        body=body,
+        body=incoming.body,
         document=document,
         messages=_messages(document),
         tools=_tools(document),
         sampling=_sampling(document),
         include_usage=_include_usage(document, stream),
         choices=fields.integer(document, "n", 1, _CHOICES_LIMIT) or 1,
+        headers=incoming.headers,
     )
 
 
-def encode(exchange: Exchange, *, model: str, ask_usage: bool) -> bytes:
-    """The same request under the upstream's name of the model, streamed."""
-    document = {**exchange.document, "model": model, "stream": True}
-    if ask_usage:
-        document["stream_options"] = {**(exchange.document.get("stream_options") or {}), "include_usage": True}
-    return orjson.dumps(document)
+def same_document(exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
+    """The same request under the provider's name of the model, asked for usage where a stream would go without."""
+    document = exchange.document
+    if model != exchange.model:
+        document = {**document, "model": model}
+    if ask_usage and exchange.stream and not exchange.include_usage:
+        document = {**document, "stream_options": {**(document.get("stream_options") or {}), "include_usage": True}}
+    return document
 
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, _channel_of, _VOCABULARY))
+    return list(walk(document, _channel_of, VOCABULARY))
 
 
 def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
@@ -166,6 +166,10 @@ def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
             return Channel.TOOL_ARGUMENTS
         case "reasoning_content":
             return Channel.REASONING
+        case "file_data" | "data":  # of a file, of a sound: base64
+            return Channel.FILE
+        case "url" if isinstance(value, str) and value.startswith("data:"):
+            return Channel.FILE
     return around
 
 

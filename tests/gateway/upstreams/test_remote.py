@@ -14,11 +14,11 @@ from freehold.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, TextDelta, Usage
-from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
+from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, PartEnd, Payload, PromptText, TextDelta, Usage
+from freehold.core.exchange import Exchange
 from freehold.gateway.config import UpstreamConfig
 from freehold.gateway.upstreams import make_upstream
-from freehold.gateway.wire import CODECS
+from tests.gateway.asking import asked
 from tests.gateway.node import TestNode, running
 from tests.gateway.upstreams.provider import END, STREAM, RawProvider, chunked, json_answer, provider
 
@@ -36,10 +36,8 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def exchange(**fields: Any) -> Exchange:
-    document = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], **fields}
-    return CODECS["openai.chat"].decode_request(
-        document, exchange_id=ExchangeId("xc_1"), received_at_ns=1, principal=Principal(key_id=KeyId("k"), name="n"), body=b""
-    )
+    document = {"model": "ours", "messages": [{"role": "user", "content": "hi"}], "stream": True, **fields}
+    return asked(document)
 
 
 def config(url: str, **settings: Any) -> UpstreamConfig:
@@ -53,7 +51,7 @@ async def ask(raw: RawProvider, times: int = 1, **settings: Any) -> list[Event]:
             events = [event async for event in upstream.send(exchange())]
     finally:
         await upstream.close()
-    return events
+    return [event for event in events if not isinstance(event, Payload | PromptText | PartEnd)]
 
 
 def said(events: list[Event]) -> str:
@@ -79,7 +77,7 @@ async def test_where_the_network_cuts_does_not_matter(size: int) -> None:
         assert said(await ask(raw)) == "Hello"
 
 
-async def test_the_provider_gets_its_key_its_model_name_and_a_stream() -> None:
+async def test_the_provider_gets_its_key_its_model_name_and_is_asked_for_usage() -> None:
     async with provider(STREAM, chunked(WHOLE), END) as raw:
         await ask(raw)
     head, _, body = raw.requests[0].partition(b"\r\n\r\n")
@@ -88,6 +86,29 @@ async def test_the_provider_gets_its_key_its_model_name_and_a_stream() -> None:
     assert b"accept-encoding: identity" in head.lower()
     sent = json.loads(body)
     assert (sent["model"], sent["stream"], sent["stream_options"]) == ("theirs", True, {"include_usage": True})
+
+
+@pytest.mark.parametrize("asks", [{"stream": False}, {"stream": True, "stream_options": {"include_usage": True}}])
+async def test_a_clients_own_body_goes_on_byte_for_byte_where_nothing_changes(asks: dict[str, Any]) -> None:
+    document = {"model": "theirs", "messages": [{"role": "user", "content": "hi"}], "new_field": [1.50], **asks}
+    body = json.dumps(document, indent=1).encode()
+    async with provider(STREAM, chunked(WHOLE), END) as raw:
+        upstream = make_upstream(UpstreamConfig(name="far", url=raw.url, models=["theirs"]))
+        async for _ in upstream.send(asked(document, body=body)):
+            pass
+        await upstream.close()
+    assert raw.requests[0].partition(b"\r\n\r\n")[2] == body
+
+
+async def test_an_answer_in_one_body_may_take_longer_than_a_stream_may_be_silent() -> None:
+    body = b'{"model":"t","choices":[{"index":0,"message":{"content":"Hello"},"finish_reason":"stop"}]}'
+    later = asyncio.Event()
+    async with provider(later, json_answer(body)) as raw:
+        asyncio.get_running_loop().call_later(0.4, later.set)
+        upstream = make_upstream(config(raw.url, idle_timeout_s=0.1))
+        events = [event async for event in upstream.send(exchange(stream=False))]
+        await upstream.close()
+    assert said(events) == "Hello"
 
 
 async def test_a_connection_is_used_again() -> None:

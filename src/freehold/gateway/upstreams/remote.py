@@ -1,20 +1,24 @@
-"""A remote provider that speaks OpenAI's chat format.
+"""A remote provider, in any dialect that a codec knows.
 
-It is always asked for a stream, whatever the client asked for: silence can then be told from work, and a client that leaves ends
-it. A provider that answers with one body all the same is understood. The provider's key goes into one header and nowhere else:
-redirects are not followed, and no message carries it.
+A client of one of the provider's own dialects is passed on: the same request, the provider's own payloads. Others are translated,
+and the provider is then asked for a stream whatever the client asked for: silence can then be told from work. A provider that
+answers in one body where a stream was asked for, or the other way round, is understood. The provider's key goes into one header
+and nowhere else: redirects are not followed, and no message carries it.
 """
 
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import orjson
 
 from freehold.core.errors import (
     ConfigError,
+    InvalidRequest,
     UpstreamBroken,
     UpstreamError,
     UpstreamRejected,
@@ -26,7 +30,9 @@ from freehold.core.exchange import Exchange
 from freehold.core.ports import UpstreamStatus
 from freehold.gateway.config import UpstreamConfig
 from freehold.gateway.sse import SseParser
+from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Codec
+from freehold.gateway.wire.leaves import faithful
 
 _EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
 _ERROR_LIMIT_BYTES = 64 << 10
@@ -34,6 +40,12 @@ _MESSAGE_LIMIT_CHARS = 2000
 _DRAIN_S = 0.05
 _BUFFER_BYTES = 65536  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
+_GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
+_HEADERS = {
+    "content-type": "application/json",
+    "accept": "text/event-stream, application/json",
+    "accept-encoding": "identity",  # unpacking costs more than loopback or a data centre's network saves
+}
 _READY = UpstreamStatus(ready=True, detail="configured; asked when a request comes")
 
 
@@ -59,22 +71,17 @@ def read_key(config: UpstreamConfig) -> str | None:
     return key
 
 
-class OpenAIUpstream:
-    """One provider. Makes its connections on first use, inside the running event loop."""
+class RemoteUpstream:
+    """One provider. Makes its connections on first use, inside the running event loop. `codecs`: its dialects, the first for
+    clients who speak none of them."""
 
-    def __init__(self, config: UpstreamConfig, codec: Codec) -> None:
+    def __init__(self, config: UpstreamConfig, codecs: Sequence[Codec]) -> None:
         self._config = config
-        self._codec = codec
+        self._codecs = {codec.dialect: codec for codec in codecs}
+        self._main = codecs[0]
         self._key = read_key(config)
         self._names = config.models if isinstance(config.models, dict) else {name: name for name in config.models}
         self._models = tuple(self._names)
-        self._url = config.url.rstrip("/") + "/chat/completions"
-        self._headers = {
-            "content-type": "application/json",
-            "accept": "text/event-stream, application/json",
-            "accept-encoding": "identity",  # unpacking costs more than loopback or a data centre's network saves
-            **({"authorization": f"Bearer {self._key}"} if self._key else {}),
-        }
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -95,16 +102,21 @@ class OpenAIUpstream:
 
     async def send(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
         """As the port says. Foreign exceptions end here."""
-        body = self._codec.encode_request(exchange, model=self._names[exchange.model], ask_usage=self._config.ask_usage)
+        asked = self._ask(exchange)
         try:
-            async with self._open().post(self._url, data=body, headers=self._headers, allow_redirects=False) as response:
-                await self._check(response)
-                if response.content_type == "application/json":
+            async with self._open().post(
+                asked.url, data=asked.body, headers=asked.headers, allow_redirects=False, timeout=asked.timeout
+            ) as response:
+                await self._check(response, asked.codec)
+                is_stream = response.content_type == "text/event-stream"
+                verbatim = exchange if asked.is_same and is_stream == exchange.stream else None
+                if not is_stream:
                     whole = await self._read(response, self._config.answer_limit_bytes)
-                    for event in self._codec.decode_answer(whole, provider=self.name):
+                    for event in asked.codec.decode_answer(whole, provider=self.name, verbatim=verbatim):
                         yield event
                     return
-                parser, decoder = SseParser(limit_bytes=_EVENT_LIMIT_BYTES), self._codec.stream_decoder(provider=self.name)
+                parser = SseParser(limit_bytes=_EVENT_LIMIT_BYTES)
+                decoder = asked.codec.stream_decoder(provider=self.name, verbatim=verbatim)
                 left_bytes = self._config.answer_limit_bytes
                 while not decoder.done and (piece := await response.content.readany()):
                     left_bytes -= len(piece)
@@ -122,27 +134,54 @@ class OpenAIUpstream:
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise UpstreamBroken(f"upstream {self.name} broke the connection off ({type(exc).__name__}); try again") from exc
 
+    def _ask(self, exchange: Exchange) -> "_Asked":
+        """What is posted where."""
+        config, model = self._config, self._names[exchange.model]
+        codec = self._codecs.get(exchange.dialect)
+        if codec is not None:
+            document = codec.same_document(exchange, model=model, ask_usage=config.ask_usage)
+            is_untouched = document is exchange.document and not exchange.is_rewritten
+            body = faithful(exchange.body, document) if is_untouched else orjson.dumps(document)
+            stream, forwarded = exchange.stream, exchange.headers
+        else:
+            client, codec = CODECS[exchange.dialect], self._main
+            if client.operation not in _GENERATES:
+                raise InvalidRequest(f"upstream {self.name} has no {client.operation}; ask a model of a provider that has")
+            document = codec.write_prompt(client.read_prompt(exchange), model=model)
+            body, stream, forwarded = orjson.dumps(document), True, {}
+        return _Asked(
+            codec=codec,
+            is_same=exchange.dialect in self._codecs,
+            url=config.url.rstrip("/") + codec.target(model, stream=stream),
+            body=body,
+            headers={**_HEADERS, **codec.provider_headers(self._key), **forwarded},
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=config.connect_timeout_s,
+                sock_read=config.idle_timeout_s if stream else config.answer_timeout_s,
+            ),
+        )
+
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             config = self._config
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=config.max_connections),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=config.connect_timeout_s, sock_read=config.idle_timeout_s),
                 auto_decompress=False,
                 read_bufsize=_BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
 
-    async def _check(self, response: aiohttp.ClientResponse) -> None:
+    async def _check(self, response: aiohttp.ClientResponse, codec: Codec) -> None:
         if response.status != 200:
-            raise await self._rejection(response)
+            raise await self._rejection(response, codec)
         if response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamBroken(f"upstream {self.name} compresses its answer, which it was asked not to")
         if response.content_type not in ("text/event-stream", "application/json"):
             raise UpstreamBroken(f"upstream {self.name} answered with something that is neither an event stream nor JSON")
 
-    async def _rejection(self, response: aiohttp.ClientResponse) -> UpstreamError:
+    async def _rejection(self, response: aiohttp.ClientResponse, codec: Codec) -> UpstreamError:
         """The provider's error in clean form: its status and message, without this node's key."""
         status = response.status
         if status in _OUR_FAULT:
@@ -152,7 +191,7 @@ class OpenAIUpstream:
         if not 400 <= status <= 599:
             return UpstreamBroken(f"upstream {self.name} answered with status {status}, which no chat answer has")
         try:
-            message, code = self._codec.decode_error(await self._read(response, _ERROR_LIMIT_BYTES))
+            message, code = codec.decode_error(await self._read(response, _ERROR_LIMIT_BYTES))
         except UpstreamBroken:
             message, code = None, None
         text = (message or f"upstream {self.name} answered with status {status}")[:_MESSAGE_LIMIT_CHARS]
@@ -175,6 +214,16 @@ class OpenAIUpstream:
         return UpstreamBroken(
             f"upstream {self.name} sent more than {limit_bytes} bytes; raise its answer_limit_bytes if that was right"
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    codec: Codec
+    is_same: bool  # as the client's
+    url: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)  # with the provider's key
+    timeout: aiohttp.ClientTimeout
 
 
 async def _drain(response: aiohttp.ClientResponse) -> None:
