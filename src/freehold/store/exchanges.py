@@ -56,6 +56,7 @@ class Exchanges:
         self._findings = ((seq, list(group)) for seq, group in findings)
         self._next_findings: tuple[int, list[sqlite3.Row]] | None = next(self._findings, None)
         self._ahead: tuple[sqlite3.Row, list[sqlite3.Row]] | None = None
+        self.stray_seq: int | None = None
         self._advance()
 
     def __iter__(self) -> Iterator[tuple[sqlite3.Row, list[sqlite3.Row]]]:
@@ -76,15 +77,21 @@ class Exchanges:
         self._ahead = None if row is None else (row, self._findings_of(row["seq"]))
 
     def _findings_of(self, seq: int) -> list[sqlite3.Row]:
+        while self._next_findings is not None and self._next_findings[0] < seq:
+            self.stray_seq = self.stray_seq or self._next_findings[0]
+            self._next_findings = next(self._findings, None)
         if self._next_findings is None or self._next_findings[0] > seq:
             return []
-        held, found = self._next_findings
-        if held < seq:
-            raise Stop(
-                Broken(what="inserted", ledger_seq=held, detail=f"findings of row {held} of the ledger, which is not there")
-            )
+        found = self._next_findings[1]
         self._next_findings = next(self._findings, None)
         return found
+
+    def check_none_stray(self) -> None:
+        """Asked at the end: a ledger row that is missing is told first, its findings after."""
+        seq = self.stray_seq or (self._next_findings and self._next_findings[0])
+        if seq is not None:
+            detail = f"there are findings of row {seq} of the ledger, which is not there"
+            raise Stop(Broken(what="inserted", ledger_seq=seq, detail=detail))
 
 
 _SAME = ("dialect", "operation", "status", "finish_reason", "input_tokens", "output_tokens", "policy_digest")

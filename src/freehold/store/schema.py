@@ -125,6 +125,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             CHECK ((seal IS NULL) = (signed_by IS NULL))
         ) STRICT
         """,
+        "CREATE INDEX audit_to_purge ON audit (n) WHERE exchange_id IS NOT NULL AND facts IS NOT NULL",
+        "CREATE INDEX audit_purges ON audit (n) WHERE kind = 'retention_purged'",
     ),
 )
 

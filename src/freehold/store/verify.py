@@ -13,14 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import orjson
-
 from freehold.core.errors import ArtefactError, InvalidRequest, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.store.audit import (
     BEFORE_THE_FIRST,
     EXCHANGE,
-    PURGED,
     Head,
     exchange_digest,
     facts_digest,
@@ -29,6 +26,7 @@ from freehold.store.audit import (
     seal_message,
 )
 from freehold.store.exchanges import Broken, Exchanges, SignedReceipt, Stop, difference, verdict_holds
+from freehold.store.retention import purged_through
 
 _NO_LIMIT = (1 << 63) - 1
 
@@ -120,6 +118,7 @@ class _Walk:
         self._seals: list[tuple[int, bytes, bytes, str]] = []
         self._head: Head | None = None
         self._wanted: Head | None = None
+        self._last_before = 0  # the last exchange of before the log
         self.rows = self.exchanges = self.purged = self.before_log = self.sealed_through = 0
 
     # What is walked over
@@ -146,11 +145,7 @@ class _Walk:
 
     def _purged_through(self) -> tuple[int, int]:
         """What rows of the log itself say was purged. They are walked over like all others."""
-        n = seq = 0
-        for row in self._connection.execute("SELECT facts FROM audit WHERE kind = ? AND facts IS NOT NULL", (PURGED,)):
-            facts = orjson.loads(row["facts"])
-            n, seq = max(n, facts["through_n"]), max(seq, facts["through_ledger_seq"])
-        return n, seq
+        return purged_through(self._connection)
 
     def _receipt_before(self, seq: int) -> str | None:
         digest: str | None = self._one("SELECT digest FROM receipt WHERE ledger_seq < ? ORDER BY ledger_seq DESC LIMIT 1", seq)
@@ -186,9 +181,12 @@ class _Walk:
         """Exchanges older than the log: the receipt is all there is."""
         last = self._first_seq - 1
         self._receipt = self._receipt_before(min(self._purged_seq, last) + 1)
-        for row, findings in self._exchanges(0, last):
+        exchanges = self._exchanges(0, last)
+        for row, findings in exchanges:
             self._check_receipt(row, findings, None, each=True)
             self.before_log += 1
+            self._last_before = row["seq"]
+        exchanges.check_none_stray()
 
     def _check_rows(self) -> None:
         exchanges = self._exchanges(self._first_seq, self._last_seq)
@@ -207,6 +205,7 @@ class _Walk:
                 self._progress(self.rows)
         if (extra := exchanges.peek()) is not None:
             raise Stop(_inserted(extra))
+        exchanges.check_none_stray()
 
     def _check_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> None:
         n, names = row["n"], (row["exchange_id"], row["ledger_seq"])
@@ -234,7 +233,7 @@ class _Walk:
     def _decision_row(self, row: sqlite3.Row) -> bytes:
         digest: bytes = row["digest"]
         if row["facts"] is None:
-            if row["n"] > self._purged_n:
+            if row["n"] > self._purged_n or row["exchange_id"] is None:
                 raise Stop(_broken(row, "deleted", "its facts are gone, and no purge says so"))
             self.purged += 1
         elif facts_digest(row["facts"]) != digest:
@@ -307,15 +306,18 @@ class _Walk:
     # Ends and seals
 
     def _check_end(self) -> None:
-        if self._last_seq and (extra := self._exchanges(self._last_seq + 1, _NO_LIMIT).peek()) is not None:
-            raise Stop(_inserted(extra))
+        if self._last_seq:
+            after = self._exchanges(self._last_seq + 1, _NO_LIMIT)
+            if (extra := after.peek()) is not None:
+                raise Stop(_inserted(extra))
+            after.check_none_stray()
         last = 0 if self._head is None else self._head.n
         counted: int = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'") or 0
         if counted > last:
             detail = f"the log ends with row {last}, but {counted} were written: the last {counted - last} are missing"
             raise Stop(Broken(what="truncated", n=last + 1, detail=detail))
         counted = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'") or 0
-        if counted > max(self._last_seq, self.before_log, self._purged_seq) and self._is_whole:
+        if counted > max(self._last_seq, self._last_before, self._purged_seq) and self._is_whole:
             detail = f"the log's last exchange is row {self._last_seq} of the ledger, but {counted} were written"
             raise Stop(Broken(what="truncated", ledger_seq=self._last_seq + 1, detail=detail))
 
