@@ -20,9 +20,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
-from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, span
+from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, may_be_encoded, span
 from freehold.guard.fold import fold
-from freehold.guard.matcher import ARMED, DECODE, Filter, Flag, Match, Matcher
+from freehold.guard.matcher import ARMED, DECODE, RUN, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
 from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
@@ -148,6 +148,9 @@ class TextChannel:
         for flag in self._new_flags:
             if flag.kind == ARMED:
                 self._armed_until = max(self._armed_until, flag.high)
+            elif flag.kind == RUN:
+                if may_be_encoded(self._data, flag.low - self._origin):
+                    self._flags.append(Flag(flag.low, flag.high, DECODE))
             elif flag.kind == DECODE or self._rulings[flag.kind] is not None:
                 self._flags.append(flag)
         self._new_flags.clear()
@@ -350,7 +353,10 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[
     reader = matcher.open()
     reader.feed(data)
     reader.close()
-    is_flagged = any(f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None) for f in reader.flags)
+    is_flagged = any(
+        may_be_encoded(data, f.low) if f.kind == RUN else f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None)
+        for f in reader.flags
+    )
     if not is_flagged and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
     channel = TextChannel(matcher, rulings, _HasRead(reader.flags))

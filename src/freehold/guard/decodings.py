@@ -16,6 +16,7 @@ from freehold.guard.fold import fold
 DEPTH = 2
 BUDGET_BYTES = 64 << 10
 LOOK_BACK_CHARS = 48  # an escape this far before a value still counts as its context
+NAME_CHARS = 60  # of a run are looked at to see whether it is a name
 RUN_CHARS = 20  # the shortest token worth turning round: an AWS access key id
 
 _PERCENT = r"%[0-9A-Fa-f]{2}"
@@ -33,12 +34,24 @@ _ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
 _NO_WORD = re.compile(rb"[A-Z0-9]")  # base64 of ASCII has capitals: its every fourth character is one of A-Z, a-f
+# `getElementsByName`, `MAX_OPEN_FILES`: of 20 characters of base64, three in a hundred have no digit, and few of those are made
+# like this. Each part begins with what the one before cannot end with, so there is one way to read it.
+_NAME = re.compile(rb"[a-z]*(?:[_=-]+[A-Z]*[a-z]{2,}|[A-Z]+[a-z]{2,})*[A-Z_=-]{0,4}|[A-Z]*_[A-Z_]*")
+_UP_TO_RUN = re.compile(rb"(?s).*[^A-Za-z0-9+/_=-]")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
 _Replace = Callable[[bytes], list[tuple[int, int, int]]]  # match -> (byte, its start in the match, its end)
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
+
+
+def may_be_encoded(data: bytes, end: int) -> bool:
+    """Whether the run that ends at `end` may be more than a long name: most code has names of `RUN_CHARS` characters."""
+    low = max(0, end - NAME_CHARS)
+    if (delimiter := _UP_TO_RUN.match(data, low, end)) is not None:
+        low = delimiter.end()
+    return _NO_WORD.search(data, low, end) is not None and _NAME.fullmatch(data, low, end) is None
 
 
 class View(NamedTuple):
@@ -71,7 +84,9 @@ def _decode(view: View, low: int) -> Iterator[View]:
         yield resolved
     if (squeezed := _substitute(view, _SPACED_LETTERS, _squeeze)) is not None:
         yield squeezed._replace(obscure=True)
-    if not any(_NO_WORD.search(run[0]) for run in _LONG_RUN.finditer(view.data)):
+    if not any(
+        view.starts[run.end() - 1] >= low and may_be_encoded(view.data, run.end()) for run in _LONG_RUN.finditer(view.data)
+    ):
         return
     for pattern, decode in ((_BASE64, _from_base64), (_HEX, _from_hex)):
         for match in pattern.finditer(view.data):

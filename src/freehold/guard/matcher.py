@@ -35,11 +35,12 @@ class Flag(NamedTuple):
 
     low: int
     high: int
-    kind: int  # a detector's number, ARMED or DECODE
+    kind: int  # a detector's number, ARMED, DECODE or RUN
 
 
 ARMED = -1  # runs may be joined by what is before them
 DECODE = -2  # something here may be encoded
+RUN = -3  # a run ends at `low` that may be encoded, if it is more than a name
 
 
 class Match(NamedTuple):
@@ -163,7 +164,7 @@ class Matcher:
             *((d.trigger, n, d.hint_reach_chars + 1 if d.hint else 0) for n, d in enumerate(self.detectors)),
             *((trigger, ARMED, reach_chars) for trigger, reach_chars in ARMING_TRIGGERS),
             *((trigger, DECODE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
-            *((trigger, DECODE, 0) for trigger in RUN_TRIGGERS),
+            *((trigger, RUN, 0) for trigger in RUN_TRIGGERS),
         ]
         self._triggers = [trigger for trigger, _, _ in shapes]
         self._kinds = [(kind, reach_chars) for _, kind, reach_chars in shapes]
