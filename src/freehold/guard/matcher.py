@@ -215,7 +215,11 @@ class Matcher:
             start, end = match.span(1)
             if start < low:
                 at = max(start, at + 1)  # what is skipped may stand before a value
-            elif detector.context(_named(window, match.start(), start)) and detector.validator(window[start:end]):
+            elif (
+                detector.context(_named(window, match.start(), start))
+                and detector.validator(window[start:end])
+                and (detector.before or detector.block or not _is_part_of_blob(window, start, end))
+            ):
                 found.append(Match(start, end, number))
                 at = end
             else:
@@ -264,6 +268,22 @@ def _named(window: bytes, start: int, stop: int) -> bytes:
         return b""
     head = _FIRST_WORD.search(window, max(0, start - _FIRST_WORD_CHARS), start)
     return window[head.start() if head else start : stop]
+
+
+BLOB_CHARS = 64  # of base64 on one side of a value make it a part of something longer; a line of MIME is 76, of PEM 64
+_BLOB_VALUE = re.compile(rb"[A-Za-z0-9+/]+")
+_BLOB_BEFORE = re.compile(rb"[A-Za-z0-9+/]{64}\Z|[A-Za-z0-9+/]{60}\r?\n[A-Za-z0-9+/]{0,96}\Z")
+_BLOB_AFTER = re.compile(rb"[A-Za-z0-9+/]{64}")
+_BLOB_KINDS = re.compile(rb"[+/]"), re.compile(rb"[0-9]"), re.compile(rb"[A-Z]"), re.compile(rb"[a-z]")
+
+
+def _is_part_of_blob(window: bytes, start: int, end: int) -> bool:
+    """Whether a value is a part of an image or the like in base64: in a few MB of that, chance makes any short mark."""
+    if _BLOB_VALUE.fullmatch(window, start, end) is None:
+        return False
+    before = _BLOB_BEFORE.search(window, max(0, start - 2 * BLOB_CHARS), start)
+    around = before or _BLOB_AFTER.match(window, end)
+    return around is not None and all(kind.search(around[0]) for kind in _BLOB_KINDS)
 
 
 def _options() -> Any:
