@@ -109,3 +109,4 @@ class Exchange:
     choices: int = 1  # alternatives asked for: OpenAI's `n`
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's words to a provider beside the body: `anthropic-beta`
     is_rewritten: bool = False  # `document` is no longer what `body` says: the guard changed it
+    unsaid: str | None = None  # what is asked for that messages, tools and sampling don't say: who answers from them must refuse

@@ -359,6 +359,8 @@ def _check(exchange: Exchange) -> None:
     """What our engine cannot do, said before anything is sent to it."""
     if exchange.operation != "chat":
         raise InvalidRequest(f"the embedded engine answers chats; {exchange.operation} needs another model", param="model")
+    if exchange.unsaid is not None:
+        raise InvalidRequest(f"the embedded engine can't do this: {exchange.unsaid}", code="unsupported_parameter")
     if exchange.choices > 1:
         raise InvalidRequest("the embedded engine gives one answer a request: leave `n` at 1", param="n")
     if any(message.attachments for message in exchange.messages):
