@@ -78,7 +78,8 @@ class Payload:
 
     It goes before the events read from it: deltas for its slots, a `PromptText` for each leaf. Once all of those have passed the
     stages unchanged, the payload is sent byte for byte; otherwise only what changed is replaced. `like` names an earlier payload
-    with the same strings in the same places outside the slots: what became of those holds here too.
+    with the same strings in the same places outside the slots: what became of those holds here too. `row` are payloads that came
+    right after it and differ from it in the text of its one slot alone; `row_chars` says how many characters each has there.
     """
 
     data: bytes = field(repr=False)
@@ -87,6 +88,8 @@ class Payload:
     slots: tuple[Slot, ...] = ()
     leaves: tuple[PayloadLeaf, ...] = ()
     like: int | None = None
+    row: tuple[bytes, ...] = field(repr=False, default=())
+    row_chars: tuple[int, ...] = ()
     is_last: bool = False  # it or one before it ends the answer: kept back until the record is durable
 
 

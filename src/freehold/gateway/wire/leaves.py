@@ -67,10 +67,14 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError("a key comes twice")
 
 
+def value_at(document: Any, path: Path) -> Any:
+    for step in path:
+        document = document[step]
+    return document
+
+
 def _parent(copy: Any, path: Path) -> Any:
-    for step in path[:-1]:
-        copy = copy[step]
-    return copy
+    return value_at(copy, path[:-1])
 
 
 def _rename(parent: dict[str, Any], old: str, new: str) -> None:

@@ -147,18 +147,19 @@ class ChunkDecoder:
         noted: list[Event] = []
         run = _Run()
         try:
-            for data, name in payloads:
-                if self.done:
-                    break
-                if data == b"[DONE]":
-                    self.done = True
-                elif self._notes is None:
-                    self._read_chunk(_read(data), run)
-                else:
-                    self._read_noted(self._notes, data, name, noted, run)
+            if self._notes is None:
+                for data, _ in payloads:
+                    if not self._is_over(data):
+                        self._read_chunk(_read(data), run)
+            else:
+                self._read_noted(self._notes, list(payloads), noted, run)
         except UpstreamError as exc:
             self._failure, self.done = exc, True
         return [*noted, *run.events()]
+
+    def _is_over(self, data: bytes) -> bool:
+        self.done = self.done or data == b"[DONE]"
+        return self.done
 
     def close(self) -> list[Event]:
         if self._failure is not None:
@@ -172,16 +173,23 @@ class ChunkDecoder:
             raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
         return [*([self._usage] if self._usage else []), *ends]
 
-    def _read_noted(self, notes: ChunkNotes, data: bytes, name: bytes, noted: list[Event], run: "_Run") -> None:
-        """A chunk that goes on as it came. Payloads stand before all deltas of one read, whose texts may be joined."""
-        if (repeated := notes.repeated(data, name)) is not None:
-            payload, text = repeated
-            slot = payload.slots[0]
-            noted.append(payload)
-            run.say(_DELTAS[slot.kind], slot.choice, slot.part, text)
-            if slot.kind is PartKind.TEXT:
-                self._choices[slot.choice].said = text
-            return
+    def _read_noted(self, notes: ChunkNotes, payloads: Sequence[SseEvent], noted: list[Event], run: "_Run") -> None:
+        """Chunks that go on as they came. Payloads stand before all deltas of one read, whose texts may be joined."""
+        at = 0
+        while at < len(payloads) and not self._is_over(payloads[at][0]):
+            if (found := notes.row(payloads, at)) is not None:
+                payload, text = found
+                slot = payload.slots[0]
+                noted.append(payload)
+                run.say(_DELTAS[slot.kind], slot.choice, slot.part, text)
+                if slot.kind is PartKind.TEXT:
+                    self._choices[slot.choice].said = text or self._choices[slot.choice].said
+                at += 1 + len(payload.row)
+            else:
+                noted += self._note(notes, *payloads[at], run)
+                at += 1
+
+    def _note(self, notes: ChunkNotes, data: bytes, name: bytes, run: "_Run") -> list[Event]:
         document = _read(data)
         slots: list[Slot] = []
         self._read_chunk(document, run, slots)
@@ -189,7 +197,7 @@ class ChunkDecoder:
         for position, choice in enumerate(document.choices or ()):
             self._read_extras(whole, position, choice, slots, run)
         has_ended = all(progress.finish_reason is not None for progress in self._choices.values())
-        noted += notes.note(data, name, whole, slots, is_usage=not document.choices, has_ended=has_ended)
+        return notes.note(data, name, whole, slots, is_usage=not document.choices, has_ended=has_ended)
 
     def _read_chunk(self, document: _Document, run: "_Run", slots: list[Slot] | None = None) -> None:
         if document.error:

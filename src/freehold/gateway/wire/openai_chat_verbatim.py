@@ -13,6 +13,8 @@ from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Exchange, Path
 from freehold.core.findings import Channel
+from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.leaves import value_at
 from freehold.gateway.wire.openai_chat_request import VOCABULARY
 from freehold.gateway.wire.verbatim import PayloadNotes
 
@@ -82,31 +84,48 @@ class ChunkNotes:
         self._compare_with(document, events[0], slots if not has_ended else ())
         return events
 
-    def repeated(self, data: bytes, name: bytes) -> tuple[Payload, str] | None:
-        """The chunk and its text, where it differs from an earlier one in that alone."""
+    def row(self, payloads: Sequence[SseEvent], first: int) -> tuple[Payload, str] | None:
+        """The chunks from number `first` on that differ from an earlier one in a text alone, and that text, joined."""
         slot, head, tail = self._slot, self._head, self._tail
-        if slot is None or not (data.startswith(head) and data.endswith(tail) and len(data) >= len(head) + len(tail)):
+        if slot is None:
             return None
-        try:
-            text = orjson.loads(b'"' + data[len(head) : len(data) - len(tail)] + b'"')
-        except orjson.JSONDecodeError:  # more than one string lies between
+        around, head_bytes, tail_bytes = len(head) + len(tail), len(head), len(tail)
+        texts: list[str] = []
+        for at in range(first, len(payloads)):
+            data, name = payloads[at]
+            if name or not (data.startswith(head) and data.endswith(tail) and len(data) >= around):
+                break
+            literal = data[head_bytes : len(data) - tail_bytes]
+            try:
+                text = literal.decode() if _is_plain(literal) else orjson.loads(b'"%s"' % literal)
+            except ValueError:  # more than one string lies between, or what is no text at all
+                break
+            texts.append(text)
+        if not texts:
             return None
-        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(text))
-        return self._notes.same(data, name, same, self._like), text
+        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(texts[0]))
+        rest = tuple(data for data, _ in payloads[first + 1 : first + len(texts)])
+        row = self._notes.same(payloads[first][0], b"", same, self._like, rest, tuple(map(len, texts[1:])))
+        return row, "".join(texts)
 
     def _compare_with(self, document: Any, payload: Event, slots: Sequence[Slot]) -> None:
         """Learn what stands around the one text of this chunk, if that is plain to see."""
         self._slot = None
-        if len(slots) != 1 or not slots[0].chars or not isinstance(payload, Payload):
+        if len(slots) != 1 or not slots[0].chars or not isinstance(payload, Payload) or payload.name:
             return
         data = payload.data
-        literal = orjson.dumps(_at(document, slots[0].path))
+        literal = orjson.dumps(value_at(document, slots[0].path))
         if data.count(literal) != 1:
             return
         start = data.index(literal)
         self._head, self._tail = data[: start + 1], data[start + len(literal) - 1 :]
         self._like = payload.number if payload.like is None else payload.like
         self._slot = slots[0]
+
+
+def _is_plain(literal: bytes) -> bool:
+    """What stands in quotes as it is: no quote, no escape, no control character."""
+    return b'"' not in literal and b"\\" not in literal and literal.isascii() and literal.decode().isprintable()
 
 
 def extra_texts(document: Any, position: int) -> Iterator[tuple[Path, str]]:
@@ -143,12 +162,6 @@ def _says_the_same(choice: Any) -> bool:
         return bool(turn["content"] == "".join(token["token"] for token in choice["logprobs"]["content"]))
     except (AttributeError, KeyError, TypeError):
         return False
-
-
-def _at(document: Any, path: Path) -> Any:
-    for step in path:
-        document = document[step]
-    return document
 
 
 def _channel_of(path: Path, value: Any, around: Channel) -> Channel:

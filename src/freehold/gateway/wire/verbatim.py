@@ -5,8 +5,10 @@ and is scanned whole. `VerbatimEncoder` puts them together again: it keeps paylo
 out of the stages. Nothing of a payload is sent before all of it was seen.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
+from itertools import accumulate
 from typing import Any, TypeAlias
 
 import orjson
@@ -29,7 +31,7 @@ from freehold.core.exchange import Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.codec import Leaf
-from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, walk
+from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, value_at, walk
 
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
 _REMEMBERED = 64  # sets of strings: ids and names come again in every payload of a stream, and need one look
@@ -67,10 +69,12 @@ class PayloadNotes:
         self._leaf += len(found)
         return [Payload(data=data, number=number, name=name, slots=tuple(slots), leaves=leaves, is_last=is_last), *texts]
 
-    def same(self, data: bytes, name: bytes, slot: Slot, like: int | None) -> Payload:
-        """A payload that differs from an earlier one in the text of one slot alone."""
+    def same(
+        self, data: bytes, name: bytes, slot: Slot, like: int | None, row: tuple[bytes, ...] = (), row_chars: tuple[int, ...] = ()
+    ) -> Payload:
+        """A payload that differs from an earlier one in the text of one slot alone; and a row of others that do."""
         self._number += 1
-        return Payload(data=data, number=self._number - 1, name=name, slots=(slot,), like=like)
+        return Payload(data=data, number=self._number - 1, name=name, slots=(slot,), like=like, row=row, row_chars=row_chars)
 
 
 class VerbatimEncoder:
@@ -87,7 +91,8 @@ class VerbatimEncoder:
     def encode(self, event: Event) -> list[SseEvent]:
         match event:
             case Payload():
-                self._enqueue(event)
+                if self._enqueue(event):
+                    return []  # its texts are still to come
             case PromptText():
                 self._take_leaf(event)
             case TextDelta():
@@ -102,94 +107,137 @@ class VerbatimEncoder:
 
     def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[SseEvent]:
         """What ends the answer, as it came. Raises InternalError if a text of it never came out of the stages."""
-        if any(pending.waits_for for pending in self._queue):
-            raise InternalError("a part of the answer was not let through: its end is not sent")
-        last = [self._sent(pending) for pending in self._queue]
+        self._is_ending = False
+        last: list[SseEvent] = []
+        for pending in self._queue:
+            if pending.ready() < len(pending.datas):
+                raise InternalError("a part of the answer was not let through: its end is not sent")
+            last += self._sent(pending)
         self._queue.clear()
         return last
 
-    def _enqueue(self, payload: Payload) -> None:
+    def _enqueue(self, payload: Payload) -> bool:
+        """Whether it waits for anything."""
         pending = _Pending(payload)
         self._queue.append(pending)
         for leaf in payload.leaves:
             self._leaves[leaf.leaf] = (pending, leaf)
-        for slot in payload.slots:
-            if slot.chars:
-                piece = _Piece(pending, slot)
-                pending.pieces.append(piece)
-                self._texts.setdefault((slot.kind, slot.choice, slot.part), deque()).append(piece)
-        pending.waits_for = len(payload.leaves) + len(pending.pieces)
+        for piece in pending.pieces:
+            slot = piece.slot
+            self._texts.setdefault((slot.kind, slot.choice, slot.part), deque()).append(piece)
+        return bool(pending.pieces or pending.open_leaves)
 
     def _take_leaf(self, event: PromptText) -> None:
         pending, leaf = self._leaves.pop(event.leaf)
         if event.text != leaf.text:
             self._changes.setdefault(pending.payload.number, []).append((leaf, event.text))
-        pending.waits_for -= 1
+        pending.open_leaves -= 1
 
     def _take(self, key: _TextKey, text: str, source_chars: int | None) -> None:
         """Give the characters of a text to the payloads they came in; what replaces some goes to the first of those."""
-        pieces = self._texts.get(key)
         left = len(text) if source_chars is None else source_chars
-        at = 0
+        pieces = self._texts.get(key)
         while left:
             if not pieces:
                 raise InternalError("more of a text came out of the stages than the provider sent")
             piece = pieces[0]
-            chars = min(left, piece.left)
-            if source_chars is None:
-                piece.texts.append(text[at : at + chars])
-                at += chars
-            else:
-                piece.texts.append(text)
-                piece.is_touched = True
+            chars = min(left, piece.ends[-1] - piece.at)
+            if source_chars is not None:
+                piece.touches.append((piece.at, piece.at + chars, text))
                 text = ""
-            piece.left -= chars
+            piece.at += chars
             left -= chars
-            if not piece.left:
+            if piece.at == piece.ends[-1]:
                 pieces.popleft()
-                piece.pending.waits_for -= 1
 
     def _ready(self) -> list[SseEvent]:
         sent: list[SseEvent] = []
         queue = self._queue
-        while queue and not queue[0].waits_for and not self._is_ending:
-            if queue[0].payload.is_last:
+        while queue and not self._is_ending:
+            pending = queue[0]
+            if pending.payload.is_last:
                 self._is_ending = True
-            else:
-                sent.append(self._sent(queue.popleft()))
+                break
+            if pending.ready() > pending.sent:
+                sent += self._sent(pending)
+            if pending.sent < len(pending.datas):
+                break
+            queue.popleft()
         return sent
 
-    def _sent(self, pending: "_Pending") -> SseEvent:
-        payload = pending.payload
-        changes = self._changes.get(payload.number if payload.like is None else payload.like, [])
-        touched = [piece for piece in pending.pieces if piece.is_touched]
+    def _sent(self, pending: "_Pending") -> list[SseEvent]:
+        """What of a row may go now."""
+        first, pending.sent = pending.sent, pending.ready()
+        payload, name = pending.payload, pending.payload.name
+        changes = self._changes.get(payload.number if payload.like is None else payload.like)
+        if not changes and not any(piece.touches for piece in pending.pieces):
+            return [(data, name) for data in pending.datas[first : pending.sent]]
+        return [(self._rewritten(pending, place, changes or []), name) for place in range(first, pending.sent)]
+
+    def _rewritten(self, pending: "_Pending", place: int, changes: list[tuple[PayloadLeaf, str]]) -> bytes:
+        data = pending.datas[place]
+        touched = [piece for piece in pending.pieces if piece.is_touched(place)]
         if not changes and not touched:
-            return payload.data, payload.name
+            return data
+        document = orjson.loads(data)
         replaced = [(Leaf(path=leaf.path, channel=_ANY, text=leaf.text, is_key=leaf.is_key), text) for leaf, text in changes]
-        replaced += [(Leaf(path=piece.slot.path, channel=_ANY, text=""), "".join(piece.texts)) for piece in touched]
-        document = rewrite(orjson.loads(payload.data), replaced)
+        for piece in touched:
+            path = piece.slot.path
+            replaced.append((Leaf(path=path, channel=_ANY, text=""), piece.text(place, value_at(document, path))))
+        document = rewrite(document, replaced)
         if touched:
             self._scrub(document)
-        return orjson.dumps(document), payload.name
+        return orjson.dumps(document)
 
 
 class _Pending:
-    __slots__ = ("payload", "pieces", "waits_for")
+    """A row of payloads on their way, `sent` of them gone."""
+
+    __slots__ = ("datas", "open_leaves", "payload", "pieces", "sent")
 
     def __init__(self, payload: Payload) -> None:
         self.payload = payload
-        self.pieces: list[_Piece] = []
-        self.waits_for = 0
+        self.datas = (payload.data, *payload.row)
+        self.pieces = [_Piece(slot, payload.row_chars) for slot in payload.slots if slot.chars or payload.row]
+        self.open_leaves = len(payload.leaves)
+        self.sent = 0
+
+    def ready(self) -> int:
+        """How many of the row have had all their texts out of the stages."""
+        if self.open_leaves:
+            return 0
+        ready = len(self.datas)
+        for piece in self.pieces:
+            if piece.at < piece.ends[-1]:
+                ready = min(ready, bisect_right(piece.ends, piece.at))
+        return ready
 
 
 class _Piece:
-    """A slot's text on its way: `left` of its characters have not come out of the stages yet."""
+    """A slot's text on its way, in a row of payloads: `at` of its characters have come out of the stages."""
 
-    __slots__ = ("is_touched", "left", "pending", "slot", "texts")
+    __slots__ = ("at", "ends", "slot", "touches")
 
-    def __init__(self, pending: _Pending, slot: Slot) -> None:
-        self.pending = pending
+    def __init__(self, slot: Slot, row_chars: tuple[int, ...]) -> None:
         self.slot = slot
-        self.left = slot.chars
-        self.texts: list[str] = []
-        self.is_touched = False
+        self.ends = list(accumulate((slot.chars, *row_chars)))  # of each payload's part of the text
+        self.at = 0
+        self.touches: list[tuple[int, int, str]] = []  # (start, end, what stands there now)
+
+    def is_touched(self, place: int) -> bool:
+        start, end = self._bounds(place)
+        return any(first < end and last > start for first, last, _ in self.touches)
+
+    def text(self, place: int, original: str) -> str:
+        """The part of the text in the row's payload number `place`, with what replaces it."""
+        start, end = self._bounds(place)
+        out, at = [], start
+        for first, last, instead in self.touches:
+            if first < end and last > start:
+                out.append(original[at - start : max(first, start) - start])
+                out.append(instead if first >= start else "")
+                at = min(last, end)
+        return "".join([*out, original[at - start :]])
+
+    def _bounds(self, place: int) -> tuple[int, int]:
+        return (self.ends[place - 1] if place else 0), self.ends[place]
