@@ -12,18 +12,24 @@ from freehold.guard.matcher import Engine
 
 ENGINES: tuple[Engine, ...] = ("hyperscan", "re2")
 KINDS = (TextDelta, ReasoningDelta, ToolCallDelta)
+KEY = b"a key for tests"
 Kind = type[TextDelta] | type[ReasoningDelta] | type[ToolCallDelta]
 
 
 @cache
 def strict_guard(engine: Engine = "hyperscan") -> StreamGuard:
     """Every detector enforced, both ways."""
-    return StreamGuard(GuardConfig(engine=engine, categories={"personal_data": RuleConfig(mode="enforce")}))
+    return StreamGuard(
+        GuardConfig(
+            engine=engine, categories={"personal_data": RuleConfig(mode="enforce"), "person_name": RuleConfig(action="mask")}
+        ),
+        key=KEY,
+    )
 
 
 @cache
 def guard(engine: Engine = "re2") -> StreamGuard:
-    return StreamGuard(GuardConfig(engine=engine))
+    return StreamGuard(GuardConfig(engine=engine), key=KEY)
 
 
 def delta(kind: Kind, text: str, choice: int = 0, part: int = 0) -> Event:

@@ -1,17 +1,18 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.core.findings import Direction
+from freehold.core.findings import Channel, Context, Direction
 from freehold.guard import GuardConfig
 from freehold.guard.channel import TextChannel, scan
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.examples import sample
 from freehold.guard.matcher import Matcher
 from freehold.guard.pieces import Piece, as_pieces
-from freehold.guard.policy import policy_from
+from freehold.guard.policy import Policy
+from freehold.guard.policy_file import PolicyFile
 
 MATCHER = Matcher(DETECTORS)
-RULINGS = policy_from(GuardConfig(), DETECTORS, MATCHER.digest).rulings(DETECTORS, Direction.RESPONSE)
+RULINGS = Policy(GuardConfig(), PolicyFile(), DETECTORS, MATCHER.digest).table(Context(), Direction.RESPONSE).of(Channel.TEXT)
 TOKEN = "ghp_" + sample(36)
 
 

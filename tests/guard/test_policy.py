@@ -7,13 +7,18 @@ from freehold.guard.config import DirectionConfig, RuleConfig
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.examples import sample
-from freehold.guard.policy import Decision, policy_from
+from freehold.guard.policy import Decision, Policy
+from freehold.guard.policy_file import PolicyFile
 
 TOKEN = "ghp_" + sample(36)
 
 
+def policy_of(config: GuardConfig, patterns: str = "") -> Policy:
+    return Policy(config, PolicyFile(), DETECTORS, patterns)
+
+
 def decision(config: GuardConfig, rule: str, direction: Direction = Direction.REQUEST) -> Decision:
-    return policy_from(config, DETECTORS, "").decisions[rule, direction]
+    return policy_of(config).decisions[rule, direction]
 
 
 def test_credentials_are_masked_both_ways_and_personal_data_starts_in_shadow() -> None:
@@ -24,7 +29,7 @@ def test_credentials_are_masked_both_ways_and_personal_data_starts_in_shadow() -
 
 def test_a_category_nobody_wrote_about_is_masked() -> None:
     odd = Detector(id="odd", pattern="odd", category="trade_secret", must_match=("odd",), must_not_match=())
-    policy = policy_from(GuardConfig(), [odd], "")
+    policy = Policy(GuardConfig(), PolicyFile(), [odd], "")
     assert policy.decisions["odd", Direction.REQUEST] == Decision(action=Action.MASK, mode=Mode.ENFORCE)
 
 
@@ -40,16 +45,16 @@ def test_a_rule_goes_before_its_category_and_a_direction_before_both() -> None:
 
 def test_an_unknown_rule_or_category_is_refused_with_what_is_close() -> None:
     with pytest.raises(ConfigError, match=r"guard\.rules\.githab-token: no such name; did you mean .*'github-token'"):
-        policy_from(GuardConfig(rules={"githab-token": RuleConfig()}), DETECTORS, "")
+        policy_of(GuardConfig(rules={"githab-token": RuleConfig()}), "")
     with pytest.raises(ConfigError, match=r"guard\.categories\.credentials: .*'credential'"):
-        policy_from(GuardConfig(categories={"credentials": RuleConfig()}), DETECTORS, "")
+        policy_of(GuardConfig(categories={"credentials": RuleConfig()}), "")
 
 
 def test_the_digest_tells_policies_and_detectors_apart() -> None:
-    base = policy_from(GuardConfig(), DETECTORS, "d").digest
-    assert base == policy_from(GuardConfig(rules={"email": RuleConfig(mode="shadow")}), DETECTORS, "d").digest
-    assert base != policy_from(GuardConfig(rules={"email": RuleConfig(mode="enforce")}), DETECTORS, "d").digest
-    assert base != policy_from(GuardConfig(), DETECTORS, "e").digest
+    base = policy_of(GuardConfig(), "d").digest
+    assert base == policy_of(GuardConfig(rules={"email": RuleConfig(mode="shadow")}), "d").digest
+    assert base != policy_of(GuardConfig(rules={"email": RuleConfig(mode="enforce")}), "d").digest
+    assert base != policy_of(GuardConfig(), "e").digest
     assert len(base) == 64
 
 

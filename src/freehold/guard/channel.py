@@ -16,7 +16,7 @@ on while lines of base64 follow, without waiting for their end.
 
 import re
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
@@ -26,6 +26,7 @@ from freehold.guard.matcher import ARMED, DECODE, RUN, Filter, Flag, Match, Matc
 from freehold.guard.pem import body_end
 from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
+from freehold.guard.seal import UNSEALED, Digest, Seal
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
 BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
@@ -45,6 +46,7 @@ class _Swallow(NamedTuple):
     start: int
     ruling: Ruling
     block: bool
+    digest: Digest  # of as much of it as has come
 
 
 class TextChannel:
@@ -63,13 +65,16 @@ class TextChannel:
         "_origin",
         "_read",
         "_rulings",
+        "_seal",
         "_searched",
         "_swallow",
         "_text",
     )
 
-    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None) -> None:
-        self._matcher, self._rulings = matcher, rulings
+    def __init__(
+        self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None, seal: Seal = UNSEALED
+    ) -> None:
+        self._matcher, self._rulings, self._seal = matcher, rulings, seal
         self._filter = reader or matcher.open()
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
@@ -165,7 +170,7 @@ class TextChannel:
     def _drain(self, pieces: list[Piece], held_from: int, final: bool) -> None:
         """Deal with every unit that is complete."""
         end = len(self._data)
-        out = Output(pieces, self._text, held_from, self._origin)
+        out = Output(pieces, self._text, held_from, self._origin, self._seal)
         while self._at < end:
             if self._swallow is not None:
                 if not self._swallow_on(out, final):
@@ -305,8 +310,8 @@ class TextChannel:
             self._at = self._searched = hit.end
             block = self._is_block(hit.ruling)
             if block or (reaches_on and number == len(hits)):
-                out.open(hit)
-                self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block)
+                digest = out.open(hit)
+                self._swallow = _Swallow(self._origin + hit.start, hit.ruling, block, digest)
                 return
             out.hit(hit)
         self._pass(out, stop)
@@ -319,7 +324,7 @@ class TextChannel:
         swallow, end = self._swallow, len(self._data)
         assert swallow is not None
         stop, ended = (body_end if swallow.block else _run_end)(self._data, self._at, end, final)
-        out.swallowed(self._at, stop, swallow.ruling)
+        out.swallowed(self._at, stop, swallow.ruling, swallow.digest)
         self._at = self._searched = stop
         if ended:
             self._end_swallow(out)
@@ -329,7 +334,7 @@ class TextChannel:
         swallow = self._swallow
         assert swallow is not None
         self._swallow = None
-        out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling))
+        out.found(Hit(swallow.start, self._origin + self._at, swallow.ruling, swallow.digest.hexdigest()))
 
 
 class _HasRead:
@@ -347,7 +352,7 @@ class _HasRead:
         pass
 
 
-def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[Piece]:
+def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Seal = UNSEALED) -> list[Piece]:
     """What may be sent of a text that is known whole."""
     data = fold(text)
     reader = matcher.open()
@@ -359,10 +364,21 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str) -> list[
     )
     if not is_flagged and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
-    channel = TextChannel(matcher, rulings, _HasRead(reader.flags))
+    channel = TextChannel(matcher, rulings, _HasRead(reader.flags), seal)
     pieces = as_pieces(channel.feed(text)) + channel.flush()
     channel.close()
     return pieces
+
+
+def scan_slices(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Seal = UNSEALED) -> Iterator[list[Piece]]:
+    """As `scan`, a slice at a time, with the same result: whoever has an event loop lets others go on in between."""
+    channel = TextChannel(matcher, rulings, seal=seal)
+    try:
+        for at in range(0, len(text), SLICE_CHARS):
+            yield as_pieces(channel.feed(text[at : at + SLICE_CHARS]))
+        yield channel.flush()
+    finally:
+        channel.close()
 
 
 def _ends_in_a_run(data: bytes) -> bool:

@@ -1,10 +1,13 @@
-"""What an operator may set for the guard, as written in the configuration file. What it means is decided in `policy.py`."""
+"""What an operator may set for the guard in the configuration file. What it means is decided in `policy.py`.
+
+The policy file has settings of its own: `policy_file.py`.
+"""
 
 from typing import Literal
 
 import msgspec
 
-ActionName = Literal["allow", "tag", "mask", "block"]
+ActionName = Literal["allow", "tag", "tokenise", "mask", "block"]
 ModeName = Literal["enforce", "shadow"]
 DirectionName = Literal["request", "response"]
 
@@ -27,8 +30,12 @@ class DirectionConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class GuardConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`engine` "auto" is Hyperscan where it is installed; findings are the same with either."""
+    """`engine` "auto" is Hyperscan where it is installed; findings are the same with either.
+
+    `policy` is a file, relative to the configuration's folder: its rules go before `rules` and `categories`.
+    """
 
     engine: Literal["hyperscan", "re2", "auto"] = "auto"
+    policy: str | None = None
     categories: dict[str, RuleConfig] = {}
     rules: dict[str, RuleConfig] = {}

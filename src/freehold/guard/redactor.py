@@ -10,7 +10,7 @@ Log-probabilities go with their text (`logprobs.py`). After `Blocked` nothing is
 then refuses every further event, and what was held is never sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import assert_never
 
 from freehold.core.errors import InternalError, UpstreamBroken
@@ -21,6 +21,9 @@ from freehold.core.events import (
     Found,
     MessageEnd,
     MessageStart,
+    PartEnd,
+    PartKind,
+    Payload,
     PromptText,
     ReasoningDelta,
     TextDelta,
@@ -29,12 +32,13 @@ from freehold.core.events import (
     Usage,
     Worked,
 )
-from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
+from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.guard.channel import TextChannel, scan
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
 from freehold.guard.pieces import Piece
-from freehold.guard.ruling import Hit, Ruling
+from freehold.guard.ruling import RulingTable, findings_of
+from freehold.guard.seal import UNSEALED, Seal
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
 _Key = tuple[type[_Delta], int, int]  # kind, choice, part
@@ -43,6 +47,11 @@ _CHANNELS: dict[type[_Delta], Channel] = {
     TextDelta: Channel.TEXT,
     ReasoningDelta: Channel.REASONING,
     ToolCallDelta: Channel.TOOL_ARGUMENTS,
+}
+_KINDS: dict[PartKind, type[_Delta]] = {
+    PartKind.TEXT: TextDelta,
+    PartKind.REASONING: ReasoningDelta,
+    PartKind.TOOL_CALL: ToolCallDelta,
 }
 
 
@@ -65,33 +74,40 @@ class _Open:
             self.logprobs = None
 
 
-def _text_of(pieces: list[Piece]) -> str:
+def _sent(pieces: list[Piece]) -> Iterator[Piece]:
     """What may be sent: nothing after what policy blocks."""
-    texts = []
     for piece in pieces:
-        texts.append(piece.text)
+        yield piece
         if piece.hit is not None and piece.hit.ruling.enforced is Action.BLOCK:
             break
-    return "".join(texts)
 
 
-def _event(key: _Key, text: str) -> _Delta:
+def _text_of(pieces: list[Piece]) -> str:
+    return "".join(piece.text for piece in _sent(pieces))
+
+
+def _event(key: _Key, text: str, source_chars: int | None = None) -> _Delta:
     kind, choice, part = key
     if kind is TextDelta:
-        return TextDelta(text=text, choice=choice, part=part)
+        return TextDelta(text=text, choice=choice, part=part, source_chars=source_chars)
     if kind is ReasoningDelta:
-        return ReasoningDelta(text=text, choice=choice, part=part)
-    return ToolCallDelta(arguments=text, choice=choice, part=part)
+        return ReasoningDelta(text=text, choice=choice, part=part, source_chars=source_chars)
+    return ToolCallDelta(arguments=text, choice=choice, part=part, source_chars=source_chars)
 
 
 class Redactor:
     """A `Stage` for one direction of one exchange."""
 
-    def __init__(self, matcher: Matcher, rulings: Sequence[Ruling | None], direction: Direction, policy_digest: str) -> None:
-        self._matcher, self._rulings = matcher, rulings
+    def __init__(
+        self, matcher: Matcher, table: RulingTable, direction: Direction, policy_digest: str, seal: Seal = UNSEALED
+    ) -> None:
+        self._matcher, self._table = matcher, table
         self._direction, self._policy_digest = direction, policy_digest
+        self._seal, self._json_seal = seal, seal.for_json()
+        self._tools: dict[tuple[int, int], str] = {}  # (choice, part) -> the tool that is called
         self._open: dict[_Key, _Open] = {}  # in the order they began
         self._ended: set[int] = set()  # choices
+        self._ended_parts: set[_Key] = set()
         self._has_blocked = False
         self._has_stopped = False  # blocked, closed, or failed
 
@@ -152,35 +168,46 @@ class Redactor:
             case MessageEnd():
                 self._ended.add(event.choice)
                 return [*self._end(event.choice), event]
+            case PartEnd():
+                return [*self._end_part(event), event]
             case Blocked():
                 self._has_blocked = True
                 return [*self._end(), event]
             case PromptText():
                 return self._prompt(event)
-            case MessageStart() | Usage() | Worked() | Found() | Alerted():
+            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted():
                 return [event]
             case _:
                 assert_never(event)
 
     def _begin(self, key: _Key) -> _Open:
-        if key[1] in self._ended:  # a run that its end cut would go on here
-            raise UpstreamBroken(f"the upstream sent more of choice {key[1]} after its end: nothing more is sent")
+        if key[1] in self._ended or key in self._ended_parts:  # a run that its end cut would go on here
+            raise UpstreamBroken(f"the upstream sent more of choice {key[1]}, part {key[2]} after its end: nothing more is sent")
         if len(self._open) == OPEN_CHANNELS:
             raise UpstreamBroken(f"the upstream's answer has more than {OPEN_CHANNELS} texts at once: nothing more is sent")
-        channel = self._open[key] = _Open(key, TextChannel(self._matcher, self._rulings))
+        is_call = key[0] is ToolCallDelta
+        rulings = self._table.of(_CHANNELS[key[0]], self._tools.get(key[1:], "") if is_call else "")
+        seal = self._json_seal if is_call else self._seal
+        channel = self._open[key] = _Open(key, TextChannel(self._matcher, rulings, None, seal))
         return channel
 
     def _end(self, choice: int | None = None) -> list[Event]:
-        """Send what the channels of `choice` hold, and close them; None: of all.
-
-        An event that ends a single part would do the same for the channels of that part.
-        """
+        """Send what the channels of `choice` hold, and close them; None: of all."""
         out: list[Event] = []
         for key in [key for key in self._open if choice is None or key[1] == choice]:
-            channel = self._open[key]
-            out += self._said(channel, channel.text.flush())
-            channel.text.close()
-            del self._open[key]
+            out += self._end_channel(key)
+        return out
+
+    def _end_part(self, event: PartEnd) -> list[Event]:
+        key: _Key = (_KINDS[event.kind], event.choice, event.part)
+        self._ended_parts.add(key)
+        return self._end_channel(key) if key in self._open else []
+
+    def _end_channel(self, key: _Key) -> list[Event]:
+        channel = self._open[key]
+        out = self._said(channel, channel.text.flush())
+        channel.text.close()
+        del self._open[key]
         return out
 
     def _said(self, channel: _Open, pieces: str | list[Piece]) -> list[Event]:
@@ -197,42 +224,48 @@ class Redactor:
         kind, choice, part = channel.key
         logprobs = channel.logprobs
         out, blocked = self._findings(pieces, _CHANNELS[kind], part)
-        text = _text_of(pieces)
-        released = (
-            tuple(e for p in pieces if p.chars for e in logprobs.release(p.chars, p.hidden)) if logprobs is not None else ()
-        )
-        if released:
-            out.append(TextDelta(text=text, choice=choice, part=part, logprobs=released))
-        elif text:
-            out.append(_event(channel.key, text))
+        for piece in _sent(pieces):
+            released = logprobs.release(piece.chars, piece.hidden) if logprobs is not None and piece.chars else ()
+            source_chars = piece.chars if piece.hidden else None
+            if released:
+                out.append(
+                    TextDelta(text=piece.text, choice=choice, part=part, logprobs=tuple(released), source_chars=source_chars)
+                )
+            elif piece.chars or piece.text:
+                out.append(_event(channel.key, piece.text, source_chars))
         return [*out, *blocked]
 
     def _prompt(self, event: PromptText) -> list[Event]:
-        pieces = self.scan(event.text)
+        pieces = self.scan(event.text, event.channel, event.tool)
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
             return [event]
-        return [*found, PromptText(leaf=event.leaf, channel=event.channel, text=_text_of(pieces)), *blocked]
+        text = PromptText(leaf=event.leaf, channel=event.channel, text=_text_of(pieces), tool=event.tool)
+        return [*found, text, *blocked]
 
     def _whole_call(self, event: ToolCallStart) -> list[Event]:
         """A tool's name and its call's id are text, too."""
         out: list[Event] = []
         clean = []
+        self._tools[event.choice, event.part] = event.name
         for text in (event.call_id, event.name):
-            pieces = self.scan(text)
+            pieces = self.scan(text, Channel.OTHER)
             found, blocked = self._findings(pieces, Channel.OTHER, event.part)
             out += [*found, *blocked]
             clean.append(_text_of(pieces))
         call_id, name = clean
         return [*out, ToolCallStart(call_id=call_id, name=name, choice=event.choice, part=event.part) if out else event]
 
-    def scan(self, text: str) -> list[Piece]:
+    def scan(self, text: str, channel: Channel, tool: str = "") -> list[Piece]:
         """Scan a text that is known whole."""
-        return scan(self._matcher, self._rulings, text)
+        is_json = channel is Channel.TOOL_ARGUMENTS and text.lstrip()[:1] == "{"  # else its strings come one by one, unescaped
+        return scan(self._matcher, self._table.of(channel, tool), text, self._json_seal if is_json else self._seal)
 
     def _findings(self, pieces: list[Piece], channel: Channel, part: int) -> tuple[list[Event], list[Event]]:
         """(Found for the record, Blocked if policy says so)."""
-        findings = [self.finding(p.hit, channel, part) for p in pieces if p.hit is not None]
+        findings = [
+            finding for p in pieces if p.hit is not None for finding in findings_of(p.hit, self._direction, channel, part)
+        ]
         stopping = tuple(f for f in findings if f.enforced is Action.BLOCK)
         blocked: list[Event] = []
         if stopping:
@@ -240,18 +273,3 @@ class Redactor:
             blocked = [Blocked(verdict=verdict)]
             self._has_blocked = True
         return [Found(finding=f) for f in findings], blocked
-
-    def finding(self, hit: Hit, channel: Channel, part: int) -> Finding:
-        ruling = hit.ruling
-        return Finding(
-            rule=ruling.rule,
-            category=ruling.category,
-            direction=self._direction,
-            channel=channel,
-            part=part,
-            start=hit.start,
-            end=hit.end,
-            confidence=ruling.confidence,
-            action=ruling.action,
-            mode=ruling.mode,
-        )

@@ -1,65 +1,210 @@
-"""The guard itself: policy and matcher, compiled once, and a fresh stage for each exchange and direction."""
+"""The guard itself: policy, matcher and dictionaries, compiled once, and a fresh stage for each exchange and direction.
 
+What is in force is one immutable object. `prepare` makes another, which takes a second or two and may run on any thread; `adopt`
+puts it in force for the sessions opened from then on. Those under way end on theirs. A policy that is refused changes nothing
+but `status`.
+"""
+
+import hashlib
+import secrets
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
+from freehold.core.events import Event, Found, PromptText
+from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
+from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
 from freehold.core.stage import Stage
 from freehold.guard.config import GuardConfig
+from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
+from freehold.guard.dictionary import DictionaryStage, TermSet
+from freehold.guard.files import UNREAD, FileStage
 from freehold.guard.matcher import Matcher
-from freehold.guard.policy import policy_from
+from freehold.guard.policy import FILE, Policy, Subject
+from freehold.guard.policy_file import PolicyFile, PolicySource, parse
 from freehold.guard.redactor import Redactor
+from freehold.guard.restorer import Restorer
+from freehold.guard.ruling import strictest as strictest_action
+from freehold.guard.seal import Seal
+from freehold.guard.vault import Vault
 
-_SEVERITY = {action: number for number, action in enumerate(Action)}
+_ANYBODY = Context()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _UnreadKind:
+    """A kind of file that can't be read: implements `policy.Subject`."""
+
+    id: str
+    category: str = FILE
+    confidence: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """One policy with all it needs, ready to be used."""
+
+    name: str
+    policy: Policy = field(repr=False)
+    matcher: Matcher = field(repr=False)
+    dictionaries: tuple[TermSet, ...] = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return self.policy.digest
 
 
 class StreamGuard:
     """Implements `core.ports.Guard`. `database` is what `database()` gave earlier: compiling anew takes about a second.
 
-    One thread at a time may use it and its stages.
+    `key` is the node's own secret, for digests of values and tokens; without one they are good for this process alone. One thread
+    at a time may use the guard and its stages.
     """
 
-    def __init__(self, config: GuardConfig, database: bytes | None = None, detectors: Sequence[Detector] = DETECTORS) -> None:
-        self._matcher = Matcher(detectors, config.engine, database)
-        self._policy = policy_from(config, detectors, self._matcher.digest)
-        self._rulings = {direction: self._policy.rulings(detectors, direction) for direction in Direction}
+    def __init__(
+        self,
+        config: GuardConfig,
+        database: bytes | None = None,
+        detectors: Sequence[Detector] = DETECTORS,
+        *,
+        policy: PolicySource | None = None,
+        key: bytes | None = None,
+        monotonic_s: MonotonicClock = time.monotonic,
+    ) -> None:
+        self._config, self._detectors = config, tuple(detectors)
+        key = key or secrets.token_bytes(32)
+        self._digest_key = hashlib.sha256(b"freehold value digest\0" + key).digest()
+        self._vault = Vault(hashlib.sha256(b"freehold token\0" + key).digest(), monotonic_s)
+        self._refusal: str | None = None
+        self._in_force = self._made(policy, database)
 
     @property
     def policy_digest(self) -> str:
-        return self._policy.digest
+        return self._in_force.digest
+
+    @property
+    def policy(self) -> Policy:
+        return self._in_force.policy
 
     @property
     def rules_digest(self) -> str:
         """Names the compiled database: the detectors alone decide it."""
-        return self._matcher.digest
+        return self._in_force.matcher.digest
 
     @property
     def engine(self) -> str:
-        return self._matcher.engine
+        return self._in_force.matcher.engine
 
     def database(self) -> bytes:
         """To be kept and handed in at the next start; empty with RE2."""
-        return self._matcher.database()
+        return self._in_force.matcher.database()
+
+    def prepare(self, policy: PolicySource | None) -> InForce:
+        """What would be in force with `policy`; None is without a file. Raises ConfigError; changes nothing."""
+        return self._made(policy, None)
+
+    def adopt(self, prepared: InForce) -> None:
+        self._in_force = prepared
+        self._refusal = None
+
+    def refuse(self, reason: str) -> None:
+        """The policy that lies in the file's place can't be used: the one in force stays."""
+        self._refusal = reason
+
+    def status(self) -> UpstreamStatus:
+        if self._refusal is not None:
+            return UpstreamStatus(ready=False, detail=f"{self._refusal}; the policy before it stays in force")
+        return UpstreamStatus(ready=True, detail=f"{self._in_force.name} in force")
+
+    def open(self, context: Context) -> GuardSession:
+        return self._session(context)
 
     def stage(self, direction: Direction) -> Stage:
-        return self._redactor(direction)
+        return self._session(_ANYBODY).stage(direction)
 
     def check(self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST) -> Verdict:
         """What the guard would do with `text`. Changes nothing."""
-        redactor = self._redactor(direction)
-        pieces = redactor.scan(text)
-        findings = tuple(redactor.finding(p.hit, channel, 0) for p in pieces if p.hit is not None)
+        findings = tuple(event.finding for event in self._checked(text, channel, direction) if isinstance(event, Found))
         return Verdict(action=strictest(findings), policy_digest=self.policy_digest, findings=findings)
 
     def redact(self, text: str, direction: Direction = Direction.REQUEST) -> str:
         """`text` as it would be sent on."""
-        return "".join(piece.text for piece in self._redactor(direction).scan(text))
+        return "".join(e.text for e in self._checked(text, Channel.USER, direction) if isinstance(e, PromptText))
 
-    def _redactor(self, direction: Direction) -> Redactor:
-        return Redactor(self._matcher, self._rulings[direction], direction, self.policy_digest)
+    def _checked(self, text: str, channel: Channel, direction: Direction) -> list[Event]:
+        stage = self._session(_ANYBODY).stage(direction)
+        return [*stage.receive(PromptText(leaf=0, channel=channel, text=text)), *stage.close()]
+
+    def _session(self, context: Context) -> "Session":
+        return Session(self._in_force, context, self._vault, self._digest_key)
+
+    def _made(self, source: PolicySource | None, database: bytes | None) -> InForce:
+        file = parse(source) if source is not None else PolicyFile()
+        taken = frozenset(d.id for d in self._detectors) | set(UNREAD)
+        custom = detectors_of(source, file, taken) if source is not None else ()
+        names = taken | {d.id for d in custom}
+        dictionaries = dictionaries_of(source, file, names) if source is not None else ()
+        matcher = self._matcher_for((*self._detectors, *custom), database)
+        subjects: tuple[Subject, ...] = (*matcher.detectors, *dictionaries, *(_UnreadKind(id=name) for name in UNREAD))
+        patterns = "\0".join([matcher.digest, *(terms.digest for terms in dictionaries)])
+        policy = Policy(self._config, file, subjects, patterns)
+        if source is not None:
+            policy.check(source)
+        return InForce(
+            name=source.name if source is not None else "the default policy",
+            policy=policy,
+            matcher=matcher,
+            dictionaries=dictionaries,
+        )
+
+    def _matcher_for(self, detectors: tuple[Detector, ...], database: bytes | None) -> Matcher:
+        """The one in use where it finds the same: compiling takes a second."""
+        before: InForce | None = getattr(self, "_in_force", None)
+        if before is not None and before.matcher.detectors == detectors:
+            return before.matcher
+        return Matcher(detectors, self._config.engine, database)
+
+
+class Session:
+    """Implements `core.ports.GuardSession`."""
+
+    def __init__(self, in_force: InForce, context: Context, vault: Vault, digest_key: bytes) -> None:
+        self._in_force, self._context = in_force, context
+        self._tokens = vault.of(context.key_id, in_force.policy.file.tokens)
+        self._seal = Seal(digest_key, self._tokens)
+
+    @property
+    def policy_digest(self) -> str:
+        return self._in_force.digest
+
+    def stage(self, direction: Direction) -> Stage:
+        in_force = self._in_force
+        table = in_force.policy.table(self._context, direction)
+        detectors, dictionaries = len(in_force.matcher.detectors), in_force.dictionaries
+        inner: Stage = Redactor(in_force.matcher, table, direction, in_force.digest, self._seal)
+        if dictionaries:
+            inner = Chain(inner, DictionaryStage(dictionaries, detectors, table, direction, in_force.digest, self._seal))
+        return FileStage(inner, UNREAD, detectors + len(dictionaries), table, direction, in_force.digest, self._seal)
+
+    def restorer(self) -> Stage | None:
+        return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None
+
+
+class Chain:
+    """Two stages as one."""
+
+    def __init__(self, first: Stage, second: Stage) -> None:
+        self._first, self._second = first, second
+
+    def receive(self, event: Event) -> list[Event]:
+        return [out for between in self._first.receive(event) for out in self._second.receive(between)]
+
+    def close(self) -> list[Event]:
+        return [*(out for between in self._first.close() for out in self._second.receive(between)), *self._second.close()]
 
 
 def strictest(findings: Sequence[Finding]) -> Action:
     """What is done with a text that has `findings`: rules in shadow change nothing."""
-    return max((f.enforced for f in findings), key=_SEVERITY.__getitem__, default=Action.ALLOW)
+    return strictest_action([finding.enforced for finding in findings])

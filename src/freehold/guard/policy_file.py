@@ -1,0 +1,177 @@
+"""The policy file: TOML in, one frozen `PolicyFile` out. Where something is wrong, the error names file, line and reason.
+
+What the rules mean is decided in `policy.py`. Reading files is left to the caller: `PolicySource` is what was read.
+"""
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+
+from freehold.core.errors import ConfigError
+from freehold.guard.config import ActionName, ModeName
+from freehold.guard.ruling import TokenShape
+
+Patterns = str | tuple[str, ...]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Category = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
+Confidence = Annotated[float, msgspec.Meta(gt=0, le=1)]
+
+
+class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[rules]]`. Conditions are names or globs, one or a list; what is left out holds for everything.
+
+    A finding is the rule's own where its detector is named by `detectors` or its category by `categories`.
+    """
+
+    id: Id
+    action: ActionName
+    mode: ModeName = "enforce"
+    note: str = ""
+    format: TokenShape = "token"
+    detectors: Patterns | None = None
+    categories: Patterns | None = None
+    min_confidence: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    direction: Patterns | None = None
+    dialect: Patterns | None = None
+    channel: Patterns | None = None
+    tool: Patterns | None = None
+    team: Patterns | None = None
+    key: Patterns | None = None
+    model: Patterns | None = None
+    label: Patterns | None = None
+
+
+class CustomDetector(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[detectors]]`. `pattern` is the value, in RE2's syntax; `before` must stand before it and is left as it is."""
+
+    id: Id
+    pattern: str
+    must_match: tuple[str, ...]
+    must_not_match: tuple[str, ...] = ()
+    before: str = ""
+    category: Category = "custom"
+    confidence: Confidence = 0.9
+    ignore_case: bool = False
+    validator: str | None = None
+
+
+class Dictionary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[dictionaries]]`: terms, here or in a file of its own, one a line."""
+
+    id: Id
+    terms: tuple[str, ...] = ()
+    file: str | None = None
+    category: Category = "custom"
+    confidence: Confidence = 0.9
+    ignore_case: bool = True
+    whole_words: bool = True
+
+
+class Tokens(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`trusted_tools` get the values back in their arguments: tools of which none sends what it is given to somebody else."""
+
+    trusted_tools: tuple[str, ...] = ()
+    ttl_s: Annotated[float, msgspec.Meta(gt=0)] = 3600.0
+    max_values: Annotated[int, msgspec.Meta(ge=1)] = 10_000  # a client key
+
+
+class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    rules: tuple[PolicyRule, ...] = ()
+    detectors: tuple[CustomDetector, ...] = ()
+    dictionaries: tuple[Dictionary, ...] = ()
+    tokens: Tokens = Tokens()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicySource:
+    """A policy as it was read: the file's name for messages, its text, and those of the term files it names."""
+
+    name: str
+    text: str = field(repr=False)
+    term_files: Mapping[str, str] = field(repr=False, default_factory=dict)
+
+    def refusal(self, reason: str, table: str = "", number: int | None = None) -> ConfigError:
+        """An error that says where: of the `number`th `[[table]]`, from 0, the line it begins in."""
+        line = _line_of(self.text, table, number)
+        return ConfigError(f"{self.name}{f':{line}' if line else ''}: {reason}")
+
+
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "rules": PolicyRule,
+    "detectors": CustomDetector,
+    "dictionaries": Dictionary,
+}
+_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+
+
+def parse(source: PolicySource) -> PolicyFile:
+    """Raises ConfigError."""
+    try:
+        document = tomllib.loads(source.text)
+    except tomllib.TOMLDecodeError as exc:
+        found = re.search(r"\(at line (\d+), column \d+\)", str(exc))
+        where = f":{found[1]}" if found else ""
+        raise ConfigError(f"{source.name}{where}: not TOML: {exc}") from exc
+    unknown = sorted(document.keys() - {*_TABLES, "tokens"})
+    if unknown:
+        raise source.refusal(f"there is no table {unknown[0]!r}; {close(unknown[0], [*_TABLES, 'tokens'])}", unknown[0])
+    return PolicyFile(
+        rules=tuple(_items(source, document, "rules", PolicyRule)),
+        detectors=tuple(_items(source, document, "detectors", CustomDetector)),
+        dictionaries=tuple(_items(source, document, "dictionaries", Dictionary)),
+        tokens=_converted(source, document.get("tokens", {}), Tokens, "tokens", None),
+    )
+
+
+def patterns(written: Patterns | None) -> tuple[str, ...] | None:
+    return (written,) if isinstance(written, str) else written
+
+
+def close(name: str, known: Iterable[str]) -> str:
+    """What to write instead of `name`."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    if near:
+        return f"did you mean {' or '.join(map(repr, near))}?"
+    return f"known are {', '.join(names)}" if len(names) <= 20 else "docs/detectors.md has them all"
+
+
+def _items(source: PolicySource, document: Mapping[str, Any], table: str, kind: type[_Struct]) -> Iterator[_Struct]:
+    items = document.get(table, [])
+    if not isinstance(items, list):
+        raise source.refusal(f"{table} is a list of tables: write [[{table}]]", table)
+    seen: set[str] = set()
+    for number, item in enumerate(items):
+        made = _converted(source, item, kind, table, number)
+        if item["id"] in seen:
+            raise source.refusal(f"{table}: the id {item['id']!r} is used twice", table, number)
+        seen.add(item["id"])
+        yield made
+
+
+def _converted(source: PolicySource, item: Any, kind: type[_Struct], table: str, number: int | None) -> _Struct:
+    if isinstance(item, Mapping):
+        known = [field.encode_name for field in msgspec.structs.fields(kind)]
+        unknown = sorted(item.keys() - set(known))
+        if unknown:
+            raise source.refusal(f"{table}: there is no setting {unknown[0]!r}; {close(unknown[0], known)}", table, number)
+    try:
+        return msgspec.convert(item, kind)
+    except msgspec.ValidationError as exc:
+        raise source.refusal(f"{table}: {exc}", table, number) from exc
+
+
+def _line_of(text: str, table: str, number: int | None) -> int | None:
+    """The line, from 1, in which the table's header stands; None where it is written inline."""
+    if not table:
+        return None
+    name = re.escape(table)
+    header = re.compile(rf"\s*(?:\[\[\s*{name}\s*\]\]|\[\s*{name}\s*\]|{name}\s*=)")
+    lines = [at for at, line in enumerate(text.splitlines(), 1) if header.match(line)]
+    at = number or 0
+    return lines[at] if at < len(lines) else None
