@@ -1,0 +1,127 @@
+"""Gemini's generateContent and streamGenerateContent, both ways.
+
+Clients' requests are read in `gemini_request.py`, translated in `gemini_prompt.py` and `gemini_document.py`; answers are written
+in `gemini_answer.py` and read in `gemini_provider.py`; errors and the list of models are here.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from freehold.core.errors import FreeholdError, InvalidRequest
+from freehold.core.events import Event
+from freehold.core.exchange import Exchange
+from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire import gemini_answer as answer
+from freehold.gateway.wire import gemini_document as documents
+from freehold.gateway.wire import gemini_prompt as prompts
+from freehold.gateway.wire import gemini_provider as provided
+from freehold.gateway.wire import gemini_request as asked
+from freehold.gateway.wire import gemini_verbatim as verbatims
+from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.prompt import Prompt
+
+# https://cloud.google.com/apis/design/errors: each canonical code and the HTTP status it travels under.
+_STATUSES = {
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    429: "RESOURCE_EXHAUSTED",
+    451: "PERMISSION_DENIED",
+    500: "INTERNAL",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_CODE_LIMIT_CHARS = 64
+
+
+class Gemini:
+    dialect = asked.DIALECT
+    operation = asked.OPERATION
+    paths = ("/v1beta/models/", "/v1/models/")
+    last_word = b""
+    forwarded_headers: frozenset[str] = frozenset()
+
+    def decode_request(self, request: Incoming) -> Exchange:
+        return asked.decode(request)
+
+    def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
+        return asked.leaves(document)
+
+    def read_prompt(self, exchange: Exchange) -> Prompt:
+        return prompts.read_exchange(exchange)
+
+    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
+        return documents.write(prompt)
+
+    def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
+        return asked.same_document(exchange, model=model)
+
+    def target(self, model: str, *, stream: bool) -> str:
+        resource = model if "/" in model else asked.MODELS + model  # tunedModels/… is one, too
+        return f"/{quote(resource)}:" + ("streamGenerateContent?alt=sse" if stream else "generateContent")
+
+    def provider_headers(self, key: str | None) -> dict[str, str]:
+        return {"x-goog-api-key": key} if key else {}
+
+    def stream_encoder(self, exchange: Exchange) -> answer.PayloadEncoder:
+        return answer.PayloadEncoder(exchange)
+
+    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> provided.GeminiDecoder:
+        return provided.GeminiDecoder(provider=provider, verbatim=verbatim)
+
+    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
+        return answer.encode_answer(exchange, events)
+
+    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
+        return provided.decode_answer(body, provider=provider, verbatim=verbatim)
+
+    def scrub(self, document: dict[str, Any]) -> None:
+        verbatims.scrub(document)
+
+    def encode_error(self, error: FreeholdError) -> bytes:
+        """Google's own shape: `reason` is our word for a program to test, `field` what is at fault in the body."""
+        status = _STATUSES.get(error.status, "INTERNAL" if error.status >= 500 else "INVALID_ARGUMENT")
+        details: list[dict[str, Any]] = [
+            {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": error.code.upper(), "domain": "freehold"}
+        ]
+        if isinstance(error, InvalidRequest) and error.param:
+            violation = {"field": error.param, "description": error.message}
+            details.append({"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": [violation]})
+        return orjson.dumps({"error": {"code": error.status, "message": error.message, "status": status, "details": details}})
+
+    def error_event(self, error: FreeholdError) -> SseEvent:
+        return self.encode_error(error), b""
+
+    def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
+        """A stream that is refused before it begins has its error in a list."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None, None
+        if isinstance(document, list) and len(document) == 1:
+            document = document[0]
+        error = document.get("error") if isinstance(document, dict) else None
+        if not isinstance(error, dict):
+            return (error if isinstance(error, str) else None), None
+        message, status = error.get("message"), error.get("status")
+        short = isinstance(status, str) and 0 < len(status) <= _CODE_LIMIT_CHARS
+        return (message if isinstance(message, str) else None), (status if short else None)
+
+
+def models_document(names: Iterable[str]) -> dict[str, Any]:
+    """What `GET /v1beta/models` answers."""
+    return {"models": [model_document(name) for name in names]}
+
+
+def model_document(name: str) -> dict[str, Any]:
+    """What `GET /v1beta/models/NAME` answers. Limits and versions are the upstream's to know: none is better than a wrong one."""
+    return {
+        "name": asked.MODELS + name,
+        "baseModelId": name,
+        "displayName": name,
+        "supportedGenerationMethods": list(asked.METHODS),
+    }
