@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.guard.decodings import BUDGET_BYTES, DEPTH, decodings, span
+from freehold.guard.decodings import BUDGET_BYTES, DEPTH, decodings, may_be_encoded, span
 from freehold.guard.fold import fold
 
 TEXT = b"the token is hunter2-and-more"
@@ -55,3 +55,16 @@ def test_the_work_is_bounded() -> None:
     window = b64encode(b64encode(b"%41" * 20_000))
     assert sum(len(view.data) for view in decodings(window, 0)) <= BUDGET_BYTES
     assert DEPTH == 2
+
+
+@pytest.mark.parametrize(
+    "name", ["ArgumentDefaultsHelpFormatter", "get_positional_keywords", "MAX_OPEN_FILES_A_PROCESS", "x = getElementsByTagName"]
+)
+def test_a_long_name_is_not_decoded(name: str) -> None:
+    assert not may_be_encoded(name.encode(), len(name))
+
+
+@given(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=40, max_size=80))
+def test_base64_is(text: str) -> None:
+    run = b64encode(text.encode() + b"7").rstrip(b"=")
+    assert may_be_encoded(run, len(run)) or not any(48 <= byte <= 57 for byte in run)

@@ -8,11 +8,12 @@ from freehold.guard import matcher as module
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.examples import sample
-from freehold.guard.matcher import Matcher
+from freehold.guard.matcher import Engine, Matcher
 from tests.guard.playing import strict_guard
 
 TOKEN = "ghp_" + sample(36)
-FEW = DETECTORS[:3]
+FEW = [detector for detector in DETECTORS if detector.id.startswith("github")]
+MATCHER_OF_FEW = Matcher(FEW, "re2")
 
 
 @given(
@@ -45,7 +46,7 @@ def test_re2_has_no_database() -> None:
 
 
 def test_the_digest_names_the_detectors() -> None:
-    assert Matcher(FEW, "re2").digest == Matcher(FEW, "hyperscan").digest != Matcher(DETECTORS[:2], "re2").digest
+    assert Matcher(FEW, "re2").digest == Matcher(FEW, "hyperscan").digest != Matcher(FEW[:1], "re2").digest
 
 
 def test_without_hyperscan_auto_is_re2_and_asking_for_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +58,7 @@ def test_without_hyperscan_auto_is_re2_and_asking_for_it_is_refused(monkeypatch:
 
 def test_a_pattern_that_does_not_compile_is_refused() -> None:
     broken = Detector(id="broken", pattern="(?=x)", must_match=("x",), must_not_match=())
-    with pytest.raises(ConfigError, match="does not compile"):
+    with pytest.raises(ConfigError, match="detector broken does not compile"):
         Matcher([broken], "hyperscan")
 
 
@@ -66,3 +67,61 @@ def test_what_was_decoded_is_read_by_hyperscan_where_it_is() -> None:
     window = f"a {TOKEN}".encode()
     assert matcher.find(window, 0) == Matcher(FEW, "re2").find(window, 0) != []
     assert "_re2_triggers" not in vars(matcher)  # never even built
+
+
+def test_re2_says_where_a_trigger_may_end_and_not_only_in_which_slice() -> None:
+    stream = Matcher(FEW, "re2").open()
+    stream.feed(f"{'word ' * 300}{TOKEN} {'word ' * 300}".encode())
+    (flag,) = [flag for flag in stream.flags if flag.kind >= 0 and FEW[flag.kind].pattern.startswith("gh")]
+    assert 1490 <= flag.low < flag.high <= 1550
+
+
+@given(st.integers(0, 90), st.integers(1, 90))
+@settings(max_examples=40, deadline=None)
+def test_re2_loses_no_trigger_between_two_slices(before: int, cut: int) -> None:
+    data = ("w " * (2048 - 45 + before) + TOKEN + " end").encode()
+    stream = MATCHER_OF_FEW.open()
+    for piece in (data[: 4096 - cut], data[4096 - cut :]):
+        stream.feed(piece)
+    at = data.index(b"ghp_")
+    assert any(flag.low < at + 40 <= flag.high + 1 and flag.kind >= 0 for flag in stream.flags)
+
+
+def test_a_trigger_that_is_everywhere_is_flagged_everywhere() -> None:
+    digit = Detector(id="digit", pattern="[0-9]", must_match=("1",), must_not_match=(), left="", after="")
+    stream = Matcher([digit], "re2").open()
+    stream.feed(b"1 " * 1000)
+    positions = {at for flag in stream.flags if flag.kind == 0 for at in range(flag.low, flag.high)}
+    assert positions >= set(range(0, 2000, 2))
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "re2"])
+def test_a_hint_reaches_the_value_it_announces(engine: Engine) -> None:
+    shy = Detector(
+        id="shy",
+        left="",
+        before="name: .{0,40}code ",
+        hint="name: ",
+        hint_reach_chars=45,
+        pattern="[0-9]{6}",
+        must_match=("name: Bob, code 123456",),
+        must_not_match=("code 123456",),
+    )
+    stream = Matcher([shy], engine).open()
+    text = b"so name: Bob and then some code 123456"
+    stream.feed(text)
+    assert any(flag.low <= text.index(b"123456") < flag.high for flag in stream.flags if flag.kind == 0)
+
+
+def test_a_short_mark_inside_a_long_run_of_base64_is_chance() -> None:
+    key = "AKIA" + "QZ3MR7XKD2VWTN5B"
+    run = sample(70) + "+" + sample(71)
+    assert not strict_guard("re2").check(f"data:image/png;base64,{run}/{key}/{run}").findings
+    assert not strict_guard("re2").check(f"{run[:76]}\n{run[:76]}\n{key}+{run[:50]}\n").findings
+    assert strict_guard("re2").check(f"path/to/{key}/x").findings
+    assert strict_guard("re2").check(f"{key}\n{key}\n").findings
+
+
+def test_the_word_that_a_pattern_matched_the_end_of_decides() -> None:
+    assert not strict_guard("re2").check(f"PUBLIC_KEY={sample(40)}").findings
+    assert strict_guard("re2").check(f"SIGNING_KEY={sample(40)}").findings

@@ -36,7 +36,8 @@ _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
 _NO_WORD = re.compile(rb"[A-Z0-9]")  # base64 of ASCII has capitals: its every fourth character is one of A-Z, a-f
 # `getElementsByName`, `MAX_OPEN_FILES`: of 20 characters of base64, three in a hundred have no digit, and few of those are made
 # like this. Each part begins with what the one before cannot end with, so there is one way to read it.
-_NAME = re.compile(rb"[a-z]*(?:[_=-]+[A-Z]*[a-z]{2,}|[A-Z]+[a-z]{2,})*[A-Z_=-]{0,4}|[A-Z]*_[A-Z_]*")
+_SMALL = "As|At|By|Do|Id|If|In|Is|It|My|No|Of|On|Or|To|Up"
+_NAME = re.compile(rf"[a-z]*(?:[_=-]+[A-Z]*[a-z]{{2,}}|[A-Z]+[a-z]{{2,}}|{_SMALL})*[A-Z_=-]{{0,4}}|[A-Z]*_[A-Z_]*".encode())
 _UP_TO_RUN = re.compile(rb"(?s).*[^A-Za-z0-9+/_=-]")
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")

@@ -1,11 +1,19 @@
 import pytest
 
+from freehold.guard.detectors.examples import HEX, b64url, sample
 from freehold.guard.detectors.validators import (
+    base64_of_pair,
+    base64_of_text,
+    complex_password,
     entropy_bits,
     is_row,
+    json_web_token,
+    last_part,
     luhn,
+    names_password,
     names_secret,
     quoted_password,
+    quoted_secret,
     random_token,
     typed_password,
     varied,
@@ -85,7 +93,92 @@ def test_a_short_stretch_of_the_alphabet_is_none() -> None:
         (b"secretId: ", True),
         (b"token_valid=", True),
         (b"client_secret: ", True),
+        (b"PUBLIC_KEY=", False),
+        (b"primary_key: ", False),
+        (b"private_key = ", True),
     ],
 )
 def test_the_id_of_a_secret_is_no_secret(before: bytes, holds: bool) -> None:
     assert names_secret(before) is holds
+
+
+@pytest.mark.parametrize("value", [b"AbCdEfGhIjKlMnOp", b"AIzaSyabcdefghijklmnopqrstuvwxyz1234567"])
+def test_a_row_is_one_in_any_case(value: bytes) -> None:
+    assert is_row(value)
+    assert not varied(value)
+
+
+@pytest.mark.parametrize("value", [b"123123123123123123", b"abababababababab", b"x1x1x1x1x1x1x1x1"])
+def test_a_short_piece_again_and_again_is_not_varied(value: bytes) -> None:
+    assert not varied(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        (b"vzihlaquknriqlht", True),  # letters alone, and no words
+        (b"thisismypassword", False),
+        (b"mysecretapplication", False),
+        (b"clm41237:AgencyIdentificationCodeContentType", False),  # a few digits do not make words a key
+        (b"zQ4vR8kLx2", True),
+    ],
+)
+def test_letters_alone_are_a_token_where_they_make_no_words(value: bytes, holds: bool) -> None:
+    assert random_token(2.0)(value) is holds
+
+
+def test_the_last_part_of_a_token_with_an_accounts_number_decides() -> None:
+    valid = last_part(10)
+    assert valid(b"xoxb-1111111111-1111111111-" + sample(24).encode())
+    assert not valid(b"xoxb-1234567890-1234567890-" + b"A" * 24)
+    assert not last_part(24, least_kinds=3)(b"s.acceptancetimeoutseconds")
+
+
+def test_a_web_token_begins_with_a_json_object_that_names_an_algorithm() -> None:
+    header = b64url('{"alg":"HS256"}')
+    assert json_web_token(f"{header}.{b64url('{}')}.{sample(20)}".encode())
+    assert not json_web_token(f"{b64url('{}')}.{b64url('{}')}.".encode())
+    assert not json_web_token(b"eyJ!.eyJ.")
+    assert not json_web_token(f"eyJ{sample(30)}.eyJ{sample(30)}.".encode())
+
+
+def test_base64_of_what_people_type() -> None:
+    assert base64_of_text(b"c3dvcmRmaXNoOQ==")
+    assert not base64_of_text(b"turquoise1==")
+    assert not base64_of_text(b"y/8A/wD//w==")
+    assert base64_of_pair(b"Ym9iOnN3b3JkZmlzaDk=")
+    assert not base64_of_pair(b"c3dvcmRmaXNoOQ==")
+
+
+@pytest.mark.parametrize("value", [b"production#shoes;4", b"open-sesame", b"m{h}o)p$e]nob(ody[finds"])
+def test_what_may_stand_between_quotes_after_secret(value: bytes) -> None:
+    assert quoted_secret(value)
+
+
+@pytest.mark.parametrize(
+    "value", [b"shared", b"db-credentials", b"/run/secrets/db", b"the key to it", b"${SECRET_VALUE}", b"12345678"]
+)
+def test_the_name_of_a_secret_is_none(value: bytes) -> None:
+    assert not quoted_secret(value)
+
+
+def test_a_password_where_words_stand_too_has_something_words_do_not_have() -> None:
+    assert complex_password(b"Sw0rdf1sh!")
+    assert not complex_password(b"swordfish")
+    assert not complex_password(b"minimum-length")
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"), [(b"Hunter2!!", True), (b"Try again!", False), (b"newPassword", False), (b"#main", False)]
+)
+def test_a_label_between_quotes_is_no_password(value: bytes, holds: bool) -> None:
+    assert quoted_password(value) is holds
+
+
+def test_a_passport_is_no_password() -> None:
+    assert not names_password(b"passport: ")
+    assert names_password(b"db_pass=")
+
+
+def test_random_hexadecimal_digits_are_a_token() -> None:
+    assert all(random_token()(sample(length, HEX).encode()) for length in range(32, 65))

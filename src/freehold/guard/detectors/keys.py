@@ -146,7 +146,7 @@ KEYS = (
     ),
     Detector(
         id="azure-devops-key",
-        pattern=r"[A-Za-z0-9]{52}JQQJ9[0-9][A-Za-z0-9]{18}AZDO[A-Za-z0-9]{4}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}",
+        pattern=r"[A-Za-z0-9]{52}JQQJ9[0-9][A-Za-z0-9]{18}AZDO[A-Za-z0-9]{4}|[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4,5}",
         confidence=0.99,
         must_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO{sample(4)}",),
         must_not_match=(f"{sample(52)}JQQJ99{sample(18)}AZDO",),

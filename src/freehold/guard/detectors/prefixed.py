@@ -8,7 +8,7 @@ import re
 
 from freehold.guard.detectors.detector import NOT_ALNUM, Detector
 from freehold.guard.detectors.examples import shaped
-from freehold.guard.detectors.validators import Validator, last_part, many_kinds, varied
+from freehold.guard.detectors.validators import Validator, all_of, last_part, many_kinds, random_token, varied
 
 _LAST_SET = re.compile(r"\[((?:\\.|[^\]\\])+)\](?:\{\d+(?:,\d*)?\})?\)*$")
 _STANDS_ALONE = r"(?:^|[^A-Za-z0-9._/-])"  # for short marks, which end file names and paths, too
@@ -32,7 +32,24 @@ def token(rule: str, pattern: str, *, confidence: float = 0.98, validator: Valid
     )
 
 
+# What many issuers have in common, for those the table does not name: `acme_live_…`, `acme_pat_…`.
+_UNNAMED = (
+    token(
+        "environment-token",
+        r"[a-z]{1,12}[_-](?:live|test|prod|production|sandbox|staging|dev)[_-][A-Za-z0-9]{20,80}",
+        confidence=0.91,
+        validator=all_of(varied, random_token(3.4)),
+    ),
+    token(
+        "marked-token",
+        r"[a-z]{2,12}[_-](?:pat|sat|uat|oat|api|key|token|secret|sk|rk)[_-][A-Za-z0-9]{24,120}",
+        confidence=0.91,
+        validator=all_of(varied, random_token(3.4)),
+    ),
+)
+
 PREFIXED = (
+    *_UNNAMED,
     # code hosts and package registries
     token("github-token", r"gh[pousr]_[A-Za-z0-9]{36,255}"),
     token("github-fine-grained-token", r"github_pat_[A-Za-z0-9_]{60,255}"),

@@ -153,7 +153,7 @@ _LABELS = re.compile(
 
 
 _NAME_OF_ID = re.compile(  # `PUBLIC_KEY=`, `key_id:`, `credentialsId = `, and not `valid:`
-    rb"(?i:public|primary|foreign|partition|sort|cache|hash|idempotency|encrypted|sealed)[-_. ]?key|"
+    rb"(?i:(?:public|primary|foreign|partition|sort|cache|hash|idempotency|encrypted|sealed)[-_. ]?key)|"
     rb"(?<!(?i:secret|porter))(?:[-_. ](?i:id)|(?<=[a-z])I[dD])s?[\"'`\])]{0,2}[ \t]*[:=,>]"
 )
 
