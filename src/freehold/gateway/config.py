@@ -49,11 +49,11 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class RoutingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How hard the node tries before it gives an error back, and when it leaves a failing upstream alone."""
 
-    tries: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3  # for one request, over all upstreams
+    tries: Annotated[int, msgspec.Meta(ge=1, le=10)] = 3  # of one request, over all upstreams; each is asked once in any case
     backoff_s: Seconds = 0.25  # before the second try of one upstream, doubled for each one more; a random part of it is taken
     backoff_limit_s: Seconds = 8.0
     retry_after_limit_s: Annotated[float, msgspec.Meta(ge=0, le=600)] = 10.0  # a longer Retry-After goes to the client instead
-    patience_s: Seconds = 60.0  # no new try begins later than this
+    patience_s: Seconds = 180.0  # no new try begins later than this
     breaker_window_s: Seconds = 30.0
     breaker_failures: Count = 5  # failures in the window before an upstream is left alone,
     breaker_ratio: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.5  # if they are this part of its tries
