@@ -1,0 +1,150 @@
+"""Anthropic's Messages, both ways, and their token counts.
+
+Clients' requests are read in `anthropic_request.py`, carried to and from other dialects in `anthropic_prompt.py` and
+`anthropic_write.py`; answers to them are written in `anthropic_answer.py`, and providers' answers read in `anthropic_provider.py`
+and `anthropic_body.py`. Errors and counts are here.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+
+from freehold.core.errors import FreeholdError, NotFound, UpstreamBroken
+from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, Usage
+from freehold.core.exchange import Exchange
+from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire import anthropic_answer as answer
+from freehold.gateway.wire import anthropic_body as bodies
+from freehold.gateway.wire import anthropic_prompt as prompts
+from freehold.gateway.wire import anthropic_provider as provided
+from freehold.gateway.wire import anthropic_request as asked
+from freehold.gateway.wire import anthropic_write as written
+from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
+from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.verbatim import PayloadNotes
+
+_VERSION = "2023-06-01"  # the format's only one; changes come as betas
+_ERROR_TYPES = {
+    401: "authentication_error",
+    402: "billing_error",
+    403: "permission_error",
+    404: "not_found_error",
+    408: "timeout_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    504: "timeout_error",
+    529: "overloaded_error",
+}
+_CODE_LIMIT_CHARS = 64
+
+
+class AnthropicMessages:
+    dialect = "anthropic.messages"
+    operation = "chat"
+    paths: tuple[str, ...] = ("/v1/messages",)
+    last_word = b""
+    forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
+
+    def decode_request(self, request: Incoming) -> Exchange:
+        asked.check_max_tokens(request.document)
+        return asked.decode(request, dialect=self.dialect, operation=self.operation)
+
+    def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
+        return asked.leaves(document)
+
+    def read_prompt(self, exchange: Exchange) -> Prompt:
+        return prompts.read(exchange.document, exchange.sampling, strict=True)
+
+    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
+        return written.write(prompt, model=model)
+
+    def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
+        return asked.same_document(exchange, model=model)
+
+    def target(self, model: str, *, stream: bool) -> str:
+        return "/messages"
+
+    def provider_headers(self, key: str | None) -> dict[str, str]:
+        return {"anthropic-version": _VERSION, **({"x-api-key": key} if key else {})}
+
+    def stream_encoder(self, exchange: Exchange) -> answer.MessageEncoder:
+        return answer.MessageEncoder(exchange)
+
+    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> provided.MessageDecoder:
+        return provided.MessageDecoder(provider=provider, is_verbatim=verbatim is not None)
+
+    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
+        return answer.encode_message(exchange, events)
+
+    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
+        return bodies.decode_message(body, provider=provider, is_verbatim=verbatim is not None)
+
+    def scrub(self, document: dict[str, Any]) -> None:
+        """Nothing tells a text of this format another way."""
+
+    def encode_error(self, error: FreeholdError) -> bytes:
+        kind = _ERROR_TYPES.get(error.status, "api_error" if error.status >= 500 else "invalid_request_error")
+        return orjson.dumps({"type": "error", "error": {"type": kind, "message": error.message, "code": error.code}})
+
+    def error_event(self, error: FreeholdError) -> SseEvent:
+        return self.encode_error(error), b"error"
+
+    def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
+        """The message and, as the code, the error's type."""
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return None, None
+        error = document.get("error") if isinstance(document, dict) else None
+        if not isinstance(error, dict):
+            return (error, None) if isinstance(error, str) else (None, None)
+        message, code = error.get("message"), error.get("type")
+        short = isinstance(code, str) and 0 < len(code) <= _CODE_LIMIT_CHARS
+        return (message if isinstance(message, str) else None), (code if short else None)
+
+
+class AnthropicCountTokens(AnthropicMessages):
+    """How many tokens a message's prompt has: one number, as `Usage.input_tokens` of an answer without a text."""
+
+    dialect = "anthropic.count_tokens"
+    operation = "count_tokens"
+    paths = ("/v1/messages/count_tokens",)
+
+    def decode_request(self, request: Incoming) -> Exchange:
+        return replace(asked.decode(request, dialect=self.dialect, operation=self.operation), stream=False)
+
+    def read_prompt(self, exchange: Exchange) -> Prompt:
+        raise NotFound("the provider of this model counts no tokens in a way this node knows; count them yourself")
+
+    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
+        raise NotFound("a provider that counts tokens answers nothing else; configure it as one of anthropic.messages, too")
+
+    def target(self, model: str, *, stream: bool) -> str:
+        return "/messages/count_tokens"
+
+    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
+        counts = [event.input_tokens for event in events if isinstance(event, Usage) and event.input_tokens is not None]
+        if not counts:
+            raise UpstreamBroken("the upstream counted no tokens; try again")
+        return orjson.dumps({"input_tokens": counts[-1]})
+
+    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError as exc:
+            raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+        count = document.get("input_tokens") if isinstance(document, dict) else None
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise UpstreamBroken("the upstream's answer holds no count of tokens")
+        noted: list[Event] = []
+        if verbatim is not None:
+            try:
+                noted = PayloadNotes(VOCABULARY, channel_of).note(body, b"", document, is_last=True)
+            except (TypeError, RecursionError) as exc:
+                raise UpstreamBroken("the upstream sent a count that can't be read") from exc
+        start = MessageStart(served=ServedBy(provider=provider, model=""))
+        usage = Usage(input_tokens=count, output_tokens=0)
+        return [start, *noted, usage, MessageEnd(finish_reason=FinishReason.STOP)]

@@ -1,0 +1,301 @@
+"""A Messages answer as providers send it, a stream or one body, to events.
+
+Blocks become parts, numbered as they begin. A delta of text, thought or arguments is one piece of its block's text; strings of
+deltas and events that are not known here are texts in pieces, too, each with a part of its own: what a provider adds one day may
+be cut anywhere. For a client of the same dialect each payload goes on as it came (`verbatim.py`); for another, the provider's own
+tools, citations and the like are left out.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import orjson
+
+from freehold.core.errors import UpstreamBroken, UpstreamError
+from freehold.core.events import Event, MessageStart, PartEnd, PartKind, Slot
+from freehold.core.exchange import Path
+from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.anthropic_events import (
+    STARTS,
+    Counts,
+    Run,
+    call_start,
+    end_of,
+    index_of,
+    mapping,
+    parsed,
+    rejected,
+    served_by,
+    string,
+)
+from freehold.gateway.wire.anthropic_words import CALLS, VOCABULARY, channel_of
+from freehold.gateway.wire.leaves import faithful
+from freehold.gateway.wire.verbatim import PayloadNotes
+
+_FIRST_EXTRA_PART = 1 << 20  # of texts in fields not known here; a message's blocks stay far below
+_EVENT_NAME = re.compile(rb"[a-z]{1,20}(?:_[a-z]{1,20}){0,4}")  # as all of the format's are; others are left out, unscanned
+_TEXTS: Final[dict[object, tuple[PartKind, str]]] = {
+    "text_delta": (PartKind.TEXT, "text"),
+    "thinking_delta": (PartKind.REASONING, "thinking"),
+    "input_json_delta": (PartKind.TOOL_CALL, "partial_json"),
+}
+_WHOLE: Final = frozenset({"citations_delta"})  # each says something for itself, all at once
+_QUIET: Final = "ping"
+_KNOWN: Final = frozenset(
+    {
+        "message_start",
+        "message_delta",
+        "message_stop",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "error",
+    }
+)
+
+
+class _Block:
+    """One content block under way."""
+
+    __slots__ = ("given", "is_call", "kinds", "part", "signature")
+
+    def __init__(self, part: int, block: Mapping[str, Any], *, is_call: bool) -> None:
+        self.part = part
+        self.is_call = is_call
+        self.kinds: set[PartKind] = {PartKind.TOOL_CALL} if is_call else set()
+        self.given = block.get("input") if is_call else None  # arguments that came with the start, in place of deltas
+        self.signature = string(block, "signature") if "signature" in block else ""
+
+
+class MessageDecoder:
+    """Events of any provider's stream. A payload that can't be read ends the answer: what came before it is given."""
+
+    __slots__ = (
+        "_blocks",
+        "_extras",
+        "_failure",
+        "_fast",
+        "_has_ended",
+        "_head",
+        "_next_extra",
+        "_next_part",
+        "_notes",
+        "_provider",
+        "_reason",
+        "_row",
+        "_started",
+        "_usage",
+        "done",
+    )
+
+    def __init__(self, *, provider: str, is_verbatim: bool) -> None:
+        self._provider = provider
+        self._notes = PayloadNotes(VOCABULARY, channel_of) if is_verbatim else None
+        self._started = self._has_ended = False
+        self._blocks: dict[int, _Block] = {}  # open, by index
+        self._next_part = 0
+        self._extras: dict[tuple[int | None, str, Path], int] = {}  # (block, event, place) -> part
+        self._next_extra = _FIRST_EXTRA_PART
+        self._head = b""  # of a payload that differs from the last one in its text alone
+        self._fast: tuple[PartKind, int, Path] = (PartKind.TEXT, 0, ())
+        self._row: list[tuple[bytes, int]] = []  # such payloads that came together, and how long their texts are
+        self._usage = Counts()
+        self._reason: str | None = None
+        self._failure: UpstreamError | None = None
+        self.done = False
+
+    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
+        """Payloads stand before all events of one read, whose texts are joined."""
+        noted: list[Event] = []
+        run = Run()
+        try:
+            for data, name in payloads:
+                if self.done:
+                    break
+                if not (self._head and self._read_again(data, name, run)):
+                    self._end_row(noted)
+                    self._read(data, name, noted, run)
+        except UpstreamError as exc:
+            self._failure, self.done = exc, True
+        except (ValueError, TypeError, RecursionError):  # nested too deep to be looked at
+            self._failure, self.done = UpstreamBroken("the upstream sent an event that can't be read"), True
+        self._end_row(noted)
+        return [*noted, *run.events()]
+
+    def close(self) -> list[Event]:
+        if self._failure is not None:
+            raise self._failure
+        if not self.done:
+            raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
+        return [*self._usage.event(), end_of(self._reason)]
+
+    def _read_again(self, data: bytes, name: bytes, run: Run) -> bool:
+        """Most payloads differ from the one before in one text: what stands around it needs no second look."""
+        head = self._head
+        if name != b"content_block_delta" or not data.startswith(head):
+            return False
+        literal = data[len(head) :].rstrip(b"} ")  # providers pad the end
+        if data.count(b"}", len(head) + len(literal)) != 2:
+            return False
+        try:
+            text = orjson.loads(literal)
+        except orjson.JSONDecodeError:
+            return False
+        if not isinstance(text, str):
+            return False
+        if self._notes is not None:
+            self._row.append((data, len(text)))
+        kind, part, _ = self._fast
+        run.say(kind, part, text)
+        return True
+
+    def _end_row(self, noted: list[Event]) -> None:
+        """One payload stands for all that followed it in its read and differ in that text alone."""
+        if not self._row or self._notes is None:
+            return
+        (data, chars), *rest = self._row
+        kind, part, path = self._fast
+        slot = Slot(kind=kind, choice=0, part=part, path=path, chars=chars)
+        row, row_chars = tuple(other for other, _ in rest), tuple(length for _, length in rest)
+        noted.append(self._notes.same(data, b"content_block_delta", slot, None, row, row_chars))
+        self._row = []
+
+    def _read(self, data: bytes, name: bytes, noted: list[Event], run: Run) -> None:
+        self._head = b""
+        document = parsed(data)
+        slots: list[Slot] = []
+        kind = document.get("type")
+        if kind in _KNOWN:
+            self._end_extras(None, run)
+            self._read_known(kind, document, data, run, slots)
+        elif kind != _QUIET:
+            self._read_extras(None, str(kind), document, (), run, slots)
+        if self._notes is not None:
+            known_name = name if _EVENT_NAME.fullmatch(name) else b""
+            noted += self._notes.note(data, known_name, document, slots, is_last=self._has_ended)
+
+    def _read_known(self, kind: str, document: Mapping[str, Any], data: bytes, run: Run, slots: list[Slot]) -> None:
+        if kind == "error":
+            raise rejected(document.get("error"))
+        if not self._started and kind != "message_start":
+            raise UpstreamBroken("the upstream's answer has no beginning")
+        match kind:
+            case "content_block_delta":
+                self._read_delta(document, data, run, slots)
+            case "content_block_start":
+                self._begin_block(document, run, slots)
+            case "content_block_stop":
+                self._end_block(index_of(document), run)
+            case "message_start":
+                self._start(mapping(document, "message"), run)
+            case "message_delta":
+                self._read_end(document)
+            case _:
+                self._has_ended = self.done = True
+
+    def _start(self, message: Mapping[str, Any], run: Run) -> None:
+        if not self._started:
+            self._started = True
+            run.add(MessageStart(served=served_by(message, self._provider)))
+        self._usage.take(message.get("usage"), is_final=False)
+
+    def _read_end(self, document: Mapping[str, Any]) -> None:
+        reason = mapping(document, "delta").get("stop_reason")
+        if isinstance(reason, str):
+            self._reason, self._has_ended = reason, True
+        self._usage.take(document.get("usage"), is_final=True)
+
+    def _begin_block(self, document: Mapping[str, Any], run: Run, slots: list[Slot]) -> None:
+        index, block = index_of(document), mapping(document, "content_block")
+        kind = block.get("type")
+        if index in self._blocks:
+            raise UpstreamBroken(f"the upstream began block {index} of its answer twice")
+        is_call = kind == "tool_use" or (kind in CALLS and self._notes is not None)
+        made = self._blocks[index] = _Block(self._next_part, block, is_call=is_call)
+        self._next_part += 1
+        if is_call:
+            run.add(call_start(block, made.part))
+        elif kind in STARTS:
+            part_kind, key = STARTS[kind]
+            self._say(made, part_kind, string(block, key), ("content_block", key), run, slots)
+
+    def _read_delta(self, document: Mapping[str, Any], data: bytes, run: Run, slots: list[Slot]) -> None:
+        index, delta = index_of(document), mapping(document, "delta")
+        block, kind = self._blocks.get(index), delta.get("type")
+        if block is None:
+            raise UpstreamBroken(f"the upstream sent more of block {index} of its answer, which is not open")
+        part_kind, key = _TEXTS.get(kind, (None, ""))
+        if part_kind is not None and (part_kind is not PartKind.TOOL_CALL or block.is_call):
+            self._say(block, part_kind, string(delta, key), ("delta", key), run, slots)
+            if slots:
+                self._learn(data, document, key)
+                self._fast = (part_kind, block.part, ("delta", key))
+            return
+        if kind == "signature_delta":
+            block.signature += string(delta, "signature")
+        if kind not in _WHOLE:
+            self._read_extras(index, str(kind), delta, ("delta",), run, slots)
+
+    def _say(self, block: _Block, kind: PartKind, text: str, path: Path, run: Run, slots: list[Slot]) -> None:
+        block.kinds.add(kind)
+        if text:
+            block.given = None
+            slots.append(Slot(kind=kind, choice=0, part=block.part, path=path, chars=len(text)))
+            run.say(kind, block.part, text)
+
+    def _learn(self, data: bytes, document: Mapping[str, Any], key: str) -> None:
+        """Remember what stands in front of this text, if it is the last and only thing that may differ."""
+        at = data.find(b'"%s":' % key.encode()) + len(key) + 3
+        head = data[: at + 1] if data[at : at + 1] == b" " else data[:at]
+        bare = {**document, "delta": {**document["delta"], key: ""}}
+        if set(document) != {"type", "index", "delta"} or len(bare["delta"]) != 2:
+            return
+        plain = head + b'""}}'
+        try:
+            if orjson.loads(plain) == bare and faithful(plain, bare) is plain:
+                self._head = head
+        except orjson.JSONDecodeError:
+            return
+
+    def _end_block(self, index: int, run: Run) -> None:
+        block = self._blocks.pop(index, None)
+        if block is None:
+            raise UpstreamBroken(f"the upstream ended block {index} of its answer, which is not open")
+        self._end_extras(index, run)
+        if self._notes is None and block.given:
+            run.say(PartKind.TOOL_CALL, block.part, orjson.dumps(block.given).decode())
+        if block.signature:
+            block.kinds.add(PartKind.REASONING)
+        for kind in sorted(block.kinds):
+            signature = block.signature if kind is PartKind.REASONING else ""
+            run.add(PartEnd(kind=kind, part=block.part, signature=signature or None))
+
+    def _read_extras(self, index: int | None, event: str, value: Any, path: Path, run: Run, slots: list[Slot]) -> None:
+        """Strings of what is not known here are read as texts in pieces, for a client who may know it."""
+        if self._notes is None:
+            return
+        for place, text in _strings(value, path):
+            key = (index, event, place)
+            if key not in self._extras:
+                self._extras[key] = self._next_extra
+                self._next_extra += 1
+            part = self._extras[key]
+            slots.append(Slot(kind=PartKind.TEXT, choice=0, part=part, path=place, chars=len(text)))
+            run.say(PartKind.TEXT, part, text)
+
+    def _end_extras(self, index: int | None, run: Run) -> None:
+        for key in [key for key in self._extras if key[0] == index]:
+            run.add(PartEnd(kind=PartKind.TEXT, part=self._extras.pop(key)))
+
+
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        if value and path[-1] != "type":
+            yield path, value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _strings(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _strings(item, (*path, number))

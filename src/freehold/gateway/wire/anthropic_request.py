@@ -1,0 +1,92 @@
+"""A Messages request as clients send it: what our engine and the record need of it, and every string for the guard.
+
+Only what we understand is checked. Fields and blocks that are not known here stay in the document, are scanned as its other
+strings are, and go on to a provider of the same dialect; what they mean is the provider's to say.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.core.errors import InvalidRequest
+from freehold.core.exchange import Exchange, Sampling
+from freehold.gateway.wire import anthropic_prompt as prompts
+from freehold.gateway.wire import fields
+from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
+from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.leaves import walk
+from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+
+_MODEL_LIMIT_CHARS = 256
+_TOKENS_LIMIT = 1 << 31
+_STOP_LIMIT = 128  # the provider has no published limit; each costs our engine a comparison a token
+
+
+def decode(request: Incoming, *, dialect: str, operation: str) -> Exchange:
+    """Raises InvalidRequest naming the field at fault."""
+    document = request.document
+    model = fields.required_text(document, "model")
+    if len(model) > _MODEL_LIMIT_CHARS:
+        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+    prompt, unsaid = _prompt(document)
+    return Exchange(
+        id=request.exchange_id,
+        received_at_ns=request.received_at_ns,
+        principal=request.principal,
+        dialect=dialect,
+        operation=operation,
+        model=model,
+        stream=fields.boolean(document, "stream") or False,
+        body=request.body,
+        document=document,
+        messages=messages_of(prompt),
+        tools=tools_of(prompt),
+        sampling=prompt.sampling,
+        include_usage=True,
+        headers=request.headers,
+        unsaid=unsaid,
+    )
+
+
+def check_max_tokens(document: Mapping[str, Any]) -> None:
+    if document.get("max_tokens") is None:
+        raise InvalidRequest("max_tokens: missing", param="max_tokens", code="missing_required_parameter")
+
+
+def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
+    """The prompt, and what it leaves unsaid, in words."""
+    sampling = _sampling(document)
+    try:
+        prompt = prompts.read(document, sampling, strict=True)
+    except InvalidRequest as exc:
+        if exc.code != prompts.UNSUPPORTED:
+            raise
+        return prompts.read(document, sampling, strict=False), exc.message
+    return prompt, "output_config.format: it can't be held to a schema" if prompt.response_format is not None else None
+
+
+def leaves(document: Mapping[str, Any]) -> list[Leaf]:
+    """Every string and key that is not a word of the format itself, with its channel."""
+    return list(walk(document, channel_of, VOCABULARY))
+
+
+def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
+    """The document itself, unless the provider calls the model otherwise. Usage comes unasked."""
+    document = exchange.document
+    return document if document.get("model") == model else {**document, "model": model}
+
+
+def _sampling(document: Mapping[str, Any]) -> Sampling:
+    return Sampling(
+        max_tokens=fields.integer(document, "max_tokens", 0, _TOKENS_LIMIT),  # 0 fills a provider's cache and answers nothing
+        temperature=fields.number(document, "temperature", 0, 2),
+        top_p=fields.number(document, "top_p", 0, 1) or None,
+        top_k=fields.integer(document, "top_k", 0, _TOKENS_LIMIT) or None,
+        stop=_stop(document),
+    )
+
+
+def _stop(document: Mapping[str, Any]) -> tuple[str, ...]:
+    items = fields.sequence(document, "stop_sequences") or ()
+    if len(items) > _STOP_LIMIT or not all(isinstance(item, str) and item for item in items):
+        raise fields.wrong("stop_sequences", f"up to {_STOP_LIMIT} strings, none of them empty")
+    return tuple(items)
