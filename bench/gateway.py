@@ -22,6 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Protocol
 
+from bench.peers import LITELLM_VERSION, litellm
 from freehold.gateway.serve import event_loop
 
 CHUNKS = 50
@@ -31,6 +32,10 @@ TOGETHER, APART = "mock-1", "mock-apart"
 APART_S = 0.004
 ROUNDS = 5
 ROUND_S = 1.5
+PEER_ROUNDS = 3
+PEER_ROUND_S = 4.0
+PEER_KEY = "sk-bench"
+LITELLM_LIMIT = 30  # times our CPU a stream
 WARM_UP_S = 1.5
 START_LIMIT_S = 60
 
@@ -85,6 +90,11 @@ def run(report: ReportFigure, models_dir: Path) -> None:
             for clients in (1, 16):
                 runner.run(_compare(report, direct, ours, clients))
             runner.run(_apart(report, ours, 16))
+            with litellm(direct.address, TOGETHER, PEER_KEY) as peer:
+                if peer is not None:
+                    theirs = Target(address=peer[0], key=PEER_KEY, pid=peer[1])
+                    for clients in (1, 16):
+                        runner.run(_beside_litellm(report, theirs, ours, clients))
         report("gateway.rss", _rss_mib(ours.pid), "MiB", limit=80)
 
 
@@ -102,6 +112,21 @@ async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: 
     for figure, times in (("ttft_added", "ttft_s"), ("total_added", "total_s")):
         added = [median(getattr(b, times)) - median(getattr(a, times)) for a, b in pairs]
         report(f"{name}.{figure}", median(added) * 1e3, "ms", peer="direct")
+
+
+async def _beside_litellm(report: ReportFigure, theirs: Target, ours: Target, clients: int) -> None:
+    """Rounds in turns, as above. Its rounds are longer: it answers some ten streams a second."""
+    await _round(theirs, clients, PEER_ROUND_S)
+    pairs = [(await _round(theirs, clients, PEER_ROUND_S), await _round(ours, clients, ROUND_S)) for _ in range(PEER_ROUNDS)]
+    name, peer = f"gateway.stream.c{clients}", f"litellm {LITELLM_VERSION}"
+    less = median(their_round.cpu_ms / our_round.cpu_ms for their_round, our_round in pairs)
+    dear = median(their_round.cpu_ms for their_round, _ in pairs)
+    report(f"{name}.cpu_of_litellm", dear, "ms/stream", peer=peer, ratio=less, limit=LITELLM_LIMIT)
+    for figure, times in (("ttft_of_litellm", "ttft_s"), ("total_of_litellm", "total_s")):
+        theirs_s = [median(getattr(round_, times)) for round_, _ in pairs]
+        ours_s = [median(getattr(round_, times)) for _, round_ in pairs]
+        ratio = median(a / b for a, b in zip(theirs_s, ours_s, strict=True))
+        report(f"{name}.{figure}", median(theirs_s) * 1e3, "ms", peer=peer, ratio=ratio)
 
 
 async def _apart(report: ReportFigure, ours: Target, clients: int) -> None:
