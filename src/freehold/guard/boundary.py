@@ -1,19 +1,25 @@
 """Where a text may be cut: the units that are scanned, held back and released whole.
 
 A unit is a run of characters without delimiter, and the delimiter after it. Some runs are joined, as their value has delimiters
-inside: digit and IBAN groups, spaced letters, HTML entities, a PEM header, a quoted value after a credential's name. Whether a
-position is a boundary is decided by the `LOOK_BACK_CHARS` before it and the character after it, nothing else: so it does not
-matter how the text was cut on its way here. A position whose next character is unknown and could join is not a boundary yet.
+inside: digit and IBAN groups, streets and house numbers, spaced letters, HTML entities, a PEM header, a quoted value after a
+credential's name. Whether a position is a boundary is decided by the `LOOK_BACK_CHARS` before it and the character after it,
+nothing else: so it does not matter how the text was cut on its way here. A position whose next character is unknown and could
+join is not a boundary yet.
 """
 
 import re
 
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
+from freehold.guard.detectors.postal import OPEN_STREET, STREET_CHARS, STREET_TRIGGERS
 
 LOOK_BACK_CHARS = 480  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
 
 # Only near these may a boundary be decided by more than its neighbours: (what arms, for how many characters after it).
-ARMING_TRIGGERS = ((QUOTED_CREDENTIAL.encode(), QUOTED_CHARS), (b"-----BEGIN ", LOOK_BACK_CHARS))
+ARMING_TRIGGERS = (
+    (QUOTED_CREDENTIAL.encode(), QUOTED_CHARS),
+    (b"-----BEGIN ", LOOK_BACK_CHARS),
+    *((trigger, STREET_CHARS) for trigger in STREET_TRIGGERS),
+)
 
 _DELIMITERS = rb"\t-\r \"'`<>()\[\]{},;|\x01"
 DELIMITER = re.compile(rb"[" + _DELIMITERS + rb"]")
@@ -25,6 +31,7 @@ _DIGITS = frozenset(b"0123456789")
 _UPPER = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = frozenset(b"abcdefghijklmnopqrstuvwxyz")
 _AFTER_DIGIT_SPACE = _UPPER | frozenset(b"(+")
+_STREET_GOES_ON = _UPPER | _LOWER
 _AFTER_PAREN = _DIGITS | frozenset(b" -")
 
 _SHORT_GROUP = re.compile(rb"(?:^|[^A-Za-z0-9])[A-Z0-9]{1,4} \Z")
@@ -69,9 +76,15 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
         return at == end or not _IS_DELIMITER[data[at]]
     if not armed:
         return False
+    if delimiter == _SPACE and (at == end or data[at] in _STREET_GOES_ON) and _opens_street(data, at):
+        return True
     if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
         return True
     return _in_quoted_credential(data, max(0, at - QUOTED_CHARS), at)
+
+
+def _opens_street(data: bytes, at: int) -> bool:
+    return OPEN_STREET.search(data[max(0, at - STREET_CHARS) : at]) is not None
 
 
 def _in_quoted_credential(data: bytes, low: int, at: int) -> bool:

@@ -15,6 +15,10 @@ _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), ord("-"))
 _FILLERS = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0), IGNORED)  # letters by category, blank by design
 
 
+# Latin letters that Unicode does not take apart: "Straße", "Ørsted", "Łódź", "ığdır" are words, too.
+_LETTERS = {ord(letter): ord(plain) for letter, plain in zip("ßøØłŁđĐðÐþÞæÆœŒıħĦŧŦŋŊ", "soOlLdDdDtTaAoOihHtTnN", strict=True)}
+
+
 def _fold_one(code: int) -> int:
     char = chr(code)
     if char.isspace():
@@ -33,7 +37,7 @@ class _Table(dict[int, int]):
         return folded
 
 
-_TABLE = _Table({**_DASHES, **_FILLERS})
+_TABLE = _Table({**_DASHES, **_FILLERS, **_LETTERS})
 
 
 # The two-character escapes of JSON and of most languages' strings stand for one character: a blank takes the place of the

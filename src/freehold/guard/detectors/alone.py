@@ -1,0 +1,73 @@
+"""A text that is one identifier and nothing else: a field of a form, a value in JSON, a message that answers "your number?".
+
+Nothing stands beside it to say what it is. But a whole text that has the shape of a document's number, or passes the check of one
+of the numbers in the tables, is far more likely that than anything else. In a longer text the same digits are left alone.
+"""
+
+import re
+
+from freehold.guard.detectors import checksums
+from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
+from freehold.guard.detectors.health import HEALTH_NUMBERS
+from freehold.guard.detectors.national import NUMBERS
+from freehold.guard.detectors.number import Number, validator
+from freehold.guard.detectors.phones import is_telephone
+from freehold.guard.detectors.validators import Validator, luhn
+
+# Shapes without a check, as countries write them; digits alone would be too many.
+_SHAPES = (
+    rb"[A-Z]{1,3}[0-9]{6,9}",  # passports, identity cards, licences: US, UK, ES, KR, IN, IT, PL ...
+    rb"[A-Z][0-9]{3}[A-Z][0-9]{4}",  # passports: KR
+    rb"[A-Z]{2}[0-9]{7}[A-Z]|[A-Z][0-9][A-Z][0-9]{3}[A-Z][0-9]{2}[A-Z]",  # licences: IT
+    rb"[0-9]{2}[A-Z]{2}[0-9]{5}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8}",  # documents: FR, DE
+    rb"[0-9]{7,8}[A-Z]{1,2}|[A-Z]{2}[0-9]{5}[A-Z]{2}",  # documents: MT, IT, ES
+    rb"[A-Z]{2}[0-9]{2} ?[A-Z]{3}|[A-Z]{3}[ -]?[0-9]{3}[ -]?[A-Z]{2}|[A-Z][0-9]{1,3} ?[A-Z]{3}",  # plates: UK, NG
+    rb"[A-Z]{2}[ -]?[0-9]{1,2}[ -]?[A-Z]{1,3}[ -]?[0-9]{4}|[A-Z]{2}-[0-9]{3}-[A-Z]{2}",  # plates: IN, FR, IT
+    rb"[0-9]{2} ?[A-Z]{1,3} ?[0-9]{2,4}|[0-9]{4} ?[BCDFGHJ-NPRSTV-Z]{3}",  # plates: TR, ES
+    rb"[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|GIR ?0AA",  # postcodes: UK
+    rb"[0-9]{6}-[0-9]{7}|[0-9]{3}-[0-9]{2}-[0-9]{4}|[0-9]{2}-[0-9]{2}-[0-9]{6}-[0-9]{2}",  # KR, US
+)
+_SHAPE = re.compile(rb"(?i)" + rb"|".join(_SHAPES))
+_CHECKED = (
+    Number("", r"[0-9]{9}", checksums.us_routing, "", ""),
+    Number("", r"[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8}[0-9]", checksums.document_731, "", ""),
+    Number("", r"[0-9]{15}", luhn, "", ""),
+)
+
+
+def _checks() -> tuple[tuple[re.Pattern[bytes], Validator], ...]:
+    numbers = [number for number in (*NUMBERS, *HEALTH_NUMBERS, *_CHECKED) if number.check is not None]
+    return tuple((re.compile(rf"(?i){number.pattern}".encode()), validator(number)) for number in numbers)
+
+
+_CHECKS = _checks()
+
+
+_TIME = re.compile(
+    rb"1[4-9][0-9]{8}(?:[0-9]{3})?|20[0-9]{6}(?:[0-9]{4}|[0-9]{6})?|(?:[0-9]{1,4}[-./ ]){2}[0-9]{1,4}(?:[T ].*)?"
+)  # since 1970, or as a calendar has it
+
+
+def _identifies(value: bytes) -> bool:
+    value = value.upper()
+    if len(set(value)) < 3 or _TIME.fullmatch(value):
+        return False
+    if _SHAPE.fullmatch(value) or is_telephone(value):
+        return True
+    return any(shape.fullmatch(value) and check(value) for shape, check in _CHECKS)
+
+
+ALONE = (
+    Detector(
+        id="identifier-alone",
+        category=PERSONAL_DATA,
+        left="^",
+        pattern=r"[A-Za-z]{0,5}[ .-]?[0-9][A-Za-z0-9 ()./:-]{2,22}[A-Za-z0-9]",
+        head=r"[A-Za-z]{0,5}[ .-]?[0-9][A-Za-z0-9 ()./:-]{2}",
+        after="$",
+        confidence=0.5,
+        validator=_identifies,
+        must_match=("121000358", "M12345678", "AB1234567", "09181234567", "34 ABC 1234"),
+        must_not_match=("1700000000", "gpt-4o-2024", "2024-11-05", "hello", "RTX 3090", "121000358 is it"),
+    ),
+)

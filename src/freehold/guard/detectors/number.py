@@ -1,0 +1,78 @@
+"""What a number given out by a state, an insurer or an issuer is, as a row of a table, and the detector it makes.
+
+A number whose check leaves little to chance stands alone; a weak one counts only after a label that says what it is.
+"""
+
+import importlib
+from functools import cache
+from typing import NamedTuple
+
+from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
+from freehold.guard.detectors.labels import APART_CHARS, label, labelled
+from freehold.guard.detectors.validators import Validator, digits
+
+_ALONE = r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9]) )"  # not the rest of a longer row of groups
+_ROWS = b"0123456789012"  # what a person types for the look of a number
+
+
+class Number(NamedTuple):
+    """`check`: a module of python-stdnum, a function of ours, or nothing. Without `labels` it stands alone."""
+
+    id: str
+    pattern: str
+    check: str | Validator | None
+    example: str
+    counterexample: str
+    labels: tuple[str, ...] = ()
+    confidence: float = 0.85
+
+
+def detector(number: Number) -> Detector:
+    return Detector(
+        id=number.id,
+        category=PERSONAL_DATA,
+        left="" if number.labels else _ALONE,
+        before=labelled(*number.labels) if number.labels else "",
+        pattern=number.pattern,
+        hint=label(*number.labels) + "[^A-Za-z0-9]" if number.labels else "",
+        hint_reach_chars=APART_CHARS,
+        confidence=number.confidence,
+        validator=validator(number),
+        retry=not number.labels,
+        must_match=(number.example, f"it says {number.example}, and more"),
+        must_not_match=(number.counterexample,),
+    )
+
+
+def validator(number: Number) -> Validator:
+    """The check of `number`; what nobody was given, as all digits alike, is none."""
+    if number.check is None:
+        return lambda value: len(set(digits(value))) > 1
+    check = _stdnum(number.check) if isinstance(number.check, str) else number.check
+    return lambda value: (
+        check(value) and len(set(digits(value))) > 2 and not _ROWS.startswith(digits(value), value.startswith(b"1"))
+    )
+
+
+def _stdnum(name: str) -> Validator:
+    """The check of python-stdnum's module `name`, of the number as it is written or without separators."""
+
+    def valid(value: bytes) -> bool:
+        is_valid = _module_check(name)
+        return is_valid(value) or is_valid(digits(value))
+
+    return valid
+
+
+@cache
+def _module_check(name: str) -> Validator:
+    """Loaded when first needed: few of the hundred are in one deployment."""
+    module = importlib.import_module(f"stdnum.{name}")
+
+    def valid(value: bytes) -> bool:
+        try:
+            return bool(module.is_valid(value.decode("ascii", "replace")))
+        except Exception:  # stdnum.cn.ric raises KeyError for counties its table lacks: a check that raises has answered no
+            return False
+
+    return valid

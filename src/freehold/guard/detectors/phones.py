@@ -1,0 +1,266 @@
+"""Telephone numbers: international, North American, national formats, and any number after a word for a telephone.
+
+The shapes here only propose. Whether a country gives out such numbers is asked of phonenumbers (Google's numbering plans), on
+the twenty or so characters that were found.
+"""
+
+import re
+
+import phonenumbers
+
+from freehold.guard.detectors.detector import NOT_DIGIT, PERSONAL_DATA, Detector
+from freehold.guard.detectors.labels import CLOSE, labelled
+from freehold.guard.detectors.validators import digits
+
+# Where a number without country code may be from: the plans of most people who write one. Each costs 20 us a candidate.
+_REGIONS = (
+    *("US", "GB", "DE", "FR", "IT", "ES", "NL", "BE", "CH", "AT", "PL", "PT", "SE", "NO", "DK", "FI", "CZ", "HU", "RO", "GR"),
+    *("TR", "RU", "UA", "BR", "MX", "AR", "CL", "CO", "PE", "IN", "PK", "BD", "CN", "JP", "KR", "TW", "HK", "SG", "MY", "ID"),
+    *("PH", "TH", "VN", "AU", "NZ", "ZA", "NG", "KE", "EG", "IL", "SA", "AE", "IE", "MA", "IR"),
+)
+_DATE = re.compile(
+    rb"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?:[ ,].*)?"
+    rb"|(?:19|20)[0-9]{2}\) .*"  # the year in brackets, the pages after it
+)
+_LABELS = (
+    *(
+        "phone",
+        "phone number",
+        "phone no",
+        "phones",
+        "telephone",
+        "telephone number",
+        "cellphone",
+        "cell",
+        "cell number",
+        "mobile",
+    ),
+    *(
+        "mobile number",
+        "mobile no",
+        "landline",
+        "tel",
+        "tel no",
+        "telp",
+        "tlf",
+        "ph",
+        "ph no",
+        "fax",
+        "fax number",
+        "telefax",
+        "desk",
+    ),
+    *("whatsapp", "whats app", "viber", "hotline", "pager", "contact number", "contact no", "call me", "call us", "call him"),
+    *(
+        "call her",
+        "call them",
+        "call at",
+        "call on",
+        "reach me",
+        "reach us",
+        "reach him",
+        "reach her",
+        "text me",
+        "text us",
+        "dial",
+    ),
+    *(
+        "telefon",
+        "telefonnummer",
+        "telefonnr",
+        "telefono",
+        "telefone",
+        "telefoon",
+        "telefoonnummer",
+        "telefonszám",
+        "telefonicznie",
+    ),
+    *(
+        "téléphone",
+        "numéro de téléphone",
+        "numero de telefono",
+        "número de telefone",
+        "numero di telefono",
+        "teléfono",
+        "téléphoner",
+    ),
+    *("portable", "handy", "handynummer", "mobil", "mobilnummer", "mobiltelefon", "rufnummer", "móvil", "celular", "cellulare"),
+    *(
+        "telemóvel",
+        "mobiel",
+        "gsm",
+        "puhelin",
+        "puhelinnumero",
+        "matkapuhelin",
+        "komórka",
+        "telefonu",
+        "numer telefonu",
+        "mobilni",
+    ),
+    *(
+        "cep no",
+        "cep telefonu",
+        "telefon numarası",
+        "nomor telepon",
+        "nomor hp",
+        "no hp",
+        "điện thoại",
+        "số điện thoại",
+        "sđt",
+    ),
+    *(
+        "telefón",
+        "telefonní číslo",
+        "telefonas",
+        "tālrunis",
+        "telefonnummer",
+        "sími",
+        "símanúmer",
+        "fón",
+        "simu",
+        "numero ya simu",
+    ),
+    *(
+        "contact me",
+        "my number is",
+        "us number",
+        "call back",
+        "callback number",
+        "kontaktnummer",
+        "kontakt",
+        "numero de contacto",
+    ),
+)
+
+
+def _number(value: bytes) -> bytes:
+    return digits(value).lstrip(b"+")
+
+
+def _is_plausible(value: bytes) -> bool:
+    """6 to 15 digits (E.164), not all alike, and not a date."""
+    number = _number(value)
+    return 6 <= len(number) <= 15 and len(set(number)) > 2 and _DATE.fullmatch(value) is None
+
+
+def _parsed(value: bytes, region: str | None) -> phonenumbers.PhoneNumber | None:
+    try:
+        return phonenumbers.parse(value.decode("ascii", "replace"), region)
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _international(value: bytes) -> bool:
+    """A country code, and as many digits as the country has; after 00, which other numbers begin with, digits it gives out."""
+    is_dialled = value.startswith(b"00")
+    parsed = _parsed(b"+" + value[2:] if is_dialled else value, None)
+    if parsed is None or not _is_plausible(value):
+        return False
+    return phonenumbers.is_valid_number(parsed) if is_dialled else phonenumbers.is_possible_number(parsed)
+
+
+def _national(value: bytes) -> bool:
+    """Whether some country gives out such numbers."""
+    if not _is_plausible(value):
+        return False
+    candidates = (_parsed(value, region) for region in _REGIONS)
+    return any(parsed is not None and phonenumbers.is_valid_number(parsed) for parsed in candidates)
+
+
+def is_telephone(value: bytes) -> bool:
+    """Whether `value` is a number that some country gives out, with ten digits or more as people write it without its country."""
+    return 9 <= len(_number(value)) <= 12 and value[:1] in b"0(59" and _national(value)
+
+
+def _north_american(value: bytes) -> bool:
+    """Area code and exchange begin with 2 to 9 (NANP)."""
+    number = _number(value).split(b"x")[0]
+    number = number[1:] if len(number) == 11 and number.startswith(b"1") else number
+    return len(number) == 10 and number[0] > 49 and number[3] > 49 and len(set(number)) > 2
+
+
+# A bracket before a number ends a unit (`boundary.py`), so it stands in `left`, not in the value.
+_BRACKET = rf"{NOT_DIGIT}\("
+_END = r"(?:[^A-Za-z0-9 ./-]|[ ./-](?:[^0-9]|$)|$)"  # not a longer row of groups
+
+PHONES = (
+    Detector(
+        id="phone-international",
+        category=PERSONAL_DATA,
+        left=r"(?:^|[^A-Za-z0-9+])",
+        pattern=r"\+[1-9](?:[ ./()-]{0,3}[0-9]){6,14}",
+        head=r"\+[1-9][0-9 ./()-]{6}",
+        confidence=0.8,
+        validator=_international,
+        must_match=("call +49 151 2345 6789 now", "+14155550123", "+44 (0)20 7946 0958", "(+39) 06 6982 1234"),
+        must_not_match=("+1 2", "a+123456", "x = 5 +1234567", "+999 123 456 789"),
+    ),
+    Detector(
+        id="phone-dialled-abroad",
+        category=PERSONAL_DATA,
+        left=NOT_DIGIT,
+        pattern=r"00[1-9](?:[ ./()-]{0,3}[0-9]){8,14}",
+        head=r"00[1-9][0-9 ./()-]{8}",
+        after=_END,
+        confidence=0.75,
+        validator=_international,
+        must_match=("0049 30 901820", "0033 1 42 68 53 00"),
+        must_not_match=("0000 0000 0000", "00123456789", "id 0012 0013 0014 0015"),
+    ),
+    Detector(
+        id="phone-us",
+        category=PERSONAL_DATA,
+        left=r"(?:^|[^A-Za-z0-9.,_+-])\(?",
+        pattern=r"(?:1[ .-]?\(?)?(?:[2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}(?:x[0-9]{1,5})?",
+        confidence=0.8,
+        validator=_north_american,
+        retry=True,
+        must_match=("ring (415) 555-0123", "or 415-555-0124", "1-800-275-2273", "415.555.0199", "(415)555-0132"),
+        must_not_match=("115-555-0123", "version 415.55.0123"),
+    ),
+    Detector(
+        id="phone-national",
+        category=PERSONAL_DATA,
+        left=r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9.,-]) )",
+        pattern=r"0(?:[1-9][0-9]{1,4}[ /-]|[1-9][ -][0-9]|[1-9]\.[0-9]{2}\.)[0-9]{1,8}(?:[ .-]?[0-9]{2,5}){0,4}",
+        head=r"0[1-9][0-9 /.-]",
+        after=_END,
+        confidence=0.7,
+        validator=lambda value: 9 <= len(_number(value)) <= 12 and _national(value),
+        must_match=("ring 0532 123 45 67", "0917-123-4567", "am 030 901820", "06 12 34 56 78", "le 01.42.68.53.00"),
+        must_not_match=("01 02 03 04 05 06 07", "on 01-02-2020", "0.123 456 789", "007", "01-02-2020 10"),
+    ),
+    Detector(
+        id="phone-area-code",
+        category=PERSONAL_DATA,
+        left=_BRACKET,
+        pattern=r"0?[0-9]{2,4}\)[ -]?[0-9]{2,5}(?:[ .-]?[0-9]{2,5}){1,3}",
+        head=r"[0-9]{2,5}\)[ -]?[0-9]",
+        after=_END,
+        confidence=0.7,
+        validator=lambda value: 8 <= len(_number(value)) <= 12 and _national(value),
+        must_match=("at (011) 4321-5678", "(030) 901820 12", "(11) 98765-4321"),
+        must_not_match=("(2003) 1234-1240", "(1) 2", "f(12) 34", "(10) 20 30"),
+    ),
+    Detector(
+        id="phone-context",
+        category=PERSONAL_DATA,
+        left="",
+        before=labelled(*_LABELS, apart=CLOSE),
+        pattern=r"(?:\+|00)?[0-9](?:[ ./()-]{0,3}[0-9]){5,14}",
+        head=r"\+?[0-9][0-9 ./()-]{5}",
+        confidence=0.83,
+        validator=_is_plausible,
+        must_match=(
+            *(
+                "phone: 7946 0958",
+                "call me at 171 2345678",
+                "Telefon: 72 128 827",
+                "Cep no: 05321234567",
+                "tel.: 612 345 678",
+            ),
+            *("my number is 5403926876", "Phone:\n467 3395", "mobile (64) 3591-3246"),
+        ),
+        must_not_match=("phone: none", "call 911 now", "call me on 2022-02-25", "telephone poles: 12 in 1985"),
+    ),
+)
