@@ -23,6 +23,7 @@ def facts(entry: LedgerEntry) -> dict[str, object]:
     return {
         "exchange_id": entry.exchange_id,
         "key_id": entry.key_id,
+        "team": entry.team,
         "provider": entry.provider,
         "model": entry.model if entry.provider else None,  # a name nobody serves is the client's text
         "stream": entry.stream,
@@ -35,6 +36,9 @@ def facts(entry: LedgerEntry) -> dict[str, object]:
         "duration_ms": entry.duration_ms,
         "energy_j": entry.energy.energy_j,
         "energy_grade": entry.energy.grade,
+        "cost_microusd": entry.cost_microusd,
+        "dialect": entry.dialect,
+        "operation": entry.operation,
         "findings": len(entry.findings),
     }
 

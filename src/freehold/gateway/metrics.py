@@ -1,21 +1,47 @@
-"""Prometheus metrics of the gateway, in base units. No content; labels have few values: a model nobody serves is "unknown"."""
+"""Prometheus metrics of the gateway, in base units. No content.
 
-from collections.abc import Sequence
+Labels have few values: a model nobody serves is "unknown", and of words that others choose (rules of a policy that is written
+anew again and again, kinds of alerts) the first some hundred are told apart, the rest are "other".
+"""
+
+from collections.abc import Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from freehold.core.findings import Action
 from freehold.core.ledger import LedgerEntry
-from freehold.core.ports import EngineLoad, Recorder, Upstream
+from freehold.core.ports import EngineLoad, Placement, Recorder, Upstream, UpstreamStatus
 from freehold.gateway.account import UNKNOWN_MODEL
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _TTFT_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_DURATION_BUCKETS_S = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_CIRCUITS = ("closed", "open", "half_open")
+OTHER = "other"
 _TOKEN_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
+
+
+class Bounded:
+    """The words of one label: the first so many as they are, any later one as "other"."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, word: str) -> str:
+        if word in self._known:
+            return word
+        if len(self._known) >= self._limit:
+            return OTHER
+        self._known.add(word)
+        return word
 
 
 class Metrics:
     def __init__(self) -> None:
+        self._rule = Bounded(2000)  # as many rules as a policy may well have, of its own and ours
+        self._kind = Bounded(100)
         self._registry = registry = CollectorRegistry()
         self._exchanges = Counter("freehold_exchanges", "Exchanges by outcome.", ["model", "status"], registry=registry)
         self._refused = Counter("freehold_refused", "Requests refused before they became exchanges.", ["code"], registry=registry)
@@ -47,12 +73,49 @@ class Metrics:
             "freehold_upstream_ready", "1 if an upstream takes requests.", ["upstream"], registry=registry
         )
         self._record_ready = Gauge("freehold_record_ready", "1 if records can be written.", registry=registry)
-
         self._engine_requests = Gauge("freehold_engine_requests", "Requests in our engine.", ["state"], registry=registry)
         self._engine_pages = Gauge("freehold_engine_kv_pages", "Pages of the KV cache.", ["state"], registry=registry)
         self._engine_rate = Gauge(
             "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"], registry=registry
         )
+        self._count_decisions(registry)
+
+    def _count_decisions(self, registry: CollectorRegistry) -> None:
+        """What the node decided about requests, beside answering them."""
+        self._duration = Histogram(
+            "freehold_exchange_duration_seconds",
+            "Request to record.",
+            ["dialect", "status"],
+            buckets=_DURATION_BUCKETS_S,
+            registry=registry,
+        )
+        self._cost = Counter("freehold_cost_usd", "What exchanges cost, where it is known.", ["model"], registry=registry)
+        self._tokenised = Counter(
+            "freehold_values_tokenised", "Values replaced by tokens that are turned back.", registry=registry
+        )
+        self._tries = Counter(
+            "freehold_upstream_tries", "Tries of upstreams by how they ended.", ["upstream", "outcome"], registry=registry
+        )
+        self._circuit = Gauge(
+            "freehold_upstream_circuit", "1 for the state an upstream's circuit is in.", ["upstream", "state"], registry=registry
+        )
+        self._not_admitted = Counter(
+            "freehold_admission_refused", "Requests that a key's or team's limits refused.", ["reason"], registry=registry
+        )
+        self._placements = Counter(
+            "freehold_placements", "Decisions on where an exchange may be answered.", ["outcome"], registry=registry
+        )
+        self._rejections = Counter(
+            "freehold_placement_rejections",
+            "Upstreams that were ruled out, by reason.",
+            ["upstream", "reason"],
+            registry=registry,
+        )
+        self._policy_ready = Gauge("freehold_policy_ready", "1 if the policy file in place is in force.", registry=registry)
+        self._policy_loads = Counter(
+            "freehold_policy_loads", "Policy files read, by what came of it.", ["outcome"], registry=registry
+        )
+        self._alerts = Counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"], registry=registry)
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
@@ -69,8 +132,13 @@ class Metrics:
         if entry.energy.energy_j is not None:
             self._energy.labels(entry.energy.grade).inc(entry.energy.energy_j)
         self._graded.labels(entry.energy.grade).inc()
+        self._duration.labels(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
+        if entry.cost_microusd is not None:
+            self._cost.labels(model).inc(entry.cost_microusd / 1e6)
         for finding in entry.findings:
-            self._findings.labels(finding.rule, finding.action, finding.mode, finding.direction).inc()
+            self._findings.labels(self._rule(finding.rule), finding.action, finding.mode, finding.direction).inc()
+            if finding.enforced is Action.TOKENISE:
+                self._tokenised.inc()
 
     def count_refused(self, code: str) -> None:
         self._refused.labels(code).inc()
@@ -78,8 +146,34 @@ class Metrics:
     def count_record_failure(self) -> None:
         self._record_failures.inc()
 
-    def expose(self, upstreams: Sequence[Upstream], recorder: Recorder, load: EngineLoad | None = None) -> bytes:
-        """The page Prometheus reads. `load` is None where there is no engine."""
+    def count_try(self, upstream: str, outcome: str) -> None:
+        self._tries.labels(upstream, outcome).inc()
+
+    def count_not_admitted(self, reason: str) -> None:
+        self._not_admitted.labels(reason).inc()
+
+    def count_placement(self, placement: Placement) -> None:
+        self._placements.labels("allowed" if placement.allowed else "denied").inc()
+        for rejection in placement.rejected:
+            for reason in rejection.reasons:
+                self._rejections.labels(rejection.upstream, reason).inc()
+
+    def count_policy_load(self, *, accepted: bool) -> None:
+        self._policy_loads.labels("accepted" if accepted else "rejected").inc()
+
+    def count_alert(self, kind: str, outcome: str) -> None:
+        self._alerts.labels(self._kind(kind), outcome).inc()
+
+    def expose(
+        self,
+        upstreams: Sequence[Upstream],
+        recorder: Recorder,
+        load: EngineLoad | None = None,
+        *,
+        circuits: Mapping[str, str] | None = None,
+        policy: UpstreamStatus | None = None,
+    ) -> bytes:
+        """The page Prometheus reads. `load` is None where there is no engine; `circuits` has each upstream's state by name."""
         if load is not None:
             self._engine_requests.labels("running").set(load.running)
             self._engine_requests.labels("waiting").set(load.waiting)
@@ -89,5 +183,10 @@ class Metrics:
             self._engine_rate.labels("output").set(load.output_tokens_per_s)
         for upstream in upstreams:
             self._upstream_ready.labels(upstream.name).set(upstream.status().ready)
+        for name, state in (circuits or {}).items():
+            for known in _CIRCUITS:
+                self._circuit.labels(name, known).set(state == known)
+        if policy is not None:
+            self._policy_ready.set(policy.ready)
         self._record_ready.set(recorder.status().ready)
         return generate_latest(self._registry)
