@@ -255,6 +255,14 @@ def test_an_answer_without_a_limit_is_taken_for_the_expected_length() -> None:
     assert desk.admit(who, sampling=Sampling(), operation="embeddings", body_bytes=8).reserved_microusd == 2_000_000
 
 
+def test_counting_tokens_uses_none() -> None:
+    desk, who = Desk(DOLLAR_A_TOKEN), limited(money=dollars(1), tokens_per_min=1)
+    for _ in range(3):
+        permit = desk.admit(who, operation="count_tokens", body_bytes=4000)
+        assert permit.reserved_microusd == 0
+        permit.settle(desk.finished(operation="count_tokens", input_tokens=1000, output_tokens=0))
+
+
 def test_an_attachment_counts_as_an_image_and_not_by_its_bytes() -> None:
     desk, who = Desk(DOLLAR_A_TOKEN), limited(money=dollars(100_000))
     permit = desk.admit(who, body_bytes=4_000_000, attachments=2, text="x" * 400)

@@ -35,7 +35,8 @@ ATTACHMENT_TOKENS = (
     1600  # what a large image costs at the providers that publish it; its base64 would count for a hundred times that
 )
 _KEPT_DAYS = 38  # a month and a week
-_WITHOUT_OUTPUT = ("embeddings", "count_tokens")
+_EMBEDDINGS = "embeddings"  # has no output
+_COUNT = "count_tokens"  # generates nothing, and its answer is a number of tokens that nobody used
 
 
 @dataclass(slots=True)
@@ -149,10 +150,10 @@ class LimitKeeper:
         now_s, today = self._monotonic_s(), day_of(self._unix_ns())
         if all(holder.limits.tokens_per_min is None and holder.limits.money is None for holder in holders):
             return _Ask(tokens=0, ceiling_microusd=None, now_s=now_s, today=today)
-        prompt, answer = _expected_input(exchange), 0
         expected = self._config.expected_output_tokens
-        if exchange.operation not in _WITHOUT_OUTPUT:
-            answer = exchange.choices * (exchange.sampling.max_tokens or expected)
+        answer = exchange.choices * (exchange.sampling.max_tokens or expected)
+        answer = 0 if exchange.operation in (_EMBEDDINGS, _COUNT) else answer
+        prompt = 0 if exchange.operation == _COUNT else _expected_input(exchange)
         ceiling = None
         if any(holder.limits.money is not None for holder in holders):
             ceiling = self._prices.ceiling_microusd(exchange.model, self._upstreams_for(exchange.model), prompt, answer)
@@ -293,6 +294,8 @@ def _expected_input(exchange: Exchange) -> int:
 
 
 def _tokens(entry: LedgerEntry) -> int | None:
+    if entry.operation == _COUNT:
+        return 0
     if entry.input_tokens is None and entry.output_tokens is None:
         return None
     return (entry.input_tokens or 0) + (entry.output_tokens or 0)

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from freehold.core.errors import (
+    ClientError,
     FreeholdError,
     UpstreamBroken,
     UpstreamError,
@@ -144,7 +145,8 @@ class Attempt:
         if not isinstance(error, UpstreamError):
             self.outcome = Outcome.REJECTED
             lane.breaker.abandoned(is_probe=self._is_probe)
-            return False
+            self._search.ready_at_s[lane.name] = math.inf
+            return isinstance(error, ClientError)  # what this one's dialect can't say, another's may
         status = error.status if isinstance(error, UpstreamRejected) else None
         if status is not None and 400 <= status < 500 and status != 408:
             self.outcome = Outcome.LIMITED if status == 429 else Outcome.REJECTED

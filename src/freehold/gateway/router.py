@@ -9,7 +9,7 @@ An answer can be asked for again for as long as nothing of it was sent. So what 
 payloads with no text) is held back until that; from then on events are only passed on, and a failure is the client's to know.
 Asking again costs at worst a second answer nobody sees: a generation changes nothing at the provider.
 
-Errors that are the client's fault end the exchange at once: the next upstream would say the same.
+Errors that a provider calls the client's fault end the exchange at once: the next would say the same.
 """
 
 import asyncio
