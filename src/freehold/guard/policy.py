@@ -3,9 +3,9 @@
 The policy file's rules are asked in their order. The first that holds and is enforced decides. A rule in shadow decides nothing:
 what it would have done is recorded, and the next is asked, so that trying a rule never switches another off. What no rule of the
 file decides is done as `[guard.rules]` and `[guard.categories]` of the configuration say, else as the defaults say: credentials
-are masked both ways; personal data starts in shadow, until an operator has seen what the rules would do to real traffic; names of
-people are not looked for; images, sound and films pass and are recorded, files that nobody can read do not pass; a category nobody wrote anything about is masked,
-as silence allows nothing.
+are masked both ways; personal data starts in shadow, until an operator has seen what the rules would do to real traffic; people's
+names are not looked for; images, sound and films pass and are recorded, files that nobody can read do not pass; a category nobody
+wrote anything about is masked, as silence allows nothing.
 
 Conditions on the exchange are settled once a session, those on channel and tool once a text; the answers are kept, as they are
 few. A condition never holds for what is unknown, whatever its pattern.
