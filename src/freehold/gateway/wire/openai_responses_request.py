@@ -1,0 +1,202 @@
+"""A Responses request: validated into an Exchange, walked leaf by leaf.
+
+What we understand is checked here, once, with the field's name in the error; what we do not know is left in the document, for a
+provider of the same dialect. Only such a one can serve hosted tools and stored state: whoever answers from the Exchange alone is
+told so in `unsaid`. Refused is a background answer: it would be fetched later, past this node.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from freehold.core.errors import InvalidRequest
+from freehold.core.exchange import Exchange, Path, Role
+from freehold.core.findings import Channel
+from freehold.gateway.wire import fields
+from freehold.gateway.wire import openai_responses_prompt as prompts
+from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.leaves import walk
+from freehold.gateway.wire.openai_chat_request import VOCABULARY as CHAT_VOCABULARY
+from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+
+DIALECT = "openai.responses"
+OPERATION = "chat"
+
+_MODEL_LIMIT_CHARS = 256
+_NO_PROMPT = Prompt(turns=())
+_STATE = ("previous_response_id", "conversation", "prompt")  # each can stand for the input
+_ROLE_CHANNELS: dict[Role, Channel] = {
+    "system": Channel.SYSTEM,
+    "user": Channel.USER,
+    "assistant": Channel.ASSISTANT,
+    "tool": Channel.TOOL_RESULT,
+}
+
+# Words of the format itself. A string that equals one of them holds nothing to find.
+VOCABULARY = CHAT_VOCABULARY | {
+    "input",
+    "instructions",
+    "message",
+    "input_text",
+    "output_text",
+    "input_image",
+    "input_file",
+    "input_audio",
+    "file_data",
+    "file_url",
+    "file_id",
+    "filename",
+    "refusal",
+    "function_call",
+    "function_call_output",
+    "custom_tool_call",
+    "custom_tool_call_output",
+    "local_shell_call",
+    "local_shell_call_output",
+    "local_shell",
+    "custom",
+    "format",
+    "grammar",
+    "syntax",
+    "definition",
+    "lark",
+    "regex",
+    "call_id",
+    "output",
+    "action",
+    "exec",
+    "command",
+    "reasoning",
+    "summary",
+    "summary_text",
+    "reasoning_text",
+    "encrypted_content",
+    "reasoning.encrypted_content",
+    "message.output_text.logprobs",
+    "effort",
+    "minimal",
+    "low",
+    "medium",
+    "high",
+    "concise",
+    "detailed",
+    "verbosity",
+    "include",
+    "include_obfuscation",
+    "max_output_tokens",
+    "max_tool_calls",
+    "truncation",
+    "disabled",
+    "background",
+    "conversation",
+    "previous_response_id",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "service_tier",
+    "status",
+    "completed",
+    "incomplete",
+    "in_progress",
+    "annotations",
+    "default",
+    "phase",
+    "web_search",
+    "file_search",
+    "code_interpreter",
+    "mcp",
+    "image_generation",
+    "item_reference",
+}
+
+
+def decode(incoming: Incoming) -> Exchange:
+    """Raises InvalidRequest naming the field at fault."""
+    document = incoming.document
+    model = fields.required_text(document, "model")
+    if len(model) > _MODEL_LIMIT_CHARS:
+        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+    if fields.boolean(document, "background"):
+        what = "background: an answer that is fetched later can't be guarded; leave it out"
+        raise InvalidRequest(what, param="background", code="unsupported_parameter")
+    if not document.get("input") and not any(document.get(name) for name in _STATE):
+        raise InvalidRequest("input: missing or empty", param="input", code="missing_required_parameter")
+    prompt, unsaid = _prompt(document)
+    return Exchange(
+        id=incoming.exchange_id,
+        received_at_ns=incoming.received_at_ns,
+        principal=incoming.principal,
+        dialect=DIALECT,
+        operation=OPERATION,
+        model=model,
+        stream=fields.boolean(document, "stream") or False,
+        body=incoming.body,
+        document=document,
+        messages=messages_of(prompt),
+        tools=tools_of(prompt),
+        sampling=prompts.sampling_of(document),
+        headers=incoming.headers,
+        unsaid=unsaid,
+    )
+
+
+def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
+    """The same request under the provider's name of the model. Its streams tell the usage without being asked."""
+    return exchange.document if model == exchange.model else {**exchange.document, "model": model}
+
+
+def leaves(document: Mapping[str, Any]) -> list[Leaf]:
+    """Every string and key that is not a word of the format itself, with its channel."""
+    return list(walk(document, _channel_of, VOCABULARY))
+
+
+def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
+    """The prompt as far as other dialects and our engine could take it, and what of it they could not."""
+    try:
+        prompt = prompts.read_document(document)
+    except InvalidRequest as error:
+        if error.code != "unsupported_parameter":
+            raise
+        return _NO_PROMPT, error.message
+    form = prompt.response_format
+    return prompt, "text.format: only text" if form is not None and form.kind != "text" else None
+
+
+def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
+    """What lies where: items by type and role; files by the names of their fields, wherever they stand."""
+    if not path:
+        return Channel.OTHER
+    if len(path) == 1:
+        return {"instructions": Channel.SYSTEM, "tools": Channel.TOOL_DESCRIPTION, "input": Channel.USER}.get(
+            str(path[0]), Channel.OTHER
+        )
+    if path[0] == "input" and len(path) == 2:
+        return item_channel(value, around)
+    return file_channel(path, value, around)
+
+
+def item_channel(item: Any, around: Channel) -> Channel:
+    """The channel of an item of the input, or of an answer's output."""
+    if not isinstance(item, Mapping):
+        return around
+    kind = item.get("type", "message")
+    if kind == "message":
+        role = prompts.ROLES.get(item["role"]) if isinstance(item.get("role"), str) else None
+        return _ROLE_CHANNELS[role] if role else Channel.OTHER
+    if not isinstance(kind, str):
+        return Channel.OTHER
+    if kind == "reasoning":
+        return Channel.REASONING
+    if kind.endswith("_call_output"):
+        return Channel.TOOL_RESULT
+    return Channel.TOOL_ARGUMENTS if kind.endswith("_call") else Channel.OTHER
+
+
+def file_channel(path: Path, value: Any, around: Channel) -> Channel:
+    match path[-1]:
+        case "file_data" | "data" | "partial_image_b64":
+            return Channel.FILE
+        case "image_url" | "file_url" if isinstance(value, str) and value[:5].lower() == "data:":
+            return Channel.FILE
+        case "result" if around is Channel.TOOL_ARGUMENTS and isinstance(value, str):  # of image_generation_call
+            return Channel.FILE
+    return around
