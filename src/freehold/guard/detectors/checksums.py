@@ -124,6 +124,16 @@ def es_social_security(value: bytes) -> bool:
     return whole % 97 == int(number[10:12])
 
 
+def fi_personal_id(value: bytes) -> bool:
+    """Date and serial number as one number modulo 31; numbers from 900 on are given to those whose own is not known yet (DVV)."""
+    rest = int(value[:6] + value[7:10]) % 31
+    return (
+        1 <= int(value[2:4]) <= 12
+        and 1 <= int(value[:2]) <= 31
+        and b"0123456789ABCDEFHJKLMNPRSTUVWXY"[rest] == value[10:].upper()[0]
+    )
+
+
 def hu_social_security(value: bytes) -> bool:
     """TAJ: weights 3 and 7 in turn, modulo ten."""
     number = digits(value)

@@ -149,7 +149,11 @@ EUROPE = (
         0.8,
     ),
     Number(
-        "fi-personal-id", r"[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]", "fi.hetu", "131052-308T", "131052-308U"
+        "fi-personal-id",
+        r"[0-3][0-9][01][0-9]{3}[-+A-FU-Y][0-9]{3}[0-9A-FHJ-NPR-Y]",
+        checksums.fi_personal_id,
+        "131052-308T",
+        "131052-308U",
     ),
     Number(
         "fr-nir",

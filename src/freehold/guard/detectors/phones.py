@@ -169,7 +169,8 @@ def _national(value: bytes) -> bool:
 
 def is_telephone(value: bytes) -> bool:
     """Whether `value` is a number that some country gives out, with ten digits or more as people write it without its country."""
-    return 9 <= len(_number(value)) <= 12 and value[:1] in b"0(59" and _national(value)
+    number = _number(value)
+    return number.isdigit() and 9 <= len(number) <= 12 and number[:1] in b"059" and _national(value)
 
 
 def _north_american(value: bytes) -> bool:

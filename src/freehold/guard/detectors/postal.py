@@ -5,10 +5,20 @@ read so far may be the beginning of one; what comes before and after (door, box,
 """
 
 import re
+from typing import Any
+
+import re2
 
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.labels import CLOSE, label, labelled
 from freehold.guard.fold import fold
+
+
+def _compiled(pattern: str) -> Any:
+    """By RE2, which takes 1 us where `re` takes ten, and linear time whatever the text."""
+    options = re2.Options()
+    options.encoding = re2.Options.Encoding.LATIN1
+    return re2.compile(pattern.encode(), options)
 
 
 def _any(words: str) -> str:
@@ -26,7 +36,7 @@ _ENDINGS = _any(
 )
 # "Rue de la Paix 12": what streets begin with elsewhere. The first are no words of English; the others need a number.
 _SURE_WORDS = (
-    "rue avenida avda calle rua viale piazza piazzale boulevard bulevar bulevardul chemin impasse quai allée"
+    "rue avenida avda avda. calle rua viale piazza piazzetta piazzale boulevard bulevar bulevardul chemin impasse quai allée"
     " travessa praça alameda"
     " carrer passeig paseo corso vicolo lungomare ulica ulice ul. aleja aleea jalan jl. carrera calea náměstí"
     " trg chaussée estrada rodovia"
@@ -44,7 +54,10 @@ _TAILS = _any(
     " ulitsa sokak caddesi"
     " ova ska tänav maantee iela gatve"
 )
-_AFTER_NAME = _any("utca út tér u. körút kapu útja sétány köz sokak caddesi bulvarı cad. sok. tänav tee iela gatvė g.")
+_AFTER_NAME = _any(
+    "utca út tér u. körút kapu útja sétány köz sokak caddesi bulvarı cad. sok. tänav tee iela gatvė"
+    " g. Straße Strasse Str. Weg Platz Allee Gasse Ring Damm Ufer"
+)
 _PARTICLES = _any(
     "de la le les du des del della delle dei degli di da do dos das d' l' e et y el los las van der den of the von zur zum"
 )
@@ -69,7 +82,7 @@ STREET_TRIGGERS = (
     rf"(?:^|[^A-Za-z])(?:{_AFTER_NAME}) ".encode(),
 )
 _EDGE = r"(?:^|[^A-Za-z0-9.,])"
-OPEN_STREET = re.compile(rf"{_EDGE}(?:{_NUMBER} (?:{_WORD} ){{1,4}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})\Z".encode())
+OPEN_STREET = _compiled(rf"{_EDGE}(?:{_NUMBER} (?:{_WORD} ){{1,4}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})$")
 
 _HOUSE = r"[0-9]{1,5}(?: ?[a-zA-Z]|/[0-9]{1,4}[a-z]?|-[0-9]{1,4})?"
 _STATES = (
@@ -119,7 +132,7 @@ POSTAL = (
         pattern=rf"{_FOLLOWED} {_HOUSE}",
         head=rf"{_FOLLOWED} [0-9]",
         confidence=0.65,
-        must_match=("Váci utca 12", "Erzsébet tér 19."),
+        must_match=("Váci utca 12", "Erzsébet tér 19.", "Augsburger Straße 36"),
         must_not_match=("Main street art",),
     ),
     Detector(
@@ -211,10 +224,10 @@ POSTAL = (
         id="us-postcode",
         category=PERSONAL_DATA,
         left="",
-        before=r"[A-Za-z.][,\n] ?",
+        before=r"(?:[A-Za-z.][,\n] ?|(?:APO|FPO|DPO) )",
         pattern=rf"(?:{_STATES}) (?:[0-9]{{5}}(?:-[0-9]{{4}})?|[0-9]{{4}})",
         confidence=0.7,
-        must_match=("Springfield, IL 62704", "Portland, OR 97205-1234"),
+        must_match=("Springfield, IL 62704", "Portland, OR 97205-1234", "APO AA 42323"),
         must_not_match=("IL 6270", "OR 97205 others"),
     ),
     Detector(
