@@ -39,9 +39,8 @@ from freehold.gateway.wire.gemini_payload import (
     read_usage,
     rejection,
 )
-from freehold.gateway.wire.gemini_verbatim import GeminiNotes, as_rewritten, extra_texts
+from freehold.gateway.wire.gemini_verbatim import EXTRA_PARTS, GeminiNotes, as_rewritten, extra_texts
 
-_EXTRA_PARTS = 1 << 16  # numbers of texts in fields we do not know: above those of any answer's parts
 _CUT_OFF = [
     "SAFETY",
     "RECITATION",
@@ -86,7 +85,7 @@ class _Progress:
         self.next_part = 0
         self.has_called = False
         self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
-        self.next_extra = _EXTRA_PARTS
+        self.next_extra = EXTRA_PARTS
         self.finish_reason: str | None = None
 
     def new_part(self) -> int:
@@ -279,7 +278,7 @@ class GeminiDecoder:
         return "call_" + sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
     def _read_extras(self, whole: Any, document: Document, slots: list[Slot], run: "_Run") -> bool:
-        """Strings of parts that we do not know. They may be pieces of a longer text, so they are scanned as one."""
+        """Strings of parts that we do not know. They may be pieces of a longer text: they are scanned as one, and each alone."""
         known = {slot.path for slot in slots}
         is_open = False
         for position, candidate in enumerate(document.candidates or ()):

@@ -1,12 +1,13 @@
 """Gemini's payloads as their provider wrote them, for a client who speaks the same dialect.
 
 Most payloads of a stream differ from the one before in the text of one part and in counts. Such a payload is known by what stands
-before and after that text, numbers aside: its strings need no second look. Arguments of a call are an object: their JSON text is
+before and after that text, counts aside: its strings need no second look. Arguments of a call are an object: their JSON text is
 scanned as one text, and put back as an object where it was touched (`scrub`).
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -21,8 +22,9 @@ from freehold.gateway.wire.gemini_words import VOCABULARY
 from freehold.gateway.wire.leaves import faithful, value_at
 from freehold.gateway.wire.verbatim import PayloadNotes
 
-_NUMBER = re.compile(rb"[0-9]+")
-_QUOTE, _BACKSLASH = 0x22, 0x5C
+_COUNT = re.compile(rb'([Tt]okenCount"\s*:\s*)[0-9]+')  # the quote, which no string holds unescaped, makes it a key
+EXTRA_PARTS = 1 << 16  # numbers of texts in fields we do not know: above those of any answer's parts. They are leaves, too
+_BACKSLASH = 0x5C
 _TAIL_LIMIT_BYTES = 8 << 10  # what stands behind a text: counts and names
 _NEVER_ALIKE = (b'"logprobsResult"', b'"thoughtSignature"')  # the one tells the text again, the other ends a thought
 _APART = frozenset({"text", "thoughtSignature", "inlineData", "fileData"})  # of a part: these have their own slots, or come whole
@@ -32,14 +34,13 @@ _WHOLE = frozenset({"name", "id", "mimeType", "language", "outcome", "displayNam
 class GeminiNotes:
     """Takes the payloads of one stream apart."""
 
-    __slots__ = ("_head", "_like", "_notes", "_slot", "_tail", "_tail_numbers", "_tail_strings")
+    __slots__ = ("_head", "_like", "_notes", "_outline", "_slot", "_tail")
 
     def __init__(self) -> None:
         self._notes = PayloadNotes(VOCABULARY, _channel_of)
         self._slot: Slot | None = None  # of the payload that the next ones are compared with
         self._head = self._tail = b""
-        self._tail_strings: list[bytes] = []
-        self._tail_numbers = b""
+        self._outline = b""
         self._like: int | None = None
 
     def read(self, data: bytes) -> Any:
@@ -54,7 +55,10 @@ class GeminiNotes:
         """Events that stand for the payload."""
         data = faithful(data, document)
         looked_at = _without_arguments(_without_logprobs(document), slots)
-        events = self._notes.note(data, name, looked_at, slots, is_last=has_ended)
+        apart = [slot for slot in slots if slot.part < EXTRA_PARTS]
+        first, *texts = self._notes.note(data, name, looked_at, apart, is_last=has_ended)
+        assert isinstance(first, Payload)
+        events = [replace(first, slots=tuple(slots)), *texts]
         self._compare_with(document, events[0], () if has_ended or has_extras else slots)
         return events
 
@@ -93,10 +97,7 @@ class GeminiNotes:
     def _ends_alike(self, tail: bytes) -> bool:
         if tail == self._tail:
             return True
-        if len(tail) > _TAIL_LIMIT_BYTES:
-            return False
-        strings, numbers = _outline(tail)
-        return strings == self._tail_strings and numbers == self._tail_numbers
+        return len(tail) <= _TAIL_LIMIT_BYTES and _outline(tail) == self._outline
 
     def _compare_with(self, document: Any, payload: Event, slots: Sequence[Slot]) -> None:
         """Learn what stands around the one text of this payload, if that is plain to see."""
@@ -112,7 +113,7 @@ class GeminiNotes:
         if _BACKSLASH in tail or len(tail) > _TAIL_LIMIT_BYTES or any(word in data for word in _NEVER_ALIKE):
             return
         self._head, self._tail = data[:start], tail
-        self._tail_strings, self._tail_numbers = _outline(tail)
+        self._outline = _outline(tail)
         self._like = payload.number if payload.like is None else payload.like
         self._slot = slots[0]
 
@@ -181,10 +182,9 @@ def _only_place(data: bytes, text: str) -> int | None:
     return place + 1
 
 
-def _outline(tail: bytes) -> tuple[list[bytes], bytes]:
-    """What stands inside of quotes, and what stands between with 0 for every number. There is no backslash in it."""
-    pieces = tail.split(b'"')  # the tail begins with the text's own closing quote
-    return pieces[2::2], _NUMBER.sub(b"0", b'"'.join(pieces[1::2]))
+def _outline(tail: bytes) -> bytes:
+    """What stands behind a text, counts aside."""
+    return _COUNT.sub(rb"\g<1>0", tail)
 
 
 def _without_logprobs(document: Any) -> Any:

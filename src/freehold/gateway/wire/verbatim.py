@@ -180,12 +180,16 @@ class VerbatimEncoder:
         if not changes and not touched:
             return data
         document = orjson.loads(data)
-        replaced = [(Leaf(path=leaf.path, channel=_ANY, text=leaf.text, is_key=leaf.is_key), text) for leaf, text in changes]
+        replaced: list[tuple[Leaf, str]] = []
         for piece in touched:
-            path = piece.slot.path
-            replaced.append((Leaf(path=path, channel=_ANY, text=""), piece.text(place, value_at(document, path))))
+            path, original = piece.slot.path, value_at(document, piece.slot.path)
+            if not isinstance(original, str):  # an object's JSON text can be a slot, too: `scrub` makes an object of it again
+                original = orjson.dumps(original).decode()
+            replaced.append((Leaf(path=path, channel=_ANY, text=""), piece.text(place, original)))
+        for leaf, text in changes:  # behind the slots: of a string that is both, what was found in the whole of it counts
+            replaced.append((Leaf(path=leaf.path, channel=_ANY, text=leaf.text, is_key=leaf.is_key), text))
         document = rewrite(document, replaced)
-        if touched:
+        if touched or changes:  # a leaf's log-probabilities stand beside it, too
             self._scrub(document)
         return orjson.dumps(document)
 
