@@ -42,6 +42,45 @@ def test_a_price_is_for_upstreams_that_are_there(tmp_path: Path) -> None:
         load(tmp_path, price)
 
 
+RESIDENCY = """
+[residency.labels.internal]
+allowed = ["*"]
+
+[residency.upstreams.one]
+region = "eu-central-1"
+jurisdiction = "DE"
+attested_at = 2026-01-01
+"""
+
+
+def test_residency_is_about_upstreams_that_are_there(tmp_path: Path) -> None:
+    config = load(tmp_path, UPSTREAM.format(name="one", model="large") + RESIDENCY)
+    assert config.residency is not None
+    assert config.residency.upstreams["one"].jurisdiction == "DE"
+    with pytest.raises(ConfigError, match=r"residency\.upstreams names upstream 'one', which is not configured"):
+        load(tmp_path, RESIDENCY)
+    with pytest.raises(ConfigError, match=r"residency\.local names upstream 'cellar', which is not configured"):
+        load(tmp_path, '[residency]\nlocal = ["cellar"]\n')
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[residency.labels.secret]", '[residency.upstreams.one]\njurisdiction = "Germany"', '[residency]\ndefault_label = "x"'],
+)
+def test_labels_and_codes_that_do_not_exist_are_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ConfigError, match="residency"):
+        load(tmp_path, text)
+
+
+def test_alerts_and_traces_are_tables_of_their_own(tmp_path: Path) -> None:
+    text = '[[alerts]]\nurl = "https://hooks.example/x"\n\n[traces]\nendpoint = "http://127.0.0.1:4318/v1/traces"\n'
+    config = load(tmp_path, text)
+    assert config.alerts[0].url == "https://hooks.example/x"
+    assert config.traces is not None
+    with pytest.raises(ConfigError, match="must be https"):
+        load(tmp_path, text.replace("https", "http"))
+
+
 @pytest.mark.parametrize("text", ["[gateway]\nport = 'x'", "[gateway]\nnope = 1", "nope = 1", "[gateway", "[store]\nfile = ''"])
 def test_what_does_not_hold_together_is_an_error_that_names_the_file(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError, match=r"freehold\.toml: .*docs/configuration\.md"):

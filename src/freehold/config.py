@@ -14,7 +14,9 @@ from freehold.core.errors import ConfigError
 from freehold.dashboard.config import DashboardConfig
 from freehold.engine.config import EngineConfig
 from freehold.gateway.config import GatewayConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
+from freehold.gateway.report_config import AlertConfig, TracesConfig
 from freehold.guard.config import GuardConfig
+from freehold.guard.residency_config import ResidencyConfig
 from freehold.meter.config import MeterConfig
 from freehold.store.config import StoreConfig
 
@@ -34,7 +36,10 @@ _TAKEN_NAMES = ("freehold", "record")  # our engine's, and what the record is ca
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file: one table a room, and one `[[upstreams]]` a remote provider."""
+    """The whole file: one table a room, and one `[[upstreams]]` a remote provider.
+
+    Without a [residency] table data may go to every upstream; without [traces] nothing is traced.
+    """
 
     gateway: GatewayConfig = GatewayConfig()
     upstreams: tuple[UpstreamConfig, ...] = ()
@@ -42,6 +47,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     limits: LimitsConfig = LimitsConfig()
     prices: tuple[PriceConfig, ...] = ()
     guard: GuardConfig = GuardConfig()
+    residency: ResidencyConfig | None = None
+    alerts: tuple[AlertConfig, ...] = ()
+    traces: TracesConfig | None = None
     engine: EngineConfig = EngineConfig()
     store: StoreConfig = StoreConfig()
     meter: MeterConfig = MeterConfig()
@@ -82,3 +90,8 @@ def _check_names(path: Path, config: Config) -> None:
         for name in price.upstreams:
             if name not in names:
                 raise ConfigError(f"{path}: the price of {price.model!r} is for upstream {name!r}, which is not configured")
+    residency = config.residency or ResidencyConfig()
+    for setting, named in (("upstreams", list(residency.upstreams)), ("local", residency.local)):
+        for name in named:
+            if name not in names:
+                raise ConfigError(f"{path}: residency.{setting} names upstream {name!r}, which is not configured")
