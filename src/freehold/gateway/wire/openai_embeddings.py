@@ -1,0 +1,221 @@
+"""OpenAI's embeddings: texts in, vectors out, for a provider of the same dialect.
+
+Texts come as strings; as arrays of token numbers nobody here could read them, so those are refused. The vectors, numbers or the
+base64 of 32-bit floats, hold no text: of an answer's strings they alone are not scanned, and only where they are what they say.
+"""
+
+import binascii
+from array import array
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+import orjson
+
+from freehold.core.errors import FreeholdError, InvalidRequest, UpstreamBroken, UpstreamRejected
+from freehold.core.events import (
+    Event,
+    FinishReason,
+    MessageEnd,
+    MessageStart,
+    Payload,
+    PayloadLeaf,
+    PromptText,
+    ServedBy,
+    Usage,
+)
+from freehold.core.exchange import Exchange, Message, Path
+from freehold.core.findings import Channel
+from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire import fields
+from freehold.gateway.wire.codec import Incoming, Leaf, StreamEncoder
+from freehold.gateway.wire.leaves import faithful, walk
+from freehold.gateway.wire.openai_chat import OpenAIChat, read_error
+from freehold.gateway.wire.prompt import Prompt
+
+_MODEL_LIMIT_CHARS = 256
+_NAME_LIMIT_CHARS = 256
+_FLOAT_BYTES = 4
+_LARGEST = 65_536.0  # the largest half-precision float; vectors of norm 1 have none above 1, letters in fourth place some 1e20
+
+# Words of the format itself. A string that equals one of them holds nothing to find.
+_VOCABULARY = frozenset(
+    (
+        "model",
+        "input",
+        "encoding_format",
+        "float",
+        "base64",
+        "dimensions",
+        "user",
+        "object",
+        "list",
+        "data",
+        "embedding",
+        "index",
+        "usage",
+        "prompt_tokens",
+        "total_tokens",
+    )
+)
+
+
+class OpenAIEmbeddings:
+    dialect = "openai.embeddings"
+    operation = "embeddings"
+    paths = ("/v1/embeddings",)
+    last_word = b""
+    forwarded_headers = frozenset({"openai-beta"})
+
+    def __init__(self) -> None:
+        self._openai = OpenAIChat()  # whose key and errors are the same
+
+    def decode_request(self, request: Incoming) -> Exchange:
+        document = request.document
+        model = fields.required_text(document, "model")
+        if len(model) > _MODEL_LIMIT_CHARS:
+            raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+        return Exchange(
+            id=request.exchange_id,
+            received_at_ns=request.received_at_ns,
+            principal=request.principal,
+            dialect=self.dialect,
+            operation=self.operation,
+            model=model,
+            stream=False,
+            body=request.body,
+            document=document,
+            messages=tuple(Message(role="user", text=text) for text in _texts(document)),
+            headers=request.headers,
+            unsaid="embeddings",
+        )
+
+    def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
+        return list(walk(document, _asked_channel, _VOCABULARY))
+
+    def read_prompt(self, exchange: Exchange) -> Prompt:
+        raise InvalidRequest("only a provider of the same dialect makes embeddings", param="model")
+
+    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
+        raise InvalidRequest("this provider makes embeddings alone; ask another model", param="model")
+
+    def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
+        return exchange.document if model == exchange.model else {**exchange.document, "model": model}
+
+    def target(self, model: str, *, stream: bool) -> str:
+        return "/embeddings"
+
+    def provider_headers(self, key: str | None) -> dict[str, str]:
+        return self._openai.provider_headers(key)
+
+    def stream_encoder(self, exchange: Exchange) -> StreamEncoder:
+        raise _no_stream()
+
+    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> "_NoStream":
+        return _NoStream()
+
+    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
+        raise UpstreamBroken("vectors can only be passed on as they came")
+
+    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
+        document = _read(body)
+        found = list(walk(_without_vectors(document), _answer_channel, _VOCABULARY))
+        leaves = tuple(PayloadLeaf(leaf=at, path=leaf.path, text=leaf.text, is_key=leaf.is_key) for at, leaf in enumerate(found))
+        model, usage = document.get("model"), document.get("usage")
+        counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        is_count = isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 1 << 53
+        return [
+            Payload(data=faithful(body, document), number=0, leaves=leaves, is_last=True),
+            *(PromptText(leaf=at, channel=leaf.channel, text=leaf.text) for at, leaf in enumerate(found)),
+            MessageStart(served=ServedBy(provider=provider, model=model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else "")),
+            Usage(input_tokens=counted if is_count else None, output_tokens=0),  # vectors are no tokens
+            MessageEnd(finish_reason=FinishReason.STOP),
+        ]
+
+    def scrub(self, document: dict[str, Any]) -> None:
+        """Vectors tell nothing of the strings beside them."""
+
+    def encode_error(self, error: FreeholdError) -> bytes:
+        return self._openai.encode_error(error)
+
+    def error_event(self, error: FreeholdError) -> SseEvent:
+        return self._openai.error_event(error)
+
+    def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
+        return self._openai.decode_error(body)
+
+
+class _NoStream:
+    """Reads a stream from a provider that should have sent a body: as broken."""
+
+    done = True
+
+    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
+        return []
+
+    def close(self) -> NoReturn:
+        raise _no_stream()
+
+
+def _no_stream() -> UpstreamBroken:
+    return UpstreamBroken("embeddings come whole, never as a stream")
+
+
+def _texts(document: Mapping[str, Any]) -> list[str]:
+    given = document.get("input")
+    texts = [given] if isinstance(given, str) else given
+    if not texts or texts == [""]:
+        raise InvalidRequest("input: missing or empty", param="input", code="missing_required_parameter")
+    if not isinstance(texts, list):
+        raise fields.wrong("input", "a string or a list of strings")
+    for at, text in enumerate(texts):
+        if isinstance(text, int | list):
+            raise InvalidRequest(
+                "input: token numbers can't be guarded; send the texts themselves", param="input", code="unsupported_value"
+            )
+        if not isinstance(text, str):
+            raise fields.wrong(f"input[{at}]", "a string")
+    return texts
+
+
+def _read(body: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError as exc:
+        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+    if not isinstance(document, dict):
+        raise UpstreamBroken("the upstream sent an answer that is no object")
+    if error := document.get("error"):
+        message, code = read_error(error) if isinstance(error, dict) else (None, None)
+        raise UpstreamRejected(message or "the upstream answered with an error", status=502, code=code)
+    if not isinstance(document.get("data"), list):
+        raise UpstreamBroken("the upstream sent an answer without data")
+    return document
+
+
+def _without_vectors(document: dict[str, Any]) -> dict[str, Any]:
+    return {**document, "data": [_without_vector(item) for item in document["data"]]}
+
+
+def _without_vector(item: Any) -> Any:
+    return {**item, "embedding": None} if isinstance(item, dict) and _is_vector(item.get("embedding")) else item
+
+
+def _is_vector(value: Any) -> bool:
+    """Numbers, or the base64 of 32-bit floats as models make them: read as floats, a text soon has one that is too large."""
+    if isinstance(value, list):
+        return all(type(number) in (float, int) for number in value)
+    if not isinstance(value, str):
+        return False
+    try:
+        data = binascii.a2b_base64(value, strict_mode=True)
+    except (binascii.Error, ValueError):
+        return False
+    return len(data) % _FLOAT_BYTES == 0 and all(-_LARGEST < number < _LARGEST for number in array("f", data))
+
+
+def _asked_channel(path: Path, value: Any, around: Channel) -> Channel:
+    return Channel.INPUT if path[:1] == ("input",) else Channel.OTHER
+
+
+def _answer_channel(path: Path, value: Any, around: Channel) -> Channel:
+    return Channel.OTHER
