@@ -11,7 +11,7 @@ _NOT_DOMAINS = (b".png", b".jpg", b".jpeg", b".gif", b".svg", b".js", b".css", b
 
 _RESERVED = re.compile(rb"(?i)(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$")  # RFC 2606, RFC 6761
 _ROLES = re.compile(  # whom documentation writes to
-    rb"(?i)(?:your|my|some|an?)?[._-]?(?:first|last|full|user|e?mail|name|address|test|tester|demo|example|sample|foo|bar|baz|me|you|bob|alice|carol"
+    rb"(?i)(?:your|my|some|an?)?[._-]?(?:your|my|first|last|full|user|e?mail|name|address|test|tester|demo|example|sample|foo|bar|baz|me|you|bob|alice|carol"
     rb"|eve|joe|john|jane|doe|smith|admin|info|contact|support|sales|help|hello|noreply|no-reply|someone|nobody|abuse|root|postmaster"
     rb"|webmaster|security|team|office|account|customer|client|recipient|sender|service|dev|billing|person|employee|manager|x+)[0-9]{0,3}"
 )

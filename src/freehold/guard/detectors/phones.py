@@ -244,6 +244,17 @@ PHONES = (
         must_not_match=("(2003) 1234-1240", "(1) 2", "f(12) 34", "(10) 20 30"),
     ),
     Detector(
+        id="phone-other-script",  # after a word of a script that folding does not keep
+        category=PERSONAL_DATA,
+        left="",
+        before=r"\x01{2}[ :]{0,3}",
+        pattern=r"(?:1[3-9][0-9]|0[1-9]0|010|89[0-9])[ -]?[0-9]{4}[ -]?[0-9]{4}|9[0-9]{9}",
+        confidence=0.7,
+        validator=_national,
+        must_match=("我的电话是 13812345678", "電話：09012345678", "Телефон 89161234567"),
+        must_not_match=("电话 12345", "是 20231105123"),
+    ),
+    Detector(
         id="phone-context",
         category=PERSONAL_DATA,
         left="",
