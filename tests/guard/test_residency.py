@@ -13,7 +13,7 @@ from freehold.core.findings import Action, Channel, Context, Direction, Finding,
 from freehold.core.ports import Placement, Residency
 from freehold.guard.jurisdictions import day_ns
 from freehold.guard.labels import Label, raises, with_below
-from freehold.guard.residency import ENGINE, LabelPolicy, Unrestricted, make_residency, parse_labels, policy_of
+from freehold.guard.residency import ENGINE, LabelPolicy, Unrestricted, make_residency, policy_of
 from freehold.guard.residency_config import LabelRuleConfig, ResidencyConfig, SiteConfig
 
 NOW_NS = day_ns("2026-11-23")
@@ -343,13 +343,6 @@ def test_labels_are_ordered() -> None:
 def test_a_label_that_does_not_exist_is_refused(claimed: str) -> None:
     with pytest.raises(InvalidRequest, match="known labels: public"):
         place(policy(), claimed)
-
-
-def test_the_header_lists_labels() -> None:
-    assert parse_labels(" personal, export_controlled ,") == ("personal", "export_controlled")
-    assert parse_labels("") == ()
-    with pytest.raises(InvalidRequest, match="no label 'nonsense'"):
-        parse_labels("personal, nonsense")
 
 
 @pytest.mark.parametrize(

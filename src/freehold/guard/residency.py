@@ -65,6 +65,10 @@ class LabelPolicy:
         """All that decides, as canonical JSON: kept in the log, it lets an old decision be made again."""
         return msgspec.json.encode(_Document(residency=self._config, jurisdictions=dict(self._jurisdictions)), order="sorted")
 
+    def facts(self) -> dict[str, object]:
+        """What the log keeps when this comes into force: whoever has it can make every decision under its digest again."""
+        return {"of": "residency", "digest": self._digest, "policy": msgspec.json.decode(self.document())}
+
     def place(
         self, context: Context, claimed: Sequence[str], findings: Sequence[Finding], upstreams: Sequence[str], at_ns: int
     ) -> Placement:
@@ -224,11 +228,6 @@ def parse_label(text: str) -> Label:
         raise InvalidRequest(
             f"there is no label {text[:60]!r}; known labels: {', '.join(Label)}", param="x-freehold-labels", code="unknown_label"
         ) from exc
-
-
-def parse_labels(header: str) -> tuple[str, ...]:
-    """The caller's labels, as the header `x-freehold-labels` lists them. Raises InvalidRequest."""
-    return tuple(parse_label(word.strip()) for word in header.split(",") if word.strip())
 
 
 def _site(config: SiteConfig) -> _Site:

@@ -1,0 +1,20 @@
+"""Reads what residency needs from files, and gives it to the room that decides."""
+
+from pathlib import Path
+
+from freehold.core.errors import ConfigError
+from freehold.guard.jurisdictions import OURS, parse_jurisdictions
+from freehold.guard.residency import LabelPolicy, Unrestricted, make_residency
+from freehold.guard.residency_config import ResidencyConfig
+
+
+def load_residency(config: ResidencyConfig | None, folder: Path) -> LabelPolicy | Unrestricted:
+    """`folder` is the configuration's, which the operator's own table is relative to. Raises ConfigError."""
+    if config is None or config.jurisdictions is None:
+        return make_residency(config)
+    path = folder / config.jurisdictions
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        raise ConfigError(f"cannot read residency.jurisdictions {path}: {exc}") from exc
+    return make_residency(config, {**OURS, **parse_jurisdictions(text, str(path))})
