@@ -61,14 +61,15 @@ def block(index: int, begun: dict[str, Any], *deltas: dict[str, Any]) -> list[Ss
 
 def in_pieces(index: int, kind: str, pieces: Iterable[str]) -> list[SseEvent]:
     """A block whose text, thought, arguments, signature or unknown field comes in pieces."""
-    begun, delta, key = {
+    kinds: dict[str, tuple[dict[str, Any], str, str]] = {
         "text": ({"type": "text", "text": ""}, "text_delta", "text"),
         "thinking": ({"type": "thinking", "thinking": "", "signature": ""}, "thinking_delta", "thinking"),
         "call": ({"type": "tool_use", "id": "toolu_1", "name": "f", "input": {}}, "input_json_delta", "partial_json"),
         "server_call": ({"type": "server_tool_use", "id": "s_1", "name": "f", "input": {}}, "input_json_delta", "partial_json"),
         "signature": ({"type": "thinking", "thinking": "", "signature": ""}, "signature_delta", "signature"),
         "unknown": ({"type": "text", "text": ""}, "mood_delta", "mood"),
-    }[kind]
+    }
+    begun, delta, key = kinds[kind]
     return block(index, begun, *({"type": delta, key: piece} for piece in pieces))
 
 

@@ -59,7 +59,7 @@ def whole(events: list[Event]) -> Message:
 
 
 def test_text_thought_and_calls_become_blocks_in_their_order() -> None:
-    events = [
+    events: list[Event] = [
         BEGUN,
         ReasoningDelta(text="Let me "),
         ReasoningDelta(text="think."),
@@ -89,7 +89,7 @@ def test_text_thought_and_calls_become_blocks_in_their_order() -> None:
 
 
 def test_what_comes_while_a_call_is_open_waits_until_it_ends() -> None:
-    events = [
+    events: list[Event] = [
         BEGUN,
         TextDelta(text="Looking "),
         ToolCallStart(call_id="c1", name="f", part=0),
@@ -112,7 +112,7 @@ def test_what_comes_while_a_call_is_open_waits_until_it_ends() -> None:
 
 
 def test_other_alternatives_than_the_first_are_left_out() -> None:
-    events = [
+    events: list[Event] = [
         BEGUN,
         TextDelta(text="a"),
         TextDelta(text="b", choice=1),
@@ -140,7 +140,7 @@ def test_every_end_has_its_stop_reason(reason: FinishReason, word: str) -> None:
 
 
 def test_an_answer_with_calls_never_ends_like_one_without() -> None:
-    events = [BEGUN, ToolCallStart(call_id="c", name="f"), ToolCallDelta(arguments="{}"), USAGE, STOP]
+    events: list[Event] = [BEGUN, ToolCallStart(call_id="c", name="f"), ToolCallDelta(arguments="{}"), USAGE, STOP]
     assert put_together(encode(events)).stop_reason == whole(events).stop_reason == "tool_use"
 
 
@@ -152,14 +152,15 @@ def test_cached_tokens_are_counted_apart_and_unknown_counts_are_null() -> None:
         assert message.usage.cache_creation_input_tokens == 30
         assert message.usage.output_tokens_details is not None
         assert message.usage.output_tokens_details.thinking_tokens == 2
-    for events in ([BEGUN, STOP], [BEGUN, Usage(input_tokens=None, output_tokens=None), STOP]):
+    unknown: list[list[Event]] = [[BEGUN, STOP], [BEGUN, Usage(input_tokens=None, output_tokens=None), STOP]]
+    for events in unknown:
         assert orjson.loads(encode(events)[-2][0])["usage"] == {"input_tokens": None, "output_tokens": None}
         assert orjson.loads(CODEC.encode_answer(ask(), events))["usage"] == {"input_tokens": None, "output_tokens": None}
         assert put_together(encode(events)).content == []
 
 
 def test_arguments_that_are_no_object_are_an_error_unless_the_limit_cut_them() -> None:
-    events = [
+    events: list[Event] = [
         BEGUN,
         TextDelta(text="a"),
         ToolCallStart(call_id="c", name="f", part=1),
@@ -172,7 +173,7 @@ def test_arguments_that_are_no_object_are_an_error_unless_the_limit_cut_them() -
 
 
 def test_a_seal_on_a_thought_nobody_shows_still_reaches_the_client() -> None:
-    events = [BEGUN, PartEnd(kind=PartKind.REASONING, signature="c2VhbA=="), TextDelta(text="a"), USAGE, STOP]
+    events: list[Event] = [BEGUN, PartEnd(kind=PartKind.REASONING, signature="c2VhbA=="), TextDelta(text="a"), USAGE, STOP]
     for message in (put_together(encode(events)), whole(events)):
         assert told(message) == [("thinking", ""), ("text", "a")]
         assert message.content[0].type == "thinking"
@@ -180,7 +181,7 @@ def test_a_seal_on_a_thought_nobody_shows_still_reaches_the_client() -> None:
 
 
 def test_a_call_without_a_beginning_has_one_made() -> None:
-    events = [BEGUN, ToolCallDelta(arguments='{"a":1}', part=3), USAGE, STOP]
+    events: list[Event] = [BEGUN, ToolCallDelta(arguments='{"a":1}', part=3), USAGE, STOP]
     assert told(put_together(encode(events))) == told(whole(events)) == [("tool_use", {"a": 1})]
 
 
