@@ -107,6 +107,29 @@ async def test_an_exchange_is_answered_by_a_real_engine_process(tmp_path: Path) 
         assert all(len(token.top) == 2 for event in with_logprobs if isinstance(event, TextDelta) for token in event.logprobs)
 
 
+async def test_a_prompt_is_counted_as_it_would_be_read_in(tmp_path: Path) -> None:
+    async with engine(tmp_path, "real") as client:
+        for text in ("hello", "hello world " * 7):
+            usage = next(event for event in await collect(client, ask(text)) if isinstance(event, Usage))
+            assert await client.count_tokens(ask(text)) == usage.input_tokens
+        start, counted, end = await collect(client, ask(text, operation="count_tokens"))
+        assert isinstance(start, MessageStart)
+        assert start.served.seed is None
+        assert counted == Usage(input_tokens=usage.input_tokens, output_tokens=0)
+        assert end == MessageEnd(finish_reason=FinishReason.STOP)
+        assert client.stats.running == 0
+        with pytest.raises(InvalidRequest, match="no place for tools"):
+            await client.count_tokens(ask(tools=(Tool(name="t", description="", parameters={}),)))
+        longer_than_the_context = await client.count_tokens(ask("x" * 300))
+        assert longer_than_the_context > 256
+
+
+async def test_a_count_needs_an_engine_that_runs(tmp_path: Path) -> None:
+    async with engine(tmp_path, "never-connects", ready=False) as client:
+        with pytest.raises(UpstreamUnavailable):
+            await client.count_tokens(ask())
+
+
 REFUSED = [
     (ask("x" * 300), "the prompt has .* tokens; the context of 256"),
     (ask("x" * 10_000), "the messages have 10000 bytes"),

@@ -19,13 +19,15 @@ from typing import Any, Final
 
 from freehold import __version__
 from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
-from freehold.core.events import Event, MessageEnd, MessageStart, ServedBy, TextDelta, Usage
+from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, TextDelta, Usage
 from freehold.core.exchange import Exchange, ModelId
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
 from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
     Cancel,
+    Count,
+    Counted,
     Ended,
     Frame,
     Hello,
@@ -50,6 +52,8 @@ HEALTHY_AFTER_S: Final = 60.0
 HELLO_TIMEOUT_S: Final = 60.0  # a cold start of Python and its libraries on a busy machine
 STOP_TIMEOUT_S: Final = 5.0
 MAX_WAITING_FRAMES: Final = 4096  # per request; at 50 tokens a second, 80 s behind, and some 2 MB
+_ANSWERS: Final = ("chat", "generate_content")  # the GenAI semantic conventions' words, one of them Gemini's own
+_COUNTS: Final = "count_tokens"
 _CANNOT: Final = ("logit_bias", "response_format", "web_search_options")  # each changes the answer; to ignore it would be a lie
 _MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
 
@@ -141,11 +145,15 @@ class EngineClient:
         self._supervisor = None
 
     async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
-        """As `Upstream.send`."""
+        """As `Upstream.send`. A count of tokens is an answer of nothing but its usage."""
         _check(exchange)
-        link, ready = self._link, self._ready
-        if link is None or ready is None:
-            raise UpstreamUnavailable(self._detail, retry_after_s=self._retry_after_s)
+        link, ready = self._running()
+        if exchange.operation == _COUNTS:
+            input_tokens = await self.count_tokens(exchange)
+            yield MessageStart(served=_served_by(exchange.model, ready, None))
+            yield Usage(input_tokens=input_tokens, output_tokens=0)
+            yield MessageEnd(finish_reason=FinishReason.STOP)
+            return
         seed = exchange.sampling.seed
         seed = secrets.randbits(53) if seed is None else seed & ((1 << 64) - 1)  # 53 bits: whole in any JSON reader
         answer = link.ask(exchange, seed)
@@ -162,6 +170,23 @@ class EngineClient:
             yield MessageEnd(finish_reason=frame.reason)
         finally:
             link.forget(answer)
+
+    async def count_tokens(self, exchange: Exchange) -> int:
+        """How many tokens the exchange's prompt has, template included. Raises InvalidRequest for what has no prompt here."""
+        _check(exchange)
+        link, _ = self._running()
+        answer = link.count(exchange)
+        try:
+            counted = await answer.next()
+            assert isinstance(counted, Counted), "a count is answered with a count"
+            return counted.input_tokens
+        finally:
+            link.forget(answer)
+
+    def _running(self) -> "tuple[_Link, Ready]":
+        if self._link is None or self._link.ready is None:
+            raise UpstreamUnavailable(self._detail, retry_after_s=self._retry_after_s)
+        return self._link, self._link.ready
 
     @property
     def _ready(self) -> Ready | None:
@@ -266,7 +291,7 @@ class EngineClient:
                     self._stats = frame
                 case Refused(request=None):
                     cause = frame.message
-                case Accepted() | Text() | Ended() | Refused():
+                case Accepted() | Counted() | Text() | Ended() | Refused():
                     link.deliver(frame)
         return cause
 
@@ -322,6 +347,14 @@ class _Link:
         self.write(
             Submit(request=self._asked, messages=exchange.messages, tools=exchange.tools, sampling=exchange.sampling, seed=seed)
         )
+        return self._awaited()
+
+    def count(self, exchange: Exchange) -> _Answer:
+        self._asked += 1
+        self.write(Count(request=self._asked, messages=exchange.messages, tools=exchange.tools))
+        return self._awaited()
+
+    def _awaited(self) -> _Answer:
         answer = self._answers[self._asked] = _Answer(self._asked)
         return answer
 
@@ -330,7 +363,7 @@ class _Link:
         if self._answers.pop(answer.request, None) is not None and not answer.ended:
             self.write(Cancel(request=answer.request))
 
-    def deliver(self, frame: Accepted | Text | Ended | Refused) -> None:
+    def deliver(self, frame: Accepted | Counted | Text | Ended | Refused) -> None:
         answer = self._answers.get(frame.request) if frame.request is not None else None
         if answer is None or answer.ended:
             return  # it was cancelled, and this crossed the word of it
@@ -339,7 +372,7 @@ class _Link:
         elif not answer.put(frame):
             answer.fail(UpstreamBroken(f"the answer was read too slowly: {MAX_WAITING_FRAMES} pieces waited; it was stopped"))
             self.write(Cancel(request=answer.request))
-        elif isinstance(frame, Ended):
+        elif isinstance(frame, Ended | Counted):
             answer.ended = True
 
     def broken(self, why: str) -> None:
@@ -357,7 +390,7 @@ class _Link:
 
 def _check(exchange: Exchange) -> None:
     """What our engine cannot do, said before anything is sent to it."""
-    if exchange.operation != "chat":
+    if exchange.operation not in (*_ANSWERS, _COUNTS):
         raise InvalidRequest(f"the embedded engine answers chats; {exchange.operation} needs another model", param="model")
     if exchange.unsaid is not None:
         raise InvalidRequest(f"the embedded engine can't do this: {exchange.unsaid}", code="unsupported_parameter")
@@ -370,7 +403,7 @@ def _check(exchange: Exchange) -> None:
             raise InvalidRequest(f"the embedded engine does not do `{param}` yet: leave it out", param=param)
 
 
-def _served_by(model: str, ready: Ready, seed: int) -> ServedBy:
+def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:
     return ServedBy(
         provider="freehold",
         model=model,

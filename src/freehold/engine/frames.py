@@ -17,7 +17,7 @@ from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, Sampling, Tool
 from freehold.engine.stops import Piece
 
-PROTOCOL: Final = 2
+PROTOCOL: Final = 3
 MAX_FRAME_BYTES: Final = 80 << 20  # above the largest body the gateway takes, which a prompt may fill
 LENGTH_BYTES: Final = 4
 
@@ -57,6 +57,14 @@ class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     request: int
 
 
+class Count(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """How many tokens would this prompt have? `Counted` or `Refused` follows."""
+
+    request: int
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+
+
 class Stop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """End the process."""
 
@@ -64,6 +72,11 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The request is queued; an answer or a `Refused` follows."""
 
+    request: int
+    input_tokens: int
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     request: int
     input_tokens: int
 
@@ -109,7 +122,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     output_tokens_per_s: float = 0.0
 
 
-Frame: TypeAlias = Hello | Loading | Ready | Submit | Cancel | Stop | Accepted | Text | Ended | Refused | Stats
+Frame: TypeAlias = Hello | Loading | Ready | Submit | Count | Cancel | Stop | Accepted | Counted | Text | Ended | Refused | Stats
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

@@ -25,6 +25,8 @@ from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
     Cancel,
+    Count,
+    Counted,
     Ended,
     Frame,
     Hello,
@@ -112,26 +114,36 @@ class _Engine:
     def _take(self, frame: Frame) -> None:
         match frame:
             case Submit():
-                self._preparing[frame.request] = asyncio.create_task(self._accept(frame))
+                self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._accept(frame)))
+            case Count():
+                self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._count(frame)))
             case Cancel(request=request):
                 if task := self._preparing.get(request):
                     task.cancel()
                 else:
                     self._runtime.scheduler.cancel(request)
 
-    async def _accept(self, submit: Submit) -> None:
+    async def _prepare(self, request: int, preparing: Coroutine[Any, Any, None]) -> None:
+        """See to it that a prompt that fails fails alone."""
         try:
-            request = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.request, submit)
-            # What the scheduler makes of it is written by this loop later, so `Accepted` comes first.
-            self._runtime.scheduler.submit(request)
-            self._write(Accepted(request=submit.request, input_tokens=len(request.prompt)))
+            await preparing
         except FreeholdError as exc:
-            self._write(refused(exc, submit.request))
+            self._write(refused(exc, request))
         except Exception as exc:
             log.exception("engine_prompt_failed")
-            self._write(refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), submit.request))
+            self._write(refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), request))
         finally:
-            del self._preparing[submit.request]
+            del self._preparing[request]
+
+    async def _accept(self, submit: Submit) -> None:
+        request = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.request, submit)
+        # What the scheduler makes of it is written by this loop later, so `Accepted` comes first.
+        self._runtime.scheduler.submit(request)
+        self._write(Accepted(request=submit.request, input_tokens=len(request.prompt)))
+
+    async def _count(self, count: Count) -> None:
+        tokens = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.tokens, count.messages, count.tools)
+        self._write(Counted(request=count.request, input_tokens=len(tokens)))
 
     def _compute(self) -> None:
         """The scheduler's thread: step after step, never more than one step's output ahead of the socket."""

@@ -40,15 +40,19 @@ class Prompts:
 
     def request(self, submit: Submit) -> Request:
         """Raises InvalidRequest for what cannot be asked of this model."""
-        if submit.tools and not self._template.supports_tools:
+        prompt = self.tokens(submit.messages, submit.tools)
+        return Request(id=submit.request, prompt=tuple(prompt), settings=Settings.of(submit.sampling, submit.seed))
+
+    def tokens(self, asked: Sequence[Message], offered: Sequence[Tool]) -> list[int]:
+        """The prompt as it is read in before an answer. Raises InvalidRequest for what cannot be asked of this model."""
+        if offered and not self._template.supports_tools:
             raise InvalidRequest("this model's chat template has no place for tools: leave `tools` out", param="tools")
-        messages = [_turn(message) for message in submit.messages]
-        tools = [_function(tool) for tool in submit.tools]
+        messages = [_turn(message) for message in asked]
+        tools = [_function(tool) for tool in offered]
         self._check_size(messages, tools)
         mark = unused_mark([messages, tools])
         text = self._template.render(self._shield.over(messages, mark), self._shield.over(tools, mark))
-        prompt = self._tokenizer.with_bos(self._tokenizer.encode_marked(text, mark))
-        return Request(id=submit.request, prompt=tuple(prompt), settings=Settings.of(submit.sampling, submit.seed))
+        return self._tokenizer.with_bos(self._tokenizer.encode_marked(text, mark))
 
     def _check_size(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
         """Turn away in microseconds what no tokenizer could fit: no token is longer than the longest."""
