@@ -160,3 +160,15 @@ def test_a_team_is_limited_shown_and_freed(home: Path) -> None:
     assert teams("remove", "red").exit_code == 0
     assert teams("remove", "red").exit_code == 2
     assert "may use: everything" in teams("show", "red").stdout
+
+
+def test_what_the_commands_change_is_sealed_in_the_log(home: Path) -> None:
+    key_id = json.loads(freehold("create", "alice", "--json").stdout)["key_id"]
+    teams("set", "red", "--concurrent", "2")
+    freehold("revoke", key_id)
+    verified = CliRunner().invoke(main, ["log", "verify"])
+    assert verified.exit_code == 0, verified.output
+    assert "3 rows" in verified.stdout
+    with closing(open_writer(home / "record.db", 1.0)) as connection:
+        connection.execute("UPDATE audit SET facts = replace(facts, '2', '20') WHERE kind = 'team_changed'")
+    assert CliRunner().invoke(main, ["log", "verify"]).exit_code == 1

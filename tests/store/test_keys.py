@@ -1,3 +1,4 @@
+import json
 import math
 import multiprocessing
 import sqlite3
@@ -219,3 +220,29 @@ def test_keys_work_beside_a_writer_in_the_same_file(ring: ClientKeys, tmp_path: 
         writer.execute("INSERT INTO probe VALUES (1, x'00')")
         assert ring.authenticate(secret).name == "alice"
         writer.execute("ROLLBACK")
+
+
+def test_each_change_is_in_the_tamper_evident_log_and_no_secret_is(ring: ClientKeys, tmp_path: Path) -> None:
+    key, secret = ring.create("alice", team="red", allowance=WHOLE)
+    ring.update(key.key_id, team=None, allowance=Allowance(models=("o1",)))
+    ring.set_team("red", Allowance(limits=Limits(concurrent=3)))
+    ring.remove_team("red")
+    ring.revoke(key.key_id)
+    ring.revoke(key.key_id)
+    with closing(sqlite3.connect(tmp_path / "record.db")) as connection:
+        rows = connection.execute("SELECT kind, facts FROM audit ORDER BY n").fetchall()
+    assert [kind for kind, _ in rows] == ["key_created", "key_changed", "team_changed", "team_removed", "key_revoked"]
+    created, changed, team, *_ = (json.loads(facts) for _, facts in rows)
+    assert created | {"models": ["gpt-*", "o1"], "labels": ["internal"], "money_microusd": 50_000_000, "team": "red"} == created
+    assert changed == {"key_id": key.key_id, "name": "alice", "team": None, "is_admin": False, "models": ["o1"]}
+    assert team == {"team": "red", "concurrent": 3}
+    assert secret[4:] not in repr(rows)
+
+
+def test_a_change_that_is_refused_is_not_in_the_log(ring: ClientKeys, tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest):
+        ring.create("alice", allowance=Allowance(models=("",)))
+    with pytest.raises(NotFound):
+        ring.remove_team("red")
+    with closing(sqlite3.connect(tmp_path / "record.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM audit").fetchone() == (0,)

@@ -23,6 +23,8 @@ from freehold.cli.allowance import (
 )
 from freehold.cli.terminal import print_table
 from freehold.core.limits import Allowance
+from freehold.provenance.keys import node_key
+from freehold.provenance.pull import key_directory
 from freehold.store.keys import ClientKey, ClientKeys
 from freehold.store.usage import RecordedUsage
 
@@ -33,9 +35,11 @@ def keys() -> None:
 
 
 @contextmanager
-def open_ring() -> Iterator[ClientKeys]:
-    store = configuration.load().store
-    with closing(ClientKeys(configuration.home() / store.file, store)) as ring:
+def open_ring(*, changes: bool = False) -> Iterator[ClientKeys]:
+    """What `changes` keys is sealed in the log with the node's key."""
+    store, home = configuration.load().store, configuration.home()
+    sealer = node_key(key_directory(home)) if changes else None
+    with closing(ClientKeys(home / store.file, store, sealer=sealer)) as ring:
         yield ring
 
 
@@ -52,7 +56,7 @@ def recorded_usage() -> RecordedUsage:
 @click.option("--json", "as_json", is_flag=True, help="Key and secret as one JSON object.")
 def create(name: str, team: str | None, admin: bool, as_json: bool, **options: Any) -> None:
     """Make a key for NAME and show its secret: the only time that it can be seen."""
-    with open_ring() as ring:
+    with open_ring(changes=True) as ring:
         key, secret = ring.create(name, team=team, is_admin=admin, allowance=changed(Allowance(), options))
     if as_json:
         click.echo(json.dumps(_document(key) | {"secret": secret}))
@@ -116,7 +120,7 @@ def show(key_id: str, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="The key as one JSON object.")
 def update(key_id: str, team: str | None, as_json: bool, **options: Any) -> None:
     """Change what the key ID may use, at once. What is not named stays; none takes a limit away."""
-    with open_ring() as ring:
+    with open_ring(changes=True) as ring:
         before = ring.get(key_id)
         team = before.team if team is None else None if team == NONE else team
         key = ring.update(key_id, team=team, allowance=changed(before.allowance, options))
@@ -129,7 +133,7 @@ def update(key_id: str, team: str | None, as_json: bool, **options: Any) -> None
 @click.option("--json", "as_json", is_flag=True, help="The key as one JSON object.")
 def revoke(key_id: str, as_json: bool) -> None:
     """Revoke the key ID. A running node refuses its next request."""
-    with open_ring() as ring:
+    with open_ring(changes=True) as ring:
         key = ring.revoke(key_id)
     click.echo(
         json.dumps(_document(key)) if as_json else f"{key.key_id} ({key.name}) is revoked since {time_text(key.revoked_at_ns)}"

@@ -24,7 +24,7 @@ def teams() -> None:
 @click.option("--json", "as_json", is_flag=True, help="The team as one JSON object.")
 def set_team(name: str, as_json: bool, **options: Any) -> None:
     """Set what the keys of team NAME may use together, at once. What is not named stays; none takes a limit away."""
-    with open_ring() as ring:
+    with open_ring(changes=True) as ring:
         team = ring.set_team(name, changed(ring.team(name).allowance, options))
     click.echo(json.dumps(_document(team)) if as_json else f"team {name} may use: {summary(team.allowance) or 'everything'}")
 
@@ -67,7 +67,7 @@ def show(name: str, as_json: bool) -> None:
 @click.argument("name")
 def remove(name: str) -> None:
     """Take all limits off team NAME. Its keys keep their own."""
-    with open_ring() as ring:
+    with open_ring(changes=True) as ring:
         ring.remove_team(name)
     click.echo(f"team {name} has no limits of its own any more")
 

@@ -78,21 +78,31 @@ def _allowance(
 def write(connection: sqlite3.Connection, kind: str, holder: str, allowance: Allowance) -> None:
     """Inside the caller's transaction. Raises InvalidRequest."""
     _check(allowance)
+    connection.execute(_WRITE, (kind, holder, *_row(allowance)))
+
+
+def facts(allowance: Allowance) -> dict[str, object]:
+    """What is set of it, for the log."""
+    whole = dict(zip(COLUMNS, _row(allowance), strict=True))
+    lists = {"models": list(allowance.models), "labels": sorted(allowance.labels)}
+    return {name: value for name, value in {**whole, **lists}.items() if value not in (None, [])}
+
+
+def _row(allowance: Allowance) -> tuple[str | float | None, ...]:
     limits = allowance.limits
     money, energy = limits.money, limits.energy
-    row = (
+    return (
         json.dumps(allowance.models),
         json.dumps(sorted(allowance.labels)),
         allowance.expires_at_ns,
         limits.requests_per_min,
         limits.tokens_per_min,
         limits.concurrent,
-        money and money.limit_microusd,
-        money and str(money.period),
-        energy and energy.limit_j,
-        energy and str(energy.period),
+        None if money is None else money.limit_microusd,
+        None if money is None else str(money.period),
+        None if energy is None else energy.limit_j,
+        None if energy is None else str(energy.period),
     )
-    connection.execute(_WRITE, (kind, holder, *row))
 
 
 def remove(connection: sqlite3.Connection, kind: str, holder: str) -> bool:

@@ -22,8 +22,8 @@ from pathlib import Path
 from freehold.core.errors import InvalidKey, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import Allowance
-from freehold.core.ports import UnixClock
-from freehold.store import allowances
+from freehold.core.ports import Sealer, UnixClock
+from freehold.store import allowances, audit
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, translated
 
@@ -71,10 +71,20 @@ class Team:
 
 
 class ClientKeys:
-    """Thread-safe. Makes the record's file where there is none yet."""
+    """Thread-safe. Makes the record's file where there is none yet.
 
-    def __init__(self, path: Path, config: StoreConfig | None = None, unix_clock: UnixClock = time.time_ns) -> None:
+    Each change is a row of the tamper-evident log, in the same transaction. Without a sealer it waits for the next seal there.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: StoreConfig | None = None,
+        unix_clock: UnixClock = time.time_ns,
+        sealer: Sealer | None = None,
+    ) -> None:
         self._path = path
+        self._sealer = sealer
         self._unix_clock = unix_clock
         self._connection = open_writer(path, (config or StoreConfig()).busy_timeout_s)
         self._lock = threading.Lock()
@@ -125,6 +135,7 @@ class ClientKeys:
             )
             if allowance != _NO_ALLOWANCE:
                 allowances.write(connection, "key", key.key_id, allowance)
+            self._log(connection, "key_created", _facts(key))
         return key, secret
 
     def list(self) -> list[ClientKey]:
@@ -146,14 +157,18 @@ class ClientKeys:
             _get(connection, key_id)
             connection.execute("UPDATE client_key SET team = ? WHERE id = ?", (team, key_id))
             allowances.write(connection, "key", key_id, allowance)
-            return _get(connection, key_id)
+            key = _get(connection, key_id)
+            self._log(connection, "key_changed", _facts(key))
+            return key
 
     def revoke(self, key_id: str) -> ClientKey:
         """The key as it is now. Revoking twice keeps the first time. Raises NotFound."""
         with self._locked() as connection, transaction(connection):
-            connection.execute(
-                "UPDATE client_key SET revoked_at_ns = ? WHERE id = ? AND revoked_at_ns IS NULL", (self._unix_clock(), key_id)
-            )
+            key = _get(connection, key_id)
+            if key.revoked_at_ns is not None:
+                return key
+            connection.execute("UPDATE client_key SET revoked_at_ns = ? WHERE id = ?", (self._unix_clock(), key_id))
+            self._log(connection, "key_revoked", {"key_id": key_id})
             return _get(connection, key_id)
 
     def teams(self) -> tuple[Team, ...]:
@@ -172,6 +187,7 @@ class ClientKeys:
         _check_name("a team's name", name, param="name")
         with self._locked() as connection, transaction(connection):
             allowances.write(connection, "team", name, allowance)
+            self._log(connection, "team_changed", {"team": name, **allowances.facts(allowance)})
         return Team(name=name, allowance=allowance)
 
     def remove_team(self, name: str) -> None:
@@ -179,10 +195,14 @@ class ClientKeys:
         with self._locked() as connection, transaction(connection):
             if not allowances.remove(connection, "team", name):
                 raise NotFound(f"no team {name[:100]!r} has limits; see: freehold teams list")
+            self._log(connection, "team_removed", {"team": name})
 
     def close(self) -> None:
         with self._lock:
             self._connection.close()
+
+    def _log(self, connection: sqlite3.Connection, kind: str, facts: dict[str, object]) -> None:
+        audit.append(connection, [audit.decision(kind, facts, self._unix_clock())], self._sealer)
 
     def _refuse_expired(self, whose: str, allowance: Allowance, advice: str) -> None:
         expires_at_ns = allowance.expires_at_ns
@@ -199,6 +219,12 @@ class ClientKeys:
 def _check_name(what: str, text: str, *, param: str) -> None:
     if not text.strip() or len(text) > NAME_LIMIT_CHARS or not text.isprintable():
         raise InvalidRequest(f"{what} has 1 to {NAME_LIMIT_CHARS} printable characters", param=param)
+
+
+def _facts(key: ClientKey) -> dict[str, object]:
+    """What the log keeps of a key."""
+    named = {"key_id": key.key_id, "name": key.name, "team": key.team, "is_admin": key.is_admin}
+    return {**named, **allowances.facts(key.allowance)}
 
 
 def _get(connection: sqlite3.Connection, key_id: str) -> ClientKey:
