@@ -8,7 +8,6 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
 from freehold.guard.detectors.naturalness import NATURAL, RANDOM, naturalness
@@ -76,18 +75,23 @@ def varied(value: bytes) -> bool:
     )
 
 
+_AGAIN = re.compile(rb"(?s)(.{1,4}?)\1{3,}")
+
+
 def _repeats(value: bytes) -> bool:
     """Whether most of it is one short piece again and again: `123123123123`."""
-    return any(sum(map(int.__eq__, value, value[period:])) * 10 > 6 * len(value) for period in (1, 2, 3, 4))
+    piece = _AGAIN.search(value)
+    return piece is not None and len(piece[0]) * 2 > len(value)
+
+
+_IN_ORDER = b"0123456789 abcdefghijklmnopqrstuvwxyz"
+ROW_CHARS = 26
 
 
 def is_row(value: bytes) -> bool:
     """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
-    run = longest = 1
-    for before, byte in pairwise(value.lower()):
-        run = run + 1 if byte == before + 1 else 1
-        longest = max(longest, run)
-    return longest * 2 >= len(value)
+    low, half = value.lower(), (len(value) + 1) // 2
+    return half <= ROW_CHARS and any(low[at : at + half] in _IN_ORDER for at in range(len(value) - half + 1))
 
 
 def many_kinds(value: bytes) -> bool:
