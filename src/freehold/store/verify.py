@@ -115,7 +115,7 @@ class _Walk:
         self._is_whole = first_n == 1
         self._to_end = last_n is None
         self._receipt = None if self._is_whole else self._receipt_before(self._first_seq)
-        self._seals: list[tuple[int, bytes, bytes, str]] = []
+        self._last_seal: sqlite3.Row | None = None
         self._head: Head | None = None
         self._wanted: Head | None = None
         self._last_before = 0  # the last exchange of before the log
@@ -220,9 +220,9 @@ class _Walk:
         self._before = (link, row["seal"], row["signed_by"])
         self._head = Head(n=n, link=link)
         if row["seal"] is not None:
-            self._seals.append((n, link, row["seal"], row["signed_by"]))
+            self._last_seal = row
             if self._each_signature:
-                self._check_seal(self._seals[-1])
+                self._check_seal(row)
         if self._wanted is not None and self._wanted.n == n:
             if self._wanted.link != link:
                 raise Stop(
@@ -306,36 +306,42 @@ class _Walk:
     # Ends and seals
 
     def _check_end(self) -> None:
-        if self._last_seq:
-            after = self._exchanges(self._last_seq + 1, _NO_LIMIT)
-            if (extra := after.peek()) is not None:
-                raise Stop(_inserted(extra))
-            after.check_none_stray()
         last = 0 if self._head is None else self._head.n
-        counted: int = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'audit'") or 0
-        if counted > last:
-            detail = f"the log ends with row {last}, but {counted} were written: the last {counted - last} are missing"
+        written = self._counted("audit")
+        if written > last:
+            detail = f"the log ends with row {last}, but {written} were written: the last {written - last} are missing"
             raise Stop(Broken(what="truncated", n=last + 1, detail=detail))
-        counted = self._one("SELECT seq FROM sqlite_sequence WHERE name = 'ledger'") or 0
-        if counted > max(self._last_seq, self._last_before, self._purged_seq) and self._is_whole:
-            detail = f"the log's last exchange is row {self._last_seq} of the ledger, but {counted} were written"
-            raise Stop(Broken(what="truncated", ledger_seq=self._last_seq + 1, detail=detail))
+        after = self._exchanges(self._last_seq + 1, _NO_LIMIT) if self._last_seq else None
+        if after is not None and (extra := after.peek()) is not None:
+            raise Stop(_inserted(extra))
+        last_seq = max(self._last_seq, self._last_before, self._purged_seq)
+        written = self._counted("ledger")
+        if self._is_whole and written > last_seq:
+            detail = f"the last exchange is row {last_seq} of the ledger, but {written} were written"
+            raise Stop(Broken(what="truncated", ledger_seq=last_seq + 1, detail=detail))
+        if after is not None:
+            after.check_none_stray()
+
+    def _counted(self, table: str) -> int:
+        """How many rows SQLite has numbered in a table, whatever is there now."""
+        return self._one("SELECT seq FROM sqlite_sequence WHERE name = ?", table) or 0
 
     def _check_seals(self) -> None:
         """The last seal vouches for every row before it. Only where it does not hold are the others tried, to find the first."""
-        if not self._seals:
+        if self._last_seal is None:
             return
+        last_n = self._last_seal["n"]
         try:
-            self._check_seal(self._seals[-1])
+            self._check_seal(self._last_seal)
         except Stop:
-            for seal in self._seals:
-                self._check_seal(seal)
-        self.sealed_through = self._seals[-1][0]
+            query = "SELECT * FROM audit WHERE n BETWEEN ? AND ? AND seal IS NOT NULL ORDER BY n"
+            for row in self._connection.execute(query, (self._first_n, last_n)):
+                self._check_seal(row)
 
-    def _check_seal(self, seal: tuple[int, bytes, bytes, str]) -> None:
-        n, link, signature, signed_by = seal
+    def _check_seal(self, row: sqlite3.Row) -> None:
+        n = row["n"]
         try:
-            self._proofs.check_seal(KeyId(signed_by), signature, seal_message(n, link))
+            self._proofs.check_seal(KeyId(row["signed_by"]), row["seal"], seal_message(n, row["link"]))
         except VerificationError as error:
             raise Stop(self._forged(n, error)) from error
         self.sealed_through = n
