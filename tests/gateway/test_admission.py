@@ -255,6 +255,10 @@ def test_an_answer_without_a_limit_is_taken_for_the_expected_length() -> None:
     assert desk.admit(who, sampling=Sampling(), operation="embeddings", body_bytes=8).reserved_microusd == 2_000_000
 
 
+def test_a_negative_length_holds_no_less_than_a_token() -> None:
+    assert Desk(DOLLAR_A_TOKEN).admit(limited(money=dollars(9)), sampling=Sampling(max_tokens=-5)).reserved_microusd == 1_000_000
+
+
 def test_counting_tokens_uses_none() -> None:
     desk, who = Desk(DOLLAR_A_TOKEN), limited(money=dollars(1), tokens_per_min=1)
     for _ in range(3):

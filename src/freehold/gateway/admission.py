@@ -144,14 +144,17 @@ class LimitKeeper:
 
     def _of(self, key_id: str, team: str | None) -> list[_Use]:
         names = [("key", key_id)] if team is None else [("key", key_id), ("team", team)]
-        return [self._uses.setdefault(name, _Use()) if name not in self._uses else self._uses[name] for name in names]
+        for name in names:
+            if name not in self._uses:
+                self._uses[name] = _Use()
+        return [self._uses[name] for name in names]
 
     def _ask(self, exchange: Exchange, holders: Sequence[_Holder]) -> _Ask:
         now_s, today = self._monotonic_s(), day_of(self._unix_ns())
         if all(holder.limits.tokens_per_min is None and holder.limits.money is None for holder in holders):
             return _Ask(tokens=0, ceiling_microusd=None, now_s=now_s, today=today)
         expected = self._config.expected_output_tokens
-        answer = exchange.choices * (exchange.sampling.max_tokens or expected)
+        answer = exchange.choices * max(exchange.sampling.max_tokens or expected, 1)
         answer = 0 if exchange.operation in (_EMBEDDINGS, _COUNT) else answer
         prompt = 0 if exchange.operation == _COUNT else _expected_input(exchange)
         ceiling = None
