@@ -1,0 +1,121 @@
+"""A remote provider on loopback that speaks Gemini's format and says exactly what a test wrote down."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+Part = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Asked:
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    body: bytes
+    document: dict[str, Any]
+
+
+@dataclass(slots=True)
+class GeminiProvider:
+    """`turns` are answers, one a request, the last one again and again; an answer is a list of parts, one a payload."""
+
+    url: str = ""
+    turns: list[list[Part]] = field(default_factory=list)
+    finish: str = "STOP"
+    status: int = 200  # of every answer; above 299 with an error in Google's shape
+    dies: bool = False  # cuts the connection instead of ending the stream
+    breaks: bool = False  # ends the stream with an error in it
+    received: list[Asked] = field(default_factory=list)
+    sent: list[bytes] = field(default_factory=list)  # payloads, as they left
+
+    def say(self, *parts: Part | str) -> None:
+        self.say_turns([*parts])
+
+    def say_turns(self, *turns: list[Any]) -> None:
+        self.turns = [[{"text": part} if isinstance(part, str) else part for part in turn] for turn in turns]
+        self.finish, self.status, self.dies, self.breaks = "STOP", 200, False, False
+        self.received.clear()
+        self.sent.clear()
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        asked = Asked(
+            path=request.match_info["tail"],
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=body,
+            document=json.loads(body),
+        )
+        self.received.append(asked)
+        if self.status != 200:
+            error = {"code": self.status, "message": "the quota is used up", "status": "RESOURCE_EXHAUSTED"}
+            return web.json_response({"error": error}, status=self.status)
+        parts = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
+        if asked.path.endswith(":streamGenerateContent"):
+            return await self._stream(request, parts)
+        self.sent.append(_payload(parts, len(parts), self.finish))
+        return web.Response(body=self.sent[-1], content_type="application/json")
+
+    async def _stream(self, request: web.Request, parts: list[Part]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        for number, part in enumerate(parts, 1):
+            await self._send(response, _payload([part], number, None))
+        if self.dies:
+            assert request.transport is not None
+            request.transport.abort()
+        elif self.breaks:
+            await self._send(response, b'{"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}')
+        else:
+            await self._send(response, _payload([{"text": ""}], len(parts), self.finish))
+        return response
+
+    async def _send(self, response: web.StreamResponse, data: bytes) -> None:
+        self.sent.append(data)
+        await response.write(b"data: " + data + b"\r\n\r\n")
+
+
+def _payload(parts: list[Part], tokens: int, finish: str | None) -> bytes:
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}, "index": 0}
+    if finish is not None:
+        candidate["finishReason"] = finish
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": tokens, "totalTokenCount": 3 + tokens}
+    document = {"candidates": [candidate], "usageMetadata": counts, "modelVersion": "gemini-scripted", "responseId": "r-1"}
+    return json.dumps(document).encode()
+
+
+@contextmanager
+def serving() -> Iterator[GeminiProvider]:
+    """The provider in a thread with a loop of its own, on a free loopback port."""
+    provider, started, loop = GeminiProvider(), threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/v1beta/models/{tail:.+}", provider.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        provider.url = f"http://{host}:{port}/v1beta"
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
+    thread.start()
+    started.wait(timeout=10)
+    try:
+        yield provider
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=10)
+        loop.close()
