@@ -75,15 +75,19 @@ def exchange(choices: int = 3) -> Exchange:
 
 
 def started(events: list[Event]) -> list[Event]:
-    """The same with a ToolCallStart in front of each call's first piece."""
-    seen: set[tuple[int, int]] = set()
+    """The same with a ToolCallStart in front of each call's first piece, a choice's calls numbered in this order."""
+    parts: dict[tuple[int, int], int] = {}
     out: list[Event] = []
     for event in events:
-        if isinstance(event, ToolCallDelta) and (event.choice, event.part) not in seen:
-            seen.add((event.choice, event.part))
-            name = f"f{event.part}"
-            out.append(ToolCallStart(call_id=f"c{event.choice}{event.part}", name=name, choice=event.choice, part=event.part))
-        out.append(event)
+        if isinstance(event, ToolCallDelta):
+            key = (event.choice, event.part)
+            part = parts.get(key, sum(choice == event.choice for choice, _ in parts))
+            if key not in parts:
+                parts[key] = part
+                out.append(ToolCallStart(call_id=f"c{event.choice}{part}", name=f"f{part}", choice=event.choice, part=part))
+            out.append(replace(event, part=part))
+        else:
+            out.append(event)
     return out
 
 
@@ -114,6 +118,14 @@ def encode_stream(events: list[Event]) -> list[bytes]:
 @given(answers())
 def test_a_stream_read_back_is_the_same_events(events: list[Event]) -> None:
     assert plain(play(encode_stream(events))) == plain(events)
+
+
+def test_calls_are_counted_as_they_begin_whatever_part_they_are() -> None:
+    """Clients keep them in a list; other dialects number texts and thoughts among them."""
+    calls: list[Event] = [ToolCallStart(call_id=f"c{part}", name="f", part=part, choice=part % 2) for part in (2, 4, 7)]
+    encoder = CODEC.stream_encoder(exchange())
+    sent = [json.loads(data)["choices"][0] for event in calls for data, _ in encoder.encode(event)]
+    assert [(choice["index"], choice["delta"]["tool_calls"][0]["index"]) for choice in sent] == [(0, 0), (0, 1), (1, 0)]
 
 
 def plain(events: list[Event]) -> list[Event]:

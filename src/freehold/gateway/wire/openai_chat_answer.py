@@ -38,10 +38,11 @@ _LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON h
 class ChunkEncoder:
     """Events to `chat.completion.chunk`s, byte by byte around one prepared head: this runs once a token."""
 
-    __slots__ = ("_exchange", "_head", "_tail")
+    __slots__ = ("_calls", "_exchange", "_head", "_tail")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._calls: dict[tuple[int, int], int] = {}  # (choice, part) -> index: clients keep a choice's calls in a list
         self._tail = b'}],"usage":null}' if exchange.include_usage else b"}]}"
         self._head = self._prepare(None)
 
@@ -55,11 +56,11 @@ class ChunkEncoder:
             case ReasoningDelta():
                 return [self._chunk(event.choice, b'{"reasoning_content":%s}' % orjson.dumps(event.text))]
             case ToolCallDelta():
-                call: dict[str, Any] = {"index": event.part, "function": {"arguments": event.arguments}}
+                call: dict[str, Any] = {"index": self._index(event), "function": {"arguments": event.arguments}}
                 return [self._chunk(event.choice, orjson.dumps({"tool_calls": [call]}))]
             case ToolCallStart():
                 function = {"name": event.name, "arguments": ""}
-                call = {"index": event.part, "id": event.call_id, "type": "function", "function": function}
+                call = {"index": self._index(event), "id": event.call_id, "type": "function", "function": function}
                 return [self._chunk(event.choice, orjson.dumps({"tool_calls": [call]}))]
             case MessageStart():
                 self._head = self._prepare(_own_build(event.served))
@@ -74,6 +75,13 @@ class ChunkEncoder:
         if self._exchange.include_usage:
             payloads.append((b'%s],"usage":%s}' % (self._head.removesuffix(b'{"index":'), orjson.dumps(_usage(usage))), b""))
         return payloads
+
+    def _index(self, event: ToolCallStart | ToolCallDelta) -> int:
+        """Calls are counted as they begin: other dialects number texts and thoughts among them."""
+        key = (event.choice, event.part)
+        if key not in self._calls:
+            self._calls[key] = sum(choice == event.choice for choice, _ in self._calls)
+        return self._calls[key]
 
     def _prepare(self, build: str | None) -> bytes:
         """Everything in front of the choice's index."""
