@@ -15,7 +15,14 @@ import pytest
 
 from freehold import config as configuration
 from freehold.cli import docs, main
+from freehold.core.findings import Channel
+from freehold.gateway.wire import CODECS
+from freehold.guard import GuardConfig, StreamGuard
+from freehold.guard.custom import VALIDATORS
 from freehold.guard.detectors import DETECTORS
+from freehold.guard.files import UNREAD
+from freehold.guard.policy_check import oddities
+from freehold.guard.policy_file import CustomDetector, Dictionary, PolicyRule, PolicySource, Tokens
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -99,12 +106,33 @@ def test_python_snippets_compile() -> None:
 
 
 def test_toml_snippets_load(tmp_path: Path) -> None:
-    found = list(snippets("toml"))
+    found = [(name, text) for name, text in snippets("toml") if not is_policy(name, text)]
     assert found
     for _, text in found:
         path = tmp_path / "freehold.toml"
         path.write_text(text, encoding="utf-8")
         configuration.load(path)
+
+
+def is_policy(name: str, text: str) -> bool:
+    return name == "docs/policy.md" and "[[rules]]" in text
+
+
+def test_the_policies_in_the_documents_are_all_right() -> None:
+    found = [text for name, text in snippets("toml") if is_policy(name, text)]
+    assert found
+    for text in found:
+        asked = StreamGuard(GuardConfig(engine="re2"), policy=PolicySource(name="docs/policy.md", text=text))
+        assert oddities(asked.policy, frozenset(CODECS)) == []
+        assert asked.redact("her badge BDG-1234-XY, blue  book") == "her badge BDG-1234-XY, [REDACTED:code-names]"
+
+
+def test_every_setting_of_a_policy_is_documented() -> None:
+    text = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+    kinds = (PolicyRule, CustomDetector, Dictionary, Tokens)
+    names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
+    names |= {*VALIDATORS, *UNREAD, *Channel}
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()
 
 
 def test_links_lead_somewhere() -> None:

@@ -18,7 +18,9 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "keys": "freehold.cli.keys:keys",
     "log": "freehold.cli.audit:log",
     "models": "freehold.cli.models:models",
+    "policy": "freehold.cli.policy:policy",
     "receipt": "freehold.cli.receipt:receipt",
+    "residency": "freehold.cli.residency:residency",
     "serve": "freehold.cli.serve:serve",
     "teams": "freehold.cli.teams:teams",
 }

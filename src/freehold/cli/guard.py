@@ -23,6 +23,7 @@ from freehold.cli import Unusable
 from freehold.core.findings import Channel, Direction, Finding, Mode, Verdict
 from freehold.guard import StreamGuard
 from freehold.guard.stream_guard import strictest
+from freehold.policy_watch import policy_path, read_policy
 
 _Batch = list[tuple[int, bytes]]  # lines and their numbers
 
@@ -53,8 +54,16 @@ def guard() -> None:
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Processes that share the lines of --jsonl.")
 @click.option("--direction", type=click.Choice(sorted(_DIRECTIONS)), default="request", help="Which policy to apply.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration whose policy is asked.")
+@click.option("--policy", "policy", type=click.Path(path_type=Path), help="A policy file to ask in place of the configuration's.")
 def check(
-    file: str, as_request: bool, as_jsonl: bool, as_json: bool, jobs: int, direction: str, config_path: Path | None
+    file: str,
+    as_request: bool,
+    as_jsonl: bool,
+    as_json: bool,
+    jobs: int,
+    direction: str,
+    config_path: Path | None,
+    policy: Path | None,
 ) -> None:
     """Say what the guard would do with the text in FILE, or with standard input.
 
@@ -64,9 +73,10 @@ def check(
     if as_request and as_jsonl:
         raise Unusable("--request and --jsonl exclude each other: FILE is either one request or one object a line")
     settings = configuration.load(config_path).guard
+    named = policy or policy_path(settings.policy, configuration.find(config_path), configuration.home())
     if not as_jsonl and settings.engine == "auto":
         settings = msgspec.structs.replace(settings, engine="re2")  # same findings, without compiling a database for one text
-    asked = StreamGuard(settings)
+    asked = StreamGuard(settings, policy=None if named is None else read_policy(named))
     with _opened(file) as source:
         if as_jsonl:
             sys.exit(_check_lines(partial(_answer, asked, _DIRECTIONS[direction]), source, jobs))

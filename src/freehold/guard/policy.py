@@ -79,7 +79,7 @@ class Policy:
         self.decisions: Mapping[tuple[str, Direction], Decision] = {
             (s.id, direction): _decide(config, s, direction) for s in subjects for direction in Direction
         }  # where no rule of the file decides
-        self.rules = tuple(_Rule(rule, subjects) for rule in file.rules)
+        self.rules = tuple(Rule(rule, subjects) for rule in file.rules)
         self._patterns_digest = patterns_digest
         self._contexts: dict[tuple[Context, Direction], Table] = {}
         self._tables: dict[tuple[Direction, tuple[int, ...]], tuple[Ruling | None, ...]] = {}
@@ -93,6 +93,11 @@ class Policy:
         if self.file != PolicyFile():
             document["file"] = msgspec.to_builtins(msgspec.structs.replace(self.file, detectors=(), dictionaries=()))
         return hashlib.sha256(json.dumps(document, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """Where in a table of rulings each subject stands."""
+        return {subject.id: number for number, subject in enumerate(self.subjects)}
 
     def check(self, source: PolicySource) -> None:
         """Raises ConfigError for a rule whose names do not exist: nobody would learn that it never holds."""
@@ -138,7 +143,7 @@ class Policy:
             )
         return made
 
-    def _ruling(self, number: int, subject: Subject, direction: Direction, rules: Sequence["_Rule"]) -> Ruling | None:
+    def _ruling(self, number: int, subject: Subject, direction: Direction, rules: Sequence["Rule"]) -> Ruling | None:
         base = self.decisions[subject.id, direction]
         shadow: Action | None = None
         decided, shape = base, _PLAIN
@@ -185,7 +190,7 @@ class Table:
         return self._policy.rulings(self._direction, tuple(n for n in self._active if rules[n].holds_in(channel, tool)))
 
 
-class _Rule:
+class Rule:
     """One rule of the file, its conditions taken apart."""
 
     def __init__(self, written: PolicyRule, subjects: Sequence[Subject]) -> None:

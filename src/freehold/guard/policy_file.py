@@ -97,8 +97,17 @@ class PolicySource:
 
     def refusal(self, reason: str, table: str = "", number: int | None = None) -> ConfigError:
         """An error that says where: of the `number`th `[[table]]`, from 0, the line it begins in."""
-        line = _line_of(self.text, table, number)
+        line = self.line(table, number)
         return ConfigError(f"{self.name}{f':{line}' if line else ''}: {reason}")
+
+    def line(self, table: str, number: int | None) -> int | None:
+        """The line, from 1, in which the table's header stands; None where it is written inline."""
+        if not table:
+            return None
+        header = re.compile(rf"\s*\[{{1,2}}\s*{re.escape(table)}\s*\]{{1,2}}")
+        lines = [at for at, line in enumerate(self.text.splitlines(), 1) if header.match(line)]
+        at = number or 0
+        return lines[at] if at < len(lines) else None
 
 
 _TABLES: dict[str, type[msgspec.Struct]] = {
@@ -164,14 +173,3 @@ def _converted(source: PolicySource, item: Any, kind: type[_Struct], table: str,
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as exc:
         raise source.refusal(f"{table}: {exc}", table, number) from exc
-
-
-def _line_of(text: str, table: str, number: int | None) -> int | None:
-    """The line, from 1, in which the table's header stands; None where it is written inline."""
-    if not table:
-        return None
-    name = re.escape(table)
-    header = re.compile(rf"\s*(?:\[\[\s*{name}\s*\]\]|\[\s*{name}\s*\]|{name}\s*=)")
-    lines = [at for at, line in enumerate(text.splitlines(), 1) if header.match(line)]
-    at = number or 0
-    return lines[at] if at < len(lines) else None

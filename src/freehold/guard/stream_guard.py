@@ -8,7 +8,7 @@ but `status`.
 import hashlib
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from freehold.core.events import Event, Found, PromptText
@@ -128,6 +128,15 @@ class StreamGuard:
         """What the guard would do with `text`. Changes nothing."""
         findings = tuple(event.finding for event in self._checked(text, channel, direction) if isinstance(event, Found))
         return Verdict(action=strictest(findings), policy_digest=self.policy_digest, findings=findings)
+
+    def found(
+        self, texts: Iterable[PromptText], context: Context, direction: Direction, prepared: InForce | None = None
+    ) -> list[Finding]:
+        """What would be found in the strings of a request or an answer, up to where it would be blocked. Changes nothing."""
+        session = Session(prepared or self._in_force, context, self._vault, self._digest_key)
+        stage = session.stage(direction)
+        events = [event for text in texts for event in stage.receive(text)] + stage.close()
+        return [event.finding for event in events if isinstance(event, Found)]
 
     def redact(self, text: str, direction: Direction = Direction.REQUEST) -> str:
         """`text` as it would be sent on."""

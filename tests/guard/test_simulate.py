@@ -1,0 +1,100 @@
+from freehold.core.exchange import ExchangeId, KeyId
+from freehold.core.findings import Action, Channel, Direction, Finding, Mode
+from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.measurement import UNKNOWN_ENERGY
+from freehold.guard.config import GuardConfig
+from freehold.guard.detectors import DETECTORS
+from freehold.guard.policy import Policy
+from freehold.guard.policy_file import PolicySource, parse
+from freehold.guard.simulate import Change, Simulation, unjudged
+
+
+def policy(text: str) -> Policy:
+    return Policy(GuardConfig(), parse(PolicySource(name="p", text=text)), DETECTORS, "")
+
+
+def finding(rule: str, action: Action = Action.MASK, mode: Mode = Mode.ENFORCE, start: int = 0) -> Finding:
+    return Finding(
+        rule=rule,
+        category="credential",
+        direction=Direction.REQUEST,
+        channel=Channel.USER,
+        part=0,
+        start=start,
+        end=start + 9,
+        confidence=0.9,
+        action=action,
+        mode=mode,
+    )
+
+
+def entry(name: str, *findings: Finding, team: str | None = None) -> LedgerEntry:
+    return LedgerEntry(
+        exchange_id=ExchangeId(name),
+        received_at_ns=1,
+        key_id=KeyId("key_1"),
+        team=team,
+        dialect="openai.chat",
+        operation="chat",
+        provider=None,
+        model="m",
+        model_id=None,
+        stream=False,
+        status=Status.COMPLETED,
+        finish_reason=None,
+        error_code=None,
+        input_tokens=None,
+        output_tokens=None,
+        ttft_ms=None,
+        duration_ms=1.0,
+        energy=UNKNOWN_ENERGY,
+        findings=findings,
+        policy_digest="",
+    )
+
+
+CANDIDATE = policy('[[rules]]\nid = "a"\ndetectors = "github-token"\nteam = "law"\naction = "block"\n')
+
+
+def test_what_the_record_found_is_decided_anew_for_whom_it_was() -> None:
+    result = Simulation()
+    for number in range(5):
+        result.replay(entry(f"xc_{number}", finding("github-token"), team="law"), CANDIDATE)
+    result.replay(entry("xc_it", finding("github-token"), finding("email", mode=Mode.SHADOW), team="it"), CANDIDATE)
+    result.replay(entry("xc_gone", finding("no-longer-there")), CANDIDATE)
+    assert (result.sources, result.same) == (7, 2)
+    assert result.changes == [
+        Change(rule=rule, direction=Direction.REQUEST, was="mask", would=would, findings=len(examples) + more, examples=examples)
+        for rule, would, examples, more in (
+            ("github-token", "block", ["xc_0", "xc_1", "xc_2"], 2),
+            ("no-longer-there", "nothing", ["xc_gone"], 0),
+        )
+    ]
+
+
+def test_what_a_rule_in_shadow_would_do_is_a_change_of_its_own() -> None:
+    shadow = policy('[[rules]]\nid = "a"\ncategories = "credential"\nmode = "shadow"\naction = "block"\n')
+    result = Simulation()
+    result.replay(entry("xc_1", finding("github-token")), shadow)
+    assert [(c.was, c.would) for c in result.changes] == [("mask", "mask, block in shadow")]
+    again = Simulation()
+    again.replay(entry("xc_2", finding("github-token"), finding("github-token", Action.BLOCK, Mode.SHADOW)), shadow)
+    assert (again.changes, again.same) == ([], 1)
+
+
+def test_texts_are_compared_place_by_place() -> None:
+    result = Simulation()
+    result.compare(
+        "t", [finding("email", mode=Mode.SHADOW), finding("iban", start=20)], [finding("email"), finding("iban", start=20)]
+    )
+    result.compare("u", [], [finding("email")])
+    assert result.same == 1
+    assert [(c.rule, c.was, c.would, c.examples) for c in result.changes] == [
+        ("email", "mask in shadow", "mask", ["t"]),
+        ("email", "nothing", "mask", ["u"]),
+    ]
+
+
+def test_rules_the_record_cannot_answer_for_are_named() -> None:
+    text = '[[rules]]\nid = "a"\ntool = "x"\naction = "tag"\n[[rules]]\nid = "b"\naction = "tag"\n'
+    assert unjudged(policy(text)) == ["a"]
