@@ -7,12 +7,16 @@ order, so that the last records are written before the store closes.
 import asyncio
 import contextlib
 import ctypes
+import platform
 import secrets
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -22,24 +26,39 @@ from freehold import config as configuration
 from freehold.config import Config
 from freehold.core.errors import DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
-from freehold.core.ports import KeyRing, Upstream, UpstreamStatus
+from freehold.core.limits import DAY_NS, DayUse, day_of
+from freehold.core.ports import Alarm, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient
+from freehold.gateway.admission import LimitKeeper
+from freehold.gateway.alerts import Alarms
+from freehold.gateway.attempt import Route
 from freehold.gateway.metrics import Metrics
+from freehold.gateway.placement import Placer
+from freehold.gateway.prices import PriceList
+from freehold.gateway.router import Router
 from freehold.gateway.serve import bind, serving
 from freehold.gateway.server import create_app
 from freehold.gateway.services import Services
 from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
+from freehold.guard.labels import STRICTEST
+from freehold.guard.residency import LabelPolicy
 from freehold.meter.attribution import ExchangeMeter
+from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import node_key
+from freehold.provenance.keys import NodeKey, node_key
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.pull import key_directory, pull
 from freehold.provenance.signer import NodeSigner
+from freehold.residency import load_residency
 from freehold.store.keys import ClientKeys
 from freehold.store.reader import RecordReader
+from freehold.store.retention import Retention
+from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
+
+_LONGEST_PERIOD_DAYS = 31  # of a budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +72,11 @@ class Place:
     @property
     def record(self) -> Path:
         return self.home / self.config.store.file
+
+    @property
+    def folder(self) -> Path:
+        """What files named in the configuration are relative to."""
+        return self.config_path.parent if self.config_path is not None else self.home
 
 
 def find_place(config_path: Path | None = None) -> Place:
@@ -104,25 +128,36 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
     """All rooms, open and handed to each other. `keys` stands in for the stored client keys."""
     config = place.config
     async with contextlib.AsyncExitStack() as stack:
-        guard = await asyncio.to_thread(_open_guard, place)
+        metrics = Metrics()
+        key = node_key(key_directory(place.home))
+        guard = await asyncio.to_thread(_open_guard, place, key)
         _give_memory_back()
-        signer = NodeSigner(node_key(key_directory(place.home)))
-        writer = RecordWriter(place.record, signer, config.store)
+        writer = RecordWriter(place.record, NodeSigner(key), config.store, sealer=key)
         stack.push_async_callback(asyncio.to_thread, writer.close)
+        alarms = Alarms(config.alerts, node=platform.node(), count=metrics.count_alert, audit=writer)
+        await stack.enter_async_context(alarms)
         reader = RecordReader(place.record, config.store)
         stack.callback(reader.close)
         stored_keys = ClientKeys(place.record, config.store)
         stack.callback(stored_keys.close)
         engine = await _start_engine(place, stack)
-        upstreams: list[Upstream] = [engine] if engine else []
-        for settings in config.upstreams:
-            remote = make_upstream(settings)
-            stack.push_async_callback(remote.close)
-            upstreams.append(remote)
+        router = _make_router(config, engine, stack, metrics, alarms)
+        prices = PriceList(config.prices)
+        used = await asyncio.to_thread(_used, place)
+        admission = LimitKeeper(
+            prices=prices,
+            upstreams_for=router.upstreams_for,
+            is_metered=lambda upstream: engine is not None and upstream == engine.name,
+            config=config.limits,
+            used=used,
+            alarm=alarms,
+            on_refused=metrics.count_not_admitted,
+        )
+        residency = load_residency(config.residency, place.folder)
         ring = keys or stored_keys
 
         def status() -> Mapping[str, UpstreamStatus]:
-            return {"record": writer.status(), **{upstream.name: upstream.status() for upstream in upstreams}}
+            return {"record": writer.status(), "policy": guard.status(), **router.status()}
 
         def key_names() -> Mapping[KeyId, str]:
             return {key.key_id: key.name for key in stored_keys.list()}
@@ -133,16 +168,26 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             stack.push_async_callback(dashboard.close)
         services = Services(
             config=config.gateway,
-            upstreams=upstreams,
+            router=router,
+            admission=admission,
+            prices=prices,
+            placer=Placer(residency, writer, metrics, sorted(STRICTEST), time.time_ns),
             guard=guard,
             recorder=writer,
+            alarm=alarms,
             ledger=reader,
             keys=ring,
             meter=ExchangeMeter(config.meter),
-            metrics=Metrics(),
+            metrics=metrics,
             dashboard=dashboard,
             engine_load=engine.load if engine else None,
         )
+        await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
+        if isinstance(residency, LabelPolicy):
+            await writer.append("policy_loaded", residency.facts())
+        _begin(stack, Retention(place.record, config.store, key).run())
+        if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
+            _watch_policy(stack, path, guard, writer, metrics, alarms)
         yield Node(app=create_app(services), engine=engine, dashboard=dashboard)
 
 
@@ -163,17 +208,82 @@ def _engine_command(place: Place) -> Sequence[str]:
     return [*command, "--config", str(place.config_path.absolute())] if place.config_path else command
 
 
-def _open_guard(place: Place) -> StreamGuard:
+def _make_router(
+    config: Config, engine: EngineClient | None, stack: contextlib.AsyncExitStack, metrics: Metrics, alarm: Alarm
+) -> Router:
+    routes = [Route(upstream=engine, has_breaker=False)] if engine else []
+    for settings in config.upstreams:
+        remote = make_upstream(settings)
+        stack.push_async_callback(remote.close)
+        routes.append(
+            Route(
+                upstream=remote,
+                weight=settings.weight,
+                priority=settings.priority,
+                first_token_timeout_s=settings.first_token_timeout_s,
+            )
+        )
+    return Router(routes, config.routing, alarm=alarm, on_try=metrics.count_try)
+
+
+def _used(place: Place) -> Sequence[DayUse]:
+    """What budgets of this month and this week have been drawn on."""
+    since = day_of(time.time_ns()) - _LONGEST_PERIOD_DAYS
+    return RecordedUsage(place.record, place.config.store).since(since * DAY_NS)
+
+
+def _begin(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    """A task that lives as long as the node."""
+    task = asyncio.get_running_loop().create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+    stack.push_async_callback(end)
+
+
+def _watch_policy(
+    stack: contextlib.AsyncExitStack, path: Path, guard: StreamGuard, writer: RecordWriter, metrics: Metrics, alarm: Alarm
+) -> None:
+    """Take the policy file's changes, looked for once a second and at SIGHUP; each goes into the log."""
+    loop = asyncio.get_running_loop()
+    kept: set[asyncio.Task[None]] = set()
+
+    def note(accepted: bool) -> None:
+        metrics.count_policy_load(accepted=accepted)
+        facts = {"of": "guard", "digest": guard.policy_digest}
+        task = loop.create_task(writer.append("policy_loaded" if accepted else "policy_rejected", facts))
+        kept.add(task)
+        task.add_done_callback(kept.discard)
+
+    watch = PolicyWatch(path, guard, alarm, note)
+    _begin(stack, watch.run())
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in a thread beside the main one
+        loop.add_signal_handler(signal.SIGHUP, lambda: _begin(stack, _reload(watch)))
+        stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+
+
+async def _reload(watch: PolicyWatch) -> None:
+    await watch.reload()
+
+
+def _open_guard(place: Place, key: NodeKey) -> StreamGuard:
     """The guard with its rules as compiled at an earlier start; compiling them anew takes about a second."""
+    path = policy_path(place.config.guard.policy, place.config_path, place.home)
+    policy = read_policy(path) if path is not None else None
+    secret = sha256(key.sign(b"freehold guard secret")).digest()  # Ed25519 is deterministic: the same at every start
     kept = place.home / "cache" / "guard.db"
-    with contextlib.suppress(OSError):  # no cache, or none that can be written: the guard is the same without
+    before = None
+    with contextlib.suppress(OSError):
         before = kept.read_bytes() if kept.exists() else None
-        guard = StreamGuard(place.config.guard, before)
-        if (database := guard.database()) != before:
+    guard = StreamGuard(place.config.guard, before, policy=policy, key=secret)
+    if (database := guard.database()) != before:
+        with contextlib.suppress(OSError):  # no cache that can be written: the guard is the same without
             kept.parent.mkdir(mode=0o700, exist_ok=True)
             write_durably(kept, database, mode=0o600)
-        return guard
-    return StreamGuard(place.config.guard)
+    return guard
 
 
 def _give_memory_back() -> None:

@@ -1,21 +1,29 @@
 """A gateway with fakes for all other rooms, on a real uvicorn on loopback or called as an app."""
 
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import openai
 
-from freehold.core.ports import EngineLoadProbe, KeyRing, Upstream
-from freehold.gateway.config import GatewayConfig
+from freehold.core.ports import EngineLoadProbe, KeyRing, Residency, Upstream
+from freehold.gateway.admission import LimitKeeper
+from freehold.gateway.attempt import Route
+from freehold.gateway.config import GatewayConfig, RoutingConfig
 from freehold.gateway.metrics import Metrics
+from freehold.gateway.placement import Placer
+from freehold.gateway.prices import PriceList
+from freehold.gateway.router import Router
 from freehold.gateway.serve import bind, serving
 from freehold.gateway.server import create_app
 from freehold.gateway.services import Services
+from freehold.guard.residency import Unrestricted
 from tests.fakes.guard import WordGuard
 from tests.fakes.keys import CLIENT_KEY, PlainKeyRing
 from tests.fakes.meter import TenWattMeter
+from tests.fakes.oversight import AlarmBell, InMemoryAudit
 from tests.fakes.recorder import InMemoryRecorder
 from tests.fakes.upstream import ScriptedUpstream
 
@@ -30,20 +38,30 @@ class TestNode:
     guard: WordGuard = field(default_factory=WordGuard)
     recorder: InMemoryRecorder = field(default_factory=InMemoryRecorder)
     keys: KeyRing = field(default_factory=PlainKeyRing)
+    routing: RoutingConfig = field(default_factory=lambda: RoutingConfig(tries=1))
+    residency: Residency = field(default_factory=Unrestricted)
+    audit: InMemoryAudit = field(default_factory=InMemoryAudit)
+    alarm: AlarmBell = field(default_factory=AlarmBell)
     dashboard: Any = None
     engine_load: EngineLoadProbe | None = None
     url: str = ""
 
     def services(self) -> Services:
+        metrics, prices = Metrics(), PriceList(())
+        router = Router([Route(upstream=one, has_breaker=False) for one in (self.upstream, *self.others)], self.routing)
         return Services(
             config=self.config,
-            upstreams=[self.upstream, *self.others],
+            router=router,
+            admission=LimitKeeper(prices=prices, upstreams_for=router.upstreams_for, is_metered=lambda _upstream: True),
+            prices=prices,
+            placer=Placer(self.residency, self.audit, metrics, (), time.time_ns),
+            alarm=self.alarm,
             guard=self.guard,
             recorder=self.recorder,
             ledger=self.recorder,
             keys=self.keys,
             meter=TenWattMeter(),
-            metrics=Metrics(),
+            metrics=metrics,
             dashboard=self.dashboard,
             engine_load=self.engine_load,
         )

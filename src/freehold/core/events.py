@@ -43,6 +43,7 @@ class ServedBy:
     template_digest: str | None = None  # sha256, hex
     build: str | None = None  # engine version and kernel set
     seed: int | None = None
+    response_id: str | None = None  # by which a later request may continue an answer that the provider keeps
 
 
 class PartKind(StrEnum):

@@ -81,6 +81,7 @@ class Account:
         self.sent = Chain(self.salt)
         self.exchange: Exchange | None = None
         self.is_routed = False  # whether anyone serves the model: if not, its name is whatever the client wrote
+        self.reserved_microusd: int | None = None  # held of a money budget
         self.served: ServedBy | None = None
         self.usage: Usage | None = None
         self.worked: Worked | None = None
@@ -155,7 +156,7 @@ class Account:
             return None
         return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
 
-    def draft(self, *, now_s: float, now_ns: int, energy: Measurement) -> Draft:
+    def draft(self, *, now_s: float, now_ns: int, energy: Measurement, cost_microusd: int | None = None) -> Draft:
         """The claims to sign and the row to store. Called once the last byte to send is known."""
         usage = self.usage
         claims = Claims(
@@ -177,9 +178,9 @@ class Account:
             output_tokens=usage.output_tokens if usage else None,
             energy=energy,
         )
-        return Draft(claims=claims, entry=self._entry(claims, energy, now_s))
+        return Draft(claims=claims, entry=self._entry(claims, energy, now_s, cost_microusd))
 
-    def _entry(self, claims: Claims, energy: Measurement, now_s: float) -> LedgerEntry:
+    def _entry(self, claims: Claims, energy: Measurement, now_s: float, cost_microusd: int | None) -> LedgerEntry:
         return LedgerEntry(
             exchange_id=self.exchange_id,
             received_at_ns=self.received_at_ns,
@@ -201,6 +202,8 @@ class Account:
             energy=energy,
             findings=tuple(self.findings),
             policy_digest=claims.policy_digest,
+            cost_microusd=cost_microusd,
+            reserved_microusd=self.reserved_microusd,
         )
 
 

@@ -22,8 +22,8 @@ from freehold.core.errors import (
 from freehold.core.events import Blocked, Event, MessageEnd, MessageStart, Payload, TextDelta, Usage
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Context, Direction
-from freehold.core.ledger import Status
-from freehold.core.ports import GuardSession, Recorder, Upstream
+from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.ports import GuardSession, Permit, Recorder
 from freehold.gateway import log
 from freehold.gateway.access import Headers, authenticate
 from freehold.gateway.account import Account
@@ -82,6 +82,7 @@ class _Handling:
         self._account = account
         self._services = services
         self._guard: GuardSession | None = None  # once the request could be read
+        self._permit: Permit | None = None  # once it was admitted
 
     async def run(self) -> None:
         self._services.metrics.active.inc()
@@ -100,24 +101,31 @@ class _Handling:
             await self._fail(_unforeseen(exc, self._account.exchange_id))
         finally:
             self._services.metrics.active.dec()
+            self._settle(None)
 
     async def _answer(self) -> None:
         services, account = self._services, self._account
         incoming = await self._read()
         exchange = account.exchange = self._codec.decode_request(incoming)
-        guard = self._guard = services.guard.open(_context(exchange))
+        context = _context(exchange)
+        guard = self._guard = services.guard.open(context)
         account.policy_digest = guard.policy_digest
+        upstreams = self._serving(exchange)
+        self._permit = services.admission.admit(account.principal, exchange)
+        account.reserved_microusd = self._permit.reserved_microusd
         exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
-        upstream = self._route(exchange)
+        placement, may = await services.placer.place(exchange, context, self._call.headers, account.findings, upstreams)
         stages = [guard.stage(Direction.RESPONSE)]
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
         idle_timeout_s = services.config.idle_timeout_s
-        async with Flow(upstream.send(exchange), stages, self._receive, idle_timeout_s=idle_timeout_s) as flow:
+        async with Flow(services.router.send(exchange, may), stages, self._receive, idle_timeout_s=idle_timeout_s) as flow:
             if exchange.stream:
                 last = await self._stream(exchange, flow)
             else:
                 last = await self._collect(exchange, flow)
+        if account.served is not None and account.served.response_id is not None:
+            services.placer.remember(account.principal.key_id, account.served.response_id, placement)
         for data, _ in last:
             account.sent.add(data)
         await self._record()
@@ -149,11 +157,11 @@ class _Handling:
             headers=_forwarded(headers, self._codec),
         )
 
-    def _route(self, exchange: Exchange) -> Upstream:
-        if upstream := self._services.find(exchange.model):
+    def _serving(self, exchange: Exchange) -> list[str]:
+        if upstreams := self._services.router.upstreams_for(exchange.model):
             self._account.is_routed = True
-            return upstream
-        names = ", ".join(sorted(self._services.models())) or "none"
+            return upstreams
+        names = ", ".join(sorted(self._services.router.models())) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
 
     async def _stream(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
@@ -253,6 +261,7 @@ class _Handling:
                 now_s=now_s,
                 now_ns=services.unix_ns(),
                 energy=services.meter.attribute(account.worked),
+                cost_microusd=self._cost_microusd(),
             )
             await services.recorder.record(draft)
         except Exception as exc:
@@ -261,8 +270,20 @@ class _Handling:
             if isinstance(exc, RecordNotWritten):
                 raise
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
-        services.metrics.count(draft.entry, between_s=account.between_s, is_served=services.find(account.model) is not None)
+        self._settle(draft.entry)
+        services.metrics.count(draft.entry, between_s=account.between_s, is_served=account.is_routed)
         log.info("exchange_finished", **log.facts(draft.entry))
+
+    def _cost_microusd(self) -> int | None:
+        account = self._account
+        if account.served is None:
+            return None
+        return self._services.prices.cost_microusd(account.model, account.served.provider, account.usage)
+
+    def _settle(self, entry: LedgerEntry | None) -> None:
+        if self._permit is not None:
+            self._permit.settle(entry)
+            self._permit = None
 
 
 class _Encoder:

@@ -95,16 +95,16 @@ class _Edges:
 
     async def models(self, request: Request) -> Response:
         authenticate(read_headers(request.scope["headers"]), self._services.keys)
-        known = self._services.models()
-        return _json({"object": "list", "data": [self._describe(name, upstream.name) for name, upstream in known.items()]})
+        known = self._services.router.models()
+        return _json({"object": "list", "data": [self._describe(name, names[0]) for name, names in known.items()]})
 
     async def model(self, request: Request) -> Response:
         authenticate(read_headers(request.scope["headers"]), self._services.keys)
-        known = self._services.models()
+        known = self._services.router.models()
         name = request.path_params["model"]
         if name not in known:
             raise NotFound("no upstream serves this model; /v1/models lists those there are", code="model_not_found")
-        return _json(self._describe(name, known[name].name))
+        return _json(self._describe(name, known[name][0]))
 
     def _describe(self, model: str, upstream: str) -> dict[str, object]:
         return {"id": model, "object": "model", "created": self._started_at_s, "owned_by": upstream}
@@ -126,11 +126,13 @@ class _Edges:
     async def readiness(self, _request: Request) -> Response:
         """Whether a request would be taken now, and what is missing in words."""
         record = self._services.recorder.status()
-        upstreams = {upstream.name: upstream.status() for upstream in self._services.upstreams}
+        policy = self._services.guard.status()
+        upstreams = self._services.router.status()
         ready = record.ready and any(status.ready for status in upstreams.values())
         body = {
             "ready": ready,
             "record": {"ready": record.ready, "detail": record.detail},
+            "policy": {"ready": policy.ready, "detail": policy.detail},  # a refused file leaves the one before it in force
             "upstreams": {name: {"ready": status.ready, "detail": status.detail} for name, status in upstreams.items()},
         }
         return _json(body, status=200 if ready else 503)
@@ -140,7 +142,10 @@ class _Edges:
             authenticate_admin(read_headers(request.scope["headers"]), self._services.keys)
         services = self._services
         load = services.engine_load() if services.engine_load else None
-        body = services.metrics.expose(services.upstreams, services.recorder, load)
+        router = services.router
+        body = services.metrics.expose(
+            router.upstreams, services.recorder, load, circuits=router.circuits(), policy=services.guard.status()
+        )
         return Response(body, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 
 

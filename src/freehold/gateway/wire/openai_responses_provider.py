@@ -298,7 +298,9 @@ class EventDecoder:
             self._started = True
             model = response.get("model")
             model = model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else ""
-            run.add(MessageStart(served=ServedBy(provider=self._provider, model=model)))
+            name = response.get("id")
+            name = name if isinstance(name, str) and len(name) <= _NAME_LIMIT_CHARS else None
+            run.add(MessageStart(served=ServedBy(provider=self._provider, model=model, response_id=name)))
 
 
 def decode_response(body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
