@@ -1,0 +1,88 @@
+"""A remote provider on loopback that speaks Anthropic's Messages and says exactly what a test wrote down."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A request as it arrived."""
+
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = orjson.loads(self.body)
+        return found
+
+
+@dataclass(slots=True)
+class Provider:
+    """`stream` answers who asked for one, `body` everybody else. `cut_bytes` is how much of a stream is written at once."""
+
+    url: str = ""
+    stream: bytes = b""
+    body: bytes = b"{}"
+    status: int = 200
+    cut_bytes: int = 1 << 20
+    dies: bool = False
+    received: list[Asked] = field(default_factory=list)
+
+    def say(self, stream: bytes, *, cut_bytes: int = 1 << 20, dies: bool = False) -> None:
+        self.stream, self.cut_bytes, self.dies, self.status = stream, cut_bytes, dies, 200
+
+    def say_whole(self, document: Mapping[str, Any], *, status: int = 200) -> None:
+        self.body, self.status = orjson.dumps(document), status
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        self.received.append(Asked(path=request.path, headers=dict(request.headers), body=body))
+        if self.status != 200 or not orjson.loads(body).get("stream"):
+            return web.Response(body=self.body, status=self.status, content_type="application/json")
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
+        await response.prepare(request)
+        for start in range(0, len(self.stream), self.cut_bytes):
+            await response.write(self.stream[start : start + self.cut_bytes])
+        if self.dies:
+            assert request.transport is not None
+            request.transport.abort()
+        return response
+
+
+@contextmanager
+def serving() -> Iterator[Provider]:
+    """The provider in a thread with a loop of its own, on a free loopback port."""
+    provider, started, loop = Provider(), threading.Event(), asyncio.new_event_loop()
+    stop = asyncio.Event()
+
+    async def main() -> None:
+        app = web.Application()
+        app.router.add_post("/v1/messages", provider.answer)
+        app.router.add_post("/v1/messages/count_tokens", provider.answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        provider.url = f"http://{host}:{port}/v1"
+        started.set()
+        await stop.wait()
+        await runner.cleanup()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
+    thread.start()
+    started.wait(timeout=10)
+    try:
+        yield provider
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join(timeout=10)
+        loop.close()
