@@ -414,3 +414,11 @@ def test_a_budget_is_never_overdrawn_by_answers_within_their_max_tokens(steps: l
         elif what == "wait":
             desk.now_s += amount
         assert spent + sum(most for _, most in running) <= limit
+
+
+@pytest.mark.parametrize(("microusd", "text"), [(0, "$0.00"), (250_000, "$0.25"), (1234, "$0.001234"), (12_345_678, "$12.35")])
+def test_amounts_are_told_in_dollars(microusd: int, text: str) -> None:
+    desk = Desk(DOLLAR_A_TOKEN, used=[used(MONDAY, microusd)])
+    with pytest.raises(LimitReached) as caught:
+        desk.admit(limited(money=dollars(13)), sampling=Sampling(max_tokens=99))
+    assert f"has used {text} of its $13.00" in caught.value.message

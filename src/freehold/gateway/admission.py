@@ -310,7 +310,9 @@ def _not_this_model(principal: Principal) -> NotAllowed:
 
 
 def _dollars(microusd: int) -> str:
-    return f"${microusd / 1e6:.2f}" if microusd >= 1_000_000 else f"${microusd / 1e6:.6f}"
+    """Cents, and what is less than a dollar to the last digit there is."""
+    whole = f"{microusd / 1e6:.6f}"
+    return "$" + (f"{microusd / 1e6:.2f}" if microusd >= 1_000_000 or whole.endswith("0000") else whole)
 
 
 def _when(period: Period, today: int) -> str:
