@@ -22,7 +22,7 @@ from freehold.gateway.wire.gemini_words import VOCABULARY
 from freehold.gateway.wire.leaves import faithful, value_at
 from freehold.gateway.wire.verbatim import PayloadNotes
 
-_COUNT = re.compile(rb'([Tt]okenCount"\s*:\s*)[0-9]+')  # the quote, which no string holds unescaped, makes it a key
+_COUNT = re.compile(rb'okenCount"\s*:\s*[0-9]+')  # the quote, which no string holds unescaped, makes it a key
 EXTRA_PARTS = 1 << 16  # numbers of texts in fields we do not know: above those of any answer's parts. They are leaves, too
 _BACKSLASH = 0x5C
 _TAIL_LIMIT_BYTES = 8 << 10  # what stands behind a text: counts and names
@@ -40,7 +40,7 @@ class GeminiNotes:
         self._notes = PayloadNotes(VOCABULARY, _channel_of)
         self._slot: Slot | None = None  # of the payload that the next ones are compared with
         self._head = self._tail = b""
-        self._outline = b""
+        self._outline: list[bytes] = []
         self._like: int | None = None
 
     def read(self, data: bytes) -> Any:
@@ -182,9 +182,9 @@ def _only_place(data: bytes, text: str) -> int | None:
     return place + 1
 
 
-def _outline(tail: bytes) -> bytes:
+def _outline(tail: bytes) -> list[bytes]:
     """What stands behind a text, counts aside."""
-    return _COUNT.sub(rb"\g<1>0", tail)
+    return _COUNT.split(tail)
 
 
 def _without_logprobs(document: Any) -> Any:
