@@ -8,6 +8,7 @@ from freehold.guard import matcher as module
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.examples import sample
+from freehold.guard.fold import fold
 from freehold.guard.matcher import Engine, Matcher
 from tests.guard.playing import strict_guard
 
@@ -125,3 +126,18 @@ def test_a_short_mark_inside_a_long_run_of_base64_is_chance() -> None:
 def test_the_word_that_a_pattern_matched_the_end_of_decides() -> None:
     assert not strict_guard("re2").check(f"PUBLIC_KEY={sample(40)}").findings
     assert strict_guard("re2").check(f"SIGNING_KEY={sample(40)}").findings
+
+
+def test_hyperscan_sees_a_trigger_whatever_began_before_it() -> None:
+    """A bounded repeat that began and ran out must not hide the one that begins anew: a fault some patterns meet in Hyperscan."""
+    guard = Matcher(DETECTORS, "hyperscan")
+    for number, detector in enumerate(DETECTORS):
+        example = fold(detector.must_match[0])
+        for begun in (1, 4, 10):
+            text = b"x " + example[:begun] + b" cd ef gh ij kl mn op qr st uv wx yz of the many " + example + b" "
+            if not guard.find(text, len(text) - len(example) - 1, [number]):
+                continue  # what stands before it changed what it means
+            stream = guard.open()
+            stream.feed(text)
+            stream.close()
+            assert number in {flag.kind for flag in stream.flags}, detector.id

@@ -53,12 +53,16 @@ COMMANDS = (
         id="password-option",
         left=r"(?:^|[\t\n\r \"'])",
         before=rf"(?:--?|/)(?i:[a-z-]{{0,24}}(?:password|passwd|passphrase|pwd|pass)|pw)(?:{SPACE}{{1,4}}|[=:])[\"']?",
+        # Hyperscan (Vectorscan 5.4.12) misses the pattern itself where another option stands more than 24 characters before it.
+        hint=rf"(?i:password|passwd|passphrase|pwd|pass|-pw)(?:{SPACE}|[=:])",
+        hint_reach_chars=6,
         pattern=rf"{VALUE}{{5,128}}",
         after=r"(?:[\t\n\r \"'\\]|$)",
         confidence=0.6,
         context=lambda before: b"-no-" not in before,
         validator=complex_password,
         must_match=(
+            "Connect-VIServer -User administrator@vsphere.local -Password VMware1!",
             "Connect-VIServer vc.lab -User adm -Password VMware1!",
             "tool --db-password=s3cr3t99 run",
             "plink -pw hunt3r22 host",

@@ -2,7 +2,7 @@
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, b64url, sample
-from freehold.guard.detectors.validators import all_of, json_web_token, not_filler, random_token, varied
+from freehold.guard.detectors.validators import all_of, entropy_bits, json_web_token, not_filler, random_token, varied
 
 # What stands between PEM's first line and its body: blank lines and RFC 1421 headers, escaped and quoted where it is source code.
 _PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
@@ -17,8 +17,8 @@ _JWT = ".".join((b64url('{"alg":"HS256","typ":"JWT"}'), b64url('{"sub":"12345678
 
 
 def _aws_secret(value: bytes) -> bool:
-    """40 characters of base64; a hex digest of 40 is not one."""
-    return varied(value) and random_token(3.5)(value) and not all(c in b"0123456789abcdef" for c in value)
+    """40 characters of base64; a hex digest of 40, or a path, is not one."""
+    return varied(value) and entropy_bits(value) >= 4 and not (value.islower() or value.isupper())
 
 
 KEYS = (
