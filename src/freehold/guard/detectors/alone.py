@@ -16,12 +16,13 @@ from freehold.guard.detectors.validators import Validator
 
 # Shapes without a check, as countries write them; digits alone would be too many.
 _SHAPES = (
-    rb"[A-Z]{1,3}[0-9]{6,9}",  # passports, identity cards, licences: US, UK, ES, KR, IN, IT, PL ...
+    rb"[A-Z]{1,3} ?[0-9]{6,13}",  # passports, identity cards, licences: US, UK, ES, KR, IN, IT, PL ...
     rb"[A-Z][0-9]{3}[A-Z][0-9]{4}",  # passports: KR
-    rb"[A-Z]{2}[0-9]{7}[A-Z]|[A-Z][0-9][A-Z][0-9]{3}[A-Z][0-9]{2}[A-Z]",  # licences: IT
+    rb"[A-Z]{2}[0-9]{7}[A-Z]|[0-9]{2}[A-Z]{3}[0-9]{5}|[A-Z][0-9][A-Z][0-9]{3}[A-Z][0-9]{2}[A-Z]",  # licences: IT, US
     rb"[0-9]{2}[A-Z]{2}[0-9]{5}|[CFGHJKLMNPRTVWXYZ][0-9CFGHJKLMNPRTVWXYZ]{8}",  # documents: FR, DE
     rb"[0-9]{7,8}[A-Z]{1,2}|[A-Z]{2}[0-9]{5}[A-Z]{2}",  # documents: MT, IT, ES
-    rb"[A-Z]{2}[0-9]{2} ?[A-HJ-PR-Z]{3}|[A-Z]{3}[ -]?[0-9]{3}[ -]?[A-Z]{2}|[A-Z][0-9]{1,3} ?[A-Z]{3}",  # plates: UK, NG
+    rb"[A-Z]{2}[0-9]{2} ?[A-HJ-PR-Z]{3}|[A-Z]{3}[ -]?[0-9]{3}[ -]?[A-Z]{2}",  # plates: UK, NG
+    rb"[A-Z][0-9]{1,3} ?[A-Z]{3}|[A-Z]{3} ?[0-9]{1,3}[A-Z]",
     rb"[A-Z]{2}[ -]?[0-9]{1,2}[ -]?[A-Z]{1,3}[ -]?[0-9]{4}|[A-Z]{2}-[0-9]{3}-[A-Z]{2}",  # plates: IN, FR, IT
     rb"[0-9]{2} ?[A-Z]{1,3} ?[0-9]{2,4}|[0-9]{4} ?[BCDFGHJ-NPRSTV-Z]{3}",  # plates: TR, ES
     rb"[A-Z]{1,2}[0-9][A-Z0-9]? ?[0-9][A-Z]{2}|GIR ?0AA",  # postcodes: UK

@@ -107,7 +107,7 @@ _MONTH = (
     r"|hei|elo|syy|lok|jou|oca|sub|nis|haz|tem|agu|eyl|eki|kas|ara|ian|iun|iul|noi|sij|vel|oz|tra|svi|kol|stu|pros|juni|juli|peb|thg)"
     r"[a-z]{0,9}\.?"
 )
-_DAY = r"[0-3]?[0-9](?:st|nd|rd|th|er|eme|o|a)?\.?"
+_DAY = r"(?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th|er|eme|o|a)?\.?"
 _OF = r"(?:[ ,./-]{1,3}(?i:of|de|del|di|d'|den|ng)?[ ]?)"
 
 
@@ -168,8 +168,8 @@ BIRTH = (
         left="",
         hint=_BORN,
         hint_reach_chars=_REACH_CHARS,
-        before=_BORN + rf"[^0-9\n]{{1,20}}(?:{_DAY}{_OF}{_MONTH}{_OF}|{_MONTH}{_OF}(?:{_DAY}{_OF})?|{_DAY}{_OF})",
-        pattern=rf"(?:19|20)[0-9]{{2}}|{_MONTH}|[0-3]?[0-9](?:st|nd|rd|th)?",
+        before=_BORN + rf"[^0-9\n$]{{1,20}}(?:{_DAY}{_OF}{_MONTH}{_OF}|{_MONTH}{_OF}(?:{_DAY}{_OF})?|{_DAY}{_OF})",
+        pattern=rf"(?:19|20)[0-9]{{2}}|{_MONTH}|(?:0?[1-9]|[12][0-9]|3[01])(?:st|nd|rd|th)?",
         confidence=0.6,
         validator=lambda value: len(value) < 12,
         must_match=("born on March 12, 1985", "nació el 12 de marzo de 1985"),

@@ -36,9 +36,17 @@ def _plate(value: bytes) -> bool:
     return has_both and 4 <= len(plain) <= 9
 
 
+_FIELD = re.compile(rb"(?i)user|name|handle|param|req|self|this|config|string|field|value|[._]id$")  # a variable, not a user
+
+
 def _user_name(value: bytes) -> bool:
     """With a digit, a point or an underscore in it: a plain word after "user name" is more often prose or a field's name."""
-    return re.search(rb"[0-9]|[a-z][._-][a-z]", value) is not None and value.lower() != value.upper() and not_placeholder(value)
+    return (
+        _FIELD.search(value) is None
+        and re.search(rb"[0-9]|[a-z][._-][a-z]", value) is not None
+        and value.lower() != value.upper()
+        and not_placeholder(value)
+    )
 
 
 _DOCUMENT = (
@@ -457,12 +465,22 @@ DOCUMENTS = (
         id="travel-document-name",  # its first line
         category=PERSONAL_DATA,
         left=r"(?:^|[^A-Za-z0-9<])",
-        before=r"[PIACV][A-Z<](?:[A-Z]{3,40}<{1,2}(?:[A-Z]{1,40}<){0,4})?",
+        before=r"P[A-Z<](?:[A-Z]{3,40}<{1,2}(?:[A-Z]{1,40}<){0,4})?",
         pattern=r"[A-Z]{2,40}",
         after="<",
         confidence=0.85,
         must_match=("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<",),
         must_not_match=("P<int<", "std::vector<T<U>>"),
+    ),
+    Detector(
+        id="document-other-script",  # after a word of a script that folding does not keep
+        category=PERSONAL_DATA,
+        left="",
+        before=r"\x01{2}[ :]{0,3}",
+        pattern=r"[A-Z]{1,2}[0-9]{7,8}|[A-Z][0-9]{3}[A-Z][0-9]{4}|[0-9]{2} [0-9]{2} [0-9]{6}",
+        confidence=0.6,
+        must_match=("여권 S87654321", "护照号码：E12345678", "паспорт 45 08 123456"),
+        must_not_match=("型号 A100", "версия 45 08"),
     ),
     Detector(
         id="user-name",

@@ -361,7 +361,7 @@ EUROPE = (
         ("davcna", "davčna številka", "ID za DDV"),
         0.75,
     ),
-    Number("uk-nhs-number", r"[0-9]{3}[- ]?[0-9]{3}[- ]?[0-9]{4}", "gb.nhs", "943-476-5870", "943-476-5871", (), 0.82),
+    Number("uk-nhs-number", r"[0-9]{3}[- ][0-9]{3}[- ][0-9]{4}", "gb.nhs", "943-476-5870", "943-476-5871", (), 0.82),
     Number(
         "uk-nino",
         r"(?i:[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D])",

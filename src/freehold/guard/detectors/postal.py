@@ -48,15 +48,14 @@ _SURE, _STARTS = _any(_SURE_WORDS), _any(f"{_SURE_WORDS} {_OTHER_WORDS}")
 _CAPITAL_SURE, _CAPITAL_STARTS = _any(_SURE_WORDS.title()), _any(f"{_SURE_WORDS} {_OTHER_WORDS}".title())
 # "Hauptstraße 12", "Mellemvej 3": one word, its ending, a number.
 _TAILS = _any(
-    "straße strasse str. weg gasse platz allee ring damm ufer steig graben gässli straat laan weg gracht plein"
-    " kade dijk singel hof vej"
-    " gade allé gata gatan vägen vagen stigen veien gaten stien veg vegur braut stígur katu tie kuja polku utca"
-    " ulitsa sokak caddesi"
-    " ova ska tänav maantee iela gatve"
+    "straße strasse str. weg gasse platz allee ufer steig graben gässli straat laan gracht plein dijk singel vej"
+    " sgade ergade dgade ngade allé gata gatan vägen vagen stigen veien gaten veg vegur braut stígur katu"
+    " ntie kuja polku utca ulitsa sokak caddesi"
+    " maantee iela gatve"
 )
 _AFTER_NAME = _any(
     "utca út tér u. körút kapu útja sétány köz sokak caddesi bulvarı cad. sok. tänav tee iela gatvė"
-    " g. Straße Strasse Str. Weg Platz Allee Gasse Ring Damm Ufer"
+    " g. Straße Strasse Str. Weg Platz Allee Gasse Ufer"
 )
 _PARTICLES = _any(
     "de la le les du des del della delle dei degli di da do dos das d' l' e et y el los las van der den of the von zur zum"
@@ -122,7 +121,7 @@ POSTAL = (
         head=rf"{_TAILED} [0-9]",
         confidence=0.7,
         must_match=("wohnt Hauptstraße 12 in", "Keizersgracht 174", "Mellemvej 3", "Mannerheimintie 5 B", "Pachergasse 64"),
-        must_not_match=("Hauptstraße in Berlin", "Strategie 12a4b"),
+        must_not_match=("Hauptstraße in Berlin", "String 2", "Spring 5", "Katie 12"),
     ),
     Detector(
         id="street-address-place",
