@@ -52,7 +52,7 @@ def entropy_bits(value: bytes) -> float:
 # What stands in documentation and templates instead of a value.
 _PLACEHOLDER = re.compile(
     rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
-    rb"|\*{3,}|\.{3}|[#$]\{|\$\(|\{\{|%\(|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
+    rb"|\*{3,}|\.{3}|[#$]\{|\$\(|\{\{|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
     rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
     rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest)$"
