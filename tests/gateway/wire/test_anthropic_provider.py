@@ -1,5 +1,6 @@
 import contextlib
 import json
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -23,7 +24,10 @@ from freehold.core.events import (
     ToolCallStart,
     Usage,
 )
+from freehold.core.findings import Context, Direction
+from freehold.gateway.relay import through
 from freehold.gateway.sse import SseEvent, SseParser
+from freehold.gateway.wire.verbatim import VerbatimEncoder
 from tests.gateway.wire.anthropic_playing import (
     CODEC,
     END,
@@ -35,6 +39,7 @@ from tests.gateway.wire.anthropic_playing import (
     decode,
     document,
     event,
+    guard,
     guarded,
     in_pieces,
     parsed,
@@ -170,6 +175,56 @@ def test_a_key_in_any_other_string_of_a_stream_never_leaves(payloads: list[SseEv
     sent = guarded(payloads)
     assert len(sent) == len(payloads)
     assert not any(TOKEN[6:14].encode() in data + name or TOKEN[20:28].encode() in data + name for data, name in sent)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where a string could stand: in the place of each one there is, and in a field of each object."""
+    if isinstance(value, dict):
+        yield (*path, "planted")
+        for key, item in value.items():
+            yield from places(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from places(item, (*path, number))
+    elif isinstance(value, str) and path != ("type",):
+        yield path
+
+
+def planted(document: dict[str, Any], path: tuple[Any, ...], text: str) -> bytes:
+    copy = json.loads(json.dumps(document))
+    parent = copy
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = text
+    return orjson.dumps(copy)
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_a_key_planted_anywhere_in_a_stream_never_leaves(name: str) -> None:
+    payloads = parsed(vector(name))
+    for number, (data, event_name) in enumerate(payloads):
+        found = json.loads(data)
+        for path in places(found):
+            hostile = [*payloads[:number], (planted(found, path, f"a {TOKEN} b"), event_name), *payloads[number + 1 :]]
+            try:
+                sent = wire(guarded(hostile))
+            except UpstreamError:  # it makes no sense any more, and says so
+                continue
+            assert TOKEN[6:14].encode() not in sent, path
+            assert sent.count(b"REDACTED") == 1, path
+
+
+@pytest.mark.parametrize("name", ["body_text_and_call", "body_refusal"])
+def test_a_key_planted_anywhere_in_a_body_never_leaves(name: str) -> None:
+    for path in places(document(name)):
+        body = planted(document(name), path, f"a {TOKEN} b")
+        events = CODEC.decode_answer(body, provider="p", verbatim=ask(stream=False))
+        encoder, stage = VerbatimEncoder(CODEC.scrub), guard().open(Context()).stage(Direction.RESPONSE)
+        for out in (*through(events, [stage]), *stage.close()):
+            assert encoder.encode(out) == []  # nothing goes before the record is kept
+        ((sent, _),) = encoder.finish([], None)
+        assert TOKEN[6:14].encode() not in sent, path
+        assert sent.count(b"REDACTED") == 1, path
 
 
 def test_a_value_that_a_later_key_hides_does_not_ride_on_the_fast_path() -> None:
