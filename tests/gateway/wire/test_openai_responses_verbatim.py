@@ -53,11 +53,11 @@ def events_of(wire: bytes, *cuts: int) -> list[list[SseEvent]]:
     return [parser.feed(wire[start:end]) for start, end in pairwise(edges)]
 
 
-def stream(*documents: dict[str, Any]) -> list[SseEvent]:
-    return [
-        (orjson.dumps({**document, "sequence_number": number}), document["type"].encode())
-        for number, document in enumerate(documents)
-    ]
+def stream(*documents: dict[str, Any], is_number_first: bool = True) -> list[SseEvent]:
+    """OpenAI writes the number after the type; others write the fields in the alphabet's order."""
+    numbered = [{"sequence_number": number, **document} for number, document in enumerate(documents)]
+    option = 0 if is_number_first else orjson.OPT_SORT_KEYS
+    return [(orjson.dumps(document, option=option), document["type"].encode()) for document in numbered]
 
 
 def cut(text: str, places: list[int]) -> list[str]:
@@ -117,10 +117,12 @@ def test_a_broken_stream_never_ends_cleanly(name: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=15)
-@given(places=st.lists(st.integers(0, 80), max_size=12), together=st.integers(1, 6))
-def test_a_key_is_masked_wherever_it_is_cut_and_in_all_that_repeats_it(kind: str, places: list[int], together: int) -> None:
+@given(places=st.lists(st.integers(0, 80), max_size=12), together=st.integers(1, 6), is_number_first=st.booleans())
+def test_a_key_is_masked_wherever_it_is_cut_and_in_all_that_repeats_it(
+    kind: str, places: list[int], together: int, is_number_first: bool
+) -> None:
     text = f"the key is {TOKEN} and that was it"
-    given = stream(*answer(kind, cut(text, places), **KINDS[kind]))
+    given = stream(*answer(kind, cut(text, places), **KINDS[kind]), is_number_first=is_number_first)
     sent = play([given[at : at + together] for at in range(0, len(given), together)])
     said = told(sent)
     assert said.startswith(f"the key is {MARK}")
@@ -131,6 +133,19 @@ def test_a_key_is_masked_wherever_it_is_cut_and_in_all_that_repeats_it(kind: str
     repeated = json.loads(sent[-3][0])[KINDS[kind].get("done", "text")]
     final = json.loads(sent[-1][0])["response"]["output"][0]["content"][0]["text"]
     assert repeated == final == said
+
+
+def test_a_payload_that_says_more_than_the_one_before_is_not_of_its_row() -> None:
+    documents = answer("output_text", ["hello ", "there ", "you ", "all"], content_index=0)
+    given = stream(*documents)
+    smuggled = [
+        given[3][0].replace(b'"delta":"there "', b'"delta":"there ","delta2":"%s"' % TOKEN.encode()),
+        given[4][0].replace(b'"sequence_number":4', b'"sequence_number":4,"note":"%s","sequence_number":4' % TOKEN.encode()),
+        given[5][0].replace(b'"delta":"all"', b'"delta":"%s","delta":"all"' % TOKEN.encode()),
+    ]
+    given[3:6] = [(data, name) for data, (_, name) in zip(smuggled, given[3:6], strict=True)]
+    assert all(TOKEN.encode() in data for data in smuggled)
+    assert TOKEN.encode() not in b"".join(data for data, _ in play([given]))
 
 
 def test_every_single_cut_of_a_key_is_masked() -> None:
@@ -204,12 +219,13 @@ def test_a_body_goes_on_byte_for_byte_and_its_texts_are_masked() -> None:
         assert MARK.encode() in masked
 
 
-def test_deltas_of_one_text_are_one_row() -> None:
+@pytest.mark.parametrize("is_number_first", [True, False])
+def test_deltas_of_one_text_are_one_row(is_number_first: bool) -> None:
     decoder = CODEC.stream_decoder(provider="p", verbatim=ASKED)
-    events = decoder.decode(stream(*answer("output_text", list("abcdef"), content_index=0)))
+    pieces = ["a", "b", 'quote " and \\', "é\n", "}"]
+    events = decoder.decode(stream(*answer("output_text", pieces, content_index=0), is_number_first=is_number_first))
     rows = [event for event in events if isinstance(event, Payload) and event.row]
-    assert [len(row.row) for row in rows] == [4]
-    assert rows[0].row_chars == (1, 1, 1, 1)
+    assert [(row.slots[0].chars, row.row_chars) for row in rows] == [(1, (13, 2, 1))]
 
 
 def test_what_repeats_the_stream_is_a_summary_and_what_repeats_the_request_is_what_it_was() -> None:

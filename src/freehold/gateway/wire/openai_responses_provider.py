@@ -99,7 +99,11 @@ class EventDecoder:
             for data, name in payloads:
                 if self.done:
                     break
-                self._read(data, name, noted, run)
+                if self._notes is not None and (repeated := self._notes.repeated(data, name)) is not None:
+                    slot, text = repeated
+                    run.say(slot.kind, slot.part, text)
+                else:
+                    self._read(data, name, noted, run)
         except UpstreamError as exc:
             self._failure, self.done = exc, True
         if self._notes is not None:

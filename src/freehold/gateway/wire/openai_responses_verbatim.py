@@ -12,7 +12,6 @@ import orjson
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
-from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.openai_responses_request import VOCABULARY, file_channel
 from freehold.gateway.wire.verbatim import PayloadNotes
 
@@ -100,38 +99,78 @@ _ECHOES = {"instructions": Channel.SYSTEM, "input": Channel.USER, "tools": Chann
 class ResponseNotes:
     """Takes the payloads of one stream apart. Deltas of one text that follow each other wait as a row: `flush` gives it."""
 
-    __slots__ = ("_like", "_notes", "_rest", "_row", "_slots")
+    __slots__ = ("_around", "_like", "_name", "_notes", "_row", "_slot")
 
     def __init__(self) -> None:
         self._notes = PayloadNotes(_ANSWER_WORDS, _channel_of)
-        self._rest: dict[str, Any] | None = None  # of the payload that the next ones are compared with
+        self._around: tuple[bytes, bytes, bytes, bool] | None = None  # see `_around`
+        self._name = b""
+        self._slot: Slot | None = None  # of the payload the next ones are compared with
         self._like: int | None = None
-        self._row: list[SseEvent] = []
-        self._slots: list[Slot] = []  # one a payload of the row
+        self._row: list[tuple[bytes, int]] = []  # data, characters
+
+    def repeated(self, data: bytes, name: bytes) -> tuple[Slot, str] | None:
+        """The text of a payload that differs from the one before in its number and its delta alone; it waits in the row."""
+        if self._around is None or self._slot is None:
+            return None
+        before, between, behind, is_number_first = self._around
+        if name != self._name or not (data.startswith(before) and data.endswith(behind)):
+            return None
+        differing = data[len(before) : len(data) - len(behind)]
+        number, found, literal = differing.partition(between) if is_number_first else differing.rpartition(between)[::-1]
+        if not found or not number.isdigit():
+            return None
+        try:
+            text: str = orjson.loads(b'"%s"' % literal)
+        except orjson.JSONDecodeError:  # more than one string lies between
+            return None
+        self._row.append((data, len(text)))
+        return self._slot, text
 
     def note(self, data: bytes, name: bytes, document: dict[str, Any], slots: Sequence[Slot], *, is_last: bool) -> list[Event]:
-        """Events that stand for the payload, and for the row before it where it goes on with something else."""
-        if len(slots) != 1 or slots[0].path != _DELTA or orjson.dumps(document) != data:
-            return [*self.flush(), *self._notes.note(data, name, without_logprobs(document), slots, is_last=is_last)]
-        rest = document.copy()
-        del rest["delta"]
-        rest.pop("sequence_number", None)
-        if rest == self._rest and (not self._row or (self._row[0][1] == name and self._slots[0].part == slots[0].part)):
-            self._row.append((data, name))
-            self._slots.append(slots[0])
-            return []
-        events = [*self.flush(), *self._notes.note(data, name, without_logprobs(document), slots)]
-        payload = next(event for event in events if isinstance(event, Payload) and event.data == data)
-        self._rest, self._like = rest, payload.number if payload.like is None else payload.like
-        return events
+        """Events that stand for the payload, and for the row before it."""
+        scanned = _scanned(data, document)
+        row, noted = self.flush(), self._notes.note(data, name, scanned, slots, is_last=is_last)
+        self._around = None
+        if len(slots) == 1 and slots[0].path == _DELTA and scanned is document and isinstance(noted[0], Payload):
+            self._slot, self._around = slots[0], _around(noted[0].data, document)
+            self._name = name
+            self._like = noted[0].number if noted[0].like is None else noted[0].like
+        return [*row, *noted]
 
     def flush(self) -> list[Event]:
-        if not self._row:
+        if not self._row or self._slot is None:
             return []
-        (data, name), slot = self._row[0], self._slots[0]
-        rest, chars = tuple(data for data, _ in self._row[1:]), tuple(slot.chars for slot in self._slots[1:])
-        self._row, self._slots = [], []
-        return [self._notes.same(data, name, slot, self._like, rest, chars)]
+        (data, chars), *rest = self._row
+        self._row = []
+        slot = Slot(kind=self._slot.kind, choice=0, part=self._slot.part, path=_DELTA, chars=chars)
+        others = tuple(other for other, _ in rest)
+        return [self._notes.same(data, self._name, slot, self._like, others, tuple(chars for _, chars in rest))]
+
+
+def _around(data: bytes, document: Mapping[str, Any]) -> tuple[bytes, bytes, bytes, bool] | None:
+    """What stands before, between and behind a payload's number and delta, and whether the number is first; if plain to see."""
+    number, delta = orjson.dumps(document.get("sequence_number")), orjson.dumps(document["delta"])
+    places = []
+    for key, value in ((b'"sequence_number":', number), (b'"delta":', delta)):
+        if not value or data.count(key) != 1 or not data.startswith(value, at := data.index(key) + len(key)):
+            return None
+        places.append((at, at + len(value)))
+    (number_at, number_end), (start, end) = places[0], (places[1][0] + 1, places[1][1] - 1)  # without the quotes
+    if not number.isdigit():
+        return None
+    if number_at < start:
+        return data[:number_at], data[number_end:start], data[end:], True
+    return data[:start], data[end:number_at], data[number_end:], False
+
+
+def _scanned(data: bytes, document: dict[str, Any]) -> dict[str, Any]:
+    """What of the document is scanned; almost always all, as log-probabilities are asked for."""
+    named = data.count(b'"logprobs"')
+    if named == data.count(b'"logprobs":[]') + data.count(b'"logprobs":null'):
+        return document
+    stripped: dict[str, Any] = without_logprobs(document)
+    return stripped
 
 
 def without_logprobs(value: Any) -> Any:
