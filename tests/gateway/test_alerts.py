@@ -3,6 +3,7 @@ import json
 import logging
 import threading
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -11,10 +12,12 @@ from aiohttp import web
 
 from freehold.core.errors import ConfigError
 from freehold.core.exchange import ExchangeId
-from freehold.core.findings import Alert
+from freehold.core.findings import Action, Alert, Mode
+from freehold.core.ledger import Status
 from freehold.gateway import alerts
-from freehold.gateway.alerts import Alarms
+from freehold.gateway.alerts import Alarms, alert_of
 from freehold.gateway.report_config import AlertConfig
+from tests.store.drafts import FINDING, entry
 
 BLOCKED = Alert(kind="blocked", severity="warning", message="key_1 was blocked by aws-access-key")
 BROKEN = Alert(kind="circuit_open", severity="critical", message="upstream provider is left alone for 15 s")
@@ -292,3 +295,20 @@ def test_a_setting_that_cannot_work_is_refused(setting: dict[str, object], messa
 )
 def test_https_and_this_machine_are_fine(url: str) -> None:
     assert AlertConfig(url=url).url == url
+
+
+def test_a_block_and_a_placement_nowhere_are_told_and_nothing_else() -> None:
+    rules = [
+        replace(FINDING, rule=rule, action=action)
+        for rule, action in (("b", Action.BLOCK), ("a", Action.BLOCK), ("m", Action.MASK))
+    ]
+    shadow = replace(FINDING, rule="s", action=Action.BLOCK, mode=Mode.SHADOW)
+    blocked = entry("xc_1", findings=(*rules, shadow), status=Status.BLOCKED)
+    told = alert_of(blocked)
+    assert told == Alert(kind="blocked", severity="warning", message="an exchange of key_1 was blocked by a, b")
+    assert alert_of(replace(blocked, exchange_id=ExchangeId("xc_2"))) == told  # so that a storm is told once
+    nowhere = alert_of(replace(entry("xc_1", status=Status.FAILED), error_code="nowhere_allowed"))
+    assert nowhere is not None
+    assert nowhere.kind == "nowhere_allowed"
+    assert alert_of(entry("xc_1", status=Status.FAILED)) is None
+    assert alert_of(entry("xc_1", findings=(FINDING,))) is None

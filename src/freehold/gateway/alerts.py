@@ -22,8 +22,9 @@ from types import TracebackType
 import aiohttp
 import orjson
 
-from freehold.core.errors import ConfigError, RecordNotWritten
-from freehold.core.findings import Alert
+from freehold.core.errors import ConfigError, NowhereAllowed, RecordNotWritten
+from freehold.core.findings import Action, Alert
+from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.ports import AuditLog, MonotonicClock, UnixClock
 from freehold.gateway import log
 from freehold.gateway.report_config import AlertConfig, check_url
@@ -241,6 +242,25 @@ class Alarms:
     def _give_up(self, notice: _Notice, why: str) -> None:
         self._count(notice.alert.kind, "undelivered")
         log.error("alert_undelivered", kind=notice.alert.kind, severity=notice.alert.severity, why=why)
+
+
+RECORD_FAILED = Alert(
+    kind="record_failed",
+    severity="critical",
+    message="exchanges cannot be recorded, so that none is answered to its end; the node's log says why",
+)
+
+
+def alert_of(entry: LedgerEntry) -> Alert | None:
+    """What an operator should hear of an exchange that is over. Two of the same key and cause read the same."""
+    if entry.status is Status.BLOCKED:
+        rules = sorted({finding.rule for finding in entry.findings if finding.enforced is Action.BLOCK})
+        named = ", ".join(rules) or "its policy"
+        return Alert(kind="blocked", severity="warning", message=f"an exchange of {entry.key_id} was blocked by {named}")
+    if entry.error_code == NowhereAllowed.code:
+        message = f"no upstream may have what {entry.key_id} sent; the log's placements say why"
+        return Alert(kind=NowhereAllowed.code, severity="warning", message=message)
+    return None
 
 
 def _destination(config: AlertConfig, environ: Mapping[str, str], clock: MonotonicClock) -> Destination:
