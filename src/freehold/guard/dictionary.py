@@ -90,7 +90,7 @@ class Reading:
 def read(text: str, ignore_case: bool) -> Reading:
     if not text.isascii():
         return _read_any(text, ignore_case)
-    said = _BLANKS.sub(" ", text)
+    said = text if text.isprintable() and "  " not in text else _BLANKS.sub(" ", text)
     if ignore_case:
         said = said.lower()
     if len(said) == len(text):
@@ -204,11 +204,13 @@ class _Terms:
     def __init__(
         self, ruled: list[tuple[Ruling, TermSet]], direction: Direction, channel: Channel, part: int, seal: Seal
     ) -> None:
-        self._ruled = ruled
+        self._ruled, self._cases = ruled, {terms.ignore_case for _, terms in ruled}
         self._direction, self._channel, self._part, self._seal = direction, channel, part, seal
 
     def look(self, text: str, at: int, position: int, *, is_whole: bool) -> Searched:
-        readings = {ignore: read(text, ignore) for ignore in {terms.ignore_case for _, terms in self._ruled}}
+        readings = {ignore: read(text, ignore) for ignore in self._cases}
+        if not any(terms.index.may_be_in(readings[terms.ignore_case].text) for _, terms in self._ruled):
+            return Searched((), len(text))  # as almost always
         walks = [_Walk(ruling, terms, readings[terms.ignore_case], at, len(text)) for ruling, terms in self._ruled]
         swaps: list[Swap] = []
         offset = position - at

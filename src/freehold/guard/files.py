@@ -94,20 +94,22 @@ class FileStage:
     ) -> None:
         """`subjects` are the kinds of unread files, with their rulings in `table` from number `first` on."""
         self._inner = inner
+        self._on_inner: Callable[[Event], list[Event]] = inner.receive
         self._subjects, self._first, self._table = subjects, first, table
         self._direction, self._policy_digest, self._seal = direction, policy_digest, seal
         self._has_blocked = False
 
     def receive(self, event: Event) -> list[Event]:
-        if not isinstance(event, PromptText) or self._has_blocked:
-            return [] if self._has_blocked else self._inner.receive(event)
+        if not isinstance(event, PromptText):
+            return self._on_inner(event)
         if event.channel is not Channel.FILE and event.text[:5].lower() != "data:":
-            return self._inner.receive(event)
+            return self._on_inner(event)
         opened = open_file(event.text, is_file=event.channel is Channel.FILE)
-        return self._inner.receive(event) if opened is None else self._file(event, opened)
+        return self._on_inner(event) if opened is None or self._has_blocked else self._file(event, opened)
 
     def close(self) -> list[Event]:
-        return self._inner.close()
+        held = self._inner.close()
+        return [] if self._has_blocked else held
 
     def _file(self, event: PromptText, opened: Opened) -> list[Event]:
         out: list[Event] = []
@@ -146,9 +148,14 @@ class FileStage:
         stopping = tuple(e.finding for e in out if isinstance(e, Found) and e.finding.enforced is Action.BLOCK)
         if not stopping:
             return out
-        self._has_blocked = True
+        self._has_blocked, self._on_inner = True, _nothing
         verdict = Verdict(action=Action.BLOCK, policy_digest=self._policy_digest, findings=stopping)
         return [*(event for event in out if isinstance(event, Found)), Blocked(verdict=verdict)]
+
+
+def _nothing(_: Event) -> list[Event]:
+    """What is sent after what policy blocks."""
+    return []
 
 
 def _as_blocked(note: Event) -> Event:

@@ -6,7 +6,7 @@ told to be held, and nothing else is. So where the text was cut never changes wh
 
 import re
 from bisect import bisect_left, insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 HEAD_CHARS = 3  # looked up before anything is compared: few places of a text begin like a term
 
@@ -14,7 +14,17 @@ HEAD_CHARS = 3  # looked up before anything is compared: few places of a text be
 class TermIndex:
     """`whole_words`: what goes on as a word before or after a term makes it none."""
 
-    __slots__ = ("_first_chars", "_head_chars", "_heads", "_longest", "_ordered", "_starts", "_terms", "_whole_words")
+    __slots__ = (
+        "_first_chars",
+        "_first_words",
+        "_head_chars",
+        "_heads",
+        "_longest",
+        "_ordered",
+        "_starts",
+        "_terms",
+        "_whole_words",
+    )
 
     def __init__(self, terms: Iterable[str] = (), *, whole_words: bool = False) -> None:
         self._whole_words = whole_words
@@ -23,6 +33,7 @@ class TermIndex:
         self._ordered = sorted(set(terms))  # for the question what begins like this
         self._head_chars = min([HEAD_CHARS, *map(len, self._ordered)])
         self._first_chars: set[str] = set()
+        self._first_words = _first_words(self._ordered) if whole_words else None
         self._longest = 0
         self._starts = re.compile(r"(?!)")
         for term in self._ordered:
@@ -48,10 +59,20 @@ class TermIndex:
             self._terms.remove(term)
             del self._ordered[bisect_left(self._ordered, term)]
 
+    def may_be_in(self, text: str) -> bool:
+        """False for almost all of what people write, and quickly so."""
+        if self._first_words is None or not text.isascii() or _is_word(text[-1:]):
+            return self.next_start(text, 0) is not None
+        return not self._first_words.isdisjoint(text.encode().translate(_WORDS_ALONE).split())
+
     def next_start(self, text: str, at: int) -> int | None:
         """The first position from `at` on where a term may begin. What is before `at` is looked at, too."""
-        found = self._starts.search(text, at)
-        return None if found is None else found.start()
+        heads, size = self._heads, self._head_chars
+        for found in self._starts.finditer(text, at):
+            start = found.start()
+            if text[start : start + size] in heads or len(text) - start < size:
+                return start
+        return None
 
     def may_go_on(self, text: str, at: int) -> bool:
         """Whether `text[at:]` is the beginning of a term, or a term whose end can't be judged yet."""
@@ -67,7 +88,7 @@ class TermIndex:
         """The end of the longest term at `at`."""
         for length in self._heads.get(text[at : at + self._head_chars], ()):
             end = at + length
-            if text[at:end] in self._terms and not (self._whole_words and _goes_on(text, end)):
+            if end <= len(text) and text[at:end] in self._terms and not (self._whole_words and _goes_on(text, end)):
                 return end
         return None
 
@@ -90,6 +111,17 @@ class TermIndex:
         if not self._whole_words:
             return re.compile(f"[{re.escape(chars)}]")
         return re.compile(rf"(?:(?<!\w)(?=\w)|(?=\W))[{re.escape(chars)}]")
+
+
+# A byte of a word stays, any other is a blank.
+_WORDS_ALONE = bytes(byte if chr(byte).isalnum() or byte == 0x5F else 0x20 for byte in range(128)) + b" " * 128
+
+
+def _first_words(terms: Sequence[str]) -> frozenset[bytes] | None:
+    """The words that terms begin with, where all begin with one; those beyond ASCII are in no text of ASCII."""
+    if not all(term[:1].isalnum() or term[:1] == "_" for term in terms):
+        return None
+    return frozenset(term.encode().translate(_WORDS_ALONE).split()[0] for term in terms if term[0].isascii())
 
 
 def _goes_on(text: str, end: int) -> bool:
