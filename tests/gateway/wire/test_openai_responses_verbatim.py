@@ -164,13 +164,19 @@ def test_a_key_in_a_field_nobody_knows_is_masked_in_its_place_every_time_it_come
     assert told(sent) == "hello there you"
 
 
-def test_padding_is_scanned_too() -> None:
-    documents = answer("output_text", ["hello ", "there"], content_index=0)
-    documents[2]["obfuscation"] = TOKEN
-    documents[3]["obfuscation"] = "x9"
+@pytest.mark.parametrize(
+    "pads", [[TOKEN, "x9", "y8"], ["x9", TOKEN, "y8"], ["x9", "y8", TOKEN[:4] + "!" + TOKEN], ["x9", "", TOKEN]]
+)
+def test_padding_is_scanned_too(pads: list[str]) -> None:
+    documents = answer("output_text", ["hello ", "there ", "you"], content_index=0)
+    for document, pad in zip(documents[2:5], pads, strict=True):
+        document["item_id"], document["obfuscation"] = TOKEN, pad
     sent = play([stream(*documents)])
-    assert json.loads(sent[2][0])["obfuscation"].startswith(MARK)
-    assert json.loads(sent[3][0])["obfuscation"] == "x9"
+    assert TOKEN[4:].encode() not in b"".join(data for data, _ in sent)
+    for (data, _), pad in zip(sent[2:5], pads, strict=True):
+        assert json.loads(data)["item_id"].startswith(MARK)
+        assert json.loads(data)["obfuscation"] == pad or TOKEN in pad
+    assert told(sent) == "hello there you"
 
 
 def test_log_probabilities_go_with_the_text_they_tell() -> None:

@@ -12,6 +12,7 @@ import orjson
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
+from freehold.gateway.wire.codec import Leaf
 from freehold.gateway.wire.openai_responses_request import VOCABULARY, file_channel
 from freehold.gateway.wire.verbatim import PayloadNotes
 
@@ -93,17 +94,23 @@ _ANSWER_WORDS = VOCABULARY | {
     "response.reasoning_summary_text.done",
 }
 _DELTA: Path = ("delta",)
+_PAD: Path = ("obfuscation",)
 _ECHOES = {"instructions": Channel.SYSTEM, "input": Channel.USER, "tools": Channel.TOOL_DESCRIPTION}
 
 
 class ResponseNotes:
-    """Takes the payloads of one stream apart. Deltas of one text that follow each other wait as a row: `flush` gives it."""
+    """Takes the payloads of one stream apart. Deltas of one text that follow each other wait as a row: `flush` gives it.
 
-    __slots__ = ("_around", "_like", "_name", "_notes", "_row", "_slot")
+    OpenAI pads its deltas with random letters, so that their sizes tell nothing. Those are scanned one by one.
+    """
+
+    __slots__ = ("_around", "_like", "_name", "_notes", "_padded", "_padding", "_row", "_slot")
 
     def __init__(self) -> None:
         self._notes = PayloadNotes(_ANSWER_WORDS, _channel_of)
         self._around: tuple[bytes, bytes, bytes, bool] | None = None  # see `_around`
+        self._padding = b""  # what stands between the delta and the padding; empty where there is none
+        self._padded: list[Event] = []
         self._name = b""
         self._slot: Slot | None = None  # of the payload the next ones are compared with
         self._like: int | None = None
@@ -120,11 +127,20 @@ class ResponseNotes:
         number, found, literal = differing.partition(between) if is_number_first else differing.rpartition(between)[::-1]
         if not found or not number.isdigit():
             return None
+        pad = b""
+        if self._padding:
+            literal, found, pad = literal.rpartition(self._padding)
+            if not found or not pad.isalnum():
+                return None
         try:
             text: str = orjson.loads(b'"%s"' % literal)
         except orjson.JSONDecodeError:  # more than one string lies between
             return None
-        self._row.append((data, len(text)))
+        if pad:
+            leaf = Leaf(path=_PAD, channel=Channel.OTHER, text=pad.decode())
+            self._padded += self._notes.padded(data, name, self._sized(len(text)), self._like, leaf)
+        else:
+            self._row.append((data, len(text)))
         return self._slot, text
 
     def note(self, data: bytes, name: bytes, document: dict[str, Any], slots: Sequence[Slot], *, is_last: bool) -> list[Event]:
@@ -135,17 +151,34 @@ class ResponseNotes:
         if len(slots) == 1 and slots[0].path == _DELTA and scanned is document and isinstance(noted[0], Payload):
             self._slot, self._around = slots[0], _around(noted[0].data, document)
             self._name = name
+            self._learn_padding(document)
             self._like = noted[0].number if noted[0].like is None else noted[0].like
         return [*row, *noted]
 
     def flush(self) -> list[Event]:
-        if not self._row or self._slot is None:
+        if self._padded:
+            padded, self._padded = self._padded, []
+            return padded
+        if not self._row:
             return []
         (data, chars), *rest = self._row
         self._row = []
-        slot = Slot(kind=self._slot.kind, choice=0, part=self._slot.part, path=_DELTA, chars=chars)
         others = tuple(other for other, _ in rest)
-        return [self._notes.same(data, self._name, slot, self._like, others, tuple(chars for _, chars in rest))]
+        return [self._notes.same(data, self._name, self._sized(chars), self._like, others, tuple(chars for _, chars in rest))]
+
+    def _sized(self, chars: int) -> Slot:
+        assert self._slot is not None
+        return Slot(kind=self._slot.kind, choice=0, part=self._slot.part, path=_DELTA, chars=chars)
+
+    def _learn_padding(self, document: Mapping[str, Any]) -> None:
+        """Padding stands last."""
+        self._padding = b""
+        if self._around is None or not self._around[3] or not isinstance(document.get("obfuscation"), str):
+            return
+        before, between, behind, _ = self._around
+        end = orjson.dumps(document["obfuscation"])[1:] + b"}"
+        if behind.endswith(b',"obfuscation":"' + end):
+            self._padding, self._around = behind[: -len(end)], (before, between, b'"}', True)
 
 
 def _around(data: bytes, document: Mapping[str, Any]) -> tuple[bytes, bytes, bytes, bool] | None:

@@ -76,6 +76,14 @@ class PayloadNotes:
         self._number += 1
         return Payload(data=data, number=self._number - 1, name=name, slots=(slot,), like=like, row=row, row_chars=row_chars)
 
+    def padded(self, data: bytes, name: bytes, slot: Slot, like: int | None, pad: Leaf) -> list[Event]:
+        """As `same`, of a payload that has a string of its own besides, new in each."""
+        self._number += 1
+        self._leaf += 1
+        leaf = PayloadLeaf(leaf=self._leaf - 1, path=pad.path, text=pad.text)
+        payload = Payload(data=data, number=self._number - 1, name=name, slots=(slot,), leaves=(leaf,), like=like)
+        return [payload, PromptText(leaf=leaf.leaf, channel=pad.channel, text=pad.text)]
+
 
 class VerbatimEncoder:
     """A `StreamEncoder` for payloads. `scrub` is the codec's, for payloads that were touched."""
@@ -169,7 +177,10 @@ class VerbatimEncoder:
         """What of a row may go now."""
         first, pending.sent = pending.sent, pending.ready()
         payload, name = pending.payload, pending.payload.name
-        changes = self._changes.get(payload.number if payload.like is None else payload.like)
+        changes = self._changes.get(payload.number)
+        if payload.like is not None and (earlier := self._changes.get(payload.like)):
+            own = {(leaf.path, leaf.is_key) for leaf in payload.leaves}
+            changes = [*(changes or ()), *(change for change in earlier if (change[0].path, change[0].is_key) not in own)]
         if not changes and not any(piece.touches for piece in pending.pieces):
             return [(data, name) for data in pending.datas[first : pending.sent]]
         return [(self._rewritten(pending, place, changes or []), name) for place in range(first, pending.sent)]
