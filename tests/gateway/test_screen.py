@@ -9,6 +9,8 @@ from freehold.core.findings import Direction
 from freehold.gateway.screen import screen
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Incoming
+from freehold.guard import GuardConfig, StreamGuard
+from freehold.guard.policy_file import PolicySource
 from tests.fakes.guard import FORBIDDEN, MASK, SECRET, WordGuard
 from tests.gateway.asking import incoming
 
@@ -74,3 +76,17 @@ async def test_a_long_conversation_lets_others_go_on_meanwhile() -> None:
     assert (await screened(before))[0] is before
     going.cancel()
     assert turns > 10
+
+
+async def test_the_guard_is_told_whose_text_a_tools_is() -> None:
+    text = '[[rules]]\nid = "a"\ndetectors = "email"\ntool = "crm_*"\naction = "mask"\n'
+    guard = StreamGuard(GuardConfig(engine="re2"), policy=PolicySource(name="policy.toml", text=text))
+    calls = [
+        {"id": f"c{number}", "type": "function", "function": {"name": name, "arguments": '{"to": "ada@lovelace.org"}'}}
+        for number, name in enumerate(("crm_find", "mail"))
+    ]
+    asked = incoming({"model": "m", "messages": [{"role": "assistant", "content": None, "tool_calls": calls}]}, body=b"")
+    after = await screen(CODEC.decode_request(asked), asked, CODEC, guard.stage(Direction.REQUEST), lambda _: None)
+    first, second = after.messages[0].tool_calls
+    assert first.arguments == '{"to": "[REDACTED:email]"}'
+    assert second.arguments == '{"to": "ada@lovelace.org"}'

@@ -8,18 +8,20 @@ from dataclasses import replace
 from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
-from freehold.core.findings import Action, Direction, Verdict
+from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.core.stage import Stage
 from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
+from freehold.gateway.wire.tool_names import ToolNames
 
+_OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
 _TURN_LEAVES = 64  # about a millisecond of scanning, before others may go on
 
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
     """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
     leaves = codec.leaves(exchange.document)
-    released = await _released(leaves, stage, note)
+    released = await _released(leaves, ToolNames(exchange.document), stage, note)
     changes = [(leaf, text) for leaf, text in zip(leaves, released, strict=True) if text != leaf.text]
     if not changes:
         return exchange
@@ -27,7 +29,7 @@ async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: St
     return replace(again, is_rewritten=True)
 
 
-async def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event], None]) -> list[str]:
+async def _released(leaves: Sequence[Leaf], tools: ToolNames, stage: Stage, note: Callable[[Event], None]) -> list[str]:
     """What the stage lets through of each leaf. The stage is closed, whatever happens."""
     texts: list[list[str]] = [[] for _ in leaves]
 
@@ -43,7 +45,8 @@ async def _released(leaves: Sequence[Leaf], stage: Stage, note: Callable[[Event]
         for number, leaf in enumerate(leaves, 1):
             if number % _TURN_LEAVES == 0:
                 await asyncio.sleep(0)
-            keep(stage.receive(PromptText(leaf=number - 1, channel=leaf.channel, text=leaf.text)))
+            tool = tools.of(leaf.path) if leaf.channel in _OF_TOOLS else ""
+            keep(stage.receive(PromptText(leaf=number - 1, channel=leaf.channel, text=leaf.text, tool=tool)))
     except BaseException:
         with contextlib.suppress(Exception):
             stage.close()
