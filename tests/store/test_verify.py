@@ -249,15 +249,24 @@ async def test_a_seal_that_was_spoiled_in_the_middle_is_named(path: Path, change
     assert (found.what, found.n) == ("forged", 5)
 
 
-async def test_rows_without_a_seal_hold_but_nobody_vouches_for_them(tmp_path: Path) -> None:
+async def test_rows_at_the_end_that_nobody_sealed_do_not_hold_until_the_next_seal(tmp_path: Path) -> None:
     path = tmp_path / "record.db"
     with closing(log_writer(path, key=None)) as writer:
         await writer.append("policy_loaded", {})
-    report = check(path)
-    assert (report.broken, report.rows, report.sealed_through) == (None, 1, 0)
+    found = broken(path)
+    assert (found.what, found.n) == ("unsealed", 1)
     with closing(log_writer(path)) as writer:
         await writer.append("policy_loaded", {})
-    assert check(path).sealed_through == 2
+    report = check(path)
+    assert (report.broken, report.sealed_through) == (None, 2)
+
+
+async def test_seals_that_were_stripped_off_do_not_pass_for_rows_that_wait_for_one(path: Path) -> None:
+    tamper(path, 'UPDATE audit SET facts = \'{"allowed":["elsewhere"]}\' WHERE n = 9')
+    tamper(path, "UPDATE audit SET seal = NULL, signed_by = NULL WHERE n >= 9")
+    relink(path, None)
+    found = broken(path)
+    assert (found.what, found.n) == ("unsealed", 9)
 
 
 @pytest.mark.parametrize(("first", "last", "rows"), [(1, None, 12), (5, None, 8), (6, 8, 3), (12, 12, 1), (2, 2, 1)])
@@ -278,14 +287,27 @@ async def test_a_part_is_checked_up_to_its_seal_and_not_beyond(path: Path) -> No
 
 async def test_exchanges_from_before_the_log_are_held_by_their_receipts(path: Path) -> None:
     tamper(path, "DELETE FROM audit", "DELETE FROM sqlite_sequence WHERE name = 'audit'")  # as an older release left the file
-    report = check(path)
-    assert (report.broken, report.before_log, report.rows) == (None, 6, 0)
     with closing(log_writer(path)) as writer:
         await writer.record(honest("xc_new"))
     report = check(path)
-    assert (report.broken, report.before_log, report.rows) == (None, 6, 1)
+    assert (report.broken, report.before_log, report.rows, report.exchanges) == (None, 6, 2, 1)
     tamper(path, "UPDATE ledger SET input_tokens = 1 WHERE seq = 2")
     assert (broken(path).what, broken(path).ledger_seq) == ("changed", 2)
+
+
+async def test_a_log_that_was_taken_out_does_not_pass_for_one_that_never_was(path: Path) -> None:
+    tamper(path, "DELETE FROM audit", "DELETE FROM sqlite_sequence WHERE name = 'audit'")
+    found = broken(path)
+    assert (found.what, found.n) == ("deleted", 1)
+    assert "start the node once" in found.detail
+
+
+async def test_the_beginning_of_the_log_cannot_be_made_later(path: Path) -> None:
+    tamper(path, "DELETE FROM audit", "DELETE FROM sqlite_sequence WHERE name = 'audit'")
+    with closing(log_writer(path)) as writer:
+        await writer.record(honest("xc_new"))
+    tamper(path, "UPDATE audit SET facts = replace(facts, '6', '7') WHERE n = 1")
+    assert broken(path).n == 1
 
 
 async def test_a_receipt_from_before_the_log_that_the_node_did_not_sign_is_forged(tmp_path: Path) -> None:

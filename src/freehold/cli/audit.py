@@ -233,9 +233,6 @@ def _tell(report: LogReport) -> None:
     if report.purged:
         click.echo(f"  purged           {report.purged} rows: their digests hold, their facts are gone as the log says")
     if report.head is not None:
-        unsealed = report.head.n - report.sealed_through
-        if unsealed:
-            click.echo(f"  not sealed       the last {unsealed} rows: no signature vouches for them yet")
         click.echo(f"  head             {report.head}")
 
 

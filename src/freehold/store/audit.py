@@ -22,6 +22,7 @@ from freehold.core.ports import Sealer
 
 EXCHANGE = "exchange"  # the kind of a row whose facts are the ledger's
 PURGED = "retention_purged"
+BEGAN = "log_began"  # the first row, where the ledger is older than the log
 KIND_LIMIT_CHARS = 64
 
 _LAST = "SELECT n, link, seal, signed_by FROM audit ORDER BY n DESC LIMIT 1"
@@ -108,17 +109,25 @@ class LogEnd:
         last = connection.execute(_LAST).fetchone()
         self._n: int = last["n"] if last else 0
         self._before = (last["link"], last["seal"], last["signed_by"]) if last else BEFORE_THE_FIRST
+        older = None if last else connection.execute("SELECT max(seq) FROM ledger").fetchone()[0]
+        self._older: int | None = older  # the last exchange that a release without a log recorded
         self._rows: list[tuple[object, ...]] = []
 
     def add_exchange(self, ledger_seq: int, exchange_id: str, at_ns: int, digest: bytes) -> None:
         self._add(at_ns, EXCHANGE, exchange_id, ledger_seq, None, digest)
 
-    def add(self, decision: Decision) -> None:
-        self._add(decision.at_ns, decision.kind, decision.exchange_id, None, decision.facts, facts_digest(decision.facts))
+    def add(self, one: Decision) -> None:
+        self._add(one.at_ns, one.kind, one.exchange_id, None, one.facts, facts_digest(one.facts))
+
+    def _begin(self, at_ns: int) -> None:
+        older, self._older = self._older, None
+        if older is not None:
+            self.add(decision(BEGAN, {"older_ledger_seq": older}, at_ns))
 
     def _add(
         self, at_ns: int, kind: str, exchange_id: str | None, ledger_seq: int | None, facts: str | None, digest: bytes
     ) -> None:
+        self._begin(at_ns)
         self._n += 1
         link = link_of(self._before, self._n, at_ns, kind, (exchange_id, ledger_seq), digest)
         self._before = (link, None, None)

@@ -25,7 +25,7 @@ _FINDINGS = "SELECT * FROM finding WHERE ledger_seq BETWEEN ? AND ? ORDER BY led
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The first row that is wrong. `what` is one of: changed, deleted, inserted, reordered, truncated, forged."""
+    """The first row that is wrong. `what` is one of: changed, deleted, inserted, reordered, truncated, forged, unsealed."""
 
     what: str
     detail: str
@@ -45,6 +45,16 @@ class SignedReceipt(NamedTuple):
     digest: str
     previous: str | None
     claims: Claims
+
+
+def broken_at(row: sqlite3.Row, what: str, detail: str) -> Broken:
+    return Broken(what=what, detail=detail, n=row["n"], ledger_seq=row["ledger_seq"], exchange_id=row["exchange_id"])
+
+
+def inserted(found: tuple[sqlite3.Row, list[sqlite3.Row]]) -> Broken:
+    row = found[0]
+    detail = f"row {row['seq']} of the ledger has no row in the log"
+    return Broken(what="inserted", ledger_seq=row["seq"], exchange_id=row["exchange_id"], detail=detail)
 
 
 class Exchanges:

@@ -13,10 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import orjson
+
 from freehold.core.errors import ArtefactError, InvalidRequest, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.store.audit import (
     BEFORE_THE_FIRST,
+    BEGAN,
     EXCHANGE,
     Head,
     exchange_digest,
@@ -25,7 +28,16 @@ from freehold.store.audit import (
     receipt_facts,
     seal_message,
 )
-from freehold.store.exchanges import Broken, Exchanges, SignedReceipt, Stop, difference, verdict_holds
+from freehold.store.exchanges import (
+    Broken,
+    Exchanges,
+    SignedReceipt,
+    Stop,
+    broken_at,
+    difference,
+    inserted,
+    verdict_holds,
+)
 from freehold.store.retention import purged_through
 
 _NO_LIMIT = (1 << 63) - 1
@@ -176,6 +188,15 @@ class _Walk:
             self._check_seals()  # an earlier row may be wrong, too, and hidden by new links
             raise
         self._check_seals()
+        if self._head is not None and self.sealed_through < self._head.n:
+            first = max(self.sealed_through + 1, self._first_n)
+            raise Stop(
+                Broken(
+                    what="unsealed",
+                    n=first,
+                    detail=f"nobody vouches for it and what follows: the last seal is before row {first}",
+                )
+            )
 
     def _check_before_log(self) -> None:
         """Exchanges older than the log: the receipt is all there is."""
@@ -187,6 +208,17 @@ class _Walk:
             self.before_log += 1
             self._last_before = row["seq"]
         exchanges.check_none_stray()
+        if self._last_before > self._older_seq():
+            detail = (
+                f"the log has no row of the exchanges up to {self._last_before}, and does not say that they are older than it "
+                "(if an older release recorded them, start the node once)"
+            )
+            raise Stop(Broken(what="deleted", n=1, ledger_seq=self._last_before, detail=detail))
+
+    def _older_seq(self) -> int:
+        """The last exchange that is older than the log, as the log's first row says."""
+        facts = self._one("SELECT facts FROM audit WHERE n = 1 AND kind = ?", BEGAN)
+        return 0 if facts is None else int(orjson.loads(facts)["older_ledger_seq"])
 
     def _check_rows(self) -> None:
         exchanges = self._exchanges(self._first_seq, self._last_seq)
@@ -204,7 +236,7 @@ class _Walk:
             if self.rows % 10_000 == 0:
                 self._progress(self.rows)
         if (extra := exchanges.peek()) is not None:
-            raise Stop(_inserted(extra))
+            raise Stop(inserted(extra))
         exchanges.check_none_stray()
 
     def _check_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> None:
@@ -213,7 +245,7 @@ class _Walk:
         link = link_of(self._before, n, row["at_ns"], row["kind"], names, digest)
         if link != row["link"]:
             raise Stop(
-                _broken(
+                broken_at(
                     row, "changed", "its number, time, kind, names or digest, or the seal before it, is not what its link binds"
                 )
             )
@@ -226,7 +258,7 @@ class _Walk:
         if self._wanted is not None and self._wanted.n == n:
             if self._wanted.link != link:
                 raise Stop(
-                    _broken(row, "changed", "the log was written anew: this row's link is not that of the head that was kept")
+                    broken_at(row, "changed", "the log was written anew: this row's link is not that of the head that was kept")
                 )
             self._wanted = None
 
@@ -234,10 +266,10 @@ class _Walk:
         digest: bytes = row["digest"]
         if row["facts"] is None:
             if row["n"] > self._purged_n or row["exchange_id"] is None:
-                raise Stop(_broken(row, "deleted", "its facts are gone, and no purge says so"))
+                raise Stop(broken_at(row, "deleted", "its facts are gone, and no purge says so"))
             self.purged += 1
         elif facts_digest(row["facts"]) != digest:
-            raise Stop(_broken(row, "changed", "its facts are not those that were written"))
+            raise Stop(broken_at(row, "changed", "its facts are not those that were written"))
         return digest
 
     def _exchange_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> bytes:
@@ -246,10 +278,10 @@ class _Walk:
         self.exchanges += 1
         found = exchanges.peek()
         if found is not None and found[0]["seq"] < seq:
-            raise Stop(_inserted(found))
+            raise Stop(inserted(found))
         if found is None or found[0]["seq"] > seq:
             if seq > self._purged_seq:
-                raise Stop(_broken(row, "deleted", f"row {seq} of the ledger is missing, and no purge says so"))
+                raise Stop(broken_at(row, "deleted", f"row {seq} of the ledger is missing, and no purge says so"))
             self.purged += 1
             self._receipt = self._one("SELECT digest FROM receipt WHERE ledger_seq = ?", seq)
             return digest
@@ -266,7 +298,7 @@ class _Walk:
             detail = (
                 "a field that is not in its receipt is not what was written: who asked, when, how long it took, or what it cost"
             )
-            raise Stop(_broken(row, "changed", detail))
+            raise Stop(broken_at(row, "changed", detail))
 
     def _check_receipt(self, exchange: sqlite3.Row, findings: list[sqlite3.Row], row: sqlite3.Row | None, *, each: bool) -> None:
         """The receipt against its own digest, the one before, the ledger row and the findings."""
@@ -313,7 +345,7 @@ class _Walk:
             raise Stop(Broken(what="truncated", n=last + 1, detail=detail))
         after = self._exchanges(self._last_seq + 1, _NO_LIMIT) if self._last_seq else None
         if after is not None and (extra := after.peek()) is not None:
-            raise Stop(_inserted(extra))
+            raise Stop(inserted(extra))
         last_seq = max(self._last_seq, self._last_before, self._purged_seq)
         written = self._counted("ledger")
         if self._is_whole and written > last_seq:
@@ -358,7 +390,7 @@ class _Walk:
                 if row["envelope"]:
                     self._proofs.check(row["envelope"])
             except ArtefactError as worse:
-                return _broken(row, "forged", f"its receipt does not hold: {worse.message}")
+                return broken_at(row, "forged", f"its receipt does not hold: {worse.message}")
         rows = f"row {n}" if since + 1 == n else f"a row from {since + 1} to {n}"
         return Broken(
             what="forged", n=since + 1, detail=f"the seal of row {n} does not hold, so {rows} is not the node's: {error.message}"
@@ -375,13 +407,3 @@ class _Walk:
             sealed_through=self.sealed_through,
             broken=broken,
         )
-
-
-def _broken(row: sqlite3.Row, what: str, detail: str) -> Broken:
-    return Broken(what=what, detail=detail, n=row["n"], ledger_seq=row["ledger_seq"], exchange_id=row["exchange_id"])
-
-
-def _inserted(found: tuple[sqlite3.Row, list[sqlite3.Row]]) -> Broken:
-    row = found[0]
-    detail = f"row {row['seq']} of the ledger has no row in the log"
-    return Broken(what="inserted", ledger_seq=row["seq"], exchange_id=row["exchange_id"], detail=detail)
