@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +27,10 @@ class Asked:
 
 @dataclass(slots=True)
 class Provider:
-    """`stream` answers who asked for one, `body` everybody else. `cut_bytes` is how much of a stream is written at once."""
+    """`stream`, or what `choose` says, answers who asked for one, `body` everybody else.
+
+    `cut_bytes` is how much of a stream is written at once.
+    """
 
     url: str = ""
     stream: bytes = b""
@@ -35,6 +38,7 @@ class Provider:
     status: int = 200
     cut_bytes: int = 1 << 20
     dies: bool = False
+    choose: Callable[[dict[str, Any]], bytes] | None = None
     received: list[Asked] = field(default_factory=list)
 
     def say(self, stream: bytes, *, cut_bytes: int = 1 << 20, dies: bool = False) -> None:
@@ -44,14 +48,15 @@ class Provider:
         self.body, self.status = orjson.dumps(document), status
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        body = await request.read()
-        self.received.append(Asked(path=request.path, headers=dict(request.headers), body=body))
-        if self.status != 200 or not orjson.loads(body).get("stream"):
+        asked = Asked(path=request.path, headers=dict(request.headers), body=await request.read())
+        self.received.append(asked)
+        if self.status != 200 or not asked.document.get("stream"):
             return web.Response(body=self.body, status=self.status, content_type="application/json")
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
-        for start in range(0, len(self.stream), self.cut_bytes):
-            await response.write(self.stream[start : start + self.cut_bytes])
+        stream = self.choose(asked.document) if self.choose is not None else self.stream
+        for start in range(0, len(stream), self.cut_bytes):
+            await response.write(stream[start : start + self.cut_bytes])
         if self.dies:
             assert request.transport is not None
             request.transport.abort()

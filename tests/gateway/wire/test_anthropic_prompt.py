@@ -142,6 +142,14 @@ def test_what_steers_cost_and_caching_is_dropped() -> None:
     assert prompt == CODEC.read_prompt(ask())
 
 
+def test_a_users_id_that_others_refuse_goes_as_its_digest() -> None:
+    long = '{"device_id":"%s"}' % ("6a" * 60)
+    users = [CODEC.read_prompt(ask(metadata={"user_id": user})).user for user in ("u-1", long, long, "é", None)]
+    assert (users[0], users[4]) == ("u-1", None)
+    assert users[1] == users[2] != users[3]
+    assert all(len(user or "") == 64 for user in users[1:4])
+
+
 @pytest.mark.parametrize(
     ("thinking", "output", "expected"),
     [

@@ -5,7 +5,9 @@ depends on (their own tools, citations, containers, where the answer is computed
 Read leniently, for the record and a provider of the same dialect: what is not known here counts as an attachment.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import sha256
 from typing import Any, Literal
 
 import orjson
@@ -33,6 +35,7 @@ _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "
 _MODES: dict[str, Literal["auto", "none", "required"]] = {"auto": "auto", "none": "none", "any": "required"}
 _ONLY_HERE = ("mcp_servers", "container", "compaction", "inference_geo")
 _EFFORTS = {"low": "low", "medium": "medium", "high": "high", "xhigh": "high", "max": "high"}  # other dialects end at high
+_PLAIN_USER = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _COUNTED = MediaPart(kind="file")  # stands for a block that our engine can't read
 
 
@@ -59,7 +62,7 @@ def read(document: Mapping[str, Any], sampling: Sampling, *, strict: bool) -> Pr
         sampling=sampling,
         response_format=_response_format(document, output),
         reasoning=_reasoning(document, output),
-        user=fields.text(fields.mapping(document, "metadata") or {}, "user_id", "metadata."),
+        user=_user(document),
     )
 
 
@@ -209,6 +212,15 @@ def _string(document: Mapping[str, Any], key: str, at: str) -> str:
     if value is None:
         raise InvalidRequest(f"{at}{key}: missing", param=at + key, code="missing_required_parameter")
     return value
+
+
+def _user(document: Mapping[str, Any]) -> str | None:
+    """The end user's id as providers of every dialect take it: what is not of their letters or too long goes as its digest.
+
+    Claude Code's is a JSON text of 150 characters, which OpenAI and others refuse.
+    """
+    user = fields.text(fields.mapping(document, "metadata") or {}, "user_id", "metadata.")
+    return user if not user or _PLAIN_USER.fullmatch(user) else sha256(user.encode()).hexdigest()
 
 
 def _tool_choice(choice: Mapping[str, Any]) -> ToolChoice | None:
