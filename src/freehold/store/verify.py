@@ -133,8 +133,6 @@ class _Walk:
         self._last_before = 0  # the last exchange of before the log
         self.rows = self.exchanges = self.purged = self.before_log = self.sealed_through = 0
 
-    # What is walked over
-
     def _one(self, query: str, *parameters: object) -> Any:
         row = self._connection.execute(query, parameters).fetchone()
         return None if row is None else row[0]
@@ -162,11 +160,6 @@ class _Walk:
     def _receipt_before(self, seq: int) -> str | None:
         digest: str | None = self._one("SELECT digest FROM receipt WHERE ledger_seq < ? ORDER BY ledger_seq DESC LIMIT 1", seq)
         return digest
-
-    def _exchanges(self, first: int, last: int) -> "Exchanges":
-        return Exchanges(self._connection, first, last)
-
-    # The walk
 
     def run(self, head: Head | None) -> None:
         self._wanted = head
@@ -202,7 +195,7 @@ class _Walk:
         """Exchanges older than the log: the receipt is all there is."""
         last = self._first_seq - 1
         self._receipt = self._receipt_before(min(self._purged_seq, last) + 1)
-        exchanges = self._exchanges(0, last)
+        exchanges = Exchanges(self._connection, 0, last)
         for row, findings in exchanges:
             self._check_receipt(row, findings, None, each=True)
             self.before_log += 1
@@ -221,7 +214,7 @@ class _Walk:
         return 0 if facts is None else int(orjson.loads(facts)["older_ledger_seq"])
 
     def _check_rows(self) -> None:
-        exchanges = self._exchanges(self._first_seq, self._last_seq)
+        exchanges = Exchanges(self._connection, self._first_seq, self._last_seq)
         expected = self._first_n
         query = "SELECT * FROM audit WHERE n BETWEEN ? AND ? ORDER BY n"
         for row in self._connection.execute(query, (self._first_n, self._last_n)):
@@ -335,15 +328,13 @@ class _Walk:
                 raise stop("forged", f"its receipt does not hold: {error.message}") from error
         self._receipt = signed.digest
 
-    # Ends and seals
-
     def _check_end(self) -> None:
         last = 0 if self._head is None else self._head.n
         written = self._counted("audit")
         if written > last:
             detail = f"the log ends with row {last}, but {written} were written: the last {written - last} are missing"
             raise Stop(Broken(what="truncated", n=last + 1, detail=detail))
-        after = self._exchanges(self._last_seq + 1, _NO_LIMIT) if self._last_seq else None
+        after = Exchanges(self._connection, self._last_seq + 1, _NO_LIMIT) if self._last_seq else None
         if after is not None and (extra := after.peek()) is not None:
             raise Stop(inserted(extra))
         last_seq = max(self._last_seq, self._last_before, self._purged_seq)
