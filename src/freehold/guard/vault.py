@@ -11,6 +11,7 @@ import re
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from weakref import WeakValueDictionary
 
 from freehold.core.ports import MonotonicClock
 from freehold.guard.detectors.validators import luhn
@@ -33,7 +34,7 @@ _TEST_NETS = ("192.0.2", "198.51.100", "203.0.113")  # RFC 5737: for documentati
 class ClientTokens:
     """The tokens of one client key: implements `seal.TokenIssuer`. Its representation shows none."""
 
-    __slots__ = ("_by_value", "_clock", "_key", "_name", "_settings", "_tokens", "escaped_index", "index")
+    __slots__ = ("__weakref__", "_by_value", "_clock", "_key", "_name", "_settings", "_tokens", "escaped_index", "index")
 
     def __init__(self, key: bytes, name: str, clock: MonotonicClock, settings: Tokens) -> None:
         self._key, self._name, self._clock, self._settings = key, name, clock, settings
@@ -115,15 +116,18 @@ class Vault:
     def __init__(self, key: bytes, clock: MonotonicClock) -> None:
         self._key, self._clock = key, clock
         self._clients: dict[str, ClientTokens] = {}
+        self._in_use: WeakValueDictionary[str, ClientTokens] = WeakValueDictionary()  # by sessions, without tokens perhaps
         self._swept_at_s = clock()
 
     def of(self, key_id: str, settings: Tokens) -> ClientTokens:
         self._sweep(settings.ttl_s)
-        client = self._clients.get(key_id)
+        client = self._in_use.get(key_id)
         if client is None:
             client = ClientTokens(self._key, key_id, self._clock, settings)
             if key_id:
-                self._clients[key_id] = client
+                self._in_use[key_id] = client
+        if key_id:
+            self._clients[key_id] = client
         client.renew(settings)
         return client
 
