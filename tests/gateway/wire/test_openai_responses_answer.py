@@ -212,6 +212,21 @@ def test_a_call_of_the_clients_shell_comes_whole(arguments: str, action: dict[st
     assert (call["type"], call["action"]) == ("local_shell_call", {"type": "exec", "env": {}, **action})
 
 
+def test_a_call_of_a_tool_in_a_namespace_has_its_names_apart() -> None:
+    tools = [
+        {"type": "namespace", "name": "agents", "tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "g"}]}
+    ]
+    documents = write(
+        ToolCallStart(call_id="c", name="agents__f"),
+        ToolCallStart(call_id="d", name="agents__g", part=1),
+        asked_for=exchange(tools=tools),
+    )
+    calls = documents[-1]["response"]["output"]
+    assert [(call["type"], call["namespace"], call["name"]) for call in calls] == [
+        ("function_call", "agents", "f"), ("custom_tool_call", "agents", "g"),
+    ]  # fmt: skip
+
+
 def test_other_alternatives_are_left_out() -> None:
     other = (TextDelta(text="b", choice=1), ToolCallStart(call_id="c", name="f", choice=1), PartEnd(kind=PartKind.TEXT, choice=1))
     documents = write(TextDelta(text="a"), *other)

@@ -105,7 +105,7 @@ def test_a_malformed_field_is_named(changes: dict[str, Any], param: str) -> None
         ({"tools": [TOOL], "tool_choice": {"type": "allowed_tools"}}, "tool_choice.type"),
         ({"input": [{"type": "item_reference", "id": "msg_1"}]}, "input[0].type"),
         ({"input": [{"type": "web_search_call", "id": "ws_1"}]}, "input[0].type"),
-        ({"input": [{"type": "function_call", "call_id": "c", "name": "f", "namespace": "n"}]}, "input[0].namespace"),
+        ({"tools": [{"type": "namespace", "name": "n", "tools": [TOOL, {"type": "mcp"}]}]}, "tools[0].tools[1].type"),
         ({"input": [{"role": "user", "content": [{"type": "hologram"}]}]}, "input[0].content[0].type"),
     ],
 )
@@ -159,12 +159,27 @@ def test_what_a_coding_agent_sends_is_read_turn_by_turn() -> None:
     assert prompt.turns[5].parts == (CallPart(call_id="call_2", name="apply_patch", arguments=patch),)
     assert prompt.turns[7].parts == (CallPart(call_id="call_3", name="local_shell", arguments=shell),)
     assert prompt.turns[8].parts == (ResultPart(call_id="call_3", parts=(TextPart(text="1 passed"),)),)
-    assert [tool.name for tool in prompt.tools] == ["shell", "apply_patch", "local_shell"]
+    assert [tool.name for tool in prompt.tools] == ["shell", "apply_patch", "local_shell", "agents__close"]
     assert 'start: "*** Begin Patch" LF' in prompt.tools[1].description
     assert prompt.tools[1].parameters["required"] == ["input"]
     assert (prompt.reasoning, prompt.tool_choice) == (Reasoning(effort="medium", wants_summary=True), ToolChoice(mode="auto"))
     assert given.unsaid is None
     assert given.messages[3].tool_calls == (ToolCall(call_id="call_1", name="shell", arguments='{"command":["ls"]}'),)
+
+
+def test_a_search_that_may_not_leave_the_provider_is_dropped_elsewhere() -> None:
+    offline = {"type": "web_search", "external_web_access": False}
+    assert read(tools=[TOOL, offline]).tools == read(tools=[TOOL]).tools
+    assert exchange(tools=[TOOL, {**offline, "external_web_access": True}]).unsaid is not None
+
+
+def test_tools_of_a_namespace_have_both_names_elsewhere() -> None:
+    call = {"type": "function_call", "call_id": "c1", "name": "f", "namespace": "agents", "arguments": "{}"}
+    prompt = read(
+        tools=[{"type": "namespace", "name": "agents", "tools": [TOOL]}, TOOL], input=[{"role": "user", "content": "x"}, call]
+    )
+    assert [tool.name for tool in prompt.tools] == ["agents__f", "f"]
+    assert prompt.turns[1].parts == (CallPart(call_id="c1", name="agents__f", arguments="{}"),)
 
 
 def test_what_a_coding_agent_sends_goes_to_a_chat_provider() -> None:

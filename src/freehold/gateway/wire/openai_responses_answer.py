@@ -34,7 +34,7 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.openai_responses_prompt import FOREIGN_SEAL, custom_tools, has_local_shell
+from freehold.gateway.wire.openai_responses_prompt import FOREIGN_SEAL, asked_tools
 
 _LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON has no word for
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
@@ -51,18 +51,16 @@ _ECHOED: dict[str, Any] = {
     "top_p": None,
     "truncation": "disabled",
 }
-_SHELL = "local_shell"
 
 
 class ItemEncoder:
     """Events to Responses' stream. Deltas are written byte by byte around a prepared head: this runs once a token."""
 
-    __slots__ = ("_custom", "_exchange", "_has_shell", "_items", "_open", "_sequence", "_started")
+    __slots__ = ("_exchange", "_items", "_open", "_sequence", "_started", "_tools")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._custom = custom_tools(exchange.document)
-        self._has_shell = has_local_shell(exchange.document)
+        self._tools = asked_tools(exchange.document)
         self._sequence = 0
         self._started = False
         self._items: list[_Item] = []
@@ -175,11 +173,11 @@ class ItemEncoder:
 
     def _new_call(self, start: ToolCallStart) -> "_Item":
         number, exchange_id = len(self._items), self._exchange.id
-        if start.name in self._custom:
-            return _CustomCall(number, exchange_id, start)
-        if start.name == _SHELL and self._has_shell:
-            return _ShellCall(number, exchange_id, start)
-        return _Call(number, exchange_id, start)
+        kind, name, namespace = self._tools.get(start.name, ("function", start.name, None))
+        if kind == "local_shell":
+            return _ShellCall(number, exchange_id, start.call_id)
+        fields = {"call_id": start.call_id, "name": name, **({"namespace": namespace} if namespace else {})}
+        return _CustomCall(number, exchange_id, fields) if kind == "custom" else _Call(number, exchange_id, fields)
 
     def _written(self, events: Iterable[tuple[str, Mapping[str, Any]]]) -> list[SseEvent]:
         sent: list[SseEvent] = []
@@ -310,8 +308,8 @@ class _Call(_Item):
 
     __slots__ = ()
 
-    def __init__(self, number: int, exchange_id: str, start: ToolCallStart) -> None:
-        super().__init__(number, exchange_id, status="in_progress", call_id=start.call_id, name=start.name, arguments="")
+    def __init__(self, number: int, exchange_id: str, fields: Mapping[str, str]) -> None:
+        super().__init__(number, exchange_id, status="in_progress", **fields, arguments="")
 
     def end(self, status: str) -> list[tuple[str, dict[str, Any]]]:
         self.document["arguments"] = self._text or "{}"
@@ -328,8 +326,8 @@ class _CustomCall(_Item):
 
     __slots__ = ()
 
-    def __init__(self, number: int, exchange_id: str, start: ToolCallStart) -> None:
-        super().__init__(number, exchange_id, status="in_progress", call_id=start.call_id, name=start.name, input="")
+    def __init__(self, number: int, exchange_id: str, fields: Mapping[str, str]) -> None:
+        super().__init__(number, exchange_id, status="in_progress", **fields, input="")
 
     def add(self, text: str, logprobs: Sequence[TokenLogprob]) -> bytes | None:
         self._texts.append(text)
@@ -353,8 +351,8 @@ class _ShellCall(_Item):
 
     __slots__ = ()
 
-    def __init__(self, number: int, exchange_id: str, start: ToolCallStart) -> None:
-        super().__init__(number, exchange_id, status="in_progress", call_id=start.call_id, action={"type": "exec", "command": []})
+    def __init__(self, number: int, exchange_id: str, call_id: str) -> None:
+        super().__init__(number, exchange_id, status="in_progress", call_id=call_id, action={"type": "exec", "command": []})
 
     def add(self, text: str, logprobs: Sequence[TokenLogprob]) -> bytes | None:
         self._texts.append(text)

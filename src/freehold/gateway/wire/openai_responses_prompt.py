@@ -1,11 +1,13 @@
 """A Responses request in no dialect's words, and back.
 
-A custom tool, whose input is free text, goes to other dialects as a function with one string `input`; the answer's writer turns
-its calls back. Refused by name is what needs the provider's own tools or its memory of earlier answers. The seal of a thought
-travels in `encrypted_content` with a mark of the dialect it came from, so that no provider is sent a seal it did not make.
+A custom tool, whose input is free text, goes to other dialects as a function with one string `input`, a tool of a namespace with
+both names in one; the answer's writer turns their calls back. Refused by name is what needs the provider's own tools or memory.
+The seal of a thought travels in `encrypted_content` with a mark of the dialect it came from, so that no provider is sent a seal it
+did not make.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal, assert_never
 
 import orjson
@@ -60,7 +62,9 @@ def read_document(document: Mapping[str, Any]) -> Prompt:
     reasoning = fields.mapping(document, "reasoning") or {}
     return Prompt(
         turns=_turns(document),
-        tools=tuple(_tool(item, f"tools[{at}].") for at, item in enumerate(fields.sequence(document, "tools") or ())),
+        tools=tuple(
+            tool for at, item in enumerate(fields.sequence(document, "tools") or ()) for tool in _tools(item, f"tools[{at}].")
+        ),
         tool_choice=_tool_choice(document),
         parallel_tool_calls=fields.boolean(document, "parallel_tool_calls"),
         sampling=sampling_of(document),
@@ -85,16 +89,27 @@ def sampling_of(document: Mapping[str, Any]) -> Sampling:
     )
 
 
-def custom_tools(document: Mapping[str, Any]) -> frozenset[str]:
-    """Names of the tools whose input is free text."""
-    tools = document.get("tools")
-    found = (tool for tool in tools if isinstance(tool, Mapping)) if isinstance(tools, list) else ()
-    return frozenset(str(tool.get("name")) for tool in found if tool.get("type") == "custom")
+def asked_tools(document: Mapping[str, Any]) -> dict[str, tuple[str, str, str | None]]:
+    """(type, name, namespace) of each tool, by the name it has in other dialects."""
+    found: dict[str, tuple[str, str, str | None]] = {}
+    for tool in _mappings(document.get("tools")):
+        kind, name = str(tool.get("type")), str(tool.get("name"))
+        if kind == "namespace":
+            for inner in _mappings(tool.get("tools")):
+                found[_spaced(name, str(inner.get("name")))] = (str(inner.get("type")), str(inner.get("name")), name)
+        else:
+            name = _SHELL if kind == _SHELL else name
+            found[name] = (kind, name, None)
+    return found
 
 
-def has_local_shell(document: Mapping[str, Any]) -> bool:
-    tools = document.get("tools")
-    return isinstance(tools, list) and any(isinstance(tool, Mapping) and tool.get("type") == _SHELL for tool in tools)
+def _mappings(value: Any) -> list[Mapping[str, Any]]:
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def _spaced(namespace: str, name: str) -> str:
+    """A tool of a namespace, in dialects that know none. Names may hold no dot."""
+    return f"{namespace}__{name}"
 
 
 def write(prompt: Prompt, *, model: str) -> dict[str, Any]:
@@ -159,14 +174,14 @@ def _turn(item: Mapping[str, Any], where: str) -> Turn:
 
 
 def _call(kind: str, item: Mapping[str, Any], where: str) -> CallPart:
-    if item.get("namespace"):
-        raise media.unsupported(where + "namespace", "only a provider of the same dialect has it")
     call_id = fields.required_text(item, "call_id", where)
     if kind == "local_shell_call":
         action = {**(fields.mapping(item, "action", where) or {})}
         action.pop("type", None)
         return CallPart(call_id=call_id, name=_SHELL, arguments=orjson.dumps(action).decode())
     name = fields.required_text(item, "name", where)
+    if namespace := fields.text(item, "namespace", where):
+        name = _spaced(namespace, name)
     if kind == "custom_tool_call":
         arguments = orjson.dumps({"input": fields.text(item, "input", where) or ""}).decode()
         return CallPart(call_id=call_id, name=name, arguments=arguments)
@@ -213,8 +228,22 @@ def _part(part: Mapping[str, Any], at: str) -> TextPart | MediaPart:
             raise media.unsupported(at + "type", "only text, images, audio and files can go to a provider of another dialect")
 
 
-def _tool(item: Any, at: str) -> PromptTool:
+def _tools(item: Any, at: str) -> Iterable[PromptTool]:
+    """The tool, or those of a namespace; none for a search that may not leave the provider, which coding agents offer unasked."""
     tool = fields.member(item, at[:-1])
+    if tool.get("type") == "web_search" and tool.get("external_web_access") is False:
+        return
+    if tool.get("type") != "namespace":
+        yield _tool(tool, at)
+        return
+    namespace = fields.required_text(tool, "name", at)
+    for number, inner in enumerate(fields.sequence(tool, "tools", at) or ()):
+        where = f"{at}tools[{number}]."
+        read_tool = _tool(fields.member(inner, where[:-1]), where)
+        yield replace(read_tool, name=_spaced(namespace, read_tool.name))
+
+
+def _tool(tool: Mapping[str, Any], at: str) -> PromptTool:
     match fields.required_text(tool, "type", at):
         case "function":
             return PromptTool(
@@ -227,8 +256,8 @@ def _tool(item: Any, at: str) -> PromptTool:
             return _of_custom(tool, at)
         case "local_shell":
             return PromptTool(name=_SHELL, description="Runs a command in the user's shell.", parameters=_SHELL_PARAMETERS)
-        case _:
-            raise media.unsupported(at + "type", "only a provider of the same dialect has such tools")
+        case kind:
+            raise media.unsupported(at + "type", f"only a provider of the same dialect has {kind[:40]}; leave that tool out")
 
 
 def _of_custom(tool: Mapping[str, Any], at: str) -> PromptTool:
