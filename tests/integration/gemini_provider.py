@@ -12,6 +12,12 @@ from aiohttp import web
 
 Part = dict[str, Any]
 
+_WHOLE = {
+    "countTokens": b'{\n  "totalTokens": 7\n}\n',
+    "embedContent": b'{"embedding": {"values": [0.25, -0.5]}}',
+    "batchEmbedContents": b'{"embeddings": [{"values": [0.25, -0.5]}]}',
+}
+
 
 @dataclass(slots=True)
 class Asked:
@@ -57,6 +63,9 @@ class GeminiProvider:
         if self.status != 200:
             error = {"code": self.status, "message": "the quota is used up", "status": "RESOURCE_EXHAUSTED"}
             return web.json_response({"error": error}, status=self.status)
+        if (whole := _WHOLE.get(asked.path.rpartition(":")[2])) is not None:
+            self.sent.append(whole)
+            return web.Response(body=whole, content_type="application/json")
         parts = self.turns.pop(0) if len(self.turns) > 1 else self.turns[0]
         if asked.path.endswith(":streamGenerateContent"):
             return await self._stream(request, parts)

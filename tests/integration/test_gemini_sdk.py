@@ -293,6 +293,28 @@ def test_what_goes_out_is_masked_in_every_leaf(gemini_node: Node, google: Gemini
     assert google.received[0].document["unheard_of"]["deep"][0].startswith("x ")
 
 
+def test_tokens_are_counted_by_a_gemini_provider_and_by_our_engine(client: genai.Client, google: GeminiProvider) -> None:
+    google.say("never said")
+    assert client.models.count_tokens(model="gemini-flash", contents=f"Use {TOKEN} now.").total_tokens == 7
+    assert google.received[0].path == "gemini-2.5-flash:countTokens"
+    assert not leaks(TOKEN, google.received[0].body.decode())
+    few = client.models.count_tokens(model="smollm2-135m", contents="One.").total_tokens
+    many = client.models.count_tokens(model="smollm2-135m", contents="One. " * 50).total_tokens
+    assert few is not None
+    assert many is not None
+    assert many >= few + 50
+
+
+def test_embeddings_come_from_a_gemini_provider(client: genai.Client, google: GeminiProvider) -> None:
+    google.say("never said")
+    answer = client.models.embed_content(model="gemini-flash", contents=["a", f"Use {TOKEN} now."])
+    assert answer.embeddings is not None
+    assert answer.embeddings[0].values == [0.25, -0.5]
+    (asked,) = google.received
+    assert asked.document["requests"][0]["model"] == "models/gemini-2.5-flash"
+    assert not leaks(TOKEN, asked.body.decode())
+
+
 def test_errors_of_the_node_are_googles(client: genai.Client, gemini_node: Node) -> None:
     with pytest.raises(errors.ClientError) as caught:
         client.models.generate_content(model="nobody-has-it", contents="hi")

@@ -88,7 +88,10 @@ class Codec(Protocol):
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Where clients post requests. One that ends in "/" takes whatever follows it: it is `Incoming.path`."""
+        """Where clients post requests. One that ends in "/" takes whatever follows it: it is `Incoming.path`.
+
+        Of that, one that ends in "/:word" takes what ends in ":word".
+        """
         ...
 
     @property

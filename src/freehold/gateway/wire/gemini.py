@@ -39,9 +39,9 @@ _CODE_LIMIT_CHARS = 64
 
 
 class Gemini:
-    dialect = asked.DIALECT
-    operation = asked.OPERATION
-    paths = ("/v1beta/models/", "/v1/models/")
+    dialect: str = asked.DIALECT
+    operation: str = asked.OPERATION
+    paths: tuple[str, ...] = ("/v1beta/models/", "/v1/models/")
     last_word = b""
     forwarded_headers: frozenset[str] = frozenset()
 

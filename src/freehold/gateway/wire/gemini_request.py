@@ -5,7 +5,7 @@ is left in the document. Refused is what would come back in a form the guard can
 arguments come in pieces of their own shape.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from freehold.core.errors import InvalidRequest, NotFound
@@ -44,11 +44,12 @@ _PART_CHANNELS = {
 
 def decode(incoming: Incoming) -> Exchange:
     """Raises InvalidRequest naming the field at fault, NotFound for a method nobody has."""
-    model, stream = _addressed(incoming)
+    model, method = addressed(incoming, METHODS)
+    stream = _is_stream(incoming, method)
     document = incoming.document
     config = generation_config(document)
     _refuse_unscannable(document, config)
-    prompt, unsaid = _prompt(document)
+    prompt, unsaid = prompt_of(document)
     return Exchange(
         id=incoming.exchange_id,
         received_at_ns=incoming.received_at_ns,
@@ -69,7 +70,7 @@ def decode(incoming: Incoming) -> Exchange:
     )
 
 
-def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
+def prompt_of(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
     """The prompt, and what of the request the exchange's own fields don't say."""
     try:
         prompt = read(document, is_strict=True)
@@ -93,7 +94,7 @@ def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, _channel_of, VOCABULARY))
+    return list(walk(document, channel_of, VOCABULARY))
 
 
 def generation_config(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -106,18 +107,21 @@ def wants_thoughts(document: Mapping[str, Any]) -> bool:
     return fields.boolean(thinking, "includeThoughts", "generationConfig.thinkingConfig.") or False
 
 
-def _addressed(incoming: Incoming) -> tuple[str, bool]:
-    """The model's name, and whether a stream is asked for."""
+def addressed(incoming: Incoming, methods: Iterable[str]) -> tuple[str, str]:
+    """The model's name and the method, which stand in the path."""
     model, _, method = incoming.path.rpartition(":")
     model = model.removeprefix(MODELS)
-    if method not in METHODS or not model:
+    if method not in methods or not model:
         raise NotFound("no such method: this node takes " + " and ".join(f"models/MODEL:{name}" for name in METHODS))
     if len(model) > _MODEL_LIMIT_CHARS:
         raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
-    stream = METHODS[method]
-    if stream and incoming.query.get("alt") != "sse":  # Google would stream the elements of one JSON array
+    return model, method
+
+
+def _is_stream(incoming: Incoming, method: str) -> bool:
+    if METHODS[method] and incoming.query.get("alt") != "sse":  # Google would stream the elements of one JSON array
         raise InvalidRequest("alt: this node streams server-sent events alone; add ?alt=sse to the address", param="alt")
-    return model, stream
+    return METHODS[method]
 
 
 def _refuse_unscannable(document: Mapping[str, Any], config: Mapping[str, Any]) -> None:
@@ -158,7 +162,7 @@ def _top_logprobs(config: Mapping[str, Any]) -> int | None:
     return (top or 0) if fields.boolean(config, "responseLogprobs", "generationConfig.") else None
 
 
-def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
+def channel_of(path: Path, value: Any, around: Channel) -> Channel:
     """What lies where: the system's words, contents by role and kind of part, tools; anything else is around it or OTHER."""
     if not path:
         return Channel.OTHER
