@@ -48,7 +48,8 @@ class Gateway:
         rest = ""
         if codec is None and path.startswith(self._open) and scope.get("method") == "POST":
             taken = max((known for known in self._open if path.startswith(known)), key=len)
-            codec, rest = self._codecs[taken], path.removeprefix(taken)
+            rest = path.removeprefix(taken)
+            codec = self._codecs.get(f"{taken}:{rest.rpartition(':')[2]}", self._codecs[taken])
         if codec is not None and scope["method"] == "POST":
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
             call = Call(codec=codec, path=rest, query=query, headers=read_headers(scope["headers"]))
