@@ -2,7 +2,7 @@
 
 A custom tool, whose input is free text, goes to other dialects as a function with one string `input`, a tool of a namespace with
 both names in one; the answer's writer turns their calls back. Refused by name is what needs the provider's own tools or memory.
-The seal of a thought travels in `encrypted_content` with a mark of the dialect it came from, so that no provider is sent a seal it
+The seal of a thought travels in `encrypted_content`, marked with the dialect it came from, so that no provider is sent a seal it
 did not make.
 """
 
