@@ -48,6 +48,12 @@ def test_what_only_its_own_providers_do_is_kept_and_told() -> None:
     assert "output_config.format" in (asked(document("request_documents"), "anthropic.messages").unsaid or "")
 
 
+def test_tools_that_must_not_be_called_are_not_offered() -> None:
+    tools = [{"name": "f", "input_schema": {"type": "object"}}]
+    assert [tool.name for tool in ask(tools=tools, tool_choice={"type": "auto"}).tools] == ["f"]
+    assert ask(tools=tools, tool_choice={"type": "none"}).tools == ()
+
+
 def test_a_provider_that_calls_the_model_otherwise_gets_its_own_name() -> None:
     exchange = ask(x_new=1)
     assert CODEC.same_document(exchange, model="other", ask_usage=False) == {**exchange.document, "model": "other"}

@@ -14,7 +14,7 @@ from freehold.gateway.wire import fields
 from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
-from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+from freehold.gateway.wire.prompt import Prompt, ToolChoice, messages_of, tools_of
 
 _MODEL_LIMIT_CHARS = 256
 _TOKENS_LIMIT = 1 << 31
@@ -39,7 +39,7 @@ def decode(request: Incoming, *, dialect: str, operation: str) -> Exchange:
         body=request.body,
         document=document,
         messages=messages_of(prompt),
-        tools=tools_of(prompt),
+        tools=() if prompt.tool_choice == ToolChoice(mode="none") else tools_of(prompt),
         sampling=prompt.sampling,
         include_usage=True,
         headers=request.headers,
