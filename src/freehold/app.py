@@ -40,6 +40,7 @@ from freehold.gateway.router import Router
 from freehold.gateway.serve import bind, serving
 from freehold.gateway.server import create_app
 from freehold.gateway.services import Services
+from freehold.gateway.traces import addresses, make_traces
 from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.guard.labels import STRICTEST
@@ -109,7 +110,7 @@ class FirstKeys:
 
 def make_first_keys(place: Place) -> FirstKeys | None:
     """A client key and an admin key where there has never been any; None otherwise."""
-    with contextlib.closing(ClientKeys(place.record, place.config.store)) as keys:
+    with contextlib.closing(ClientKeys(place.record, place.config.store, sealer=node_key(key_directory(place.home)))) as keys:
         if keys.list():
             return None
         _, client = keys.create("default")
@@ -138,7 +139,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         await stack.enter_async_context(alarms)
         reader = RecordReader(place.record, config.store)
         stack.callback(reader.close)
-        stored_keys = ClientKeys(place.record, config.store)
+        stored_keys = ClientKeys(place.record, config.store, sealer=key)
         stack.callback(stored_keys.close)
         engine = await _start_engine(place, stack)
         router = _make_router(config, engine, stack, metrics, alarms)
@@ -166,6 +167,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         if config.dashboard.enabled:
             dashboard = create_dashboard(reader, ring, status, config=config.dashboard, key_names=key_names)
             stack.push_async_callback(dashboard.close)
+        traces = make_traces(config.traces, addresses(config.upstreams))
+        stack.push_async_callback(asyncio.to_thread, traces.close)
         services = Services(
             config=config.gateway,
             router=router,
@@ -179,6 +182,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             keys=ring,
             meter=ExchangeMeter(config.meter),
             metrics=metrics,
+            traces=traces,
             dashboard=dashboard,
             engine_load=engine.load if engine else None,
         )

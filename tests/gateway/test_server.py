@@ -29,7 +29,7 @@ from freehold.core.findings import Action, Direction
 from freehold.core.ledger import Status
 from freehold.core.measurement import Grade
 from freehold.core.ports import EngineLoad, UpstreamStatus
-from freehold.gateway.config import GatewayConfig
+from freehold.gateway.config import GatewayConfig, RoutingConfig
 from tests.fakes.guard import FORBIDDEN, MASK, POLICY_DIGEST, SECRET
 from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY, OTHER_KEY
 from tests.fakes.upstream import MODEL, SERVED, ScriptedUpstream, answer
@@ -471,9 +471,9 @@ async def test_an_upstream_that_stops_without_an_end_is_no_clean_answer() -> Non
 
 
 async def test_a_silent_upstream_is_a_timeout() -> None:
-    config = GatewayConfig(port=0, idle_timeout_s=0.1)
-    async with running(TestNode(upstream=ScriptedUpstream(asyncio.Event()), config=config)) as node:
-        status, _, body = await post(node, ASK)
+    config, routing = GatewayConfig(port=0, idle_timeout_s=0.1), RoutingConfig(patience_s=0.1)
+    async with running(TestNode(upstream=ScriptedUpstream(asyncio.Event()), config=config, routing=routing)) as node:
+        status, _, body = await post(node, {**ASK, "stream": True})
     assert (status, json.loads(body)["error"]["code"]) == (504, "upstream_timeout")
 
 

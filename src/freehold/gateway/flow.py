@@ -22,12 +22,20 @@ class Flow:
     """The events of one exchange. Use it as a context: leaving it closes the upstream."""
 
     def __init__(
-        self, upstream: AsyncIterator[Event], stages: Sequence[Stage], receive: Receive, *, idle_timeout_s: float
+        self,
+        upstream: AsyncIterator[Event],
+        stages: Sequence[Stage],
+        receive: Receive,
+        *,
+        idle_timeout_s: float,
+        first_timeout_s: float | None = None,
     ) -> None:
+        """`first_timeout_s` is the patience until the first event, where that is another."""
         self._upstream = upstream
         self._stages = stages
         self._receive = receive
         self._idle_timeout_s = idle_timeout_s
+        self._timeout_s = idle_timeout_s if first_timeout_s is None else first_timeout_s
         self._loop = asyncio.get_running_loop()
         self._ready: list[Event] = []
         self._wake = asyncio.Event()
@@ -40,7 +48,7 @@ class Flow:
     async def __aenter__(self) -> "Flow":
         self._drawing = self._loop.create_task(self._draw())
         self._watching = self._loop.create_task(self._watch_client())
-        self._timer = self._loop.call_later(self._idle_timeout_s, self._check_silence)
+        self._timer = self._loop.call_later(self._timeout_s, self._check_silence)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -83,6 +91,10 @@ class Flow:
 
     def _heard(self) -> None:
         self._heard_at = self._loop.time()
+        if self._timeout_s != self._idle_timeout_s:
+            self._timeout_s = self._idle_timeout_s
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._timeout_s, self._check_silence)
 
     async def _watch_client(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -94,13 +106,13 @@ class Flow:
         now = self._loop.time()
         if not self._room.is_set():
             self._heard_at = now  # the client is slow, not the upstream
-        left_s = self._heard_at + self._idle_timeout_s - now
+        left_s = self._heard_at + self._timeout_s - now
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._check_silence)
             return
         self._drawing.cancel()
         self._end(
-            UpstreamTimeout(f"the upstream was silent for {self._idle_timeout_s:g} s; try again or raise gateway.idle_timeout_s")
+            UpstreamTimeout(f"the upstream was silent for {self._timeout_s:g} s; try again or raise gateway.idle_timeout_s")
         )
 
     def _end(self, failure: Exception | None) -> None:

@@ -5,8 +5,8 @@ only once the receipt is durable. And every exchange that got past authenticatio
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from freehold.core.errors import (
     BlockedByPolicy,
@@ -24,9 +24,12 @@ from freehold.core.exchange import Exchange
 from freehold.core.findings import Context, Direction
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.ports import GuardSession, Permit, Recorder
+from freehold.core.stage import Stage
 from freehold.gateway import log
 from freehold.gateway.access import Headers, authenticate
 from freehold.gateway.account import Account
+from freehold.gateway.alerts import RECORD_FAILED, alert_of
+from freehold.gateway.attempt import May
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
 from freehold.gateway.reply import Reply, Send, error_headers
@@ -83,6 +86,7 @@ class _Handling:
         self._services = services
         self._guard: GuardSession | None = None  # once the request could be read
         self._permit: Permit | None = None  # once it was admitted
+        self._trace = services.traces.begin(call.headers.get(b"traceparent"), account.dialect, account.operation)
 
     async def run(self) -> None:
         self._services.metrics.active.inc()
@@ -113,17 +117,16 @@ class _Handling:
         upstreams = self._serving(exchange)
         self._permit = services.admission.admit(account.principal, exchange)
         account.reserved_microusd = self._permit.reserved_microusd
-        exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
+        with self._trace.screen():
+            exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
         placement, may = await services.placer.place(exchange, context, self._call.headers, account.findings, upstreams)
         stages = [guard.stage(Direction.RESPONSE)]
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
-        idle_timeout_s = services.config.idle_timeout_s
-        async with Flow(services.router.send(exchange, may), stages, self._receive, idle_timeout_s=idle_timeout_s) as flow:
-            if exchange.stream:
-                last = await self._stream(exchange, flow)
-            else:
-                last = await self._collect(exchange, flow)
+        with self._trace.upstream() as hop:
+            last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
+            if account.served is not None:
+                hop.served(account.served)
         if account.served is not None and account.served.response_id is not None:
             services.placer.remember(account.principal.key_id, account.served.response_id, placement)
         for data, _ in last:
@@ -133,6 +136,18 @@ class _Handling:
             await self._reply.end_stream(b"".join(map(frame, last)) + self._codec.last_word)
         else:
             await self._reply.whole(last[0][0])
+
+    async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
+        """Have it answered, and pass the answer on; give what ends it."""
+        services = self._services
+        async with Flow(
+            services.router.send(exchange, may),
+            stages,
+            self._receive,
+            idle_timeout_s=services.config.idle_timeout_s,
+            first_timeout_s=services.first_timeout_s(exchange.stream),
+        ) as flow:
+            return await (self._stream(exchange, flow) if exchange.stream else self._collect(exchange, flow))
 
     async def _read(self) -> Incoming:
         """The body, within its limits, parsed."""
@@ -266,16 +281,23 @@ class _Handling:
             await services.recorder.record(draft)
         except Exception as exc:
             services.metrics.count_record_failure()
+            self._trace.end(None)
+            services.alarm.raise_alert(RECORD_FAILED)
             log.error("record_failed", exchange_id=account.exchange_id, error=type(exc).__name__, where=log.place(exc))
             if isinstance(exc, RecordNotWritten):
                 raise
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
         self._settle(draft.entry)
+        self._trace.end(draft.entry)
+        if (alert := alert_of(draft.entry)) is not None:
+            services.alarm.raise_alert(alert)
         services.metrics.count(draft.entry, between_s=account.between_s, is_served=account.is_routed)
         log.info("exchange_finished", **log.facts(draft.entry))
 
     def _cost_microusd(self) -> int | None:
         account = self._account
+        if account.operation == "count_tokens":
+            return 0
         if account.served is None:
             return None
         return self._services.prices.cost_microusd(account.model, account.served.provider, account.usage)
@@ -313,6 +335,11 @@ class _Encoder:
     def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[SseEvent]:
         encoder = self._chosen or self._codec.stream_encoder(self._exchange)
         return encoder.finish(ends, usage)
+
+
+def _traced(exchange: Exchange, traceparent: str | None) -> Exchange:
+    """An upstream's work belongs to the client's trace."""
+    return replace(exchange, headers={**exchange.headers, "traceparent": traceparent}) if traceparent else exchange
 
 
 def _context(exchange: Exchange) -> Context:

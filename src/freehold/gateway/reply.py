@@ -6,6 +6,7 @@ looks now and then at how long the present write has been waiting, which costs a
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -90,7 +91,7 @@ def error_headers(error: FreeholdError) -> list[Header]:
     headers: list[Header] = []
     retry_after_s = getattr(error, "retry_after_s", None)
     if retry_after_s is not None:
-        headers.append((b"retry-after", str(max(1, round(retry_after_s))).encode()))
+        headers.append((b"retry-after", str(max(1, math.ceil(retry_after_s))).encode()))
     if error.status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     return headers

@@ -64,6 +64,11 @@ class Router:
         self._rng = rng
 
     @property
+    def patience_s(self) -> float:
+        """No new try begins later than this."""
+        return self._config.patience_s
+
+    @property
     def upstreams(self) -> list[Upstream]:
         return [lane.route.upstream for lane in self._lanes]
 

@@ -95,15 +95,15 @@ class _Edges:
         return _Unexpected(Starlette(routes=routes, exception_handlers=handlers))
 
     async def models(self, request: Request) -> Response:
-        authenticate(read_headers(request.scope["headers"]), self._services.keys)
-        known = self._services.router.models()
+        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys)
+        known = {name: names for name, names in self._services.router.models().items() if principal.may_use(name)}
         return _json({"object": "list", "data": [self._describe(name, names[0]) for name, names in known.items()]})
 
     async def model(self, request: Request) -> Response:
-        authenticate(read_headers(request.scope["headers"]), self._services.keys)
+        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys)
         known = self._services.router.models()
         name = request.path_params["model"]
-        if name not in known:
+        if name not in known or not principal.may_use(name):
             raise NotFound("no upstream serves this model; /v1/models lists those there are", code="model_not_found")
         return _json(self._describe(name, known[name][0]))
 

@@ -22,6 +22,9 @@ from freehold.gateway.config import GatewayConfig
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
 from freehold.gateway.router import Router
+from freehold.gateway.traces import NoTraces, Traces
+
+_WHOLE_ANSWER_S = 3600.0  # beyond any sensible `answer_timeout_s`, which each upstream keeps itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +41,12 @@ class Services:
     keys: KeyRing
     meter: Meter
     metrics: Metrics
+    traces: Traces = NoTraces()  # noqa: RUF009 - it has no state
     dashboard: ASGIApp | None = None  # mounted at /dashboard
     engine_load: EngineLoadProbe | None = None  # where this node runs an engine of its own
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
+
+    def first_timeout_s(self, is_stream: bool) -> float:
+        """How long nothing may come of an answer: the router may try several upstreams first, and one body takes its time."""
+        return self.router.patience_s + (self.config.idle_timeout_s if is_stream else _WHOLE_ANSWER_S)

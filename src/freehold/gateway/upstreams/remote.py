@@ -9,6 +9,7 @@ and nowhere else: redirects are not followed, and no message carries it.
 import asyncio
 import contextlib
 import os
+import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ from freehold.core.errors import (
 from freehold.core.events import Event
 from freehold.core.exchange import Exchange
 from freehold.core.ports import UpstreamStatus
+from freehold.gateway.attempt import KEY_REFUSED
 from freehold.gateway.config import UpstreamConfig
 from freehold.gateway.sse import SseParser
 from freehold.gateway.wire import CODECS
@@ -38,6 +40,7 @@ _EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
 _ERROR_LIMIT_BYTES = 64 << 10
 _MESSAGE_LIMIT_CHARS = 2000
 _DRAIN_S = 0.05
+_CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 _BUFFER_BYTES = 65536  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
@@ -148,7 +151,8 @@ class RemoteUpstream:
             if client.operation not in _GENERATES:
                 raise InvalidRequest(f"upstream {self.name} has no {client.operation}; ask a model of a provider that has")
             document = codec.write_prompt(client.read_prompt(exchange), model=model)
-            body, stream, forwarded = orjson.dumps(document), True, {}
+            body, stream = orjson.dumps(document), True
+            forwarded = {name: value for name, value in exchange.headers.items() if name == "traceparent"}
         return _Asked(
             codec=codec,
             is_same=exchange.dialect in self._codecs,
@@ -186,7 +190,9 @@ class RemoteUpstream:
         status = response.status
         if status in _OUR_FAULT:
             return UpstreamRejected(
-                f"upstream {self.name} refused this node's own key ({status}); its operator must mend that", status=502
+                f"upstream {self.name} refused this node's own key ({status}); its operator must mend that",
+                status=502,
+                code=KEY_REFUSED,
             )
         if not 400 <= status <= 599:
             return UpstreamBroken(f"upstream {self.name} answered with status {status}, which no chat answer has")
@@ -197,7 +203,8 @@ class RemoteUpstream:
         text = (message or f"upstream {self.name} answered with status {status}")[:_MESSAGE_LIMIT_CHARS]
         if self._key:
             text = text.replace(self._key, "[provider key]")
-        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(response), code=code)
+        known = code if code is not None and _CODE.fullmatch(code) else None  # it goes into the record, which holds no content
+        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(response), code=known)
 
     async def _read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
         pieces: list[bytes] = []
@@ -237,6 +244,9 @@ async def _drain(response: aiohttp.ClientResponse) -> None:
 
 
 def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
-    """The seconds form only: a date needs both clocks to agree."""
-    value = response.headers.get("retry-after", "")
-    return float(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+    """In seconds, or in OpenAI's `retry-after-ms`. A date is not read: it needs both clocks to agree."""
+    for header, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        value = response.headers.get(header, "")
+        if value.isascii() and value.isdigit() and len(value) < 10:
+            return float(value) * unit_s
+    return None
