@@ -8,6 +8,7 @@ import orjson
 from freehold.core.events import Event, MessageEnd, Payload, Usage
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Direction
+from freehold.core.stage import Stage
 from freehold.gateway.relay import through
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.gemini import Gemini
@@ -50,10 +51,13 @@ def read(stream: Iterable[bytes], *, together: int = 1, verbatim: Exchange | Non
     return events + decoder.close()
 
 
-def pass_on(stream: Iterable[bytes], *, together: int = 1, guarded: bool = True) -> list[bytes]:
+def pass_on(
+    stream: Iterable[bytes], *, together: int = 1, guarded: bool = True, stages: list[Stage] | None = None
+) -> list[bytes]:
     """What a client of the same dialect gets of a provider's stream, through the real guard."""
     decoder = CODEC.stream_decoder(provider="p", verbatim=asked())
-    stages = [strict_guard().stage(Direction.RESPONSE)] if guarded else []
+    if stages is None:
+        stages = [strict_guard().stage(Direction.RESPONSE)] if guarded else []
     encoder = VerbatimEncoder(CODEC.scrub)
     sent: list[SseEvent] = []
     ends: list[MessageEnd] = []
@@ -68,8 +72,8 @@ def pass_on(stream: Iterable[bytes], *, together: int = 1, guarded: bool = True)
     for start in range(0, len(items), together):
         send(through(decoder.decode(items[start : start + together]), stages))
     send(through(decoder.close(), stages))
-    for stage in stages:
-        send(stage.close())
+    for number, stage in enumerate(stages, 1):
+        send(through(stage.close(), stages[number:]))
     return [data for data, _ in sent + encoder.finish(ends, None)]
 
 

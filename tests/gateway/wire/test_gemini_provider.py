@@ -212,6 +212,17 @@ def test_whatever_the_bytes_only_our_errors_come(stream: list[bytes], verbatim: 
         decoder.close()
 
 
+@pytest.mark.parametrize("levels", [300, 5000])
+@pytest.mark.parametrize(
+    "place", [b'{"x":%s}', b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":%s}}}]}}]}']
+)
+def test_a_payload_that_nests_too_deep_ends_the_answer(place: bytes, levels: int) -> None:
+    decoder = CODEC.stream_decoder(provider="p", verbatim=asked())
+    decoder.decode([(place % (b"[" * levels + b"]" * levels), b"")])
+    with pytest.raises(UpstreamBroken):
+        decoder.close()
+
+
 parts = st.one_of(
     st.builds(lambda text: {"text": text}, st.text(max_size=6)),
     st.builds(lambda text: {"text": text, "thought": True}, st.text(max_size=6)),

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import PromptText
-from freehold.core.findings import Channel
+from freehold.core.findings import Channel, Context, Direction
+from freehold.guard import StreamGuard
+from freehold.guard.config import GuardConfig, RuleConfig
 from tests.gateway.wire.gemini_streams import STOP, asked, parts_of, pass_on, payload, payloads_of, read
 
 TOKEN = "ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3z5A"
@@ -185,6 +187,29 @@ def test_a_name_behind_the_text_that_changes_is_scanned_anew() -> None:
     first = payload({"text": "a"})
     sent = pass_on([first, first.replace(b'"r1"', b'"%s"' % TOKEN.encode()), STOP])
     assert not leaks(b"".join(sent))
+
+
+def test_a_masked_name_is_masked_in_every_payload_of_a_row() -> None:
+    stream = [payload({"text": word}, tokens=at).replace(b"gemini-2.5-flash", TOKEN.encode()) for at, word in enumerate("abcd")]
+    for together in (1, 9):
+        sent = pass_on([*stream, STOP], together=together)
+        assert not leaks(b"".join(sent))
+        assert said(sent) == "abcd"
+
+
+def test_tokens_come_back_in_texts_and_for_trusted_tools_alone() -> None:
+    config = GuardConfig(categories={"personal_data": RuleConfig(action="tokenise", mode="enforce")})
+    session = StreamGuard(config, key=b"k").open(Context())
+    stage, address = session.stage(Direction.REQUEST), "anna.berg@example-firm.no"
+    events = [*stage.receive(PromptText(leaf=0, channel=Channel.USER, text=address)), *stage.close()]
+    (token,) = (event.text for event in events if isinstance(event, PromptText))
+    call = payload({"functionCall": {"name": "send", "args": {"to": token}}})
+    restorer = session.restorer()
+    assert restorer is not None
+    stream = [payload({"text": f"To {token[:5]}"}), payload({"text": f"{token[5:]} today"}), call, STOP]
+    sent = pass_on(stream, stages=[session.stage(Direction.RESPONSE), restorer])
+    assert said(sent) == f"To {address} today"
+    assert sent[2] == call
 
 
 def test_a_value_that_a_later_key_hides_from_the_parser_is_not_sent() -> None:

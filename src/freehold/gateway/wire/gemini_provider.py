@@ -181,11 +181,14 @@ class GeminiDecoder:
     def _note(self, notes: GeminiNotes, data: bytes, name: bytes, run: "_Run") -> list[Event]:
         document = parse(data)
         slots: list[Slot] = []
-        self._read(document, run, slots)
-        whole = notes.read(data)
-        has_extras = self._read_extras(whole, document, slots, run)
-        has_ended = self._is_blocked or all(progress.finish_reason for progress in self._candidates.values())
-        return notes.note(data, name, whole, slots, has_ended=has_ended and self._has_answer, has_extras=has_extras)
+        try:
+            self._read(document, run, slots)
+            whole = notes.read(data)
+            has_extras = self._read_extras(whole, document, slots, run)
+            has_ended = self._is_blocked or all(progress.finish_reason for progress in self._candidates.values())
+            return notes.note(data, name, whole, slots, has_ended=has_ended and self._has_answer, has_extras=has_extras)
+        except (TypeError, RecursionError) as exc:  # orjson writes no more than 254 levels
+            raise UpstreamBroken("the upstream sent a payload that nests too deep") from exc
 
     @property
     def _has_answer(self) -> bool:
