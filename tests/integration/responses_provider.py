@@ -1,7 +1,6 @@
 """A remote provider on loopback that speaks Responses and embeddings, and says exactly what a test wrote down."""
 
 import asyncio
-import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,23 +12,19 @@ from aiohttp import web
 
 @dataclass(slots=True)
 class Provider:
-    """`stream` is sent as it stands, `body` to who asks for a plain answer. `dies` cuts the connection after the stream."""
+    """`stream` is sent as it stands, `body` to who asks for a plain answer. `dies` cuts the connection after the stream.
+
+    What is in `next_streams` goes first, one an answer.
+    """
 
     url: str = ""
     stream: bytes = b""
+    next_streams: list[bytes] = field(default_factory=list)
     body: bytes = b"{}"
     vectors: bytes = b"{}"
     dies: bool = False
     received: list[dict[str, Any]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
-
-    def say(self, *documents: dict[str, Any]) -> None:
-        """Events as OpenAI writes them, numbered."""
-        numbered = ({"sequence_number": number, **document} for number, document in enumerate(documents))
-        self.stream = b"".join(
-            b"event: %s\ndata: %s\n\n" % (document["type"].encode(), json.dumps(document, separators=(",", ":")).encode())
-            for document in numbered
-        )
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         asked = await request.json()
@@ -39,8 +34,9 @@ class Provider:
             return web.Response(body=self.body, content_type="application/json")
         response = web.StreamResponse(headers={"content-type": "text/event-stream"})
         await response.prepare(request)
-        for start in range(0, len(self.stream), 97):  # as a network may cut it
-            await response.write(self.stream[start : start + 97])
+        stream = self.next_streams.pop(0) if self.next_streams else self.stream
+        for start in range(0, len(stream), 97):  # as a network may cut it
+            await response.write(stream[start : start + 97])
         if self.dies:
             assert request.transport is not None
             request.transport.abort()

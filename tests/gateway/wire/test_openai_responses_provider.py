@@ -201,13 +201,21 @@ def test_log_probabilities_come_with_their_text() -> None:
     ],
 )
 def test_how_an_answer_ends_is_said_in_our_words(details: dict[str, Any], reason: FinishReason) -> None:
-    assert CODEC.decode_answer(orjson.dumps(details), provider="p")[-1] == MessageEnd(finish_reason=reason)
+    assert CODEC.decode_answer(orjson.dumps({**details, "output": []}), provider="p")[-1] == MessageEnd(finish_reason=reason)
 
 
 @pytest.mark.parametrize("status", ["failed", "queued", "in_progress", "cancelled"])
 def test_a_body_that_is_no_answer_is_an_error(status: str) -> None:
     with pytest.raises(UpstreamRejected):
         CODEC.decode_answer(orjson.dumps({"status": status, "output": []}), provider="p")
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "no", "code": "server_error"}}, {"error": "no", "output": []}, {}, {"output": {}}]
+)
+def test_a_body_of_another_shape_is_an_error(body: dict[str, Any]) -> None:
+    with pytest.raises(UpstreamError):
+        CODEC.decode_answer(orjson.dumps(body), provider="p")
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,10 @@ class EventDecoder:
         run = _Run()
         document = _parse(body)
         slots: list[Slot] = []
+        if document.get("error"):
+            raise _rejected(document)
+        if not isinstance(document.get("output"), list):
+            raise UpstreamBroken("the upstream sent a body that is no response")
         self._start(document, run)
         for number, item in enumerate(_list(document.get("output"))):
             self._read_item(_mapping(item), number, run, slots, ("output", number))
