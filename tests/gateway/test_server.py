@@ -470,6 +470,25 @@ async def test_an_upstream_that_stops_without_an_end_is_no_clean_answer() -> Non
         assert (await post(node, ASK))[0] == 502
 
 
+async def test_each_dialects_clients_list_the_models_in_their_own_shape(node: TestNode) -> None:
+    async with aiohttp.ClientSession() as session:
+
+        async def get(path: str, **headers: str) -> Any:
+            async with session.get(node.url + path, headers=headers) as response:
+                assert response.status == 200, await response.text()
+                return await response.json()
+
+        name = node.upstream.models[0]
+        theirs = {"x-api-key": CLIENT_KEY, "anthropic-version": "2023-06-01"}
+        page = await get("/v1/models", **theirs)
+        assert (page["data"][0]["id"], page["data"][0]["type"], page["has_more"]) == (name, "model", False)
+        assert (await get(f"/v1/models/{name}", **theirs))["display_name"] == name
+        assert (await get("/v1/models", authorization=f"Bearer {CLIENT_KEY}"))["data"][0]["object"] == "model"
+        listed = await get("/v1beta/models", **{"x-goog-api-key": CLIENT_KEY})
+        assert listed["models"][0]["name"] == f"models/{name}"
+        assert (await get(f"/v1beta/models/{name}?key={CLIENT_KEY}"))["name"] == f"models/{name}"
+
+
 async def test_a_silent_upstream_is_a_timeout() -> None:
     config, routing = GatewayConfig(port=0, idle_timeout_s=0.1), RoutingConfig(patience_s=0.1)
     async with running(TestNode(upstream=ScriptedUpstream(asyncio.Event()), config=config, routing=routing)) as node:

@@ -26,10 +26,11 @@ from freehold.gateway.metrics import CONTENT_TYPE
 from freehold.gateway.reply import error_headers
 from freehold.gateway.serve import is_loopback
 from freehold.gateway.services import Services
-from freehold.gateway.wire import CODECS
+from freehold.gateway.wire import CODECS, anthropic, gemini
 from freehold.gateway.wire.codec import Codec
 
 _ID_LIMIT_CHARS = 64
+_PATHS = tuple(path for codec in CODECS.values() for path in codec.paths)
 _EDGE_CODEC = CODECS["openai.chat"]  # whose error shape the other paths use
 
 
@@ -81,6 +82,8 @@ class _Edges:
         routes: list[BaseRoute] = [
             Route("/v1/models", self.models),
             Route("/v1/models/{model:path}", self.model),
+            Route("/v1beta/models", self.gemini_models),
+            Route("/v1beta/models/{model:path}", self.gemini_model),
             Route("/v1/receipts/{exchange_id}", self.receipt),
             Route("/healthz", self.health),
             Route("/readyz", self.readiness),
@@ -95,17 +98,34 @@ class _Edges:
         return _Unexpected(Starlette(routes=routes, exception_handlers=handlers))
 
     async def models(self, request: Request) -> Response:
-        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys)
-        known = {name: names for name, names in self._services.router.models().items() if principal.may_use(name)}
-        return _json({"object": "list", "data": [self._describe(name, names[0]) for name, names in known.items()]})
+        """In Anthropic's shape for its clients, who say so by a header; in OpenAI's for everybody else."""
+        known = self._known(request)
+        if "anthropic-version" in request.headers:
+            return _json(anthropic.models_document(known, self._started_at_s))
+        return _json({"object": "list", "data": [self._describe(name, upstreams[0]) for name, upstreams in known.items()]})
 
     async def model(self, request: Request) -> Response:
-        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys)
-        known = self._services.router.models()
-        name = request.path_params["model"]
-        if name not in known or not principal.may_use(name):
+        name, upstreams = self._one(request)
+        if "anthropic-version" in request.headers:
+            return _json(anthropic.model_document(name, self._started_at_s))
+        return _json(self._describe(name, upstreams[0]))
+
+    async def gemini_models(self, request: Request) -> Response:
+        return _json(gemini.models_document(self._known(request)))
+
+    async def gemini_model(self, request: Request) -> Response:
+        return _json(gemini.model_document(self._one(request)[0]))
+
+    def _known(self, request: Request) -> dict[str, list[str]]:
+        """The models that the key may use, and who serves each."""
+        principal = authenticate(read_headers(request.scope["headers"]), self._services.keys, dict(request.query_params))
+        return {name: names for name, names in self._services.router.models().items() if principal.may_use(name)}
+
+    def _one(self, request: Request) -> tuple[str, list[str]]:
+        known, name = self._known(request), request.path_params["model"]
+        if name not in known:
             raise NotFound("no upstream serves this model; /v1/models lists those there are", code="model_not_found")
-        return _json(self._describe(name, known[name][0]))
+        return name, known[name]
 
     def _describe(self, model: str, upstream: str) -> dict[str, object]:
         return {"id": model, "object": "model", "created": self._started_at_s, "owned_by": upstream}
@@ -195,4 +215,4 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
     headers = dict(exc.headers or {})
     if exc.status_code == 405:
         return _error_response(NotPost(f"{request.url.path} does not take {request.method}"), headers=headers)
-    return _error_response(NotFound(f"no such path: {request.url.path}; this node speaks /v1/chat/completions and /v1/models"))
+    return _error_response(NotFound(f"no such path: {request.url.path}; this node answers at {', '.join(_PATHS)} and /v1/models"))

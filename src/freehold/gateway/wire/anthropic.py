@@ -7,6 +7,7 @@ and `anthropic_body.py`. Errors and counts are here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -148,3 +149,15 @@ class AnthropicCountTokens(AnthropicMessages):
         start = MessageStart(served=ServedBy(provider=provider, model=""))
         usage = Usage(input_tokens=count, output_tokens=0)
         return [start, *noted, usage, MessageEnd(finish_reason=FinishReason.STOP)]
+
+
+def models_document(names: Iterable[str], created_at_s: int) -> dict[str, Any]:
+    """What `GET /v1/models` answers a client of this dialect: all models on one page."""
+    models = [model_document(name, created_at_s) for name in names]
+    ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {"first_id": None, "last_id": None}
+    return {"data": models, "has_more": False, **ends}
+
+
+def model_document(name: str, created_at_s: int) -> dict[str, Any]:
+    created_at = datetime.fromtimestamp(created_at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
