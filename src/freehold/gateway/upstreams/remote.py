@@ -19,7 +19,7 @@ import orjson
 
 from freehold.core.errors import (
     ConfigError,
-    InvalidRequest,
+    NotFound,
     UpstreamBroken,
     UpstreamError,
     UpstreamRejected,
@@ -149,7 +149,7 @@ class RemoteUpstream:
         else:
             client, codec = CODECS[exchange.dialect], self._main
             if client.operation not in _GENERATES:
-                raise InvalidRequest(f"upstream {self.name} has no {client.operation}; ask a model of a provider that has")
+                raise NotFound(f"upstream {self.name} has no {client.operation}; ask a model of a provider that has")
             document = codec.write_prompt(client.read_prompt(exchange), model=model)
             body, stream = orjson.dumps(document), True
             forwarded = {name: value for name, value in exchange.headers.items() if name == "traceparent"}
