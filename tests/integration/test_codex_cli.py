@@ -1,4 +1,4 @@
-"""OpenAI's coding agent, headless, through a real node. Needs its command: `codex` on the path, or named by FREEHOLD_TEST_CODEX."""
+"""OpenAI's coding agent, headless, through a real node. Needs its command: `codex` on the path, or in FREEHOLD_TEST_CODEX."""
 
 import json
 import os

@@ -16,6 +16,7 @@ from freehold.core.findings import Channel, Context, Direction
 from freehold.gateway.relay import through
 from freehold.gateway.sse import SseEvent, SseParser
 from freehold.gateway.wire import CODECS
+from freehold.gateway.wire.leaves import rewrite, walk
 from freehold.gateway.wire.verbatim import VerbatimEncoder
 from freehold.guard import StreamGuard
 from freehold.guard.config import GuardConfig
@@ -195,6 +196,24 @@ def test_log_probabilities_go_with_the_text_they_tell() -> None:
     documents = answer("output_text", ["hello "], content_index=0)
     documents[2]["logprobs"] = tokens(TOKEN)
     assert TOKEN.encode() not in b"".join(data for data, _ in play([stream(*documents)]))
+
+
+@settings(max_examples=60)
+@given(name=st.sampled_from(WHOLE), data=st.data())
+def test_a_key_in_whatever_string_of_whatever_payload_is_not_sent(name: str, data: st.DataObject) -> None:
+    given = events_of((VECTORS / f"{name}.sse").read_bytes())[0]
+    at = data.draw(st.integers(0, len(given) - 1))
+    document = json.loads(given[at][0])
+    leaves = list(walk(document, lambda path, value, around: around, frozenset()))
+    leaf = data.draw(st.sampled_from(leaves))
+    wire = orjson.dumps(rewrite(document, [(leaf, f" {TOKEN} ")]))
+    assert TOKEN.encode() in wire
+    try:
+        sent = play([[*given[:at], (wire, given[at][1]), *given[at + 1 :]]])
+    except UpstreamError:  # without what its reader needs, it is no answer
+        return
+    assert TOKEN.encode() not in b"".join(payload for payload, _ in sent)
+    assert len(sent) == len(given)
 
 
 def test_several_texts_in_one_delta_are_texts_apart() -> None:
