@@ -1,6 +1,7 @@
 """OpenAI's Responses, both ways.
 
-Clients' requests are read in `openai_responses_request.py` and `openai_responses_prompt.py`, answers to them written in
+Clients' requests are read in `openai_responses_request.py`, carried to and from other dialects in
+`openai_responses_prompt.py` and `openai_responses_write.py`; answers to them are written in
 `openai_responses_answer.py`, and providers' answers read in `openai_responses_provider.py`.
 """
 
@@ -18,6 +19,7 @@ from freehold.gateway.wire import openai_responses_prompt as prompts
 from freehold.gateway.wire import openai_responses_provider as provided
 from freehold.gateway.wire import openai_responses_request as asked
 from freehold.gateway.wire import openai_responses_verbatim as verbatims
+from freehold.gateway.wire import openai_responses_write as written
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.openai_chat import OpenAIChat
 from freehold.gateway.wire.prompt import Prompt
@@ -43,7 +45,7 @@ class OpenAIResponses:
         return prompts.read(exchange)
 
     def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
-        return prompts.write(prompt, model=model)
+        return written.write(prompt, model=model)
 
     def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
         return asked.same_document(exchange, model=model)

@@ -6,12 +6,10 @@ kind are scanned as one text each, and what repeats them (`done`, `completed`) w
 thoughts and function calls: nobody asked for the provider's own tools.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-import orjson
-
-from freehold.core.errors import UpstreamBroken, UpstreamError, UpstreamRejected
+from freehold.core.errors import UpstreamBroken, UpstreamError
 from freehold.core.events import (
     Event,
     FinishReason,
@@ -25,16 +23,14 @@ from freehold.core.events import (
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
-    ToolCallStart,
     Usage,
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.openai_responses_prompt import OWN_SEAL
+from freehold.gateway.wire import openai_responses_fields as read
 from freehold.gateway.wire.openai_responses_verbatim import ResponseNotes
 
 _NAME_LIMIT_CHARS = 256
-_MESSAGE_LIMIT_CHARS = 2000
 _ENDS = ("response.completed", "response.incomplete")
 _FAILURES = ("response.failed", "response.cancelled", "error")
 _KINDS = {
@@ -51,9 +47,6 @@ _KINDS = {
 }
 _OUR_KINDS = ("response.output_text", "response.refusal", "response.reasoning_text", "response.reasoning_summary_text")
 _CALLS = ("function_call", "custom_tool_call", "local_shell_call")  # those the client must answer
-_CALL = "response.function_call_arguments"
-_INDEXES = ("content_index", "summary_index", "command_index")
-_STATUSES = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400, "server_error": 502}
 
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _Place: TypeAlias = tuple[str, int, Path]  # the event's kind, the item's number, what leads to the text in the item
@@ -114,15 +107,15 @@ class EventDecoder:
         """A response as a stream of one payload."""
         noted: list[Event] = []
         run = _Run()
-        document = _parse(body)
+        document = read.parse(body)
         slots: list[Slot] = []
         if document.get("error"):
-            raise _rejected(document)
+            raise read.rejected(document)
         if not isinstance(document.get("output"), list):
             raise UpstreamBroken("the upstream sent a body that is no response")
         self._start(document, run)
-        for number, item in enumerate(_list(document.get("output"))):
-            self._read_item(_mapping(item), number, run, slots, ("output", number))
+        for number, item in enumerate(read.items(document.get("output"))):
+            self._read_item(read.mapping(item), number, run, slots, ("output", number))
         self._read_end(document, run)
         if self._notes is not None:
             noted = self._notes.note(body, b"", document, slots, is_last=True)
@@ -136,12 +129,12 @@ class EventDecoder:
         return [*([self._usage] if self._usage else []), MessageEnd(finish_reason=self._end)]
 
     def _read(self, data: bytes, name: bytes, noted: list[Event], run: "_Run") -> None:
-        document = _parse(data)
+        document = read.parse(data)
         kind = document.get("type")
         if not isinstance(kind, str):
             raise UpstreamBroken("the upstream sent an event without a type")
         if kind in _FAILURES:
-            raise _rejected(document)
+            raise read.rejected(document)
         slots: list[Slot] = []
         if kind.endswith(".delta"):
             self._start({}, run)
@@ -152,48 +145,48 @@ class EventDecoder:
             noted += self._notes.note(data, name, document, slots, is_last=self.done)
 
     def _read_other(self, kind: str, document: Mapping[str, Any], run: "_Run") -> None:
-        response = _mapping(document.get("response"))
+        response = read.mapping(document.get("response"))
         self._start(response, run)
-        number = _number(document.get("output_index"))
+        number = read.number(document.get("output_index"))
         if kind == "response.output_item.added":
-            self._begin_item(_mapping(document.get("item")), number, run)
+            self._begin_item(read.mapping(document.get("item")), number, run)
         elif kind == "response.output_item.done":
-            self._end_item(_mapping(document.get("item")), number, run)
+            self._end_item(read.mapping(document.get("item")), number, run)
         elif kind in _ENDS:
-            for at, item in enumerate(_list(response.get("output"))):
+            for at, item in enumerate(read.items(response.get("output"))):
                 if at not in self._items:  # a provider that tells of an item only at the end
-                    self._end_item(_mapping(item), at, run)
+                    self._end_item(read.mapping(item), at, run)
             self._read_end(response, run)
             self.done = True
         elif kind.endswith(".done") and (number in self._said or self._notes is not None):
-            self._end_text((kind.removesuffix(".done"), number, _indexes(document)), run)
+            self._end_text((kind.removesuffix(".done"), number, read.indexes(document)), run)
 
     def _read_delta(self, kind: str, document: Mapping[str, Any], run: "_Run", slots: list[Slot]) -> None:
         """The text of a delta, or the texts in it; of a kind nobody knows, too, where the payload goes on."""
-        number = _number(document.get("output_index"))
-        place = _indexes(document)
+        number = read.number(document.get("output_index"))
+        place = read.indexes(document)
         if self._notes is None:
             self._read_ours(kind, document, number, place, run)
             return
         self._said.add(number)
-        for path, text in _strings(document.get("delta"), ("delta",)):
+        for path, text in read.strings(document.get("delta"), ("delta",)):
             part = self._part((kind, number, (*place, *path[1:])), run)
-            run.say(part.kind, part.part, text, _logprobs(document, text) if kind == "response.output_text" else ())
+            run.say(part.kind, part.part, text, read.logprobs(document, text) if kind == "response.output_text" else ())
             slots.append(Slot(kind=part.kind, choice=0, part=part.part, path=path, chars=len(text)))
 
     def _read_ours(self, kind: str, document: Mapping[str, Any], number: int, place: Path, run: "_Run") -> None:
         """What other dialects have a word for. The parts of one thought are one text: its seal is known at the item's end."""
         text = document.get("delta")
-        if not isinstance(text, str) or not text or (kind not in _OUR_KINDS and kind != _CALL):
+        if not isinstance(text, str) or not text or (kind not in _OUR_KINDS and kind != read.CALL):
             return
-        if kind == _CALL and number not in self._calls:
+        if kind == read.CALL and number not in self._calls:
             raise UpstreamBroken("the upstream sent arguments of a call it never began")
         self._said.add(number)
         if _KINDS[kind] is PartKind.REASONING:
             self._think(kind, number, place, text, run)
             return
         part = self._part((kind, number, place), run)
-        run.say(part.kind, part.part, text, _logprobs(document, text) if kind == "response.output_text" else ())
+        run.say(part.kind, part.part, text, read.logprobs(document, text) if kind == "response.output_text" else ())
 
     def _think(self, kind: str, number: int, place: Path, text: str, run: "_Run") -> None:
         thought = ("thought", number, ())
@@ -213,7 +206,7 @@ class EventDecoder:
             kind = _KINDS.get(place[0], PartKind.REASONING)
             text = self._texts[place] = self._new_part(kind, place[1])
             if kind is PartKind.TOOL_CALL:
-                run.add(_call_start(self._items.get(place[1], {}), text.part))
+                run.add(read.call_start(self._items.get(place[1], {}), text.part))
         return text
 
     def _new_part(self, kind: PartKind, item: int) -> _Text:
@@ -234,7 +227,7 @@ class EventDecoder:
         self._has_call = self._has_call or item.get("type") in _CALLS
         if item.get("type") == "function_call":
             self._calls.add(number)
-            self._part((_CALL, number, ()), run)
+            self._part((read.CALL, number, ()), run)
 
     def _end_text(self, place: _Place, run: "_Run") -> None:
         """A thought goes on to its item's end where it goes to another dialect."""
@@ -247,7 +240,7 @@ class EventDecoder:
                 run.add(PartEnd(kind=text.kind, part=text.part))
 
     def _end_item(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
-        seal = _seal(item)
+        seal = read.seal(item)
         if self._notes is None and number not in self._said:
             self._read_item(item, number, run)
         elif self._notes is None and seal is not None and ("thought", number, ()) not in self._texts:
@@ -270,13 +263,13 @@ class EventDecoder:
         self._items[number] = item
         if number not in self._calls:
             self._begin_call(item, number, run)
-        seal = _seal(item) if self._notes is None else None
-        for kind, place, path, text in _texts_of(item):
+        seal = read.seal(item) if self._notes is None else None
+        for kind, place, path, text in read.texts_of(item):
             if self._notes is None and _KINDS[kind] is PartKind.REASONING:
                 self._think(kind, number, place, text, run)
                 continue
             part = self._part((kind, number, place), run)
-            logprobs = _logprobs(_at(item, path[:-1]), text) if kind == "response.output_text" else ()
+            logprobs = read.logprobs(read.at(item, path[:-1]), text) if kind == "response.output_text" else ()
             run.say(part.kind, part.part, text, logprobs)
             if slots is not None:
                 slots.append(Slot(kind=part.kind, choice=0, part=part.part, path=(*at, *path), chars=len(text)))
@@ -291,15 +284,15 @@ class EventDecoder:
             for text in self._close_texts(number):
                 run.add(PartEnd(kind=text.kind, part=text.part))
         if isinstance(response.get("usage"), dict):
-            self._usage = _usage(response["usage"])
+            self._usage = read.usage(response["usage"])
         status = response.get("status")
         if status == "incomplete":
-            reason = _mapping(response.get("incomplete_details")).get("reason")
+            reason = read.mapping(response.get("incomplete_details")).get("reason")
             self._end = FinishReason.CONTENT_FILTER if reason == "content_filter" else FinishReason.LENGTH
         elif status in ("completed", None):
             self._end = FinishReason.TOOL_CALLS if self._has_call else FinishReason.STOP
         else:
-            raise _rejected({"response": response})
+            raise read.rejected({"response": response})
 
     def _start(self, response: Mapping[str, Any], run: "_Run") -> None:
         if not self._started:
@@ -352,130 +345,3 @@ class _Run:
         else:
             self._events.append(ToolCallDelta(arguments=text, part=part))
         self._key, self._texts, self._logprobs = None, [], []
-
-
-def _parse(data: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UpstreamBroken("the upstream sent an event that is no object")
-    return document
-
-
-def _texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
-    """(event kind, place in the item, path in the item, text) of what an item says."""
-    for at, part in enumerate(_list(item.get("summary"))):
-        if isinstance(text := _mapping(part).get("text"), str) and text:
-            yield "response.reasoning_summary_text", (at,), ("summary", at, "text"), text
-    for at, part in enumerate(_list(item.get("content"))):
-        for key, kind in (("text", "output_text"), ("refusal", "refusal")):
-            if isinstance(text := _mapping(part).get(key), str) and text:
-                yield (
-                    "response." + ("reasoning_text" if item.get("type") == "reasoning" else kind),
-                    (at,),
-                    ("content", at, key),
-                    text,
-                )
-    if item.get("type") == "function_call" and isinstance(text := item.get("arguments"), str) and text:
-        yield _CALL, (), ("arguments",), text
-
-
-def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        if value:
-            yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from _strings(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _strings(item, (*path, number))
-
-
-def _call_start(item: Mapping[str, Any], part: int) -> ToolCallStart:
-    """The provider's own calls have no call_id, and some no name."""
-    call_id, name = item.get("call_id") or item.get("id"), item.get("name") or item.get("type")
-    return ToolCallStart(
-        call_id=call_id[:_NAME_LIMIT_CHARS] if isinstance(call_id, str) else f"call_{part}",
-        name=name[:_NAME_LIMIT_CHARS] if isinstance(name, str) else "",
-        part=part,
-    )
-
-
-def _seal(item: Mapping[str, Any]) -> str | None:
-    seal = item.get("encrypted_content") if item.get("type") == "reasoning" else None
-    return OWN_SEAL + seal if isinstance(seal, str) and seal else None
-
-
-def _indexes(document: Mapping[str, Any]) -> Path:
-    return tuple(_number(document[name]) for name in _INDEXES if name in document)
-
-
-def _number(value: Any) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _at(document: Any, path: Path) -> Any:
-    for step in path:
-        document = document[step]
-    return document
-
-
-def _usage(usage: Mapping[str, Any]) -> Usage:
-    read, made = _mapping(usage.get("input_tokens_details")), _mapping(usage.get("output_tokens_details"))
-    return Usage(
-        input_tokens=_count(usage.get("input_tokens")),
-        output_tokens=_count(usage.get("output_tokens")),
-        cached_input_tokens=_count(read.get("cached_tokens")),
-        cache_write_tokens=_count(read.get("cache_write_tokens")),
-        reasoning_tokens=_count(made.get("reasoning_tokens")),
-    )
-
-
-def _count(value: Any) -> int | None:
-    """A count that makes no sense is unknown: it is no reason to lose the answer."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
-
-
-def _logprobs(said: Mapping[str, Any], text: str) -> tuple[TokenLogprob, ...]:
-    """Of the tokens that make up the text; none where they do not."""
-    try:
-        tokens = tuple(
-            TokenLogprob(
-                token=token["token"],
-                token_bytes=_bytes(token),
-                logprob=float(token["logprob"]),
-                top=tuple(
-                    (likely["token"], _bytes(likely), float(likely["logprob"])) for likely in token.get("top_logprobs") or ()
-                ),
-            )
-            for token in said.get("logprobs") or ()
-        )
-        return tokens if b"".join(token.token_bytes for token in tokens).decode() == text else ()
-    except (AttributeError, KeyError, TypeError, ValueError):
-        return ()
-
-
-def _bytes(token: Mapping[str, Any]) -> bytes:
-    given = token.get("bytes")
-    return bytes(given) if given is not None else token["token"].encode()
-
-
-def _rejected(document: Mapping[str, Any]) -> UpstreamRejected:
-    """An error in the place of an answer. Its words are the provider's: the gateway lets the guard see them."""
-    error = _mapping(document.get("error")) or _mapping(_mapping(document.get("response")).get("error")) or document
-    message, code = error.get("message"), error.get("code")
-    return UpstreamRejected(
-        message[:_MESSAGE_LIMIT_CHARS] if isinstance(message, str) and message else "the upstream broke off with an error",
-        status=_STATUSES.get(code, 502) if isinstance(code, str) else 502,
-    )

@@ -1,0 +1,145 @@
+"""What stands where in a Responses answer, read from values of any shape: texts, calls, seals, counts and errors."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from freehold.core.errors import UpstreamBroken, UpstreamRejected
+from freehold.core.events import TokenLogprob, ToolCallStart, Usage
+from freehold.core.exchange import Path
+from freehold.gateway.wire.openai_responses_prompt import OWN_SEAL
+
+_NAME_LIMIT_CHARS = 256
+_MESSAGE_LIMIT_CHARS = 2000
+_INDEXES = ("content_index", "summary_index", "command_index")
+_STATUSES = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400, "server_error": 502}
+CALL = "response.function_call_arguments"
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    try:
+        document = orjson.loads(data)
+    except orjson.JSONDecodeError as exc:
+        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+    if not isinstance(document, dict):
+        raise UpstreamBroken("the upstream sent an event that is no object")
+    return document
+
+
+def texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
+    """(event kind, place in the item, path in the item, text) of what an item says."""
+    for at, part in enumerate(items(item.get("summary"))):
+        if isinstance(text := mapping(part).get("text"), str) and text:
+            yield "response.reasoning_summary_text", (at,), ("summary", at, "text"), text
+    for at, part in enumerate(items(item.get("content"))):
+        for key, kind in (("text", "output_text"), ("refusal", "refusal")):
+            if isinstance(text := mapping(part).get(key), str) and text:
+                yield (
+                    "response." + ("reasoning_text" if item.get("type") == "reasoning" else kind),
+                    (at,),
+                    ("content", at, key),
+                    text,
+                )
+    if item.get("type") == "function_call" and isinstance(text := item.get("arguments"), str) and text:
+        yield CALL, (), ("arguments",), text
+
+
+def strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(value, str):
+        if value:
+            yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from strings(item, (*path, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from strings(item, (*path, number))
+
+
+def call_start(item: Mapping[str, Any], part: int) -> ToolCallStart:
+    """The provider's own calls have no call_id, and some no name."""
+    call_id, name = item.get("call_id") or item.get("id"), item.get("name") or item.get("type")
+    return ToolCallStart(
+        call_id=call_id[:_NAME_LIMIT_CHARS] if isinstance(call_id, str) else f"call_{part}",
+        name=name[:_NAME_LIMIT_CHARS] if isinstance(name, str) else "",
+        part=part,
+    )
+
+
+def seal(item: Mapping[str, Any]) -> str | None:
+    seal = item.get("encrypted_content") if item.get("type") == "reasoning" else None
+    return OWN_SEAL + seal if isinstance(seal, str) and seal else None
+
+
+def indexes(document: Mapping[str, Any]) -> Path:
+    return tuple(number(document[name]) for name in _INDEXES if name in document)
+
+
+def number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def items(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def at(document: Any, path: Path) -> Any:
+    for step in path:
+        document = document[step]
+    return document
+
+
+def usage(usage: Mapping[str, Any]) -> Usage:
+    read, made = mapping(usage.get("input_tokens_details")), mapping(usage.get("output_tokens_details"))
+    return Usage(
+        input_tokens=count(usage.get("input_tokens")),
+        output_tokens=count(usage.get("output_tokens")),
+        cached_input_tokens=count(read.get("cached_tokens")),
+        cache_write_tokens=count(read.get("cache_write_tokens")),
+        reasoning_tokens=count(made.get("reasoning_tokens")),
+    )
+
+
+def count(value: Any) -> int | None:
+    """A count that makes no sense is unknown: it is no reason to lose the answer."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
+
+
+def logprobs(said: Mapping[str, Any], text: str) -> tuple[TokenLogprob, ...]:
+    """Of the tokens that make up the text; none where they do not."""
+    try:
+        tokens = tuple(
+            TokenLogprob(
+                token=token["token"],
+                token_bytes=_token_bytes(token),
+                logprob=float(token["logprob"]),
+                top=tuple(
+                    (likely["token"], _token_bytes(likely), float(likely["logprob"]))
+                    for likely in token.get("top_logprobs") or ()
+                ),
+            )
+            for token in said.get("logprobs") or ()
+        )
+        return tokens if b"".join(token.token_bytes for token in tokens).decode() == text else ()
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ()
+
+
+def _token_bytes(token: Mapping[str, Any]) -> bytes:
+    given = token.get("bytes")
+    return bytes(given) if given is not None else token["token"].encode()
+
+
+def rejected(document: Mapping[str, Any]) -> UpstreamRejected:
+    """An error in the place of an answer. Its words are the provider's: the gateway lets the guard see them."""
+    error = mapping(document.get("error")) or mapping(mapping(document.get("response")).get("error")) or document
+    message, code = error.get("message"), error.get("code")
+    return UpstreamRejected(
+        message[:_MESSAGE_LIMIT_CHARS] if isinstance(message, str) and message else "the upstream broke off with an error",
+        status=_STATUSES.get(code, 502) if isinstance(code, str) else 502,
+    )
