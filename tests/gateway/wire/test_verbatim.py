@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.core.errors import InternalError
+from freehold.core.errors import InternalError, UpstreamBroken
 from freehold.core.events import Event, PartKind, Payload, PromptText, Slot, TextDelta
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Channel, Context, Direction
@@ -92,6 +92,17 @@ def test_a_key_in_a_field_nobody_knows_is_masked_in_its_place_every_time_it_come
     assert not any(TOKEN.encode() in data for data, _ in sent)
     assert said(sent) == "hello there "
     assert all("REDACTED" in json.loads(data)["id"] for data, _ in sent[:2])
+
+
+def test_a_whole_key_in_an_unknown_field_of_each_delta_is_masked_each_time() -> None:
+    sent = play([chunk(new_field=TOKEN), chunk(new_field=TOKEN), chunk(content="done "), STOP])
+    assert not any(TOKEN.encode() in data for data, _ in sent)
+
+
+def test_an_answer_that_nests_too_deep_is_broken() -> None:
+    deep = b'{"choices":[{"index":0,"delta":{"content":"hi "}}],"x":' + b"[" * 300 + b"]" * 300 + b"}"
+    with pytest.raises(UpstreamBroken, match="deep"):
+        play([deep, STOP])
 
 
 def test_a_value_that_a_later_key_hides_from_the_parser_is_not_sent() -> None:

@@ -28,7 +28,7 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.openai_chat_verbatim import ChunkNotes, extra_texts
+from freehold.gateway.wire.openai_chat_verbatim import EXTRA_PARTS, ChunkNotes, extra_texts
 
 _NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _BUILD_LIMIT_CHARS = 64
@@ -42,7 +42,6 @@ _FINISH_REASONS = {
 }
 
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
-_EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
 
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _DELTAS: dict[PartKind, type[_Delta]] = {
@@ -119,7 +118,7 @@ class _Progress:
         self.said = ""  # the last piece of text
         self.calls: set[int] = set()
         self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
-        self.next_extra = _EXTRA_PARTS
+        self.next_extra = EXTRA_PARTS
         self.finish_reason: FinishReason | None = None
 
 
@@ -192,12 +191,15 @@ class ChunkDecoder:
     def _note(self, notes: ChunkNotes, data: bytes, name: bytes, run: "_Run") -> list[Event]:
         document = _read(data)
         slots: list[Slot] = []
-        self._read_chunk(document, run, slots)
+        said = _Run()  # joined to the others once the chunk has passed: of one that is refused nothing is said
+        self._read_chunk(document, said, slots)
         whole = notes.read(data)
         for position, choice in enumerate(document.choices or ()):
-            self._read_extras(whole, position, choice, slots, run)
+            self._read_extras(whole, position, choice, slots, said)
         has_ended = all(progress.finish_reason is not None for progress in self._choices.values())
-        return notes.note(data, name, whole, slots, is_usage=not document.choices, has_ended=has_ended)
+        noted = notes.note(data, name, whole, slots, is_usage=not document.choices, has_ended=has_ended)
+        run.join(said.events())
+        return noted
 
     def _read_chunk(self, document: _Document, run: "_Run", slots: list[Slot] | None = None) -> None:
         if document.error:
@@ -318,6 +320,19 @@ class _Run:
     def add(self, event: Event) -> None:
         self._settle()
         self._events.append(event)
+
+    def join(self, events: Iterable[Event]) -> None:
+        """Add events, their deltas to those before them."""
+        for event in events:
+            match event:
+                case TextDelta():
+                    self.say(TextDelta, event.choice, event.part, event.text, event.logprobs)
+                case ReasoningDelta():
+                    self.say(ReasoningDelta, event.choice, event.part, event.text)
+                case ToolCallDelta():
+                    self.say(ToolCallDelta, event.choice, event.part, event.arguments)
+                case _:
+                    self.add(event)
 
     def events(self) -> list[Event]:
         self._settle()

@@ -53,6 +53,7 @@ _ANSWER_WORDS = VOCABULARY | {
     "logprob",
     "obfuscation",
 }
+EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
 _WHOLE = frozenset({"role", "id", "type", "name", "index"})  # strings of a turn that come in one piece
 
 
@@ -80,7 +81,9 @@ class ChunkNotes:
         """Events that stand for the chunk. A chunk of nothing but the usage that the client did not ask for is left out."""
         if is_usage and self._exchange.stream and not self._exchange.include_usage:
             return []
-        events = self._notes.note(data, name, _without_logprobs(document), slots, is_last=has_ended)
+        # A field we do not know may hold pieces of a text, or a whole one each time: it is scanned as both.
+        unknown = {slot.path for slot in slots if slot.part >= EXTRA_PARTS}
+        events = self._notes.note(data, name, _without_logprobs(document), slots, whole=unknown, is_last=has_ended)
         self._compare_with(document, events[0], slots if not has_ended else ())
         return events
 
@@ -111,7 +114,13 @@ class ChunkNotes:
     def _compare_with(self, document: Any, payload: Event, slots: Sequence[Slot]) -> None:
         """Learn what stands around the one text of this chunk, if that is plain to see."""
         self._slot = None
-        if len(slots) != 1 or not slots[0].chars or not isinstance(payload, Payload) or payload.name:
+        if (
+            len(slots) != 1
+            or not slots[0].chars
+            or slots[0].part >= EXTRA_PARTS
+            or not isinstance(payload, Payload)
+            or payload.name
+        ):
             return
         data = payload.data
         literal = orjson.dumps(value_at(document, slots[0].path))

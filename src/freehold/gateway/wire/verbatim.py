@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from freehold.core.errors import InternalError
+from freehold.core.errors import InternalError, UpstreamBroken
 from freehold.core.events import (
     Event,
     MessageEnd,
@@ -50,10 +50,25 @@ class PayloadNotes:
         self._number = 0
         self._leaf = 0
 
-    def note(self, data: bytes, name: bytes, document: Any, slots: Sequence[Slot] = (), *, is_last: bool = False) -> list[Event]:
-        """`Payload`, and a `PromptText` for each string that is in no slot. The slots' deltas must follow."""
-        data = faithful(data, document)
-        streamed = {slot.path for slot in slots}
+    def note(
+        self,
+        data: bytes,
+        name: bytes,
+        document: Any,
+        slots: Sequence[Slot] = (),
+        *,
+        whole: Container[Path] = (),
+        is_last: bool = False,
+    ) -> list[Event]:
+        """`Payload`, and a `PromptText` for each string that is in no slot, or in one of `whole`. The slots' deltas must follow.
+
+        Raises UpstreamBroken for a document that nests too deep to be written.
+        """
+        try:
+            data = faithful(data, document)
+        except TypeError as exc:
+            raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
+        streamed = {slot.path for slot in slots if slot.path not in whole}
         found = [leaf for leaf in walk(document, self._channel_of, self._vocabulary) if leaf.is_key or leaf.path not in streamed]
         known = tuple((leaf.path, leaf.text, leaf.is_key) for leaf in found)
         number, like = self._number, self._known.get(known) if known else None
