@@ -1,10 +1,12 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
 from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
 from freehold.dashboard.rows import joules, row, totals
-from tests.fakes.ledger import entry, unknown_entry
+from tests.fakes.ledger import entry, finding, unknown_entry
 
 
 def test_speed_counts_the_tokens_after_the_first() -> None:
@@ -35,6 +37,13 @@ def test_a_key_without_a_name_is_shown_by_its_id() -> None:
     shown = row(1, entry(), {})
     assert shown.key == entry().key_id
     assert row(1, entry(), {entry().key_id: "notebook"}).key == "notebook"
+
+
+@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("mode", list(Mode))
+def test_every_action_has_a_word(action: Action, mode: Mode) -> None:
+    (label,) = row(1, entry(findings=(finding(action=action, mode=mode),)), {}).findings
+    assert label.fate.startswith("shadow: would " if mode is Mode.SHADOW else action.value.rstrip("e")[:3])
 
 
 @given(st.floats(min_value=0, max_value=1e12, allow_nan=False))

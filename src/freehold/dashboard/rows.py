@@ -13,8 +13,13 @@ from freehold.core.measurement import Grade, Measurement
 UNKNOWN = "unknown"
 NONE = "—"  # there was nothing to measure: no first token of an answer that never began
 
-_DONE: dict[Action, str] = {Action.ALLOW: "allowed", Action.TAG: "tagged", Action.MASK: "masked", Action.BLOCK: "blocked"}
-_WOULD: dict[Action, str] = {Action.ALLOW: "allow", Action.TAG: "tag", Action.MASK: "mask", Action.BLOCK: "block"}
+_DONE: dict[Action, str] = {
+    Action.ALLOW: "allowed",
+    Action.TAG: "tagged",
+    Action.TOKENISE: "tokenised",
+    Action.MASK: "masked",
+    Action.BLOCK: "blocked",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,11 +168,11 @@ def _labels(findings: Sequence[Finding]) -> tuple[FindingLabel, ...]:
 
 
 def _fate(found: Finding) -> str:
-    did = f"shadow: would {_WOULD[found.action]}" if found.mode is Mode.SHADOW else _DONE[found.action]
+    did = f"shadow: would {found.action.value}" if found.mode is Mode.SHADOW else _DONE[found.action]
     return f"{did} in the {found.direction.value}"
 
 
 def _tone(found: Finding) -> str:
     if found.mode is Mode.SHADOW:
         return "shadow"
-    return {Action.BLOCK: "blocked", Action.MASK: "masked"}.get(found.action, "tagged")
+    return {Action.BLOCK: "blocked", Action.MASK: "masked", Action.TOKENISE: "masked"}.get(found.action, "tagged")
