@@ -137,6 +137,7 @@ def test_numbers_that_are_not_finite_are_no_vector() -> None:
         (b'{"data":{}}', UpstreamBroken),
         (b'{"error":{"message":"no"}}', UpstreamRejected),
         (b'{"error":"no"}', UpstreamRejected),
+        (b'{"data":[],"x":' + b"[" * 900 + b"]" * 900 + b"}", UpstreamBroken),
     ],
 )
 def test_what_is_no_answer_is_the_providers_error(answer: bytes, error: type[UpstreamError]) -> None:

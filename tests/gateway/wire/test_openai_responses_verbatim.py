@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from freehold.core.errors import UpstreamError
+from freehold.core.errors import UpstreamBroken, UpstreamError
 from freehold.core.events import Event, Payload, PromptText
 from freehold.core.findings import Channel, Context, Direction
 from freehold.gateway.relay import through
@@ -242,6 +242,13 @@ def test_a_body_goes_on_byte_for_byte_and_its_texts_are_masked() -> None:
         masked = collected(body.replace(word.encode(), TOKEN.encode()))
         assert TOKEN.encode() not in masked
         assert MARK.encode() in masked
+
+
+@pytest.mark.parametrize("field", ["delta", "x", "logprobs"])
+def test_an_answer_that_nests_too_deep_is_broken(field: str) -> None:
+    deep = b'{"type":"response.new.delta","output_index":0,"%s":%s}' % (field.encode(), b"[" * 900 + b'"a"' + b"]" * 900)
+    with pytest.raises(UpstreamBroken):
+        play([[(deep, b""), (b'{"type":"response.completed","response":{"status":"completed"}}', b"")]])
 
 
 @pytest.mark.parametrize("is_number_first", [True, False])

@@ -118,13 +118,17 @@ class OpenAIEmbeddings:
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         document = _read(body)
+        try:
+            data = faithful(body, document)
+        except TypeError as exc:
+            raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
         found = list(walk(_without_vectors(document), _answer_channel, _VOCABULARY))
         leaves = tuple(PayloadLeaf(leaf=at, path=leaf.path, text=leaf.text, is_key=leaf.is_key) for at, leaf in enumerate(found))
         model, usage = document.get("model"), document.get("usage")
         counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         is_count = isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 1 << 53
         return [
-            Payload(data=faithful(body, document), number=0, leaves=leaves, is_last=True),
+            Payload(data=data, number=0, leaves=leaves, is_last=True),
             *(PromptText(leaf=at, channel=leaf.channel, text=leaf.text) for at, leaf in enumerate(found)),
             MessageStart(served=ServedBy(provider=provider, model=model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else "")),
             Usage(input_tokens=counted if is_count else None, output_tokens=0),  # vectors are no tokens

@@ -169,7 +169,11 @@ class EventDecoder:
             self._read_ours(kind, document, number, place, run)
             return
         self._said.add(number)
-        for path, text in read.strings(document.get("delta"), ("delta",)):
+        try:
+            texts = list(read.strings(document.get("delta"), ("delta",)))
+        except RecursionError as exc:
+            raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
+        for path, text in texts:
             part = self._part((kind, number, (*place, *path[1:])), run)
             run.say(part.kind, part.part, text, read.logprobs(document, text) if kind == "response.output_text" else ())
             slots.append(Slot(kind=part.kind, choice=0, part=part.part, path=path, chars=len(text)))

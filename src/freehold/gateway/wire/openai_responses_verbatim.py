@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
@@ -202,7 +203,10 @@ def _scanned(data: bytes, document: dict[str, Any]) -> dict[str, Any]:
     named = data.count(b'"logprobs"')
     if named == data.count(b'"logprobs":[]') + data.count(b'"logprobs":null'):
         return document
-    stripped: dict[str, Any] = without_logprobs(document)
+    try:
+        stripped: dict[str, Any] = without_logprobs(document)
+    except RecursionError as exc:
+        raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
     return stripped
 
 
