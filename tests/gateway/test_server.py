@@ -250,7 +250,7 @@ async def test_a_secret_cut_anywhere_never_leaks(node: TestNode, stream: bool) -
 
 async def test_a_forbidden_prompt_is_refused_and_recorded(node: TestNode) -> None:
     async with node.sdk() as sdk:
-        with pytest.raises(openai.PermissionDeniedError) as caught:
+        with pytest.raises(openai.BadRequestError) as caught:
             await sdk.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": f"say {FORBIDDEN}"}])
     assert caught.value.code == "blocked_by_policy"
     assert "anathema" in caught.value.message  # the rule's name, which here is the word itself

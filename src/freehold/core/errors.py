@@ -9,7 +9,7 @@
     │   ├── NotAllowed             the key may not do this (403)
     │   ├── LimitReached           a rate or a budget is used up (429)
     │   ├── NotFound               no such model, receipt or route (404)
-    │   ├── BlockedByPolicy        the guard stopped it (403)
+    │   ├── BlockedByPolicy        the guard stopped it (400)
     │   └── NowhereAllowed         no upstream may have data of its labels (451)
     ├── UpstreamError          the provider failed: 502, 503, 504
     │   ├── UpstreamUnavailable    cannot be reached, or is starting again (503)
@@ -82,7 +82,9 @@ class NotFound(ClientError):
 
 
 class BlockedByPolicy(ClientError):
-    status = 403
+    """400 is what providers refuse content with. At 403 clients send the same again, or ask for another key."""
+
+    status = 400
     code = "blocked_by_policy"
 
 

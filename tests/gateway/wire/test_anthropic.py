@@ -27,7 +27,7 @@ ASKED = asked({"model": "m", "messages": [{"role": "user", "content": "hi"}]}, "
 KINDS: list[tuple[FreeholdError, str]] = [
     (InvalidRequest("no"), "invalid_request_error"),
     (InvalidKey("no"), "authentication_error"),
-    (BlockedByPolicy("no"), "permission_error"),
+    (BlockedByPolicy("no"), "invalid_request_error"),
     (NotFound("no"), "not_found_error"),
     (RequestTooLarge("no"), "request_too_large"),
     (UpstreamRejected("no", status=429), "rate_limit_error"),

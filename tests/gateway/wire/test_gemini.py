@@ -52,7 +52,7 @@ def test_the_key_goes_into_googles_header() -> None:
     [
         (InvalidRequest("m"), 400, "INVALID_ARGUMENT"),
         (InvalidKey("m"), 401, "UNAUTHENTICATED"),
-        (BlockedByPolicy("m"), 403, "PERMISSION_DENIED"),
+        (BlockedByPolicy("m"), 400, "INVALID_ARGUMENT"),
         (NotFound("m"), 404, "NOT_FOUND"),
         (RequestTooLarge("m"), 413, "INVALID_ARGUMENT"),
         (LimitReached("m"), 429, "RESOURCE_EXHAUSTED"),
