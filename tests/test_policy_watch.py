@@ -128,3 +128,17 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(ConfigError, match="not UTF-8"):
         read_policy(path)
+
+
+async def test_whatever_a_file_does_the_watch_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, TAG)
+
+    def fail(_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(watched.guard, "prepare", fail)
+        assert not await watched.watch.reload()
+    assert "MemoryError" in watched.guard.status().detail
+    assert await watched.watch.reload()
+    assert watched.guard.status().ready

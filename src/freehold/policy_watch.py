@@ -101,6 +101,9 @@ class PolicyWatch:
             except FreeholdError as error:
                 self._refuse(error.message)
                 return False
+            except Exception as exc:  # the watch outlives whatever a file does to it
+                self._refuse(f"{self._path}: the policy cannot be taken ({type(exc).__name__})")
+                return False
             self._guard.adopt(prepared)
             await asyncio.to_thread(self._note_term_files)
             self._seen = await asyncio.to_thread(self._signature)
