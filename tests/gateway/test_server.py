@@ -484,8 +484,10 @@ async def test_each_dialects_clients_list_the_models_in_their_own_shape(node: Te
         assert (page["data"][0]["id"], page["data"][0]["type"], page["has_more"]) == (name, "model", False)
         assert (await get(f"/v1/models/{name}", **theirs))["display_name"] == name
         assert (await get("/v1/models", authorization=f"Bearer {CLIENT_KEY}"))["data"][0]["object"] == "model"
-        listed = await get("/v1beta/models", **{"x-goog-api-key": CLIENT_KEY})
-        assert listed["models"][0]["name"] == f"models/{name}"
+        for version in ("v1beta", "v1"):  # Google's client takes either
+            listed = await get(f"/{version}/models", **{"x-goog-api-key": CLIENT_KEY})
+            assert listed["models"][0]["name"] == f"models/{name}"
+            assert (await get(f"/{version}/models/{name}", **{"x-goog-api-key": CLIENT_KEY}))["name"] == f"models/{name}"
         assert (await get(f"/v1beta/models/{name}?key={CLIENT_KEY}"))["name"] == f"models/{name}"
 
 

@@ -98,16 +98,20 @@ class _Edges:
         return _Unexpected(Starlette(routes=routes, exception_handlers=handlers))
 
     async def models(self, request: Request) -> Response:
-        """In Anthropic's shape for its clients, who say so by a header; in OpenAI's for everybody else."""
+        """In Anthropic's or Gemini's shape for their clients, who say so by a header; in OpenAI's for everybody else."""
         known = self._known(request)
         if "anthropic-version" in request.headers:
             return _json(anthropic.models_document(known, self._started_at_s))
+        if "x-goog-api-key" in request.headers:  # Google's client asks below /v1 where it is told, or defaults, to
+            return _json(gemini.models_document(known))
         return _json({"object": "list", "data": [self._describe(name, upstreams[0]) for name, upstreams in known.items()]})
 
     async def model(self, request: Request) -> Response:
         name, upstreams = self._one(request)
         if "anthropic-version" in request.headers:
             return _json(anthropic.model_document(name, self._started_at_s))
+        if "x-goog-api-key" in request.headers:
+            return _json(gemini.model_document(name))
         return _json(self._describe(name, upstreams[0]))
 
     async def gemini_models(self, request: Request) -> Response:
