@@ -75,7 +75,7 @@ class TextChannel:
         self, matcher: Matcher, rulings: Sequence[Ruling | None], reader: Filter | None = None, seal: Seal = UNSEALED
     ) -> None:
         self._matcher, self._rulings, self._seal = matcher, rulings, seal
-        self._filter = reader or matcher.open()
+        self._filter = reader or matcher.open(rulings)
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
@@ -150,14 +150,16 @@ class TextChannel:
         return text[:-1] if is_open else text
 
     def _sort_flags(self) -> None:
+        flags = self._flags
         for flag in self._new_flags:
             if flag.kind == ARMED:
                 self._armed_until = max(self._armed_until, flag.high)
-            elif flag.kind == RUN:
-                if may_be_encoded(self._data, flag.low - self._origin):
-                    self._flags.append(Flag(flag.low, flag.high, DECODE))
-            elif flag.kind == DECODE or self._rulings[flag.kind] is not None:
-                self._flags.append(flag)
+                continue
+            kept = _kept(self._matcher, flag, self._data, self._origin)
+            if kept is not None:
+                flags.append(kept)
+        if self._new_flags:  # what was narrowed begins later
+            self._flags = deque(sorted(flags))
         self._new_flags.clear()
 
     def _forget_behind(self) -> None:
@@ -355,16 +357,13 @@ class _HasRead:
 def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Seal = UNSEALED) -> list[Piece]:
     """What may be sent of a text that is known whole."""
     data = fold(text)
-    reader = matcher.open()
+    reader = matcher.open(rulings)
     reader.feed(data)
     reader.close()
-    is_flagged = any(
-        may_be_encoded(data, f.low) if f.kind == RUN else f.kind == DECODE or (f.kind != ARMED and rulings[f.kind] is not None)
-        for f in reader.flags
-    )
-    if not is_flagged and not _ends_in_a_run(data):
+    flags = [flag for flag in reader.flags if flag.kind == ARMED or _kept(matcher, flag, data, 0, is_whole=True) is not None]
+    if not _ends_in_a_run(data) and all(flag.kind == ARMED for flag in flags):
         return [Piece(text, len(text))]  # as almost always
-    channel = TextChannel(matcher, rulings, _HasRead(reader.flags), seal)
+    channel = TextChannel(matcher, rulings, _HasRead(flags), seal)
     pieces = as_pieces(channel.feed(text)) + channel.flush()
     channel.close()
     return pieces
@@ -379,6 +378,13 @@ def scan_slices(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, s
         yield channel.flush()
     finally:
         channel.close()
+
+
+def _kept(matcher: Matcher, flag: Flag, data: bytes, origin: int, *, is_whole: bool = False) -> Flag | None:
+    """What is left of `flag`, seen with the text it stands in; None where nothing can be there."""
+    if flag.kind == RUN:
+        return Flag(flag.low, flag.high, DECODE) if may_be_encoded(data, flag.low - origin) else None
+    return flag if flag.kind == DECODE else matcher.narrowed(flag, data, origin, is_whole=is_whole)
 
 
 def _ends_in_a_run(data: bytes) -> bool:

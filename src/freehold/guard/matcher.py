@@ -20,6 +20,7 @@ from freehold.core.errors import ConfigError
 from freehold.guard.boundary import ARMING_TRIGGERS
 from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGGERS
 from freehold.guard.detectors.detector import Detector
+from freehold.guard.digits import chars_to_digit
 
 hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spec("hyperscan") else None  # not on every machine
 
@@ -49,6 +50,9 @@ class Match(NamedTuple):
     detector: int
 
 
+Wanted = Sequence[object | None]  # one a detector: what is found by one with None nobody wants to know
+
+
 class Filter(Protocol):
     """Reads one channel's text and flags what may be in it."""
 
@@ -64,13 +68,14 @@ class HyperscanFilter:
 
     __slots__ = ("_kept", "_stream", "feed", "flags")
 
-    def __init__(self, database: Any, kinds: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, database: Any, kinds: Sequence[tuple[int, int]], wanted: Wanted | None) -> None:
         self.flags: list[Flag] = []
         append = self.flags.append
 
         def on_match(number: int, _start: int, end: int, _flags: int, _context: object) -> None:
             kind, reach_chars = kinds[number]
-            append(Flag(end - 1, end + reach_chars, kind))
+            if kind < 0 or wanted is None or wanted[kind] is not None:
+                append(Flag(end - 1, end + reach_chars, kind))
 
         # Hyperscan calls back into freed memory, and crashes, unless callback and database live as long as the stream.
         self._kept = on_match, database
@@ -85,10 +90,11 @@ class HyperscanFilter:
 class Re2Filter:
     """Reads slice by slice, each with enough of the one before it that no trigger is lost between two."""
 
-    __slots__ = ("_at", "_tail", "_triggers", "flags")
+    __slots__ = ("_at", "_tail", "_triggers", "_wanted", "flags")
 
-    def __init__(self, triggers: "_Re2Triggers") -> None:
+    def __init__(self, triggers: "_Re2Triggers", wanted: Wanted | None) -> None:
         self.flags: list[Flag] = []
+        self._wanted = wanted
         self._triggers = triggers
         self._tail = b""
         self._at = 0
@@ -97,7 +103,7 @@ class Re2Filter:
         for start in range(0, len(data), SLICE_CHARS):
             piece = data[start : start + SLICE_CHARS]
             window = self._tail + piece
-            found = self._triggers.find(window, len(self._tail))
+            found = self._triggers.find(window, len(self._tail), self._wanted)
             base = self._at - len(self._tail)
             self.flags += [Flag(base + flag.low, base + flag.high, flag.kind) for flag in found]
             self._at += len(piece)
@@ -124,11 +130,13 @@ class _Re2Triggers:
         self._triggers = triggers
         self._places: dict[int, Any] = {}
 
-    def find(self, window: bytes, low: int) -> list[Flag]:
+    def find(self, window: bytes, low: int, wanted: Wanted | None) -> list[Flag]:
         """Flags for what ends in `window` after `low`, in order."""
         found: list[Flag] = []
         for number in self._filter.Match(window) or ():
-            found += self._where(number, window, low)
+            kind = self._kinds[number][0]
+            if kind < 0 or wanted is None or wanted[kind] is not None:
+                found += self._where(number, window, low)
         found.sort()
         return found
 
@@ -169,6 +177,7 @@ class Matcher:
         self._triggers = [trigger for trigger, _, _ in shapes]
         self._kinds = [(kind, reach_chars) for _, kind, reach_chars in shapes]
         self.blocks = frozenset(d.id for d in self.detectors if d.block)
+        self._lead_chars = [chars_to_digit(d.pattern) if d.hint and d.hint_reach_chars else None for d in self.detectors]
         self._exact: list[Any] = [None] * len(self.detectors)
         self._database = self._open_database(database) if self.engine == "hyperscan" else None
 
@@ -177,10 +186,26 @@ class Matcher:
         """SHA-256 of all that is matched, hex: the name under which a compiled database may be kept."""
         return hashlib.sha256(b"\0".join([*self._triggers, *(d.exact for d in self.detectors)])).hexdigest()
 
-    def open(self) -> Filter:
+    def open(self, wanted: Wanted | None = None) -> Filter:
+        """A filter for one text; None wants the flags of every detector."""
         if self._database is not None:
-            return HyperscanFilter(self._database, self._kinds)
-        return Re2Filter(self._re2_triggers)
+            return HyperscanFilter(self._database, self._kinds, wanted)
+        return Re2Filter(self._re2_triggers, wanted)
+
+    def narrowed(self, flag: Flag, data: bytes, origin: int, *, is_whole: bool) -> Flag | None:
+        """The part of `flag` where a value may begin, as far as `data` says, which starts at `origin`; None where there is none.
+
+        Most labels stand before values with digits, and most of what looks like a label has no number after it.
+        """
+        lead_chars = self._lead_chars[flag.kind]
+        if lead_chars is None:
+            return flag
+        low, high = flag.low - origin, flag.high + lead_chars - origin
+        digit = _DIGIT.search(data, low, high)
+        if digit is None and (is_whole or high <= len(data)):
+            return None
+        first = digit.start() if digit is not None else len(data)
+        return Flag(max(flag.low, origin + first - lead_chars), flag.high, flag.kind)
 
     def database(self) -> bytes:
         """The compiled Hyperscan database after the digest it belongs to, to be handed in again; empty with RE2."""
@@ -250,6 +275,7 @@ class Matcher:
         return database
 
 
+_DIGIT = re.compile(rb"[0-9]")
 _FIRST_WORD = re.compile(rb"[A-Za-z0-9_.-]*\Z")
 _FIRST_WORD_CHARS = 24
 
