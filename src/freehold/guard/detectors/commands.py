@@ -8,6 +8,7 @@ from freehold.guard.detectors.validators import (
     base64_of_pair,
     base64_of_text,
     complex_password,
+    marked,
     not_filler,
     quoted_password,
     random_token,
@@ -76,6 +77,33 @@ COMMANDS = (
         ),
     ),
     Detector(
+        id="program-password",
+        left="",
+        before=(
+            rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)[^\n|;&]{{0,120}}{SPACE}-w{SPACE}?"
+            rf"|(?:sqlcmd|osql|bcp|unzip|zip)[^\n|;&]{{0,100}}{SPACE}-p{SPACE}?|redis-cli[^\n|;&]{{0,80}}{SPACE}-a{SPACE}"
+            rf"|openssl{SPACE}[^\n|;&]{{0,80}}{SPACE}-k{SPACE}|htpasswd{SPACE}-[a-z]{{0,3}}b[a-z]{{0,3}}{SPACE}[^\x01-\x20]{{1,60}}{SPACE}[^\x01-\x20]{{1,40}}{SPACE}"
+            rf"|net(?:\.exe)?{SPACE}user{SPACE}[^\x01-\x20/]{{1,40}}{SPACE}|net{SPACE}use[^\n|;&]{{0,80}}/user:[^\x01-\x20]{{1,60}}{SPACE}"
+            rf"|(?:smbclient|winexe|rpcclient|smbget|wmic)[^\n|;&]{{0,80}}{SPACE}-U{SPACE}?[^\x01-\x20%]{{1,60}}%"
+            rf"|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
+        ),
+        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|freerdp|SecureString){SPACE}",
+        hint_reach_chars=200,
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/-][^\x01-\x20\"'`<>()\[\]{},;|]{4,80}",
+        after=r"(?:[\t-\r \"'\\]|$)",
+        confidence=0.7,
+        validator=complex_password,
+        must_match=(
+            "ldapsearch -x -D cn=admin -w Sw0rdf1sh99! -b dc=x",
+            "net user bob P4ssw0rd!x /add",
+            "smbclient //h/s -U bob%Sw0rdf1sh99",
+            "xfreerdp /u:bob /p:Sw0rdf1sh99 /v:h",
+            'ConvertTo-SecureString "Sw0rdf1sh99" -AsPlainText -Force',
+            "htpasswd -bc /etc/f bob Sw0rdf1sh99",
+        ),
+        must_not_match=("ldapsearch -x -D cn=admin -W -b dc=x", "net user bob /delete", "unzip -p archive", "redis-cli -a $PASS"),
+    ),
+    Detector(
         id="sql-password",
         left="",
         before=rf"(?i:identified{SPACE}{{1,4}}(?:with{SPACE}{{1,4}}[a-z0-9_'\"]{{1,32}}{SPACE}{{1,4}})?(?:by|as){SPACE}{{1,4}}(?:password{SPACE})?|(?:create|alter){SPACE}{{1,4}}(?:role|user|login){SPACE}[^\n;]{{1,80}}?password{SPACE}{{0,4}}=?{SPACE}{{0,4}}N?)[\"']",
@@ -125,7 +153,8 @@ COMMANDS = (
         id="xml-attribute-secret",
         left="",
         before=(
-            rf"(?i:key|name)=[\"'][^\"'\n]{{0,48}}(?i:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key)[\"']"
+            rf"(?:(?i:key|name|type)=[\"'][^\"'\n]{{0,48}}(?i:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key)[\"']"
+            rf"|<(?i:password|secret|token|apikey))"
             rf"{SPACE}{{1,8}}(?i:value)=[\"']"
         ),
         pattern=rf"{VALUE}{{6,256}}",
@@ -179,7 +208,7 @@ COMMANDS = (
         before=rf"(?i:token)(?:{SPACE}{{1,4}}|[=:\"' ]{{1,5}})",
         pattern=r"[a-z0-9]{6}\.[a-z0-9]{16}",
         confidence=0.9,
-        validator=random_token(2.5),
+        validator=lambda value: marked(value) and sum(48 <= byte <= 57 for byte in value) >= 2,
         must_match=(f"kubeadm join 10.0.0.1:6443 --token {sample(6, LOWER)}.{sample(16, LOWER)}",),
         must_not_match=("--token action.getaccesstoken1",),
     ),

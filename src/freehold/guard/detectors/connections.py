@@ -4,7 +4,7 @@ import re
 
 from freehold.guard.detectors.detector import SPACE, Detector
 from freehold.guard.detectors.examples import LOWER, UPPER, sample
-from freehold.guard.detectors.validators import not_placeholder, typed_password, varied
+from freehold.guard.detectors.validators import marked, not_placeholder, typed_password, varied
 
 _UNFILLED = re.compile(rb"(?i)your[-_]|replace|placeholder|change[-_]?me|^x+$|^\.+$")
 
@@ -68,7 +68,7 @@ CONNECTIONS = (
         before=r"api\.softlayer\.com/soap/v3(?:\.1)?/",
         pattern=r"[a-z0-9]{64}",
         confidence=0.95,
-        validator=varied,
+        validator=marked,
         must_match=(f"http://api.softlayer.com/soap/v3.1/{sample(64, LOWER)}",),
         must_not_match=("http://api.softlayer.com/soap/v3/SoftLayer_Account",),
     ),
@@ -79,7 +79,7 @@ CONNECTIONS = (
         pattern=r"[A-Za-z0-9+/]{40,80}",
         after="",
         confidence=0.97,
-        validator=varied,
+        validator=lambda value: marked(value[-24:]),
         must_match=(f"https://hooks.slack.com/services/T{sample(8, UPPER)}/B{sample(8, UPPER)}/{sample(24)}",),
         must_not_match=("https://hooks.slack.com/services/", "https://hooks.slack.com/services/TXXXX/BXXXX/XXXX"),
     ),
@@ -105,6 +105,16 @@ CONNECTIONS = (
             f"https://corp.webhook.office.com/webhookb2/{sample(36, LOWER)}@{sample(36, LOWER)}/IncomingWebhook/{sample(32)}",
         ),
         must_not_match=("https://outlook.office.com/webhook/",),
+    ),
+    Detector(
+        id="thingsboard-device-token",
+        left="",
+        before=r"thingsboard\.(?:cloud|io)(?::[0-9]{2,5})?/api/v1/",
+        pattern=r"[a-z0-9]{20}",
+        confidence=0.95,
+        validator=marked,
+        must_match=(f"https://thingsboard.cloud/api/v1/{sample(20, LOWER)}/telemetry",),
+        must_not_match=("https://thingsboard.cloud/api/v1/telemetry", f"https://thingsboard.cloud/api/v1/{'x' * 20}/telemetry"),
     ),
     Detector(
         id="query-secret",
@@ -142,12 +152,26 @@ CONNECTIONS = (
     Detector(
         id="database-cli-password",
         left="",
-        before=rf"(?i:mysql|mysqldump|mariadb|mongo|sshpass|psexec(?:\.exe)?|docker{SPACE}login)[^\n|;&]{{0,100}}{SPACE}-p{SPACE}?[\"']?",
+        before=(
+            rf"(?i:(?:mysql|mysqldump|mysqladmin|mariadb)[^\n|;&]{{0,100}}{SPACE}-p"
+            rf"|(?:mongo|mongosh|sshpass|psexec(?:\.exe)?|docker{SPACE}login|rdesktop|7z)[^\n|;&]{{0,100}}{SPACE}-p{SPACE}?)[\"']?"
+        ),
         pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|-][^\x01-\x20\"'`<>()\[\]{},;|]{3,80}",
         after="",
         confidence=0.75,
         validator=typed_password,
         must_match=("mysql -u root -ps3cret99 shop", "sshpass -p hunter22 ssh bob@host"),
-        must_not_match=("mysql -u root -p $PASSWORD shop", "docker run -p 8080:80 image"),
+        must_not_match=("mysql -u root -p $PASSWORD shop", "docker run -p 8080:80 image", "mysql -u root -p mydb"),
+    ),
+    Detector(
+        id="oracle-password",
+        left="",
+        before=r"(?i:(?:sqlplus|rman|expdp|impdp|sqlldr)[^\n|;&/]{0,40}[\t ]|oracle:(?:thin|oci):)[A-Za-z][A-Za-z0-9_]{0,30}/",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/@]{3,64}",
+        after="@",
+        confidence=0.8,
+        validator=_url_password,
+        must_match=("sqlplus scott/T1gerPw99@db", "jdbc:oracle:thin:scott/T1gerPw99@//db:1521/x"),
+        must_not_match=("sqlplus scott/$PASS@db", "jdbc:oracle:thin:@//db:1521/x"),
     ),
 )

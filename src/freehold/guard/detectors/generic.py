@@ -15,6 +15,7 @@ from freehold.guard.detectors.validators import (
     quoted_password,
     quoted_secret,
     random_token,
+    typed_or_generated,
     typed_password,
 )
 
@@ -30,7 +31,10 @@ _MORE = r"[A-Za-z0-9_.\-]{0,32}"  # the rest of the name: `token_value`, `API_KE
 VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
-_SEPARATOR = rf"{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,8}}"
+_ESCAPED = r"\\{0,6}"  # JSON in JSON: of each quote, the last backslash is folded to a blank
+_SEPARATOR = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,8}}(?:{_ESCAPED} )?"
+# YAML's block, a shell's or Terraform's document: the value is on the next line
+_LONGER = r"(?:[|>][+-]?|<<[~-]?[\"']?[A-Z]{2,8}[\"']?)[ \t]{0,2}[\n\r]{1,2}[ \t]{0,16}"
 
 QUOTED_CREDENTIAL = rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}{_SEPARATOR}[\"'`]"
 
@@ -38,7 +42,7 @@ GENERIC = (
     Detector(
         id="secret-assignment",
         left="",
-        before=rf"{_NAME_OF_KEY}{_MORE}{ASSIGN}",
+        before=rf"{_NAME_OF_KEY}{_MORE}(?:{ASSIGN}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
         pattern=rf"{VALUE}{{12,512}}",
         after="",
         confidence=0.7,
@@ -85,10 +89,13 @@ GENERIC = (
     Detector(
         id="password-quoted",
         left="",
-        before=rf"{_NAME_OF_WORD}{_MORE}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}[\"'`]",
+        before=(
+            rf"{_NAME_OF_WORD}{_MORE}{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}"
+            rf"(?:{_ESCAPED} )?[\"'`]"
+        ),
         head=rf"{_IN_QUOTES}{{4}}",
         pattern=rf"{_IN_QUOTES}{{3,{QUOTED_CHARS - 1}}}{_AT_END}",
-        after=r" ?[\"'`]",
+        after=rf"{_ESCAPED} ?[\"'`]",
         context=names_password,
         confidence=0.65,
         validator=quoted_password,
@@ -98,6 +105,7 @@ GENERIC = (
             '"password": "Tr0ub4dor&3"',
             'pwd="a(b)[c],d;e 9"',
             r"{\"password\": \"Tr0ub4dor&3\"}",
+            r"{\\\"password\\\": \\\"Tr0ub4dor&3\\\"}",
             "password = 'Hunter2!!'",
         ),
         must_not_match=(
@@ -165,7 +173,7 @@ GENERIC = (
         id="password-said",
         left="",
         before=(
-            rf"(?i:password|passphrase|passcode){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
+            rf"(?i:password|passphrase|passcode|\bpw|\bpwd){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
             rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?"
         ),
         pattern=rf"{VALUE}{{6,128}}",
@@ -188,6 +196,99 @@ GENERIC = (
         validator=typed_password,
         must_match=("The default Password is 'blooberry'", 'the password for user "bob" is "centipede" here'),
         must_not_match=("the password is 'required'", 'if the password is "password" it is weak'),
+    ),
+    Detector(
+        id="secret-below",
+        left="",
+        before=(
+            rf"(?:{_NAME_OF_WORD}|(?i:secret|token|[-_]key|apikey))[A-Za-z0-9_-]{{0,16}}[\"']?"
+            rf"[ \t]{{0,4}}[:=][ \t]{{0,4}}{_LONGER}"
+        ),
+        pattern=rf"{VALUE}{{6,256}}",
+        after=r"(?:[\t-\r ]|$)",
+        confidence=0.7,
+        context=lambda before: names_secret(before) and names_password(before),
+        validator=typed_or_generated,
+        must_match=(
+            f"  api_key: |\n    {sample(40)}\n",
+            "password: >-\n  Sw0rdf1sh99!\n",
+            "  db_password = <<EOT\nhunter2abc\nEOT\n",
+        ),
+        must_not_match=("token: |\n  Tokens are written here\n", "password: |\n  ${DB_PASSWORD}\n"),
+    ),
+    Detector(
+        id="password-call",
+        left=r"(?:^|[^A-Za-z0-9_])",
+        before=r"(?:(?i:set|with|use|user|admin|db)_?)?(?i:password|passwd|passphrase)\([\"']",
+        pattern=rf"{VALUE}{{5,128}}",
+        after=r"[\"']",
+        confidence=0.6,
+        validator=typed_or_generated,
+        must_match=('builder.password("Sw0rdf1sh99")', "user.set_password('hunter2abc')", '.withPassword("Sw0rdf1sh99")'),
+        must_not_match=('check_password("hunter2abc", hashed)', '.password("password")', 'getPassword("service2")'),
+    ),
+    Detector(
+        id="password-pair",
+        left="",
+        before=rf"[\"'][A-Za-z0-9_.-]{{0,24}}(?i:password|passwd|passphrase|pwd)[\"']{SPACE}?,{SPACE}{{0,4}}[\"']",
+        pattern=rf"{VALUE}{{6,128}}",
+        after=r"[\"']",
+        confidence=0.6,
+        validator=all_of(complex_password, typed_or_generated),
+        must_match=('define("DB_PASSWORD", "Sw0rdf1sh99");', "props.put('spring.mail.password', 'hunt3r2abc')"),
+        must_not_match=('("password", "string")', '["username", "password", "email_2"]', 'define("DB_PASSWORD", "password1")'),
+    ),
+    Detector(
+        id="password-abroad",
+        left=r"(?:^|[^A-Za-z])",
+        before=(
+            r"(?i:kennwort|contrasena|mot de passe|mdp|senha|palavra[- ]passe|wachtwoord|losenord|passord|adgangskode|haslo"
+            rf"|heslo|jelszo|salasana|parola|sifre)[\"']?[ \t]{{0,2}}(?:=|:|is|ist|est|es|e){SPACE}{{0,3}}[\"'`]?"
+        ),
+        pattern=rf"{VALUE}{{6,128}}",
+        after="",
+        confidence=0.55,
+        validator=all_of(complex_password, random_token(2.0)),
+        must_match=("mot de passe : Sw0rdf1sh99", "contraseña: Sw0rdf1sh99", "Kennwort = 'Sw0rdf1sh99'"),
+        must_not_match=("Passwort: siehe Wiki", "Mot de passe : oublié", "senha: obrigatória"),
+    ),
+    Detector(
+        id="docker-environment-secret",
+        left=r"(?:^|[\n\r])",
+        before=(
+            r"[ \t]{0,8}(?i:env|arg)[ \t]{1,4}[A-Z0-9_]{0,32}(?:PASSWORD|PASSWD|PASS|PWD|SECRET|TOKEN|_KEY|APIKEY)"
+            r"[A-Z0-9_]{0,16}[ \t]{1,4}"
+        ),
+        pattern=rf"{VALUE}{{6,256}}",
+        after=r"(?:[\t-\r ]|$)",
+        confidence=0.7,
+        context=names_secret,
+        validator=typed_or_generated,
+        must_match=("\nENV DB_PASSWORD swordfish9\n", f"\nENV API_KEY {sample(32)}\n"),
+        must_not_match=("ENV DB_PASSWORD $PASS\n", "ENV TOKEN_FILE /run/token1\n"),
+    ),
+    Detector(
+        id="terraform-variable-secret",
+        left="",
+        before=(
+            r"(?i:variable[ \t]{1,4}\"[a-z0-9_-]{0,24}(?:secret|token|key|password|passwd|pwd|pass)[a-z0-9_-]{0,12}\"[ \t]{0,4}\{"
+            r"(?:[^\n{}]{0,47}\n){1,3}?[ \t]{0,12}default[ \t]{0,12}=[ \t]{0,4}\")"
+        ),
+        hint=r"(?i:default[ \t]{0,12}=[ \t]{0,4}\")",
+        pattern=rf"{VALUE}{{6,256}}",
+        after='"',
+        confidence=0.75,
+        context=names_secret,
+        validator=typed_or_generated,
+        must_match=(
+            'variable "db_password" {\n  type = string\n  default = "swordfish9"\n}\n',
+            f'variable "corp_okta_api_token" {{\n  default = "{sample(42)}"\n}}\n',
+        ),
+        must_not_match=(
+            'variable "db_password" {\n  default = "changeme"\n}\n',
+            'variable "key_name" {\n  default = "deployer-key"\n}\n',
+            'variable "password" {\n  default = "${var.other}"\n}\n',
+        ),
     ),
     Detector(
         id="authorization-header",

@@ -6,7 +6,7 @@ and length the issuer documents. The table has a line for each shape, then the i
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import shaped
-from freehold.guard.detectors.validators import all_of, names_secret, varied
+from freehold.guard.detectors.validators import all_of, marked, names_secret
 
 _NOUN = r"(?:key|token|secret|passw|pwd|auth|cred|login|licen[cs]e|bearer|signature|pat\b|dsn)"
 _GAP = r"[A-Za-z0-9_.\- \"'\[\]]{0,24}?"
@@ -29,7 +29,7 @@ def keyed(issuer: str, shape: str, *, words: str = "") -> Detector:
         after=r"(?:[^A-Za-z0-9_+/=-]|$)",
         confidence=0.93,
         context=names_secret,
-        validator=all_of(varied, _has_two_kinds),
+        validator=all_of(marked, _has_two_kinds),
         must_match=(f"{name.upper()}_API_KEY={value}\n", f'"{name}Token": "{value}"', f"my {name} key is {value}."),
         must_not_match=(f"{name}_KEY={value[:-3]}", f"{name.upper()}_KEY={value[:1] * len(value)}", f"other={value}"),
     )
@@ -106,7 +106,8 @@ KEYED = (
     keyed("github-legacy", "[a-f0-9]{40}", words="github|gh[-_]"),
     keyed("gitlab-legacy", "[A-Za-z0-9_-]{20}", words="gitlab"),
     keyed("honeycomb", "(?:[a-f0-9]{32}|[A-Za-z0-9]{22})"),
-    keyed("ibm-cloud", "[A-Za-z0-9_-]{44}", words="ibm|bluemix"),
+    keyed("ibm-cloud", "[A-Za-z0-9_-]{44}", words="ibm|bluemix|cloud|iam"),
+    keyed("ibm-cos-hmac", "[a-f0-9]{48}", words="ibm[-_]?cos|cos[-_]?hmac|ibm[-_]?cos[-_]?hmac|cos|secret[-_]?access"),
     keyed("infura", "[a-f0-9]{32}"),
     keyed("intercom", "[A-Za-z0-9_=-]{60}"),
     keyed("ipdata", "[a-f0-9]{56}"),

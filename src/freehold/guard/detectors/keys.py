@@ -2,7 +2,7 @@
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, b64url, sample
-from freehold.guard.detectors.validators import all_of, entropy_bits, json_web_token, not_filler, random_token, varied
+from freehold.guard.detectors.validators import all_of, entropy_bits, json_web_token, marked, not_filler, random_token, varied
 
 # What stands between PEM's first line and its body: blank lines and RFC 1421 headers, escaped and quoted where it is source code.
 _PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
@@ -37,6 +37,16 @@ KEYS = (
             f"{_begin('EC PRIVATE KEY')}\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,{sample(32, UPPER)}\n\n{sample(64)}\n",
         ),
         must_not_match=(_begin("PRIVATE KEY") + " starts such a file", _begin("CERTIFICATE") + f"\n{sample(64)}\n"),
+    ),
+    Detector(
+        id="private-key-header",
+        left=r"(?:^|[\n\r])",
+        before=r"[ \t]{0,16}",
+        pattern=r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----",
+        after=r"[ \t]{0,8}(?:[\n\r]|$)",
+        confidence=0.6,  # a key without its body: cut off, or to follow
+        must_match=("\n" + _begin("RSA PRIVATE KEY") + "\n", f"so:\n  {_begin('PRIVATE KEY')}\n"),
+        must_not_match=(_begin("PRIVATE KEY") + " starts such a file", _begin("PUBLIC KEY") + "\n"),
     ),
     Detector(
         id="putty-private-key",
@@ -88,6 +98,26 @@ KEYS = (
         validator=_aws_secret,
         must_match=(f"aws_secret_access_key = {sample(40, BASE62 + '/+')}", f'AWS_SECRET_ACCESS_KEY="{sample(40)}"'),
         must_not_match=(f"aws commit {sample(40, HEX)}", f"secret key {sample(30)}"),
+    ),
+    Detector(
+        id="aws-secret-key-named",
+        left="",
+        before=rf"(?i:aws[-_. ]?secret[-_. ]?(?:access[-_. ]?)?key){ASSIGN}",
+        pattern=r"[A-Za-z0-9/+]{40}",
+        after=r"(?:[^A-Za-z0-9/+=]|$)",
+        confidence=0.91,
+        validator=marked,
+        must_match=(f"aws_secret_access_key => {'a' * 40}", f"awsSecretKey: {'aB' * 20}"),
+        must_not_match=(f"aws_secret_access_key = {'x' * 40}", f"aws_secret_access_key = {sample(41)}"),
+    ),
+    Detector(
+        id="aws-account-id",
+        left="",
+        before=rf"(?i:aws[-_. ]?account[-_. ]?(?:id|number)){ASSIGN}",
+        pattern=r"[0-9]{4}-?[0-9]{4}-?[0-9]{4}",
+        confidence=0.85,  # whose the keys are; no key
+        must_match=("AWS_ACCOUNT_ID=" + "3243" + "20755747", '"AwsAccountId": "' + '3243-2075-5747"'),
+        must_not_match=("aws_account_id = var.account", "AWS_ACCOUNT_ID=1234567890123"),
     ),
     Detector(
         id="aws-mws-token",

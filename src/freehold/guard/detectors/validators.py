@@ -52,7 +52,7 @@ def entropy_bits(value: bytes) -> float:
 # What stands in documentation and templates instead of a value.
 _PLACEHOLDER = re.compile(
     rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
-    rb"|\*{3,}|\.{3}|[#$]\{|\$\(|\{\{|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
+    rb"|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
     rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
     rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest)$"
@@ -75,16 +75,16 @@ def varied(value: bytes) -> bool:
     )
 
 
-_AGAIN = re.compile(rb"(?s)(.{1,4}?)\1{3,}")
+_AGAIN = re.compile(rb"(?s)(.{1,4}?)\1{3,}|([^ ]{5,20}?)\2{2,}")
 
 
 def _repeats(value: bytes) -> bool:
-    """Whether most of it is one short piece again and again: `123123123123`."""
-    piece = _AGAIN.search(value)
+    """Whether most of it is one piece again and again: `123123123123`, or a tester's `abcd1234` three times and more."""
+    piece = _AGAIN.search(value.lower())
     return piece is not None and len(piece[0]) * 2 > len(value)
 
 
-_IN_ORDER = b"0123456789 abcdefghijklmnopqrstuvwxyz"
+_IN_ORDER = b"0123456789 abcdefghijklmnopqrstuvwxyz 1234567890abcdefghijklmnopqrstuvwxyz"
 ROW_CHARS = 26
 
 
@@ -92,6 +92,18 @@ def is_row(value: bytes) -> bool:
     """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
     low, half = value.lower(), (len(value) + 1) // 2
     return half <= ROW_CHARS and any(low[at : at + half] in _IN_ORDER for at in range(len(value) - half + 1))
+
+
+# In a token of an issuer's own mark, length and alphabet: AAAA and abcd are what a lazy person tries; a row of x or of one digit,
+# or a word for it, stands for what is left out.
+_LEFT_OUT = re.compile(
+    rb"(?i)x{6,}|#{4,}|\*{3,}|\.{3,}|([0-9])\1{6}|([0-9]{2,4})\2{3}|examplekey|your[-_]|placeholder|redacted|_here$"
+)
+
+
+def marked(value: bytes) -> bool:
+    """Where the shape alone says whose token it is: whatever it is made of, unless it says that it stands for another."""
+    return _LEFT_OUT.search(value) is None
 
 
 def many_kinds(value: bytes) -> bool:
@@ -115,7 +127,7 @@ _TIME_UUID = re.compile(
 )  # RFC 9562: a clock, no chance
 _VERSION = re.compile(rb"(?i)(?:v|rc)?[0-9]+(?:\.[0-9]+){1,3}(?:[-_.][a-z0-9_.-]*)?")
 _CODE = re.compile(
-    rb"\w\.[A-Za-z_]\w*\.|^\w+\.[A-Za-z_]+$|->|::|^/|^\.|^@|^#|^--|^https?:|://|\\[A-Za-z]{3}|[A-Za-z]\[|\w\($|[a-z]/[a-z]+/"
+    rb"\w\.[A-Za-z_]\w*\.|^\w+\.[A-Za-z_]+$|->|::|^/|^\.|^@|^#|^--|^https?:|^arn:|^vault:|://|\\[A-Za-z]{3}|[A-Za-z]\[|\w\($|[a-z]/[a-z]+/"
 )
 
 
@@ -125,7 +137,7 @@ def random_token(least_bits: float = 3.0) -> Validator:
     def valid(value: bytes) -> bool:
         if not not_placeholder(value) or _VERSION.fullmatch(value) or _TIME_UUID.fullmatch(value):
             return False
-        if _CODE.search(value) or not not_filler(value) or is_row(value) or entropy_bits(value) < least_bits:
+        if _CODE.search(value) or not not_filler(value) or is_row(value) or _repeats(value) or entropy_bits(value) < least_bits:
             return False
         return _is_by_chance(value)
 
@@ -162,9 +174,19 @@ _NAME_OF_ID = re.compile(  # `PUBLIC_KEY=`, `key_id:`, `credentialsId = `, and n
 )
 
 
+_NAME_OF_PROPERTY = (
+    re.compile(  # `token_count = `, `secretName: `, `tokenizer=`: what is told about a secret, or of something else
+        rb"(?:(?i:[-_.](?:path|file|name|type|count|len|length|size|version|format|prefix|param|algorithm|expiry|ttl))"
+        rb"|(?<=[a-z])(?:Path|File|Name|Type|Count|Len|Length|Size|Version|Format|Prefix|Param|Algorithm|Expiry)"
+        rb"|(?i:tokeni[sz]er|tokens))[\"'`\])]{0,2}[ \t]*[:=,>]"
+    )
+)
+_NAME_OF_NONE = re.compile(rb"(?i)fake|dummy|bogus|invalid|non_?matching|placeholder|(?:^|[-_.])not_?(?:a|valid|real)(?:[-_.]|$)")
+
+
 def names_secret(before: bytes) -> bool:
-    """What a value is called: the id of a secret is none, but for `secret_id` and `reporter_id`."""
-    return _NAME_OF_ID.search(before) is None
+    """What a value is called: the id of a secret is none, but for `secret_id` and `reporter_id`; nor is a `dummy_token`."""
+    return not any(name.search(before) for name in (_NAME_OF_ID, _NAME_OF_PROPERTY, _NAME_OF_NONE))
 
 
 _NAME_OF_PASSING = re.compile(rb"(?i)passport|passage|passenger|compass|bypass|passive|passing|passthrough|encompass|trespass")
@@ -214,6 +236,13 @@ _NAMES_ANOTHER = re.compile(
 def quoted_secret(value: bytes) -> bool:
     """What may stand between quotes after `secret`: no single word, no path, and not the name of another secret."""
     return quoted_password(value) and len(value) >= 8 and _NAMES_ANOTHER.search(value) is None and varied(value)
+
+
+def typed_or_generated(value: bytes) -> bool:
+    """For places where words stand as often: what a generator made, or a person with a digit in it."""
+    if random_token()(value):
+        return True
+    return typed_password(value) and b"-" not in value and any(48 <= byte <= 57 for byte in value) and not value.isdigit()
 
 
 def complex_password(value: bytes) -> bool:
