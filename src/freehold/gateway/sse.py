@@ -5,7 +5,7 @@ join with LF, an empty line ends an event. It does no I/O; where the bytes are c
 stream ends within is dropped, as the grammar says.
 """
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from freehold.core.errors import UpstreamBroken
 
@@ -14,10 +14,14 @@ _BOM = b"\xef\xbb\xbf"
 
 SseEvent: TypeAlias = tuple[bytes, bytes]  # (data, name); the reader of the payload decides on its encoding
 
+BARE: Final = b"\n"  # instead of a name: the data goes out as it is, for a reader that looks for some of it outside of events
+
 
 def frame(event: SseEvent) -> bytes:
     """One event on the wire."""
     data, name = event
+    if name == BARE:
+        return data + b"\n"
     if b"\n" in data or b"\r" in data:  # a provider's own payload may; JSON text as we write it never does
         data = b"\ndata: ".join(data.splitlines())
     return b"event: %s\ndata: %s\n\n" % (name, data) if name else b"data: %s\n\n" % data

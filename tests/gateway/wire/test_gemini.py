@@ -17,6 +17,7 @@ from freehold.core.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from freehold.gateway.sse import frame
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.gemini import Gemini, model_document, models_document
 from tests.gateway.wire.gemini_streams import CODEC
@@ -71,7 +72,7 @@ def test_errors_have_googles_shape(error: FreeholdError, status: int, word: str)
         "status": word,
     }
     assert document["error"]["details"][0]["reason"] == error.code.upper()
-    assert CODEC.error_event(error) == (CODEC.encode_error(error), b"")
+    assert frame(CODEC.error_event(error)) == CODEC.encode_error(error) + b"\n"  # as Google does it: outside of any event
     assert CODEC.decode_error(CODEC.encode_error(error)) == ("m", word)
 
 

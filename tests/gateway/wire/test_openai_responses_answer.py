@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
 
-from freehold.core.errors import InvalidRequest, UpstreamBroken
+from freehold.core.errors import BlockedByPolicy, FreeholdError, InvalidRequest, LimitReached, UpstreamBroken
 from freehold.core.events import (
     Alerted,
     Event,
@@ -303,12 +303,23 @@ def test_what_was_written_is_read_again(said: list[Event]) -> None:
     assert USAGE in read
 
 
-def test_an_error_under_way_is_one_that_openais_client_stops_at() -> None:
-    data, name = CODEC.error_event(UpstreamBroken("it broke"))
+@pytest.mark.parametrize(
+    ("error", "word"),
+    [
+        (UpstreamBroken("it broke"), "server_error"),
+        (BlockedByPolicy("it broke"), "invalid_prompt"),
+        (LimitReached("it broke"), "rate_limit_exceeded"),
+    ],
+)
+def test_an_error_under_way_is_one_that_openais_client_and_codex_stop_at(error: FreeholdError, word: str) -> None:
+    data, name = CODEC.error_event(error)
     document = json.loads(data)
-    assert name == b"error"
-    assert (document["type"], document["message"], document["code"]) == ("error", "it broke", "upstream_broken")
-    assert document["error"]["message"] == "it broke"
+    assert name.decode() == document["type"] == "response.failed"
+    assert document["response"]["error"] == {"code": word, "message": "it broke"}
+    assert (document["error"]["message"], document["error"]["code"]) == ("it broke", error.code)
+
+
+def test_a_refusal_names_the_field() -> None:
     refused = json.loads(CODEC.encode_error(InvalidRequest("x: no", param="x")))
     assert refused["error"]["param"] == "x"
     assert CODEC.decode_error(orjson.dumps({"error": {"message": "no", "code": "c"}})) == ("no", "c")

@@ -13,7 +13,7 @@ import orjson
 from freehold.core.errors import FreeholdError, InvalidRequest
 from freehold.core.events import Event
 from freehold.core.exchange import Exchange
-from freehold.gateway.sse import SseEvent
+from freehold.gateway.sse import BARE, SseEvent
 from freehold.gateway.wire import gemini_answer as answer
 from freehold.gateway.wire import gemini_document as documents
 from freehold.gateway.wire import gemini_prompt as prompts
@@ -94,7 +94,8 @@ class Gemini:
         return orjson.dumps({"error": {"code": error.status, "message": error.message, "status": status, "details": details}})
 
     def error_event(self, error: FreeholdError) -> SseEvent:
-        return self.encode_error(error), b""
+        """No event: Google writes an error under way as it is, and its JavaScript client passes over one in an event."""
+        return self.encode_error(error), BARE
 
     def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
         """A stream that is refused before it begins has its error in a list."""

@@ -75,10 +75,16 @@ class OpenAIResponses:
         return self._openai.encode_error(error)
 
     def error_event(self, error: FreeholdError) -> SseEvent:
-        """The documented fields, and beside them an `error` as a plain answer has it: OpenAI's own client stops at that one."""
+        """A failed response, as Codex passes over `error` events, and beside it an `error`: OpenAI's own client stops at that.
+
+        Of the documented codes, Codex takes `invalid_prompt` for final, and asks again after the others.
+        """
+        word = "rate_limit_exceeded" if error.status == 429 else "server_error" if error.status >= 500 else "invalid_prompt"
+        response = {"id": "", "object": "response", "created_at": 0, "status": "failed", "model": "", "output": []}
+        failed = {**response, "error": {"code": word, "message": error.message}}
         told = orjson.loads(self.encode_error(error))["error"]
-        event = {"type": "error", "sequence_number": 0, "code": error.code, "message": error.message, "param": told["param"]}
-        return orjson.dumps({**event, "error": told}), b"error"
+        event = {"type": "response.failed", "sequence_number": 0, "response": failed, "error": told}
+        return orjson.dumps(event), b"response.failed"
 
     def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
         return self._openai.decode_error(body)
