@@ -45,9 +45,9 @@ from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.guard.labels import STRICTEST
 from freehold.guard.residency import LabelPolicy
+from freehold.guard_cache import open_guard
 from freehold.meter.attribution import ExchangeMeter
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
-from freehold.provenance.files import write_durably
 from freehold.provenance.keys import NodeKey, node_key
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.pull import key_directory, pull
@@ -274,20 +274,9 @@ async def _reload(watch: PolicyWatch) -> None:
 
 
 def _open_guard(place: Place, key: NodeKey) -> StreamGuard:
-    """The guard with its rules as compiled at an earlier start; compiling them anew takes about a second."""
     path = policy_path(place.config.guard.policy, place.config_path, place.home)
-    policy = read_policy(path) if path is not None else None
     secret = sha256(key.sign(b"freehold guard secret")).digest()  # Ed25519 is deterministic: the same at every start
-    kept = place.home / "cache" / "guard.db"
-    before = None
-    with contextlib.suppress(OSError):
-        before = kept.read_bytes() if kept.exists() else None
-    guard = StreamGuard(place.config.guard, before, policy=policy, key=secret)
-    if (database := guard.database()) != before:
-        with contextlib.suppress(OSError):  # no cache that can be written: the guard is the same without
-            kept.parent.mkdir(mode=0o700, exist_ok=True)
-            write_durably(kept, database, mode=0o600)
-    return guard
+    return open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)
 
 
 def _give_memory_back() -> None:

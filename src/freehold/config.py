@@ -32,6 +32,14 @@ def home() -> Path:
     return Path(user).absolute() / ".local" / "share" / "freehold"
 
 
+def cache() -> Path:
+    """Where things are kept that can be made again: `freehold` in the XDG cache directory."""
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder).expanduser().absolute() / "freehold"
+    user = os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    return Path(user).absolute() / ".cache" / "freehold"
+
+
 _TAKEN_NAMES = ("freehold", "record")  # our engine's, and what the record is called beside the upstreams
 
 

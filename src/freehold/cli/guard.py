@@ -23,6 +23,7 @@ from freehold.cli import Unusable
 from freehold.core.findings import Channel, Direction, Finding, Mode, Verdict
 from freehold.guard import StreamGuard
 from freehold.guard.stream_guard import strictest
+from freehold.guard_cache import open_guard
 from freehold.policy_watch import policy_path, read_policy
 
 _Batch = list[tuple[int, bytes]]  # lines and their numbers
@@ -76,7 +77,8 @@ def check(
     named = policy or policy_path(settings.policy, configuration.find(config_path), configuration.home())
     if not as_jsonl and settings.engine == "auto":
         settings = msgspec.structs.replace(settings, engine="re2")  # same findings, without compiling a database for one text
-    asked = StreamGuard(settings, policy=None if named is None else read_policy(named))
+    source_of_rules = None if named is None else read_policy(named)
+    asked = open_guard(settings, source_of_rules) if settings.engine != "re2" else StreamGuard(settings, policy=source_of_rules)
     with _opened(file) as source:
         if as_jsonl:
             sys.exit(_check_lines(partial(_answer, asked, _DIRECTIONS[direction]), source, jobs))

@@ -26,6 +26,7 @@ from freehold.guard.policy import CONDITIONS, Policy
 from freehold.guard.policy_check import Oddity, oddities
 from freehold.guard.policy_file import PolicyRule, PolicySource, patterns
 from freehold.guard.simulate import Simulation, unjudged
+from freehold.guard_cache import open_guard
 from freehold.policy_watch import policy_path, read_policy
 from freehold.store.reader import RecordReader
 
@@ -113,7 +114,7 @@ def simulate(
         not_judged = unjudged(asked.policy)
     else:
         with _opened(traffic or "-") as lines:
-            result = _tried(StreamGuard(place.config.guard, policy=in_force), candidate, lines, Direction(direction))
+            result = _tried(open_guard(place.config.guard, in_force), candidate, lines, Direction(direction))
         not_judged = []
     _show_changes(result, not_judged, as_json)
     sys.exit(1 if result.changes else 0)

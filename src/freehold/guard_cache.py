@@ -1,0 +1,39 @@
+"""Opens the guard with its rules as they were compiled the last time: compiling them anew takes seconds.
+
+What was compiled is kept in the user's cache folder, for all homes and commands of the user. A file that another user could have
+written is not read: it goes into a library that trusts what it is given.
+"""
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from freehold.config import cache
+from freehold.guard import StreamGuard
+from freehold.guard.config import GuardConfig
+from freehold.guard.policy_file import PolicySource
+from freehold.provenance.files import write_durably
+
+_NAME = "guard.db"
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+
+
+def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: bytes | None = None) -> StreamGuard:
+    """Raises ConfigError for a policy that can't be used."""
+    kept = cache() / _NAME
+    before = _read(kept)
+    guard = StreamGuard(config, before, policy=policy, key=key)
+    if (database := guard.database()) != before:
+        with contextlib.suppress(OSError):  # no folder that can be written: the guard is the same without
+            kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_durably(kept, database, mode=0o600)
+    return guard
+
+
+def _read(kept: Path) -> bytes | None:
+    with contextlib.suppress(OSError), kept.open("rb") as file:
+        facts = os.fstat(file.fileno())
+        if facts.st_uid == os.getuid() and not facts.st_mode & _WRITABLE_BY_OTHERS:
+            return file.read()
+    return None

@@ -1,0 +1,53 @@
+"""What compiling the rules gave is kept, and only trusted where nobody else could have written it."""
+
+from pathlib import Path
+
+import pytest
+
+from freehold.guard import StreamGuard
+from freehold.guard.config import GuardConfig
+from freehold.guard_cache import open_guard
+
+
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "freehold" / "guard.db"
+
+
+@pytest.fixture
+def handed_in(monkeypatch: pytest.MonkeyPatch) -> list[bytes | None]:
+    """What each guard was given to begin with; none of them compiles anything."""
+    seen: list[bytes | None] = []
+
+    def begin(self: StreamGuard, config: GuardConfig, database: bytes | None, **more: object) -> None:
+        seen.append(database)
+
+    monkeypatch.setattr(StreamGuard, "__init__", begin)
+    monkeypatch.setattr(StreamGuard, "database", lambda self: b"compiled")
+    return seen
+
+
+def test_rules_are_compiled_once_for_all_homes(kept: Path, handed_in: list[bytes | None]) -> None:
+    open_guard(GuardConfig())
+    open_guard(GuardConfig())
+    assert handed_in == [None, b"compiled"]
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_that_others_may_write_is_not_read_but_replaced(kept: Path, handed_in: list[bytes | None]) -> None:
+    kept.parent.mkdir()
+    kept.write_bytes(b"planted")
+    kept.chmod(0o666)
+    open_guard(GuardConfig())
+    assert handed_in == [None]
+    assert (kept.read_bytes(), kept.stat().st_mode & 0o777) == (b"compiled", 0o600)
+
+
+def test_without_a_folder_to_write_the_guard_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handed_in: list[bytes | None]
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    open_guard(GuardConfig())
+    assert handed_in == [None]
