@@ -66,6 +66,7 @@ CONTACT = (
         category=PERSONAL_DATA,
         left=r"(?:^|[^A-Za-z0-9._%+-])",
         pattern=rf"[A-Za-z0-9._%+'-]{{1,64}}@(?:{_LABEL}\.){{1,6}}[A-Za-z]{{2,24}}",
+        hint=r"[A-Za-z0-9._%+'-]@[A-Za-z0-9]",
         confidence=0.95,
         validator=_email,
         must_match=("write to ada.lovelace@analytical-engine.org today", "<bob+tag@mail.example.co.uk>"),

@@ -298,6 +298,7 @@ _ROWS = (
         None,
         "MORGA657054SM9IJ",
         "MORGA697054SM9IJ",
+        core=r"9{0,5}[0-9][0-9A-Z]{3}[0-9]{2}[A-Z9]{2}[A-Z0-9][A-Z]{2}",
     ),
     Number(
         "vehicle-plate",

@@ -113,8 +113,24 @@ AMERICAS = (
     ),
     Number("ec-ruc", r"[0-2][0-9]{12}", "ec.ruc", "RUC 2042391009207", "RUC 2042391000207", ("RUC",), 0.75),
     Number("gt-nit", r"[0-9]{6,8}-?[0-9Kk]", "gt.nit", "NIT 8330271-9", "NIT 8330271-0", ("NIT",), 0.7),
-    Number("mx-curp", r"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]", "mx.curp", "BOXW310820HNERXN09", "BOXW310820HNERXN08"),
-    Number("mx-rfc", r"[A-Z]{3,4}[0-9]{2}[01][0-9][0-3][0-9][A-Z0-9]{3}", "mx.rfc", "CAQ17103084M", "CAQ17103284M", (), 0.8),
+    Number(
+        "mx-curp",
+        r"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]",
+        "mx.curp",
+        "BOXW310820HNERXN09",
+        "BOXW310820HNERXN08",
+        core=r"[0-9]{6}[HMX][A-Z]{5}",
+    ),
+    Number(
+        "mx-rfc",
+        r"[A-Z]{3,4}[0-9]{2}[01][0-9][0-3][0-9][A-Z0-9]{3}",
+        "mx.rfc",
+        "CAQ17103084M",
+        "CAQ17103284M",
+        (),
+        0.8,
+        r"[0-9]{2}[01][0-9][0-3][0-9][A-Z0-9]{3}",
+    ),
     Number(
         "mx-social-security",
         r"[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{2}[ -]?[0-9]{4}[ -]?[0-9]",
@@ -159,5 +175,5 @@ AMERICAS = (
     Number("us-ptin", r"P[0-9]{8}", "us.ptin", "PTIN P33373017", "PTIN none", ("PTIN", "preparer"), 0.75),
     Number("uy-identity", r"[0-9]\.[0-9]{3}\.[0-9]{3}-[0-9]", checksums.uy_identity, "7.834.684-6", "7.834.684-0"),
     Number("uy-rut", r"[0-9]{12}", "uy.rut", "RUT 186670860011", "RUT 186670860010", ("RUT",), 0.75),
-    Number("ve-rif", r"[VEJPG]-[0-9]{8}-?[0-9]", "ve.rif", "E-558088810", "E-558088811", (), 0.8),
+    Number("ve-rif", r"[VEJPG]-[0-9]{8}-?[0-9]", "ve.rif", "E-558088810", "E-558088811", (), 0.8, r"[0-9]{8}-?[0-9]"),
 )

@@ -44,7 +44,7 @@ def _detector(ending: str, before: str, confidence: float, must: tuple[str, ...]
         id=f"person-name-{ending}",
         category=PERSON_NAME,
         left="",
-        hint=before,
+        hint=before + rf"(?:[A-Z]|{_LINK} )",
         hint_reach_chars=_REACH_CHARS,
         before=before + _BEFORE,
         pattern=_NAME,
