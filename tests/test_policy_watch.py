@@ -91,6 +91,19 @@ async def test_a_file_that_is_gone_keeps_the_policy(tmp_path: Path) -> None:
     assert "cannot read the policy" in watched.guard.status().detail
 
 
+async def test_a_pipe_in_the_files_place_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, TAG)
+    watched.path.unlink()
+    os.mkfifo(watched.path)
+    await watched.looks()
+    assert "pipe" in watched.guard.status().detail
+    watched.path.unlink()
+    watched.path.write_text("")
+    await watched.looks()
+    assert watched.masks()
+    assert watched.told == [False, True]
+
+
 async def test_a_changed_term_file_is_a_changed_policy(tmp_path: Path) -> None:
     (tmp_path / "terms.txt").write_text("Falcon\n")
     watched = Watched(tmp_path, '[[dictionaries]]\nid = "d"\nfile = "terms.txt"\n')

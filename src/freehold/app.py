@@ -30,6 +30,7 @@ from freehold.core.limits import DAY_NS, DayUse, day_of
 from freehold.core.ports import Alarm, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient
+from freehold.gateway import log
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
 from freehold.gateway.attempt import Route
@@ -258,6 +259,10 @@ def _watch_policy(
     def note(accepted: bool) -> None:
         metrics.count_policy_load(accepted=accepted)
         facts = {"of": "guard", "digest": guard.policy_digest}
+        if accepted:
+            log.info("policy_loaded", **facts)
+        else:
+            log.error("policy_refused", reason=guard.status().detail)
         task = loop.create_task(writer.append("policy_loaded" if accepted else "policy_rejected", facts))
         kept.add(task)
         task.add_done_callback(kept.discard)

@@ -6,6 +6,7 @@ taken for broken. What can't be used changes nothing but the guard's status, and
 """
 
 import asyncio
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -48,7 +49,10 @@ def read_policy(path: Path) -> PolicySource:
 
 def _read(path: Path, complaint: str) -> str:
     try:
-        if path.stat().st_size > _SIZE_LIMIT_BYTES:
+        found = path.stat()
+        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # a pipe would be waited for, with no end
+            raise ConfigError(f"{complaint}: it is a pipe or a device; write the policy into a file")
+        if found.st_size > _SIZE_LIMIT_BYTES:
             raise ConfigError(f"{complaint}: it has more than {_SIZE_LIMIT_BYTES >> 20} MiB")
         return path.read_text(encoding="utf-8")
     except OSError as exc:

@@ -205,6 +205,8 @@ def test_tables_are_kept_for_those_for_whom_the_same_rules_hold() -> None:
         ('[[rules]]\nid = "A b"\naction = "tag"\n', r":1: rules: .*regex"),
         ('[[rules]]\nid = "a"\naction = "tag"\ndetectors = "githab-token"\n', r":1: rule 'a': detectors has .*'github-token'"),
         ('[[rules]]\nid = "a"\naction = "tag"\nchannel = "tool_args"\n', r":1: rule 'a': channel .*'tool_arguments'"),
+        ('[[rules]]\nid = "a"\naction = "maks"\n', r":1: rules: action is 'maks', .* 'tokenise', 'mask', 'block'"),
+        ('[[rules]]\nid = "a"\naction = "tag"\nchannel = "usr"\n', r":1: rule 'a': channel has 'usr', .* did you mean 'user'"),
         ('[[rules]]\nid = "a"\naction = "tag"\ncategories = "credentials"\n', r"did you mean 'credential'"),
         ('[[rules]]\nid = "a"\naction = "tag"\nteam = []\n', r"team names nothing"),
         ('[[rules]]\nid = "a"\naction = "tag"\n' * 2, r":4: rules: the id 'a' is used twice"),

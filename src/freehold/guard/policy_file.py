@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 
@@ -115,6 +115,7 @@ _TABLES: dict[str, type[msgspec.Struct]] = {
     "detectors": CustomDetector,
     "dictionaries": Dictionary,
 }
+_WORDS: dict[str, tuple[str, ...]] = {"action": get_args(ActionName), "mode": get_args(ModeName), "format": get_args(TokenShape)}
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -146,7 +147,7 @@ def close(name: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     if near:
-        return f"did you mean {' or '.join(map(repr, near))}?"
+        return f"did you mean {' or '.join(repr(str(name)) for name in near)}?"
     return f"known are {', '.join(names)}" if len(names) <= 20 else "docs/detectors.md has them all"
 
 
@@ -172,4 +173,12 @@ def _converted(source: PolicySource, item: Any, kind: type[_Struct], table: str,
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as exc:
-        raise source.refusal(f"{table}: {exc}", table, number) from exc
+        raise source.refusal(f"{table}: {_explained(str(exc))}", table, number) from exc
+
+
+def _explained(complaint: str) -> str:
+    """What msgspec says; where a word is none of those that there are, these too."""
+    found = re.fullmatch(r"Invalid enum value '(.*)' - at `\$\.(\w+)`", complaint, re.DOTALL)
+    if found is None or found[2] not in _WORDS:
+        return complaint
+    return f"{found[2]} is {found[1]!r}, which there is not; it is one of {', '.join(map(repr, _WORDS[found[2]]))}"
