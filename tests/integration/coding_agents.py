@@ -1,17 +1,18 @@
 """Coding agents as npm installs them, each run headless in a folder and a home of its own, with the node as its provider.
 
 Here is what each needs to be pointed at a node (docs/clients.md tells people the same), and to keep quiet: no telemetry, no
-updates, and for whatever is not on loopback a proxy that is a closed port.
+updates, and for whatever is not on loopback a proxy that lets nothing through and counts who comes.
 """
 
 import json
 import os
 import socket
 import subprocess
+import threading
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,6 +33,7 @@ class Ran:
     results: list[str]  # what its tools said, on this machine: nothing was masked there
     errors: list[str]  # what it complained of
     output: str  # all that it wrote
+    elsewhere: Sequence[bytes] = ()  # whom it asked beside the node, as it told the proxy
 
 
 class Agent(Protocol):
@@ -57,7 +59,7 @@ def run(agent: Agent, folder: Path, node: Node, model: str, task: str, work: Pat
     home = work.parent / f"{work.name}-home"
     home.mkdir()
     program, *words = agent.command(model, task)
-    with closed_port() as port:
+    with dead_end() as (port, asked):
         variables = {"PATH": os.environ["PATH"], "HOME": str(home), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         for proxy in _PROXIES:
             variables[proxy] = variables[proxy.upper()] = f"http://127.0.0.1:{port}"
@@ -71,15 +73,35 @@ def run(agent: Agent, folder: Path, node: Node, model: str, task: str, work: Pat
             timeout=_LIMIT_S,
             check=False,
         )
-    return agent.read(done, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+    ran = agent.read(done, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")])
+    return replace(ran, elsewhere=asked)
 
 
 @contextmanager
-def closed_port() -> Iterator[int]:
-    """A port of loopback that nobody listens on, and nobody can take meanwhile."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        yield held.getsockname()[1]
+def dead_end() -> Iterator[tuple[int, list[bytes]]]:
+    """A proxy's port on loopback that hears whom one asks for, and hangs up."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def hear() -> None:
+            while True:
+                connection, _ = listening.accept()
+                with connection:
+                    connection.settimeout(5)
+                    line = connection.recv(200).partition(b"\r")[0]
+                if line == b"end":
+                    return
+                asked.append(line)
+
+        thread = threading.Thread(target=hear)
+        thread.start()
+        port = listening.getsockname()[1]
+        try:
+            yield port, asked
+        finally:
+            with socket.create_connection(("127.0.0.1", port)) as last:
+                last.sendall(b"end")
+            thread.join()
 
 
 class ClaudeCode:
@@ -162,6 +184,9 @@ wire_api = "responses"
 
 [analytics]
 enabled = false
+
+[features]
+plugins = false
 """
         )
         return {"CODEX_HOME": str(home), "FREEHOLD_API_KEY": node.client_key}

@@ -137,6 +137,7 @@ def assert_it_worked(ran: Ran, answer: str, results: int) -> None:
     assert (ran.code, ran.errors) == (0, []), ran.output
     assert ran.answer == answer
     assert len(ran.results) == results
+    assert list(ran.elsewhere) == []
 
 
 @pytest.mark.parametrize("is_native", [True, False], ids=["own-dialect", "chat-provider"])
