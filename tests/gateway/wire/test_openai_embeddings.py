@@ -146,7 +146,7 @@ def test_what_is_no_answer_is_the_providers_error(answer: bytes, error: type[Ups
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=8),
     lambda inner: (
         st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["data", "embedding", "usage", "error"]), inner, max_size=3)
     ),
