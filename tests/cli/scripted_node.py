@@ -34,7 +34,7 @@ class ScriptedNode:
         if request.headers.get("authorization") != f"Bearer {KEY}":
             return refusal(401, "this key is unknown")
         if said == "forbidden":
-            return refusal(403, "the guard stopped this request")
+            return refusal(400, "the guard stopped this request")
         if said == "busy":
             return refusal(503, "the engine is starting again", {"retry-after": "3"})
         if said == "page":
