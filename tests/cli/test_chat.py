@@ -75,7 +75,7 @@ def test_the_history_goes_along_until_it_is_reset(node: ScriptedNode) -> None:
 @pytest.mark.parametrize(
     ("prompt", "words"),
     [
-        ("forbidden", "the guard stopped this request [403]"),
+        ("forbidden", "the guard stopped this request [400]"),
         ("busy", "the engine is starting again (try again in 3 s) [503]"),
         ("page", "the server answered 404 without a reason; is the URL right? [404]"),
         ("breaks", "the answer broke off: the engine died"),
