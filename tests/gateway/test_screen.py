@@ -78,6 +78,26 @@ async def test_a_long_conversation_lets_others_go_on_meanwhile() -> None:
     assert turns > 10
 
 
+async def test_one_long_text_lets_others_go_on_meanwhile() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    going = asyncio.create_task(other())
+    texts = ["some words " * 20_000, f"mail ada.lovelace@engines.org {'and more ' * 20_000}"]
+    before = exchange(*texts)
+    stage = StreamGuard(GuardConfig()).stage(Direction.REQUEST)
+    noted: list[Event] = []
+    assert await screen(before, request(*texts), CODEC, stage, noted.append) is before
+    going.cancel()
+    assert turns > 10
+    assert any(isinstance(event, Found) for event in noted)
+
+
 async def test_the_guard_is_told_whose_text_a_tools_is() -> None:
     text = '[[rules]]\nid = "a"\ndetectors = "email"\ntool = "crm_*"\naction = "mask"\n'
     guard = StreamGuard(GuardConfig(engine="re2"), policy=PolicySource(name="policy.toml", text=text))

@@ -1,6 +1,7 @@
 """A stage takes events in and gives events out; `relay` in the gateway chains them."""
 
-from typing import Protocol
+from collections.abc import Iterator
+from typing import Protocol, runtime_checkable
 
 from freehold.core.events import Event
 
@@ -16,3 +17,20 @@ class Stage(Protocol):
     def close(self) -> list[Event]:
         """Release what is still held back. Called once, after the last event."""
         ...
+
+
+@runtime_checkable
+class Stepwise(Protocol):
+    """A stage that can take a long event in steps, so that whoever has an event loop lets others go on in between."""
+
+    def steps(self, event: Event) -> Iterator[list[Event]]:
+        """What `receive` gives for `event`, list by list, each after a few milliseconds at most; some are empty."""
+        ...
+
+
+def steps(stage: Stage, event: Event) -> Iterator[list[Event]]:
+    """Hand `event` to `stage` in as small steps as it can."""
+    if isinstance(stage, Stepwise):
+        yield from stage.steps(event)
+    else:
+        yield stage.receive(event)

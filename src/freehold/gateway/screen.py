@@ -9,13 +9,14 @@ from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Direction, Verdict
-from freehold.core.stage import Stage
+from freehold.core.stage import Stage, steps
 from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
 _OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
-_TURN_LEAVES = 64  # about a millisecond of scanning, before others may go on
+_TURN_CHARS = 32 << 10  # a millisecond of scanning, before others may go on
+_LEAF_CHARS = 512  # what a leaf costs however short it is: 10 us
 
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
@@ -41,12 +42,21 @@ async def _released(leaves: Sequence[Leaf], tools: ToolNames, stage: Stage, note
             elif isinstance(event, Blocked):
                 raise blocked(event.verdict)
 
+    taken_chars = 0
     try:
-        for number, leaf in enumerate(leaves, 1):
-            if number % _TURN_LEAVES == 0:
-                await asyncio.sleep(0)
+        for number, leaf in enumerate(leaves):
             tool = tools.of(leaf.path) if leaf.channel in _OF_TOOLS else ""
-            keep(stage.receive(PromptText(leaf=number - 1, channel=leaf.channel, text=leaf.text, tool=tool)))
+            event = PromptText(leaf=number, channel=leaf.channel, text=leaf.text, tool=tool)
+            if len(leaf.text) <= _TURN_CHARS:
+                keep(stage.receive(event))
+            else:
+                for out in steps(stage, event):
+                    keep(out)
+                    await asyncio.sleep(0)
+            taken_chars += len(leaf.text) + _LEAF_CHARS
+            if taken_chars >= _TURN_CHARS:
+                await asyncio.sleep(0)
+                taken_chars = 0
     except BaseException:
         with contextlib.suppress(Exception):
             stage.close()

@@ -18,12 +18,12 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from freehold.core.events import Blocked, Event, Found, PromptText
 from freehold.core.findings import Action, Channel, Direction, Verdict
-from freehold.core.stage import Stage
+from freehold.core.stage import Stage, steps
 from freehold.guard.ruling import Hit, RulingTable, findings_of
 from freehold.guard.seal import Seal
 
@@ -100,42 +100,45 @@ class FileStage:
         self._has_blocked = False
 
     def receive(self, event: Event) -> list[Event]:
-        if not isinstance(event, PromptText):
+        if not isinstance(event, PromptText) or not _may_be_file(event):
             return self._on_inner(event)
-        if event.channel is not Channel.FILE and event.text[:5].lower() != "data:":
-            return self._on_inner(event)
-        opened = open_file(event.text, is_file=event.channel is Channel.FILE)
-        return self._on_inner(event) if opened is None or self._has_blocked else self._file(event, opened)
+        return [out for step in self.steps(event) for out in step]
+
+    def steps(self, event: Event) -> Iterator[list[Event]]:
+        """Implements `core.stage.Stepwise`. Reading a file is one step."""
+        if self._has_blocked:
+            yield self._on_inner(event)
+            return
+        opened = None
+        if isinstance(event, PromptText) and _may_be_file(event):
+            opened = open_file(event.text, is_file=event.channel is Channel.FILE)
+        if opened is None or not isinstance(event, PromptText):
+            yield from steps(self._inner, event)
+        else:
+            yield from self._file(event, opened)
 
     def close(self) -> list[Event]:
         held = self._inner.close()
         return [] if self._has_blocked else held
 
-    def _file(self, event: PromptText, opened: Opened) -> list[Event]:
+    def _file(self, event: PromptText, opened: Opened) -> Iterator[list[Event]]:
         out: list[Event] = []
         if opened.unread is not None:
             out += self._unread(event, opened.unread)
         text = event.text
         for said in opened.texts:
-            notes, changed = self._passed(PromptText(leaf=event.leaf, channel=Channel.FILE, text=said, tool=event.tool))
+            passed: list[Event] = []
+            for step in steps(self._inner, PromptText(leaf=event.leaf, channel=Channel.FILE, text=said, tool=event.tool)):
+                passed += step
+                yield []
+            notes, changed = _notes_and_change(passed, said)
             if changed is not None and opened.encode is not None:
                 text = opened.encode(changed)
             elif changed is not None:
                 notes = [_as_blocked(note) for note in notes]
             out += notes
         out.append(PromptText(leaf=event.leaf, channel=event.channel, text=text, tool=event.tool))
-        return self._up_to_blocked(out)
-
-    def _passed(self, event: PromptText) -> tuple[list[Event], str | None]:
-        """(what is for the record, the text where it was changed)."""
-        notes: list[Event] = []
-        changed: str | None = None
-        for out in self._inner.receive(event):
-            if not isinstance(out, PromptText):
-                notes.append(out)
-            elif out.text != event.text:
-                changed = out.text
-        return notes, changed
+        yield self._up_to_blocked(out)
 
     def _unread(self, event: PromptText, kind: str) -> list[Event]:
         ruling = self._table.of(Channel.FILE, event.tool)[self._first + self._subjects.index(kind)]
@@ -151,6 +154,22 @@ class FileStage:
         self._has_blocked, self._on_inner = True, _nothing
         verdict = Verdict(action=Action.BLOCK, policy_digest=self._policy_digest, findings=stopping)
         return [*(event for event in out if isinstance(event, Found)), Blocked(verdict=verdict)]
+
+
+def _may_be_file(event: PromptText) -> bool:
+    return event.channel is Channel.FILE or event.text[:5].lower() == "data:"
+
+
+def _notes_and_change(passed: Sequence[Event], said: str) -> tuple[list[Event], str | None]:
+    """(what is for the record, the text where it was changed)."""
+    notes: list[Event] = []
+    changed: str | None = None
+    for out in passed:
+        if not isinstance(out, PromptText):
+            notes.append(out)
+        elif out.text != said:
+            changed = out.text
+    return notes, changed
 
 
 def _nothing(_: Event) -> list[Event]:

@@ -11,6 +11,7 @@ then refuses every further event, and what was held is never sent.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import assert_never
 
 from freehold.core.errors import InternalError, UpstreamBroken
@@ -33,11 +34,11 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Verdict
-from freehold.guard.channel import TextChannel, scan
+from freehold.guard.channel import STEP_CHARS, TextChannel, scan, scan_slices
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
 from freehold.guard.pieces import Piece
-from freehold.guard.ruling import RulingTable, findings_of
+from freehold.guard.ruling import Rulings, RulingTable, findings_of
 from freehold.guard.seal import UNSEALED, Seal
 
 _Delta = TextDelta | ReasoningDelta | ToolCallDelta
@@ -121,6 +122,23 @@ class Redactor:
             raise
         return self._up_to_blocked(out) if self._has_blocked else out
 
+    def steps(self, event: Event) -> Iterator[list[Event]]:
+        """Implements `core.stage.Stepwise`: a long text goes slice by slice."""
+        if self._has_stopped or not isinstance(event, PromptText) or len(event.text) <= STEP_CHARS:
+            yield self.receive(event)
+            return
+        pieces: list[Piece] = []
+        try:
+            rulings, seal = self._terms_of(event.text, event.channel, event.tool)
+            for taken in scan_slices(self._matcher, rulings, event.text, seal):
+                pieces += taken
+                yield []
+            out = self._prompt(event, pieces)
+        except BaseException:
+            self._stop()
+            raise
+        yield self._up_to_blocked(out) if self._has_blocked else out
+
     def close(self) -> list[Event]:
         if self._has_stopped:
             return self._after_stop()
@@ -169,12 +187,12 @@ class Redactor:
                 self._ended.add(event.choice)
                 return [*self._end(event.choice), event]
             case PartEnd():
-                return [*self._end_part(event), event]
+                return [*self._end_part(event), *self._sealed(event)]
             case Blocked():
                 self._has_blocked = True
                 return [*self._end(), event]
             case PromptText():
-                return self._prompt(event)
+                return self._prompt(event, self.scan(event.text, event.channel, event.tool))
             case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted():
                 return [event]
             case _:
@@ -235,13 +253,21 @@ class Redactor:
                 out.append(_event(channel.key, piece.text, source_chars))
         return [*out, *blocked]
 
-    def _prompt(self, event: PromptText) -> list[Event]:
-        pieces = self.scan(event.text, event.channel, event.tool)
+    def _prompt(self, event: PromptText, pieces: list[Piece]) -> list[Event]:
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
             return [event]
         text = PromptText(leaf=event.leaf, channel=event.channel, text=_text_of(pieces), tool=event.tool)
         return [*found, text, *blocked]
+
+    def _sealed(self, event: PartEnd) -> list[Event]:
+        """A thought's seal is text, too. One that would be changed is left out: changed, it is worth nothing."""
+        if event.signature is None:
+            return [event]
+        pieces = self.scan(event.signature, Channel.OTHER)
+        found, blocked = self._findings(pieces, Channel.OTHER, event.part)
+        kept = event if _text_of(pieces) == event.signature else replace(event, signature=None)
+        return [*found, kept, *blocked]
 
     def _whole_call(self, event: ToolCallStart) -> list[Event]:
         """A tool's name and its call's id are text, too."""
@@ -258,8 +284,12 @@ class Redactor:
 
     def scan(self, text: str, channel: Channel, tool: str = "") -> list[Piece]:
         """Scan a text that is known whole."""
+        rulings, seal = self._terms_of(text, channel, tool)
+        return scan(self._matcher, rulings, text, seal)
+
+    def _terms_of(self, text: str, channel: Channel, tool: str) -> tuple[Rulings, Seal]:
         is_json = channel is Channel.TOOL_ARGUMENTS and text.lstrip()[:1] == "{"  # else its strings come one by one, unescaped
-        return scan(self._matcher, self._table.of(channel, tool), text, self._json_seal if is_json else self._seal)
+        return self._table.of(channel, tool), self._json_seal if is_json else self._seal
 
     def _findings(self, pieces: list[Piece], channel: Channel, part: int) -> tuple[list[Event], list[Event]]:
         """(Found for the record, Blocked if policy says so)."""

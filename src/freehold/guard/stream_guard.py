@@ -8,13 +8,13 @@ but `status`.
 import hashlib
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from freehold.core.events import Event, Found, PromptText
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
-from freehold.core.stage import Stage
+from freehold.core.stage import Stage, steps
 from freehold.guard.config import GuardConfig
 from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
@@ -209,6 +209,12 @@ class Chain:
 
     def receive(self, event: Event) -> list[Event]:
         return [out for between in self._first.receive(event) for out in self._second.receive(between)]
+
+    def steps(self, event: Event) -> Iterator[list[Event]]:
+        for taken in steps(self._first, event):
+            yield []
+            for between in taken:
+                yield from steps(self._second, between)
 
     def close(self) -> list[Event]:
         return [*(out for between in self._first.close() for out in self._second.receive(between)), *self._second.close()]
