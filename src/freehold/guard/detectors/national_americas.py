@@ -119,7 +119,7 @@ AMERICAS = (
         "mx.curp",
         "BOXW310820HNERXN09",
         "BOXW310820HNERXN08",
-        core=r"[0-9]{6}[HMX][A-Z]{5}",
+        core=r"[A-Z][0-9]{6}[HMX][A-Z]{5}",
     ),
     Number(
         "mx-rfc",
@@ -129,7 +129,7 @@ AMERICAS = (
         "CAQ17103284M",
         (),
         0.8,
-        r"[0-9]{2}[01][0-9][0-3][0-9][A-Z0-9]{3}",
+        r"[A-Z][0-9]{2}[01][0-9][0-3][0-9][A-Z0-9]{3}",
     ),
     Number(
         "mx-social-security",
@@ -175,5 +175,5 @@ AMERICAS = (
     Number("us-ptin", r"P[0-9]{8}", "us.ptin", "PTIN P33373017", "PTIN none", ("PTIN", "preparer"), 0.75),
     Number("uy-identity", r"[0-9]\.[0-9]{3}\.[0-9]{3}-[0-9]", checksums.uy_identity, "7.834.684-6", "7.834.684-0"),
     Number("uy-rut", r"[0-9]{12}", "uy.rut", "RUT 186670860011", "RUT 186670860010", ("RUT",), 0.75),
-    Number("ve-rif", r"[VEJPG]-[0-9]{8}-?[0-9]", "ve.rif", "E-558088810", "E-558088811", (), 0.8, r"[0-9]{8}-?[0-9]"),
+    Number("ve-rif", r"[VEJPG]-[0-9]{8}-?[0-9]", "ve.rif", "E-558088810", "E-558088811", (), 0.8, "[VEJPG]-[0-9]{8}"),
 )

@@ -130,7 +130,9 @@ EUROPE = (
         0.8,
     ),
     Number("es-dni", r"[0-9]{8}[ -]?[A-Za-z]", "es.nif", "54362315-K", "54362315-L"),
-    Number("es-nie", r"[XYZxyz]-?[0-9]{7}-?[A-Za-z]", "es.nie", "X-2482300-W", "X-2482300-A", core=r"[0-9]{7}-?[A-Za-z]"),
+    Number(
+        "es-nie", r"[XYZxyz]-?[0-9]{7}-?[A-Za-z]", "es.nie", "X-2482300-W", "X-2482300-A", core="[XYZxyz]-?[0-9]{7}-?[A-Za-z]"
+    ),
     Number(
         "es-cif",
         r"[A-HJNP-SU-W]-?[0-9]{7}[0-9A-J]",
@@ -368,7 +370,7 @@ EUROPE = (
         checksums.uk_nino,
         "AB 12 34 56 C",
         "QQ 12 34 56 C",
-        core=r"[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]",
+        core=r"(?:^|[^0-9])[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]",
     ),
     Number(
         "uk-utr",

@@ -74,7 +74,7 @@ WORLD = (
         0.7,
     ),
     Number("gh-card", r"GHA-[0-9]{9}-[0-9]", None, "GHA-700801112-6", "GHA-700801112-", (), 0.9),
-    Number("gh-tin", r"[PCGQV]00[A-Z0-9]{8}", "gh.tin", "V0012955353", "V0012955350", (), 0.8, r"00[A-Z0-9]{8}"),
+    Number("gh-tin", r"[PCGQV]00[A-Z0-9]{8}", "gh.tin", "V0012955353", "V0012955350", (), 0.8, "[PCGQV]00[A-Z0-9]{8}"),
     Number("gn-nifp", r"[0-9]{9}", "gn.nifp", "NIFP 682279997", "NIFP 682279990", ("NIFP",), 0.7),
     Number(
         "hk-identity-card", r"[A-Z]{1,2}[0-9]{6}", None, "HKID C687572", "HKID none", ("HKID", "hong kong id", "hkid card"), 0.75
@@ -122,7 +122,9 @@ WORLD = (
         ("VID", "virtual id"),
         0.75,
     ),
-    Number("in-pan", r"[A-Z]{3}[ABCFGHLJPTK][A-Z][0-9]{4}[A-Z]", "in_.pan", "ACUPA7085R", "ACUXA7085R", core=r"[0-9]{4}[A-Z]"),
+    Number(
+        "in-pan", r"[A-Z]{3}[ABCFGHLJPTK][A-Z][0-9]{4}[A-Z]", "in_.pan", "ACUPA7085R", "ACUXA7085R", core="[A-Z][0-9]{4}[A-Z]"
+    ),
     Number("in-gstin", r"[0-3][0-9][A-Z]{5}[0-9]{4}[A-Z][0-9A-Z]Z[0-9A-Z]", "in_.gstin", "27AAPFU0939F1ZV", "27AAPFU0939F1ZO"),
     Number(
         "in-gstin-labelled",
@@ -193,7 +195,7 @@ WORLD = (
         "I300651979520E",
         (),
         0.8,
-        r"[0-3][0-9][01][0-9]{9}[0-9A-Z]",
+        "[A-Z][0-3][0-9][01][0-9]{9}[0-9A-Z]",
     ),
     Number("my-nric", r"[0-9]{2}[01][0-9][0-3][0-9]-[0-9]{2}-[0-9]{4}", "my.nric", "520611-89-7458", "520611-80-7458"),
     Number(
@@ -245,7 +247,9 @@ WORLD = (
         ("iqama", "saudi id", "national id", "hawiyya", "iqama number"),
         0.75,
     ),
-    Number("sg-nric", r"(?i:[STFGM][0-9]{7}[A-Z])", checksums.sg_nric, "S2740116C", "S2740116D", core="[0-9]{7}[A-Za-z]"),
+    Number(
+        "sg-nric", r"(?i:[STFGM][0-9]{7}[A-Z])", checksums.sg_nric, "S2740116C", "S2740116D", core="(?:^|[^0-9])[0-9]{7}[A-Za-z]"
+    ),
     Number(
         "sg-nric-labelled", r"(?i:[STFGM][0-9]{7}[A-Z])", None, "NRIC F8192877F", "NRIC none", ("NRIC", "FIN", "NRIC number"), 0.7
     ),
@@ -257,7 +261,7 @@ WORLD = (
         "53125226E",
         (),
         0.75,
-        r"(?:[0-9]{8,9}|[0-9]{2}[A-Z0-9]{2}[0-9]{4})[A-Z]",
+        "(?:[0-9]{8,9}|[TSR][0-9]{2}[A-Z0-9]{2}[0-9]{4})[A-Z]",
     ),
     Number("sn-ninea", r"[0-9]{7} ?[0-9][A-Z][0-9]", "sn.ninea", "NINEA 82059912J0", "NINEA 82059913J0", ("NINEA",), 0.75),
     Number(
