@@ -150,6 +150,23 @@ COMMANDS = (
         must_not_match=('new DirectoryEntry("LDAP://x", "user", "password")',),
     ),
     Detector(
+        id="connection-call",
+        left=r"(?:^|[^A-Za-z0-9_])",
+        before=(
+            rf"(?:mysqli?_connect|mysqli|PDO|getConnection)\({SPACE}{{0,16}}{_QUOTED}{SPACE}?,{SPACE}{{0,16}}{_QUOTED}{SPACE}?,"
+            rf"{SPACE}{{0,16}}[\"']"
+        ),
+        pattern=rf"{VALUE}{{4,128}}",
+        after=r"[\"']",
+        confidence=0.7,
+        validator=typed_password,
+        must_match=(
+            'mysqli_connect("localhost", "bob", "Sw0rdf1sh99")',
+            'DriverManager.getConnection("jdbc:x:y", "bob", "Sw0rdf1sh99")',
+        ),
+        must_not_match=('mysqli_connect("localhost", "user", "password")', "new PDO('mysql:host=h', 'my_user', 'my_password')"),
+    ),
+    Detector(
         id="xml-attribute-secret",
         left="",
         before=(
@@ -247,6 +264,26 @@ COMMANDS = (
         validator=typed_password,
         must_match=("\ndb.internal:5432:shop:app:swordfish9\n",),
         must_not_match=("hostname:port:database:username:password\n", "12:30:45:67:89\n"),
+    ),
+    Detector(
+        id="router-password",
+        left=r"(?:^|[\t\n\r ])",
+        before=r"(?i:password|secret|key|key-string)[\t ]{1,2}7[\t ]{1,2}",  # Cisco IOS: type 7 can be turned back by anybody
+        pattern=r"[01][0-9](?:[0-9A-F]{2}){3,40}",
+        confidence=0.85,
+        must_match=("username admin password 7 0822455D0A16544541",),
+        must_not_match=("enable secret 5 none", "password 7 times"),
+    ),
+    Detector(
+        id="network-password",
+        left=r"(?:^|[^A-Za-z])",
+        before=r"(?i:(?:psk|wpa[-_]?psk|pre[-_]?shared[-_]?key)[ \t]?[=:][ \t]?[\"']?|snmp-server[ \t]{1,2}community[ \t]{1,2})",
+        pattern=rf"{VALUE}{{6,64}}",
+        after=r"(?:[\t-\r \"']|$)",
+        confidence=0.7,
+        validator=complex_password,
+        must_match=('network={\n  ssid="home"\n  psk="Sw0rdf1sh99!"\n}', "snmp-server community Sw0rdf1sh99! RW"),
+        must_not_match=("snmp-server community public RO", "psk=password", 'psk="$PSK"'),
     ),
     Detector(
         id="maven-password",

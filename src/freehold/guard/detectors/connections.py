@@ -6,7 +6,9 @@ from freehold.guard.detectors.detector import SPACE, Detector
 from freehold.guard.detectors.examples import LOWER, UPPER, sample
 from freehold.guard.detectors.validators import marked, not_placeholder, typed_password, varied
 
-_UNFILLED = re.compile(rb"(?i)your[-_]|replace|placeholder|change[-_]?me|^x+$|^\.+$")
+_UNFILLED = re.compile(
+    rb"(?i)your[-_]|replace|placeholder|change[-_]?me|^x+$|^\.+$|^(?:postgres|postgresql|mysql|mongodb|guest)$"
+)
 
 
 def _url_password(value: bytes) -> bool:

@@ -42,13 +42,14 @@ GENERIC = (
     Detector(
         id="secret-assignment",
         left="",
-        before=rf"{_NAME_OF_KEY}{_MORE}(?:{ASSIGN}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
+        before=rf"(?:{_NAME_OF_KEY}{_MORE}|[-_](?i:pat))(?:{ASSIGN}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
         pattern=rf"{VALUE}{{12,512}}",
         after="",
         confidence=0.7,
         context=names_secret,
         validator=random_token(),
         must_match=(
+            f"CR_PAT={sample(40, HEX)}",
             f"my_token = '{sample(32)}'",
             f'{{"client_secret": "{sample(40, HEX)}"}}',
             f"<serviceToken>\n  {sample(30)}\n</serviceToken>",
@@ -173,8 +174,8 @@ GENERIC = (
         id="password-said",
         left="",
         before=(
-            rf"(?i:password|passphrase|passcode|\bpw|\bpwd){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
-            rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?"
+            rf"(?:(?i:password|passphrase|passcode|\bpw|\bpwd){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
+            rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?|(?i:password|passphrase|passcode)'s{SPACE})"
         ),
         pattern=rf"{VALUE}{{6,128}}",
         after="",
@@ -237,6 +238,18 @@ GENERIC = (
         validator=all_of(complex_password, typed_or_generated),
         must_match=('define("DB_PASSWORD", "Sw0rdf1sh99");', "props.put('spring.mail.password', 'hunt3r2abc')"),
         must_not_match=('("password", "string")', '["username", "password", "email_2"]', 'define("DB_PASSWORD", "password1")'),
+    ),
+    Detector(
+        id="password-argument",
+        left=r"(?:^|[^A-Za-z0-9_])",
+        before=r"(?:[a-z]{1,16}P|p|P)assword[ \t]{1,4}[\"']",  # Gradle: `storePassword "…"`
+        pattern=rf"{VALUE}{{5,128}}",
+        after=r"[\"']",
+        confidence=0.6,
+        context=names_password,
+        validator=typed_or_generated,
+        must_match=('    storePassword "hunter2abc"', "credentials {\n  password 'Sw0rdf1sh99'\n}"),
+        must_not_match=('keyPassword "password"', 'password "$PASS"', "the password 'secret' is weak"),
     ),
     Detector(
         id="password-abroad",

@@ -260,6 +260,16 @@ KEYS = (
         must_not_match=("$1$", "costs $1$ or $2$"),
     ),
     Detector(
+        id="windows-password-hash",
+        left="",
+        before=r"[A-Za-z0-9$._\\-]{1,64}:[0-9]{1,10}:[A-Fa-f0-9]{32}:",  # as secretsdump and pwdump write them
+        pattern=r"[A-Fa-f0-9]{32}",
+        after=":",
+        confidence=0.95,
+        must_match=(f"Administrator:500:{sample(32, HEX)}:{sample(32, HEX)}:::",),
+        must_not_match=(f"sha:500:{sample(32, HEX)}:none",),
+    ),
+    Detector(
         id="wireguard-key",
         left="",
         before=rf"(?:PrivateKey|PresharedKey){SPACE}{{0,2}}={SPACE}{{0,2}}",

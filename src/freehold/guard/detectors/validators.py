@@ -55,7 +55,8 @@ _PLACEHOLDER = re.compile(
     rb"|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
     rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
-    rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest)$"
+    rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest"
+    rb"|postgres|postgresql|mysql|mongodb?|rabbitmq|minioadmin)$"  # what their images begin with
 )
 _ONE_CHARACTER = re.compile(rb"(.)\1{7}")  # eight of the same
 
