@@ -118,6 +118,7 @@ def test_a_key_is_shown_with_what_it_may_use_and_has_used(home: Path) -> None:
         ("create", "a", "--expires", "soon"),
         ("create", "a", "--expires", "9999-01-01"),
         ("create", "a", "--label", "Personal Data"),
+        ("create", "a", "--label", "persnal"),
     ],
 )
 def test_what_cannot_be_done_is_told_with_exit_code_2(home: Path, arguments: tuple[str, ...]) -> None:

@@ -74,13 +74,26 @@ def test_check_says_who_may_have_what_and_why_not_the_others(home: Path) -> None
     assert document["origins"] == [["internal", "rule"], ["personal", "detector"]]
 
 
+def test_what_a_rule_finds_counts_as_its_category_too(home: Path) -> None:
+    (home / "freehold.toml").write_text('[guard]\npolicy = "policy.toml"\n' + CONFIG)
+    (home / "policy.toml").write_text('[[dictionaries]]\nid = "staff"\ncategory = "personal_data"\nterms = ["Ada Lovelace"]\n')
+    for rule in ("email", "staff"):
+        document = json.loads(run("check", "--found", rule, "--json").output)
+        assert document["origins"] == [["internal", "rule"], ["personal", "detector"]]
+        assert "oregon" not in document["allowed"]
+
+
 def test_check_tells_by_its_exit_code_that_nobody_may(home: Path) -> None:
     assert run("check", "--labels", "personal", "--model", "small").exit_code == 1
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
-    [(["check", "--labels", "harmless"], "no label 'harmless'"), (["check", "--model", "nobodys"], "no upstream serves")],
+    [
+        (["check", "--labels", "harmless"], "no label 'harmless'"),
+        (["check", "--model", "nobodys"], "no upstream serves"),
+        (["check", "--found", "emial"], "no rule or category 'emial'; did you mean 'email'"),
+    ],
 )
 def test_what_cannot_be_asked_is_told(home: Path, words: list[str], message: str) -> None:
     result = run(*words)

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from freehold.core.limits import Allowance, DayUse, EnergyBudget, MoneyBudget, Period, day_of
+from freehold.guard.labels import Label
 
 NONE = "none"
 COMMAND = TypeVar("COMMAND", bound=Callable[..., None])
@@ -96,12 +97,20 @@ def changed(before: Allowance, options: dict[str, Any]) -> Allowance:
     if "models" in given:
         whole["models"] = () if NONE in given["models"] else given["models"]
     if "labels" in given:
-        whole["labels"] = frozenset() if NONE in given["labels"] else frozenset(given["labels"])
+        whole["labels"] = frozenset() if NONE in given["labels"] else frozenset(map(_label, given["labels"]))
     if "expires" in given:
         whole["expires_at_ns"] = _or_none(given["expires"])
     names = ("requests_per_min", "tokens_per_min", "concurrent", "money", "energy")
     limits: dict[str, Any] = {name: _or_none(given[name]) for name in names if name in given}
     return replace(before, **whole, limits=replace(before.limits, **limits))
+
+
+def _label(word: str) -> str:
+    """A label that nobody knows would refuse every request of its key, and only then."""
+    if word not in set(Label):
+        known = ", ".join(Label)
+        raise click.BadParameter(f"there is no label {word!r}; known labels: {known}", param_hint="'--label'")
+    return word
 
 
 def _or_none(value: object) -> object:

@@ -13,6 +13,7 @@ from time import time_ns
 from typing import Any
 
 import click
+from msgspec.structs import replace
 from rich.table import Table
 
 from freehold import config as configuration
@@ -21,9 +22,12 @@ from freehold.cli.terminal import print_table
 from freehold.config import Config
 from freehold.core.findings import Context
 from freehold.core.ports import Placement
+from freehold.guard import StreamGuard
 from freehold.guard.labels import Label
+from freehold.guard.policy_file import close
 from freehold.guard.residency import ENGINE, LabelPolicy, policy_of
 from freehold.guard.residency_config import SiteConfig
+from freehold.policy_watch import policy_path, read_policy
 from freehold.residency import load_residency
 from freehold.store.database import open_reader, translated
 
@@ -65,7 +69,7 @@ def check(
     config, policy = _policy(config_path)
     context = Context(model=model or "", key_name=key_name, team=team)
     claimed = [word.strip() for word in labels.split(",") if word.strip()]
-    placement = policy.place_found(context, claimed, [(name, name) for name in found], _upstreams(config, model), time_ns())
+    placement = policy.place_found(context, claimed, _findings(config, config_path, found), _upstreams(config, model), time_ns())
     if as_json:
         click.echo(json.dumps(_document(placement), indent=2))
     else:
@@ -150,6 +154,21 @@ def _policy(config_path: Path | None) -> tuple[Config, LabelPolicy]:
     if not isinstance(policy, LabelPolicy):
         raise Unusable("the configuration has no [residency] table: nothing is restricted, every upstream may have everything")
     return config, policy
+
+
+def _findings(config: Config, config_path: Path | None, names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Rule and category as a finding of each name has them."""
+    if not names:
+        return []
+    path = policy_path(config.guard.policy, configuration.find(config_path), configuration.home())
+    # re2 compiles in a moment, and only names are asked for.
+    guard = StreamGuard(replace(config.guard, engine="re2"), policy=read_policy(path) if path is not None else None)
+    category_of = {subject.id: subject.category for subject in guard.policy.subjects}
+    category_of = {category: category for category in category_of.values()} | category_of
+    for name in names:
+        if name not in category_of:
+            raise Unusable(f"there is no rule or category {name!r}; {close(name, category_of)}")
+    return [(name, category_of[name]) for name in names]
 
 
 def _upstreams(config: Config, model: str | None) -> list[str]:
