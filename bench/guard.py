@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.report import Report
-from freehold.core.events import TextDelta, ToolCallDelta
-from freehold.core.findings import Direction, Finding
+from freehold.core.events import PromptText, TextDelta, ToolCallDelta
+from freehold.core.findings import Channel, Direction, Finding
 from freehold.guard import GuardConfig, StreamGuard
 from freehold.guard.detectors.examples import sample
 from freehold.guard.matcher import Engine
@@ -36,6 +36,17 @@ TOKEN = "ghp_" + sample(36)
 DOCUMENT = json.dumps(
     [{"name": f"item {n}", "price": n * 1.5, "tags": ["new", "blue"], "note": "as seen\nbefore"} for n in range(400)]
 )
+
+LOGS = "".join(
+    f"2024-11-05T10:{n % 60:02}:00Z 10.0.{n % 250}.{n % 200} GET /api/v1/items/{n * 7919 % 100000} 200 {n % 977}ms\n"
+    for n in range(400)
+)
+# What a coding agent sends: a long system prompt, schemas of tools, and many short strings.
+REQUEST = [
+    inspect.getsource(argparse)[:10_000] + " – ",
+    *(PROSE[n * 97 : n * 97 + 600] for n in range(60)),
+    *["object", "string"] * 100,
+]
 
 SETS = (("secret", "credential"), ("pii", "personal_data"))
 PROMPTS = (("extraction", ("arena-v2", "arena-v01", "mt-bench")), ("code", ("gpteacher-code",)))
@@ -57,9 +68,12 @@ def run(report: Report, models_dir: Path) -> None:
 
 
 def _speed(report: Report, asked: StreamGuard, peer: str) -> None:
-    for name, text in (("prose", PROSE), ("code", CODE), ("json", DOCUMENT)):
+    for name, text in (("prose", PROSE), ("code", CODE), ("json", DOCUMENT), ("logs", LOGS)):
         seconds = _best(lambda text=text: asked.check(text))  # type: ignore[misc]
         report(f"guard.{asked.engine}.whole.{name}", len(text) / 1e6 / seconds, "MB/s", peer=peer, peer_version=version(peer))
+    leaves = [PromptText(leaf=at, channel=Channel.USER, text=text) for at, text in enumerate(REQUEST)]
+    seconds = _best(lambda: _request(asked, leaves))
+    report(f"guard.{asked.engine}.request", seconds * 1e3, "ms", peer=peer, peer_version=version(peer))
     kinds = (("prose", PROSE, False), ("code", CODE, False), ("json_arguments", DOCUMENT, True))
     for name, text, is_json in kinds:
         deltas = [text[at : at + DELTA_CHARS] for at in range(0, len(text), DELTA_CHARS)]
@@ -85,6 +99,13 @@ def _stream(asked: StreamGuard, deltas: list[str], is_json: bool) -> None:
     stage = asked.stage(Direction.RESPONSE)
     for text in deltas:
         stage.receive(ToolCallDelta(arguments=text) if is_json else TextDelta(text=text))
+    stage.close()
+
+
+def _request(asked: StreamGuard, leaves: list[PromptText]) -> None:
+    stage = asked.stage(Direction.REQUEST)
+    for leaf in leaves:
+        stage.receive(leaf)
     stage.close()
 
 

@@ -9,7 +9,7 @@ from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.detectors.examples import sample
 from freehold.guard.fold import fold
-from freehold.guard.matcher import Engine, Matcher
+from freehold.guard.matcher import Engine, Flag, Matcher
 from tests.guard.playing import strict_guard
 
 TOKEN = "ghp_" + sample(36)
@@ -141,3 +141,28 @@ def test_hyperscan_sees_a_trigger_whatever_began_before_it() -> None:
             stream.feed(text)
             stream.close()
             assert number in {flag.kind for flag in stream.flags}, detector.id
+
+
+def test_a_label_is_looked_behind_only_where_a_digit_is() -> None:
+    (number,) = [n for n, d in enumerate(DETECTORS) if d.id == "ve-rif"]
+    labelled = next(n for n, d in enumerate(DETECTORS) if d.id == "cl-rut-bare")
+    matcher = Matcher(DETECTORS, "re2")
+    flag = Flag(102, 140, labelled)
+    words, numbered = b"RUN of the mill, nothing else here at all, and no more", b"RUN of the mill, no 123456"
+    assert matcher.narrowed(flag, words, 100, is_whole=False) is None
+    assert matcher.narrowed(flag, words[:20], 100, is_whole=True) is None
+    assert matcher.narrowed(flag, words[:20], 100, is_whole=False) == Flag(120, 140, labelled)
+    assert matcher.narrowed(flag, numbered, 100, is_whole=False) == Flag(120, 140, labelled)
+    assert matcher.narrowed(Flag(102, 140, number), words, 100, is_whole=False) == Flag(102, 140, number)
+
+
+@pytest.mark.parametrize("engine", ["hyperscan", "re2"])
+def test_nobody_is_told_of_what_nobody_wants_to_know(engine: Engine) -> None:
+    text = b"a " + TOKEN.encode() + b" "
+    seen = []
+    for wanted in (None, [object()] * len(FEW), [None] * len(FEW)):
+        stream = Matcher(FEW, engine).open(wanted)
+        stream.feed(text)
+        seen.append({flag.kind for flag in stream.flags if flag.kind >= 0})
+    assert seen[0] == seen[1] != set()
+    assert seen[2] == set()
