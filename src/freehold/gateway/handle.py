@@ -35,7 +35,7 @@ from freehold.gateway.flow import Flow
 from freehold.gateway.reply import Reply, Send, error_headers
 from freehold.gateway.screen import blocked, screen
 from freehold.gateway.services import Services
-from freehold.gateway.sse import SseEvent, frame
+from freehold.gateway.sse import SseEvent, frame, frames
 from freehold.gateway.wire.codec import Codec, Incoming, StreamEncoder
 from freehold.gateway.wire.verbatim import VerbatimEncoder
 
@@ -133,7 +133,7 @@ class _Handling:
             account.sent.add(data)
         await self._record()
         if exchange.stream:
-            await self._reply.end_stream(b"".join(map(frame, last)) + self._codec.last_word)
+            await self._reply.end_stream(frames(last) + self._codec.last_word)
         else:
             await self._reply.whole(last[0][0])
 
@@ -191,7 +191,7 @@ class _Handling:
                     break
                 ready += encoder.encode(event)
             if ready:
-                await self._reply.stream(b"".join(map(frame, ready)))
+                await self._reply.stream(frames(ready))
                 for data, _ in ready:
                     account.sent.add(data)
                 account.note_sent(self._services.monotonic_s())

@@ -89,9 +89,32 @@ class ChunkNotes:
 
     def row(self, payloads: Sequence[SseEvent], first: int) -> tuple[Payload, str] | None:
         """The chunks from number `first` on that differ from an earlier one in a text alone, and that text, joined."""
-        slot, head, tail = self._slot, self._head, self._tail
-        if slot is None:
+        slot = self._slot
+        if slot is None or not payloads[first][0].startswith(self._head):
             return None
+        texts = self._plain_texts(payloads, first) or self._texts(payloads, first)
+        if not texts:
+            return None
+        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(texts[0]))
+        rest = tuple([data for data, _ in payloads[first + 1 : first + len(texts)]])
+        row = self._notes.same(payloads[first][0], b"", same, self._like, rest, tuple(map(len, texts[1:])))
+        return row, "".join(texts)
+
+    def _plain_texts(self, payloads: Sequence[SseEvent], first: int) -> list[str]:
+        """Those that stand in their quotes as they are, told in a few steps for all of them; none where that is not so simple."""
+        head, tail = self._head, self._tail
+        datas = [data for data, name in payloads[first:] if not name]
+        *literals, last = b"\n".join(datas)[len(head) :].split(tail + b"\n" + head)
+        ended = last.split(tail, 1)
+        if len(ended) == 2 and (not ended[1] or ended[1].startswith(b"\n")):
+            literals.append(ended[0])
+        around = len(head) + len(tail)
+        if [len(data) for data, _ in payloads[first : first + len(literals)]] != [around + len(one) for one in literals]:
+            return []
+        return [one.decode() for one in literals] if _is_plain(b"".join(literals)) else []
+
+    def _texts(self, payloads: Sequence[SseEvent], first: int) -> list[str]:
+        head, tail = self._head, self._tail
         around, head_bytes, tail_bytes = len(head) + len(tail), len(head), len(tail)
         texts: list[str] = []
         for at in range(first, len(payloads)):
@@ -104,12 +127,7 @@ class ChunkNotes:
             except ValueError:  # more than one string lies between, or what is no text at all
                 break
             texts.append(text)
-        if not texts:
-            return None
-        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(texts[0]))
-        rest = tuple(data for data, _ in payloads[first + 1 : first + len(texts)])
-        row = self._notes.same(payloads[first][0], b"", same, self._like, rest, tuple(map(len, texts[1:])))
-        return row, "".join(texts)
+        return texts
 
     def _compare_with(self, document: Any, payload: Event, slots: Sequence[Slot]) -> None:
         """Learn what stands around the one text of this chunk, if that is plain to see."""
@@ -141,17 +159,17 @@ def extra_texts(document: Any, position: int) -> Iterator[tuple[Path, str]]:
     """Strings of a choice's delta, beside those that come in one piece."""
     delta = document["choices"][position].get("delta")
     if isinstance(delta, Mapping):
-        yield from _texts(delta, ("choices", position, "delta"))
+        yield from _strings(delta, ("choices", position, "delta"))
 
 
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, Mapping):
         for key, item in value.items():
             if key not in _WHOLE:
-                yield from _texts(item, (*path, key))
+                yield from _strings(item, (*path, key))
     elif isinstance(value, list):
         for number, item in enumerate(value):
-            yield from _texts(item, (*path, number))
+            yield from _strings(item, (*path, number))
     elif isinstance(value, str) and value:
         yield path, value
 
