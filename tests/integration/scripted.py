@@ -97,13 +97,6 @@ async def _write_framed(script: Script, write: Write) -> None:
     await write(b"0\r\n\r\n")
 
 
-async def endless(write: Write, make: Callable[[], bytes], head: bytes = b"content-type: text/event-stream\r\n") -> None:
-    """A raw answer that never ends."""
-    await write(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n")
-    while True:
-        await write(make())
-
-
 @contextmanager
 def serving() -> Iterator[ScriptedProvider]:
     """The provider in a thread with a loop of its own, on a free loopback port."""
