@@ -53,8 +53,9 @@ class SseParser:
 
     def feed(self, piece: bytes) -> list[SseEvent]:
         """Give the events that end in `piece`."""
-        is_between = self._started and not (self._held or self._data or self._name or self._size_bytes)
+        is_between = not (self._held or self._data or self._name or self._size_bytes)
         if is_between and (plain := _plain(piece, self._limit_bytes)):
+            self._started = True
             return plain
         if b"\n" not in piece and b"\r" not in piece and not (self._held and self._held[-1].endswith(b"\r")):
             self._hold(piece)
