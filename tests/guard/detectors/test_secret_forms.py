@@ -59,7 +59,8 @@ NO_SECRETS = (
 def test_a_secret_is_masked_in_any_form_and_cut_anywhere(text: str, engine: Engine) -> None:
     whole, findings = said(guard(engine), [f"see\n{text}\nso"])
     assert any(finding.category == "credential" for finding in findings)
-    assert PASSWORD not in whole and KEY not in whole
+    assert PASSWORD not in whole
+    assert KEY not in whole
     assert said(guard(engine), list(f"see\n{text}\nso"))[0] == whole
 
 

@@ -209,6 +209,34 @@ COMMANDS = (
         ),
     ),
     Detector(
+        id="kubernetes-secret-lines",
+        left="",
+        before=(
+            r"(?:^|[\n\r])[ \t]{0,2}data:[ \t]{0,4}[\n\r]{1,2}(?:[^\n\r]{0,48}[\n\r]{1,2}){0,2}?"
+            r"[ \t]{1,12}[A-Za-z0-9_.-]{1,48}:[ \t]{0,4}[|>]-?[ \t]{0,4}[\n\r]{1,2}[ \t]{1,16}"
+        ),
+        hint=r"(?:^|[\n\r \t])data:[ \t]{0,4}[\n\r]",
+        hint_reach_chars=200,
+        pattern=r"[A-Za-z0-9+/]{64}(?:[A-Za-z0-9+/]{12})?",
+        after=r"[\n\r \t]",
+        confidence=0.81,
+        block=True,  # of lines of 64 or 76, those after the first are a part of it
+        validator=base64_of_text,
+        must_match=(f"\ndata:\n  env: |\n    {'c3dvcmRmaXNo' * 6}eHl6\n    {'c3dvcmRmaXNo' * 3}\nkind: Secret\n",),
+        must_not_match=("data:\n  mode: |\n    production\n", f"data:\n  text: |\n    {'/w8A' * 16}\n"),
+    ),
+    Detector(
+        id="yaml-base64-text",  # the second and later values of a Kubernetes secret
+        left="",
+        before=r"[\n\r][ \t]{1,12}[A-Za-z0-9_.-]{1,48}:[ \t]{1,4}[\"']?",
+        pattern=r"(?:[A-Za-z0-9+/]{4}){2,200}(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)",
+        after=r"(?:[\"'\n\r \t]|$)",
+        confidence=0.6,
+        validator=base64_of_text,
+        must_match=("\ndata:\n  one: c3dvcmRmaXNoOQ==\n  other: YmxvYmZpc2gyMg==\n", "\n  other: YmxvYmZpc2gyMg==\n"),
+        must_not_match=("\n  other: y/8A/wD//w==\n", "\n  colour: turquoise\n"),
+    ),
+    Detector(
         id="docker-auth",
         left="",
         before=rf"\"auth\"{SPACE}{{0,4}}:{SPACE}{{0,4}}\"",
