@@ -14,6 +14,8 @@ from freehold.core.events import (
     Found,
     MessageEnd,
     MessageStart,
+    PartEnd,
+    PartKind,
     PromptText,
     ReasoningDelta,
     ServedBy,
@@ -23,7 +25,7 @@ from freehold.core.events import (
     ToolCallStart,
     Usage,
 )
-from freehold.core.findings import Action, Channel, Direction, Mode
+from freehold.core.findings import Action, Channel, Context, Direction, Mode
 from freehold.guard import GuardConfig, StreamGuard
 from freehold.guard.config import RuleConfig
 from freehold.guard.detectors import DETECTORS
@@ -362,3 +364,12 @@ def test_log_probabilities_that_are_not_of_the_text_are_dropped() -> None:
     out = flat(play(guard(), [event]))
     assert text_of(out) == "hello there "
     assert not [entry for e in out if isinstance(e, TextDelta) for entry in e.logprobs]
+
+
+def test_a_thoughts_seal_is_scanned_and_left_out_where_it_would_be_changed() -> None:
+    stage = StreamGuard(GuardConfig()).open(Context()).stage(Direction.RESPONSE)
+    seal = PartEnd(kind=PartKind.REASONING, part=0, signature="EqQBCkYIBBgCKkBp")
+    assert stage.receive(seal) == [seal]
+    events = stage.receive(PartEnd(kind=PartKind.REASONING, part=1, signature="ghp_" + "aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1xY3z5A"))
+    assert [event.signature for event in events if isinstance(event, PartEnd)] == [None]
+    assert any(isinstance(event, Found) for event in events)

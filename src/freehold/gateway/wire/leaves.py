@@ -5,7 +5,7 @@ codec's own vocabulary, words that stand in its source, may be skipped: such a s
 """
 
 import json
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import orjson
@@ -18,25 +18,30 @@ from freehold.gateway.wire.codec import Leaf
 ChannelOf = Callable[[Path, Any, Channel], Channel]
 
 
-def walk(value: Any, channel_of: ChannelOf, vocabulary: Container[str]) -> Iterator[Leaf]:
-    """Yield every string of `value` that is not in the vocabulary. The parser has bounded its depth."""
-    return _walk(value, (), Channel.OTHER, channel_of, vocabulary)
+def walk(value: Any, channel_of: ChannelOf, vocabulary: Container[str]) -> list[Leaf]:
+    """Every string of `value` that is not in the vocabulary. The parser has bounded its depth."""
+    leaves: list[Leaf] = []
+    _walk(value, (), Channel.OTHER, channel_of, vocabulary, leaves)
+    return leaves
 
 
-def _walk(value: Any, path: Path, around: Channel, channel_of: ChannelOf, vocabulary: Container[str]) -> Iterator[Leaf]:
+def _walk(value: Any, path: Path, around: Channel, channel_of: ChannelOf, vocabulary: Container[str], leaves: list[Leaf]) -> None:
+    """`value` is a string, an object or a list: what holds no text is not come to. This runs for each payload of a stream."""
+    channel = channel_of(path, value, around)
     if isinstance(value, str):
-        if value not in vocabulary and value:
-            yield Leaf(path=path, channel=channel_of(path, value, around), text=value)
-    elif isinstance(value, Mapping):
-        channel = channel_of(path, value, around)
+        leaves.append(Leaf(path=path, channel=channel, text=value))
+    elif isinstance(value, dict):
         for key, item in value.items():
-            if key not in vocabulary and key:
-                yield Leaf(path=(*path, key), channel=channel, text=key, is_key=True)
-            yield from _walk(item, (*path, key), channel, channel_of, vocabulary)
+            if key and key not in vocabulary:
+                leaves.append(Leaf(path=(*path, key), channel=channel, text=key, is_key=True))
+            kind = type(item)
+            if kind is dict or kind is list or (kind is str and item and item not in vocabulary):
+                _walk(item, (*path, key), channel, channel_of, vocabulary, leaves)
     elif isinstance(value, list):
-        channel = channel_of(path, value, around)
         for number, item in enumerate(value):
-            yield from _walk(item, (*path, number), channel, channel_of, vocabulary)
+            kind = type(item)
+            if kind is dict or kind is list or (kind is str and item and item not in vocabulary):
+                _walk(item, (*path, number), channel, channel_of, vocabulary, leaves)
 
 
 def rewrite(document: Mapping[str, Any], changes: list[tuple[Leaf, str]]) -> dict[str, Any]:
