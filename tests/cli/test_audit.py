@@ -82,6 +82,7 @@ def test_a_head_that_was_kept_must_still_be_there(home: Path) -> None:
         (["--from", "2099-01-01"], "has no row since"),
         (["--to", "2001-01-01"], "has no row before the end of"),
         (["--from", "99"], "no row 98"),
+        (["--from", "8", "--to", "5"], "no row lies from 8 to 5"),
         (["--key", "nowhere.pub"], "no public key"),
         (["--file", "nowhere.db"], "nowhere.db"),
     ],

@@ -181,6 +181,8 @@ def _head(text: str) -> Head:
 def _range(connection: Connection, start: str | None, end: str | None) -> tuple[int, int | None]:
     first = 1 if start is None else _row_at(connection, start, "SELECT min(n) FROM audit WHERE at_ns >= ?", 0)
     last = None if end is None else _row_at(connection, end, "SELECT max(n) FROM audit WHERE at_ns < ?", 86_400)
+    if last is not None and last < max(first, 1):
+        raise Unusable(f"no row lies from {start or 1} to {end}: nothing would be looked at; see: freehold log show")
     return max(first, 1), last
 
 
