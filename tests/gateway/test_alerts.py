@@ -192,18 +192,23 @@ async def test_one_kind_is_sent_so_many_times_a_minute(hook: Hook) -> None:
 
 
 async def test_a_place_hears_what_it_asked_for(hook: Hook) -> None:
-    config = AlertConfig(url=hook.url, kinds=["circuit_*", "policy_rejected"], min_severity="warning")
+    config = AlertConfig(url=hook.url, kinds=["circuit_*", "policy_refused"], min_severity="warning")
     async with alarms(config) as open_alarms:
-        for kind in ("blocked", "circuit_closed", "policy_rejected"):
+        for kind in ("blocked", "circuit_closed", "policy_refused"):
             for severity in ("info", "warning", "made-up"):
                 open_alarms.raise_alert(Alert(kind=kind, severity=severity, message=severity))
         bodies = await hook.messages(4)
     assert [(body["kind"], body["severity"]) for body in bodies] == [
         ("circuit_closed", "warning"),
         ("circuit_closed", "made-up"),
-        ("policy_rejected", "warning"),
-        ("policy_rejected", "made-up"),
+        ("policy_refused", "warning"),
+        ("policy_refused", "made-up"),
     ]
+
+
+def test_a_kind_that_no_alert_is_of_is_refused() -> None:
+    with pytest.raises(ValueError, match="kinds has 'blokced', which no alert is; there are blocked, "):
+        AlertConfig(url="https://hooks.example/x", kinds=["circuit_*", "blokced"])
 
 
 async def test_the_secret_goes_in_its_header_and_nowhere_else(hook: Hook, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,12 +1,14 @@
 """What an operator may set about what the node reports of itself: alerts and traces."""
 
 import ipaddress
+from fnmatch import fnmatchcase
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 Severity = Literal["info", "warning", "critical"]
+KINDS = ("blocked", "nowhere_allowed", "record_failed", "circuit_open", "circuit_closed", "budget_reached", "policy_refused")
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -50,6 +52,9 @@ class AlertConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError("[[alerts]]: set url or url_env, and not both")
         if self.url is not None:
             check_url(self.url, "[[alerts]]: url")
+        for kind in self.kinds:
+            if not any(fnmatchcase(known, kind) for known in KINDS):
+                raise ValueError(f"[[alerts]]: kinds has {kind[:60]!r}, which no alert is; there are {', '.join(KINDS)}")
         if not self.header.isascii() or not self.header.replace("-", "").isalnum():
             raise ValueError(f"[[alerts]]: header {self.header[:60]!r} is no header's name")
 
