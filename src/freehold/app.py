@@ -53,7 +53,7 @@ from freehold.provenance.keys import NodeKey, node_key
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.pull import key_directory, pull
 from freehold.provenance.signer import NodeSigner
-from freehold.residency import load_residency
+from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
 from freehold.store.reader import RecordReader
 from freehold.store.retention import Retention
@@ -143,7 +143,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         stored_keys = ClientKeys(place.record, config.store, sealer=key)
         stack.callback(stored_keys.close)
         engine = await _start_engine(place, stack)
-        router = _make_router(config, engine, stack, metrics, alarms)
+        router = _make_router(place, engine, stack, metrics, alarms)
         prices = PriceList(config.prices)
         used = await asyncio.to_thread(_used, place)
         admission = LimitKeeper(
@@ -156,6 +156,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             on_refused=metrics.count_not_admitted,
         )
         residency = load_residency(config.residency, place.folder)
+        check_findings(config.residency, guard.policy.subjects)
         ring = keys or stored_keys
 
         def status() -> Mapping[str, UpstreamStatus]:
@@ -214,11 +215,11 @@ def _engine_command(place: Place) -> Sequence[str]:
 
 
 def _make_router(
-    config: Config, engine: EngineClient | None, stack: contextlib.AsyncExitStack, metrics: Metrics, alarm: Alarm
+    place: Place, engine: EngineClient | None, stack: contextlib.AsyncExitStack, metrics: Metrics, alarm: Alarm
 ) -> Router:
     routes = [Route(upstream=engine, has_breaker=False)] if engine else []
-    for settings in config.upstreams:
-        remote = make_upstream(settings)
+    for settings in place.config.upstreams:
+        remote = make_upstream(settings, place.folder)
         stack.push_async_callback(remote.close)
         routes.append(
             Route(
@@ -228,7 +229,7 @@ def _make_router(
                 first_token_timeout_s=settings.first_token_timeout_s,
             )
         )
-    return Router(routes, config.routing, alarm=alarm, on_try=metrics.count_try)
+    return Router(routes, place.config.routing, alarm=alarm, on_try=metrics.count_try)
 
 
 def _used(place: Place) -> Sequence[DayUse]:

@@ -160,3 +160,19 @@ def test_an_address_that_serve_would_refuse_is_one_to_mend(situation: Situation)
     verdict = CHECKS["port"](replace(situation, config=msgspec.structs.replace(situation.config, gateway=gateway)))
     assert verdict.level is Level.FAIL
     assert "tls_certificate" in verdict.advice
+
+
+def test_what_serve_would_refuse_of_policy_and_upstreams_is_one_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
+    (tmp_path / "freehold.toml").write_text(
+        '[engine]\nmodel = ""\n[guard]\npolicy = "policy.toml"\n'
+        '[[upstreams]]\nname = "far"\nurl = "http://127.0.0.1:1/v1"\nmodels = ["m"]\napi_key_file = "far.key"\n'
+    )
+    verdicts = dict(doctor.examine(doctor.situation(None)))
+    assert "policy.toml" in verdicts["policy"].detail
+    assert f"can't read api_key_file {tmp_path / 'far.key'}: No such file" in verdicts["upstreams"].detail
+    assert {verdicts[name].level for name in ("policy", "upstreams")} == {Level.FAIL}
+    (tmp_path / "far.key").write_text("sk-1")
+    (tmp_path / "policy.toml").touch()
+    verdicts = dict(doctor.examine(doctor.situation(None)))
+    assert {verdicts[name].level for name in ("policy", "upstreams")} == {Level.OK}

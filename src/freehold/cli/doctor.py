@@ -21,6 +21,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from freehold import __version__
 from freehold import config as configuration
@@ -29,11 +30,15 @@ from freehold.core.errors import ConfigError, FreeholdError
 from freehold.engine.kernels.targets import choose_target, host_targets
 from freehold.engine.memory import room
 from freehold.gateway.serve import check_bind
+from freehold.gateway.upstreams import make_upstream
+from freehold.guard import StreamGuard
+from freehold.policy_watch import policy_path, read_policy
 from freehold.provenance.catalogue import find
 from freehold.provenance.keys import PRIVATE_NAME
 from freehold.provenance.manifest import MANIFEST_NAME
 from freehold.provenance.pull import key_directory, model_directory, open_model
 from freehold.provenance.verifier import verify_contents
+from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
 from freehold.store.reader import RecordReader
 
@@ -56,10 +61,16 @@ class Situation:
     home: Path
     config: configuration.Config
     config_error: str | None = None
+    config_path: Path | None = None
 
     @property
     def record(self) -> Path:
         return self.home / self.config.store.file
+
+    @property
+    def folder(self) -> Path:
+        """What files named in the configuration are relative to."""
+        return self.config_path.parent if self.config_path is not None else self.home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +177,26 @@ def check_model(situation: Situation) -> Verdict:
     return ok(f"{name}, {size_bytes / 1e6:.0f} MB: signature holds, every block verified")
 
 
+def check_policy(situation: Situation) -> Verdict:
+    config = situation.config
+    path = policy_path(config.guard.policy, situation.config_path, situation.home)
+    # re2 compiles in a moment; what is found is the same
+    guard = StreamGuard(replace(config.guard, engine="re2"), policy=read_policy(path) if path is not None else None)
+    load_residency(config.residency, situation.folder)
+    check_findings(config.residency, guard.policy.subjects)
+    return ok(str(path) if path is not None else "the defaults, and what [guard] says")
+
+
+def check_upstreams(situation: Situation) -> Verdict:
+    """Whether they can be asked, not whether they answer: that would be traffic."""
+    config = situation.config
+    for upstream in config.upstreams:
+        make_upstream(upstream, situation.folder)
+    if not config.upstreams and not config.engine.model:
+        return warn("none, and no engine: nobody answers", "name a model in [engine], or a provider in [[upstreams]]")
+    return ok(", ".join(upstream.name for upstream in config.upstreams) or "none: the engine answers")
+
+
 def check_node_key(situation: Situation) -> Verdict:
     path = key_directory(situation.home) / PRIVATE_NAME
     if not path.exists():
@@ -239,6 +270,8 @@ CHECKS: dict[str, Callable[[Situation], Verdict]] = {
     "memory": check_memory,
     "guard engine": check_matcher,
     "model": check_model,
+    "policy": check_policy,
+    "upstreams": check_upstreams,
     "node key": check_node_key,
     "client keys": check_client_keys,
     "port": check_port,
@@ -261,7 +294,8 @@ def examine(situation: Situation) -> Iterator[tuple[str, Verdict]]:
 
 def situation(path: Path | None) -> Situation:
     try:
-        return Situation(home=configuration.home(), config=configuration.load(path))
+        found = configuration.find(path)
+        return Situation(home=configuration.home(), config=configuration.load(path), config_path=found)
     except FreeholdError as failure:
         return Situation(home=configuration.home(), config=configuration.Config(), config_error=failure.message)
 

@@ -228,6 +228,17 @@ def test_a_missing_key_names_the_variable_or_file(monkeypatch: pytest.MonkeyPatc
             make_upstream(UpstreamConfig(name="far", url="http://x/v1", models=["m"], api_key_file=str(path)))
 
 
+def test_a_key_file_lies_beside_the_configuration(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-1")
+    make_upstream(UpstreamConfig(name="far", url="http://x/v1", models=["m"], api_key_file="key"), tmp_path)
+
+
+@pytest.mark.parametrize("dialects", [["openai.chatx"], []])
+def test_dialects_that_there_are_not_are_refused_with_those_that_there_are(dialects: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"upstream far: dialects .*; there are .*openai\.chat"):
+        make_upstream(UpstreamConfig(name="far", url="http://x/v1", models=["m"], dialects=dialects))
+
+
 def test_a_key_file_is_read_without_its_line_end(tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_text("sk-1\n")

@@ -52,8 +52,8 @@ _HEADERS = {
 _READY = UpstreamStatus(ready=True, detail="configured; asked when a request comes")
 
 
-def read_key(config: UpstreamConfig) -> str | None:
-    """The provider's key from where the configuration says. Raises ConfigError naming the variable or file."""
+def read_key(config: UpstreamConfig, folder: Path = Path()) -> str | None:
+    """The provider's key from where the configuration says, which lies in `folder`. Raises ConfigError naming where."""
     if config.api_key_env is not None:
         key = os.environ.get(config.api_key_env, "").strip()
         if not key:
@@ -61,12 +61,14 @@ def read_key(config: UpstreamConfig) -> str | None:
                 f"upstream {config.name}: the environment variable {config.api_key_env} is not set; set it to the key"
             )
     elif config.api_key_file is not None:
+        path = folder / Path(config.api_key_file).expanduser()
         try:
-            key = Path(config.api_key_file).expanduser().read_text("ascii").strip()
+            key = path.read_text("ascii").strip()
         except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"upstream {config.name}: can't read api_key_file {config.api_key_file}") from exc
+            reason = exc.strerror if isinstance(exc, OSError) else "it is not ASCII text"
+            raise ConfigError(f"upstream {config.name}: can't read api_key_file {path}: {reason}") from exc
         if not key:
-            raise ConfigError(f"upstream {config.name}: api_key_file {config.api_key_file} is empty")
+            raise ConfigError(f"upstream {config.name}: api_key_file {path} is empty")
     else:
         return None
     if not (key.isascii() and key.isprintable()):
@@ -78,11 +80,11 @@ class RemoteUpstream:
     """One provider. Makes its connections on first use, inside the running event loop. `codecs`: its dialects, the first for
     clients who speak none of them."""
 
-    def __init__(self, config: UpstreamConfig, codecs: Sequence[Codec]) -> None:
+    def __init__(self, config: UpstreamConfig, codecs: Sequence[Codec], folder: Path = Path()) -> None:
         self._config = config
         self._codecs = {codec.dialect: codec for codec in codecs}
         self._main = codecs[0]
-        self._key = read_key(config)
+        self._key = read_key(config, folder)
         self._names = config.models if isinstance(config.models, dict) else {name: name for name in config.models}
         self._models = tuple(self._names)
         self._session: aiohttp.ClientSession | None = None
