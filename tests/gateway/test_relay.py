@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -6,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import UpstreamBroken
-from freehold.core.events import Event, TextDelta
+from freehold.core.events import Event, ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
 from freehold.core.findings import Direction
 from freehold.gateway.relay import relay
 from tests.fakes.guard import MASK, SECRET, WordGuard
@@ -72,3 +73,35 @@ async def test_closing_the_relay_closes_the_upstream_and_each_stage_once() -> No
     assert (upstream.closed_early, [stage.closed for stage in stages]) == (1, [1, 1])
     assert [event async for event in relay(upstream.send(None), stages)]  # type: ignore[arg-type]
     assert [stage.closed for stage in stages] == [2, 2]
+
+
+async def test_others_go_on_while_a_long_delta_is_scanned() -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    whole = f"so it goes {SECRET} and goes " * 20_000
+    events = await play(TextDelta(text=whole))
+    task.cancel()
+    assert turns > len(whole) // 10_000
+    assert text(events) == whole.replace(SECRET, MASK)
+
+
+@pytest.mark.parametrize("length", [8191, 8192, 8193, 50_000])
+async def test_a_long_delta_of_any_kind_comes_out_whole(length: int) -> None:
+    whole = ("so it goes and goes " * (length // 20 + 1))[:length]
+    said = await play(TextDelta(text=whole), ReasoningDelta(text=whole, part=1), ToolCallDelta(arguments=whole, part=2))
+    assert text(said) == whole
+    assert "".join(event.text for event in said if isinstance(event, ReasoningDelta)) == whole
+    assert "".join(event.arguments for event in said if isinstance(event, ToolCallDelta)) == whole
+
+
+async def test_log_probabilities_stay_with_their_text() -> None:
+    token = TokenLogprob(token="a" * 20_000, token_bytes=b"a" * 20_000, logprob=-1.0)
+    event = TextDelta(text="a" * 20_000, logprobs=(token,))
+    assert await play(event, stages=0) == [event]

@@ -10,12 +10,13 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 from freehold.core.errors import UpstreamTimeout
-from freehold.core.events import Event
+from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.stage import Stage
 from freehold.gateway.body import ClientLeft, Receive
 from freehold.gateway.relay import relay
 
 _BUFFER_EVENTS = 64
+_BUFFER_CHARS = 256 << 10  # an event may hold all that came in one read; a client that stalls costs no more than some of these
 
 
 class Flow:
@@ -38,6 +39,7 @@ class Flow:
         self._timeout_s = idle_timeout_s if first_timeout_s is None else first_timeout_s
         self._loop = asyncio.get_running_loop()
         self._ready: list[Event] = []
+        self._ready_chars = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -70,7 +72,7 @@ class Flow:
             await self._wake.wait()
         if isinstance(self._failure, ClientLeft):
             raise self._failure
-        ready, self._ready = self._ready, []
+        ready, self._ready, self._ready_chars = self._ready, [], 0
         self._room.set()
         return ready
 
@@ -79,9 +81,10 @@ class Flow:
             async with contextlib.aclosing(relay(self._upstream, self._stages, self._heard)) as events:
                 async for event in events:
                     self._ready.append(event)
+                    self._ready_chars += _chars(event)
                     if len(self._ready) == 1:
                         self._wake.set()
-                    elif len(self._ready) >= _BUFFER_EVENTS:
+                    if len(self._ready) >= _BUFFER_EVENTS or self._ready_chars >= _BUFFER_CHARS:
                         self._room.clear()
                         await self._room.wait()
         except Exception as exc:
@@ -120,3 +123,16 @@ class Flow:
         if not self._ended:
             self._ended, self._failure = True, failure
         self._wake.set()
+
+
+def _chars(event: Event) -> int:
+    """About how much an event holds. What of a row is not the first is as long as that, but for its text."""
+    match event:
+        case Payload():
+            return len(event.data) * (1 + len(event.row))
+        case TextDelta() | ReasoningDelta():
+            return len(event.text)
+        case ToolCallDelta():
+            return len(event.arguments)
+        case _:
+            return 0

@@ -1,15 +1,20 @@
 """Events on their way from an upstream to a client, through the stages.
 
 Decided here: the order is the upstream's; when the upstream fails, what the stages still hold is released through them first and
-the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream and the stages.
+the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream and the stages. A long
+delta goes through them a piece at a time: others of this event loop are answered in between.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from dataclasses import replace
 
 from freehold.core.errors import UpstreamError
-from freehold.core.events import Event
+from freehold.core.events import Event, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.stage import Stage
+
+_TURN_CHARS = 8192  # some 20 ms of scanning where all of it is digits, the dearest text there is
 
 
 async def relay(
@@ -22,8 +27,14 @@ async def relay(
         try:
             async for event in upstream:
                 heard()
-                for out in through([event], stages):
-                    yield out
+                if (pieces := _pieces(event)) is None:
+                    for out in through([event], stages):
+                        yield out
+                    continue
+                for piece in pieces:
+                    for out in through([piece], stages):
+                        yield out
+                    await asyncio.sleep(0)
         except UpstreamError as exc:
             failure = exc
         for closed, stage in enumerate(stages, 1):  # read in `finally`
@@ -36,6 +47,17 @@ async def relay(
         for stage in stages[closed:]:  # nobody reads on: what they hold is dropped
             with contextlib.suppress(Exception):
                 stage.close()
+
+
+def _pieces(event: Event) -> list[Event] | None:
+    """A long delta cut into short ones, as where it is cut never matters. Log-probabilities stay with their text."""
+    match event:
+        case TextDelta(text=text, logprobs=(), source_chars=None) | ReasoningDelta(text=text, source_chars=None):
+            if len(text) > _TURN_CHARS:
+                return [replace(event, text=text[at : at + _TURN_CHARS]) for at in range(0, len(text), _TURN_CHARS)]
+        case ToolCallDelta(arguments=text, source_chars=None) if len(text) > _TURN_CHARS:
+            return [replace(event, arguments=text[at : at + _TURN_CHARS]) for at in range(0, len(text), _TURN_CHARS)]
+    return None
 
 
 async def _close(upstream: AsyncIterator[Event]) -> None:
