@@ -26,6 +26,7 @@ PARTS: dict[str, str] = {
     "provenance": "bench.provenance",
     "tokenizer": "bench.tokenizer",
     "gateway": "bench.gateway",
+    "hostile": "bench.hostile",
     "engine": "bench.engine",
 }
 PEERS = ("numpy", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
