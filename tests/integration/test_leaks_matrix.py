@@ -130,6 +130,19 @@ def variant_whole(probe: Probe) -> Probe:
     return replace(probe, is_streamed=False)
 
 
+@pytest.mark.parametrize(("name", "channel"), [("openai.chat", "unknown_field"), ("google.gemini", "unknown_part")])
+async def test_a_string_that_is_searched_alone_and_joined_shows_what_neither_hides(
+    guarded: Node, provider: ScriptedProvider, name: str, channel: str
+) -> None:
+    """A part of a line of a key is nothing by itself, and behind a key in the same string its own search left it."""
+    value = PLAIN[2]
+    text = said(name, channel, value)
+    uncut = Probe(client=name, provider=name, channel=channel, value=value)
+    async with prober(guarded.url, guarded.client_key, provider) as asking:
+        answers = await asking.probe_all(replace(uncut, pieces=cut(text, [at])) for at in range(40, len(text), 5))
+    assert [(probe.name, found) for probe, came in answers if (found := faults(probe, came))] == []
+
+
 INTERRUPTED = [(name, kind) for name, kinds in INTERRUPTIONS.items() for kind in kinds if kind not in ENDED[name] | BROKEN[name]]
 
 

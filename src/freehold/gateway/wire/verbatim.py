@@ -34,6 +34,7 @@ from freehold.gateway.wire.codec import Leaf
 from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, value_at, walk
 
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
+_HIDDEN = "[REDACTED]"
 _REMEMBERED = 64  # sets of strings: ids and names come again in every payload of a stream, and need one look
 _TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 
@@ -207,12 +208,18 @@ class VerbatimEncoder:
             return data
         document = orjson.loads(data)
         replaced: list[tuple[Leaf, str]] = []
+        whole = {leaf.path: (leaf.text, text) for leaf, text in changes if not leaf.is_key}
         for piece in touched:
             path, original = piece.slot.path, value_at(document, piece.slot.path)
             if not isinstance(original, str):  # an object's JSON text can be a slot, too: `scrub` makes an object of it again
                 original = orjson.dumps(original).decode()
-            replaced.append((Leaf(path=path, channel=_ANY, text=""), piece.text(place, original)))
-        for leaf, text in changes:  # behind the slots: of a string that is both, what was found in the whole of it counts
+            text = piece.text(place, original)
+            if path in whole and whole[path][0] == original:  # a string that is both: nothing that either hides
+                text = piece.text_of_both(place, original, whole.pop(path)[1])
+            replaced.append((Leaf(path=path, channel=_ANY, text=""), text))
+        for leaf, text in changes:
+            if not leaf.is_key and leaf.path not in whole:
+                continue
             replaced.append((Leaf(path=leaf.path, channel=_ANY, text=leaf.text, is_key=leaf.is_key), text))
         document = rewrite(document, replaced)
         if touched or changes:  # a leaf's log-probabilities stand beside it, too
@@ -260,7 +267,27 @@ class _Piece:
 
     def text(self, place: int, original: str) -> str:
         """The part of the text in the row's payload number `place`, with what replaces it."""
+        return self._cut(*self._bounds(place), original)
+
+    def text_of_both(self, place: int, original: str, other: str) -> str:
+        """As `text`, of a string that somebody else made `other` of: what both left stays, around all that is not alike."""
         start, end = self._bounds(place)
+        front = _alike(original, other)
+        back = _alike(original[front:][::-1], other[front:][::-1])
+        middle, ours = (
+            other[front : len(other) - back],
+            self._cut(start + front, end - back, original[front : len(original) - back]),
+        )
+        return "".join(
+            (
+                self._cut(start, start + front, original[:front]),
+                middle if middle == ours else _HIDDEN,
+                self._cut(end - back, end, original[len(original) - back :]),
+            )
+        )
+
+    def _cut(self, start: int, end: int, original: str) -> str:
+        """What is left of the characters from `start` to `end`, which were `original`."""
         out, at = [], start
         for first, last, instead in self.touches:
             if first < end and last > start:
@@ -271,3 +298,8 @@ class _Piece:
 
     def _bounds(self, place: int) -> tuple[int, int]:
         return (self.ends[place - 1] if place else 0), self.ends[place]
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters in front are the same."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
