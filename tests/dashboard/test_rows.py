@@ -13,6 +13,15 @@ def test_speed_counts_the_tokens_after_the_first() -> None:
     assert row(1, entry(), {}).speed == "50.0"  # 100 tokens in 2 s
 
 
+def test_an_answer_that_came_all_at_once_has_no_speed() -> None:
+    assert row(1, entry(ttft_ms=20.0, duration_ms=20.04), {}).speed == "—"
+
+
+def test_what_it_cost_is_told_where_it_is_known_and_never_rounded_to_nothing() -> None:
+    costs = {None: "", 0: "$0.00", 7: "$0.000007", 200_000: "$0.20", 1_234_567_890: "$1,234.57"}
+    assert {cost: row(1, entry(cost_microusd=cost), {}).cost for cost in costs} == costs
+
+
 def test_what_never_began_is_neither_unknown_nor_zero() -> None:
     blocked = row(1, entry(status=Status.BLOCKED, ttft_ms=None, output_tokens=0), {})
     assert (blocked.ttft, blocked.speed) == ("—", "—")

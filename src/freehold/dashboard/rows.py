@@ -38,6 +38,7 @@ class Row:
     exchange_id: str
     time_iso: str
     time_text: str
+    dialect: str
     key: str
     team: str | None
     model: str
@@ -46,6 +47,7 @@ class Row:
     status_detail: str | None
     input_tokens: str
     output_tokens: str
+    cost: str  # empty where no price is known
     speed: str
     ttft: str
     energy: str
@@ -74,6 +76,7 @@ def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
         exchange_id=entry.exchange_id,
         time_iso=received.isoformat(timespec="milliseconds"),
         time_text=received.strftime("%Y-%m-%d %H:%M:%S"),
+        dialect=entry.dialect,
         key=key_names.get(entry.key_id, entry.key_id),
         team=entry.team,
         model=entry.model,
@@ -82,6 +85,7 @@ def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
         status_detail=entry.error_code or entry.finish_reason,
         input_tokens=_count(entry.input_tokens),
         output_tokens=_count(entry.output_tokens),
+        cost="" if entry.cost_microusd is None else dollars(entry.cost_microusd),
         speed=_speed(entry),
         ttft=_milliseconds(entry),
         energy=joules(entry.energy.energy_j),
@@ -113,6 +117,11 @@ def joules(energy_j: float | None) -> str:
     return f"{energy_j:.0f} J" if energy_j >= 100 else f"{energy_j:.3g} J"
 
 
+def dollars(microusd: int) -> str:
+    """In cents, or as fine as it takes to be no zero."""
+    return f"${microusd / 1e6:,.2f}" if microusd == 0 or microusd >= 10_000 else f"${microusd / 1e6:.6f}".rstrip("0")
+
+
 def _grade(energy: Measurement) -> str:
     return "not measured" if energy.grade is Grade.UNKNOWN else energy.grade.value.replace("_", " ")
 
@@ -126,6 +135,8 @@ def _interval(energy: Measurement) -> str:
 def _coverage(unknown: int, entries: int) -> str:
     if not entries:
         return "no exchanges yet"
+    if unknown == entries:
+        return "none known"
     return f"without {unknown} unknown" if unknown else "all known"
 
 
@@ -147,7 +158,7 @@ def _speed(entry: LedgerEntry) -> str:
     if entry.output_tokens is None:
         return UNKNOWN
     decode_ms = entry.duration_ms - entry.ttft_ms
-    if entry.output_tokens < 2 or decode_ms <= 0:
+    if entry.output_tokens < 2 or decode_ms < 1:  # a body that came all at once has no speed
         return NONE
     return f"{(entry.output_tokens - 1) * 1000 / decode_ms:.1f}"
 
