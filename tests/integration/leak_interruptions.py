@@ -237,14 +237,14 @@ INTERRUPTIONS = {
 
 # The provider says that a text is over and begins another one: each is searched alone, as a text of its own.
 ENDED = {
-    "openai.chat": {"its_own_end", "a_refusal"},
+    "openai.chat": set[str](),
     "openai.responses": {"its_end_and_a_next_part", "its_end_and_a_next_item", "its_number_again", "halves_told_whole"},
     "anthropic.messages": {"its_end_and_a_next_block", "a_thought_between_blocks", "its_number_again"},
     "google.gemini": {"thought_around_text"},
 }
 # More of a text after its end, or of one that never began: what no provider may send.
 BROKEN = {
-    "openai.chat": set[str](),
+    "openai.chat": {"its_own_end"},
     "openai.responses": {"its_own_end"},
     "anthropic.messages": {"its_own_end", "begun_again", "never_begun"},
     "google.gemini": set[str](),

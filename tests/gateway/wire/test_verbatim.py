@@ -94,6 +94,18 @@ def test_a_key_in_a_field_nobody_knows_is_masked_in_its_place_every_time_it_come
     assert all("REDACTED" in json.loads(data)["id"] for data, _ in sent[:2])
 
 
+def test_a_key_in_a_refusal_is_masked_whatever_the_content_says_meanwhile() -> None:
+    stream = [chunk(refusal=TOKEN[:9]), chunk(content="so "), chunk(refusal=TOKEN[9:] + " "), STOP]
+    sent = play(stream)
+    assert TOKEN[4:12] not in said(sent, "refusal")
+    assert said(sent) == "so "
+
+
+def test_more_of_an_answer_after_its_end_is_broken() -> None:
+    with pytest.raises(UpstreamBroken, match="after its end"):
+        play([chunk(content=TOKEN[:9]), STOP, chunk(content=TOKEN[9:])])
+
+
 def test_a_whole_key_in_an_unknown_field_of_each_delta_is_masked_each_time() -> None:
     sent = play([chunk(new_field=TOKEN), chunk(new_field=TOKEN), chunk(content="done "), STOP])
     assert not any(TOKEN.encode() in data for data, _ in sent)

@@ -43,6 +43,8 @@ _FINISH_REASONS = {
 
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
 
+_REFUSAL_PART = 900  # of a choice's texts; a field of its own, whose pieces the client joins apart from the content's
+
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _DELTAS: dict[PartKind, type[_Delta]] = {
     PartKind.TEXT: TextDelta,
@@ -110,11 +112,22 @@ _parse = msgspec.json.Decoder(_Document).decode
 class _Progress:
     """How far one choice has come: the parts it is in, and which of them are open."""
 
-    __slots__ = ("calls", "extras", "finish_reason", "is_saying", "is_thinking", "next_extra", "said", "text", "thought")
+    __slots__ = (
+        "calls",
+        "extras",
+        "finish_reason",
+        "is_refusing",
+        "is_saying",
+        "is_thinking",
+        "next_extra",
+        "said",
+        "text",
+        "thought",
+    )
 
     def __init__(self) -> None:
         self.text = self.thought = 0  # part numbers
-        self.is_saying = self.is_thinking = False
+        self.is_saying = self.is_thinking = self.is_refusing = False
         self.said = ""  # the last piece of text
         self.calls: set[int] = set()
         self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
@@ -219,19 +232,25 @@ class ChunkDecoder:
             progress = self._choices[number] = _Progress()
         turn = choice.delta or choice.message
         if turn is not None:
+            if progress.finish_reason is not None and _says_something(turn):  # what its end cut would go on here
+                raise UpstreamBroken(f"upstream {self._provider} sent more of an answer after its end")
             at = ("choices", position, "delta" if choice.delta is not None else "message")
             field, thought = _thought(turn)
             if thought:
                 progress.is_thinking = True
                 run.say(ReasoningDelta, number, progress.thought, thought)
                 _place(slots, PartKind.REASONING, number, progress.thought, (*at, field), thought)
-            field, text = ("content", turn.content) if turn.content else ("refusal", turn.refusal or "")
+            if turn.refusal:
+                progress.is_refusing = True
+                run.say(TextDelta, number, _REFUSAL_PART, turn.refusal)
+                _place(slots, PartKind.TEXT, number, _REFUSAL_PART, (*at, "refusal"), turn.refusal)
+            text = turn.content or ""
             logprobs = choice.logprobs.content if choice.logprobs else None
             if text or logprobs:
                 _end_thought(progress, number, run)
                 progress.is_saying, progress.said = True, text or progress.said
                 run.say(TextDelta, number, progress.text, text, _logprobs(logprobs) if logprobs else ())
-                _place(slots, PartKind.TEXT, number, progress.text, (*at, field), text)
+                _place(slots, PartKind.TEXT, number, progress.text, (*at, "content"), text)
             for index, call in enumerate(turn.tool_calls or ()):
                 self._read_call(call, progress, number, index, (*at, "tool_calls", index), run, slots)
         if choice.finish_reason is not None:
@@ -239,6 +258,8 @@ class ChunkDecoder:
             progress.finish_reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
             _end_thought(progress, number, run)
             _end_text(progress, number, run)
+            if progress.is_refusing:
+                run.add(PartEnd(kind=PartKind.TEXT, choice=number, part=_REFUSAL_PART))
 
     def _read_call(
         self, call: _Call, progress: _Progress, number: int, index: int, at: Path, run: "_Run", slots: list[Slot] | None
@@ -274,6 +295,10 @@ class ChunkDecoder:
             for part in progress.extras.values():
                 run.add(PartEnd(kind=PartKind.REASONING, choice=choice.index, part=part))
             progress.extras = {}
+
+
+def _says_something(turn: _Turn) -> bool:
+    return bool(turn.content or turn.refusal or turn.reasoning_content or turn.reasoning or turn.tool_calls)
 
 
 def _thought(turn: _Turn) -> tuple[str, str | None]:
