@@ -54,6 +54,7 @@ _ANSWER_WORDS = VOCABULARY | {
     "obfuscation",
 }
 EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
+_FEW = 3  # so many chunks are told one by one as fast as all together
 _WHOLE = frozenset({"role", "id", "type", "name", "index"})  # strings of a turn that come in one piece
 
 
@@ -92,7 +93,8 @@ class ChunkNotes:
         slot = self._slot
         if slot is None or not payloads[first][0].startswith(self._head):
             return None
-        texts = self._plain_texts(payloads, first) or self._texts(payloads, first)
+        together = len(payloads) - first > _FEW
+        texts = (together and self._plain_texts(payloads, first)) or self._texts(payloads, first)
         if not texts:
             return None
         same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(texts[0]))
