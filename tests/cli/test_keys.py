@@ -173,3 +173,18 @@ def test_what_the_commands_change_is_sealed_in_the_log(home: Path) -> None:
     with closing(open_writer(home / "record.db", 1.0)) as connection:
         connection.execute("UPDATE audit SET facts = replace(facts, '2', '20') WHERE kind = 'team_changed'")
     assert CliRunner().invoke(main, ["log", "verify"]).exit_code == 1
+
+
+def test_a_key_made_valid_again_beside_the_log_is_named(home: Path) -> None:
+    key_id = json.loads(freehold("create", "co", "--json").stdout)["key_id"]
+    freehold("revoke", key_id)
+    verified = CliRunner().invoke(main, ["log", "verify"])
+    assert "keys: 1, teams: 0, all as the log says" in verified.stdout
+    with closing(open_writer(home / "record.db", 1.0)) as connection:
+        connection.execute("UPDATE client_key SET is_admin = 1, revoked_at_ns = NULL WHERE name = 'co'")
+    verified = CliRunner().invoke(main, ["log", "verify"])
+    assert verified.exit_code == 1
+    assert f"First broken: key {key_id}: changed: it is in force again, and row 2 of the log revoked it" in verified.stderr
+    document = json.loads(CliRunner().invoke(main, ["log", "verify", "--json"]).stdout)
+    assert (document["holds"], document["broken"]["holder"], document["holders"]) == (False, f"key {key_id}", None)
+    assert "not compared" in CliRunner().invoke(main, ["log", "verify", "--from", "2"]).stdout

@@ -31,7 +31,7 @@ async def path(tmp_path: Path) -> Path:
         at_ns = clock_ns + (i + 1) * 10 * DAY_NS
         with closing(RecordWriter(path, NodeSigner(KEY), sealer=KEY, unix_ns=itertools.repeat(at_ns).__next__)) as writer:
             if i == 0:
-                await writer.append("key_created", {"key": "key_1"})
+                await writer.append("policy_loaded", {"digest": "d1"})
             await writer.append("placement", {"allowed": [f"mark-of-{i}"]}, ExchangeId(f"xc_{i}"))
             await writer.record(honest(f"xc_{i}", findings=(MARK,), received_at_ns=at_ns))
     return path
@@ -65,7 +65,7 @@ async def test_decisions_about_the_node_itself_are_kept(path: Path) -> None:
     purge(path, now_ns=NOW_NS + 500 * DAY_NS)
     with closing(sqlite3.connect(path)) as connection:
         kept = connection.execute("SELECT kind FROM audit WHERE facts IS NOT NULL ORDER BY n").fetchall()
-    assert kept == [("key_created",), ("retention_purged",)]
+    assert kept == [("policy_loaded",), ("retention_purged",)]
 
 
 async def test_a_record_goes_on_after_everything_was_purged(path: Path) -> None:
@@ -96,7 +96,7 @@ async def test_many_rows_go_in_several_steps(path: Path, monkeypatch: pytest.Mon
     [
         ["DELETE FROM ledger WHERE seq = 7"],
         ["UPDATE audit SET facts = NULL WHERE exchange_id = 'xc_6' AND kind = 'placement'"],
-        ["UPDATE audit SET facts = NULL WHERE kind = 'key_created'"],
+        ["UPDATE audit SET facts = NULL WHERE kind = 'policy_loaded'"],
         ["UPDATE audit SET facts = NULL WHERE kind = 'retention_purged'"],
         [
             "UPDATE audit SET facts = replace(facts, ':5', ':7') WHERE kind = 'retention_purged'",

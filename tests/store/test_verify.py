@@ -366,10 +366,10 @@ def test_decisions_can_join_another_rooms_transaction(tmp_path: Path) -> None:
     path = tmp_path / "record.db"
     with closing(open_writer(path, 1.0)) as connection:
         with transaction(connection):
-            audit.append(connection, [decision("key_created", {"key": "key_1"}, 5)], KEY)
+            audit.append(connection, [decision("policy_loaded", {"digest": "d1"}, 5)], KEY)
         connection.execute("BEGIN")
         LogEnd(connection).write(KEY)
-        audit.append(connection, [decision("key_revoked", {"key": "key_1"}, 6)], KEY)
+        audit.append(connection, [decision("policy_loaded", {"digest": "d2"}, 6)], KEY)
         connection.execute("ROLLBACK")
     report = check(path)
     assert (report.broken, report.rows) == (None, 1)

@@ -68,7 +68,8 @@ def verify(
     signatures: bool,
     as_json: bool,
 ) -> None:
-    """Check that no row of the record was changed, taken out, added or swapped; name the first that was.
+    """Check that no row of the record was changed, taken out, added or swapped, and that keys and teams are as the log says; name
+    the first that is not.
 
     Works on a running node's file. Exit code 0: all of it holds; 1: a row does not; 2: it cannot be checked. Keep the head that
     it shows somewhere else: only that tells when the last rows, and all that counts them, were cut off together.
@@ -217,6 +218,7 @@ def _document(report: LogReport) -> dict[str, Any]:
         "purged": report.purged,
         "exchanges_before_the_log": report.before_log,
         "sealed_through": report.sealed_through,
+        "holders": None if report.holders is None else asdict(report.holders),
     }
 
 
@@ -224,6 +226,7 @@ def _tell(report: LogReport) -> None:
     if report.broken is not None:
         broken = report.broken
         where = f"row {broken.n} of the log" if broken.n is not None else f"row {broken.ledger_seq} of the ledger"
+        where = broken.holder or where
         whose = f", exchange {broken.exchange_id}" if broken.exchange_id else ""
         click.echo(f"The log does not hold. First broken: {where}{whose}: {broken.what}: {broken.detail}.", err=True)
         return
@@ -234,8 +237,20 @@ def _tell(report: LogReport) -> None:
         click.echo(f"  before the log   {report.before_log} exchanges, each held by its receipt")
     if report.purged:
         click.echo(f"  purged           {report.purged} rows: their digests hold, their facts are gone as the log says")
+    for line in _holder_lines(report):
+        click.echo(line)
     if report.head is not None:
         click.echo(f"  head             {report.head}")
+
+
+def _holder_lines(report: LogReport) -> Iterator[str]:
+    if (held := report.holders) is None:
+        yield "  keys and teams   not compared: only the whole log tells how they came about"
+        return
+    yield f"  keys and teams   keys: {held.keys}, teams: {held.teams}, all as the log says"
+    if held.older_keys or held.older_teams:
+        older = f"keys: {held.older_keys}, teams: {held.older_teams}"
+        yield f"  not vouched for  {older}, older than the log, which has no row of them"
 
 
 def _shown(row: Row) -> dict[str, Any]:

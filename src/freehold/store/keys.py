@@ -32,6 +32,8 @@ SECRET_BYTES = 32
 SECRET_CHARS = 43  # 62 ** 43 > 2 ** 256
 SHOWN_CHARS = 10  # "fh_" and 7 of 43: enough to tell keys apart, nothing to guess the rest from
 NAME_LIMIT_CHARS = 200
+KEY_CREATED, KEY_CHANGED, KEY_REVOKED = "key_created", "key_changed", "key_revoked"  # rows of the log
+TEAM_CHANGED, TEAM_REMOVED = "team_changed", "team_removed"
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 _COLUMNS = "id, shown, name, team, is_admin, created_at_ns, revoked_at_ns"
@@ -135,7 +137,7 @@ class ClientKeys:
             )
             if allowance != _NO_ALLOWANCE:
                 allowances.write(connection, "key", key.key_id, allowance)
-            self._log(connection, "key_created", _facts(key))
+            self._log(connection, KEY_CREATED, _facts(key) | _facts_of_making(connection, key, secret))
         return key, secret
 
     def list(self) -> list[ClientKey]:
@@ -158,7 +160,7 @@ class ClientKeys:
             connection.execute("UPDATE client_key SET team = ? WHERE id = ?", (team, key_id))
             allowances.write(connection, "key", key_id, allowance)
             key = _get(connection, key_id)
-            self._log(connection, "key_changed", _facts(key))
+            self._log(connection, KEY_CHANGED, _facts(key))
             return key
 
     def revoke(self, key_id: str) -> ClientKey:
@@ -167,8 +169,9 @@ class ClientKeys:
             key = _get(connection, key_id)
             if key.revoked_at_ns is not None:
                 return key
-            connection.execute("UPDATE client_key SET revoked_at_ns = ? WHERE id = ?", (self._unix_clock(), key_id))
-            self._log(connection, "key_revoked", {"key_id": key_id})
+            now_ns = self._unix_clock()
+            connection.execute("UPDATE client_key SET revoked_at_ns = ? WHERE id = ?", (now_ns, key_id))
+            self._log(connection, KEY_REVOKED, {"key_id": key_id, "revoked_at_ns": now_ns})
             return _get(connection, key_id)
 
     def teams(self) -> tuple[Team, ...]:
@@ -187,7 +190,7 @@ class ClientKeys:
         _check_name("a team's name", name, param="name")
         with self._locked() as connection, transaction(connection):
             allowances.write(connection, "team", name, allowance)
-            self._log(connection, "team_changed", {"team": name, **allowances.facts(allowance)})
+            self._log(connection, TEAM_CHANGED, {"team": name, **allowances.facts(allowance)})
         return Team(name=name, allowance=allowance)
 
     def remove_team(self, name: str) -> None:
@@ -195,7 +198,7 @@ class ClientKeys:
         with self._locked() as connection, transaction(connection):
             if not allowances.remove(connection, "team", name):
                 raise NotFound(f"no team {name[:100]!r} has limits; see: freehold teams list")
-            self._log(connection, "team_removed", {"team": name})
+            self._log(connection, TEAM_REMOVED, {"team": name})
 
     def close(self) -> None:
         with self._lock:
@@ -225,6 +228,19 @@ def _facts(key: ClientKey) -> dict[str, object]:
     """What the log keeps of a key."""
     named = {"key_id": key.key_id, "name": key.name, "team": key.team, "is_admin": key.is_admin}
     return {**named, **allowances.facts(key.allowance)}
+
+
+def _facts_of_making(connection: sqlite3.Connection, key: ClientKey, secret: str) -> dict[str, object]:
+    """What never changes of a key, and how many keys there are with it: `verify_keys` holds the table against both."""
+    count = connection.execute("SELECT count(*) FROM client_key").fetchone()[0]
+    made = {"shown": key.shown, "created_at_ns": key.created_at_ns, "keys_count": count}
+    return made | {"secret_digest": secret_digest(_digest(secret))}
+
+
+def secret_digest(secret_sha256: bytes) -> str:
+    """What the log keeps of a secret: a digest of the stored digest, as an exported log should not hold what a request is
+    looked up by."""
+    return sha256(secret_sha256).hexdigest()
 
 
 def _get(connection: sqlite3.Connection, key_id: str) -> ClientKey:

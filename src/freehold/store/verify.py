@@ -5,7 +5,8 @@ recomputed from what the file holds and compared link by link; the last seal the
 not hold, the seals are tried from the first, and the receipts after the last good one, to name the row. Exchanges from before the
 log began are held by their receipts alone: each of those signatures is checked.
 
-Of rows that were purged the digest is left, and a row of the log that says so; nothing else may be missing.
+Of rows that were purged the digest is left, and a row of the log that says so; nothing else may be missing. A walk over the whole
+log ends with the tables of keys and teams, which its rows explain (`verify_keys`).
 """
 
 import sqlite3
@@ -39,6 +40,7 @@ from freehold.store.exchanges import (
     verdict_holds,
 )
 from freehold.store.retention import purged_through
+from freehold.store.verify_keys import KINDS, HolderFold, Holders
 
 _NO_LIMIT = (1 << 63) - 1
 
@@ -61,7 +63,10 @@ class Proofs(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogReport:
-    """`sealed_through` is the last row that a seal vouches for; `broken` None means that all of it holds."""
+    """`sealed_through` is the last row that a seal vouches for; `broken` None means that all of it holds.
+
+    `holders` is None where keys and teams were not compared: a part of the log does not tell how they came about.
+    """
 
     head: Head | None
     first_n: int
@@ -70,6 +75,7 @@ class LogReport:
     purged: int
     before_log: int
     sealed_through: int
+    holders: Holders | None = None
     broken: Broken | None = None
 
 
@@ -130,6 +136,8 @@ class _Walk:
         self._last_seal: sqlite3.Row | None = None
         self._head: Head | None = None
         self._wanted: Head | None = None
+        self._fold = HolderFold()
+        self._holders: Holders | None = None
         self._last_before = 0  # the last exchange of before the log
         self.rows = self.exchanges = self.purged = self.before_log = self.sealed_through = 0
 
@@ -190,6 +198,8 @@ class _Walk:
                     detail=f"nobody vouches for it and what follows: the last seal is before row {first}",
                 )
             )
+        if self._is_whole and self._to_end:
+            self._holders = self._fold.check(self._connection)
 
     def _check_before_log(self) -> None:
         """Exchanges older than the log: the receipt is all there is."""
@@ -263,6 +273,8 @@ class _Walk:
             self.purged += 1
         elif facts_digest(row["facts"]) != digest:
             raise Stop(broken_at(row, "changed", "its facts are not those that were written"))
+        elif row["kind"] in KINDS:
+            self._fold.take(row)
         return digest
 
     def _exchange_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> bytes:
@@ -396,5 +408,6 @@ class _Walk:
             purged=self.purged,
             before_log=self.before_log,
             sealed_through=self.sealed_through,
+            holders=self._holders,
             broken=broken,
         )
