@@ -188,3 +188,10 @@ def test_a_key_made_valid_again_beside_the_log_is_named(home: Path) -> None:
     document = json.loads(CliRunner().invoke(main, ["log", "verify", "--json"]).stdout)
     assert (document["holds"], document["broken"]["holder"], document["holders"]) == (False, f"key {key_id}", None)
     assert "not compared" in CliRunner().invoke(main, ["log", "verify", "--from", "2"]).stdout
+
+
+def test_labels_that_no_residency_table_acts_on_are_said_to_wait_for_one(home: Path) -> None:
+    assert "has none yet" in freehold("create", "alice", "--label", "personal").stderr
+    assert "has none yet" not in freehold("create", "bob").stderr
+    (home / "freehold.toml").write_text("[residency]\n")
+    assert "has none yet" not in freehold("create", "co", "--label", "personal").stderr

@@ -63,6 +63,8 @@ def create(name: str, team: str | None, admin: bool, as_json: bool, **options: A
         return
     click.echo(secret)
     click.echo(f"{key.key_id}, for {name}. Keep the secret now: only its digest is stored.", err=True)
+    if key.allowance.labels and configuration.load().residency is None:
+        click.echo("Labels decide where data may go by the [residency] table, and this node has none yet.", err=True)
 
 
 @keys.command("list")

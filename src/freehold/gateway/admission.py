@@ -275,7 +275,8 @@ class _Permit:
 def _check_rates(holder: _Holder, ask: _Ask) -> None:
     limits, use = holder.limits, holder.use
     if limits.concurrent is not None and use.running >= limits.concurrent:
-        words = f"{holder.who} may have {limits.concurrent} requests at the same time, and has; wait for one to end"
+        requests = "1 request" if limits.concurrent == 1 else f"{limits.concurrent} requests"
+        words = f"{holder.who} may have {requests} at the same time, and has; wait for one to end"
         raise _Refused("concurrent", LimitReached(words, retry_after_s=BUSY_RETRY_S))
     for reason, what, limit, window, amount in (
         ("requests_per_min", "requests", limits.requests_per_min, use.requests, 1),
