@@ -1,14 +1,14 @@
 """A remote provider on loopback that speaks OpenAI's chat format and says exactly what a test wrote down."""
 
-import asyncio
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.integration import in_a_thread
 
 
 @dataclass(slots=True)
@@ -70,29 +70,8 @@ def _chunk(delta: dict[str, Any], finish_reason: str | None) -> bytes:
 
 @contextmanager
 def serving() -> Iterator[Provider]:
-    """The provider in a thread with a loop of its own, on a free loopback port."""
-    provider, started, loop = Provider(), threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", provider.answer)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        provider.url = f"http://{host}:{port}/v1"
-        started.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    thread.start()
-    started.wait(timeout=10)
-    try:
+    """The provider on a free loopback port."""
+    provider = Provider()
+    with in_a_thread.serving({"/v1/chat/completions": provider.answer}) as url:
+        provider.url = url + "/v1"
         yield provider
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=10)
-        loop.close()

@@ -1,13 +1,13 @@
 """A remote provider on loopback that speaks Responses and embeddings, and says exactly what a test wrote down."""
 
-import asyncio
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+from tests.integration import in_a_thread
 
 
 @dataclass(slots=True)
@@ -50,29 +50,8 @@ class Provider:
 
 @contextmanager
 def serving() -> Iterator[Provider]:
-    """The provider in a thread with a loop of its own, on a free loopback port."""
-    provider, started, loop = Provider(), threading.Event(), asyncio.new_event_loop()
-    stop = asyncio.Event()
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/responses", provider.answer)
-        app.router.add_post("/v1/embeddings", provider.embed)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        provider.url = f"http://{host}:{port}/v1"
-        started.set()
-        await stop.wait()
-        await runner.cleanup()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(main(),))
-    thread.start()
-    started.wait(timeout=10)
-    try:
+    """The provider on a free loopback port."""
+    provider = Provider()
+    with in_a_thread.serving({"/v1/responses": provider.answer, "/v1/embeddings": provider.embed}) as url:
+        provider.url = url + "/v1"
         yield provider
-    finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join(timeout=10)
-        loop.close()
