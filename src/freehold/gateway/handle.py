@@ -176,7 +176,8 @@ class _Handling:
         if upstreams := self._services.router.upstreams_for(exchange.model):
             self._account.is_routed = True
             return upstreams
-        names = ", ".join(sorted(self._services.router.models())) or "none"
+        may_use = self._account.principal.may_use
+        names = ", ".join(sorted(filter(may_use, self._services.router.models()))) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
 
     async def _stream(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
