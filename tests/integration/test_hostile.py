@@ -190,6 +190,7 @@ async def test_slow_headers_and_slow_bodies_are_cut_off(node: Node, provider: Sc
 
     async def dribble(at_once: bytes, rest: bytes) -> int:
         reader, writer = await asyncio.open_connection(*address(node))
+        status = 0
         with contextlib.suppress(ConnectionError):
             writer.write(at_once)
             for byte in rest:
