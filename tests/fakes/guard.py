@@ -44,8 +44,21 @@ class _WordSession:
     def stage(self, direction: Direction) -> Stage:
         return _WordStage(direction, broken=self._guard.broken)
 
+    def judge(self) -> Stage:
+        return Through()
+
     def restorer(self) -> Stage | None:
         return None
+
+
+class Through:
+    """A stage that changes nothing."""
+
+    def receive(self, event: Event) -> list[Event]:
+        return [event]
+
+    def close(self) -> list[Event]:
+        return []
 
 
 class _WordStage:

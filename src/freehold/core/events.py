@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from freehold.core.effects import CallJudgement
 from freehold.core.exchange import ModelId, Path
 from freehold.core.findings import Alert, Channel, Finding, Verdict
 
@@ -213,6 +214,30 @@ class Blocked:
     verdict: Verdict
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A tool call that waits for a person. Never sent: whoever relays asks, and goes on with `released`, or with `refused`."""
+
+    choice: int
+    part: int
+    tool: str
+    arguments: str = field(repr=False)
+    judgement: CallJudgement
+    released: "tuple[ToolCallStart | ToolCallDelta | PartEnd, ...]" = field(repr=False)
+    refused: "Refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A tool call that does not reach the client. `text` stands in its place: what was stopped, why, what may be done instead."""
+
+    choice: int
+    part: int
+    call_id: str
+    tool: str
+    text: str = field(repr=False)
+
+
 Event: TypeAlias = (
     PromptText
     | Payload
@@ -227,5 +252,7 @@ Event: TypeAlias = (
     | MessageEnd
     | Found
     | Alerted
+    | Held
+    | Refused
     | Blocked
 )

@@ -33,6 +33,7 @@ class Action(StrEnum):
     TAG = "tag"
     TOKENISE = "tokenise"  # replaced by a token that is turned back in the answer
     MASK = "mask"
+    ASK = "ask"  # a tool call waits for a person
     BLOCK = "block"
 
 

@@ -128,6 +128,13 @@ class GuardSession(Protocol):
 
     def stage(self, direction: Direction) -> Stage: ...
 
+    def judge(self) -> Stage:
+        """Holds each tool call of the answer until it is whole, and judges what it would do: the last stage, after the restorer.
+
+        Gives `Held` for a call that a person is asked about and `Refused` for one that is stopped.
+        """
+        ...
+
     def restorer(self) -> Stage | None:
         """Turns the tokens this exchange's request got back into their values, after the response's stage; None without any."""
         ...

@@ -16,12 +16,14 @@ from freehold.core.events import (
     Event,
     FinishReason,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     ServedBy,
     TextDelta,
     ToolCallDelta,
@@ -115,7 +117,7 @@ class Account:
                 self.ends[event.choice] = event
             case Blocked():
                 self._note_block(event.verdict)
-            case PromptText() | PartEnd() | Payload():
+            case PromptText() | PartEnd() | Payload() | Held() | Refused():
                 pass
 
     def note_sent(self, now_s: float) -> None:

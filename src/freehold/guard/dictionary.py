@@ -18,6 +18,7 @@ from freehold.core.events import (
     Blocked,
     Event,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -25,6 +26,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -160,7 +162,7 @@ class DictionaryStage(StreamReplacer):
                 return self._call(event)
             case PartEnd() | MessageEnd() | Blocked():
                 return [*self.on_end(event), event]
-            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted():
+            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
                 assert_never(event)

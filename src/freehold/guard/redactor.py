@@ -20,6 +20,7 @@ from freehold.core.events import (
     Blocked,
     Event,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -27,6 +28,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -193,7 +195,7 @@ class Redactor:
                 return [*self._end(), event]
             case PromptText():
                 return self._prompt(event, self.scan(event.text, event.channel, event.tool))
-            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted():
+            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
                 assert_never(event)

@@ -14,6 +14,7 @@ from freehold.core.events import (
     Blocked,
     Event,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -21,6 +22,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -64,7 +66,7 @@ class Restorer(StreamReplacer):
                 return [event]
             case PartEnd() | MessageEnd() | Blocked():
                 return [*self.on_end(event), event]
-            case MessageStart() | Usage() | Worked() | Found() | Alerted():
+            case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
                 assert_never(event)

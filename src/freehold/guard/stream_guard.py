@@ -15,6 +15,7 @@ from freehold.core.events import Event, Found, PromptText
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
 from freehold.core.stage import Stage, steps
+from freehold.guard.calls.stage import CallStage
 from freehold.guard.config import GuardConfig
 from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
@@ -196,6 +197,9 @@ class Session:
         if dictionaries:
             inner = Chain(inner, DictionaryStage(dictionaries, detectors, table, direction, in_force.digest, self._seal))
         return FileStage(inner, UNREAD, detectors + len(dictionaries), table, direction, in_force.digest, self._seal)
+
+    def judge(self) -> Stage:
+        return CallStage()
 
     def restorer(self) -> Stage | None:
         return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None

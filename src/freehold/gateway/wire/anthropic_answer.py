@@ -17,6 +17,7 @@ from freehold.core.events import (
     Event,
     FinishReason,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -24,6 +25,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
@@ -63,7 +65,18 @@ class MessageEncoder:
                 return list(self._say(event)) if event.choice == 0 else []
             case MessageStart():
                 return [_event("message_start", message=_message(self._exchange, [], None, _NOTHING_YET))]
-            case MessageEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case (
+                MessageEnd()
+                | Usage()
+                | Worked()
+                | Found()
+                | Alerted()
+                | Held()
+                | Refused()
+                | Blocked()
+                | PromptText()
+                | Payload()
+            ):
                 return []
             case _:
                 assert_never(event)
@@ -151,7 +164,9 @@ def encode_message(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 ends.append(event)
             case Usage():
                 usage = event
-            case MessageStart() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case MessageStart() | Worked() | Blocked() | PromptText() | Payload():
+                pass
+            case Found() | Alerted() | Held() | Refused():
                 pass
             case _:
                 assert_never(event)

@@ -17,6 +17,7 @@ from freehold.core.events import (
     Event,
     FinishReason,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -24,6 +25,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
@@ -76,7 +78,19 @@ class PayloadEncoder:
                 return []
             case PartEnd():
                 return self._end_part(event)
-            case MessageStart() | MessageEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case (
+                MessageStart()
+                | MessageEnd()
+                | Usage()
+                | Worked()
+                | Found()
+                | Alerted()
+                | Held()
+                | Refused()
+                | Blocked()
+                | PromptText()
+                | Payload()
+            ):
                 return []
             case _:
                 assert_never(event)
@@ -116,7 +130,9 @@ def encode_answer(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 candidates.setdefault(event.choice, _Candidate(shows_thoughts=shows_thoughts)).add(event)
             case Usage():
                 usage = event
-            case MessageStart() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case MessageStart() | Worked() | Blocked() | PromptText() | Payload():
+                pass
+            case Found() | Alerted() | Held() | Refused():
                 pass
             case _:
                 assert_never(event)

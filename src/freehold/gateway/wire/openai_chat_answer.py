@@ -15,12 +15,14 @@ from freehold.core.events import (
     Event,
     FinishReason,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     ServedBy,
     TextDelta,
     TokenLogprob,
@@ -65,7 +67,19 @@ class ChunkEncoder:
             case MessageStart():
                 self._head = self._prepare(_own_build(event.served))
                 return [self._chunk(choice, b'{"role":"assistant","content":""}') for choice in range(self._exchange.choices)]
-            case MessageEnd() | PartEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case (
+                MessageEnd()
+                | PartEnd()
+                | Usage()
+                | Worked()
+                | Found()
+                | Alerted()
+                | Held()
+                | Refused()
+                | Blocked()
+                | PromptText()
+                | Payload()
+            ):
                 return []
             case _:
                 assert_never(event)
@@ -106,7 +120,9 @@ def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 build = _own_build(event.served)
             case Usage():
                 usage = event
-            case PartEnd() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case PartEnd() | Worked() | Blocked() | PromptText() | Payload():
+                pass
+            case Found() | Alerted() | Held() | Refused():
                 pass
             case _:
                 assert_never(event)

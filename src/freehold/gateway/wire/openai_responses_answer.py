@@ -18,6 +18,7 @@ from freehold.core.events import (
     Event,
     FinishReason,
     Found,
+    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -25,6 +26,7 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
+    Refused,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
@@ -80,7 +82,18 @@ class ItemEncoder:
                 return self._end_part(event)
             case MessageStart():
                 return self._start()
-            case MessageEnd() | Usage() | Worked() | Found() | Alerted() | Blocked() | PromptText() | Payload():
+            case (
+                MessageEnd()
+                | Usage()
+                | Worked()
+                | Found()
+                | Alerted()
+                | Held()
+                | Refused()
+                | Blocked()
+                | PromptText()
+                | Payload()
+            ):
                 return []
             case _:
                 assert_never(event)

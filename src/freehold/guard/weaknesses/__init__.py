@@ -1,0 +1,1 @@
+"""Finds weaknesses in generated code, by CWE. Decides; does no I/O."""
