@@ -223,6 +223,7 @@ class Held:
     tool: str
     arguments: str = field(repr=False)
     judgement: CallJudgement
+    timeout_s: float  # no answer within it means no
     released: "tuple[ToolCallStart | ToolCallDelta | PartEnd, ...]" = field(repr=False)
     refused: "Refused"
 
