@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from freehold.core.events import Event, Usage, Worked
+from freehold.core.events import Event, Held, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
 from freehold.core.findings import Alert, Context, Direction, Finding
 from freehold.core.ledger import Draft, LedgerEntry
@@ -145,6 +145,17 @@ class Guard(Protocol):
 
     def status(self) -> UpstreamStatus:
         """Whether the policy file in place is the one in force; if not, `detail` says what is wrong with it."""
+        ...
+
+
+class Approvals(Protocol):
+    """Asks people about tool calls that policy holds."""
+
+    async def ask(self, held: Held, principal: Principal, exchange_id: ExchangeId) -> bool:
+        """Whether a person lets the call go on. Nobody's answer in `held.timeout_s` is no; cancelling withdraws the question.
+
+        Question and answer are in the audit log before this returns: raises RecordNotWritten.
+        """
         ...
 
 
