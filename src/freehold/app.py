@@ -33,6 +33,7 @@ from freehold.engine.client import EngineClient
 from freehold.gateway import log
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
+from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
@@ -180,6 +181,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             guard=guard,
             recorder=writer,
             alarm=alarms,
+            approvals=HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval),
             ledger=reader,
             keys=ring,
             meter=ExchangeMeter(config.meter),

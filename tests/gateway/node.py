@@ -10,6 +10,7 @@ import openai
 
 from freehold.core.ports import EngineLoadProbe, KeyRing, Residency, Upstream
 from freehold.gateway.admission import LimitKeeper
+from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
 from freehold.gateway.config import GatewayConfig, RoutingConfig
 from freehold.gateway.metrics import Metrics
@@ -42,9 +43,13 @@ class TestNode:
     residency: Residency = field(default_factory=Unrestricted)
     audit: InMemoryAudit = field(default_factory=InMemoryAudit)
     alarm: AlarmBell = field(default_factory=AlarmBell)
+    approvals: HeldCalls = field(init=False)
     dashboard: Any = None
     engine_load: EngineLoadProbe | None = None
     url: str = ""
+
+    def __post_init__(self) -> None:
+        self.approvals = HeldCalls(self.audit, self.alarm, unix_ns=time.time_ns)
 
     def services(self) -> Services:
         metrics, prices = Metrics(), PriceList(())
@@ -56,6 +61,7 @@ class TestNode:
             prices=prices,
             placer=Placer(self.residency, self.audit, metrics, (), time.time_ns),
             alarm=self.alarm,
+            approvals=self.approvals,
             guard=self.guard,
             recorder=self.recorder,
             ledger=self.recorder,

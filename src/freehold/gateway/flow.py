@@ -8,6 +8,7 @@ has been silent for too long, and that a client that left ends the work.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from typing import Any
 
 from freehold.core.errors import UpstreamTimeout
 from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
@@ -75,6 +76,14 @@ class Flow:
         ready, self._ready, self._ready_chars = self._ready, [], 0
         self._room.set()
         return ready
+
+    async def lasts(self, work: "asyncio.Future[bool]", timeout_s: float) -> bool:
+        """Whether `work`, which is somebody else's, was done within `timeout_s`. Raises ClientLeft once nobody waits for it."""
+        futures: list[asyncio.Future[Any]] = [work, self._watching]
+        await asyncio.wait(futures, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        if self._watching.done():
+            raise ClientLeft
+        return work.done()
 
     async def _draw(self) -> None:
         try:

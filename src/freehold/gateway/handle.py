@@ -5,7 +5,8 @@ only once the receipt is durable. And every exchange that got past authenticatio
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from freehold.core.errors import (
@@ -19,7 +20,7 @@ from freehold.core.errors import (
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from freehold.core.events import Blocked, Event, MessageEnd, MessageStart, Payload, TextDelta, Usage
+from freehold.core.events import Blocked, Event, Held, MessageEnd, MessageStart, Payload, Refused, TextDelta, Usage
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Context, Direction
 from freehold.core.ledger import LedgerEntry, Status
@@ -32,12 +33,16 @@ from freehold.gateway.alerts import RECORD_FAILED, alert_of
 from freehold.gateway.attempt import May
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
+from freehold.gateway.gate import as_text, gated
 from freehold.gateway.reply import Reply, Send, error_headers
 from freehold.gateway.screen import blocked, screen
 from freehold.gateway.services import Services
 from freehold.gateway.sse import SseEvent, frame, frames
 from freehold.gateway.wire.codec import Codec, Incoming, StreamEncoder
 from freehold.gateway.wire.verbatim import VerbatimEncoder
+
+_SIGN_OF_LIFE_S = 15.0  # while a person is asked: proxies and clients give a silent stream up after 30 s or more
+_STILL_HERE = b": a person is asked about a tool call\n\n"  # a comment, which every reader of event streams skips
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +128,7 @@ class _Handling:
         stages = [guard.stage(Direction.RESPONSE)]
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
+        stages.append(guard.judge())
         with self._trace.upstream() as hop:
             last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
             if account.served is not None:
@@ -183,7 +189,7 @@ class _Handling:
     async def _stream(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
         """Send what comes as it comes; give what ends the answer."""
         account, encoder = self._account, _Encoder(exchange, self._codec)
-        while not account.blocked and (events := await flow.next()):
+        async for events in self._gated(flow):
             ready: list[SseEvent] = []
             for event in events:
                 account.note(event)
@@ -196,13 +202,28 @@ class _Handling:
                 for data, _ in ready:
                     account.sent.add(data)
                 account.note_sent(self._services.monotonic_s())
+            elif not events:
+                await self._reply.stream(_STILL_HERE)
         self._check_ended(exchange)
         return encoder.finish(account.ends.values(), account.usage)
+
+    async def _gated(self, flow: Flow) -> AsyncIterator[list[Event]]:
+        """What the answer's last door lets through, up to where it is blocked; an empty list while a person is asked."""
+        account = self._account
+
+        def ask(held: Held) -> Awaitable[bool]:
+            return self._services.approvals.ask(held, account.principal, account.exchange_id)
+
+        async with contextlib.aclosing(gated(flow, ask, patience_s=_SIGN_OF_LIFE_S)) as lists:
+            async for events in lists:
+                yield events
+                if account.blocked:
+                    return
 
     async def _collect(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
         """Keep what comes; give the whole answer."""
         account, kept = self._account, list[Event]()
-        while not account.blocked and (events := await flow.next()):
+        async for events in self._gated(flow):
             for event in events:
                 account.note(event)
                 if isinstance(event, Blocked):
@@ -211,7 +232,8 @@ class _Handling:
             account.note_sent(self._services.monotonic_s())
         self._check_ended(exchange)
         if not any(isinstance(event, Payload) for event in kept):
-            return [(self._codec.encode_answer(exchange, [*kept, *account.ends.values()]), b"")]
+            said = [out for event in kept for out in (as_text(event) if isinstance(event, Refused) else (event,))]
+            return [(self._codec.encode_answer(exchange, [*said, *account.ends.values()]), b"")]
         if account.blocked is not None:
             raise blocked(account.blocked)
         encoder = VerbatimEncoder(self._codec.scrub)
@@ -320,10 +342,14 @@ class _Encoder:
 
     def encode(self, event: Event) -> list[SseEvent]:
         if self._chosen is not None:
+            if isinstance(event, Refused) and not isinstance(self._chosen, VerbatimEncoder):
+                return [ready for said in as_text(event) for ready in self._chosen.encode(said)]
             return self._chosen.encode(event)
         if isinstance(event, MessageStart):
             self._early.append(event)
             return []
+        if isinstance(event, Refused):
+            return [ready for said in as_text(event) for ready in self.encode(said)]
         is_verbatim = isinstance(event, Payload)
         self._chosen = VerbatimEncoder(self._codec.scrub) if is_verbatim else self._codec.stream_encoder(self._exchange)
         return [ready for known in (*self._early, event) for ready in self._chosen.encode(known)]

@@ -115,6 +115,10 @@ class Metrics:
         self._policy_loads = Counter(
             "freehold_policy_loads", "Policy files read, by what came of it.", ["outcome"], registry=registry
         )
+        self._approvals = Counter(
+            "freehold_approvals", "Held tool calls, by what became of them.", ["outcome"], registry=registry
+        )
+        self._approvals_waiting = Gauge("freehold_approvals_waiting", "Tool calls that wait for a person.", registry=registry)
         self._alerts = Counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"], registry=registry)
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
@@ -161,6 +165,9 @@ class Metrics:
     def count_policy_load(self, *, accepted: bool) -> None:
         self._policy_loads.labels("accepted" if accepted else "rejected").inc()
 
+    def count_approval(self, outcome: str) -> None:
+        self._approvals.labels(outcome).inc()
+
     def count_alert(self, kind: str, outcome: str) -> None:
         self._alerts.labels(self._kind(kind), outcome).inc()
 
@@ -172,6 +179,7 @@ class Metrics:
         *,
         circuits: Mapping[str, str] | None = None,
         policy: UpstreamStatus | None = None,
+        waiting_approvals: int = 0,
     ) -> bytes:
         """The page Prometheus reads. `load` is None where there is no engine; `circuits` has each upstream's state by name."""
         if load is not None:
@@ -188,5 +196,6 @@ class Metrics:
                 self._circuit.labels(name, known).set(state == known)
         if policy is not None:
             self._policy_ready.set(policy.ready)
+        self._approvals_waiting.set(waiting_approvals)
         self._record_ready.set(recorder.status().ready)
         return generate_latest(self._registry)

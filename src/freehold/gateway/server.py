@@ -21,6 +21,7 @@ from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, N
 from freehold.core.exchange import ExchangeId
 from freehold.gateway import log
 from freehold.gateway.access import authenticate, authenticate_admin, read_headers
+from freehold.gateway.approval_routes import ApprovalRoutes
 from freehold.gateway.handle import Call, handle
 from freehold.gateway.metrics import CONTENT_TYPE
 from freehold.gateway.reply import error_headers
@@ -77,6 +78,7 @@ class _Edges:
         self._services = services
         self._started_at_s = services.unix_ns() // 1_000_000_000
         self._metrics_open = is_loopback(services.config.host)
+        self._approvals = ApprovalRoutes(services.approvals, services.keys)
 
     def app(self) -> ASGIApp:
         routes: list[BaseRoute] = [
@@ -85,6 +87,7 @@ class _Edges:
             Route("/v1beta/models", self.gemini_models),
             Route("/v1beta/models/{model:path}", self.gemini_model),
             Route("/v1/receipts/{exchange_id}", self.receipt),
+            *self._approvals.routes(),
             Route("/healthz", self.health),
             Route("/readyz", self.readiness),
             Route("/metrics", self.metrics),
@@ -169,7 +172,12 @@ class _Edges:
         load = services.engine_load() if services.engine_load else None
         router = services.router
         body = services.metrics.expose(
-            router.upstreams, services.recorder, load, circuits=router.circuits(), policy=services.guard.status()
+            router.upstreams,
+            services.recorder,
+            load,
+            circuits=router.circuits(),
+            policy=services.guard.status(),
+            waiting_approvals=len(services.approvals.waiting()),
         )
         return Response(body, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 

@@ -18,6 +18,7 @@ from freehold.core.ports import (
     Recorder,
     UnixClock,
 )
+from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
@@ -37,6 +38,7 @@ class Services:
     guard: Guard
     recorder: Recorder
     alarm: Alarm
+    approvals: HeldCalls
     ledger: LedgerReader
     keys: KeyRing
     meter: Meter
