@@ -6,8 +6,8 @@ from pathlib import Path
 
 from freehold.core.errors import ConfigError
 from freehold.guard.jurisdictions import OURS, parse_jurisdictions
+from freehold.guard.patterns import close
 from freehold.guard.policy import Subject
-from freehold.guard.policy_file import close
 from freehold.guard.residency import LabelPolicy, Unrestricted, make_residency
 from freehold.guard.residency_config import ResidencyConfig
 

@@ -22,9 +22,10 @@ from freehold.core.findings import Channel, Context, Direction
 from freehold.gateway.wire import CODECS
 from freehold.guard import StreamGuard
 from freehold.guard.config import GuardConfig
+from freehold.guard.patterns import patterns
 from freehold.guard.policy import CONDITIONS, Policy
 from freehold.guard.policy_check import Oddity, oddities
-from freehold.guard.policy_file import PolicyRule, PolicySource, patterns
+from freehold.guard.policy_file import PolicyRule, PolicySource
 from freehold.guard.simulate import Simulation, unjudged
 from freehold.guard_cache import open_guard
 from freehold.policy_watch import policy_path, read_policy

@@ -24,7 +24,7 @@ from freehold.core.findings import Context
 from freehold.core.ports import Placement
 from freehold.guard import StreamGuard
 from freehold.guard.labels import Label
-from freehold.guard.policy_file import close
+from freehold.guard.patterns import close
 from freehold.guard.residency import ENGINE, LabelPolicy, policy_of
 from freehold.guard.residency_config import SiteConfig
 from freehold.policy_watch import policy_path, read_policy

@@ -21,8 +21,9 @@ from freehold.guard.detectors.detector import Detector, always
 from freehold.guard.detectors.validators import Validator, luhn, not_placeholder, random_token, varied
 from freehold.guard.dictionary import TermSet, read, term_set
 from freehold.guard.matcher import OVERLAP_CHARS, Matcher
+from freehold.guard.patterns import close
 from freehold.guard.pieces import as_pieces
-from freehold.guard.policy_file import CustomDetector, Dictionary, PolicyFile, PolicySource, close
+from freehold.guard.policy_file import CustomDetector, Dictionary, PolicyFile, PolicySource
 from freehold.guard.ruling import Ruling
 
 VALIDATORS: dict[str, Validator] = {

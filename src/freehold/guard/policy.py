@@ -25,7 +25,8 @@ from freehold.core.errors import ConfigError
 from freehold.core.findings import Action, Channel, Context, Direction, Mode
 from freehold.guard.config import DirectionConfig, GuardConfig, RuleConfig
 from freehold.guard.detectors.detector import PERSONAL_DATA
-from freehold.guard.policy_file import PolicyFile, PolicyRule, PolicySource, close, patterns
+from freehold.guard.patterns import close, is_one, matches, patterns
+from freehold.guard.policy_file import PolicyFile, PolicyRule, PolicySource
 from freehold.guard.ruling import Ruling, Rulings, TokenShape
 
 CONDITIONS = ("detectors", "categories", "direction", "dialect", "channel", "tool", "team", "key", "model", "label")
@@ -202,12 +203,12 @@ class Rule:
     def holds_for(self, context: Context, direction: Direction) -> bool:
         written = self.written
         return (
-            _is_one(written.direction, direction)
-            and _is_one(written.dialect, context.dialect)
-            and _is_one(written.team, context.team)
-            and _is_one(written.key, context.key_id, context.key_name)
-            and _is_one(written.model, context.model)
-            and _is_one(written.label, *context.labels)
+            is_one(written.direction, direction)
+            and is_one(written.dialect, context.dialect)
+            and is_one(written.team, context.team)
+            and is_one(written.key, context.key_id, context.key_name)
+            and is_one(written.model, context.model)
+            and is_one(written.label, *context.labels)
         )
 
     def holds_in(self, channel: Channel, tool: str) -> bool:
@@ -223,15 +224,6 @@ def is_about(rule: PolicyRule, subject: Subject) -> bool:
     if detectors is None and categories is None:
         return subject.category != FILE  # pictures are not what is meant by "everything found"
     return matches(detectors or (), subject.id) or matches(categories or (), subject.category)
-
-
-def matches(wanted: Iterable[str], value: str) -> bool:
-    return any(fnmatchcase(value, pattern) for pattern in wanted)
-
-
-def _is_one(condition: str | tuple[str, ...] | None, *values: str) -> bool:
-    wanted = patterns(condition)
-    return wanted is None or any(value != "" and matches(wanted, value) for value in values)
 
 
 def _possible(action: Action, subject: Subject, direction: Direction) -> Action:

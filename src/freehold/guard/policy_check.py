@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from freehold.core.findings import Channel, Direction, Mode
-from freehold.guard.policy import TOOL_CHANNELS, Policy, Rule, matches
-from freehold.guard.policy_file import PolicyRule, patterns
+from freehold.guard.patterns import covers, matches, patterns
+from freehold.guard.policy import TOOL_CHANNELS, Policy, Rule
+from freehold.guard.policy_file import PolicyRule
 
 _CONDITIONS = ("direction", "dialect", "channel", "tool", "team", "key", "model", "label")
 _ONLY_IN = {
@@ -64,14 +65,7 @@ def _hidden(rule: Rule, before: tuple[Rule, ...]) -> Iterator[str]:
 
 def _covers(wide: PolicyRule, narrow: PolicyRule) -> bool:
     """Whether `wide` holds wherever `narrow` does, as far as their patterns tell."""
-    return all(_wider(patterns(getattr(wide, name)), patterns(getattr(narrow, name))) for name in _CONDITIONS)
-
-
-def _wider(wide: tuple[str, ...] | None, narrow: tuple[str, ...] | None) -> bool:
-    if wide is None:
-        return True
-    # A pattern matched as if it were a name: its own stars are matched by stars alone.
-    return narrow is not None and all(any(fnmatchcase(pattern, other) for other in wide) for pattern in narrow)
+    return all(covers(getattr(wide, name), getattr(narrow, name)) for name in _CONDITIONS)
 
 
 def _allows(condition: str | tuple[str, ...] | None, value: str) -> bool:

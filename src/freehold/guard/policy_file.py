@@ -3,10 +3,9 @@
 What the rules mean is decided in `policy.py`. Reading files is left to the caller: `PolicySource` is what was read.
 """
 
-import difflib
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -14,10 +13,9 @@ import msgspec
 
 from freehold.core.errors import ConfigError
 from freehold.guard.config import ActionName, ModeName
+from freehold.guard.patterns import Id, Patterns, close
 from freehold.guard.ruling import TokenShape
 
-Patterns = str | tuple[str, ...]
-Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 Category = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Confidence = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -136,19 +134,6 @@ def parse(source: PolicySource) -> PolicyFile:
         dictionaries=tuple(_items(source, document, "dictionaries", Dictionary)),
         tokens=_converted(source, document.get("tokens", {}), Tokens, "tokens", None),
     )
-
-
-def patterns(written: Patterns | None) -> tuple[str, ...] | None:
-    return (written,) if isinstance(written, str) else written
-
-
-def close(name: str, known: Iterable[str]) -> str:
-    """What to write instead of `name`."""
-    names = sorted(set(known))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    if near:
-        return f"did you mean {' or '.join(repr(str(name)) for name in near)}?"
-    return f"known are {', '.join(names)}" if len(names) <= 20 else "docs/detectors.md has them all"
 
 
 def _items(source: PolicySource, document: Mapping[str, Any], table: str, kind: type[_Struct]) -> Iterator[_Struct]:

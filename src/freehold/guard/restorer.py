@@ -31,7 +31,7 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
-from freehold.guard.policy import matches
+from freehold.guard.patterns import matches
 from freehold.guard.replacing import Key, Search, Searched, StreamReplacer, Swap, replaced
 from freehold.guard.vault import ClientTokens, plain_token
 

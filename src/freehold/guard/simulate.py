@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode
 from freehold.core.ledger import LedgerEntry
+from freehold.guard.patterns import patterns
 from freehold.guard.policy import Policy
-from freehold.guard.policy_file import patterns
 from freehold.guard.ruling import Ruling
 
 EXAMPLES = 3  # of each change: enough to look one up

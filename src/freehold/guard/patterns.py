@@ -1,0 +1,43 @@
+"""Names and globs, as the policy file's conditions have them. What a condition means is decided by those who ask."""
+
+import difflib
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Annotated
+
+import msgspec
+
+Patterns = str | tuple[str, ...]
+Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+def patterns(written: Patterns | None) -> tuple[str, ...] | None:
+    return (written,) if isinstance(written, str) else written
+
+
+def matches(wanted: Iterable[str], value: str) -> bool:
+    return any(fnmatchcase(value, pattern) for pattern in wanted)
+
+
+def is_one(condition: Patterns | None, *values: str) -> bool:
+    """Whether one of `values` is what the condition names. None names everything; nothing names what is unknown."""
+    wanted = patterns(condition)
+    return wanted is None or any(value != "" and matches(wanted, value) for value in values)
+
+
+def covers(wide: Patterns | None, narrow: Patterns | None) -> bool:
+    """Whether `wide` names all that `narrow` does, as far as the patterns tell."""
+    wanted, other = patterns(wide), patterns(narrow)
+    if wanted is None:
+        return True
+    # A pattern matched as if it were a name: its own stars are matched by stars alone.
+    return other is not None and all(matches(wanted, pattern) for pattern in other)
+
+
+def close(name: str, known: Iterable[str]) -> str:
+    """What to write instead of `name`."""
+    names = sorted(set(known))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    if near:
+        return f"did you mean {' or '.join(repr(str(name)) for name in near)}?"
+    return f"known are {', '.join(names)}" if len(names) <= 20 else "docs/detectors.md has them all"
