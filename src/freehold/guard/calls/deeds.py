@@ -1,0 +1,397 @@
+"""What a tool call does: the effects of its arguments, by its tool's kind.
+
+A kind names the members in which tools of many makers keep their command, code, path or address. What a tool of a known kind is
+given in another member is looked at by its shape, as is everything that is given to a tool of no known kind. A call of which
+nothing is known runs *something*: that is an effect, too.
+"""
+
+import re
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from freehold.core.effects import Effect, EffectKind, Place
+from freehold.guard.calls.arguments import Arguments, plain_name
+from freehold.guard.calls.kinds import LANGUAGES, MEMBERS, ToolKind, deed_by_name, kind_by_description, kind_by_name, names_of
+from freehold.guard.calls.shapes import is_sql, looks_like
+from freehold.guard.calls.surroundings import Surroundings
+from freehold.guard.calls.written import Written, effects_of_writing, is_program, language_of
+from freehold.guard.effects.analyse import analyse
+from freehold.guard.effects.places import file_effects
+from freehold.guard.effects.requests import effects_of_request
+from freehold.guard.effects.scene import unknown
+from freehold.guard.languages import language_named
+from freehold.guard.syntax import Language
+
+LIMIT_TARGETS = 50  # paths, addresses or recipients of one call that are named apart
+LIMIT_EFFECTS = 2_000
+
+_PROSE = frozenset(MEMBERS["prose"])
+_COMMANDS = ("command", "cmd", "commandline", "shellcommand", "bashcommand", "commands")
+_URLS = ("url", "uri", "endpoint", "webhook", "webhookurl", "requesturl")
+_LETTERS = ("body", "message", "text", "content", "subject")
+_ADDRESSEES = ("to", "recipient", "recipients", "cc", "bcc")
+_SHELLS = (ToolKind.SHELL, ToolKind.POWERSHELL, ToolKind.BATCH)
+_LOOSE_SQL = frozenset(("query", "run_query", "execute_query", "db_query", "query_database", "database_query"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deeds:
+    """`effects` are what the call does. `noted` is what texts do that it writes and nobody runs yet. `written` are programs."""
+
+    effects: tuple[Effect, ...] = ()
+    noted: tuple[Effect, ...] = ()
+    written: tuple[Written, ...] = ()
+
+
+def deeds_of(
+    tool: str,
+    arguments: Arguments,
+    surroundings: Surroundings,
+    *,
+    kind: ToolKind | None = None,
+    argument: str | None = None,
+) -> Deeds:
+    """`kind` and `argument` are what the operator declared. Never raises, whatever the arguments."""
+    if arguments.problem:
+        return Deeds(effects=(unknown(arguments.problem),))
+    reading = _Reading(tool, arguments, surroundings.folder, plain_name(argument) if argument else None)
+    declared = kind is not None
+    kind = kind or kind_by_name(tool)
+    if arguments.plain:
+        return reading.plain(kind)
+    is_named = kind is not None
+    kind = kind or reading.kind_by_members() or kind_by_description(surroundings.description(tool))
+    if kind is not None:
+        reading.take(kind)
+    if not is_named:
+        reading.take_name()
+    if kind is None or kind is ToolKind.CODE or kind in LANGUAGES:
+        reading.take_rest(skip=_PROSE if kind is not None else frozenset())
+    if kind is None and not reading.effects:
+        because = "what this tool does is not known"
+        reading.effects.append(Effect(kind=EffectKind.RUN, because=because))
+    if not declared and any(name.startswith("git_") for name in names_of(tool)):
+        reading.take_options()
+    return reading.deeds()
+
+
+class _Reading:
+    """One call, as it is read."""
+
+    def __init__(self, tool: str, arguments: Arguments, folder: str, argument: str | None) -> None:
+        self._tool, self._arguments, self._folder, self._argument = tool, arguments, folder, argument
+        self._read: set[int] = set()  # ids of the texts that were analysed: each is once
+        self.effects: list[Effect] = []
+        self._noted: list[Effect] = []
+        self._written: list[Written] = []
+
+    def deeds(self) -> Deeds:
+        effects = tuple(dict.fromkeys(self.effects))
+        if len(effects) > LIMIT_EFFECTS:
+            effects = (*effects[:LIMIT_EFFECTS], unknown("more effects than are kept"))
+        return Deeds(effects=effects, noted=tuple(dict.fromkeys(self._noted))[:LIMIT_EFFECTS], written=tuple(self._written))
+
+    def plain(self, kind: ToolKind | None) -> Deeds:
+        """A tool that takes plain text, and no JSON."""
+        text = self._arguments.plain
+        shape = looks_like(text)
+        if kind is ToolKind.PATCH or (kind is None and text.startswith("*** Begin Patch")):
+            self._patch(text)
+        elif kind in _SHELLS:
+            self._shell(kind, text)
+        elif kind is not None and kind in LANGUAGES:
+            self._analyse(text, LANGUAGES[kind])
+        elif kind is ToolKind.CODE or (kind is None and shape is not None):
+            self._analyse(text, shape or Language.PYTHON)
+        elif kind is not ToolKind.DATA:
+            self.effects.append(unknown("the arguments are not JSON"))
+        return self.deeds()
+
+    def kind_by_members(self) -> ToolKind | None:
+        members = self._arguments.members
+        has = members.keys().__contains__
+        path, text = any(map(has, MEMBERS["path"])), any(map(has, MEMBERS["new_text"]))
+        for names, kind in (
+            (_COMMANDS, ToolKind.SHELL),
+            (("sql", "sqlquery"), ToolKind.SQL),
+            (("code", "sourcecode", "script"), ToolKind.CODE),
+            (("patch", "diff"), ToolKind.PATCH),
+        ):
+            if any(map(has, names)):
+                return kind
+        if is_sql(self._arguments.text("query", "statement")):
+            return ToolKind.SQL
+        if any(isinstance(members.get(name), str) for name in _URLS):
+            return ToolKind.HTTP
+        if path:
+            deed = deed_by_name(self._tool)
+            if deed is not None and deed[0] is EffectKind.DELETE:
+                return ToolKind.FILE_DELETE
+            return ToolKind.FILE_WRITE if text or (deed is not None and deed[0] is EffectKind.WRITE) else ToolKind.FILE_READ
+        is_letter = any(map(has, _LETTERS))
+        return ToolKind.SEND if is_letter and any(map(has, _ADDRESSEES)) else None
+
+    def take(self, kind: ToolKind) -> None:
+        if kind in _SHELLS:
+            self._take_command(kind)
+        elif kind in LANGUAGES or kind is ToolKind.CODE:
+            self._take_code(kind)
+        elif (on_kind := _BY_KIND.get(kind)) is not None:
+            on_kind(self)
+
+    def take_name(self) -> None:
+        """What the name says, where the arguments do not already say as much."""
+        deed = deed_by_name(self._tool)
+        if deed is None:
+            return
+        kind, place, because = deed
+        if kind in (EffectKind.RUN, EffectKind.READ) and self.effects:
+            return
+        if any(effect.kind is kind for effect in self.effects):
+            return
+        targets = self._texts(MEMBERS["recipient"]) if place is Place.HOST else []
+        self.effects += [Effect(kind=kind, place=place, target=target, because=because) for target in targets or [""]]
+
+    def take_rest(self, skip: frozenset[str]) -> None:
+        """Strings nobody asked for that look like code."""
+        for name, text in self._arguments.leaves():
+            if not name:
+                self.effects.append(unknown("more arguments than are looked at"))
+            elif id(text) not in self._read and name not in skip and (language := looks_like(text)) is not None:
+                self._analyse(text, language)
+
+    def take_options(self) -> None:
+        """What begins with a hyphen a program behind the tool may take for an option: git's can write files and run programs."""
+        if any(text.startswith("-") for _, text in self._arguments.leaves()):
+            self.effects.append(unknown("an argument that may be taken for an option"))
+
+    # Texts
+
+    def _texts(self, names: Iterable[str]) -> list[str]:
+        """What stands in the members of these names, texts and lists of texts, no more than are named apart."""
+        found: list[str] = []
+        for name in names:
+            value = self._arguments.members.get(name)
+            found += [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str) and item]
+        return list(dict.fromkeys(found))[:LIMIT_TARGETS]
+
+    def _first(self, names: Sequence[str]) -> Any:
+        """The member that the operator named, or the first of `names`; then those one level below."""
+        members = self._arguments.members
+        wanted = [self._argument] if self._argument else names
+        for name in wanted:
+            if members.get(name) not in (None, "", []):
+                return members[name]
+        for value in members.values():
+            if isinstance(value, Mapping):
+                inner = {plain_name(key): item for key, item in value.items()}
+                for name in wanted:
+                    if inner.get(name) not in (None, "", []):
+                        return inner[name]
+        return None
+
+    def _analyse(self, text: str, language: Language) -> None:
+        self._read.add(id(text))
+        self.effects += analyse(text, language, folder=self._folder)
+
+    # Commands and code
+
+    def _take_command(self, kind: ToolKind) -> None:
+        value = self._first(MEMBERS["command"])
+        if value is None:
+            for _, text in self._arguments.leaves():
+                self._shell(kind, text)
+            return
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            self._read |= {id(item) for item in value}
+            is_batch = any(isinstance(self._arguments.members.get(name), list) for name in ("commands", "cmds"))
+            text = "\n".join(value) if is_batch else shlex.join(value)
+        elif isinstance(value, str):
+            self._read.add(id(value))
+            rest = self._arguments.members.get("args")
+            text = value
+            if isinstance(rest, list) and all(isinstance(item, str) for item in rest):
+                self._read |= {id(item) for item in rest}
+                text = f"{value} {shlex.join(rest)}"
+        else:
+            self.effects.append(unknown("a command that is no text"))
+            return
+        folder = self._arguments.text(*MEMBERS["folder"])
+        if folder and folder != self._folder:
+            text = f"cd {shlex.quote(folder)}\n{text}"
+        self._shell(kind, text)
+
+    def _shell(self, kind: ToolKind, text: str) -> None:
+        languages = (Language.SHELL,) if kind is ToolKind.SHELL else (LANGUAGES[kind],)
+        for language in languages:
+            self._analyse(text, language)
+
+    def _take_code(self, kind: ToolKind) -> None:
+        value = self._first(MEMBERS["code"])
+        texts = value if isinstance(value, list) else [value]
+        if value is None:
+            texts = [text for _, text in self._arguments.leaves()]
+        for text in texts:
+            if not isinstance(text, str):
+                self.effects.append(unknown("code that is no text"))
+            elif kind is ToolKind.SQL and not is_sql(text) and not _LOOSE_SQL.isdisjoint(names_of(self._tool)):
+                self._read.add(id(text))
+                self.effects.append(Effect(kind=EffectKind.READ, because="asks something of a service"))
+            else:
+                self._analyse(text, LANGUAGES.get(kind) or self._language(text))
+
+    def _language(self, text: str) -> Language:
+        """What the arguments say the code is written in; else what it looks like."""
+        return language_named(self._arguments.text(*MEMBERS["language"])) or looks_like(text) or Language.PYTHON
+
+    # Files
+
+    def _paths(self) -> list[str]:
+        if self._argument:
+            return self._texts([self._argument])
+        paths = self._texts(MEMBERS["path"])
+        for value in self._arguments.members.values():  # lists of {path, content}
+            if isinstance(value, list):
+                for item in value[:LIMIT_TARGETS]:
+                    if isinstance(item, Mapping):
+                        inner = {plain_name(key): text for key, text in item.items()}
+                        paths += [text for name in MEMBERS["path"] if isinstance(text := inner.get(name), str) and text]
+        return list(dict.fromkeys(paths))
+
+    def _on_files(self, kind: EffectKind, paths: Iterable[str], because: str) -> None:
+        for path in paths:
+            self.effects += file_effects(kind, path, because, folder=self._folder)
+
+    def _read_files(self) -> None:
+        paths = self._paths()
+        pattern = self._arguments.text("pattern", "glob", "globpattern", "includepattern")
+        if "/" in pattern or pattern.startswith("~"):
+            paths.append(pattern)
+        if paths:
+            self._on_files(EffectKind.READ, paths, "reads files")
+        else:
+            self.effects.append(Effect(kind=EffectKind.READ, place=Place.WORKSPACE, because="reads in the working folder"))
+
+    def _write_files(self) -> None:
+        if self._arguments.text("command", "action", "operation") in ("view", "read", "list"):
+            self._read_files()
+            return
+        paths = self._paths()
+        if not paths:
+            self.effects.append(unknown("writes a file that is not named"))
+        for path in paths:
+            self._write(path, self._new_text())
+
+    def _new_text(self) -> str:
+        """All that is written, of edits in a list too."""
+        names = frozenset(MEMBERS["new_text"])
+        return "\n".join(text for name, text in self._arguments.leaves() if name in names)
+
+    def _write(self, path: str, text: str) -> None:
+        done, noted = effects_of_writing(path, text, folder=self._folder)
+        self.effects += done
+        self._noted += noted
+        if text and is_program(path):
+            self._written.append(Written(name=path, language=language_of(path), text=text))
+
+    def _delete_files(self) -> None:
+        paths = self._paths()
+        if not paths:
+            self.effects.append(unknown("deletes what is not named"))
+        self._on_files(EffectKind.DELETE, paths, "deletes files")
+
+    def _move_files(self) -> None:
+        sources, destinations = self._texts(MEMBERS["source"]), self._texts(MEMBERS["destination"])
+        if not sources and not destinations:
+            self.effects.append(unknown("moves what is not named"))
+        is_copy = any("copy" in name for name in names_of(self._tool))
+        self._on_files(EffectKind.READ if is_copy else EffectKind.DELETE, sources, "takes files from there")
+        for path in destinations:
+            self.effects += effects_of_writing(path, "", folder=self._folder)[0]
+
+    def _take_patch(self) -> None:
+        text = self._first(MEMBERS["patch"])
+        if isinstance(text, str) and self._patch(text):
+            return
+        self._write_files()
+
+    def _patch(self, text: str) -> bool:
+        """Whether `text` is a patch that names its files."""
+        files = list(_patched(text))
+        for kind, path, new in files[:LIMIT_TARGETS]:
+            if kind is EffectKind.DELETE:
+                self._on_files(kind, [path], "deletes files")
+            else:
+                self._write(path, new)
+        if len(files) > LIMIT_TARGETS or (not files and self._arguments.plain):
+            self.effects.append(unknown("a patch of files that are not named, or of too many"))
+        return bool(files)
+
+    # Other machines
+
+    def _request(self) -> None:
+        urls = self._texts([self._argument] if self._argument else MEMBERS["url"])
+        method = self._arguments.text("method", "httpmethod", "verb") or _method(names_of(self._tool))
+        headers = self._arguments.members.get("headers")
+        plain = {str(name): str(value) for name, value in headers.items()} if isinstance(headers, Mapping) else {}
+        value = next((value for name in MEMBERS["body"] if (value := self._arguments.members.get(name))), None)
+        body = value if isinstance(value, str) else "something" if value is not None else ""
+        if not urls:
+            self.effects.append(unknown("goes to an address that is not named"))
+        for url in urls:
+            self.effects += effects_of_request(method, url, plain, body, folder=self._folder)
+        if "download" in names_of(self._tool)[-1] and (path := self._arguments.text(*MEMBERS["path"])):
+            self._write(path, "")
+
+    def _search(self) -> None:
+        self.effects.append(Effect(kind=EffectKind.READ, place=Place.HOST, because="asks a search engine"))
+
+    def _send(self) -> None:
+        targets = self._texts([self._argument] if self._argument else MEMBERS["recipient"])
+        because = "sends something to others"
+        self.effects += [
+            Effect(kind=EffectKind.SEND, place=Place.HOST, target=target, because=because) for target in targets or [""]
+        ]
+
+
+_BY_KIND: Mapping[ToolKind, Callable[[_Reading], None]] = {
+    ToolKind.FILE_READ: _Reading._read_files,
+    ToolKind.FILE_WRITE: _Reading._write_files,
+    ToolKind.FILE_DELETE: _Reading._delete_files,
+    ToolKind.FILE_MOVE: _Reading._move_files,
+    ToolKind.PATCH: _Reading._take_patch,
+    ToolKind.HTTP: _Reading._request,
+    ToolKind.SEARCH: _Reading._search,
+    ToolKind.SEND: _Reading._send,
+}
+_PATCH_HEAD = re.compile(
+    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*$"
+)
+_OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*$")
+
+
+def _patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:
+    """(WRITE or DELETE, path, lines that are added) of each file of a patch: Codex' own form, or a unified diff."""
+    kind, path, old, added = EffectKind.WRITE, "", "", list[str]()
+    for line in text.split("\n"):
+        if (before := _OLD_HEAD.match(line)) is not None:
+            old = before[1]
+        elif (head := _PATCH_HEAD.match(line)) is not None:
+            if path:
+                yield kind, path, "\n".join(added)
+            added = []
+            path = head[2] or head[4] or head[7]
+            kind = EffectKind.DELETE if head[1] == "Delete" or path == "/dev/null" else EffectKind.WRITE
+            path = old if path == "/dev/null" else path
+        elif line.startswith("+"):
+            added.append(line[1:])
+    if path:
+        yield kind, path, "\n".join(added)
+
+
+def _method(names: Sequence[str]) -> str:
+    """What a tool's name says of it: "requests_post"."""
+    words = names[-1].split("_")
+    return next((word.upper() for word in words if word in ("post", "put", "patch", "delete")), "")
