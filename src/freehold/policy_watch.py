@@ -1,12 +1,11 @@
-"""The policy file: read, and read again when it changes.
+"""The policy file, read again when it changes.
 
-Where it lies is decided here: `[guard] policy`, relative to the configuration's folder, else to the home. The file is looked at
-once a second. A change counts once the file has been the same for two looks, so that one that is still being written is not
-taken for broken. What can't be used changes nothing but the guard's status, and raises an alert.
+The file is looked at once a second. A change counts once the file has been the same for two looks, so that one that is still
+being written is not taken for broken. What can't be used changes nothing but the guard's status, and raises an alert. Where the
+file lies, and how it is read, is in `policy_read.py`.
 """
 
 import asyncio
-import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,10 +13,12 @@ from typing import Protocol, TypeVar
 from freehold.core.errors import ConfigError, FreeholdError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm
-from freehold.guard.policy_file import PolicySource, parse
+from freehold.guard.policy_file import PolicySource
+from freehold.policy_read import policy_path, read_policy
+
+__all__ = ["PolicyWatch", "policy_path", "read_policy"]
 
 LOOK_EVERY_S = 1.0
-_SIZE_LIMIT_BYTES = 64 << 20  # 200,000 terms of 256 characters
 _Signature = tuple[tuple[int, int, int] | None, ...]
 _Prepared = TypeVar("_Prepared")
 
@@ -30,35 +31,6 @@ class Reloadable(Protocol[_Prepared]):
     def adopt(self, prepared: _Prepared) -> None: ...
 
     def refuse(self, reason: str) -> None: ...
-
-
-def policy_path(policy: str | None, config_path: Path | None, home: Path) -> Path | None:
-    """The file that `[guard] policy` names; None where it names none."""
-    if policy is None:
-        return None
-    return (config_path.parent if config_path is not None else home) / Path(policy).expanduser()
-
-
-def read_policy(path: Path) -> PolicySource:
-    """The file and the term files it names, those relative to its folder. Raises ConfigError."""
-    bare = PolicySource(name=str(path), text=_read(path, f"cannot read the policy {path}"))
-    names = {dictionary.file for dictionary in parse(bare).dictionaries if dictionary.file is not None}
-    files = {name: _read(path.parent / name, f"{path}: cannot read the terms in {name}") for name in sorted(names)}
-    return PolicySource(name=bare.name, text=bare.text, term_files=files)
-
-
-def _read(path: Path, complaint: str) -> str:
-    try:
-        found = path.stat()
-        if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):  # a pipe would be waited for, with no end
-            raise ConfigError(f"{complaint}: it is a pipe or a device; write the policy into a file")
-        if found.st_size > _SIZE_LIMIT_BYTES:
-            raise ConfigError(f"{complaint}: it has more than {_SIZE_LIMIT_BYTES >> 20} MiB")
-        return path.read_text(encoding="utf-8")
-    except OSError as exc:
-        raise ConfigError(f"{complaint}: {exc.strerror}") from exc
-    except UnicodeDecodeError as exc:
-        raise ConfigError(f"{complaint}: it is not UTF-8 text") from exc
 
 
 class PolicyWatch:
