@@ -23,6 +23,8 @@ import msgspec
 
 from freehold.core.errors import ConfigError
 from freehold.core.findings import Action, Channel, Context, Direction, Mode
+from freehold.guard.calls.judge import CallJudge
+from freehold.guard.calls.presets import PRESETS
 from freehold.guard.config import DirectionConfig, GuardConfig, RuleConfig
 from freehold.guard.detectors.detector import PERSONAL_DATA
 from freehold.guard.patterns import close, is_one, matches, patterns
@@ -81,6 +83,7 @@ class Policy:
             (s.id, direction): _decide(config, s, direction) for s in subjects for direction in Direction
         }  # where no rule of the file decides
         self.rules = tuple(Rule(rule, subjects) for rule in file.rules)
+        self.calls = CallJudge(file.calls)
         self._patterns_digest = patterns_digest
         self._contexts: dict[tuple[Context, Direction], Table] = {}
         self._tables: dict[tuple[Direction, tuple[int, ...]], tuple[Ruling | None, ...]] = {}
@@ -90,7 +93,8 @@ class Policy:
         """SHA-256 over what is decided, and the rules and patterns it is for, hex."""
         decided = [[rule, direction, d.action, d.mode] for (rule, direction), d in sorted(self.decisions.items())]
         subjects = sorted([s.id, s.category, s.confidence] for s in self.subjects)
-        document = {"decisions": decided, "rules": subjects, "patterns": self._patterns_digest}
+        calls = [[kind, place, action] for (kind, place), action in PRESETS[self.file.calls.preset].items()]
+        document = {"decisions": decided, "rules": subjects, "patterns": self._patterns_digest, "calls": calls}
         if self.file != PolicyFile():
             document["file"] = msgspec.to_builtins(msgspec.structs.replace(self.file, detectors=(), dictionaries=()))
         return hashlib.sha256(json.dumps(document, separators=(",", ":"), sort_keys=True).encode()).hexdigest()

@@ -7,12 +7,16 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated, Any, TypeVar, get_args
 
 import msgspec
 
 from freehold.core.errors import ConfigError
+from freehold.guard.calls import settings as calls
+from freehold.guard.calls.settings import CallSettings
 from freehold.guard.config import ActionName, ModeName
+from freehold.guard.injection.settings import InjectionSettings
 from freehold.guard.patterns import Id, Patterns, close
 from freehold.guard.ruling import TokenShape
 
@@ -83,6 +87,8 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     detectors: tuple[CustomDetector, ...] = ()
     dictionaries: tuple[Dictionary, ...] = ()
     tokens: Tokens = Tokens()
+    calls: CallSettings = CallSettings()
+    injection: InjectionSettings = InjectionSettings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +114,13 @@ class PolicySource:
         return lines[at] if at < len(lines) else None
 
 
-_TABLES: dict[str, type[msgspec.Struct]] = {
+_LISTS: dict[str, type[msgspec.Struct]] = {
     "rules": PolicyRule,
     "detectors": CustomDetector,
     "dictionaries": Dictionary,
 }
-_WORDS: dict[str, tuple[str, ...]] = {"action": get_args(ActionName), "mode": get_args(ModeName), "format": get_args(TokenShape)}
+_TABLES: dict[str, type[msgspec.Struct]] = {"tokens": Tokens, "calls": CallSettings, "injection": InjectionSettings}
+_INNER_LISTS: dict[str, dict[str, type[msgspec.Struct]]] = {"calls": calls.TABLES}  # [[calls.rules]]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -125,27 +132,44 @@ def parse(source: PolicySource) -> PolicyFile:
         found = re.search(r"\(at line (\d+), column \d+\)", str(exc))
         where = f":{found[1]}" if found else ""
         raise ConfigError(f"{source.name}{where}: not TOML: {exc}") from exc
-    unknown = sorted(document.keys() - {*_TABLES, "tokens"})
+    known = [*_LISTS, *_TABLES]
+    unknown = sorted(document.keys() - set(known))
     if unknown:
-        raise source.refusal(f"there is no table {unknown[0]!r}; {close(unknown[0], [*_TABLES, 'tokens'])}", unknown[0])
-    return PolicyFile(
-        rules=tuple(_items(source, document, "rules", PolicyRule)),
-        detectors=tuple(_items(source, document, "detectors", CustomDetector)),
-        dictionaries=tuple(_items(source, document, "dictionaries", Dictionary)),
-        tokens=_converted(source, document.get("tokens", {}), Tokens, "tokens", None),
-    )
+        raise source.refusal(f"there is no table {unknown[0]!r}; {close(unknown[0], known)}", unknown[0])
+    lists = {table: tuple(_items(source, document, table, kind)) for table, kind in _LISTS.items()}
+    tables = {table: _table(source, document, table, kind) for table, kind in _TABLES.items()}
+    file = msgspec.structs.replace(PolicyFile(), **lists, **tables)
+    for table, number, complaint in calls.complaints(file.calls):
+        raise source.refusal(f"calls: {complaint}", f"calls.{table}".rstrip("."), number)
+    return file
 
 
-def _items(source: PolicySource, document: Mapping[str, Any], table: str, kind: type[_Struct]) -> Iterator[_Struct]:
-    items = document.get(table, [])
+def _table(source: PolicySource, document: Mapping[str, Any], table: str, kind: type[_Struct]) -> _Struct:
+    """A single table, and the lists of tables in it."""
+    written = document.get(table, {})
+    if not isinstance(written, Mapping):
+        raise source.refusal(f"{table} is one table: write [{table}]", table)
+    inner = {name: kind for name, kind in _INNER_LISTS.get(table, {}).items() if name in written}
+    made = _converted(source, {name: value for name, value in written.items() if name not in inner}, kind, table, None)
+    lists = {name: tuple(_items(source, written, name, kind, f"{table}.{name}")) for name, kind in inner.items()}
+    return msgspec.structs.replace(made, **lists)
+
+
+def _items(
+    source: PolicySource, document: Mapping[str, Any], name: str, kind: type[_Struct], table: str | None = None
+) -> Iterator[_Struct]:
+    """`table` is what the list is called from the top, where that is more than its name."""
+    table = table or name
+    items = document.get(name, [])
     if not isinstance(items, list):
         raise source.refusal(f"{table} is a list of tables: write [[{table}]]", table)
     seen: set[str] = set()
+    key = "id" if "id" in kind.__struct_fields__ else "name"
     for number, item in enumerate(items):
         made = _converted(source, item, kind, table, number)
-        if item["id"] in seen:
-            raise source.refusal(f"{table}: the id {item['id']!r} is used twice", table, number)
-        seen.add(item["id"])
+        if item[key] in seen:
+            raise source.refusal(f"{table}: the {key} {item[key]!r} is used twice", table, number)
+        seen.add(item[key])
         yield made
 
 
@@ -158,12 +182,20 @@ def _converted(source: PolicySource, item: Any, kind: type[_Struct], table: str,
     try:
         return msgspec.convert(item, kind)
     except msgspec.ValidationError as exc:
-        raise source.refusal(f"{table}: {_explained(str(exc))}", table, number) from exc
+        raise source.refusal(f"{table}: {_explained(str(exc), kind)}", table, number) from exc
 
 
-def _explained(complaint: str) -> str:
+def _explained(complaint: str, kind: type[msgspec.Struct]) -> str:
     """What msgspec says; where a word is none of those that there are, these too."""
     found = re.fullmatch(r"Invalid enum value '(.*)' - at `\$\.(\w+)`", complaint, re.DOTALL)
-    if found is None or found[2] not in _WORDS:
+    if found is None:
         return complaint
-    return f"{found[2]} is {found[1]!r}, which there is not; it is one of {', '.join(map(repr, _WORDS[found[2]]))}"
+    words = next(_words(field.type) for field in msgspec.structs.fields(kind) if field.encode_name == found[2])
+    return f"{found[2]} is {found[1]!r}, which there is not; it is one of {', '.join(map(repr, words))}"
+
+
+def _words(kind: Any) -> list[str]:
+    """The words that a setting of this type may be."""
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
+        return [member.value for member in kind]
+    return [word for part in get_args(kind) for word in ([part] if isinstance(part, str) else _words(part))]

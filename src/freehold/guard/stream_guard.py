@@ -11,17 +11,22 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from freehold.core.events import Event, Found, PromptText
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
 from freehold.core.stage import Stage, steps
 from freehold.guard.calls.stage import CallStage
+from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.config import GuardConfig
 from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.dictionary import DictionaryStage, TermSet
 from freehold.guard.files import UNREAD, FileStage
+from freehold.guard.injection.conversation import Conversation
+from freehold.guard.injection.settings import InjectionSettings
 from freehold.guard.matcher import Matcher
 from freehold.guard.policy import FILE, Policy, Subject
 from freehold.guard.policy_file import PolicyFile, PolicySource, parse
@@ -184,6 +189,9 @@ class Session:
         self._in_force, self._context = in_force, context
         self._tokens = vault.of(context.key_id, in_force.policy.file.tokens)
         self._seal = Seal(digest_key, self._tokens)
+        self._injection = _with_trusted(in_force.policy.file)
+        self._conversation = Conversation(self._injection.trusted_tools)
+        self._surroundings = Surroundings()
 
     @property
     def policy_digest(self) -> str:
@@ -196,13 +204,43 @@ class Session:
         inner: Stage = Redactor(in_force.matcher, table, direction, in_force.digest, self._seal)
         if dictionaries:
             inner = Chain(inner, DictionaryStage(dictionaries, detectors, table, direction, in_force.digest, self._seal))
-        return FileStage(inner, UNREAD, detectors + len(dictionaries), table, direction, in_force.digest, self._seal)
+        whole = FileStage(inner, UNREAD, detectors + len(dictionaries), table, direction, in_force.digest, self._seal)
+        return whole if direction is Direction.RESPONSE else _Overhearing(whole, self._conversation, self._surroundings)
 
     def judge(self) -> Stage:
-        return CallStage()
+        return CallStage(self._in_force.policy.calls, self._context, self._conversation, self._surroundings)
 
     def restorer(self) -> Stage | None:
         return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None
+
+
+class _Overhearing:
+    """A `Stage` about the guard's, which notes what the judge of the answer's calls will want to know of the request."""
+
+    def __init__(self, inner: Stage, conversation: Conversation, surroundings: Surroundings) -> None:
+        self._inner, self._conversation, self._surroundings = inner, conversation, surroundings
+
+    def receive(self, event: Event) -> list[Event]:
+        self._note(event)
+        return self._inner.receive(event)
+
+    def steps(self, event: Event) -> Iterator[list[Event]]:
+        self._note(event)
+        yield from steps(self._inner, event)
+
+    def close(self) -> list[Event]:
+        return self._inner.close()
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, PromptText):
+            self._conversation.observe(event)
+            self._surroundings.observe(event)
+
+
+def _with_trusted(file: PolicyFile) -> InjectionSettings:
+    """What `[injection]` says, and the tools whose results `[calls]` says may be believed."""
+    trusted = tuple(tool.name for tool in file.calls.tools if tool.results == "trusted")
+    return msgspec.structs.replace(file.injection, trusted_tools=(*file.injection.trusted_tools, *trusted))
 
 
 class Chain:

@@ -6,7 +6,7 @@ What the settings mean for a call is decided in `judge.py`; what may not be writ
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from itertools import product
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -76,13 +76,6 @@ class CallSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 TABLES: dict[str, type[msgspec.Struct]] = {"tools": ToolSettings, "rules": CallRule}
-WORDS: dict[str, tuple[str, ...]] = {
-    "action": get_args(CallActionName),
-    "mode": get_args(ModeName),
-    "kind": tuple(ToolKind),
-    "preset": get_args(PresetName),
-    "results": ("trusted", "untrusted"),
-}
 
 
 def complaints(settings: CallSettings) -> Iterator[tuple[str, int | None, str]]:

@@ -8,10 +8,10 @@ Two kinds of call can't be stopped: those of tools that policy lets stream, and 
 they come and are judged all the same: what would have been done is recorded as in shadow, and raises an alert.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from freehold.core.effects import CallJudgement, Reason
+from freehold.core.effects import CallJudgement
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
     Alerted,
@@ -147,7 +147,10 @@ class CallStage:
         text = "".join(call.pieces)
         judged = call.verdict or self._judge.look(call.start.name, text, self._context, self._conversation, self._surroundings)
         code = self._code(call, judged)
-        out: list[Event] = [Found(finding=finding) for finding in (*self._found(call, judged), *code)]
+        out: list[Event] = [
+            Found(finding=finding)
+            for finding in (*findings_of(judged, part=call.start.part, chars=call.chars, can_stop=call.can_stop), *code)
+        ]
         if call.passes:
             alerts = [] if call.can_stop else self._alerts(judged.judgement)
             return [*out, *alerts, *([] if end is None else [end])]
@@ -180,12 +183,6 @@ class CallStage:
         start = call.start
         return Refused(choice=start.choice, part=start.part, call_id=start.call_id, tool=start.name, text=text)
 
-    def _found(self, call: _Call, judged: Judged) -> list[Finding]:
-        mode = Mode.ENFORCE if call.can_stop else Mode.SHADOW
-        reasons = [(reason, mode) for reason in judged.judgement.reasons]
-        reasons += [(reason, Mode.SHADOW) for reason in judged.shadows]
-        return _findings(reasons, call.start.part, call.chars)
-
     def _code(self, call: _Call, judged: Judged) -> list[Finding]:
         if self._inspect is None:
             return []
@@ -202,9 +199,11 @@ class CallStage:
         return [Alerted(alert=Alert(kind="call_not_held", severity="high", message=message))]
 
 
-def _findings(reasons: Iterable[tuple[Reason, Mode]], part: int, chars: int) -> list[Finding]:
-    """One for each rule and what is done, the gravest first."""
-    seen = dict.fromkeys((reason.effect.rule, reason.action, mode) for reason, mode in reasons)
+def findings_of(judged: Judged, *, part: int, chars: int, can_stop: bool = True) -> list[Finding]:
+    """For the record: one for each rule and what is done, the gravest first. What can't be stopped is recorded as in shadow."""
+    mode = Mode.ENFORCE if can_stop else Mode.SHADOW
+    seen = dict.fromkeys((reason.effect.rule, reason.action, mode) for reason in judged.judgement.reasons)
+    seen |= dict.fromkeys((reason.effect.rule, reason.action, Mode.SHADOW) for reason in judged.shadows)
     return [
         Finding(
             rule=rule,
