@@ -3,12 +3,17 @@
 from collections.abc import Mapping
 
 from freehold.core.effects import Effect
+from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
+from freehold.guard.effects.shell import effects_of_shell
 from freehold.guard.syntax import Language
 
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
 
-ANALYSERS: dict[Language, Analyser] = {}
+ANALYSERS: dict[Language, Analyser] = {
+    Language.SHELL: effects_of_shell,
+    Language.PYTHON: python,
+}
 
 
 def analyse(text: str, language: Language, *, folder: str = "", variables: Mapping[str, str] | None = None) -> tuple[Effect, ...]:

@@ -1,0 +1,317 @@
+"""The table of programs: what each does with its words. Data in `data/programs_*.toml`, each file with its sources.
+
+An entry is a line of clauses, parted by `;`. The first may name the options that take a value, the rest say what is done:
+
+    cp = "takes -t -S; read(init) overwrite(last)"
+    git = "push: publish@host; clone: download(host 1)@host write(last); reset, --hard: overwrite(here); else: write(here)"
+
+- `takes -t --to`: these options take the next word as their value. `single` says that one dash begins long options.
+- Before `:` stand conditions, joined by `,`. Words: sub-commands, one alternative of each level: `remote add|set-url`. Flags: `-f|--force`;
+  `!-n` where none may be there; `=word` where any argument is that word, `~part` where any contains it. Of the clauses with sub-commands the first that holds counts, and `else` where none did;
+  those without count each.
+- An effect is a kind, a selector and a place: `delete(all)`, `process@system`, `send(host 1)`. Selectors: `all`, `1`, `2`, `last`,
+  `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `here` (the working folder). With `host` before them they are
+  hosts. The place is that of the path or host, unless `@` names it.
+- Not effects: `none`; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word; `code(shell 1)`: code in a language;
+  `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret, local, same, output.
+
+A program that no table has is judged by its arguments, which `shell_unlisted` does.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib.resources import files
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.syntax import Language
+
+FILES = (
+    "base", "files", "network", "packages", "system", "accounts", "containers", "cloud", "development", "databases", "secrets", "offensive",
+    "macos", "desktop",
+)  # fmt: skip
+
+# What a verb among the words means, for programs that manage something elsewhere: clouds, clusters, services.
+VERBS: tuple[tuple[EffectKind, frozenset[str]], ...] = (
+    (EffectKind.DELETE, frozenset("delete destroy remove rm terminate purge drop erase wipe deregister detach disassociate revoke undeploy uninstall decommission delete-all prune empty nuke truncate cleanup teardown down reset".split())),
+    (EffectKind.ACCOUNT, frozenset("add-user create-user grant attach-user-policy assume-role add-iam-policy-binding set-iam-policy login-profile create-access-key adduser useradd impersonate".split())),
+    (EffectKind.READ, frozenset("list ls get describe show view inspect status info help version versions cat head read search find query watch history logs log diff validate check lint plan preview explain test ping whoami env ps top print display download pull fetch export events stats metrics wait count doctor completion docs about tree usage summary report audit verify resolve lookup compare config-list scan analyze output outputs tail console browse open select use switch context current-context state balance quota".split())),
+    (EffectKind.WRITE, frozenset("create add new init set put update edit modify apply patch replace configure register attach associate enable disable start run launch deploy release publish push upload import restore scale resize rename move mv cp copy sync tag untag label annotate upgrade install rollback rotate restart stop reboot suspend resume cancel approve merge accept reject invite share send post promote migrate replicate clone fork rebuild reload refresh renew activate deactivate schedule subscribe unsubscribe invoke exec trigger provision allocate assign unassign bind unbind link unlink connect disconnect lock unlock up submit commit snapshot backup failover change reconcile transfer request purchase recover regenerate cordon uncordon drain taint expose autoscale authorize deauthorize execute increase decrease build write append insert reapply taint untaint".split())),
+)  # fmt: skip
+_VERB_KIND = {word: kind for kind, words in reversed(VERBS) for word in words}
+_LANGUAGES = {language.value: language for language in Language}
+GIVES = frozenset(("net", "decoded", "secret", "local", "same", "output"))
+ACTIONS = frozenset(("none", "verbs", "wrap", "code", "runs", "gives"))
+
+PHRASES: dict[EffectKind, str] = {
+    EffectKind.RUN: "runs a program",
+    EffectKind.DISCOVER: "looks over the machine, its users or its network",
+    EffectKind.READ: "reads",
+    EffectKind.WRITE: "writes or changes",
+    EffectKind.OVERWRITE: "overwrites",
+    EffectKind.DELETE: "deletes",
+    EffectKind.DOWNLOAD: "brings something from a network",
+    EffectKind.SEND: "sends something to a network",
+    EffectKind.INSTALL: "installs packages, which run code of their own",
+    EffectKind.PROCESS: "ends, stops or steers processes or services",
+    EffectKind.SYSTEM: "changes how the system is set up or powered",
+    EffectKind.PERMISSION: "changes modes, owners or access lists",
+    EffectKind.ACCOUNT: "changes users, groups, passwords, tokens or roles",
+    EffectKind.PUBLISH: "makes something public or applies it elsewhere",
+    EffectKind.SPEND: "starts what costs money",
+    EffectKind.LISTEN: "waits for others to connect",
+    EffectKind.PERSIST: "makes something run again by itself",
+    EffectKind.ESCALATE: "gives more rights",
+    EffectKind.EVADE: "disables or deceives defences, or hides traces",
+    EffectKind.EXECUTE: "runs what somebody else decides",
+    EffectKind.REMOTE_SHELL: "gives a shell to somebody elsewhere",
+    EffectKind.UNKNOWN: "can't be told what it does",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Does:
+    """One thing of a clause: an effect, or one of `ACTIONS`."""
+
+    kind: EffectKind | None
+    action: str = ""
+    select: str = ""
+    of_host: bool = False
+    place: Place | None = None
+    language: Language | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clause:
+    """`levels`: alternatives of each sub-command. `any_of`: of each group, one flag must be there; `none_of`: none may be."""
+
+    levels: tuple[tuple[str, ...], ...] = ()
+    any_of: tuple[tuple[str, ...], ...] = ()
+    none_of: tuple[str, ...] = ()
+    otherwise: bool = False
+    does: tuple[Does, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    name: str
+    takes: frozenset[str] = frozenset()
+    single: bool = False  # one dash begins long options
+    clauses: tuple[Clause, ...] = ()
+    because: Mapping[EffectKind, str] = field(default_factory=dict)
+    wraps: bool = False  # runs a command of its words: `--help` may be the command's
+
+    def matching(self, words: Sequence[str], flags: "Flags") -> list[tuple[Clause, int]]:
+        """The clauses that hold, each with how many words its sub-commands took."""
+        found: list[tuple[Clause, int]] = []
+        decided = False
+        for clause in self.clauses:
+            if clause.levels or clause.otherwise:
+                if decided or not clause.otherwise and not _fits(clause.levels, words):
+                    continue
+            if not flags.meet(clause):
+                continue
+            decided = decided or bool(clause.levels)
+            found.append((clause, len(clause.levels)))
+        return found
+
+
+def _fits(levels: tuple[tuple[str, ...], ...], words: Sequence[str]) -> bool:
+    if len(words) < len(levels):
+        return False
+    return all(any(word == one or fnmatchcase(word, one) for one in alternatives) for alternatives, word in zip(levels, words, strict=False))
+
+
+@dataclass(slots=True)
+class Flags:
+    """The words of a command, parted: options with what they were given, and the others."""
+
+    words: list[str] = field(default_factory=list)
+    values: dict[str, list[str]] = field(default_factory=dict)  # option to its values; "" where it has none
+    letters: str = ""  # of clusters such as -rf
+
+    def has(self, flag: str) -> bool:
+        if flag[0] == "=":
+            return flag[1:] in self.words
+        if flag[0] == "~":
+            part = flag[1:]
+            return any(part in word for word in self.words) or any(part in value for values in self.values.values() for value in values)
+        return flag in self.values or (len(flag) == 2 and flag[1] in self.letters)
+
+    def value(self, *options: str) -> str:
+        """The last value of any of the options, or ""."""
+        for option in options:
+            found = self.values.get(option)
+            if found:
+                return found[-1]
+        return ""
+
+    def meet(self, clause: Clause) -> bool:
+        return all(any(map(self.has, group)) for group in clause.any_of) and not any(map(self.has, clause.none_of))
+
+
+def parted(args: Sequence[str], takes: frozenset[str] = frozenset(), *, single: bool = False) -> Flags:
+    """`takes` are the options whose value is the next word, or the rest of theirs."""
+    flags = Flags()
+    position, end = 0, len(args)
+    while position < end:
+        arg = args[position]
+        position += 1
+        if len(arg) < 2 or arg[0] != "-":
+            flags.words.append(arg)
+            continue
+        if arg == "--":
+            flags.words.extend(args[position:])
+            break
+        name, equals, value = arg.partition("=")
+        if equals and (arg[1] == "-" or single or name in takes):
+            flags.values.setdefault(name, []).append(value)
+        elif arg in takes:
+            flags.values.setdefault(arg, []).append(args[position] if position < end else "")
+            position += 1
+        elif arg[1] == "-" or single or len(arg) == 2:
+            flags.values.setdefault(arg, []).append("")
+            if len(arg) == 2:
+                flags.letters += arg[1]
+        else:
+            position = _cluster(arg, args, position, takes, flags)
+    return flags
+
+
+def _cluster(arg: str, args: Sequence[str], position: int, takes: frozenset[str], flags: Flags) -> int:
+    """`-rf` is two flags; in `-ofile` and `-xo file` the value is of the flag that takes one."""
+    flags.values.setdefault(arg, []).append("")
+    for at in range(1, len(arg)):
+        flag = "-" + arg[at]
+        flags.letters += arg[at]
+        if flag in takes:
+            rest = arg[at + 1 :]
+            if not rest and position < len(args):
+                rest = args[position]
+                position += 1
+            flags.values.setdefault(flag, []).append(rest)
+            break
+    return position
+
+
+_DOES = re.compile(r"([a-z_-]+)(?:\(([^)]*)\))?(?:@([a-z_]+))?")
+
+
+def parse_program(name: str, line: str) -> Program:
+    """Raises ValueError that says what of the line can't be read."""
+    takes: frozenset[str] = frozenset()
+    single = False
+    clauses: list[Clause] = []
+    for part in line.split(";"):
+        part = part.strip()
+        if part.startswith("takes "):
+            takes = frozenset(part.split()[1:])
+        elif part == "single":
+            single = True
+        elif part:
+            clauses.append(_clause(part))
+    because = {kind: f"{name} {phrase}" for kind, phrase in PHRASES.items()}
+    wraps = any(does.action == "wrap" for clause in clauses for does in clause.does)
+    return Program(name=name, takes=takes, single=single, clauses=tuple(clauses), because=because, wraps=wraps)
+
+
+def _clause(part: str) -> Clause:
+    head, colon, tail = part.rpartition(": ")
+    does = tuple(_does(found) for found in _split(tail if colon else part))
+    if not colon:
+        return Clause(does=does)
+    if head == "else":
+        return Clause(otherwise=True, does=does)
+    levels: tuple[tuple[str, ...], ...] = ()
+    any_of: list[tuple[str, ...]] = []
+    none_of: list[str] = []
+    for condition in (one.strip() for one in head.split(",")):
+        if condition.startswith("!"):
+            none_of.extend(condition[1:].split("|"))
+        elif condition[0] in "-=~+":
+            any_of.append(tuple(condition.split("|")))
+        else:
+            levels = tuple(tuple(level.split("|")) for level in condition.split())
+    return Clause(levels=levels, any_of=tuple(any_of), none_of=tuple(none_of), does=does)
+
+
+def _split(text: str) -> list[re.Match[str]]:
+    found = list(_DOES.finditer(text))
+    if "".join(one.group(0) for one in found).replace(" ", "") != text.replace(" ", ""):
+        raise ValueError(f"{text!r} has parts that are no effects")
+    return found
+
+
+def _does(found: re.Match[str]) -> Does:
+    word, inner, at = found.group(1), (found.group(2) or "").split(), found.group(3)
+    place = Place(at) if at else None
+    if word in ACTIONS:
+        language = _LANGUAGES[inner.pop(0)] if word == "code" else None
+        if word == "gives" and inner[0] not in GIVES:
+            raise ValueError(f"{inner[0]!r} is nothing that a program gives")
+        return Does(kind=None, action=word, select=inner[0] if inner else "", place=place, language=language)
+    kind = EffectKind(word)
+    of_host = bool(inner) and inner[0] == "host"
+    if of_host:
+        inner = inner[1:] or ["all"]
+    select = inner[0] if inner else ""
+    if select and not (select in ("all", "last", "init", "rest", "here") or select.isdigit() or select[0] == "-"):
+        raise ValueError(f"{select!r} selects nothing")
+    return Does(kind=kind, select=select, of_host=of_host, place=place)
+
+
+def chosen(select: str, words: Sequence[str], flags: Flags) -> Sequence[str]:
+    """The words that a selector means. `words` are those after the sub-commands."""
+    if select == "all":
+        return words
+    if select == "last":
+        return words[-1:]
+    if select == "init":
+        return words[:-1]
+    if select == "rest":
+        return words[1:]
+    if select == "here":
+        return (".",)
+    if select.isdigit():
+        return words[int(select) - 1 : int(select)]
+    return flags.values.get(select, ())
+
+
+def verb_kind(words: Sequence[str]) -> tuple[EffectKind, str] | None:
+    """What the first verb among the words means: `delete-bucket`, `instances delete`. None where there is none."""
+    for word in words[:5]:
+        kind = _VERB_KIND.get(word)
+        if kind is None and ("-" in word or ":" in word):
+            kind = _VERB_KIND.get(re.split(r"[-:]", word)[0]) or _VERB_KIND.get(re.split(r"[-:]", word)[-1])
+        if kind is not None:
+            return kind, word
+    return None
+
+
+@cache
+def _lines() -> dict[str, str]:
+    """Program to its line, of all files."""
+    found: dict[str, str] = {}
+    for name in FILES:
+        document = tomllib.loads((files("freehold.guard.effects") / "data" / f"programs_{name}.toml").read_text(encoding="utf-8"))
+        for names, line in document["programs"].items():
+            for one in names.split():
+                if one in found:
+                    raise ValueError(f"programs_{name}.toml: {one} is there twice")
+                found[one] = line
+    return found
+
+
+@cache
+def program(name: str) -> Program | None:
+    """The table's entry, or None."""
+    line = _lines().get(name)
+    return None if line is None else parse_program(name, line)
+
+
+def names() -> frozenset[str]:
+    """All programs of the table."""
+    return frozenset(_lines())

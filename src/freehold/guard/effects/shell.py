@@ -1,0 +1,456 @@
+"""What a POSIX shell command or script does: a walk over its syntax tree that follows values, pipes and files, and runs nothing.
+
+Decided here: the order of things, as the shell's grammar has it: lists, pipes, redirections, branches, loops, functions. All
+branches count, a loop's body once for the values its variable takes, a function's body at each call and, if nobody calls it here, once by
+itself. What a command does is decided in `shell_commands`, what a word is in `shell_words`. A text that does not parse is
+`unknown`, and what can be read of it counts besides.
+"""
+
+import re
+
+from tree_sitter import Node
+
+from freehold.core.effects import Effect, EffectKind, Place
+from freehold.guard.effects.places import HOLE, host_place
+from freehold.guard.effects.scene import Scene
+from freehold.guard.effects.shell_commands import execute
+from freehold.guard.effects.shell_network import TALKERS
+from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, NET, Shell, filtered, marks_of, root_shell, unforged
+from freehold.guard.effects.shell_words import expand, heredoc, value_of
+from freehold.guard.syntax import Language, parse, text_of
+
+_PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
+_KEYWORDS = frozenset(
+    "if then elif else fi for while until do done case esac in select function time coproc declare typeset export readonly local unset unsetenv".split()
+)
+_CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
+_SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
+_BINARY = re.compile("[\x00-\x08\x0e-\x1f]")
+SEQUENCES = frozenset(("program", "compound_statement", "do_group", "else_clause"))
+
+
+def effects_of_shell(text: str, scene: Scene) -> list[Effect]:
+    """The analyser of `Language.SHELL`."""
+    shell = root_shell(scene, execute, walk_text, walk)
+    shell.walk(shell, unforged(text), "")
+    return shell.effects
+
+
+def walk_text(shell: Shell, text: str, stdin: str) -> str:
+    """Runs a script's text; gives its output."""
+    if _PLAIN.fullmatch(text):
+        words = text.split()
+        if not words:
+            return ""
+        if words[0] not in _KEYWORDS:
+            return shell.execute(shell, words, stdin)
+    if _BINARY.search(text):
+        shell.unknown("control characters in a shell text")
+    if "\r" in text or "\\\n" in text:
+        text = _CONTINUED.sub(r"\1", text).replace("\r\n", "\n")
+    tree = parse(Language.SHELL, text.encode("utf-8", "replace"))
+    if tree is None:
+        shell.unknown("a shell text that can't be parsed in bounded time")
+        return HOLE
+    root = tree.root_node
+    if root.has_error:
+        shell.unknown("a shell text that does not parse")
+    out = walk(shell, root, stdin)
+    _walk_uncalled(shell)
+    return out
+
+
+def _walk_uncalled(shell: Shell) -> None:
+    """A function or alias that is not called here may be called by what comes later."""
+    for name, body in list(shell.functions.items()):
+        if name not in shell.called:
+            shell.called.add(name)
+            inner = shell.child()
+            inner.stack = (*shell.stack, name)
+            walk(inner, body, LOCAL)
+    for name, line in list(shell.aliases.items()):
+        if name not in shell.called:
+            shell.called.add(name)
+            inner = shell.child()
+            inner.aliases = {}
+            shell.walk(inner, line, LOCAL)
+
+
+def walk(shell: Shell, node: Node, stdin: str) -> str:
+    """Runs a statement; gives its output."""
+    kind = node.type
+    if kind == "command":
+        return _command(shell, node, stdin)
+    if kind in SEQUENCES:
+        return _sequence(shell, node.named_children, stdin)
+    step = _STEPS.get(kind)
+    if step is not None:
+        return step(shell, node, stdin)
+    if kind == "comment" or not node.is_named:
+        return ""
+    if node.named_child_count and kind not in ("word", "string", "concatenation"):  # ERROR among them: what is in it counts
+        return _sequence(shell, node.named_children, stdin)
+    return _as_words(shell, node)
+
+
+def _as_words(shell: Shell, node: Node) -> str:
+    """A word where a statement should be: what it substitutes runs."""
+    expand(node, shell)
+    return ""
+
+
+def _sequence(shell: Shell, nodes: list[Node], stdin: str) -> str:
+    if len(nodes) == 1:
+        return walk(shell, nodes[0], stdin)
+    return _joined([walk(shell, node, stdin) for node in nodes])
+
+
+def _joined(outs: list[str]) -> str:
+    whole = "".join(outs)
+    return whole if len(whole) <= LIMIT_VALUE else whole[:LIMIT_VALUE] + (marks_of(whole) or HOLE)
+
+
+def _command(shell: Shell, node: Node, stdin: str) -> str:
+    """A simple command, once for each of the values that its variables may have."""
+    outs: list[str] = []
+    shell.turn = 0
+    while True:
+        shell.turns = 1
+        outs.append(_once(shell, node, stdin))
+        shell.turn += 1
+        if shell.turn >= shell.turns or not shell.scene.budget.spend():
+            break
+    shell.turn = 0
+    return outs[0] if len(outs) == 1 else _joined(outs)
+
+
+def _every_value(shell: Shell, node: Node) -> list[str]:
+    """A word in each of the values that its variables may have."""
+    values: list[str] = []
+    shell.turn = 0
+    while True:
+        shell.turns = 1
+        values.append(value_of(node, shell))
+        shell.turn += 1
+        if shell.turn >= shell.turns or not shell.scene.budget.spend():
+            break
+    shell.turn = 0
+    return values
+
+
+def _once(shell: Shell, node: Node, stdin: str) -> str:
+    turn = shell.turn
+    argv: list[str] = []
+    given: list[tuple[str, str]] = []
+    most = 1
+    for child in node.children:
+        kind = child.type
+        if kind == "command_name":
+            argv.extend(expand(child.children[0], shell))
+        elif kind == "variable_assignment":
+            given.append(_assignment(shell, child))
+        elif kind == "herestring_redirect":
+            stdin = value_of(child.named_children[-1], shell) + "\n"
+        elif kind == "file_redirect":
+            stdin = _redirected(shell, child, stdin, "")[0]
+        elif child.is_named:
+            argv.extend(expand(child, shell))
+        most = max(most, shell.turns)
+        shell.turn = turn  # a substitution has turns of its own
+    for name, value in given:
+        shell.execute(shell, ["export", f"{name}={value}"], "")
+    out = shell.execute(shell, argv, stdin) if argv else ""
+    shell.turn, shell.turns = turn, most
+    return out
+
+
+def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
+    children = node.named_children
+    name = text_of(children[0]).split("[")[0]
+    value = value_of(children[1], shell) if len(children) > 1 else ""
+    if any(child.type == "+=" for child in node.children):
+        value = (shell.value(name) or "") + value
+    return name, value
+
+
+def _assign(shell: Shell, node: Node, stdin: str) -> str:
+    for child in node.named_children if node.type == "variable_assignments" else [node]:
+        shell.turn = 0
+        while True:
+            shell.turns = 1
+            name, value = _assignment(shell, child)
+            branch, shell.branch = shell.branch, shell.branch + (shell.turn > 0)
+            shell.execute(shell, ["export", f"{name}={value}"], stdin)
+            shell.branch = branch
+            shell.turn += 1
+            if shell.turn >= shell.turns or not shell.scene.budget.spend():
+                break
+        shell.turn = 0
+    return ""
+
+
+def _declare(shell: Shell, node: Node, stdin: str) -> str:
+    for child in node.named_children:
+        if child.type == "variable_assignment":
+            _assign(shell, child, stdin)
+        elif child.type in ("concatenation", "string", "raw_string", "simple_expansion", "expansion", "command_substitution"):
+            shell.execute(shell, ["export", *expand(child, shell)], stdin)
+    return ""
+
+
+def _unset(shell: Shell, node: Node, stdin: str) -> str:
+    return shell.execute(shell, ["unset", *(text_of(child) for child in node.named_children)], stdin)
+
+
+def _pipeline(shell: Shell, node: Node, stdin: str) -> str:
+    start = len(shell.ran)
+    for child in node.named_children:
+        stdin = walk(shell, child, stdin)
+    _reversed_shell(shell, shell.ran[start:])
+    return stdin
+
+
+def _reversed_shell(shell: Shell, ran: list[str]) -> None:
+    """A shell in one pipe with a program that talks to a host gives the host a shell, or takes its words."""
+    if any(name == "shell" for name in ran) and any(name in TALKERS for name in ran):
+        shell.give(EffectKind.REMOTE_SHELL, "a shell in one pipe with a program that talks to a host", place=Place.HOST)
+
+
+def _list(shell: Shell, node: Node, stdin: str) -> str:
+    left, right = node.named_children[0], node.named_children[-1]
+    out = walk(shell, left, stdin)
+    shell.branch += 1
+    out = _joined([out, walk(shell, right, stdin)]) if right != left else out
+    shell.branch -= 1
+    return out
+
+
+def _subshell(shell: Shell, node: Node, stdin: str) -> str:
+    return _sequence(shell.child(), node.named_children, stdin)
+
+
+def _branches(shell: Shell, node: Node, stdin: str) -> str:
+    """if, while, until, case, and C's for: what is in them may run or not."""
+    shell.branch += 1
+    out = _sequence(shell, node.named_children, stdin)
+    shell.branch -= 1
+    return out
+
+
+def _case(shell: Shell, node: Node, stdin: str) -> str:
+    shell.branch += 1
+    children = node.named_children
+    expand(children[0], shell)
+    outs = []
+    for item in children[1:]:
+        statements = False
+        for child in item.children:
+            if child.type == ")":
+                statements = True
+            elif statements and child.is_named:
+                outs.append(walk(shell, child, stdin))
+    shell.branch -= 1
+    return _joined(outs)
+
+
+def _for(shell: Shell, node: Node, stdin: str) -> str:
+    children = node.named_children
+    name = text_of(children[0])
+    values: list[str] = []
+    for child in children[1:-1]:
+        values.extend(expand(child, shell))
+    if len(children) == 2:
+        values = shell.arguments if shell.has_arguments else [HOLE]
+    shell.known.pop(name, None)
+    shell.branch += 1
+    for value in values[:40] or [HOLE]:
+        shell.assign(name, value)
+    out = walk(shell, children[-1], stdin)
+    shell.branch -= 1
+    return out
+
+
+def _function(shell: Shell, node: Node, stdin: str) -> str:
+    children = node.named_children
+    if len(children) > 1:
+        shell.functions[text_of(children[0])] = children[1]
+        shell.called.discard(text_of(children[0]))
+    return ""
+
+
+def _test(shell: Shell, node: Node, stdin: str) -> str:
+    """`[ ... ]` does nothing; what it substitutes does."""
+    stack = list(node.named_children)
+    while stack:
+        child = stack.pop()
+        if child.type in ("command_substitution", "string", "expansion", "process_substitution", "concatenation"):
+            expand(child, shell)
+        else:
+            stack.extend(child.named_children)
+    return ""
+
+
+def _redirect(shell: Shell, node: Node, stdin: str) -> str:
+    """A statement with redirections: inputs first, then what it does, then where its output goes."""
+    redirects = [child for child in node.named_children if child.type.endswith("_redirect")]
+    bodies = [child for child in node.named_children if not child.type.endswith("_redirect")]
+    followers: list[Node] = []
+    more: list[str] = []
+    sockets: list[str] = []
+    for redirect in list(redirects):
+        if redirect.type == "heredoc_redirect":
+            stdin = _heredoc(shell, redirect, redirects, followers, more)
+        elif redirect.type == "herestring_redirect":
+            stdin = value_of(redirect.named_children[-1], shell) + "\n"
+    for redirect in redirects:
+        if redirect.type == "file_redirect":
+            stdin, socket = _redirected(shell, redirect, stdin, None)
+            sockets += socket
+    more += _strays(shell, redirects)
+    start = len(shell.ran)
+    if more and bodies and bodies[-1].type == "command":
+        argv = [word for child in bodies[-1].children if child.is_named for word in expand(child.children[0] if child.type == "command_name" else child, shell)]
+        out = shell.execute(shell, argv + more, stdin)
+    else:
+        out = _sequence(shell, bodies, stdin) if bodies else ""
+    if sockets and any(name == "shell" for name in shell.ran[start:]):
+        shell.give(EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0])
+    for redirect in redirects:
+        if redirect.type == "file_redirect":
+            out = _redirected(shell, redirect, stdin, out)[0] if _writes(redirect) else out
+    for follower in followers:
+        out = _follow(shell, follower, out)
+    return out
+
+
+def _strays(shell: Shell, redirects: list[Node]) -> list[str]:
+    """Words after a redirection's target are the command's, though the grammar puts them there: `rm > log -rf /`."""
+    words: list[str] = []
+    starts = {redirect.start_byte for redirect in redirects}
+    for redirect in redirects:
+        if redirect.type == "file_redirect":
+            for child in [one for one in redirect.named_children if one.type not in ("file_descriptor", "ERROR")][1:]:
+                if not (child.type == "number" and child.end_byte in starts):
+                    words.extend(expand(child, shell))
+    return words
+
+
+def _follow(shell: Shell, node: Node, out: str) -> str:
+    """What the grammar puts inside a here-document's node: the rest of its line."""
+    if node.type == "pipeline":
+        return _pipeline(shell, node, out)
+    return _joined([out, walk(shell, node, "")])
+
+
+def _heredoc(shell: Shell, node: Node, redirects: list[Node], followers: list[Node], more: list[str]) -> str:
+    raw, body = False, ""
+    for child in node.named_children:
+        if child.type == "heredoc_start":
+            raw = text_of(child)[:1] in "'\"\\"
+        elif child.type == "heredoc_body":
+            body = heredoc(child, shell, raw=raw)
+        elif child.type == "file_redirect":
+            redirects.append(child)
+        elif child.type in ("word", "string", "raw_string", "concatenation", "simple_expansion"):
+            more.extend(expand(child, shell))
+        elif child.type not in ("heredoc_end", "ERROR", "file_descriptor"):
+            followers.append(child)
+    if node.children[0].type == "<<-":
+        body = re.sub(r"(?m)^\t+", "", body)
+    return body
+
+
+def _sign(node: Node) -> str:
+    for child in node.children:
+        if not child.is_named:
+            return "<>" if child.type == "<" and text_of(node).lstrip("0123456789").startswith("<>") else child.type
+    return ">"
+
+
+def _writes(node: Node) -> bool:
+    return ">" in _sign(node)
+
+
+def _redirected(shell: Shell, node: Node, stdin: str, out: str | None) -> tuple[str, list[str]]:
+    """Without `out`: what is read, and the sockets that it opens. With it: what of the output is left after it was written."""
+    sign = _sign(node)
+    number, targets = "", [""]
+    for child in node.named_children:
+        if child.type == "file_descriptor":
+            number = text_of(child)
+        elif child.type != "ERROR":
+            targets = _every_value(shell, child)
+            break
+    sockets: list[str] = []
+    for target in targets:
+        socket = _SOCKET.match(target)
+        if out is None:
+            stdin, opened = _opened(shell, sign, number, target, stdin, socket)
+            sockets += opened
+        else:
+            stdin = _written(shell, sign, number, target, out, socket)
+    return stdin, sockets
+
+
+def _written(shell: Shell, sign: str, number: str, target: str, out: str, socket: re.Match[str] | None) -> str:
+    """What of the output is left after it was written."""
+    if socket or sign == "<>":
+        return ""
+    if sign in (">&", "<&") and (target.isdigit() or target == "-"):
+        fd = shell.files.get(f"&{target}", "")
+        if fd == NET and out:
+            shell.give(EffectKind.SEND, "output goes to a network socket", place=Place.HOST)
+        return "" if number in ("", "1") and target == "2" else out
+    if number in ("", "1") or sign.startswith("&") or sign == ">&":
+        shell.store(target, out, adds=">>" in sign)
+        return ""
+    return out
+
+
+def _opened(shell: Shell, sign: str, number: str, target: str, stdin: str, socket: re.Match[str] | None) -> tuple[str, list[str]]:
+    if socket:
+        kind = EffectKind.DOWNLOAD if sign in ("<", "<&") else EffectKind.SEND
+        shell.give(kind, "a redirection that opens a network socket", place=host_place(socket.group(1)), target=socket.group(1))
+        shell.files[f"&{number or '1'}"] = NET
+        return (NET if "<" in sign else stdin), [socket.group(1)]
+    if target.isdigit() or target == "-" or not target:
+        if shell.files.get(f"&{target}") == NET and sign in ("<&", ">&"):
+            shell.files[f"&{number or '0'}"] = NET
+            return (NET if sign == "<&" else stdin), ["socket"]
+        return stdin, []
+    if sign in ("<", "<>"):
+        shell.touch(EffectKind.READ, target, "reads its input from a file")
+        return shell.content(target), []
+    if number == "2" and target == "/dev/null":
+        return stdin, []
+    if ">>" in sign:
+        shell.touch(EffectKind.WRITE, target, "adds its output to a file")
+    else:
+        shell.touch(EffectKind.OVERWRITE, target, "writes its output over a file")
+    return stdin, []
+
+
+def _substitution(shell: Shell, node: Node, stdin: str) -> str:
+    return filtered("".join(expand(node, shell)))
+
+
+_STEPS = {
+    "list": _list,
+    "pipeline": _pipeline,
+    "redirected_statement": _redirect,
+    "variable_assignment": _assign,
+    "variable_assignments": _assign,
+    "declaration_command": _declare,
+    "unset_command": _unset,
+    "subshell": _subshell,
+    "negated_command": lambda shell, node, stdin: _sequence(shell, node.named_children, stdin),
+    "if_statement": _branches,
+    "elif_clause": _branches,
+    "while_statement": _branches,
+    "c_style_for_statement": _branches,
+    "for_statement": _for,
+    "case_statement": _case,
+    "function_definition": _function,
+    "test_command": _test,
+    "command_substitution": _substitution,
+}

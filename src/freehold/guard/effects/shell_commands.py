@@ -1,0 +1,112 @@
+"""What one simple command does: its words are known, or marked where they are not.
+
+Decided here: what a name is (a function, an alias, a builtin, a program with rules of its own in code, one of the table, or one that nobody
+knows), and what a path, a
+pattern or a computed name runs. The rules in code are one line each in `HANDLERS`; the table's entries are `shell_table`'s.
+"""
+
+import re
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.programs import program
+from freehold.guard.effects.shell_builtins import BUILTINS
+from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_files import FILE_PROGRAMS
+from freehold.guard.effects.shell_filters import FILTERS
+from freehold.guard.effects.shell_interpreters import INTERPRETERS, SHELLS, run_script_file
+from freehold.guard.effects.shell_network import NETWORK_PROGRAMS
+from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT, Shell, filtered, marks_of
+from freehold.guard.effects.shell_table import by_table
+from freehold.guard.effects.shell_unlisted import unlisted
+from freehold.guard.effects.shell_wrappers import WRAPPERS
+
+HANDLERS: dict[str, Handler] = {**INTERPRETERS, **FILTERS, **FILE_PROGRAMS, **NETWORK_PROGRAMS, **WRAPPERS, **BUILTINS}
+
+_DIRECTORIES = re.compile(r"(?:/usr|/usr/local|/opt/homebrew|/opt/local|/usr/pkg|/run/current-system/sw|/system)?/s?bin/|/usr/libexec/(?:.*/)?|/(?:usr/)?lib(?:exec)?/.*/|/System/.*/|/Applications/.*/|/etc/init\.d/")
+_VERSIONED = re.compile(r"([a-z][a-z+-]*?)-?\d+(?:\.\d+)*$")
+
+
+def execute(shell: Shell, argv: list[str], stdin: str) -> str:
+    """Runs argv with an input, gives the output."""
+    if not shell.scene.budget.spend():
+        if shell.scene.budget.steps > -10:
+            shell.unknown("more commands than are followed")
+        return HOLE
+    name = argv[0]
+    if not name.isascii() and marks_of(name):
+        return _computed(shell, argv, stdin)
+    if name in shell.functions:
+        return _function(shell, name, argv[1:], stdin)
+    if name in shell.aliases and name not in shell.stack:
+        return _alias(shell, argv, stdin)
+    return run_named(shell, argv, stdin)
+
+
+def _function(shell: Shell, name: str, args: list[str], stdin: str) -> str:
+    shell.called.add(name)
+    if name in shell.stack:
+        if shell.stack.count(name) > 1 or len(shell.stack) > LIMIT_CALLS:
+            return HOLE
+        if len(shell.stack) == 1 or shell.stack[-1] == name:
+            shell.give(EffectKind.PROCESS, "a function that calls itself: it may start processes without end", place=Place.SYSTEM)
+        return HOLE
+    stack, before, had = shell.stack, shell.arguments, shell.has_arguments
+    shell.stack, shell.arguments, shell.has_arguments = (*stack, name), args, True
+    out = shell.walk_node(shell, shell.functions[name], stdin)
+    shell.stack, shell.arguments, shell.has_arguments = stack, before, had
+    return out
+
+
+def _alias(shell: Shell, argv: list[str], stdin: str) -> str:
+    name = argv[0]
+    shell.called.add(name)
+    stack, shell.stack = shell.stack, (*shell.stack, name)
+    out = shell.walk(shell, " ".join([shell.aliases[name], *(quoted(arg) for arg in argv[1:])]), stdin)
+    shell.stack = stack
+    return out
+
+
+def quoted(word: str) -> str:
+    return "'" + word.replace("'", "'\\''") + "'" if word else "''"
+
+
+def _computed(shell: Shell, argv: list[str], stdin: str) -> str:
+    """A command whose name is not known, or only in part."""
+    name = argv[0]
+    marks = marks_of(name)
+    last = name.rpartition("/")[2]
+    if NET in marks or DECODED in marks:
+        shell.give(EffectKind.EXECUTE, "runs a command that came from a network or was decoded")
+        return filtered(stdin) or OUTPUT
+    if "/" in name and last and not marks_of(last):
+        return run_named(shell, [last, *argv[1:]], stdin, elsewhere=True)
+    shell.unknown("a command whose name is computed")
+    return unlisted(Call(shell=shell, name="", args=argv[1:], stdin=stdin), quiet=True)
+
+
+def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = False) -> str:
+    """A program by its name or path."""
+    name, args = argv[0], argv[1:]
+    if "/" in name and not elsewhere:
+        path = name
+        name = name.rpartition("/")[2]
+        if not name or not _DIRECTORIES.match(path) or path in shell.files:
+            return run_script_file(Call(shell=shell, name=name or path, args=args, stdin=stdin), path)
+    if "\\" in name or "*" in name or "?" in name or "[" in name[1:]:
+        shell.unknown("a command whose name is a pattern")
+    lower = name if name in HANDLERS or program(name) else name.removesuffix(".exe")
+    handler = HANDLERS.get(lower)
+    entry = program(lower) if handler is None else None
+    if handler is None and entry is None:
+        versioned = _VERSIONED.fullmatch(lower)
+        if versioned:
+            lower = versioned.group(1)
+            handler, entry = HANDLERS.get(lower), program(lower)
+    shell.ran.append("shell" if lower in SHELLS else lower)
+    call = Call(shell=shell, name=lower, args=args, stdin=stdin)
+    if handler is not None:
+        return handler(call)
+    if entry is None:
+        return unlisted(call)
+    return by_table(entry, call)

@@ -1,0 +1,432 @@
+"""Programs on files that have rules of their own: what they delete, copy, change, and the commands that some of their options run.
+
+Sources: POSIX.1-2024 chapter 3, GNU coreutils, findutils, tar, sed and gawk manuals, vim(1), git(1), gtfobins.github.io for the options that run commands.
+"""
+
+import re
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.programs import Flags
+from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_filters import SECRET_WORDS
+from freehold.guard.effects.shell_interpreters import foreign
+from freehold.guard.effects.shell_state import DECODED, LOCAL, OUTPUT, filtered, marks_of
+from freehold.guard.effects.shell_table import tabled
+
+_HERE = frozenset((".", "./", "*", "./*", "..", "../", "../*", ".*", "./.*", "**", "**/*"))
+
+
+def rm(call: Call) -> str:
+    flags = call.flags()
+    if flags.has("--help") or flags.has("--version"):
+        return OUTPUT
+    deep = flags.has("-r") or flags.has("-R") or flags.has("--recursive")
+    for path in flags.words:
+        _remove(call, path, deep=deep)
+    if flags.has("--no-preserve-root"):
+        call.shell.give(EffectKind.DELETE, "rm is told that it may delete the root", place=Place.WHOLE_TREE)
+    return ""
+
+
+def _remove(call: Call, path: str, *, deep: bool) -> None:
+    shell = call.shell
+    because = "rm deletes folders with all that is in them" if deep else "rm deletes files"
+    if deep and path in _HERE:
+        shell.give(EffectKind.DELETE, "deletes everything in the working folder or above it", place=Place.WHOLE_TREE, target=path)
+        return
+    if deep and path.startswith(HOLE) and path.strip(HOLE + "/*.") == "" and "/" in path:
+        shell.give(EffectKind.DELETE, "deletes below a variable: everything, where it is empty", place=Place.WHOLE_TREE, target=path)
+        return
+    shell.touch(EffectKind.DELETE, path, because)
+
+
+_FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
+_FIND_NAMES = frozenset("-name -iname -path -ipath -wholename -regex -iregex".split())
+_FIND_WRITES = frozenset(("-fprint", "-fprintf", "-fls", "-fprint0"))
+
+
+def find(call: Call) -> str:
+    args, shell = call.args, call.shell
+    at = 0
+    roots: list[str] = []
+    while at < len(args) and (not args[at].startswith(("-", "(", "!")) or args[at] in ("-L", "-H", "-P", "-E")):
+        if not args[at].startswith("-"):
+            roots.append(args[at])
+        at += 1
+    roots = roots or ["."]
+    names = [args[k + 1] for k in range(at, len(args) - 1) if args[k] in _FIND_NAMES]
+    found = _find_items(roots, names)
+    _looked_for(call, roots, names, args[at:])
+    while at < len(args):
+        arg = args[at]
+        if arg in _FIND_RUNS:
+            end = next((k for k in range(at + 1, len(args)) if args[k] in (";", "+", "\\;")), len(args))
+            for item in found[:6]:
+                shell.execute(shell, [word.replace("{}", item) for word in args[at + 1 : end]] or ["true"], "")
+            at = end
+        elif arg == "-delete":
+            for item in found:
+                _remove(call, item, deep=True)
+        elif arg in _FIND_WRITES and at + 1 < len(args):
+            shell.touch(EffectKind.OVERWRITE, args[at + 1], "find writes a list to a file")
+        at += 1
+    if not names and len(found) == 1:
+        return found[0] + "\n" if not found[0].startswith(HOLE) else LOCAL
+    return "\n".join(found) + "\n"
+
+
+def _find_items(roots: list[str], names: list[str]) -> list[str]:
+    """Paths that stand for what is found."""
+    lasts = [name.rpartition("/")[2] if not name.startswith("*/") else name[2:] for name in names] or [""]
+    items: list[str] = []
+    for root in roots[:8]:
+        for last in lasts[:8]:
+            items.append(f"{root.rstrip('/') or '/'}/{last}".replace("//", "/") if last else root)
+    return items
+
+
+def _looked_for(call: Call, roots: list[str], names: list[str], tests: list[str]) -> None:
+    shell = call.shell
+    for name in names:
+        for probe in (name, name.strip("*"), f"x/{name.strip('*/')}"):
+            if shell.place(probe.replace("*", "")) is Place.CREDENTIAL or SECRET_WORDS.search(name):
+                shell.give(EffectKind.DISCOVER, "looks for files that hold keys", place=Place.CREDENTIAL, target=name)
+                break
+    wide = [root for root in roots if shell.place(root) in (Place.WHOLE_TREE, Place.SYSTEM, Place.OTHER_USER)]
+    for test, value in zip(tests, tests[1:], strict=False):
+        if test in ("-perm", "-user", "-uid", "-group") and (wide or "4000" in value or "6000" in value or "2000" in value or "s" in value and test == "-perm"):
+            shell.give(EffectKind.DISCOVER, "looks for files whose rights may be used", place=Place.SYSTEM, target=value)
+            return
+    for root in roots:
+        if shell.place(root) is Place.CREDENTIAL:
+            shell.touch(EffectKind.READ, root, "find lists what a store of keys holds")
+    if wide:
+        shell.give(EffectKind.DISCOVER, "goes through the machine's files", place=Place.SYSTEM, target=wide[0])
+
+
+
+
+_TAR_TAKES = frozenset("-f --file -C --directory -T --files-from -X --exclude --exclude-from -I --use-compress-program --checkpoint-action --to-command -F --info-script --new-volume-script --rsh-command --transform --owner --group --mode -b -s -H --strip-components".split())
+_TAR_RUNS = ("-I", "--use-compress-program", "--to-command", "-F", "--info-script", "--new-volume-script", "--rsh-command")
+
+
+def tar(call: Call) -> str:
+    args = list(call.args)
+    if args and not args[0].startswith("-"):
+        args[0] = "-" + args[0]
+    flags = Call(shell=call.shell, name=call.name, args=args, stdin=call.stdin).flags(_TAR_TAKES)
+    shell = call.shell
+    if flags.has("--help") or flags.has("--version"):
+        return OUTPUT
+    for option in _TAR_RUNS:
+        for text in flags.values.get(option, ()):
+            shell.nested(text)
+    for text in flags.values.get("--checkpoint-action", ()):
+        if text.startswith("exec="):
+            shell.nested(text[5:])
+    archive = flags.value("-f", "--file")
+    folder = flags.value("-C", "--directory") or "."
+    words = [word for word in flags.words if word != archive]
+    if flags.has("-x") or flags.has("--extract") or flags.has("--get"):
+        return _unpack(call, archive, folder, to_stdout=flags.has("-O") or flags.has("--to-stdout"))
+    if flags.has("-t") or flags.has("--list"):
+        if archive and archive != "-":
+            shell.touch(EffectKind.READ, archive, "tar lists an archive")
+        return OUTPUT
+    return _pack(call, flags, archive, folder, words)
+
+
+def _unpack(call: Call, archive: str, folder: str, *, to_stdout: bool) -> str:
+    shell = call.shell
+    content = call.stdin if archive in ("", "-") else shell.content(archive)
+    if archive not in ("", "-"):
+        shell.touch(EffectKind.READ, archive, "unpacks an archive")
+    if to_stdout:
+        return filtered(content)
+    shell.touch(EffectKind.WRITE, folder, "unpacks files there")
+    return ""
+
+
+def _pack(call: Call, flags: Flags, archive: str, folder: str, words: list[str]) -> str:
+    shell = call.shell
+    flow = ""
+    for path in [*words, *flags.values.get("-T", [])]:
+        whole = path if folder == "." or path.startswith(("/", "~")) else f"{folder}/{path}"
+        shell.touch(EffectKind.READ, whole, "packs files into an archive")
+        flow += shell.content(whole)
+        if flags.has("--remove-files"):
+            shell.touch(EffectKind.DELETE, whole, "deletes what it has packed")
+    if archive and archive != "-" and ":" not in archive:
+        shell.touch(EffectKind.OVERWRITE, archive, "writes an archive")
+        shell.store(archive, filtered(flow) or LOCAL)
+        return ""
+    return filtered(flow) or LOCAL
+
+
+def dd(call: Call) -> str:
+    given = dict(arg.partition("=")[::2] for arg in call.args if "=" in arg)
+    shell = call.shell
+    source, target = given.get("if", ""), given.get("of", "")
+    flow = shell.content(source) if source else call.stdin
+    if source:
+        shell.touch(EffectKind.READ, source, "dd reads it as it is")
+    if not target:
+        return filtered(flow)
+    shell.touch(EffectKind.OVERWRITE, target, "dd writes over it as it is")
+    shell.store(target, flow)
+    return ""
+
+
+_SETS_ID = re.compile(r"^(?:[2467][0-7]{3}|0[2467][0-7]{3}|[ugoa]*[+=][rwxXt]*s[rwxXst]*|.*,[ug]+[+=]\w*s\w*)$")
+_OPENS = re.compile(r"^(?:0?[0-7]?777|a\+rwx|[ao]*\+rwx|[ao]+\+w|a=rwx)$")
+
+
+def chmod(call: Call) -> str:
+    args, shell = call.args, call.shell
+    words = [arg for arg in args if not (arg.startswith("-") and arg[1:2].isalpha() and arg[1:2] not in "rwxst") and not arg.startswith("--")]
+    if any(arg.startswith("--reference") for arg in args):
+        words = ["", *words]
+    if len(words) < 2:
+        return ""
+    mode, paths = words[0], words[1:]
+    deep = any(arg.startswith("-") and "R" in arg or arg == "--recursive" for arg in args)
+    for path in paths:
+        if _SETS_ID.match(mode):
+            shell.give(EffectKind.ESCALATE, "lets all who run it have its owner's rights", place=shell.place(path), target=path)
+        shell.touch(EffectKind.PERMISSION, path, "chmod changes who may use it")
+        if deep and path in _HERE and _OPENS.match(mode):
+            shell.give(EffectKind.PERMISSION, "opens all below to everybody", place=Place.ELSEWHERE, target=path)
+    return ""
+
+
+_CP_TAKES = frozenset(("-t", "--target-directory", "-S", "--suffix", "-m", "--mode", "-o", "--owner", "-g", "--group", "-Z"))
+
+
+def copy(call: Call) -> str:
+    """cp, mv, ln, install and ditto: from the first to the last, or to what -t names."""
+    flags = call.flags(_CP_TAKES)
+    if flags.has("--help") or flags.has("--version"):
+        return OUTPUT
+    shell, name = call.shell, call.name
+    target = flags.value("-t", "--target-directory")
+    sources = flags.words if target else flags.words[:-1]
+    if not target and flags.words:
+        target = flags.words[-1]
+    if name == "install" and flags.has("-d"):
+        for path in flags.words:
+            shell.touch(EffectKind.WRITE, path, "makes folders")
+        return ""
+    mode = flags.value("-m", "--mode")
+    if mode and _SETS_ID.match(mode):
+        shell.give(EffectKind.ESCALATE, "lets all who run it have its owner's rights", place=shell.place(target), target=target)
+    for path in sources:
+        if name == "mv":
+            shell.touch(EffectKind.DELETE, path, "mv takes it away from there")
+        elif name in ("ln", "link"):
+            if shell.place(path) is Place.CREDENTIAL:
+                shell.touch(EffectKind.READ, path, "links to a file that holds keys")
+        else:
+            shell.touch(EffectKind.READ, path, f"{name} copies it")
+    if not sources:
+        return ""
+    whole = f"{target.rstrip('/')}/{sources[0].rpartition('/')[2]}" if target.endswith("/") or len(sources) > 1 else target
+    over = EffectKind.OVERWRITE if name == "mv" or flags.has("-f") or flags.has("--force") or name in ("ln", "link") and flags.has("-s") and flags.has("-f") else EffectKind.WRITE
+    shell.touch(over, whole, f"{name} puts something there")
+    _copied(call, sources, whole)
+    return ""
+
+
+def _copied(call: Call, sources: list[str], target: str) -> None:
+    shell = call.shell
+    if len(sources) > 1:
+        for path in sources[:20]:
+            shell.store(f"{target.rpartition('/')[0]}/{path.rpartition('/')[2]}", shell.content(path))
+    else:
+        shell.store(target, shell.content(sources[0]))
+
+
+def touch(call: Call) -> str:
+    flags = call.flags(frozenset(("-d", "-t", "-r", "-A", "--date", "--reference", "--time")))
+    for path in flags.words:
+        call.shell.touch(EffectKind.WRITE, path, "touch makes a file or changes its times")
+        if any(map(flags.has, ("-t", "-d", "--date", "-r", "--reference", "-A"))):
+            call.shell.give(EffectKind.EVADE, "gives a file other times than its own", place=_mild(call.shell.place(path)), target=path)
+    return ""
+
+
+def _mild(place: Place) -> Place:
+    """Of an act that is only suspicious, the places at which policy has no worse word for it."""
+    return Place.NOTHING if place in (Place.TEMP, Place.WORKSPACE, Place.HOME, Place.ELSEWHERE) else place
+
+
+_SED_RUNS = re.compile(r"(?:^|[;\n}{]|\d|\$|/)\s*e(?:\s+(.+?))?(?:$|\n)|(?:^|[;\n])[^;\n]*?s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpiIm0-9]*e", re.DOTALL)
+_SED_WRITES = re.compile(r"(?:^|[;\n/}$]|\d)\s*[wW]\s+(\S+)")
+
+
+def sed(call: Call) -> str:
+    flags = call.flags(frozenset(("-e", "-f", "--expression", "--file", "-l")))
+    shell = call.shell
+    scripts = flags.values.get("-e", []) + flags.values.get("--expression", [])
+    words = flags.words
+    if not scripts and not flags.has("-f") and words:
+        scripts, words = words[:1], words[1:]
+    in_place = flags.has("-i") or flags.has("--in-place") or any(arg.startswith(("-i", "--in-place")) or (arg[:1] == "-" and arg[1:2] != "-" and "i" in arg and arg[1:].isalpha()) for arg in call.args)
+    for text in scripts:
+        found = _SED_RUNS.search(text)
+        if found:
+            shell.nested(found.group(1) or found.group(3) or "") if (found.group(1) or found.group(3)) else shell.give(EffectKind.RUN, "sed runs what a file holds")
+        for writes in _SED_WRITES.finditer(text):
+            shell.touch(EffectKind.OVERWRITE, writes.group(1), "sed writes to a file")
+    for path in words:
+        if in_place:
+            if path:
+                shell.touch(EffectKind.WRITE, path, "sed -i changes a file")
+        else:
+            shell.touch(EffectKind.READ, path, "sed reads a file")
+    flow = "".join(map(shell.content, words)) if words else call.stdin
+    return "" if in_place else filtered(flow)
+
+
+_AWK_INET = re.compile(r"/inet[46]?/(?:tcp|udp)/")
+_AWK_PIPES = re.compile(r"\|&?\s*\"((?:\\.|[^\"])*)\"|\"((?:\\.|[^\"])*)\"\s*\|&?\s*getline")
+_AWK_PIPE_UNKNOWN = re.compile(r"\|&?\s*(?:getline\b|[a-z_$(]\w*)")
+_AWK_FILES = re.compile(r">>?\s*\"((?:\\.|[^\"])+)\"")
+
+
+def awk(call: Call) -> str:
+    flags = call.flags(frozenset(("-F", "-v", "-f", "-e", "-i", "-l", "--source", "--field-separator", "--assign", "--file")))
+    shell = call.shell
+    text = flags.value("-e", "--source")
+    words = flags.words
+    if not text and not flags.has("-f") and words:
+        text, words = words[0], words[1:]
+    if _AWK_INET.search(text):
+        kind = EffectKind.REMOTE_SHELL if "getline" in text and "|" in text else EffectKind.SEND
+        shell.give(kind, "an awk program that opens a network socket", place=Place.HOST)
+    for found in _AWK_PIPES.finditer(text):
+        shell.nested((found.group(1) or found.group(2) or "").replace('\\"', '"'))
+    for found in _AWK_FILES.finditer(text):
+        shell.touch(EffectKind.OVERWRITE, found.group(1), "an awk program writes a file")
+    if "system" in text:
+        foreign(call, text)
+    elif _AWK_PIPE_UNKNOWN.search(re.sub(r"\|\|", "", text)) and not _AWK_PIPES.search(text):
+        shell.unknown("an awk program that runs a command which is not known")
+    for path in words:
+        if "=" not in path:
+            shell.touch(EffectKind.READ, path, "awk reads a file")
+    return filtered("".join(map(shell.content, words)) if words else call.stdin) or OUTPUT
+
+
+_EX_RUNS = re.compile(r"(?:^|[|:\n])\s*:?(?:%|\d+|silent!?\s*)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*([^|]*)")
+_EX_CODE = re.compile(r"(?:py(?:thon)?[3x]?|lua|perl|ruby)\s+(.*)|system\(\s*[\"'](.*?)[\"']|os\.(?:execute|system)\(\s*[\"'](.*?)[\"']", re.DOTALL)
+
+
+def editor(call: Call) -> str:
+    """vi, ed and their like: they change the files they are given, and their commands may run others."""
+    flags = call.flags(frozenset(("-c", "--cmd", "-S", "-u", "-s", "-w", "-T")))
+    shell = call.shell
+    commands = [value for option in ("-c", "--cmd") for value in flags.values.get(option, ())]
+    commands += [word[1:] for word in flags.words if word.startswith("+") and len(word) > 1]
+    if not marks_of(call.stdin):
+        commands += call.stdin.split("\n") if call.stdin else []
+    for text in commands[:20]:
+        found = _EX_RUNS.search(text)
+        if found:
+            shell.nested(found.group(1).strip()) if found.group(1).strip() else shell.give(EffectKind.RUN, "an editor opens a shell")
+        for code in _EX_CODE.finditer(text):
+            inner = code.group(2) or code.group(3)
+            if inner:
+                shell.nested(inner)
+            else:
+                foreign(call, text)
+    for path in flags.words:
+        if not path.startswith("+"):
+            shell.touch(EffectKind.WRITE, path, "an editor may change it")
+    return OUTPUT
+
+
+def truncate(call: Call) -> str:
+    flags = call.flags(frozenset(("-s", "--size", "-r", "--reference")))
+    adds = flags.value("-s", "--size").startswith("+")
+    for path in flags.words:
+        call.shell.touch(EffectKind.WRITE if adds else EffectKind.OVERWRITE, path, "truncate cuts or lengthens files")
+    return ""
+
+
+_GIT_RUNS = re.compile(r"^(?:core\.(?:pager|editor|sshcommand|fsmonitor|hookspath|gitproxy|askpass)|sequence\.editor|diff\.external|credential(?:\..*)?\.helper|alias\..*|pager\..*|filter\..*|merge\..*\.driver|.*\.(?:cmd|command|program|textconv|clean|smudge|helper|tool|uploadpack|receivepack|path))$", re.IGNORECASE)  # fmt: skip
+_GIT_TAKES = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env"))
+
+
+def git(call: Call) -> str:
+    """Settings that run commands, `-C`, and hooks; the rest is in the table."""
+    args, shell = list(call.args), call.shell
+    at = 0
+    while at < len(args) and args[at].startswith("-"):
+        arg = args[at]
+        if arg == "-c" and at + 1 < len(args):
+            _git_setting(call, *args[at + 1].partition("=")[::2])
+        at += 2 if arg in _GIT_TAKES else 1
+    rest = args[at:]
+    if rest[:1] == ["config"]:
+        words = [word for word in rest[1:] if not word.startswith("-")]
+        if len(words) > 1:
+            _git_setting(call, words[0], words[1])
+    for position, word in enumerate(rest):
+        if word in ("--upload-pack", "--receive-pack", "-u") and rest[0] in ("clone", "fetch", "pull", "push", "ls-remote") and position + 1 < len(rest) and word != "-u":
+            shell.nested(rest[position + 1])
+        if word.startswith(("--upload-pack=", "--receive-pack=", "--exec=", "--open-files-in-pager=", "-O")) and "=" in word:
+            shell.nested(word.partition("=")[2])
+        if word.startswith("ext::"):
+            shell.nested(word[5:])
+        if word in ("--exec", "-x") and rest[0] in ("rebase",) and position + 1 < len(rest):
+            shell.nested(rest[position + 1])
+        if word == "run" and rest[0] == "bisect":
+            call.run(rest[position + 1 :])
+            return OUTPUT
+        if word in ("--tree-filter", "--index-filter", "--msg-filter", "--env-filter", "--commit-filter") and position + 1 < len(rest):
+            shell.nested(rest[position + 1])
+    if rest[:2] == ["submodule", "foreach"]:
+        shell.nested(" ".join(word for word in rest[2:] if word != "--recursive"))
+    return tabled(Call(shell=shell, name="git", args=rest, stdin=call.stdin))
+
+
+def _git_setting(call: Call, name: str, value: str) -> None:
+    if _GIT_RUNS.match(name) and value and (value.startswith("!") or not value.isalnum() and (" " in value or "/" in value)):
+        call.shell.nested(value.removeprefix("!"))
+        if value.startswith("/") or "/" in value.split()[0]:
+            call.shell.give(EffectKind.PERSIST, "git runs what this setting names", place=call.shell.place(value.split()[0]))
+
+
+def unzip(call: Call) -> str:
+    """unzip, 7z and their like write what an archive holds."""
+    flags = call.flags(frozenset(("-d", "-x", "-P")))
+    if any(map(flags.has, ("-l", "-t", "-Z", "-v"))):
+        return OUTPUT
+    shell = call.shell
+    archive = flags.words[0] if flags.words else ""
+    if archive:
+        shell.touch(EffectKind.READ, archive, "unpacks an archive")
+    if flags.has("-p") or flags.has("-c"):
+        return DECODED if marks_of(shell.content(archive)) != LOCAL else LOCAL
+    shell.touch(EffectKind.WRITE, flags.value("-d") or ".", "unpacks files there")
+    return OUTPUT
+
+
+FILE_PROGRAMS: dict[str, Handler] = {
+    **dict.fromkeys(("rm", "unlink", "grm", "srm"), rm),
+    **dict.fromkeys(("find", "gfind"), find),
+    **dict.fromkeys(("tar", "bsdtar", "gtar"), tar),
+    **dict.fromkeys(("cp", "mv", "ln", "install", "ditto", "link", "gcp", "gmv"), copy),
+    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "view", "rvim", "vimdiff", "gvim", "red", "elvis"), editor),
+    **dict.fromkeys(("sed", "gsed", "ssed"), sed),
+    **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "original-awk", "goawk"), awk),
+    "dd": dd,
+    "gdd": dd,
+    "dcfldd": dd,
+    "chmod": chmod,
+    "touch": touch,
+    "truncate": truncate,
+    "git": git,
+    "unzip": unzip,
+}

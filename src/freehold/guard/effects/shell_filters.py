@@ -1,0 +1,276 @@
+"""Programs that print or change a text: what comes out is known where what goes in is.
+
+So a payload that is echoed, decoded, reversed and piped into a shell is read as the shell would. What is known of the input and can't
+be followed further keeps its marks: a key that went through `gzip` is still a key.
+"""
+
+import re
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.payloads import DECODERS, from_hex, reversed_lines, translated, unescaped
+from freehold.guard.effects.places import HOLE, normal
+from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, filtered, marks_of
+
+_FILTER_TAKES = {
+    "head": "-n -c --lines --bytes", "tail": "-n -c --lines --bytes -s --pid", "sort": "-k -t -o -S -T --key --field-separator --output --parallel",
+    "cut": "-d -f -c -b --delimiter --fields --characters", "uniq": "-f -s -w", "wc": "--files0-from", "fold": "-w", "nl": "-b -s -w -v -n",
+    "paste": "-d --delimiters", "column": "-s -t -c", "expand": "-t", "join": "-t -j -1 -2 -o", "pr": "-l -w -h", "fmt": "-w",
+    "strings": "-n -t -e", "grep": "-e -f -m -A -B -C --include --exclude --exclude-dir -d -D --color --max-count --regexp --file", "jq": "--arg --argjson --slurpfile --indent",
+    "tac": "-s", "od": "-A -t -N -j -w", "hexdump": "-n -s -e", "shuf": "-n -i", "iconv": "-f -t", "tee": "", "cat": "", "rev": "", "bat": "-l --theme --style", "less": "-p -P -x", "more": "",
+}  # fmt: skip
+_FIRST_IS_PATTERN = frozenset(("grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep", "jq", "yq", "pcregrep", "ugrep"))
+_KEEPS = frozenset("cat head tail sort uniq grep egrep fgrep tac less more bat strings shuf".split())
+
+
+SECRET_WORDS = re.compile(
+    r"passw|secret|credential|id_[rd]sa|\.pem|\.key|token|shadow|\.kdbx|wallet|\.ssh|\.aws|\.netrc|history|\.pgpass|\.ovpn|\.env\b|keychain|api_?key"
+    r"|BEGIN.{1,12}PRIVATE|AKIA",
+    re.IGNORECASE,
+)
+
+
+def reader(call: Call) -> str:
+    """Programs that print what files hold, or some of it."""
+    takes = frozenset(_FILTER_TAKES.get(call.name, "").split())
+    flags = call.flags(takes)
+    if flags.has("--help") or flags.has("--version"):
+        return OUTPUT
+    words = flags.words
+    if call.name in _FIRST_IS_PATTERN and words and (flags.has("-r") or flags.has("-R") or flags.has("--recursive")) and SECRET_WORDS.search(words[0]):
+        call.shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
+    if call.name in _FIRST_IS_PATTERN and not (flags.has("-e") or flags.has("-f") or flags.has("--regexp")):
+        words = words[1:]
+    parts = []
+    for path in words:
+        if path == "-":
+            parts.append(call.stdin)
+            continue
+        call.shell.touch(EffectKind.READ, path, "reads a file")
+        parts.append(call.shell.content(path))
+    if call.name == "sort" and flags.value("-o", "--output"):
+        call.shell.touch(EffectKind.OVERWRITE, flags.value("-o", "--output"), "sort writes over a file")
+    program = flags.value("--compress-program", "--pager", "--pre")
+    if program:
+        call.shell.nested(program)
+    flow = "".join(parts) if words else call.stdin
+    if call.name in _KEEPS and (not marks_of(flow) or call.name == "cat"):
+        return flow[:LIMIT_VALUE]
+    return filtered(flow)
+
+
+def echo(call: Call) -> str:
+    args = call.args
+    escapes = end = False
+    while args and args[0][:1] == "-" and args[0][1:] and not args[0][1:].strip("neE"):
+        escapes = escapes or "e" in args[0]
+        end = end or "n" in args[0]
+        args = args[1:]
+    text = " ".join(args)
+    if escapes:
+        text = unescaped(text)
+    return text[:LIMIT_VALUE] + ("" if end else "\n")
+
+
+def printf(call: Call) -> str:
+    args = call.args
+    if args[:1] == ["-v"]:
+        call.shell.assign(args[1] if len(args) > 1 else "_", printf(Call(shell=call.shell, name=call.name, args=args[2:], stdin="")))
+        return ""
+    if args[:1] == ["--"]:
+        args = args[1:]
+    if not args:
+        return ""
+    form, values = unescaped(args[0]), list(args[1:])
+    outs: list[str] = []
+    for _ in range(min(len(values), 200) + 1):
+        outs.append(_formatted(form, values))
+        if not values or "%" not in form.replace("%%", ""):
+            break
+    return "".join(outs)[:LIMIT_VALUE]
+
+
+def _formatted(form: str, values: list[str]) -> str:
+    out: list[str] = []
+    at = 0
+    while at < len(form):
+        char = form[at]
+        if char != "%" or at + 1 >= len(form):
+            out.append(char)
+            at += 1
+            continue
+        end = at + 1
+        while end < len(form) and form[end] in "-+ #0123456789.*'hlLjzt":
+            end += 1
+        kind = form[end : end + 1]
+        if kind == "%":
+            out.append("%")
+        elif kind in "cb" and kind:
+            value = values.pop(0) if values else ""
+            out.append(value[:1] if kind == "c" else unescaped(value))
+        elif kind in "xXo" and kind and values:
+            out.append(_number(values.pop(0), kind))
+        elif kind:
+            out.append(values.pop(0) if values else "")
+        at = end + 1
+    return "".join(out)
+
+
+def _number(value: str, kind: str) -> str:
+    try:
+        return format(int(value, 0), kind) if len(value) < 20 else HOLE
+    except ValueError:
+        return str(format(ord(value[1]), kind)) if value[:1] in "'\"" and len(value) > 1 else HOLE
+
+
+def _input(call: Call, words: list[str]) -> str:
+    if not words or words == ["-"]:
+        return call.stdin
+    for path in words:
+        call.shell.touch(EffectKind.READ, path, "reads a file")
+    return "".join(call.shell.content(path) for path in words)
+
+
+def base_n(call: Call) -> str:
+    """base64, base32, and the BSD programs of their kind."""
+    flags = call.flags(frozenset(("-w", "--wrap", "-i", "-o", "--input", "--output", "-b")))
+    words = flags.words + [value for value in (flags.value("-i", "--input"),) if value]
+    flow = _input(call, words)
+    decodes = any(map(flags.has, ("-d", "-D", "--decode"))) or "decode" in call.name
+    kind = "base32" if "32" in call.name or flags.has("--base32") else "base64"
+    out = _decoded(flow, kind) if decodes else filtered(flow)
+    return _to_file(call, flags.value("-o", "--output"), out)
+
+
+def _decoded(flow: str, kind: str) -> str:
+    marks = marks_of(flow)
+    if not flow:
+        return ""
+    if marks:
+        return marks + DECODED
+    decoded = DECODERS[kind](flow)
+    return DECODED if decoded is None else decoded
+
+
+def _to_file(call: Call, path: str, out: str) -> str:
+    if not path or path in ("-", "/dev/stdout"):
+        return out
+    call.shell.touch(EffectKind.OVERWRITE, path, "writes its output over a file")
+    call.shell.store(path, out)
+    return ""
+
+
+def xxd(call: Call) -> str:
+    flags = call.flags(frozenset(("-l", "-c", "-s", "-g", "-o", "-n")))
+    flow = _input(call, flags.words[:1])
+    out = filtered(flow)
+    if flags.has("-r"):
+        out = marks_of(flow) + DECODED if marks_of(flow) else (from_hex(flow) or DECODED) if flow else ""
+    return _to_file(call, flags.words[1] if len(flags.words) > 1 else "", out)
+
+
+def unpacked(call: Call) -> str:
+    """gunzip, xz, zcat and their like. What is a text already came out of its decoder unpacked."""
+    flags = call.flags(frozenset(("-S", "-T", "--suffix", "-o", "-p")))
+    out = any(map(flags.has, ("-c", "--stdout", "-p"))) or call.name.endswith("cat") or not flags.words
+    packs = call.name in ("gzip", "bzip2", "xz", "zstd", "lz4", "lzma", "compress", "brotli", "lzop") and not any(map(flags.has, ("-d", "--decompress", "--uncompress")))
+    if out:
+        flow = _input(call, flags.words)
+        if packs:
+            return filtered(flow)
+        return flow if not marks_of(flow) else marks_of(flow) + DECODED
+    for path in flags.words:
+        call.shell.touch(EffectKind.WRITE, path, f"{call.name} packs or unpacks a file in place")
+        stem = path.rpartition(".")[0] or path
+        call.shell.store(stem, marks_of(call.shell.content(path)) + ("" if packs else DECODED))
+    return ""
+
+
+def tr(call: Call) -> str:
+    if not call.stdin or marks_of(call.stdin):
+        return filtered(call.stdin)
+    made = translated(call.stdin, call.args)
+    return HOLE if made is None else made
+
+
+def rev(call: Call) -> str:
+    flow = _input(call, call.flags().words)
+    return filtered(flow) if marks_of(flow) else reversed_lines(flow)
+
+
+def rot13(call: Call) -> str:
+    return DECODERS["rot13"](call.stdin) or "" if not marks_of(call.stdin) else filtered(call.stdin)
+
+
+def tee(call: Call) -> str:
+    flags = call.flags()
+    for path in flags.words:
+        adds = flags.has("-a") or flags.has("--append")
+        call.shell.touch(EffectKind.WRITE if adds else EffectKind.OVERWRITE, path, "tee writes its input to a file")
+        call.shell.store(path, call.stdin, adds=adds)
+    return call.stdin
+
+
+def same(call: Call) -> str:
+    """Programs that pass their input on, slower or with a sound."""
+    return call.stdin
+
+
+def path_part(call: Call) -> str:
+    """basename, dirname, realpath, readlink."""
+    words = [arg for arg in call.args if not arg.startswith("-")]
+    if not words:
+        return OUTPUT
+    path = words[0]
+    if call.name == "basename":
+        last = path.rstrip("/").rpartition("/")[2]
+        return last.removesuffix(words[1]) if len(words) > 1 else last
+    if call.name == "dirname":
+        return path.rpartition("/")[0] or ("/" if path.startswith("/") else ".")
+    return normal(call.shell.resolve(path))
+
+
+def which(call: Call) -> str:
+    words = [arg for arg in call.args if not arg.startswith("-")]
+    return f"{words[0]}\n" if words else OUTPUT
+
+
+def pwd(call: Call) -> str:
+    return call.shell.folder or "."
+
+
+def mktemp(call: Call) -> str:
+    words = call.flags(frozenset(("-p", "--tmpdir", "-t", "--suffix"))).words
+    return words[0] if words and "/" in words[0] else "/tmp/tmp.XXXX"
+
+
+def number(call: Call) -> str:
+    """seq, date, expr and their like print what is harmless in a path."""
+    return "1"
+
+
+def dirs_of(call: Call) -> str:
+    """Prints nothing that is followed: true, test, sleep, wait."""
+    return ""
+
+
+FILTERS: dict[str, Handler] = {
+    **dict.fromkeys((*_FILTER_TAKES, *_FIRST_IS_PATTERN, "zless", "look", "unexpand", "csplit", "comm", "cmp", "diff", "colordiff", "md5sum", "sha1sum", "sha256sum", "sha512sum", "cksum", "b2sum", "shasum", "md5", "sum", "file", "stat", "xmllint", "tidy", "most", "batcat", "glow", "htmlq", "xq", "tomlq", "datamash", "numfmt", "iconv"), reader),
+    **dict.fromkeys(("base64", "base32", "b64decode", "b64encode", "gbase64", "basenc"), base_n),
+    **dict.fromkeys(("gunzip", "zcat", "gzcat", "gzip", "bunzip2", "bzcat", "bzip2", "unxz", "xzcat", "xz", "zstd", "unzstd", "zstdcat", "lz4", "unlz4", "lzma", "unlzma", "uncompress", "brotli", "lzop", "pigz", "unpigz"), unpacked),
+    **dict.fromkeys(("basename", "dirname", "realpath", "readlink"), path_part),
+    **dict.fromkeys(("pv", "buffer", "mbuffer", "lolcat", "ts"), same),
+    **dict.fromkeys(("seq", "date", "expr", "cal", "ncal", "bc", "dc", "factor", "uuidgen", "nproc", "tput", "jot"), number),
+    **dict.fromkeys(("true", "false", "test", "[", "[[", "]]", "sleep", "wait", ":", "clear", "usleep", "stty", "reset", "tset"), dirs_of),
+    "echo": echo,
+    "printf": printf,
+    "xxd": xxd,
+    "tr": tr,
+    "rev": rev,
+    "rot13": rot13,
+    "tee": tee,
+    "which": which,
+    "whereis": which,
+    "pwd": pwd,
+    "mktemp": mktemp,
+}  # fmt: skip

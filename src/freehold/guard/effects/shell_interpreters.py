@@ -1,0 +1,267 @@
+"""Programs that run code: shells, Python and its like, and files that are run.
+
+Code that is given as a text goes to its language's analyser. A file that this script wrote runs with what was written; one that
+was downloaded or decoded is `execute`; another is `run`, at its place. Languages without an analyser are searched for what starts
+commands, and their commands are analysed.
+"""
+
+import re
+from dataclasses import dataclass
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import HOLE, normal
+from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, marks_of
+from freehold.guard.syntax import Language
+
+SHELLS = frozenset("sh bash zsh dash ksh ash csh tcsh fish mksh rbash pdksh yash posh elvish xonsh oksh lksh".split())
+
+_SHELL_TAKES = frozenset(("-o", "-O", "+o", "+O", "--rcfile", "--init-file", "--startup-file"))
+# Named forms in which languages start a command, with the command as a literal.
+_STARTS = re.compile(
+    r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx|\bdo shell script|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh)\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1).){1,4000}?)\1",
+    re.DOTALL,
+)
+_STARTS_SOMETHING = re.compile(r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder")
+_SHEBANG = re.compile(r"#\\?!\s*(?:/usr/bin/env\s+(?:-S\s*)?)?(?:\S*/)?([a-z]+)")
+_EXTENSIONS = {"py": Language.PYTHON, "pl": Language.PERL, "rb": Language.RUBY, "js": Language.JAVASCRIPT, "mjs": Language.JAVASCRIPT, "php": Language.PHP, "ts": Language.TYPESCRIPT, "ps1": Language.POWERSHELL, "sql": Language.SQL}  # fmt: skip
+_SERVING_MODULES = frozenset(("http.server", "SimpleHTTPServer", "CGIHTTPServer", "smtpd", "pyftpdlib", "http", "aiosmtpd", "uploadserver", "wsgidav", "twisted", "uvicorn", "flask"))
+_PROGRAM_MODULES = frozenset(("pip", "pytest", "venv", "virtualenv", "ruff", "black", "mypy", "twine", "ansible", "poetry", "pipx", "uv", "conda", "awscli"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interpreter:
+    """`code`: options whose value is code. `takes`: others that take a value. No language: no analyser."""
+
+    language: Language | None
+    code: tuple[str, ...] = ("-e",)
+    takes: frozenset[str] = frozenset()
+    clusters: bool = False  # -ne and -lane end in code as -e does
+    skips: frozenset[str] = frozenset()  # sub-commands before the file: deno run x.ts
+
+
+_KINDS: dict[str, Interpreter] = {
+    "python": Interpreter(language=Language.PYTHON, code=("-c",), takes=frozenset(("-W", "-X", "-Q")), clusters=True),
+    "perl": Interpreter(language=Language.PERL, code=("-e", "-E"), takes=frozenset(("-I",)), clusters=True),
+    "ruby": Interpreter(language=Language.RUBY, takes=frozenset(("-I", "-r", "-C", "-E")), clusters=True),
+    "node": Interpreter(language=Language.JAVASCRIPT, code=("-e", "-p", "--eval", "--print", "-pe"), takes=frozenset(("-r", "--require", "--import"))),
+    "bun": Interpreter(language=Language.JAVASCRIPT, code=("-e", "--eval", "-p"), skips=frozenset(("run",))),
+    "deno": Interpreter(language=Language.TYPESCRIPT, code=("-e", "--eval"), skips=frozenset(("run", "eval"))),
+    "php": Interpreter(language=Language.PHP, code=("-r", "-B", "-R", "-E"), takes=frozenset(("-d", "-c", "-S", "-t"))),
+    "lua": Interpreter(language=None, takes=frozenset(("-l",))),
+    "julia": Interpreter(language=None, code=("-e", "-E", "--eval"), takes=frozenset(("-p", "-t", "-L"))),
+    "rscript": Interpreter(language=None),
+    "tclsh": Interpreter(language=None, code=()),
+    "expect": Interpreter(language=None, code=("-c",)),
+    "guile": Interpreter(language=None, code=("-c",)),
+    "elixir": Interpreter(language=None),
+    "erl": Interpreter(language=None, code=("-eval",)),
+    "groovy": Interpreter(language=None),
+    "scala": Interpreter(language=None),
+    "jrunscript": Interpreter(language=Language.JAVASCRIPT),
+    "jjs": Interpreter(language=Language.JAVASCRIPT),
+    "osascript": Interpreter(language=None, takes=frozenset(("-l", "-s"))),
+    "irb": Interpreter(language=Language.RUBY),
+    "emacs": Interpreter(language=None, code=("--eval", "-eval", "--execute"), takes=frozenset(("-l", "--load"))),
+    "octave": Interpreter(language=None, code=("--eval",)),
+    "gdb": Interpreter(language=None, code=("-ex", "-iex", "--eval-command"), takes=frozenset(("-p", "--pid", "-x"))),
+    "swift": Interpreter(language=None),
+    "nu": Interpreter(language=None, code=("-c",)),
+}
+_ALSO = {"python2": "python", "python3": "python", "pypy": "python", "pypy3": "python", "ipython": "python", "nodejs": "node", "luajit": "lua", "Rscript": "rscript", "R": "rscript", "ts-node": "node", "tsx": "node", "wish": "tclsh", "php-cgi": "php", "perl5": "perl", "jruby": "ruby", "emacsclient": "emacs", "iex": "elixir", "texlua": "lua", "nvim-lua": "lua"}  # fmt: skip
+
+
+def shell_program(call: Call) -> str:
+    """sh, bash and the others: -c text, a file, or what comes in."""
+    shell = call.shell
+    args, at = call.args, 0
+    from_stdin = False
+    while at < len(args):
+        arg = args[at]
+        if arg in _SHELL_TAKES:
+            at += 2
+            continue
+        if arg == "--" or arg == "-":
+            at += 1
+            break
+        if not arg.startswith(("-", "+")) or len(arg) < 2:
+            break
+        if not arg.startswith("--"):
+            if "c" in arg:
+                return _with_text(call, args[at + 1 :])
+            from_stdin = from_stdin or "s" in arg
+        at += 1
+    rest = args[at:]
+    if rest and not from_stdin:
+        if rest[0] in ("/dev/stdin", "/dev/fd/0"):
+            return call.code(Language.SHELL, call.stdin, arguments=rest[1:])
+        return run_script_file(Call(shell=shell, name=rest[0], args=rest[1:], stdin=call.stdin), rest[0], Language.SHELL)
+    if call.stdin:
+        return call.code(Language.SHELL, call.stdin, arguments=rest)
+    shell.give(EffectKind.RUN, "opens a shell")
+    return OUTPUT
+
+
+def _with_text(call: Call, rest: list[str]) -> str:
+    while rest and rest[0].startswith(("-", "+")) and len(rest[0]) > 1:
+        rest = rest[1:]
+    if not rest:
+        return ""
+    return call.code(Language.SHELL, rest[0], call.stdin, rest[2:])
+
+
+def run_script_file(call: Call, path: str, language: Language | None = None) -> str:
+    """Runs the file at `path`."""
+    shell = call.shell
+    whole = normal(shell.resolve(path))
+    content = shell.files.get(whole)
+    place = shell.place(path)
+    if content is None:
+        shell.give(EffectKind.RUN, "runs a file", place=place, target=path)
+        _looked_at(call)
+        return OUTPUT
+    marks = marks_of(content)
+    if NET in marks or DECODED in marks:
+        shell.give(EffectKind.EXECUTE, "runs a file that it downloaded or decoded", place=place, target=path)
+        return OUTPUT
+    if marks and not content.strip("".join(marks) + " \n"):
+        made = place in (Place.TEMP, Place.HOME, Place.ELSEWHERE, Place.SYSTEM) and not path.startswith("/dev/fd/")
+        shell.give(EffectKind.EXECUTE if made else EffectKind.RUN, "runs a file that it made itself", place=place, target=path)
+        return OUTPUT
+    shell.give(EffectKind.RUN, "runs a file that it wrote", place=place, target=path)
+    return _run_content(call, path, content, language)
+
+
+def _looked_at(call: Call) -> None:
+    """What a file that is run is given: keys and devices among its words count."""
+    for arg in call.args[:20]:
+        if call.shell.place(arg) in (Place.CREDENTIAL, Place.DEVICE):
+            call.shell.touch(EffectKind.READ, arg, "is given a file that holds keys, or a device")
+
+
+def _run_content(call: Call, path: str, content: str, language: Language | None) -> str:
+    shebang = _SHEBANG.match(content)
+    name = shebang.group(1) if shebang else ""
+    if name and name not in SHELLS:
+        kind = _KINDS.get(_ALSO.get(name, name))
+        if kind is not None:
+            return _code(call, kind.language, content)
+    if language is None:
+        language = _EXTENSIONS.get(path.rpartition(".")[2], Language.SHELL)
+    return call.code(language, content, call.stdin, call.args)
+
+
+def _code(call: Call, language: Language | None, text: str) -> str:
+    return foreign(call, text) if language is None else call.code(language, text)
+
+
+def foreign(call: Call, text: str) -> str:
+    """Code in a language that has no analyser: the commands it starts."""
+    found = False
+    for start in _STARTS.finditer(text[: 64 << 10]):
+        found = True
+        call.shell.nested(start.group(2).replace("\\\"", '"').replace("\\'", "'"))
+    if not found and _STARTS_SOMETHING.search(text):
+        call.shell.unknown("code that starts a command which is not known")
+    elif not found:
+        call.shell.give(EffectKind.RUN, "runs code in a language that is only searched for commands")
+    return OUTPUT
+
+
+def interpreter(call: Call) -> str:
+    """python, perl, node and the others: code in an option, a file, or what comes in."""
+    name = _ALSO.get(call.name, call.name)
+    kind = _KINDS[name]
+    args, at, ran = call.args, 0, False
+    while at < len(args):
+        arg = args[at]
+        option, equals, value = arg.partition("=")
+        if kind.code and (arg in kind.code or (equals and option in kind.code and option.startswith("--"))):
+            text = value if equals and option in kind.code else args[at + 1] if at + 1 < len(args) else ""
+            _code(call, kind.language, text)
+            ran = True
+            at += 1 if equals else 2
+            if name == "python":
+                return OUTPUT
+            continue
+        if kind.clusters and _ends_in_code(arg, kind):
+            _code(call, kind.language, args[at + 1] if at + 1 < len(args) else "")
+            ran = True
+            at += 2
+            continue
+        if arg == "-m" and name == "python":
+            return _module(call, args[at + 1 :])
+        if arg in kind.takes:
+            at += 2
+            if arg in ("-S",) and name == "php":
+                call.shell.give(EffectKind.LISTEN, "php -S serves files")
+                return OUTPUT
+            continue
+        if arg in kind.skips:
+            at += 1
+            if arg == "eval":
+                return _code(call, kind.language, args[at] if at < len(args) else "")
+            continue
+        if not arg.startswith("-") or arg == "-":
+            break
+        at += 1
+    return _file_or_input(call, kind, args[at:], ran=ran)
+
+
+def _ends_in_code(arg: str, kind: Interpreter) -> bool:
+    return len(arg) > 2 and arg[0] == "-" and arg[1] != "-" and "-" + arg[-1] in kind.code and arg[1:].isalnum() and len(arg) < 8
+
+
+def _file_or_input(call: Call, kind: Interpreter, rest: list[str], *, ran: bool) -> str:
+    shell = call.shell
+    if rest and rest[0] not in ("-", "/dev/stdin") and not ran:
+        return run_script_file(Call(shell=shell, name=rest[0], args=rest[1:], stdin=call.stdin), rest[0], kind.language)
+    if ran:
+        _in_place(call, rest)
+        return call.filtered() or OUTPUT
+    if call.stdin and not any(arg in ("--version", "-V", "-v", "--help", "-h") for arg in call.args):
+        return _code(call, kind.language, call.stdin)
+    if not call.args:
+        shell.give(EffectKind.RUN, "opens an interpreter")
+    return OUTPUT
+
+
+def _in_place(call: Call, rest: list[str]) -> None:
+    """`perl -pi -e CODE FILES` rewrites the files, `perl -ne CODE FILES` reads them."""
+    writes = any(arg[0] == "-" and arg[1:2] != "-" and "i" in arg[1:].split("e")[0] for arg in call.args if len(arg) > 1 and not arg.startswith("-I"))
+    for path in rest:
+        call.shell.touch(EffectKind.WRITE if writes else EffectKind.READ, path, "a script that goes through a file")
+
+
+def _module(call: Call, rest: list[str]) -> str:
+    if not rest:
+        return OUTPUT
+    name = rest[0]
+    if name in _SERVING_MODULES:
+        call.shell.give(EffectKind.LISTEN, "a module that serves", target=name)
+    elif name in _PROGRAM_MODULES:
+        return call.run(rest)
+    else:
+        call.shell.give(EffectKind.RUN, "runs a module", target=name)
+    return OUTPUT
+
+
+def source(call: Call) -> str:
+    """`. file` and `source file`."""
+    if not call.args:
+        return ""
+    path, shell = call.args[0], call.shell
+    content = shell.files.get(normal(shell.resolve(path)))
+    if content is not None and not marks_of(content):
+        return shell.nested(content)
+    if content is not None and content.strip(LOCAL + OUTPUT + HOLE) == "" and path.startswith("/dev/fd/"):
+        return call.code(Language.SHELL, content)
+    return run_script_file(call, path, Language.SHELL)
+
+
+INTERPRETERS: dict[str, Handler] = {
+    **dict.fromkeys(SHELLS, shell_program),
+    **dict.fromkeys((*_KINDS, *_ALSO), interpreter),
+    ".": source,
+    "source": source,
+}

@@ -1,0 +1,152 @@
+"""How an entry of the table of programs becomes effects for the words at hand.
+
+Decided here: what a selector's words are (paths, hosts, commands, code), that help and rehearsals do nothing, and that ending, deleting
+or changing what bears a defence's name disables a defence. The table's language is in `programs`.
+"""
+
+import re
+from collections.abc import Sequence
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import graver, host_of, host_place
+from freehold.guard.effects.programs import Clause, Does, Flags, Program, chosen, parted, program, verb_kind
+from freehold.guard.effects.shell_call import Call
+from freehold.guard.effects.shell_interpreters import run_script_file
+from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECRET, Shell, filtered
+
+_HELP = frozenset(("--help", "--version", "-help", "-version"))
+_REHEARSE = frozenset(("--dry-run", "--just-print", "--simulate", "--whatif", "--check-only"))
+_DEFENCES = re.compile(
+    r"(?:^|[/_.\-@\s])(?:audit[ds]?|auditbeat|rsyslogd?|syslog(?:-ng|d)?|journald|systemd-journald|apparmor|selinux|firewalld?|ufw|iptables|ip6tables|nftables|fail2ban|clamav|clamd|freshclam"
+    r"|ossec|wazuh(?:-agent)?|falcon(?:-sensor|d)?|crowdstrike|cbdaemon|cbagentd|carbonblack|sentinelone|sentinelctl|mdatp|osqueryd?|sysmon|snort|suricata|crowdsec|tripwire|aide|rkhunter"
+    r"|chkrootkit|littlesnitch\w*|blockblock|lulu|santa|santad|nessus\w*|esets?|sophos\w*|symantec|mcafee|trend\w*|xprotect\w*|alf|socketfilterfw|aliyun|aegis|cloudmonitor|ds_agent|filebeat"
+    r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?=$|[/_.\-@\s])",
+    re.IGNORECASE,
+)
+_ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM, EffectKind.INSTALL)
+
+
+def tabled(call: Call) -> str:
+    """The table's part of a program that has rules of its own besides."""
+    entry = program(call.name)
+    return OUTPUT if entry is None else by_table(entry, call)
+
+
+def by_table(entry: Program, call: Call) -> str:
+    """The effects of an entry; gives what the program prints."""
+    args, shell = call.args, call.shell
+    if not entry.wraps and not (_HELP.isdisjoint(args) and _REHEARSE.isdisjoint(args)):
+        end = args.index("--") if "--" in args else len(args)
+        if any(arg in _HELP or arg in _REHEARSE for arg in args[:end]):
+            return OUTPUT
+    flags = parted(args, entry.takes, single=entry.single)
+    start = len(shell.effects)
+    out = ""
+    for clause, levels in entry.matching(flags.words, flags):
+        out = _clause(clause, flags.words[levels:], flags, entry, call) or out
+    _against_defences(shell, start, entry, args)
+    return out or OUTPUT
+
+
+def _clause(clause: Clause, words: Sequence[str], flags: Flags, entry: Program, call: Call) -> str:
+    out = ""
+    for does in clause.does:
+        if does.kind is None:
+            out = _act(does, words, flags, entry, call) or out
+        else:
+            _effects(does, does.kind, words, flags, entry, call)
+    return out
+
+
+def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, entry: Program, call: Call) -> None:
+    shell, because = call.shell, entry.because[kind]
+    if not does.select:
+        place = does.place or Place.NOTHING
+        if kind is EffectKind.SEND:
+            place = _sent(place, words, call)
+        shell.give(kind, because, place=place, target=" ".join(words[:2]))
+        return
+    for word in chosen(does.select, words, flags):
+        if does.of_host:
+            host = host_of(word)
+            if host is None and does.place is None:
+                continue
+            place = host_place(host or word)
+            if kind is EffectKind.SEND:
+                place = _sent(place, words, call)
+            shell.give(kind, because, place=place if host or does.place is None else does.place, target=host or word)
+        elif does.place is None:
+            shell.touch(kind, word, because)
+            if kind in (EffectKind.WRITE, EffectKind.OVERWRITE):
+                shell.store(word, filtered(call.stdin) or LOCAL)
+        else:
+            shell.give(kind, because, place=_at_least(does.place, word, shell), target=word)
+
+
+def _at_least(place: Place, word: str, shell: Shell) -> Place:
+    """The place that the table names, or a key's or a device's where the word is one."""
+    if "/" not in word:
+        return place
+    own = shell.place(word)
+    return graver(place, own) if own in (Place.CREDENTIAL, Place.DEVICE) else place
+
+
+def _sent(place: Place, words: Sequence[str], call: Call) -> Place:
+    """What is sent decides with where it goes: a key that leaves is the key's place."""
+    if place is Place.NOTHING:
+        return place
+    flow = call.stdin + "".join(words)
+    if SECRET in flow or any(call.shell.place(word) is Place.CREDENTIAL for word in words if host_of(word) is None):
+        return Place.CREDENTIAL
+    return place
+
+
+def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: Call) -> str:
+    shell = call.shell
+    if does.action == "verbs":
+        found = verb_kind(words)
+        kind = found[0] if found else EffectKind.READ
+        shell.give(kind, entry.because[kind], place=does.place or Place.HOST, target=" ".join(words[:3]))
+        return OUTPUT
+    if does.action == "gives":
+        return {"net": NET, "decoded": DECODED, "secret": SECRET, "local": LOCAL, "same": filtered(call.stdin), "output": OUTPUT}[does.select]
+    if does.action == "wrap":
+        rest = _tail(does.select, call.args, flags)
+        return shell.execute(shell, list(rest), call.stdin) if rest else ""
+    if does.action == "code":
+        for text in chosen(does.select, words, flags):
+            if does.language is not None:
+                call.code(does.language, text)
+        return OUTPUT
+    if does.action == "runs":
+        for path in chosen(does.select, words, flags)[:8]:
+            run_script_file(Call(shell=shell, name=path, args=[], stdin=""), path)
+        return OUTPUT
+    return ""
+
+
+def _tail(select: str, args: Sequence[str], flags: Flags) -> Sequence[str]:
+    """The words from the n-th that is no option, with the options after it."""
+    if select == "--":
+        return args[args.index("--") + 1 :] if "--" in args else ()
+    count = int(select)
+    if len(flags.words) < count:
+        return ()
+    word = flags.words[count - 1]
+    before = sum(1 for one in flags.words[: count - 1] if one == word)
+    for at, arg in enumerate(args):
+        if arg == word:
+            if before == 0:
+                return args[at:]
+            before -= 1
+    return flags.words[count - 1 :]
+
+
+def _against_defences(shell: Shell, start: int, entry: Program, args: Sequence[str]) -> None:
+    """What ends, deletes or changes something whose name is that of a defence disables it."""
+    for one in shell.effects[start:]:
+        if one.kind in _ENDS and _DEFENCES.search(" ".join(args[:12])):
+            shell.give(EffectKind.EVADE, f"{entry.name} on what guards or watches the machine", place=Place.NOTHING, target=one.target)
+            return
+
+

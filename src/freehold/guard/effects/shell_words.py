@@ -1,0 +1,341 @@
+"""The words of a shell command, from their nodes: quotes, variables, substitutions, braces, as far as their values are known.
+
+Follows POSIX.1-2024 chapter 2 ("Shell Command Language") and bash(1), "EXPANSION". What is not known stands in a word as a mark
+(`shell_state`). Globs stay as they are: which files there are is not known. Arithmetic is not computed.
+"""
+
+import re
+from collections.abc import Iterable
+from fnmatch import translate
+from functools import lru_cache
+
+from tree_sitter import Node
+
+from freehold.guard.effects.payloads import unescaped
+from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.shell_state import LOCAL, SPLIT, Shell, filtered, marks_of
+from freehold.guard.syntax import text_of
+
+LIMIT_WORDS = 64  # words that braces make of one
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\\n])')
+_BLANKS = re.compile(r"\s+")
+_RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
+_QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
+_UNQUOTED = str.maketrans("\ue00a\ue00b\ue00c", "{},")
+PLAIN = frozenset(("word", "number", "variable_name", "string_content", "heredoc_content", "regex", "extglob_pattern", "special_variable_name"))
+
+
+def expand(node: Node, shell: Shell) -> list[str]:
+    """The words that an argument becomes: most often one."""
+    kind = node.type
+    if kind == "word":
+        text = text_of(node)
+        if "\\" in text:
+            text = _ESCAPED.sub(r"\1", text)
+        return braces(text) if "{" in text else [text]
+    if kind == "raw_string":
+        return [text_of(node)[1:-1]]
+    if kind == "string":
+        return _all_arguments(node, shell) or [_quoted(node, shell)]
+    whole = _concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell)
+    if SPLIT in whole:
+        parts = [part for part in whole.split(SPLIT) if part]
+        return [one for part in parts for one in _finished(part)]
+    return _finished(whole)
+
+
+def _finished(text: str) -> list[str]:
+    return [one.translate(_UNQUOTED) for one in braces(text)] if "{" in text else [text.translate(_UNQUOTED)]
+
+
+def value_of(node: Node, shell: Shell) -> str:
+    """An argument as one text, as an assignment or a here-string takes it."""
+    if node.type in ("raw_string", "string", "word"):
+        return " ".join(expand(node, shell)) if node.type != "word" else _ESCAPED.sub(r"\1", text_of(node))
+    if node.type == "array":
+        return " ".join(one for child in node.named_children for one in expand(child, shell))
+    whole = _concatenated(node, shell) if node.type == "concatenation" else _unquoted(node, shell)
+    return whole.replace(SPLIT, " ").translate(_UNQUOTED)
+
+
+def _concatenated(node: Node, shell: Shell) -> str:
+    return "".join(_part(child, shell) for child in node.children)
+
+
+def _part(node: Node, shell: Shell) -> str:
+    """A part of a word. What was quoted keeps its braces from being expanded."""
+    if node.type in ("string", "raw_string", "ansi_c_string", "translated_string"):
+        return _text(node, shell).translate(_QUOTED)
+    if node.type == "brace_expression":
+        return text_of(node)
+    return "" if node.type == "$" else _unquoted(node, shell)
+
+
+def _unquoted(node: Node, shell: Shell) -> str:
+    if node.type in ("simple_expansion", "expansion", "command_substitution"):
+        value = _text(node, shell)
+        return _BLANKS.sub(SPLIT, value)
+    return _text(node, shell)
+
+
+def _text(node: Node, shell: Shell) -> str:
+    kind = node.type
+    if kind in ("word", "number"):
+        text = text_of(node)
+        return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+    if kind in PLAIN:
+        return text_of(node)
+    if kind == "raw_string":
+        return text_of(node)[1:-1]
+    if kind == "string":
+        return _quoted(node, shell)
+    if kind == "ansi_c_string":
+        return unescaped(text_of(node)[2:-1])
+    if kind == "translated_string":
+        return _text(node.named_children[0], shell) if node.named_children else ""
+    if kind == "simple_expansion":
+        return _variable(text_of(node)[1:], shell)
+    if kind == "expansion":
+        return _expansion(node, shell)
+    if kind == "command_substitution":
+        return substituted(node, shell)
+    if kind == "process_substitution":
+        return _process(node, shell)
+    if kind == "concatenation":
+        return _concatenated(node, shell)
+    if kind == "arithmetic_expansion":
+        _walk_inside(node, shell)
+        return "1"
+    if node.named_child_count:
+        return "".join(_text(child, shell) for child in node.named_children)
+    return text_of(node)
+
+
+def _quoted(node: Node, shell: Shell) -> str:
+    """What is in double quotes, or in a here-document. The text between the parts that have nodes is taken as it is."""
+    out: list[str] = []
+    source = node.text or b""
+    base = at = node.start_byte
+    for child in node.children:
+        if child.start_byte > at:
+            out.append(source[at - base : child.start_byte - base].decode("utf-8", "replace"))
+        if child.is_named and child.type != "ERROR":
+            text = _text(child, shell)
+            out.append(_ESCAPED_IN_QUOTES.sub(r"\1", text) if child.type == "string_content" and "\\" in text else text)
+        elif child.type != '"':
+            out.append(text_of(child))
+        at = child.end_byte
+    if at < node.end_byte:
+        out.append(source[at - base :].decode("utf-8", "replace"))
+    return "".join(out)
+
+
+def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
+    """The body of a here-document; `raw` where its delimiter is quoted."""
+    return text_of(node) if raw or not node.child_count else _quoted(node, shell)
+
+
+def _all_arguments(node: Node, shell: Shell) -> list[str] | None:
+    """"$@" and "${array[@]}" become as many words as there are."""
+    text = text_of(node)
+    if text in ('"$@"', '"${@}"') and shell.has_arguments:
+        return shell.arguments or None
+    if text.endswith('[@]}"') and text.startswith('"${'):
+        value = shell.value(text[3:-5])
+        return value.split() if value else None
+    return None
+
+
+def _variable(name: str, shell: Shell) -> str:
+    if name in ("@", "*"):
+        return " ".join(shell.arguments) if shell.has_arguments else HOLE
+    if name.isdigit() and name != "0":
+        if not shell.has_arguments:
+            return HOLE
+        return shell.arguments[int(name) - 1] if len(name) < 4 and int(name) <= len(shell.arguments) else ""
+    if name == "PWD" and shell.folder:
+        return shell.folder
+    value = shell.value(name)
+    return HOLE if value is None else value
+
+
+def _expansion(node: Node, shell: Shell) -> str:
+    """`${name}` and its forms."""
+    children = [child for child in node.children if child.type not in ("${", "}")]
+    if not children:
+        return HOLE
+    if children[0].type == "#" and len(children) > 1:
+        return "1"
+    indirect = children[0].type == "!"
+    if indirect:
+        children = children[1:]
+    if not children:
+        return HOLE
+    name = text_of(children[0].named_children[0] if children[0].type == "subscript" and children[0].named_children else children[0])
+    value: str | None = _variable(name, shell)
+    if indirect:
+        value = _variable(value or "", shell) if value and HOLE not in value else HOLE
+    if len(children) == 1:
+        return value or ""
+    rest = children[1:]
+    signs = "".join(text_of(child) for child in rest if not child.is_named)
+    words = [_text(child, shell) for child in rest if child.is_named]
+    return _formed(value or "", signs, words, assigned=name in shell.known)
+
+
+def _formed(value: str, signs: str, words: list[str], *, assigned: bool) -> str:
+    word = words[0] if words else ""
+    sign = signs.lstrip(":")[:1]
+    if sign in ("-", "=", "?") or signs[:2] in (":-", ":=", ":?"):
+        if not assigned or value == "":
+            return word if sign != "?" else HOLE
+        return value
+    if sign == "+":
+        return word
+    if marks_of(value):
+        return value
+    if sign in ("#", "%") and len(word) < 100:
+        return _trimmed(value, word, signs)
+    if sign == "/":
+        return _replaced(value, words, signs)
+    if signs.startswith(":") and words:
+        return _sliced(value, words)
+    if sign == "^":
+        return value.upper() if "^^" in signs else value[:1].upper() + value[1:]
+    if sign == ",":
+        return value.lower() if ",," in signs else value[:1].lower() + value[1:]
+    return value
+
+
+@lru_cache(maxsize=256)
+def _pattern(glob: str) -> re.Pattern[str] | None:
+    return re.compile(translate(glob)) if len(glob) < 100 and glob.count("*") < 4 else None
+
+
+def _trimmed(value: str, glob: str, signs: str) -> str:
+    """`${x#a}`, `${x##a}`, `${x%a}`, `${x%%a}`."""
+    pattern = _pattern(glob)
+    if pattern is None or len(value) > 1000:
+        return filtered(value)
+    lengths: Iterable[int] = range(len(value) + 1)
+    if signs.startswith(("##", "%%")):
+        lengths = reversed(range(len(value) + 1))
+    for length in lengths:
+        if signs[0] == "#" and pattern.match(value[:length]):
+            return value[length:]
+        if signs[0] == "%" and pattern.match(value[len(value) - length :]):
+            return value[: len(value) - length]
+    return value
+
+
+def _replaced(value: str, words: list[str], signs: str) -> str:
+    if not words or any(char in words[0] for char in "*?["):
+        return filtered(value) if words else value
+    new = words[1] if len(words) > 1 else ""
+    return value.replace(words[0], new, -1 if "//" in signs else 1)
+
+
+def _sliced(value: str, words: list[str]) -> str:
+    try:
+        start = int(words[0])
+        stop = start + int(words[1]) if len(words) > 1 else len(value)
+    except ValueError:
+        return filtered(value)
+    return value[start:stop]
+
+
+def substituted(node: Node, shell: Shell) -> str:
+    """What `$(...)` gives: the output of what is in it, without the line feeds at its end."""
+    return _walk_inside(node, shell).rstrip("\n")
+
+
+def _walk_inside(node: Node, shell: Shell) -> str:
+    """Runs the statements in a node, in a subshell; gives their output."""
+    inner = shell.child()
+    out = "".join(
+        shell.walk_node(inner, child, LOCAL) if child.type != "file_redirect" else _read_file(child, inner) for child in node.named_children
+    )
+    return out
+
+
+def _read_file(node: Node, shell: Shell) -> str:
+    """`$(< file)`."""
+    return shell.execute(shell, ["cat", *(word for child in node.named_children for word in expand(child, shell))], "")
+
+
+def _process(node: Node, shell: Shell) -> str:
+    """`<(command)` is a file with what the command prints; what is written to `>(command)` is its input."""
+    name = f"/dev/fd/{node.start_byte + 63}"
+    if node.children[0].type == "<(":
+        shell.files[name] = _walk_inside(node, shell)
+    else:
+        inner = shell.child()
+        for child in node.named_children:
+            shell.walk_node(inner, child, LOCAL)
+    return name
+
+
+def braces(text: str) -> list[str]:
+    """`a{b,c}` as ab, ac; `{1..3}` as 1, 2, 3. At most `LIMIT_WORDS`: what is over stands as one word that is not known."""
+    done: list[str] = []
+    queue = [text]
+    while queue:
+        one = queue.pop(0)
+        made = _first_brace(one) if len(one) < 10_000 else None
+        if made is None:
+            done.append(one)
+        elif len(queue) + len(done) + len(made) > LIMIT_WORDS:
+            return [*done, *queue, HOLE]
+        else:
+            queue = made + queue
+    return done
+
+
+def _first_brace(text: str) -> list[str] | None:
+    start = text.find("{")
+    while start >= 0:
+        end, commas = _brace_end(text, start)
+        if end > 0:
+            inner = text[start + 1 : end]
+            parts = _parts(inner, commas, start + 1) if commas else _range(inner)
+            if parts and not text[:start].endswith("$"):
+                return [text[:start] + part + text[end + 1 :] for part in parts]
+        start = text.find("{", start + 1)
+    return None
+
+
+def _brace_end(text: str, start: int) -> tuple[int, list[int]]:
+    depth = 0
+    commas: list[int] = []
+    for at in range(start, len(text)):
+        char = text[at]
+        if char == "{":
+            depth += 1
+        elif char == "}":
+            depth -= 1
+            if depth == 0:
+                return at, commas
+        elif char == "," and depth == 1:
+            commas.append(at)
+    return -1, []
+
+
+def _parts(inner: str, commas: list[int], offset: int) -> list[str]:
+    cuts = [-1, *(comma - offset for comma in commas), len(inner)]
+    return [inner[left + 1 : right] for left, right in zip(cuts, cuts[1:], strict=False)]
+
+
+def _range(inner: str) -> list[str]:
+    found = _RANGE.fullmatch(inner)
+    if not found:
+        return []
+    first, last = found.group(1), found.group(2)
+    if first.isalpha() != last.isalpha():
+        return []
+    low, high = (ord(first), ord(last)) if first.isalpha() else (int(first), int(last))
+    if abs(high - low) > LIMIT_WORDS - 2:
+        return [first, last]
+    step = 1 if high >= low else -1
+    numbers = range(low, high + step, step)
+    return [chr(number) if first.isalpha() else str(number) for number in numbers]
