@@ -55,13 +55,17 @@ class PartKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot:
-    """A place in a payload where a piece of a streamed text stands: `chars` characters of the text (kind, choice, part)."""
+    """A place in a payload where a piece of a streamed text stands: `chars` characters of the text (kind, choice, part).
+
+    Where a tool call begins there is a slot without characters that `begins` it: its path leads to the object that is the call.
+    """
 
     kind: PartKind
     choice: int
     part: int
     path: Path
     chars: int
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +138,17 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCallStart:
+    """`arguments` are those of a call whose payload has them whole, where they are leaves: then no delta follows.
+
+    A call that `is_remote` is run by the provider itself: nobody here can stop it any more.
+    """
+
     call_id: str
     name: str
     choice: int = 0
     part: int = 0
+    arguments: str = field(repr=False, default="")
+    is_remote: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

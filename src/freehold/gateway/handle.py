@@ -236,7 +236,7 @@ class _Handling:
             return [(self._codec.encode_answer(exchange, [*said, *account.ends.values()]), b"")]
         if account.blocked is not None:
             raise blocked(account.blocked)
-        encoder = VerbatimEncoder(self._codec.scrub)
+        encoder = VerbatimEncoder(self._codec.scrub, self._codec.refuser)
         for event in kept:
             encoder.encode(event)
         return encoder.finish(account.ends.values(), account.usage)
@@ -351,7 +351,9 @@ class _Encoder:
         if isinstance(event, Refused):
             return [ready for said in as_text(event) for ready in self.encode(said)]
         is_verbatim = isinstance(event, Payload)
-        self._chosen = VerbatimEncoder(self._codec.scrub) if is_verbatim else self._codec.stream_encoder(self._exchange)
+        self._chosen = (
+            VerbatimEncoder(self._codec.scrub, self._codec.refuser) if is_verbatim else self._codec.stream_encoder(self._exchange)
+        )
         return [ready for known in (*self._early, event) for ready in self._chosen.encode(known)]
 
     def check_blocked(self, event: Blocked) -> None:

@@ -282,7 +282,10 @@ class Redactor:
             out += [*found, *blocked]
             clean.append(_text_of(pieces))
         call_id, name = clean
-        return [*out, ToolCallStart(call_id=call_id, name=name, choice=event.choice, part=event.part) if out else event]
+        if event.arguments:  # leaves of their payload, where they are found; here they are hidden from whoever judges
+            arguments = _text_of(self.scan(event.arguments, Channel.TOOL_ARGUMENTS, event.name))
+            event = replace(event, arguments=arguments)
+        return [*out, replace(event, call_id=call_id, name=name) if out else event]
 
     def scan(self, text: str, channel: Channel, tool: str = "") -> list[Piece]:
         """Scan a text that is known whole."""

@@ -66,13 +66,20 @@ def cut(text: str, places: list[int]) -> list[str]:
     return [text[a:b] for a, b in pairwise(edges)]
 
 
+CALLS = {"function_call_arguments": "function_call", "custom_tool_call_input": "custom_tool_call"}
+
+
 def answer(kind: str, pieces: list[str], *, done: str = "text", **place: Any) -> list[dict[str, Any]]:
     """A stream of one item with one text in pieces, and all that repeats it."""
     text, at = "".join(pieces), {"item_id": "it_1", "output_index": 0, **place}
     item = {"id": "it_1", "type": "message", "content": [{"type": "output_text", "text": text, "annotations": []}]}
+    begun: dict[str, Any] = {**item, "content": []}
+    if call := CALLS.get(kind):
+        item = {"id": "it_1", "type": call, "call_id": "call_1", "name": "f", done: text}
+        begun = {**item, done: ""}
     return [
         {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress", "output": []}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+        {"type": "response.output_item.added", "output_index": 0, "item": begun},
         *({"type": f"response.{kind}.delta", **at, "delta": piece} for piece in pieces),
         {"type": f"response.{kind}.done", **at, done: text},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
@@ -132,7 +139,8 @@ def test_a_key_is_masked_wherever_it_is_cut_and_in_all_that_repeats_it(
     assert TOKEN.encode() not in b"".join(data for data, _ in sent)
     assert len(sent) == len(given)
     repeated = json.loads(sent[-3][0])[KINDS[kind].get("done", "text")]
-    final = json.loads(sent[-1][0])["response"]["output"][0]["content"][0]["text"]
+    item = json.loads(sent[-1][0])["response"]["output"][0]
+    final = item[KINDS[kind]["done"]] if kind in CALLS else item["content"][0]["text"]
     assert repeated == final == said
 
 

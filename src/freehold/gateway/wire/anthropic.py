@@ -23,8 +23,9 @@ from freehold.gateway.wire import anthropic_provider as provided
 from freehold.gateway.wire import anthropic_request as asked
 from freehold.gateway.wire import anthropic_write as written
 from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
-from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
 from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.refusals import MessagesRefuser
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 _VERSION = "2023-06-01"  # the format's only one; changes come as betas
@@ -82,6 +83,9 @@ class AnthropicMessages:
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         return bodies.decode_message(body, provider=provider, is_verbatim=verbatim is not None)
+
+    def refuser(self) -> Refuser:
+        return MessagesRefuser()
 
     def scrub(self, document: dict[str, Any]) -> None:
         """Nothing tells a text of this format another way."""

@@ -1,6 +1,7 @@
 """A Messages answer as providers send it in one body, to events: as of a stream with a single payload."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from freehold.gateway.wire.anthropic_events import (
     served_by,
     string,
 )
-from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import CALLS, VOCABULARY, channel_of
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 
@@ -62,7 +63,11 @@ def _block_events(part: int, block: Mapping[str, Any], is_verbatim: bool, slots:
             slots.append(Slot(kind=part_kind, choice=0, part=part, path=("content", part, key), chars=len(text)))
             yield delta_of(part_kind, part, text)
         yield PartEnd(kind=part_kind, part=part, signature=signature or None)
-    elif kind == "tool_use" and not is_verbatim:
+    elif kind in CALLS and is_verbatim:
+        slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part, path=("content", part), chars=0, begins=True))
         yield call_start(block, part)
+        yield PartEnd(kind=PartKind.TOOL_CALL, part=part)
+    elif kind == "tool_use":
+        yield replace(call_start(block, part), arguments="")
         yield ToolCallDelta(arguments=orjson.dumps(block.get("input") or {}).decode(), part=part)
         yield PartEnd(kind=PartKind.TOOL_CALL, part=part)

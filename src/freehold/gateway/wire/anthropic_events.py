@@ -151,7 +151,9 @@ def call_start(block: Mapping[str, Any], part: int) -> ToolCallStart:
     call_id, name = string(block, "id"), string(block, "name")
     if max(len(call_id), len(name)) > _NAME_LIMIT_CHARS:
         raise UpstreamBroken(f"the upstream sent a tool call whose id or name has more than {_NAME_LIMIT_CHARS} characters")
-    return ToolCallStart(call_id=call_id, name=name, part=part)
+    given = block.get("input")
+    arguments = orjson.dumps(given).decode() if given else ""
+    return ToolCallStart(call_id=call_id, name=name, part=part, arguments=arguments, is_remote=block.get("type") != "tool_use")
 
 
 def served_by(message: Mapping[str, Any], provider: str) -> ServedBy:

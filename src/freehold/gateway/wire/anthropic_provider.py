@@ -8,6 +8,7 @@ tools, citations and the like are left out.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
@@ -215,7 +216,9 @@ class MessageDecoder:
         made = self._blocks[index] = _Block(self._next_part, block, is_call=is_call)
         self._next_part += 1
         if is_call:
-            run.add(call_start(block, made.part))
+            start = call_start(block, made.part)
+            run.add(start if self._notes is not None else replace(start, arguments=""))
+            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=made.part, path=("content_block",), chars=0, begins=True))
         elif kind in STARTS:
             part_kind, key = STARTS[kind]
             self._say(made, part_kind, string(block, key), ("content_block", key), run, slots)

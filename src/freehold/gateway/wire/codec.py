@@ -5,12 +5,12 @@ scanned in its place (`verbatim.py`). Of two dialects: `read_prompt` of the one 
 over, and the events carry the answer.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from freehold.core.errors import FreeholdError
-from freehold.core.events import Event, MessageEnd, Usage
+from freehold.core.events import Event, MessageEnd, Slot, Usage
 from freehold.core.exchange import Exchange, ExchangeId, Path, Principal
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
@@ -70,6 +70,21 @@ class StreamDecoder(Protocol):
 
     def close(self) -> list[Event]:
         """The stream is over: Usage and MessageEnds. Raises UpstreamError if a payload made no sense or it ended too early."""
+        ...
+
+
+CallKey: TypeAlias = tuple[int, int]  # choice, part
+
+
+class Refuser(Protocol):
+    """Takes the refused calls of one answer out of its payloads: see `refusals.py`."""
+
+    def refuse(self, call: CallKey, text: str) -> None:
+        """From now on `text` stands for the call."""
+        ...
+
+    def rewrite(self, document: dict[str, Any], name: bytes, slots: Sequence[Slot], *, has_calls: bool) -> list[SseEvent]:
+        """What is sent in place of one payload. `has_calls` tells whether any call of the answer was let through."""
         ...
 
 
@@ -141,6 +156,10 @@ class Codec(Protocol):
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         """Events of a whole body, as of a stream with a single payload. Ends with Usage and MessageEnds."""
+        ...
+
+    def refuser(self) -> Refuser:
+        """Takes refused calls out of one answer's payloads."""
         ...
 
     def scrub(self, document: dict[str, Any]) -> None:

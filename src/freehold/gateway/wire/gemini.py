@@ -20,8 +20,9 @@ from freehold.gateway.wire import gemini_prompt as prompts
 from freehold.gateway.wire import gemini_provider as provided
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire import gemini_verbatim as verbatims
-from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
 from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.refusals import GeminiRefuser
 
 # https://cloud.google.com/apis/design/errors: each canonical code and the HTTP status it travels under.
 _STATUSES = {
@@ -78,6 +79,9 @@ class Gemini:
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         return provided.decode_answer(body, provider=provider, verbatim=verbatim)
+
+    def refuser(self) -> Refuser:
+        return GeminiRefuser()
 
     def scrub(self, document: dict[str, Any]) -> None:
         verbatims.scrub(document)

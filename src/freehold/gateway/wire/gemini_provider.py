@@ -270,6 +270,9 @@ class GeminiDecoder:
             arguments = as_rewritten(arguments)
         call_id = call.id or self._call_id(number, part, call.name or "", arguments)
         run.add(ToolCallStart(call_id=call_id, name=call.name or "", choice=number, part=part))
+        if slots is not None:
+            at = (*path, "functionCall")
+            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=number, part=part, path=at, chars=0, begins=True))
         if slots is None or arguments:
             run.say(PartKind.TOOL_CALL, number, part, arguments or "{}")
             _place(slots, PartKind.TOOL_CALL, number, part, (*path, "functionCall", "args"), arguments)

@@ -207,7 +207,7 @@ def _says_the_same(candidate: Mapping[str, Any]) -> bool:
 
 def _without_arguments(document: Any, slots: Sequence[Slot]) -> Any:
     """A copy without the arguments that have slots of their own."""
-    paths = [slot.path for slot in slots if slot.kind is PartKind.TOOL_CALL]
+    paths = [slot.path for slot in slots if slot.kind is PartKind.TOOL_CALL and not slot.begins]
     if not paths:
         return document
     copy = orjson.loads(orjson.dumps(document))

@@ -17,8 +17,9 @@ from freehold.gateway.wire import openai_chat_answer as answer
 from freehold.gateway.wire import openai_chat_prompt as prompts
 from freehold.gateway.wire import openai_chat_provider as provided
 from freehold.gateway.wire import openai_chat_request as asked
-from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
 from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.refusals import ChatRefuser
 
 _ERROR_TYPES = {
     401: "authentication_error",
@@ -68,6 +69,9 @@ class OpenAIChat:
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         return provided.decode_completion(body, provider=provider, verbatim=verbatim)
+
+    def refuser(self) -> Refuser:
+        return ChatRefuser(provided.LEGACY_PART)
 
     def scrub(self, document: dict[str, Any]) -> None:
         for choice in document.get("choices") or ():

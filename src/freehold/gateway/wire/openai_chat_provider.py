@@ -43,6 +43,8 @@ _FINISH_REASONS = {
 
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
 
+LEGACY_PART = 901  # of a choice's calls: `function_call`, which has no index
+_ARGUMENTS = {"function": "arguments", "custom": "input"}
 _REFUSAL_PART = 900  # of a choice's texts; a field of its own, whose pieces the client joins apart from the content's
 
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
@@ -60,10 +62,18 @@ class _Function(msgspec.Struct):
     arguments: str | None = None
 
 
+class _Custom(msgspec.Struct):
+    name: _Name | None = None
+    input: str | None = None
+
+
 class _Call(msgspec.Struct):
+    """`custom` is a call whose one argument is a text and no JSON."""
+
     index: _Index | None = None
     id: _Name | None = None
     function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Turn(msgspec.Struct):
@@ -74,6 +84,7 @@ class _Turn(msgspec.Struct):
     reasoning: str | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
+    function_call: _Function | None = None  # what `tool_calls` replaced: one call at most, without an id
 
 
 class _Likely(msgspec.Struct):
@@ -253,6 +264,8 @@ class ChunkDecoder:
                 _place(slots, PartKind.TEXT, number, progress.text, (*at, "content"), text)
             for index, call in enumerate(turn.tool_calls or ()):
                 self._read_call(call, progress, number, index, (*at, "tool_calls", index), run, slots)
+            if turn.function_call is not None:
+                self._read_function(turn.function_call, progress, number, (*at, "function_call"), run, slots)
         if choice.finish_reason is not None:
             # An unknown word is an ordinary end: all text has come, and the word itself no guard has read.
             progress.finish_reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
@@ -265,17 +278,43 @@ class ChunkDecoder:
         self, call: _Call, progress: _Progress, number: int, index: int, at: Path, run: "_Run", slots: list[Slot] | None
     ) -> None:
         part = index if call.index is None else call.index
-        function = call.function or _Function()
-        if part not in progress.calls:
-            progress.calls.add(part)
-            _end_thought(progress, number, run)
-            if progress.said.rstrip(" ").endswith(_SENTENCE_ENDS):
-                _end_text(progress, number, run)
-            call_id = call.id or f"call_{number}_{part}"
-            run.add(ToolCallStart(call_id=call_id, name=function.name or "", choice=number, part=part))
+        function, custom = call.function or _Function(), call.custom or _Custom()
+        self._begin_call(progress, number, part, call.id, function.name or custom.name, at, run, slots)
+        for field, text in (("function", function.arguments), ("custom", custom.input)):
+            if text:
+                run.say(ToolCallDelta, number, part, text)
+                _place(slots, PartKind.TOOL_CALL, number, part, (*at, field, _ARGUMENTS[field]), text)
+
+    def _read_function(
+        self, function: _Function, progress: _Progress, number: int, at: Path, run: "_Run", slots: list[Slot] | None
+    ) -> None:
+        self._begin_call(progress, number, LEGACY_PART, None, function.name, at, run, slots)
         if function.arguments:
-            run.say(ToolCallDelta, number, part, function.arguments)
-            _place(slots, PartKind.TOOL_CALL, number, part, (*at, "function", "arguments"), function.arguments)
+            run.say(ToolCallDelta, number, LEGACY_PART, function.arguments)
+            _place(slots, PartKind.TOOL_CALL, number, LEGACY_PART, (*at, "arguments"), function.arguments)
+
+    def _begin_call(
+        self,
+        progress: _Progress,
+        number: int,
+        part: int,
+        call_id: str | None,
+        name: str | None,
+        at: Path,
+        run: "_Run",
+        slots: list[Slot] | None,
+    ) -> None:
+        """At the first piece of a call."""
+        if part in progress.calls:
+            return
+        progress.calls.add(part)
+        _end_thought(progress, number, run)
+        if progress.said.rstrip(" ").endswith(_SENTENCE_ENDS):
+            _end_text(progress, number, run)
+        start = ToolCallStart(call_id=call_id or f"call_{number}_{part}", name=name or "", choice=number, part=part)
+        run.add(start)
+        if slots is not None:
+            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=number, part=part, path=at, chars=0, begins=True))
 
     def _read_extras(self, whole: Any, position: int, choice: _Choice, slots: list[Slot], run: "_Run") -> None:
         """Strings in a turn that we do not know. Those of a delta may be pieces of a longer text, so they are scanned as one."""
@@ -298,7 +337,8 @@ class ChunkDecoder:
 
 
 def _says_something(turn: _Turn) -> bool:
-    return bool(turn.content or turn.refusal or turn.reasoning_content or turn.reasoning or turn.tool_calls)
+    said = turn.content or turn.refusal or turn.reasoning_content or turn.reasoning
+    return bool(said or turn.tool_calls or turn.function_call)
 
 
 def _thought(turn: _Turn) -> tuple[str, str | None]:

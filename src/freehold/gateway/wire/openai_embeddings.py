@@ -27,10 +27,11 @@ from freehold.core.exchange import Exchange, Message, Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.codec import Incoming, Leaf, StreamEncoder
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, StreamEncoder
 from freehold.gateway.wire.leaves import faithful, walk
 from freehold.gateway.wire.openai_chat import OpenAIChat, read_error
 from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.refusals import NoCalls
 
 _MODEL_LIMIT_CHARS = 256
 _NAME_LIMIT_CHARS = 256
@@ -134,6 +135,9 @@ class OpenAIEmbeddings:
             Usage(input_tokens=counted if is_count else None, output_tokens=0),  # vectors are no tokens
             MessageEnd(finish_reason=FinishReason.STOP),
         ]
+
+    def refuser(self) -> Refuser:
+        return NoCalls()
 
     def scrub(self, document: dict[str, Any]) -> None:
         """Vectors tell nothing of the strings beside them."""

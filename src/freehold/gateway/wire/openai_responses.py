@@ -20,9 +20,10 @@ from freehold.gateway.wire import openai_responses_provider as provided
 from freehold.gateway.wire import openai_responses_request as asked
 from freehold.gateway.wire import openai_responses_verbatim as verbatims
 from freehold.gateway.wire import openai_responses_write as written
-from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
 from freehold.gateway.wire.openai_chat import OpenAIChat
 from freehold.gateway.wire.prompt import Prompt
+from freehold.gateway.wire.refusals import ResponsesRefuser
 
 
 class OpenAIResponses:
@@ -67,6 +68,9 @@ class OpenAIResponses:
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         return provided.decode_response(body, provider=provider, verbatim=verbatim)
+
+    def refuser(self) -> Refuser:
+        return ResponsesRefuser()
 
     def scrub(self, document: dict[str, Any]) -> None:
         verbatims.scrub(document)

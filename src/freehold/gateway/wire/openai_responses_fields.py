@@ -1,6 +1,7 @@
 """What stands where in a Responses answer, read from values of any shape: texts, calls, seals, counts and errors."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +16,30 @@ _MESSAGE_LIMIT_CHARS = 2000
 _INDEXES = ("content_index", "summary_index", "command_index")
 _STATUSES = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400, "server_error": 502}
 CALL = "response.function_call_arguments"
+STREAMED_CALLS: dict[object, str] = {  # an item's type -> the event that tells its arguments
+    "function_call": CALL,
+    "custom_tool_call": "response.custom_tool_call_input",
+    "mcp_call": "response.mcp_call_arguments",
+    "code_interpreter_call": "response.code_interpreter_call_code",
+}
+CALL_TEXTS = {  # -> the field of an item, or of the event that ends the text
+    CALL: "arguments",
+    "response.custom_tool_call_input": "input",
+    "response.mcp_call_arguments": "arguments",
+    "response.code_interpreter_call_code": "code",
+}
+_RUN_BY_PROVIDER = frozenset(
+    {
+        "mcp_call",
+        "code_interpreter_call",
+        "web_search_call",
+        "file_search_call",
+        "image_generation_call",
+        "tool_search_call",
+        "shell_call_command",  # tells a shell_call's command as it grows; the call itself is known at its end
+    }
+)
+_NO_ARGUMENTS = frozenset({"id", "call_id", "type", "status", "name"})
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -41,8 +66,9 @@ def texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
                     ("content", at, key),
                     text,
                 )
-    if item.get("type") == "function_call" and isinstance(text := item.get("arguments"), str) and text:
-        yield CALL, (), ("arguments",), text
+    event = STREAMED_CALLS.get(item.get("type"))
+    if event is not None and isinstance(text := item.get(CALL_TEXTS[event]), str) and text:
+        yield event, (), (CALL_TEXTS[event],), text
 
 
 def strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -64,7 +90,19 @@ def call_start(item: Mapping[str, Any], part: int) -> ToolCallStart:
         call_id=call_id[:_NAME_LIMIT_CHARS] if isinstance(call_id, str) else f"call_{part}",
         name=name[:_NAME_LIMIT_CHARS] if isinstance(name, str) else "",
         part=part,
+        is_remote=not is_run_by_client(item.get("type")),
     )
+
+
+def whole_call(item: Mapping[str, Any], part: int) -> ToolCallStart:
+    """A call of a kind whose arguments have no text of their own: `local_shell_call`, `computer_call`. They are all it says."""
+    said = {key: value for key, value in item.items() if key not in _NO_ARGUMENTS}
+    return replace(call_start(item, part), arguments=orjson.dumps(said).decode())
+
+
+def is_run_by_client(kind: object) -> bool:
+    """Whether an item of this type is a call that the client runs: one nobody knows is taken for one."""
+    return isinstance(kind, str) and kind.endswith("_call") and kind not in _RUN_BY_PROVIDER
 
 
 def seal(item: Mapping[str, Any]) -> str | None:

@@ -47,6 +47,8 @@ _KINDS = {
 }
 _OUR_KINDS = ("response.output_text", "response.refusal", "response.reasoning_text", "response.reasoning_summary_text")
 _CALLS = ("function_call", "custom_tool_call", "local_shell_call")  # those the client must answer
+_OURS = (*_OUR_KINDS, read.CALL)
+_CLIENTS = (read.CALL, "response.custom_tool_call_input")  # arguments of what the client runs
 
 _Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _Place: TypeAlias = tuple[str, int, Path]  # the event's kind, the item's number, what leads to the text in the item
@@ -66,7 +68,7 @@ class EventDecoder:
 
     __slots__ = (
         "_calls", "_end", "_ended", "_failure", "_has_call", "_items", "_notes", "_parts", "_provider", "_said", "_started",
-        "_texts", "_usage", "done",
+        "_texts", "_untold", "_usage", "done",
     )  # fmt: skip
 
     def __init__(self, *, provider: str, verbatim: Exchange | None = None) -> None:
@@ -79,6 +81,7 @@ class EventDecoder:
         self._items: dict[int, Mapping[str, Any]] = {}  # as they were added
         self._calls: set[int] = set()  # items whose ToolCallStart was given
         self._said: set[int] = set()  # items that were streamed
+        self._untold: dict[int, int] = {}  # items that are calls whose arguments come at their end alone -> part
         self._usage: Usage | None = None
         self._end: FinishReason | None = None
         self._failure: UpstreamError | None = None
@@ -140,25 +143,27 @@ class EventDecoder:
             self._start({}, run)
             self._read_delta(kind.removesuffix(".delta"), document, run, slots)
         else:
-            self._read_other(kind, document, run)
+            self._read_other(kind, document, run, slots)
         if self._notes is not None:
             noted += self._notes.note(data, name, document, slots, is_last=self.done)
 
-    def _read_other(self, kind: str, document: Mapping[str, Any], run: "_Run") -> None:
+    def _read_other(self, kind: str, document: Mapping[str, Any], run: "_Run", slots: list[Slot]) -> None:
         response = read.mapping(document.get("response"))
         self._start(response, run)
         number = read.number(document.get("output_index"))
         if kind == "response.output_item.added":
-            self._begin_item(read.mapping(document.get("item")), number, run)
+            self._begin_item(read.mapping(document.get("item")), number, run, slots)
         elif kind == "response.output_item.done":
-            self._end_item(read.mapping(document.get("item")), number, run)
+            self._end_item(read.mapping(document.get("item")), number, run, slots, ("item",))
         elif kind in _ENDS:
             for at, item in enumerate(read.items(response.get("output"))):
-                if at not in self._items:  # a provider that tells of an item only at the end
-                    self._end_item(read.mapping(item), at, run)
+                if at not in self._items or at in self._untold:  # a provider that tells of an item only at the end
+                    self._end_item(read.mapping(item), at, run, slots, ("response", "output", at))
             self._read_end(response, run)
             self.done = True
         elif kind.endswith(".done") and (number in self._said or self._notes is not None):
+            if self._notes is not None:
+                self._say_whole(document, number, run, slots, ())
             self._end_text((kind.removesuffix(".done"), number, read.indexes(document)), run)
 
     def _read_delta(self, kind: str, document: Mapping[str, Any], run: "_Run", slots: list[Slot]) -> None:
@@ -208,6 +213,8 @@ class EventDecoder:
             if place in self._ended:  # a client would join what a scan of each alone can't
                 raise UpstreamBroken("the upstream sent more of a text after its end")
             kind = _KINDS.get(place[0], PartKind.REASONING)
+            if place[0] in _CLIENTS and place[1] not in self._calls:
+                raise UpstreamBroken("the upstream sent arguments of a call it never began")
             text = self._texts[place] = self._new_part(kind, place[1])
             if kind is PartKind.TOOL_CALL:
                 run.add(read.call_start(self._items.get(place[1], {}), text.part))
@@ -217,7 +224,7 @@ class EventDecoder:
         self._parts += 1
         return _Text(kind, item, self._parts - 1)
 
-    def _begin_item(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
+    def _begin_item(self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot]) -> None:
         """Some providers give a number twice: the item before is over."""
         for text in self._close_texts(number):
             run.add(PartEnd(kind=text.kind, part=text.part))
@@ -225,13 +232,34 @@ class EventDecoder:
         self._said.discard(number)
         self._calls.discard(number)
         self._items[number] = item
-        self._begin_call(item, number, run)
+        self._begin_call(item, number, run, slots, ("item",))
 
-    def _begin_call(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
-        self._has_call = self._has_call or item.get("type") in _CALLS
-        if item.get("type") == "function_call":
+    def _begin_call(
+        self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot] | None = None, at: Path = ()
+    ) -> None:
+        """A call whose arguments are streamed begins at once; of others it waits for them."""
+        kind = item.get("type")
+        self._has_call = self._has_call or kind in _CALLS
+        event = read.STREAMED_CALLS.get(kind)
+        if event == read.CALL or (event is not None and self._notes is not None):
             self._calls.add(number)
-            self._part((read.CALL, number, ()), run)
+            part = self._part((event, number, ()), run).part
+        elif self._notes is not None and read.is_run_by_client(kind):
+            self._has_call = True
+            part = self._untold[number] = self._new_part(PartKind.TOOL_CALL, number).part
+        else:
+            return
+        if slots is not None:
+            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part, path=at, chars=0, begins=True))
+
+    def _say_whole(self, said: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot], at: Path) -> None:
+        """Arguments of a call, where no delta told them."""
+        for event, field in read.CALL_TEXTS.items():
+            text, part = said.get(field), self._texts.get((event, number, ()))
+            if number not in self._said and part is not None and isinstance(text, str) and text:
+                self._said.add(number)
+                run.say(PartKind.TOOL_CALL, part.part, text)
+                slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part.part, path=(*at, field), chars=len(text)))
 
     def _end_text(self, place: _Place, run: "_Run") -> None:
         """A thought goes on to its item's end where it goes to another dialect."""
@@ -243,7 +271,13 @@ class EventDecoder:
                 self._ended.add(key)
                 run.add(PartEnd(kind=text.kind, part=text.part))
 
-    def _end_item(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
+    def _end_item(self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot], at: Path) -> None:
+        if self._notes is not None:
+            if number not in self._items:
+                self._items[number] = item
+                self._begin_call(item, number, run, slots, at)
+            self._say_whole(item, number, run, slots, at)
+            self._tell(item, number, run)
         seal = read.seal(item)
         if self._notes is None and number not in self._said:
             self._read_item(item, number, run)
@@ -253,6 +287,12 @@ class EventDecoder:
             signature = seal if self._notes is None and text.kind is PartKind.REASONING else None
             run.add(PartEnd(kind=text.kind, part=text.part, signature=signature))
         self._items[number] = item
+
+    def _tell(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
+        """A call of which nothing was streamed is known now."""
+        if (part := self._untold.pop(number, None)) is not None:
+            run.add(read.whole_call(item, part))
+            run.add(PartEnd(kind=PartKind.TOOL_CALL, part=part))
 
     def _close_texts(self, number: int) -> list[_Text]:
         """The open texts of one item, each once, no longer open."""
@@ -266,9 +306,12 @@ class EventDecoder:
         """An item that comes whole."""
         self._items[number] = item
         if number not in self._calls:
-            self._begin_call(item, number, run)
+            self._begin_call(item, number, run, slots, at)
+        self._tell(item, number, run)
         seal = read.seal(item) if self._notes is None else None
         for kind, place, path, text in read.texts_of(item):
+            if self._notes is None and kind not in _OURS:
+                continue
             if self._notes is None and _KINDS[kind] is PartKind.REASONING:
                 self._think(kind, number, place, text, run)
                 continue

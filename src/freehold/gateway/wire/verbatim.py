@@ -22,16 +22,19 @@ from freehold.core.events import (
     PayloadLeaf,
     PromptText,
     ReasoningDelta,
+    Refused,
     Slot,
     TextDelta,
     ToolCallDelta,
+    ToolCallStart,
     Usage,
 )
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.codec import Leaf
+from freehold.gateway.wire.codec import CallKey, Leaf, Refuser
 from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, value_at, walk
+from freehold.gateway.wire.refusals import NoCalls
 
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
 _HIDDEN = "[REDACTED]"
@@ -102,10 +105,18 @@ class PayloadNotes:
 
 
 class VerbatimEncoder:
-    """A `StreamEncoder` for payloads. `scrub` is the codec's, for payloads that were touched."""
+    """A `StreamEncoder` for payloads. `scrub` is the codec's, for payloads that were touched; `refuser`, for refused calls.
 
-    def __init__(self, scrub: Callable[[dict[str, Any]], None]) -> None:
+    The payload in which a tool call begins waits until the call comes out of the stages, or its refusal.
+    """
+
+    def __init__(self, scrub: Callable[[dict[str, Any]], None], refuser: Callable[[], Refuser] = NoCalls) -> None:
         self._scrub = scrub
+        self._make_refuser = refuser
+        self._refuser: Refuser | None = None  # from the first refused call on
+        self._refused: set[CallKey] = set()
+        self._has_calls = False
+        self._beginning: dict[CallKey, _Pending] = {}  # whose call has not come out yet
         self._queue: deque[_Pending] = deque()
         self._texts: dict[_TextKey, deque[_Piece]] = {}
         self._leaves: dict[int, tuple[_Pending, PayloadLeaf]] = {}
@@ -125,6 +136,11 @@ class VerbatimEncoder:
                 self._take((PartKind.REASONING, event.choice, event.part), event.text, event.source_chars)
             case ToolCallDelta():
                 self._take((PartKind.TOOL_CALL, event.choice, event.part), event.arguments, event.source_chars)
+            case ToolCallStart():
+                self._has_calls = True
+                self._settle((event.choice, event.part))
+            case Refused():
+                self._refuse(event)
             case _:
                 return []
         return self._ready()
@@ -148,8 +164,28 @@ class VerbatimEncoder:
             self._leaves[leaf.leaf] = (pending, leaf)
         for piece in pending.pieces:
             slot = piece.slot
-            self._texts.setdefault((slot.kind, slot.choice, slot.part), deque()).append(piece)
-        return bool(pending.pieces or pending.open_leaves)
+            if slot.kind is PartKind.TOOL_CALL and (slot.choice, slot.part) in self._refused:
+                piece.at = piece.ends[-1]
+            else:
+                self._texts.setdefault((slot.kind, slot.choice, slot.part), deque()).append(piece)
+        for call in pending.calls:
+            self._beginning[call] = pending
+        return bool(pending.pieces or pending.open_leaves or pending.calls)
+
+    def _settle(self, call: CallKey) -> None:
+        """The call has been judged."""
+        if (pending := self._beginning.pop(call, None)) is not None:
+            pending.open_calls -= 1
+
+    def _refuse(self, refused: Refused) -> None:
+        call = refused.choice, refused.part
+        if self._refuser is None:
+            self._refuser = self._make_refuser()
+        self._refuser.refuse(call, refused.text)
+        self._refused.add(call)
+        self._settle(call)
+        for piece in self._texts.pop((PartKind.TOOL_CALL, *call), ()):
+            piece.at = piece.ends[-1]
 
     def _take_leaf(self, event: PromptText) -> None:
         pending, leaf = self._leaves.pop(event.leaf)
@@ -191,6 +227,18 @@ class VerbatimEncoder:
 
     def _sent(self, pending: "_Pending") -> list[SseEvent]:
         """What of a row may go now."""
+        sent = self._written(pending)
+        if self._refuser is None:
+            return sent
+        slots = pending.payload.slots
+        return [
+            out
+            for data, name in sent
+            for out in self._refuser.rewrite(orjson.loads(data), name, slots, has_calls=self._has_calls)
+        ]
+
+    def _written(self, pending: "_Pending") -> list[SseEvent]:
+        """With every text as the stages let it through."""
         first, pending.sent = pending.sent, pending.ready()
         payload, name = pending.payload, pending.payload.name
         changes = self._changes.get(payload.number)
@@ -230,18 +278,20 @@ class VerbatimEncoder:
 class _Pending:
     """A row of payloads on their way, `sent` of them gone."""
 
-    __slots__ = ("datas", "open_leaves", "payload", "pieces", "sent")
+    __slots__ = ("calls", "datas", "open_calls", "open_leaves", "payload", "pieces", "sent")
 
     def __init__(self, payload: Payload) -> None:
         self.payload = payload
         self.datas = (payload.data, *payload.row)
         self.pieces = [_Piece(slot, payload.row_chars) for slot in payload.slots if slot.chars or payload.row]
+        self.calls = [(slot.choice, slot.part) for slot in payload.slots if slot.begins]
+        self.open_calls = len(self.calls)
         self.open_leaves = len(payload.leaves)
         self.sent = 0
 
     def ready(self) -> int:
         """How many of the row have had all their texts out of the stages."""
-        if self.open_leaves:
+        if self.open_leaves or self.open_calls:
             return 0
         ready = len(self.datas)
         for piece in self.pieces:
