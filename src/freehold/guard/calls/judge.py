@@ -12,6 +12,7 @@ Of one effect, in this order:
 What a call's text does that is written and not run is noted: tagged at most. Effects are found in `deeds.py`.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -185,7 +186,7 @@ class CallJudge:
         return Reason(action=action, effect=effect, rule=f"preset {preset}")
 
     def _is_own(self, target: str) -> bool:
-        return bool(target) and matches(self.settings.hosts, host_of(target) or target.lower())
+        return _is_plain(target) and matches(self.settings.hosts, _machine(target))
 
 
 class _Rule:
@@ -226,11 +227,22 @@ class _Rule:
         return self._paths is not None and matches(self._paths, path)
 
     def _is_host(self, effect: Effect) -> bool:
-        if not effect.target or effect.place not in _ON_MACHINES or (self._is_mild and HOLE in effect.target):
+        if not effect.target or effect.place not in _ON_MACHINES or (self._is_mild and not _is_plain(effect.target)):
             return False
         target = effect.target.lower()
-        host = host_of(target) or target.rsplit("@", 1)[-1]
-        return self._hosts is not None and (matches(self._hosts, host) or matches(self._hosts, target))
+        return self._hosts is not None and (
+            matches(self._hosts, _machine(target)) or ("/" not in target and matches(self._hosts, target))
+        )
+
+
+def _is_plain(target: str) -> bool:
+    """Whether all who read it as an address read the same: a backslash is a slash to some, a blank an end."""
+    return target.isprintable() and not any(char in target for char in "\\ ") and target != ""
+
+
+def _machine(target: str) -> str:
+    """The host of an address; of an e-mail address what stands behind the @."""
+    return host_of(target) or re.split(r"[/?#]", target.lower(), maxsplit=1)[0].rsplit("@", 1)[-1]
 
 
 def _strays(effect: Effect, conversation: Conversation) -> bool:

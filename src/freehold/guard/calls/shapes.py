@@ -15,9 +15,9 @@ _HEADS = {
     "python": Language.PYTHON, "python3": Language.PYTHON, "node": Language.JAVASCRIPT, "deno": Language.TYPESCRIPT,
     "perl": Language.PERL, "ruby": Language.RUBY, "php": Language.PHP, "pwsh": Language.POWERSHELL,
 }  # fmt: skip
-_SHEBANG = re.compile(r"#!\s*\S*?/(?:env\s+(?:-S\s+)?)?([a-z]+3?)\b")
+_SHEBANG = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?(?:/\S*/)?([a-z]+3?)\b")
 _SQL = re.compile(
-    r"\s*(?:(?:--[^\n]*\n|/\*.{0,400}?\*/)\s*)*(?:select\b.{1,4000}?\bfrom\b|insert\s+into\b|update\b.{1,200}?\bset\b|delete\s+from\b"
+    r"\s*(?:(?:--[^\n]*\n|/\*.{0,400}?\*/)\s*)*(?:select\b.{1,4000}?\bfrom\b|insert\s+into\b|update\s+[\w.`\"\[\]]+\s+set\s+[\w.`\"\[\]]+\s*=|delete\s+from\b"
     r"|(?:drop|create|alter|truncate)\s+(?:or\s+replace\s+|if\s+|temp(?:orary)?\s+|unique\s+|external\s+|materialized\s+)*"
     r"(?:table|database|schema|user|role|view|index|function|procedure|trigger|extension|sequence|login|policy)\b"
     r"|grant\b.{1,200}?\bto\b|revoke\b.{1,200}?\bfrom\b|with\s+\w+\s+as\s*\(|merge\s+into\b|copy\s+\w+\s+(?:from|to)\b"
@@ -49,7 +49,7 @@ _PROGRAMS = re.compile(
     r"|bitsadmin|vssadmin|osascript|launchctl|sed|awk|xargs|grep|cat|echo|printf|touch|tee|mkdir|ln)(?=\s|$|;)(.*)",
     re.DOTALL,
 )
-_COMMAND_SIGNS = re.compile(r"(?:^|\s)-{1,2}[A-Za-z]|[|;&<>$`~]|(?:^|\s)[./\w-]*/[\w./-]*|\w\.\w|^\s*\S+\s*$")
+_COMMAND_SIGNS = re.compile(r"(?:^|\s)-{1,2}[A-Za-z]|[|;&<>$`~]|(?:^|\s)[./\w-]*/[\w./-]*|\w\.\w")
 _SUBSTITUTION = re.compile(
     r"\$\([^)]|`[a-z/][^`\n]{2,}`|;\s*(?:rm|curl|wget|nc|bash|sh|python3?)\s|\|\s*(?:ba|z)?sh\b|&&\s*(?:rm|curl|wget|bash)\s"
 )
