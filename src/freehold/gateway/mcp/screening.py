@@ -1,0 +1,180 @@
+"""The guard's view of one client's traffic with one server.
+
+Decided here: each message passes a guard session of its own, under the policy in force now. What a client was asked for is
+nothing that this proxy sees, so calls are judged by what they do alone, until a server has sent text that looks like
+instructions: from then on calls are judged by the session that saw it, which mistrusts them. A policy that is put in force
+later starts afresh.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from freehold.core.errors import BlockedByPolicy, InternalError
+from freehold.core.events import (
+    Blocked,
+    Event,
+    FinishReason,
+    Found,
+    Held,
+    MessageEnd,
+    PartEnd,
+    PartKind,
+    PromptText,
+    Refused,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from freehold.core.findings import Action, Context, Direction
+from freehold.core.ports import Guard, GuardSession
+from freehold.core.stage import Stage, steps
+from freehold.gateway.mcp.message import Message, Side, with_document
+from freehold.gateway.mcp.texts import leaves
+from freehold.gateway.relay import through
+from freehold.gateway.screen import blocked
+from freehold.gateway.wire.leaves import faithful, rewrite
+
+INJECTION = "injection"  # the category of what looks like instructions to the model
+_TURN_CHARS = 32 << 10  # a millisecond of scanning, before others may go on
+_LEAF_CHARS = 512  # what a leaf costs however short it is
+_FIXED = frozenset((("id",), ("method",), ("jsonrpc",), ("params", "name"), ("params", "protocolVersion")))
+
+Note = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedCall:
+    """What became of one call: arguments that may go on, unless it is refused; `held` where a person has to say so first."""
+
+    arguments: str = field(repr=False)
+    held: Held | None = None
+    refused: Refused | None = None
+
+
+class Screening:
+    def __init__(self, guard: Guard, context: Context) -> None:
+        self._guard, self._context = guard, context
+        self._wary: GuardSession | None = None  # the session that saw instructions in what a server sent
+
+    def open(self) -> GuardSession:
+        """The guard for one message."""
+        fresh = self._guard.open(self._context)
+        if self._wary is not None and self._wary.policy_digest == fresh.policy_digest:
+            return self._wary
+        return fresh
+
+    async def pass_on(
+        self, message: Message, sender: Side, session: GuardSession, note: Note, *, asked: str = "", tool: str = ""
+    ) -> Message:
+        """The message as it may go on. Raises BlockedByPolicy."""
+        found = leaves(message, sender, asked)
+        texts = [
+            PromptText(leaf=number, channel=leaf.channel, text=leaf.text, tool=tool if leaf.channel.startswith("tool_") else "")
+            for number, leaf in enumerate(found)
+        ]
+        seen = _Seen(note)
+        released = await screened(session.stage(Direction.REQUEST), texts, seen)
+        if seen.has_instructions and sender is Side.SERVER:
+            self._wary = session
+        changes = [(leaf, text) for leaf, text in zip(found, released, strict=True) if text != leaf.text]
+        if any(leaf.path in _FIXED or (leaf.is_key and leaf.path[:-1] == ()) for leaf, _ in changes):
+            raise BlockedByPolicy("this node's policy masks the id, the method or the name in this message, so it can't go on")
+        if changes:
+            return with_document(message, rewrite(message.document, changes))
+        return replace(message, data=faithful(message.data, message.document))
+
+    def judge(self, tool: str, call_id: str, arguments: str, session: GuardSession, note: Note) -> JudgedCall:
+        """What policy says of a call. Raises BlockedByPolicy."""
+        stages: list[Stage] = [restorer] if (restorer := session.restorer()) is not None else []
+        stages.append(session.judge())
+        events: list[Event] = [
+            ToolCallStart(call_id=call_id, name=tool),
+            ToolCallDelta(arguments=arguments),
+            PartEnd(kind=PartKind.TOOL_CALL),
+            MessageEnd(finish_reason=FinishReason.TOOL_CALLS),
+        ]
+        out = through(events, stages)
+        for number, stage in enumerate(stages, 1):
+            out += through(stage.close(), stages[number:])
+        return _judged(out, note)
+
+
+def _judged(events: Sequence[Event], note: Note) -> JudgedCall:
+    held: Held | None = None
+    refused: Refused | None = None
+    released: list[str] = []
+    starts = 0
+    for event in events:
+        note(event)
+        match event:
+            case Blocked():
+                raise blocked(event.verdict)
+            case Held():
+                held = event
+                released += [out.arguments for out in event.released if isinstance(out, ToolCallDelta)]
+                starts += 1
+            case Refused():
+                refused = event
+            case ToolCallStart():
+                starts += 1
+            case ToolCallDelta():
+                released.append(event.arguments)
+    if refused is None and starts != 1:
+        raise InternalError("the judge of tool calls gave no verdict on this call, so it can't go on")
+    return JudgedCall(arguments="".join(released), held=held, refused=refused)
+
+
+class _Seen:
+    """Passes on what is found, and keeps in mind whether it is instructions."""
+
+    def __init__(self, note: Note) -> None:
+        self._note = note
+        self.has_instructions = False
+
+    def __call__(self, event: Event) -> None:
+        self._note(event)
+        if isinstance(event, Found):
+            self.has_instructions |= looks_injected(event)
+
+
+def looks_injected(event: Event) -> bool:
+    return isinstance(event, Found) and event.finding.category == INJECTION and event.finding.enforced is not Action.ALLOW
+
+
+async def screened(stage: Stage, texts: Sequence[PromptText], note: Note) -> list[str]:
+    """What the stage lets through of each text. Raises BlockedByPolicy. The stage is closed, whatever happens."""
+    out: list[list[str]] = [[] for _ in texts]
+
+    def keep(events: list[Event]) -> None:
+        for event in events:
+            note(event)
+            if isinstance(event, PromptText):
+                out[event.leaf].append(event.text)
+            elif isinstance(event, Blocked):
+                raise blocked(event.verdict)
+
+    taken_chars = 0
+    closing = True
+    try:
+        for text in texts:
+            for passed in steps(stage, text):
+                keep(passed)
+                if len(text.text) > _TURN_CHARS:
+                    await asyncio.sleep(0)
+            taken_chars += len(text.text) + _LEAF_CHARS
+            if taken_chars >= _TURN_CHARS:
+                await asyncio.sleep(0)
+                taken_chars = 0
+        closing = False
+        keep(stage.close())
+    finally:
+        if closing:
+            _drop(stage)
+    return ["".join(pieces) for pieces in out]
+
+
+def _drop(stage: Stage) -> None:
+    """Nobody reads on: what it holds is not sent."""
+    with contextlib.suppress(Exception):  # the first error is the one to tell
+        stage.close()

@@ -1,0 +1,28 @@
+"""What the proxy is given: the other rooms' capabilities as ports, and the bounds of what it reads."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import monotonic, time_ns
+
+from freehold.core.ledger import LedgerEntry
+from freehold.core.ports import Alarm, Approvals, AuditLog, Guard, MonotonicClock, Recorder, UnixClock
+from freehold.gateway.mcp.message import Bounds
+from freehold.gateway.mcp.pins import PinBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServices:
+    guard: Guard
+    recorder: Recorder
+    audit: AuditLog
+    alarm: Alarm
+    approvals: Approvals
+    book: PinBook
+    json_depth: int = 64
+    json_values: int = 65_536
+    count: Callable[[LedgerEntry], None] = lambda entry: None  # for the metrics
+    monotonic_s: MonotonicClock = monotonic
+    unix_ns: UnixClock = time_ns
+
+    def bounds(self, size_bytes: int) -> Bounds:
+        return Bounds(size_bytes=size_bytes, depth=self.json_depth, values=self.json_values)
