@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from freehold.core.findings import Channel, Direction, Mode
+from freehold.guard.calls.oddities import oddities_of
 from freehold.guard.patterns import covers, matches, patterns
 from freehold.guard.policy import TOOL_CHANNELS, Policy, Rule
 from freehold.guard.policy_file import PolicyRule
@@ -18,20 +19,26 @@ _ONLY_IN = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Oddity:
-    """Of the rule `rule`, the `number`th from 0."""
+    """Of the rule `rule`, the `number`th of its table from 0."""
 
     number: int
     rule: str
     reason: str
+    table: str = "rules"
 
 
 def oddities(policy: Policy, dialects: frozenset[str] = frozenset()) -> list[Oddity]:
     """`dialects` are those the node speaks; none given are not looked at."""
-    return [
+    found = [
         Oddity(number=number, rule=rule.written.id, reason=reason)
         for number, rule in enumerate(policy.rules)
         for reason in (*_never(rule, dialects), *_hidden(rule, policy.rules[:number]))
     ]
+    found += [
+        Oddity(number=number, rule=name, reason=reason, table=f"calls.{table}")
+        for table, number, name, reason in oddities_of(policy.file.calls, dialects)
+    ]
+    return found
 
 
 def _never(rule: Rule, dialects: frozenset[str]) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """What a candidate policy would have done otherwise: with what the record keeps of past exchanges, or with texts given anew.
 
 The record has findings, no texts. So what a candidate finds that was not looked for then is not in it; conditions on labels and
-tools, which it does not have either, do not hold.
+tools, which it does not have either, do not hold. Of a tool call it has what it did and where, but no path and no host. What was
+found in code or taken for an injection is not judged anew.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,12 +10,16 @@ from dataclasses import dataclass, field
 
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode
 from freehold.core.ledger import LedgerEntry
+from freehold.guard.calls.judge import DATA_FLOW
+from freehold.guard.calls.replay import action_of_finding
+from freehold.guard.calls.stage import CATEGORY as EFFECT
 from freehold.guard.patterns import patterns
 from freehold.guard.policy import Policy
 from freehold.guard.ruling import Ruling
 
 EXAMPLES = 3  # of each change: enough to look one up
 NOTHING = "nothing"  # not looked for, or allowed
+_NOT_OF_DETECTORS = frozenset((EFFECT, "weakness", "injection"))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,10 +58,21 @@ class Simulation:
         """What the candidate would have done with what was found then."""
         self.sources += 1
         context = Context(dialect=entry.dialect, model=entry.model, key_id=entry.key_id, team=entry.team or "")
-        for place, was in _done(entry.findings).items():
+        self._replay_calls(entry, context, candidate)
+        for place, was in _done(f for f in entry.findings if f.category not in _NOT_OF_DETECTORS).items():
             rule, direction, channel = place[:3]
             ruling = _ruling(candidate, rule, candidate.table(context, direction).of(channel))
             self._count(entry.exchange_id, rule, direction, was, NOTHING if ruling is None else _ruled(ruling))
+
+    def _replay_calls(self, entry: LedgerEntry, context: Context, candidate: Policy) -> None:
+        found = [f for f in entry.findings if f.category == EFFECT]
+        flowed = candidate.file.calls.data_flow and any(f.rule == DATA_FLOW for f in found)
+        for finding in found:
+            if finding.rule == DATA_FLOW or finding.mode is Mode.SHADOW:
+                continue
+            would = action_of_finding(finding, candidate.calls, context, flowed=flowed)
+            was, said = str(finding.action), NOTHING if would is Action.ALLOW else str(would)
+            self._count(entry.exchange_id, finding.rule, finding.direction, was, said)
 
     def _count(self, source: str, rule: str, direction: Direction, was: str, would: str) -> None:
         if was == would:
@@ -71,7 +87,13 @@ class Simulation:
 
 def unjudged(candidate: Policy) -> list[str]:
     """Rules with conditions that the record can't answer."""
-    return [r.id for r in candidate.file.rules if any(patterns(getattr(r, name)) for name in ("tool", "label"))]
+    unknown = [r.id for r in candidate.file.rules if any(patterns(getattr(r, name)) for name in ("tool", "label"))]
+    calls = [
+        r.id
+        for r in candidate.file.calls.rules
+        if any(patterns(getattr(r, name)) for name in ("tool", "label", "paths", "hosts"))
+    ]
+    return [*unknown, *calls]
 
 
 def _ruling(candidate: Policy, rule: str, rulings: Sequence[Ruling | None]) -> Ruling | None:

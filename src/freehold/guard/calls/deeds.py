@@ -195,6 +195,7 @@ class _Reading:
     def _analyse(self, text: str, language: Language) -> None:
         self._read.add(id(text))
         self.effects += analyse(text, language, folder=self._folder)
+        self._written.append(Written(text=text, language=language, is_run=True))
 
     # Commands and code
 

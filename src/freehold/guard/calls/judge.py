@@ -29,7 +29,7 @@ from freehold.guard.effects.places import HOLE, host_of, normal
 from freehold.guard.patterns import is_one, matches, patterns
 from freehold.guard.ruling import strictest
 
-DATA_FLOW = "data-flow"  # the rule that no file writes
+DATA_FLOW, NOT_RUN = "data-flow", "written and not run"  # what decides where no rule and no preset does
 ANYBODY = Context()
 _KEPT_CONTEXTS = 256
 
@@ -142,7 +142,7 @@ class CallJudge:
             reasons += [reason] if reason.action is not Action.ALLOW else []
         for effect in deeds.noted:
             reason = self._decide(self._placed(effect), rules, None, [])
-            reasons += [replace(reason, action=Action.TAG)] if reason.action is not Action.ALLOW else []
+            reasons += [replace(reason, action=Action.TAG, rule=NOT_RUN)] if reason.action is not Action.ALLOW else []
         reasons.sort(key=lambda reason: -_ORDER[reason.action])
         judgement = CallJudgement(
             action=strictest([reason.action for reason in reasons]), reasons=tuple(reasons), words=words.explained(reasons)

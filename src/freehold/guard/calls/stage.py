@@ -29,7 +29,8 @@ from freehold.core.events import (
 )
 from freehold.core.findings import Action, Alert, Channel, Context, Direction, Finding, Mode
 from freehold.guard.calls import words
-from freehold.guard.calls.judge import ANYBODY, CallJudge, Conversation, Judged
+from freehold.guard.calls.judge import ANYBODY, DATA_FLOW, NOT_RUN, CallJudge, Conversation, Judged
+from freehold.guard.calls.replay import NOTED_CONFIDENCE
 from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.calls.written import Written
 from freehold.guard.effects.scene import unknown
@@ -199,11 +200,16 @@ class CallStage:
         return [Alerted(alert=Alert(kind="call_not_held", severity="high", message=message))]
 
 
-def findings_of(judged: Judged, *, part: int, chars: int, can_stop: bool = True) -> list[Finding]:
-    """For the record: one for each rule and what is done, the gravest first. What can't be stopped is recorded as in shadow."""
+def findings_of(judged: Judged, *, part: int = 0, chars: int = 0, can_stop: bool = True) -> list[Finding]:
+    """For the record: one for each rule and what is done, the gravest first. What can't be stopped is recorded as in shadow.
+
+    A finding by the name of `DATA_FLOW` says that it had a say.
+    """
     mode = Mode.ENFORCE if can_stop else Mode.SHADOW
-    seen = dict.fromkeys((reason.effect.rule, reason.action, mode) for reason in judged.judgement.reasons)
-    seen |= dict.fromkeys((reason.effect.rule, reason.action, Mode.SHADOW) for reason in judged.shadows)
+    reasons = judged.judgement.reasons
+    seen = dict.fromkeys((reason.effect.rule, reason.action, mode, reason.rule == NOT_RUN) for reason in reasons)
+    seen |= dict.fromkeys((DATA_FLOW, reason.action, mode, False) for reason in reasons if reason.rule == DATA_FLOW)
+    seen |= dict.fromkeys((reason.effect.rule, reason.action, Mode.SHADOW, False) for reason in judged.shadows)
     return [
         Finding(
             rule=rule,
@@ -213,9 +219,9 @@ def findings_of(judged: Judged, *, part: int, chars: int, can_stop: bool = True)
             part=part,
             start=0,
             end=chars,
-            confidence=1.0,
+            confidence=NOTED_CONFIDENCE if is_noted else 1.0,
             action=action,
             mode=mode,
         )
-        for rule, action, mode in list(seen)[:LIMIT_FINDINGS]
+        for rule, action, mode, is_noted in list(seen)[:LIMIT_FINDINGS]
     ]

@@ -68,11 +68,12 @@ _LIFECYCLE = re.compile(r'"(?:pre|post)?(?:install|prepare|prepublish|prepack|un
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """A program's text as a call writes it. `language` is None where its name does not tell."""
+    """A program's text as a call writes it, or runs it at once. `language` is None where its name does not tell."""
 
-    name: str = field(repr=False)
-    language: Language | None
     text: str = field(repr=False)
+    language: Language | None
+    name: str = field(repr=False, default="")
+    is_run: bool = False
 
 
 def language_of(path: str) -> Language | None:
