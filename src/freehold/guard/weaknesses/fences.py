@@ -1,0 +1,123 @@
+"""Finds fenced code in a text that comes in pieces: where it begins, in what language, and when it is complete.
+
+A fence is a run of three or more backticks or tildes with nothing but blanks, quote and list marks before it on its line; that
+which ends it is of the same sign, at least as long, and alone on its line (CommonMark §4.5). A piece without such a sign costs
+some comparisons. No more than `LIMIT_CHARS` of one piece of code is kept: what is longer is judged at that point.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+LIMIT_CHARS = 128 << 10  # as syntax.LIMIT_BYTES: more is not parsed
+_OPENER_CHARS = 256  # of the line that begins one; longer is no fence
+_OPENS = re.compile(r"^[ \t>*+\-\d.)]*(`{3,}|~{3,})([^`\n]*)\n", re.MULTILINE)
+_MAY_OPEN = re.compile(r"(?:^|\n)[ \t>*+\-\d.)]*(?:`{1,}[^`\n]*|~{1,}[^\n]*)\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A complete piece of code. `start` is where it begins in the whole text, `at` where it ended in the piece that ended it."""
+
+    text: str = field(repr=False)
+    info: str
+    start: int
+    at: int
+
+
+class Fences:
+    """One text. `is_open` while inside a fence, or where one may just begin."""
+
+    __slots__ = ("_chars", "_closes", "_code", "_info", "_kept", "_line", "_position", "_start")
+
+    def __init__(self) -> None:
+        self._position = 0  # of the next piece in the text
+        self._line = ""  # the line at hand, as far as it came
+        self._code: list[str] | None = None
+        self._closes: re.Pattern[str] | None = None
+        self._kept = self._chars = self._start = 0
+        self._info = ""
+
+    @property
+    def is_open(self) -> bool:
+        return self._code is not None
+
+    @property
+    def may_open(self) -> bool:
+        """Whether the line at hand could become the beginning of a fence."""
+        return self._code is None and ("`" in self._line or "~" in self._line) and _MAY_OPEN.search(self._line) is not None
+
+    def feed(self, text: str, chars: int) -> list[Code]:
+        """What `text`, which stands for `chars` characters of the whole, completes."""
+        if self._code is None and "`" not in text and "~" not in text and "`" not in self._line and "~" not in self._line:
+            self._position += chars
+            if "\n" in text:
+                self._line = text
+            elif self._line != "x":
+                self._line = self._line + text if len(self._line) < _OPENER_CHARS else "x"
+            return []
+        done: list[Code] = []
+        at = 0
+        while at <= len(text):
+            code = self._inside(text, at) if self._code is not None else self._outside(text, at)
+            if code is None:
+                break
+            at, found = code
+            if found is not None:
+                done.append(found)
+        self._position += chars
+        return done
+
+    def end(self) -> Code | None:
+        """The text is over: what is open is complete."""
+        return None if self._code is None else self._complete(0)
+
+    def _outside(self, text: str, at: int) -> tuple[int, None] | None:
+        """To behind the line that begins a fence; None where none begins in what is here."""
+        rest = text[at:]
+        held = len(self._line)
+        found = _OPENS.search(self._line + rest)
+        if found is None:
+            self._keep_line(rest)
+            return None
+        sign = found[1]
+        self._closes = _closer(sign)
+        self._info = found[2].strip()
+        self._code, self._chars, self._line = [], 0, ""
+        after = at + found.end() - held
+        self._start = self._position + after
+        return after, None
+
+    def _keep_line(self, rest: str) -> None:
+        """Of a line only as much as could begin a fence."""
+        line = rest.rpartition("\n")[2] if "\n" in rest else self._line + rest
+        self._line = line if len(line) <= _OPENER_CHARS else "x"
+
+    def _inside(self, text: str, at: int) -> tuple[int, Code | None] | None:
+        """To behind the fence that ends the code; None where it goes on."""
+        rest = text[at:]
+        if self._closes is not None and ("`" in rest or "~" in rest):
+            held = len(self._line)
+            found = self._closes.search(self._line + rest)
+            if found is not None:
+                end = found.end() - held
+                self._code = [*(self._code or ()), rest[: max(0, found.start() - held)]]
+                if found.start() < held:  # its line began in an earlier piece
+                    joined = "".join(self._code)
+                    self._code = [joined[: len(joined) - (held - found.start())]]
+                return at + end, self._complete(at + end)
+        self._line = rest.rpartition("\n")[2] if "\n" in rest else (self._line + rest)[-_OPENER_CHARS:]
+        if self._code is not None:
+            self._code.append(rest)
+        self._chars += len(rest)
+        if self._chars > LIMIT_CHARS:
+            return len(text) + 1, self._complete(len(text))
+        return None
+
+    def _complete(self, at: int) -> Code:
+        code = Code(text="".join(self._code or ()), info=self._info, start=self._start, at=at)
+        self._code, self._closes, self._line = None, None, ""
+        return code
+
+
+def _closer(sign: str) -> re.Pattern[str]:
+    return re.compile(rf"^[ \t>]*{re.escape(sign[0])}{{{len(sign)},}}[ \t]*(?=\n|\Z)", re.MULTILINE)

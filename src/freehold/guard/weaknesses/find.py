@@ -1,0 +1,77 @@
+"""Weaknesses of a piece of code: the way from its text to what was found.
+
+Whatever the text, this never raises. Code that could not be read in full (too long, too deep, too much work) is a finding of its
+own, `code-unread`: what is not looked at is not clean. A text that is no code of a language known here has no findings.
+"""
+
+from freehold.guard.syntax import LIMIT_BYTES, Language, parse
+from freehold.guard.weaknesses.flow import Flow, Hit, OutOfSteps
+from freehold.guard.weaknesses.grammar import GRAMMARS
+from freehold.guard.weaknesses.guess import guess
+from freehold.guard.weaknesses.lower import Lowering
+from freehold.guard.weaknesses.rules import KINDS, rules_of
+from freehold.guard.weaknesses.weakness import Weakness
+
+UNREAD = "code-unread"
+
+
+def find(text: str, language: Language | None, name: str = "") -> tuple[Weakness, ...]:
+    """In their order in `text`. `name` is the file's, where there is one; it helps where `language` is None."""
+    spoken = language if language is not None else guess(text, name)
+    if spoken is None or spoken not in GRAMMARS:
+        return ()
+    source = text.encode("utf-8", "replace")
+    try:
+        hits = _hits(source, spoken)
+    except RecursionError:
+        hits = [_unread(source)]
+    return _placed(hits, source)
+
+
+def _hits(source: bytes, language: Language) -> list[Hit]:
+    if len(source) > LIMIT_BYTES:
+        return [_unread(source)]
+    rules = rules_of(language)
+    tree = parse(language, source)
+    if tree is None:
+        return [_unread(source)]
+    lowering = Lowering(GRAMMARS[language], source)
+    root = lowering.low(tree.root_node)
+    flow = Flow(lowering, rules, source)
+    hits: list[Hit] = []
+    try:
+        flow.run(root)
+    except OutOfSteps:
+        hits.append(_unread(source))
+    if lowering.is_cut:
+        hits.append(_unread(source))
+    return [*flow.found.values(), *hits]
+
+
+def _unread(source: bytes) -> Hit:
+    return Hit(kind=UNREAD, at=0, end=len(source), confidence=1.0, severity=None)
+
+
+def _placed(hits: list[Hit], source: bytes) -> tuple[Weakness, ...]:
+    """Bytes to characters and lines."""
+    is_ascii = source.isascii()
+    made: list[Weakness] = []
+    for hit in sorted(hits, key=lambda hit: (hit.at, hit.kind)):
+        kind = KINDS[hit.kind]
+        before = source[: hit.at]
+        start = hit.at if is_ascii else len(before.decode("utf-8", "replace"))
+        end = hit.end if is_ascii else start + len(source[hit.at : hit.end].decode("utf-8", "replace"))
+        made.append(
+            Weakness(
+                rule=hit.kind,
+                cwe=kind.cwe,
+                severity=hit.severity or kind.severity,
+                confidence=hit.confidence,
+                start=start,
+                end=end,
+                line=before.count(b"\n") + 1,
+                words=kind.words,
+                fix=kind.fix,
+            )
+        )
+    return tuple(made)

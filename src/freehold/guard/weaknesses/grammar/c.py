@@ -1,0 +1,220 @@
+"""C and C++."""
+
+from tree_sitter import Node as Tree
+
+from freehold.guard.weaknesses.ir import Assign, Block, Call, Const, Func, Group, Import, Index, Name, Node, Param
+from freehold.guard.weaknesses.lower import (
+    Grammar,
+    Lowering,
+    Shape,
+    assign,
+    attempt,
+    binary,
+    block,
+    branch,
+    call,
+    cast,
+    cond,
+    each_loop,
+    field_of,
+    handler,
+    inner,
+    joined_strings,
+    klass,
+    leave,
+    listing,
+    literal,
+    loop,
+    member,
+    name,
+    named,
+    number,
+    number_of,
+    rest,
+    skip,
+    string,
+    switch,
+    unary,
+)
+
+
+def _declared(node: Tree | None) -> Tree | None:
+    """The name inside pointers, arrays and brackets."""
+    while node is not None and node.type not in ("identifier", "field_identifier", "qualified_identifier", "destructor_name"):
+        node = node.child_by_field_name("declarator") or (node.named_children[0] if node.named_children else None)
+    return node
+
+
+def _params(lo: Lowering, node: Tree | None) -> list[Param]:
+    found: list[Param] = []
+    for child in [] if node is None else named(node):
+        declarator = child.child_by_field_name("declarator")
+        declared = lo.text(child.child_by_field_name("type"))
+        if declarator is not None and declarator.type != "identifier":
+            declared += " *"
+        found.append(Param(lo.text(_declared(declarator)), declared))
+    return found
+
+
+def _function(lo: Lowering, node: Tree) -> Node:
+    declarator = node.child_by_field_name("declarator")
+    while declarator is not None and declarator.type != "function_declarator":
+        declarator = declarator.child_by_field_name("declarator")
+    called = "" if declarator is None else lo.text(_declared(declarator.child_by_field_name("declarator"))).rpartition("::")[2]
+    params = [] if declarator is None else _params(lo, declarator.child_by_field_name("parameters"))
+    made = Func(node.start_byte, node.end_byte, called, params, lo.block(field_of(node, "body")))
+    if called:
+        lo.functions.append(made)
+    return made
+
+
+def _declaration(lo: Lowering, node: Tree) -> Node:
+    declared = lo.text(node.child_by_field_name("type"))
+    made: list[Node] = []
+    for child in node.children_by_field_name("declarator"):
+        value = child.child_by_field_name("value")
+        target = child.child_by_field_name("declarator") if child.type == "init_declarator" else child
+        if child.type == "function_declarator":
+            continue
+        called = _declared(target)
+        if called is None:
+            continue
+        kind = f"{declared} *" if target is not None and target.type != "identifier" else declared
+        size = _size(lo, target)
+        given = size if value is None else lo.low(value)
+        made.append(Assign(child.start_byte, child.end_byte, name(lo, called), given, "=", kind))
+    return made[0] if len(made) == 1 else Block(node.start_byte, node.end_byte, made)
+
+
+def _size(lo: Lowering, target: Tree | None) -> Node | None:
+    """An array's declaration makes it, as a call would: `array(10)`."""
+    if target is None or target.type != "array_declarator":
+        return None
+    size = target.child_by_field_name("size")
+    at, end = target.start_byte, target.end_byte
+    return Call(at, end, Name(at, end, "array"), [] if size is None else [lo.low(size)])
+
+
+def _include(lo: Lowering, node: Tree) -> Node:
+    return Import(node.start_byte, node.end_byte, [("", lo.text(node.child_by_field_name("path")).strip('<>"'))])
+
+
+def _define(lo: Lowering, node: Tree) -> Node:
+    written = lo.text(node.child_by_field_name("value")).strip()
+    value: str | int | float | None = None
+    if written[:1].isdigit():
+        value = number_of(written)
+    elif written[:1] == '"' and written[-1:] == '"':
+        value = written[1:-1]
+    target = name(lo, node.child_by_field_name("name") or node)
+    if value is None:
+        return Group(node.start_byte, node.end_byte, ())
+    return Assign(node.start_byte, node.end_byte, target, Const(node.start_byte, node.end_byte, value))
+
+
+def _stepped(lo: Lowering, node: Tree) -> Node:
+    of = field_of(node, "argument")
+    if of is None:
+        return rest(lo, node)
+    sign = "+" if "++" in lo.text(node) else "-"
+    return Assign(node.start_byte, node.end_byte, lo.low(of), Const(node.start_byte, node.end_byte, 1), sign)
+
+
+def _sized(lo: Lowering, node: Tree) -> Node:
+    """`sizeof x`, as a call."""
+    at, end = node.start_byte, node.end_byte
+    return Call(at, end, Name(at, end, "sizeof"), lo.each(node.named_children))
+
+
+def _alternatives(lo: Lowering, node: Tree) -> Node:
+    """Both branches of an #if count, one after the other."""
+    return Block(node.start_byte, node.end_byte, lo.each(child for child in node.named_children if child.type != "identifier"))
+
+
+def _new(lo: Lowering, node: Tree) -> Node:
+    return call("type", "arguments", is_new=True)(lo, node)
+
+
+def _deleted(lo: Lowering, node: Tree) -> Node:
+    at, end = node.start_byte, node.end_byte
+    return Call(at, end, Name(at, end, "delete"), lo.each(node.named_children))
+
+
+def _subscript(lo: Lowering, node: Tree) -> Node:
+    parts = named(node)
+    if len(parts) < 2:
+        return rest(lo, node)
+    return Index(node.start_byte, node.end_byte, lo.low(parts[0]), lo.low(parts[1]))
+
+
+SHAPES: dict[str, Shape] = {
+    "translation_unit": block,
+    "compound_statement": block,
+    "declaration_list": block,
+    "field_declaration_list": block,
+    "identifier": name,
+    "this": name,
+    "field_identifier": name,
+    "type_identifier": name,
+    "primitive_type": name,
+    "type_descriptor": name,
+    "qualified_identifier": member("scope", "name"),
+    "namespace_identifier": name,
+    "template_function": inner("name"),
+    "string_literal": string(),
+    "raw_string_literal": string(),
+    "concatenated_string": joined_strings,
+    "char_literal": string(),
+    "number_literal": number,
+    "true": literal(True),
+    "false": literal(False),
+    "null": literal(None),
+    "field_expression": member("argument", "field"),
+    "subscript_expression": _subscript,
+    "call_expression": call("function", "arguments"),
+    "new_expression": _new,
+    "delete_expression": _deleted,
+    "binary_expression": binary(),
+    "unary_expression": unary(value="argument"),
+    "pointer_expression": unary(value="argument"),
+    "update_expression": _stepped,
+    "conditional_expression": cond("condition", "consequence", "alternative"),
+    "cast_expression": cast("type", "value"),
+    "sizeof_expression": _sized,
+    "assignment_expression": assign(),
+    "initializer_list": listing,
+    "declaration": _declaration,
+    "field_declaration": _declaration,
+    "function_definition": _function,
+    "lambda_expression": skip,
+    "class_specifier": klass(),
+    "struct_specifier": klass(),
+    "namespace_definition": inner("body"),
+    "template_declaration": rest,
+    "type_definition": skip,
+    "enum_specifier": skip,
+    "union_specifier": skip,
+    "preproc_include": _include,
+    "preproc_def": _define,
+    "preproc_ifdef": _alternatives,
+    "preproc_if": _alternatives,
+    "preproc_else": _alternatives,
+    "preproc_elif": _alternatives,
+    "preproc_function_def": skip,
+    "preproc_call": skip,
+    "if_statement": branch("condition", "consequence", "alternative"),
+    "else_clause": rest,
+    "while_statement": loop("", "condition", "", "body"),
+    "do_statement": loop("", "condition", "", "body", runs_once=True),
+    "for_statement": loop("initializer", "condition", "update", "body"),
+    "for_range_loop": each_loop("declarator", "right", "body"),
+    "switch_statement": switch("condition", "body", ("case_statement",), "value"),
+    "try_statement": attempt("body", ("catch_clause",), ""),
+    "catch_clause": handler("parameters", "body"),
+    "return_statement": leave("return"),
+    "throw_statement": leave("throw"),
+    "break_statement": leave("break"),
+    "continue_statement": leave("continue"),
+    "goto_statement": leave("return"),
+}
+C = Grammar(shapes=SHAPES, params=_params)

@@ -1,0 +1,149 @@
+"""Java."""
+
+from tree_sitter import Node as Tree
+
+from freehold.guard.weaknesses.ir import Assign, Const, Group, Import, Node, Param
+from freehold.guard.weaknesses.lower import (
+    Grammar,
+    Lowering,
+    Shape,
+    assign,
+    attempt,
+    binary,
+    block,
+    branch,
+    call,
+    cast,
+    child_of,
+    cond,
+    declaration,
+    each_loop,
+    field_of,
+    function,
+    handler,
+    index,
+    inner,
+    klass,
+    leave,
+    listing,
+    literal,
+    loop,
+    member,
+    method_call,
+    name,
+    named,
+    number,
+    rest,
+    skip,
+    string,
+    switch,
+    unary,
+)
+
+
+def _params(lo: Lowering, node: Tree | None) -> list[Param]:
+    if node is not None and node.type == "identifier":
+        return [Param(lo.text(node))]
+    found: list[Param] = []
+    for child in [] if node is None else named(node):
+        called = child.child_by_field_name("name") or child_of(child, "variable_declarator") or child
+        found.append(
+            Param(lo.text(called), lo.text(child.child_by_field_name("type")), None, lo.text(child_of(child, "modifiers")))
+        )
+    return found
+
+
+def _import(lo: Lowering, node: Tree) -> Node:
+    written = named(node)
+    path = lo.text(written[0]) if written else ""
+    return Import(node.start_byte, node.end_byte, [("", path)])
+
+
+def _annotation(lo: Lowering, node: Tree) -> Node:
+    return call("name", "arguments")(lo, node)
+
+
+def _resource(lo: Lowering, node: Tree) -> Node:
+    return assign("name", "value")(lo, node) if field_of(node, "value") is not None else rest(lo, node)
+
+
+def _reference(lo: Lowering, node: Tree) -> Node:
+    return Group(node.start_byte, node.end_byte, ())
+
+
+def _stepped(lo: Lowering, node: Tree) -> Node:
+    from_text = lo.text(node)
+    sign = "+" if "++" in from_text else "-"
+    return Assign(node.start_byte, node.end_byte, rest(lo, node), Const(node.start_byte, node.end_byte, 1), sign)
+
+
+SHAPES: dict[str, Shape] = {
+    "program": block,
+    "block": block,
+    "class_body": block,
+    "interface_body": block,
+    "enum_body": block,
+    "constructor_body": block,
+    "identifier": name,
+    "this": name,
+    "super": name,
+    "type_identifier": name,
+    "scoped_type_identifier": name,
+    "generic_type": name,
+    "scoped_identifier": member("scope", "name"),
+    "string_literal": string(),
+    "character_literal": string(),
+    "text_block": string(),
+    "decimal_integer_literal": number,
+    "hex_integer_literal": number,
+    "octal_integer_literal": number,
+    "decimal_floating_point_literal": number,
+    "true": literal(True),
+    "false": literal(False),
+    "null_literal": literal(None),
+    "field_access": member("object", "field"),
+    "array_access": index("array", "index"),
+    "method_invocation": method_call("object", "name", "arguments"),
+    "object_creation_expression": call("type", "arguments", is_new=True),
+    "explicit_constructor_invocation": call("constructor", "arguments"),
+    "array_initializer": listing,
+    "array_creation_expression": inner("value"),
+    "binary_expression": binary(),
+    "unary_expression": unary(),
+    "update_expression": _stepped,
+    "ternary_expression": cond("condition", "consequence", "alternative"),
+    "cast_expression": cast("type", "value"),
+    "assignment_expression": assign(),
+    "local_variable_declaration": declaration("type", "variable_declarator"),
+    "field_declaration": declaration("type", "variable_declarator"),
+    "lambda_expression": function(""),
+    "method_reference": _reference,
+    "import_declaration": _import,
+    "package_declaration": skip,
+    "modifiers": rest,
+    "marker_annotation": _annotation,
+    "annotation": _annotation,
+    "class_declaration": klass(marks=("modifiers",)),
+    "enum_declaration": klass(marks=("modifiers",)),
+    "record_declaration": klass(marks=("modifiers",)),
+    "interface_declaration": klass(marks=("modifiers",)),
+    "method_declaration": function(marks=("modifiers",)),
+    "constructor_declaration": function(marks=("modifiers",)),
+    "if_statement": branch("condition", "consequence", "alternative"),
+    "while_statement": loop("", "condition", "", "body"),
+    "do_statement": loop("", "condition", "", "body", runs_once=True),
+    "for_statement": loop("init", "condition", "update", "body"),
+    "enhanced_for_statement": each_loop("name", "value", "body"),
+    "try_statement": attempt("body", ("catch_clause",), "kind:finally_clause"),
+    "try_with_resources_statement": attempt("body", ("catch_clause",), "kind:finally_clause", "resources"),
+    "resource_specification": block,
+    "resource": _resource,
+    "catch_clause": handler("kind:catch_formal_parameter", "body"),
+    "switch_expression": switch("condition", "body", ("switch_block_statement_group", "switch_rule"), "kind"),
+    "switch_statement": switch("condition", "body", ("switch_block_statement_group", "switch_rule"), "kind"),
+    "return_statement": leave("return"),
+    "throw_statement": leave("throw"),
+    "break_statement": leave("break"),
+    "continue_statement": leave("continue"),
+}
+JAVA = Grammar(shapes=SHAPES, params=_params, this=frozenset(("this", "super")))

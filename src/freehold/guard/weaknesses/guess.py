@@ -1,0 +1,109 @@
+"""What language a piece of code is in, where nobody says: by its file's name, its first line, or what its lines look like.
+
+A guess needs signs that prose, logs and data do not have; a text without them is in no language.
+"""
+
+import re
+
+from freehold.guard.languages import language_named
+from freehold.guard.syntax import Language
+
+_SHEBANGS = (
+    ("python", Language.PYTHON),
+    ("node", Language.JAVASCRIPT),
+    ("ruby", Language.RUBY),
+    ("php", Language.PHP),
+    ("sh", Language.SHELL),
+)
+_LOOK_CHARS = 8192  # of the beginning; a file says early what it is
+_MANY = 32  # signs of one language: enough
+
+
+def _signs(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(patterns), re.MULTILINE)
+
+
+_SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
+    (Language.PHP, _signs(r"<\?php|<\?=", r"^\s*\$\w+\s*=[^=].*;\s*$", r'\becho\s+"[^"]*\$\w')),
+    (
+        Language.GO,
+        _signs(r"^package \w+\s*$", r"^func (?:\([^)]*\) )?\w+\([^)]*\).*\{\s*$", r"^\s*\w+(?:, \w+)* := ", r"\bfmt\.Print"),
+    ),
+    (
+        Language.CSHARP,
+        _signs(
+            r"^using (?:System|Microsoft)[\w.]*;",
+            r"^\s*namespace [\w.]+\s*[{;]?\s*$",
+            r"\bConsole\.(?:Write|Read)",
+            r"\bstatic (?:async )?\w+ Main\(",
+            r"\[Http(?:Get|Post)|\bIActionResult\b|\bstring\.Format\(",
+        ),
+    ),
+    (
+        Language.JAVA,
+        _signs(
+            r"^import (?:static )?(?:java|javax|org|com)\.[\w.*]+;",
+            r"^\s*public (?:final |abstract )?class \w+",
+            r"\bSystem\.(?:out|err)\.print",
+            r"\bpublic static void main\(String|\bpublic void \w+\(|\bString\[\] ",
+        ),
+    ),
+    (
+        Language.CPP,
+        _signs(
+            r"^\s*#include\s*[<\"]",
+            r"\bstd::|\bint main\s*\(|\bcout\s*<<",
+            r"^\s*(?:unsigned |const )?(?:char|int|void|size_t)\s+\*?\w+\s*\([^;)]*\)\s*\{",
+        ),
+    ),
+    (
+        Language.PYTHON,
+        _signs(
+            r"^\s*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$)",
+            r"^\s*(?:async )?def \w+\(.*\).*:\s*$|^\s*class \w+(?:\(.*\))?:\s*$",
+            r"^\s*(?:elif .*|except\b.*|(?:if|for|while|with) .*[^{]):\s*$",
+            r"^\s*print\(",
+        ),
+    ),
+    (
+        Language.RUBY,
+        _signs(
+            r"^\s*require ['\"][\w/]+['\"]",
+            r"^\s*def \w+[?!]?(?:\(.*\))?\s*$",
+            r"^\s*(?:puts\b|end\s*$|class \w+ < \w|\w+\.each do \|)",
+        ),
+    ),
+    (
+        Language.JAVASCRIPT,
+        _signs(
+            r"\b(?:const|let|var) (?:\w+|\{[^}\n]*\}|\[[^\]\n]*\])\s*=",
+            r"\bfunction\s*\w*\s*\([^)\n]*\)\s*\{|=>\s*[\{\(\w]",
+            r"\bconsole\.log\(|\brequire\(['\"]|^import .* from ['\"]|\bdocument\.|\bmodule\.exports",
+        ),
+    ),
+    (
+        Language.SHELL,
+        _signs(r"^\s*(?:sudo |apt-get |pip3? install|npm (?:i|install) |curl |cd |echo |export \w+=|\$ \w)"),
+    ),
+)
+
+
+def guess(text: str, name: str = "") -> Language | None:
+    if name:
+        base = name.replace("\\", "/").rpartition("/")[2].lower()
+        if base.startswith("dockerfile"):
+            return Language.DOCKERFILE
+        by_name = language_named(base.rpartition(".")[2]) if "." in base else None
+        if by_name is not None:
+            return by_name
+    head = text[:_LOOK_CHARS]
+    if head.startswith("#!"):
+        first = head.split("\n", 1)[0]
+        return next((language for word, language in _SHEBANGS if word in first), None)
+    best: Language | None = None
+    most = 0
+    for language, signs in _SIGNS:
+        count = len({found.group().strip() for found, _ in zip(signs.finditer(head), range(_MANY), strict=False)})
+        if count > most:
+            best, most = language, count
+    return best

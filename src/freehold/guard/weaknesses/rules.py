@@ -1,0 +1,259 @@
+"""The rules: TOML tables in, indexed by the names they are about.
+
+`data/kinds.toml` has the kinds of weakness; one file a language has what that language's libraries do. A rule names calls and
+settings by *paths*, the way a program comes by them:
+
+    "eval"                 the function itself, of no object
+    "os.system"            the end of a path: also of "self.os.system", not of "macos.system"
+    "*.execute"            of any object
+    "requests.*"           anything of it
+    "Statement.execute"    of an object that was made as one, or declared to be one
+
+Which tables there are and what they may say is in docs/code.md, and in `CallRule` and `SetRule`.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+import re2
+
+from freehold.core.errors import ConfigError
+from freehold.guard.syntax import Language
+from freehold.guard.weaknesses.values import LOCAL, PARAMETER, REMOTE, UNKNOWN
+from freehold.guard.weaknesses.weakness import Severity
+
+_LEVELS = {"unknown": UNKNOWN, "parameter": PARAMETER, "local": LOCAL, "remote": REMOTE, "never": 9}
+_FILES: dict[Language, str] = {
+    Language.PYTHON: "python",
+    Language.GO: "go",
+    Language.JAVASCRIPT: "javascript",
+    Language.TYPESCRIPT: "javascript",
+    Language.TSX: "javascript",
+    Language.JAVA: "java",
+    Language.RUBY: "ruby",
+    Language.PHP: "php",
+    Language.C: "c",
+    Language.CPP: "c",
+    Language.CSHARP: "csharp",
+}
+
+
+class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`whole` is the level from which a value that comes as it is counts, `built` one with text of ours around it."""
+
+    cwe: int
+    severity: Severity
+    words: str
+    fix: str
+    whole: str = "local"
+    built: str = "parameter"
+    confidence: float = 0.8
+
+
+class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A condition on an argument, by place, by name, or either. All that it says must hold; what is not known holds nothing.
+
+    `like` and `unlike` are RE2, asked of a text, or of the name that stands there ("yaml.SafeLoader").
+    """
+
+    arg: int | str | tuple[int | str, ...] = 0
+    is_: Any = msgspec.field(name="is", default=msgspec.UNSET)
+    one_of: tuple[Any, ...] | None = None
+    like: str | None = None
+    unlike: str | None = None
+    missing: bool = False
+    given: bool = False
+    below: float | None = None
+    above: float | None = None
+    constant: bool = False
+    level: str | None = None
+
+
+class CallRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[calls]]`: a call that is one in itself, or under `when`; with `args`, one that must not get what comes from outside.
+
+    `args` are places, names, "*" for all, "this" for the object. `near` is RE2 over the function around it, `without` over the
+    whole file: it must not be found. `with_` must be found there.
+    """
+
+    kind: str
+    at: tuple[str, ...]
+    args: tuple[int | str, ...] = ()
+    when: tuple[Test, ...] = ()
+    near: str | None = None
+    without: str | None = None
+    with_: str | None = msgspec.field(name="with", default=None)
+    like: str | None = None  # what of the text must be there, around the holes
+    unlike: str | None = None  # what makes the text a harmless one, holes and all
+    whole: str | None = None
+    built: str | None = None
+    severity: Severity | None = None
+    confidence: float | None = None
+
+
+class SetRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[sets]]`: a variable, field, key or named argument that gets such a value."""
+
+    kind: str
+    at: tuple[str, ...]
+    when: tuple[Test, ...] = ()
+    args: tuple[str, ...] = ()  # ("value",): it must not get what comes from outside
+    near: str | None = None
+    without: str | None = None
+    with_: str | None = msgspec.field(name="with", default=None)
+    whole: str | None = None
+    built: str | None = None
+    severity: Severity | None = None
+    confidence: float | None = None
+
+
+class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Paths whose values come from outside. `handlers` mark functions whose parameters do, `parameters` those themselves."""
+
+    remote: tuple[str, ...] = ()
+    local: tuple[str, ...] = ()
+    handlers: tuple[str, ...] = ()
+    parameters: str | None = None
+    numbers: str | None = None  # declared types that can't carry text
+    fills: tuple[str, ...] = ()  # calls that write what comes from outside into all their arguments
+
+
+class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    sources: Sources = Sources()
+    clean: tuple[str, ...] = ()  # calls whose result carries nothing of what they were given
+    sanitisers: dict[str, tuple[str, ...]] = {}  # kind, or kinds with blanks between -> calls
+    checks: tuple[str, ...] = ()  # calls that tell good from bad when they are asked in a condition
+    copies: tuple[str, ...] = ()  # calls that write what they are given into their first argument, or into their object
+    exits: tuple[str, ...] = ()  # calls that do not come back
+    calls: tuple[CallRule, ...] = ()
+    sets: tuple[SetRule, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A pattern of paths."""
+
+    written: str
+    name: str  # the last part: "*" for anything
+    of: str  # what must stand before it, "" for nothing at all, "*" for anything
+
+    @classmethod
+    def read(cls, written: str) -> "Path":
+        of, dot, name = written.rpartition(".")
+        return cls(written, name, of if dot else "")
+
+    def holds(self, path: str) -> bool:
+        """`path` has this name last, if this has one."""
+        if not self.of:
+            return path == self.name
+        before = path.rpartition(".")[0]
+        of = self.of
+        if of == "*":
+            return before != ""
+        if of.startswith("*"):
+            return before.lower().endswith(of[1:])
+        return before == of or (before.endswith(of) and before[-len(of) - 1] in "./\\:")
+
+
+@dataclass(slots=True)
+class PathIndex:
+    """Rules by the names of their paths."""
+
+    by_name: dict[str, list[tuple[Path, Any]]] = field(default_factory=dict)
+    of_any: list[tuple[Path, Any]] = field(default_factory=list)
+
+    def add(self, written: str, rule: Any) -> None:
+        path = Path.read(written)
+        place = self.of_any if path.name == "*" else self.by_name.setdefault(path.name, [])
+        place.append((path, rule))
+
+    def find(self, name: str, path: str) -> list[Any]:
+        found = [rule for pattern, rule in self.by_name.get(name, ()) if pattern.holds(path)]
+        if self.of_any:
+            found += [rule for pattern, rule in self.of_any if pattern.holds(path)]
+        return found
+
+    def has(self, name: str, path: str) -> bool:
+        entries = self.by_name.get(name)
+        if entries is not None and any(pattern.holds(path) for pattern, _ in entries):
+            return True
+        return bool(self.of_any) and any(pattern.holds(path) for pattern, _ in self.of_any)
+
+
+@dataclass(slots=True, kw_only=True)
+class Rules:
+    """One language's, ready to be asked."""
+
+    file: RuleFile
+    calls: PathIndex = field(default_factory=PathIndex)
+    sets: PathIndex = field(default_factory=PathIndex)
+    sources: PathIndex = field(default_factory=PathIndex)
+    sanitisers: PathIndex = field(default_factory=PathIndex)
+    checks: PathIndex = field(default_factory=PathIndex)
+    copies: PathIndex = field(default_factory=PathIndex)
+    fills: PathIndex = field(default_factory=PathIndex)
+    exits: PathIndex = field(default_factory=PathIndex)
+    handlers: PathIndex = field(default_factory=PathIndex)
+    triggers: frozenset[str] = frozenset()  # a file that has none of these words has no weakness by these rules
+
+
+def _read(name: str) -> Mapping[str, Any]:
+    return tomllib.loads((files("freehold.guard.weaknesses") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def _kinds() -> Mapping[str, Kind]:
+    return {name: msgspec.convert(table, Kind, strict=False) for name, table in _read("kinds").items()}
+
+
+KINDS: Mapping[str, Kind] = _kinds()
+
+
+def level_of(word: str) -> int:
+    return _LEVELS[word]
+
+
+@cache
+def pattern(written: str) -> Any:
+    return re2.compile(written)
+
+
+@cache
+def rules_of(language: Language) -> Rules:
+    """Raises ConfigError for a rule of a kind that there is not."""
+    return indexed(msgspec.convert(_read(_FILES[language]), RuleFile, strict=False))
+
+
+def indexed(file: RuleFile) -> Rules:
+    made = Rules(file=file)
+    every: list[CallRule | SetRule] = [*file.calls, *file.sets]
+    for rule in every:
+        if rule.kind not in KINDS:
+            raise ConfigError(f"a rule on {rule.at[0]} is of the kind {rule.kind!r}, which kinds.toml has not")
+    _fill(made.calls, ((path, rule) for rule in file.calls for path in rule.at))
+    _fill(made.sets, ((path, rule) for rule in file.sets for path in rule.at))
+    _fill(made.sources, [(path, LOCAL) for path in file.sources.local] + [(path, REMOTE) for path in file.sources.remote])
+    _fill(made.sanitisers, ((path, frozenset(("*",))) for path in file.clean))
+    for kinds, paths in file.sanitisers.items():
+        _fill(made.sanitisers, ((path, frozenset(kinds.split())) for path in paths))
+    for index, paths in (
+        (made.checks, file.checks),
+        (made.copies, file.copies),
+        (made.exits, file.exits),
+        (made.fills, file.sources.fills),
+        (made.handlers, file.sources.handlers),
+    ):
+        _fill(index, ((path, True) for path in paths))
+    words = {name for index in (made.calls, made.sets) for name in index.by_name}
+    words |= {path.of.rpartition(".")[2].rstrip("()").lstrip("*") for path, _ in made.calls.of_any}
+    made.triggers = frozenset(words)
+    return made
+
+
+def _fill(index: PathIndex, entries: Iterable[tuple[str, Any]]) -> None:
+    for path, rule in entries:
+        index.add(path, rule)
