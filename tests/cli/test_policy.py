@@ -36,7 +36,10 @@ def run(*arguments: str, given: str = "") -> Result:
 
 def test_a_policy_that_is_all_right_is_said_to_be(file: Path) -> None:
     result = run("check", str(file))
-    assert (result.exit_code, result.output) == (0, f"{file}: 1 rules, 0 detectors, 0 dictionaries; all right\n")
+    assert (result.exit_code, result.output) == (
+        0,
+        f"{file}: 1 rules, 0 detectors, 0 dictionaries, 0 rules of calls, preset developer; all right\n",
+    )
 
 
 def test_what_is_odd_is_named_with_its_line(file: Path) -> None:
@@ -64,6 +67,38 @@ def test_what_is_in_force_is_shown(home: Path, file: Path) -> None:
     answer = json.loads(run("show", "--json").output)
     assert answer["rules"] == [{"id": "no-tokens", "action": "block", "mode": "enforce", "detectors": ["github-token"]}]
     assert answer["tokens"]["trusted_tools"] == []
+
+
+def test_what_is_done_with_calls_is_shown_by_kind_of_effect(file: Path) -> None:
+    file.write_text(
+        '[calls]\npreset = "locked"\n\n[[calls.rules]]\nid = "mail"\naction = "allow"\neffects = "send"\nhosts = "*.example"\n'
+    )
+    shown = run("show", str(file)).output
+    assert "calls: preset locked" in shown
+    assert "  mail: allow  effects=send  hosts=*.example" in shown
+    assert "  otherwise remote_shell: block anything" in shown
+    answer = json.loads(run("show", str(file), "--json").output)
+    assert answer["preset"]["unknown"] == {"ask": ["anything"]}
+    assert answer["calls"]["rules"][0]["id"] == "mail"
+
+
+def test_a_rule_of_calls_that_never_decides_is_odd(file: Path) -> None:
+    rules = ('id = "all"\naction = "ask"', 'id = "never"\naction = "block"\neffects = "send"')
+    file.write_text("".join(f"[[calls.rules]]\n{rule}\n" for rule in rules))
+    result = run("check", str(file))
+    assert result.exit_code == 1
+    assert f"{file}:4: rule 'never' never decides: rule 'all' before it" in result.output
+
+
+def test_calls_of_an_answer_are_tried(file: Path) -> None:
+    file.write_text('[calls]\npreset = "production"\n')
+    rows = [
+        {"id": "install", "text": '{"command": "npm install left-pad"}', "kind": "tool_arguments", "tool": "Bash"},
+        {"id": "list", "text": '{"command": "ls"}', "kind": "tool_arguments", "tool": "Bash"},
+    ]
+    result = run("simulate", str(file), "-", "--direction", "response", "--json", given="\n".join(map(json.dumps, rows)))
+    changes = json.loads(result.output)["changes"]
+    assert ("install", "ask") in {(change["examples"][0], change["would"]) for change in changes}
 
 
 def test_texts_and_requests_are_tried(file: Path) -> None:

@@ -58,3 +58,10 @@ def test_a_rule_that_never_gets_to_decide_is_named(first: str, second: str) -> N
 )
 def test_rules_that_all_have_their_turn_are_nothing_odd(first: str, second: str) -> None:
     assert reasons(first, second) == []
+
+
+def test_rules_of_calls_are_looked_at_too() -> None:
+    text = '[[calls.rules]]\nid = "all"\naction = "ask"\n[[calls.rules]]\nid = "b"\naction = "block"\n'
+    policy = Policy(GuardConfig(), parse(PolicySource(name="p", text=text)), DETECTORS, "")
+    (odd,) = oddities(policy)
+    assert (odd.rule, odd.number, odd.table) == ("b", 1, "calls.rules")

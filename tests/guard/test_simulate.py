@@ -98,3 +98,43 @@ def test_texts_are_compared_place_by_place() -> None:
 def test_rules_the_record_cannot_answer_for_are_named() -> None:
     text = '[[rules]]\nid = "a"\ntool = "x"\naction = "tag"\n[[rules]]\nid = "b"\naction = "tag"\n'
     assert unjudged(policy(text)) == ["a"]
+
+
+def effect(rule: str, action: Action, mode: Mode = Mode.ENFORCE, category: str = "effect") -> Finding:
+    return Finding(
+        rule=rule,
+        category=category,
+        direction=Direction.RESPONSE,
+        channel=Channel.TOOL_ARGUMENTS,
+        part=0,
+        start=0,
+        end=9,
+        confidence=1.0,
+        action=action,
+        mode=mode,
+    )
+
+
+def test_recorded_calls_are_decided_anew_by_what_they_did() -> None:
+    locked = policy('[calls]\npreset = "locked"\n')
+    result = Simulation()
+    found = (
+        effect("effect-send-host", Action.ASK),
+        effect("effect-unknown-nothing", Action.ASK),
+        effect("x", Action.TAG, category="weakness"),
+    )
+    result.replay(entry("xc_1", *found, effect("effect-send-host", Action.BLOCK, Mode.SHADOW)), locked)
+    assert [(c.rule, c.was, c.would) for c in result.changes] == [("effect-send-host", "ask", "block")]
+    assert result.same == 1
+
+
+def test_the_same_policy_would_do_the_same_with_recorded_calls() -> None:
+    result = Simulation()
+    flowed = (effect("effect-persist-workspace", Action.ASK), effect("data-flow", Action.ASK))
+    result.replay(entry("xc_1", *flowed, effect("effect-write-home", Action.ASK)), policy(""))
+    assert (result.changes, result.same) == ([], 2)
+
+
+def test_rules_of_calls_the_record_cannot_answer_for_are_named() -> None:
+    text = '[[calls.rules]]\nid = "a"\nhosts = "x"\naction = "tag"\n[[calls.rules]]\nid = "b"\naction = "tag"\n'
+    assert unjudged(policy(text)) == ["a"]

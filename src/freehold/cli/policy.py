@@ -17,10 +17,12 @@ import orjson
 from freehold import config as configuration
 from freehold.app import Place, find_place
 from freehold.cli import Unusable
+from freehold.core.effects import Place as EffectPlace
 from freehold.core.events import PromptText
 from freehold.core.findings import Channel, Context, Direction
 from freehold.gateway.wire import CODECS
 from freehold.guard import StreamGuard
+from freehold.guard.calls.presets import PRESETS
 from freehold.guard.config import GuardConfig
 from freehold.guard.patterns import patterns
 from freehold.guard.policy import CONDITIONS, Policy
@@ -56,7 +58,7 @@ def check(file: Path, config_path: Path | None, as_json: bool) -> None:
     asked = StreamGuard(_quick(configuration.load(config_path).guard), policy=source)
     odd = oddities(asked.policy, frozenset(CODECS))
     if as_json:
-        rows = [{"rule": o.rule, "line": source.line("rules", o.number), "reason": o.reason} for o in odd]
+        rows = [{"rule": o.rule, "line": source.line(o.table, o.number), "reason": o.reason} for o in odd]
         _print({"policy_digest": asked.policy_digest, "oddities": rows})
     else:
         click.echo("\n".join(_told(source, o) for o in odd) or f"{file}: {_contents(asked.policy)}; all right")
@@ -74,8 +76,10 @@ def show(file: Path | None, config_path: Path | None, as_json: bool) -> None:
     rules = [_rule(rule) for rule in asked.policy.file.rules]
     otherwise = _otherwise(asked.policy)
     if as_json:
-        tokens = msgspec.to_builtins(asked.policy.file.tokens)
-        _print({"policy_digest": asked.policy_digest, "rules": rules, "otherwise": otherwise, "tokens": tokens})
+        tables = ("tokens", "calls", "code", "injection")
+        settings = {name: msgspec.to_builtins(getattr(asked.policy.file, name)) for name in tables}
+        said = {"policy_digest": asked.policy_digest, "rules": rules, "otherwise": otherwise, "preset": _preset(asked.policy)}
+        _print(said | settings)
         return
     click.echo(f"policy {asked.policy_digest}")
     for rule in rules:
@@ -84,6 +88,10 @@ def show(file: Path | None, config_path: Path | None, as_json: bool) -> None:
         click.echo(f"  {rule['id']}: {rule['action']}{in_shadow}{where}")
     for category, done in otherwise.items():
         click.echo(f"  otherwise {category}: " + ", ".join(f"{said} ({count})" for said, count in done.items()))
+    click.echo("\n".join(_calls(asked.policy)))
+    code, injection = asked.policy.file.code, asked.policy.file.injection
+    click.echo(f"code: {code.action if code.enabled else 'not looked at'}" + "".join(f"\n  {_as_line(r)}" for r in code.rules))
+    click.echo(f"injection: {injection.action}, spotlight {injection.spotlight}, mode {injection.mode}")
 
 
 @policy.command()
@@ -99,9 +107,9 @@ def simulate(
 ) -> None:
     """Say what FILE would do otherwise than the policy of the configuration.
 
-    TRAFFIC has one JSON object a line ("-" is standard input): {id, text, kind?}, or {id, request, dialect?} with the body of a
-    request as it would be posted; each may have a {context} of team, key_id, key_name, model, dialect, labels. --record takes
-    the findings this node has kept instead, of which it has no texts: what was not looked for then is not in it.
+    TRAFFIC has one JSON object a line ("-" is standard input): {id, text, kind?, tool?}, or {id, request, dialect?} with the body
+    of a request as it would be posted; each may have a {context} of team, key_id, key_name, model, dialect, labels. --record
+    takes the findings this node has kept instead, of which it has no texts: what was not looked for then is not in it.
 
     Exit code 0: nothing would change; 1: something would; 2: something cannot be used.
     """
@@ -132,19 +140,63 @@ def _source(place: Place, file: Path | None) -> PolicySource | None:
 
 
 def _told(source: PolicySource, odd: Oddity) -> str:
-    return f"{source.name}:{source.line('rules', odd.number)}: rule {odd.rule!r} {odd.reason}"
+    what = "tool" if odd.table == "calls.tools" else "rule"
+    return f"{source.name}:{source.line(odd.table, odd.number)}: {what} {odd.rule!r} {odd.reason}"
 
 
 def _contents(asked: Policy) -> str:
     file = asked.file
-    counts = ((len(file.rules), "rules"), (len(file.detectors), "detectors"), (len(file.dictionaries), "dictionaries"))
-    return ", ".join(f"{count} {name}" for count, name in counts)
+    counts = (
+        (len(file.rules), "rules"),
+        (len(file.detectors), "detectors"),
+        (len(file.dictionaries), "dictionaries"),
+        (len(file.calls.rules), "rules of calls"),
+    )
+    return ", ".join(f"{count} {name}" for count, name in counts) + f", preset {file.calls.preset}"
 
 
 def _rule(rule: PolicyRule) -> dict[str, Any]:
     said: dict[str, Any] = {"id": rule.id, "action": rule.action, "mode": rule.mode}
     said |= {name: list(wanted) for name in CONDITIONS if (wanted := patterns(getattr(rule, name))) is not None}
     return said | ({"note": rule.note} if rule.note else {})
+
+
+def _calls(asked: Policy) -> Iterator[str]:
+    """What is done with tool calls: the rules, then what the preset says of each kind of effect, mildest first."""
+    settings = asked.file.calls
+    yield f"calls: preset {settings.preset}; a person who is asked has {settings.ask_timeout_s:g} s"
+    for tool in settings.tools:
+        kind = f" is {tool.kind}" if tool.kind is not None else ""
+        yield f"  tool {tool.name}{kind}, results {tool.results}"
+    if settings.stream:
+        yield f"  go on as they come: {', '.join(settings.stream)}"
+    for rule in settings.rules:
+        yield f"  {_as_line(rule)}"
+    for kind, actions in _preset(asked).items():
+        yield f"  otherwise {kind}: " + "; ".join(f"{action} {', '.join(places)}" for action, places in actions.items())
+
+
+def _preset(asked: Policy) -> dict[str, dict[str, list[str]]]:
+    """By kind of effect and action, the places; where all places are the same, "anything"."""
+    said: dict[str, dict[str, list[str]]] = {}
+    for (kind, place), action in PRESETS[asked.file.calls.preset].items():
+        said.setdefault(kind, {}).setdefault(action, []).append(place)
+    return {
+        str(kind): {str(a): places if len(places) < len(EffectPlace) else ["anything"] for a, places in actions.items()}
+        for kind, actions in said.items()
+    }
+
+
+def _as_line(rule: msgspec.Struct) -> str:
+    """A rule of calls or of code, with the conditions that it has."""
+    said = {name: value for name, value in msgspec.structs.asdict(rule).items() if value not in (None, "", 0.0)}
+    known = ("id", "action", "mode", "note")
+    conditions = "".join(
+        f"  {name}={','.join(map(str, value)) if isinstance(value, tuple) else value}"
+        for name, value in said.items()
+        if name not in known
+    )
+    return f"{said['id']}: {said['action']}{' in shadow' if said['mode'] == 'shadow' else ''}{conditions}"
 
 
 def _otherwise(asked: Policy) -> dict[str, dict[str, int]]:
@@ -197,7 +249,7 @@ def _given(line: bytes, number: int) -> tuple[str, Context, list[PromptText]]:
     name = str(row.get("id", number))
     if isinstance(row.get("text"), str):
         channel = _CHANNELS.get(str(row.get("kind")), Channel.USER)
-        return name, context, [PromptText(leaf=0, channel=channel, text=row["text"])]
+        return name, context, [PromptText(leaf=0, channel=channel, text=row["text"], tool=str(row.get("tool", "")))]
     request = row.get("request")
     if not isinstance(request, dict):
         raise Unusable(f"line {number} has neither a text nor a request: give {{id, text}} or {{id, request}}")
@@ -230,7 +282,7 @@ def _show_changes(result: Simulation, not_judged: list[str], as_json: bool) -> N
         what = f"{change.findings} x {change.rule} in {change.direction}s"
         click.echo(f"  {what}: {change.was} -> {change.would}  {' '.join(change.examples)}")
     if not_judged:
-        click.echo(f"not judged, as the record has no labels and tools: rules {', '.join(not_judged)}")
+        click.echo(f"not judged, as the record has no labels, tools, paths and hosts: rules {', '.join(not_judged)}")
 
 
 def _print(answer: object) -> None:

@@ -19,6 +19,8 @@ from freehold.guard.config import ActionName, ModeName
 from freehold.guard.injection.settings import InjectionSettings
 from freehold.guard.patterns import Id, Patterns, close
 from freehold.guard.ruling import TokenShape
+from freehold.guard.weaknesses import settings as code
+from freehold.guard.weaknesses.settings import CodeRule, CodeSettings
 
 Category = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+([_-][a-z0-9]+)*$")]
 Confidence = Annotated[float, msgspec.Meta(gt=0, le=1)]
@@ -88,6 +90,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     dictionaries: tuple[Dictionary, ...] = ()
     tokens: Tokens = Tokens()
     calls: CallSettings = CallSettings()
+    code: CodeSettings = CodeSettings()
     injection: InjectionSettings = InjectionSettings()
 
 
@@ -119,8 +122,13 @@ _LISTS: dict[str, type[msgspec.Struct]] = {
     "detectors": CustomDetector,
     "dictionaries": Dictionary,
 }
-_TABLES: dict[str, type[msgspec.Struct]] = {"tokens": Tokens, "calls": CallSettings, "injection": InjectionSettings}
-_INNER_LISTS: dict[str, dict[str, type[msgspec.Struct]]] = {"calls": calls.TABLES}  # [[calls.rules]]
+_TABLES: dict[str, type[msgspec.Struct]] = {
+    "tokens": Tokens,
+    "calls": CallSettings,
+    "code": CodeSettings,
+    "injection": InjectionSettings,
+}
+_INNER_LISTS: dict[str, dict[str, type[msgspec.Struct]]] = {"calls": calls.TABLES, "code": {"rules": CodeRule}}  # [[calls.rules]]
 _Struct = TypeVar("_Struct", bound=msgspec.Struct)
 
 
@@ -141,6 +149,9 @@ def parse(source: PolicySource) -> PolicyFile:
     file = msgspec.structs.replace(PolicyFile(), **lists, **tables)
     for table, number, complaint in calls.complaints(file.calls):
         raise source.refusal(f"calls: {complaint}", f"calls.{table}".rstrip("."), number)
+    for number, rule in enumerate(file.code.rules):
+        if (complained := code.complaint(rule)) is not None:
+            raise source.refusal(f"code: rule {rule.id!r}: {complained}", "code.rules", number)
     return file
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from freehold.core.events import Event, Found, PromptText
+from freehold.core.events import Event, Found, PartEnd, PartKind, PromptText, TextDelta, ToolCallStart
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
 from freehold.core.stage import Stage, steps
 from freehold.guard.calls.stage import CallStage
 from freehold.guard.calls.surroundings import Surroundings
+from freehold.guard.calls.written import Written
 from freehold.guard.config import GuardConfig
 from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
@@ -35,6 +36,8 @@ from freehold.guard.restorer import Restorer
 from freehold.guard.ruling import strictest as strictest_action
 from freehold.guard.seal import Seal
 from freehold.guard.vault import Vault
+from freehold.guard.weaknesses.packages import squatted
+from freehold.guard.weaknesses.stage import CodeStage, findings_of, weaknesses_of
 
 _ANYBODY = Context()
 
@@ -138,11 +141,19 @@ class StreamGuard:
     def found(
         self, texts: Iterable[PromptText], context: Context, direction: Direction, prepared: InForce | None = None
     ) -> list[Finding]:
-        """What would be found in the strings of a request or an answer, up to where it would be blocked. Changes nothing."""
+        """What would be found in the strings of a request or an answer, up to where it would be blocked. Changes nothing.
+
+        The arguments of an answer's calls are judged, too.
+        """
         session = Session(prepared or self._in_force, context, self._vault, self._digest_key)
-        stage = session.stage(direction)
-        events = [event for text in texts for event in stage.receive(text)] + stage.close()
-        return [event.finding for event in events if isinstance(event, Found)]
+        stage, judge = session.stage(direction), session.judge()
+        events: list[Event] = []
+        for text in texts:
+            events += stage.receive(text)
+            if direction is Direction.RESPONSE and text.channel is Channel.TOOL_ARGUMENTS:
+                events += judge.receive(ToolCallStart(call_id="", name=text.tool, part=text.leaf, arguments=text.text))
+                events += judge.receive(PartEnd(kind=PartKind.TOOL_CALL, part=text.leaf))
+        return [event.finding for event in (*events, *stage.close()) if isinstance(event, Found)]
 
     def redact(self, text: str, direction: Direction = Direction.REQUEST) -> str:
         """`text` as it would be sent on."""
@@ -208,7 +219,18 @@ class Session:
         return whole if direction is Direction.RESPONSE else _Overhearing(whole, self._conversation, self._surroundings)
 
     def judge(self) -> Stage:
-        return CallStage(self._in_force.policy.calls, self._context, self._conversation, self._surroundings)
+        calls = CallStage(
+            self._in_force.policy.calls, self._context, self._conversation, self._surroundings, inspect=self._weaknesses
+        )
+        return _Judges(CodeStage(self._in_force.policy.file.code, self._in_force.digest), calls)
+
+    def _weaknesses(self, written: Written, part: int) -> list[Finding]:
+        """What is found in a program that a call writes, or in a command that it runs."""
+        settings = self._in_force.policy.file.code
+        if not settings.enabled:
+            return []
+        look = squatted if written.is_run else weaknesses_of
+        return findings_of(look(written.text, written.language, written.name), settings, Channel.TOOL_ARGUMENTS, part)
 
     def restorer(self) -> Stage | None:
         return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None
@@ -260,6 +282,20 @@ class Chain:
 
     def close(self) -> list[Event]:
         return [*(out for between in self._first.close() for out in self._second.receive(between)), *self._second.close()]
+
+
+class _Judges(Chain):
+    """The judges of an answer's code and of its calls: text that the first lets go on is none of the second's business."""
+
+    def __init__(self, code: CodeStage, calls: CallStage) -> None:
+        super().__init__(code, calls)
+        self._on_code = code.receive
+
+    def receive(self, event: Event) -> list[Event]:
+        taken = self._on_code(event)
+        if type(event) is TextDelta and len(taken) == 1 and taken[0] is event:
+            return taken
+        return [out for between in taken for out in self._second.receive(between)]
 
 
 def strictest(findings: Sequence[Finding]) -> Action:
