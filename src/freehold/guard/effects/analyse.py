@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from freehold.core.effects import Effect
+from freehold.guard.effects.batch import batch
+from freehold.guard.effects.powershell import powershell
 from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
 from freehold.guard.effects.shell import effects_of_shell
@@ -11,6 +13,8 @@ from freehold.guard.syntax import Language
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
 
 ANALYSERS: dict[Language, Analyser] = {
+    Language.BATCH: batch,
+    Language.POWERSHELL: powershell,
     Language.SHELL: effects_of_shell,
     Language.PYTHON: python,
 }

@@ -1,0 +1,185 @@
+"""Functions of Python whose meaning needs the program around them: `exec`, `getattr`, `__import__`, a process's input."""
+
+import ast
+from collections.abc import Callable
+
+from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.python_expressions import LIMIT_EACH, Expressions
+from freehold.guard.effects.python_fold import elements, joined_path
+from freehold.guard.effects.python_parse import parse
+from freehold.guard.effects.scene import LIMIT_DEPTH
+from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_values import FOREIGN, NOTHING, SECRET, SOCKET, Value, either, marked, marks_of
+from freehold.guard.syntax import Language
+
+# Modules of which a name chosen at run time may do anything.
+ANYTHING = frozenset(
+    ("os", "subprocess", "builtins", "__builtins__", "shutil", "sys", "ctypes", "importlib", "posix", "nt", "pty")
+)
+
+
+def _getattr(walk: Expressions, name: str, given: Given) -> Value:
+    if len(given.values) < 2:
+        return NOTHING
+    owner, key = given.values[:2]
+    if key.text() is not None and HOLE not in (key.text() or ""):
+        return either([walk.attribute(owner, one.text() or "") for one in key.each()])
+    if owner.name in ANYTHING or owner.name.startswith("<hidden>"):
+        return Value(name=f"{owner.name}.?", marks=key.marks & FOREIGN)
+    return marked(owner.marks)
+
+
+def _module(walk: Expressions, name: str, given: Given) -> Value:
+    text = (given.values[0].text() if given.values else None) or ""
+    if text and HOLE not in text:
+        return Value(name=text if name != "__import__" else text.partition(".")[0])
+    if given.marks() & FOREIGN:
+        return Value(name="<hidden>")
+    walk.sinks.add(EffectKind.RUN, because="loads a module that is chosen at run time")
+    return NOTHING
+
+
+def _run_text(walk: Expressions, name: str, given: Given) -> Value:
+    """exec and eval: in the names of this program, where the text is known."""
+    value = given.values[0] if given.values else NOTHING
+    result = NOTHING
+    for one in value.each():
+        text = one.text()
+        if isinstance(one.code, ast.Module):
+            continue
+        if text is None or HOLE in text or walk.nested >= LIMIT_DEPTH:
+            walk.sinks.code(name, one, Language.PYTHON)
+            result = marked(one.marks)
+            continue
+        if one.marks & FOREIGN:
+            walk.sinks.code(name, Value("", one.marks), Language.PYTHON)
+        result = _text(walk, text)
+    return result
+
+
+def _text(walk: Expressions, text: str) -> Value:
+    if not text.strip():
+        return NOTHING
+    module = parse(text)
+    if module is None:
+        walk.sinks.effects.extend(walk.sinks.scene.inside(Language.PYTHON, text))
+        return NOTHING
+    walk.nested += 1
+    *first, last = module.body or [ast.Pass()]
+    walk.statements(first)
+    result = NOTHING
+    if isinstance(last, ast.Expr):
+        result = walk.value(last.value)
+    else:
+        walk.statements([last])
+    walk.nested -= 1
+    return result
+
+
+def _compile(walk: Expressions, name: str, given: Given) -> Value:
+    return given.values[0] if given.values else NOTHING
+
+
+def _globals(walk: Expressions, name: str, given: Given) -> Value:
+    if name == "vars" and given.values:
+        return given.values[0]
+    return Value(name="<globals>")
+
+
+def _dup2(walk: Expressions, name: str, given: Given) -> Value:
+    if given.marks() & SOCKET or any("<socket>" in value.name for value in given.values):
+        walk.sinks.add(EffectKind.REMOTE_SHELL, because="ties the program's input and output to a connection")
+    return NOTHING
+
+
+def _map(walk: Expressions, name: str, given: Given) -> Value:
+    if len(given.values) < 2:
+        return NOTHING
+    function, over = given.values[:2]
+    listed = elements(over)
+    items = listed.items if listed is not None and isinstance(listed.items, list) else None
+    if items is not None and not over.name and len(items) <= LIMIT_EACH and walk.sinks.scene.budget.spend(len(items)):
+        return Value(marks=over.marks, items=[walk.call(function, Given([item]), "") for item in items])
+    return marked(marks_of([walk.call(function, Given([walk.element(over)]), "")]) | over.marks)
+
+
+def _partial(walk: Expressions, name: str, given: Given) -> Value:
+    walk._passes_on(given.values[0] if given.values else None, (0,), given)
+    return NOTHING
+
+
+def _written_to_process(walk: Expressions, name: str, given: Given) -> Value:
+    text = given.get((0, "input"))
+    if text is not None:
+        walk._input(given.receiver if given.receiver.const is not NOTHING.const else NOTHING, text)
+    return marked(given.receiver.marks)
+
+
+def _file_written(walk: Expressions, name: str, given: Given) -> Value:
+    walk.sinks.writes(given.receiver, marks_of(given.values))
+    return NOTHING
+
+
+def _path_written(walk: Expressions, name: str, given: Given) -> Value:
+    walk.sinks.path(EffectKind.OVERWRITE, Value(given.receiver.const, given.marks()), f"{name} writes a file anew")
+    return NOTHING
+
+
+def _path_opened(walk: Expressions, name: str, given: Given) -> Value:
+    walk.sinks.open(name, given.receiver, given.get((0, "mode")))
+    return Value(given.receiver.const, walk.sinks.marks_of_file(given.receiver), "<file>")
+
+
+def _camera(walk: Expressions, name: str, given: Given) -> Value:
+    if given.values and isinstance(given.values[0].const, int):
+        walk.sinks.add(EffectKind.READ, Place.DEVICE, "takes pictures with the camera")
+    return marked(SECRET)
+
+
+def _scandir(walk: Expressions, name: str, given: Given) -> Value:
+    top = given.values[0] if given.values else as_path(".")
+    path = joined_path([top, Value(HOLE)])
+    return Value(path.const, path.marks, "<paths>")
+
+
+def _type(walk: Expressions, name: str, given: Given) -> Value:
+    return marked(given.marks())
+
+
+def _yaml(walk: Expressions, name: str, given: Given) -> Value:
+    loader = given.get((1, "Loader"))
+    is_safe = loader is not None and "Safe" in loader.name
+    if not is_safe and given.marks() & FOREIGN:
+        walk.sinks.add(EffectKind.EXECUTE, because=f"{name} runs what is in data that came from elsewhere")
+    return marked(given.marks())
+
+
+SPECIAL: dict[str, Callable[..., Value]] = {
+    "getattr": _getattr,
+    "operator.attrgetter": _type,
+    "__import__": _module,
+    "importlib.import_module": _module,
+    "importlib.__import__": _module,
+    "exec": _run_text,
+    "eval": _run_text,
+    "compile": _compile,
+    "globals": _globals,
+    "locals": _globals,
+    "vars": _globals,
+    "os.dup2": _dup2,
+    "os.dup": _dup2,
+    "map": _map,
+    "functools.partial": _partial,
+    "<process>.communicate": _written_to_process,
+    "<process>.stdin.write": _written_to_process,
+    "<file>.write": _file_written,
+    "<file>.writelines": _file_written,
+    "<path>.write_text": _path_written,
+    "<path>.write_bytes": _path_written,
+    "<path>.open": _path_opened,
+    "cv2.VideoCapture": _camera,
+    "os.scandir": _scandir,
+    "type": _type,
+    "yaml.load": _yaml,
+}
