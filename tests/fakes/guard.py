@@ -1,5 +1,6 @@
 """A guard that knows one secret and one forbidden word, however a stream cuts them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -21,7 +22,7 @@ class WordGuard:
 
     def __init__(self) -> None:
         self.broken = False
-
+        self.make_judge: Callable[[], Stage] = Through
         self.ready = UpstreamStatus(ready=True, detail="in force")
         self.contexts: list[Context] = []
 
@@ -45,7 +46,7 @@ class _WordSession:
         return _WordStage(direction, broken=self._guard.broken)
 
     def judge(self) -> Stage:
-        return Through()
+        return self._guard.make_judge()
 
     def restorer(self) -> Stage | None:
         return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import aiohttp
 import pytest
@@ -59,9 +60,14 @@ def calls(audit: InMemoryAudit, bell: AlarmBell) -> HeldCalls:
 
 async def asked(calls: HeldCalls, timeout_s: float = 5.0) -> "asyncio.Task[bool]":
     task = asyncio.ensure_future(calls.ask(held(timeout_s), AGENT, EXCHANGE))
-    while not calls.waiting() and not task.done():  # noqa: ASYNC110 - it takes a turn of the loop or two
-        await asyncio.sleep(0)
+    await until(lambda: calls.waiting() or task.done())
     return task
+
+
+async def until(holds: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not holds():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize(("approved", "outcome"), [(True, "approved"), (False, "denied")])

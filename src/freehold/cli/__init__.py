@@ -4,6 +4,7 @@ A command's file is imported when the command is asked for: `freehold keys list`
 """
 
 import importlib
+from collections.abc import Mapping
 
 import click
 
@@ -11,6 +12,7 @@ from freehold import __version__
 from freehold.core.errors import ClientError, ConfigError, FreeholdError
 
 COMMANDS: dict[str, str] = {  # the word, and where its click command is
+    "approvals": "freehold.cli.approvals:approvals",
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",
@@ -39,15 +41,17 @@ class Unusable(Failed):
 
 
 class Table(click.Group):
-    """A group whose commands are imported from `COMMANDS` one at a time."""
+    """A group whose commands are imported from its table one at a time."""
+
+    table: Mapping[str, str] = COMMANDS
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
+        module, _, attribute = self.table[cmd_name].partition(":")
         command = getattr(importlib.import_module(module), attribute)
         assert isinstance(command, click.Command)
         return command

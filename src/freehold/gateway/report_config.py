@@ -8,7 +8,20 @@ from urllib.parse import urlsplit
 import msgspec
 
 Severity = Literal["info", "warning", "critical"]
-KINDS = ("blocked", "nowhere_allowed", "record_failed", "circuit_open", "circuit_closed", "budget_reached", "policy_refused")
+KINDS = (
+    "blocked",
+    "nowhere_allowed",
+    "record_failed",
+    "circuit_open",
+    "circuit_closed",
+    "budget_reached",
+    "policy_refused",
+    "approval_asked",
+    "mcp_tool_changed",
+    "mcp_tool_poisoned",
+    "mcp_tool_shadowed",
+    "mcp_server_failed",
+)
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
