@@ -6,6 +6,7 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.guard.detectors.examples import sample
+from freehold.guard.examine import Examination, Examiner
 
 TOKEN = "ghp_" + sample(36)
 
@@ -115,3 +116,126 @@ def test_a_file_that_is_not_there_is_said() -> None:
 
 def test_one_request_and_many_lines_exclude_each_other() -> None:
     assert check("--request", "--jsonl", given="{}").exit_code == 2
+
+
+WIPE = "rm -rf /"
+SQL = 'def find(cursor, name):\n    return cursor.execute("SELECT * FROM users WHERE name = \'" + name + "\'")\n'
+CALL = {"type": "tool_use", "id": "toolu_1", "name": "Bash", "input": {"command": WIPE}}
+
+
+def test_a_command_is_explained_by_what_it_does() -> None:
+    result = check("--shell", WIPE)
+    assert result.exit_code == 1
+    assert result.output.startswith("block\n")
+    assert "delete whole tree" in result.output
+    assert "preset developer" in result.output
+
+
+def test_a_harmless_command_is_explained_too_and_allowed() -> None:
+    result = check("--shell", "cat README.md")
+    assert result.exit_code == 0
+    assert result.output.startswith("allow\n")
+    assert "read workspace README.md" in result.output
+
+
+def test_a_preset_judges_effects() -> None:
+    assert check("--shell", "pip install requests").output.startswith(("allow", "tag"))
+    assert check("--shell", "pip install requests", "--preset", "production").output.startswith("ask\n")
+    assert check("--shell", WIPE, "--preset", "observe").output.startswith("tag\n")
+
+
+def test_the_language_of_a_command_may_be_said() -> None:
+    answer = json.loads(check("--shell", "Remove-Item -Recurse -Force C:\\", "--lang", "ps1", "--json").output)
+    assert (answer["language"], answer["verdict"]) in (("powershell", "ask"), ("powershell", "block"))
+    result = check("--shell", "x", "--lang", "klingon")
+    assert result.exit_code == 2
+    assert "there is no language 'klingon'" in result.output
+
+
+def test_what_a_command_touches_is_told_to_who_asked_and_obeyed_by_no_terminal() -> None:
+    answer = json.loads(check("--shell", "rm -rf /srv/old", "--json").output)
+    assert [effect["target"] for effect in answer["effects"]] == ["/srv/old"]
+    assert "\x1b" not in check("--shell", "rm -rf $'/srv/a\\e[2Jb'").output
+
+
+def test_weaknesses_of_a_file_are_told_with_what_to_do(home: Path) -> None:
+    (home / "app.py").write_text(SQL)
+    result = check("--code", str(home / "app.py"))
+    assert result.exit_code == 1
+    assert result.output.startswith("tag\n")
+    assert "CWE-89" in result.output
+    (weakness,) = json.loads(check("--code", str(home / "app.py"), "--json").output)["weaknesses"]
+    assert (weakness["cwe"], weakness["line"]) == (89, 2)
+
+
+def test_code_that_is_going_to_be_run_is_judged_by_what_it_does(home: Path) -> None:
+    (home / "wipe.py").write_text('import shutil\nshutil.rmtree("/etc")\n')
+    assert check("--code", str(home / "wipe.py")).output.startswith("allow\n")
+    assert not check("--code", str(home / "wipe.py"), "--run").output.startswith("allow\n")
+
+
+def test_code_in_no_language_that_can_be_told_is_not_called_clean() -> None:
+    result = check("--code", given="so it goes")
+    assert result.exit_code == 2
+    assert "--lang" in result.output
+
+
+def test_a_tool_call_is_judged_in_any_dialect(home: Path) -> None:
+    (home / "call.json").write_text(json.dumps(CALL))
+    result = check("--tool-call", str(home / "call.json"))
+    assert result.exit_code == 1
+    assert result.output.startswith("block\n")
+    arguments = json.dumps({"command": WIPE})
+    assert check("--tool-call", "--tool", "Bash", given=arguments).output.startswith("block\n")
+    assert check("--tool-call", given="{").exit_code == 2
+
+
+def test_lines_are_answered_by_their_kind() -> None:
+    rows = [
+        {"id": "shell", "kind": "shell", "text": WIPE},
+        {"id": "lang", "kind": "shell", "text": "Remove-Item -Recurse -Force C:\\", "lang": "powershell"},
+        {"id": "code", "kind": "code", "text": SQL, "name": "app.py"},
+        {"id": "call", "kind": "tool_call", "text": json.dumps(CALL)},
+        {"id": "arguments", "kind": "tool_call", "text": json.dumps({"command": WIPE}), "tool": "Bash"},
+        {"id": "text", "kind": "text", "text": "good morning"},
+        {"id": "unknown", "kind": "letter", "text": f"use {TOKEN}"},
+    ]
+    result = check("--jsonl", given="\n".join(map(json.dumps, rows)))
+    answers = {answer["id"]: answer for answer in map(json.loads, result.output.splitlines())}
+    assert result.exit_code == 1
+    assert {name: answer["verdict"] for name, answer in answers.items()} == {
+        "shell": "block",
+        "lang": answers["lang"]["verdict"],
+        "code": "tag",
+        "call": "block",
+        "arguments": "block",
+        "text": "allow",
+        "unknown": "mask",
+    }
+    assert answers["lang"]["verdict"] in ("ask", "block")
+    assert {effect["kind"] for effect in answers["shell"]["effects"]} == {"delete"}
+
+
+def test_code_in_lines_is_judged_by_what_it_does_where_it_is_run() -> None:
+    row = json.dumps({"id": 1, "kind": "code", "text": 'import shutil\nshutil.rmtree("/etc")\n', "lang": "python"})
+    written, run = (json.loads(check("--jsonl", *more, given=row).output) for more in ([], ["--run"]))
+    assert (written["verdict"], run["verdict"] in ("ask", "block")) == ("allow", True)
+
+
+def test_a_row_at_which_a_judge_fails_is_never_allowed_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: Examiner, text: str, languages: object = ()) -> Examination:
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(Examiner, "shell", broken)
+    rows = [{"id": 1, "kind": "shell", "text": "marmalade"}, {"id": 2, "kind": "text", "text": "hello"}]
+    result = check("--jsonl", given="\n".join(map(json.dumps, rows)))
+    first, second = map(json.loads, result.output.splitlines())
+    assert (first["id"], first["verdict"], result.exit_code) == (1, "ask", 2)
+    assert "marmalade" not in first["error"]
+    assert second["verdict"] == "allow"
+
+
+@pytest.mark.parametrize("first", ["--code", "--tool-call", "--tool-result", "--request"])
+def test_one_thing_is_asked_about_at_a_time(first: str) -> None:
+    assert check(first, "--shell", "ls", given="{}").exit_code == 2
+    assert check(first, "--jsonl", given="{}").exit_code == 2

@@ -1,6 +1,6 @@
 """Finds and redacts in a stream. Decides; does no I/O.
 
-`StreamGuard` is imported when it is first asked for: its detectors take 200 ms to load, which the judges of tool calls do without.
+`StreamGuard` is imported when it is first asked for: its detectors take 200 ms to load, which judges of tool calls do without.
 """
 
 import importlib

@@ -1,0 +1,121 @@
+"""`freehold guard hook`: a coding agent asks before each tool call, on standard input, and is answered on standard output.
+
+So an agent is guarded whose traffic with its model does not pass a node. Decided here: nothing fails open. Whatever goes wrong,
+a policy that can't be read or a text that can't be parsed, the answer is exit code 2 with a reason, which stops the call; a
+process that hangs ends by a signal, and the line of `--print-settings` turns any such end into the same. What the agents say and
+want to hear is in `hook_agents.py`; what is judged is imported when it is asked for, as agents wait for every call.
+"""
+
+import importlib
+import json
+import shlex
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from freehold.cli.hook_agents import AGENTS, STOP, Asked, Decision, Moment, Said, guessed
+from freehold.core.errors import FreeholdError
+
+LIMIT_S = 20  # a call takes some milliseconds; agents wait for 30 s, as the settings say
+LIMIT_BYTES = 16 << 20  # of what an agent says: a tool may have written a whole file
+
+_JUDGES = {  # what is done at each moment, and where: a tool call does not wait for the detectors to load
+    Moment.CALL: "freehold.cli.hook_judges:judge_call",
+    Moment.RESULT: "freehold.cli.hook_judges:judge_result",
+    Moment.PROMPT: "freehold.cli.hook_prompts:judge_prompt",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Which policy is asked: the configuration's, or that of `policy`; `preset` before what either says."""
+
+    preset: str | None
+    policy: Path | None
+    config: Path | None
+
+
+@click.command()
+@click.option("--agent", type=click.Choice(sorted(AGENTS)), help="Who asks. Default: told by what it says.")
+@click.option("--preset", help="Judge by this preset: observe, developer, production or locked.")
+@click.option("--policy", type=click.Path(path_type=Path), help="A policy file to ask in place of the configuration's.")
+@click.option("--config", type=click.Path(path_type=Path), help="The configuration whose policy is asked.")
+@click.option("--approve", is_flag=True, help="Say yes to what policy allows, so that the agent does not ask its user.")
+@click.option("--print-settings", type=click.Choice(["claude", "codex", "gemini"]), help="Print what the agent's settings need.")
+def hook(
+    agent: str | None, preset: str | None, policy: Path | None, config: Path | None, approve: bool, print_settings: str | None
+) -> None:
+    """Answer one question of a coding agent: may this tool call run?
+
+    Reads one JSON object from standard input: what Claude Code, Codex or Gemini CLI hand to their hooks, or {"tool",
+    "arguments"}. Exit code 2 stops the call, with the reason on standard error; whatever fails ends so, too.
+    """
+    if print_settings is not None:
+        click.echo(AGENTS[print_settings].settings(_line(print_settings, preset, policy, config, approve)), nl=False)
+        return
+    signal.alarm(LIMIT_S)  # ends the process, in C code too
+    try:
+        said = _said(agent, Options(preset=preset, policy=policy, config=config), approve=approve)
+    except BaseException as error:
+        said = Said(err=f"The guard's hook failed, so that this does not pass: {_reason(error)}.\n", code=STOP)
+    finally:
+        signal.alarm(0)
+    sys.stdout.write(said.out)
+    sys.stderr.write(said.err)
+    sys.stdout.flush()
+    sys.exit(said.code)
+
+
+def _said(agent: str | None, options: Options, *, approve: bool) -> Said:
+    document = _document(sys.stdin.buffer.read(LIMIT_BYTES + 1))
+    asked_by = AGENTS[agent or guessed(document)]
+    asked = asked_by.read(document)
+    decision, reason = _judge(asked.moment)(asked, options) if asked.moment in _JUDGES else (Decision.ALLOW, "")
+    return asked_by.answer(asked, decision, reason, approve=approve)
+
+
+def _document(data: bytes) -> Mapping[str, Any]:
+    if len(data) > LIMIT_BYTES:
+        raise ValueError
+    document = json.loads(data)
+    if not isinstance(document, dict):
+        raise TypeError
+    return document
+
+
+def _judge(moment: Moment) -> Callable[[Asked, Options], tuple[Decision, str]]:
+    module, _, name = _JUDGES[moment].partition(":")
+    judge: Callable[[Asked, Options], tuple[Decision, str]] = getattr(importlib.import_module(module), name)
+    return judge
+
+
+def _reason(error: BaseException) -> str:
+    """Without what the agent said."""
+    if isinstance(error, FreeholdError):
+        return error.message
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | TypeError):
+        return "what it was given is not one JSON object"
+    return f"{type(error).__name__}"
+
+
+def _line(agent: str, preset: str | None, policy: Path | None, config: Path | None, approve: bool) -> str:
+    """For a shell. What ends otherwise than the hook itself does, as it is not there or died, must not let a call pass."""
+    words = [*_program(), "guard", "hook", "--agent", agent]
+    words += ["--preset", preset] if preset else []
+    words += ["--policy", str(policy.absolute())] if policy else []
+    words += ["--config", str(config.absolute())] if config else []
+    words += ["--approve"] if approve else []
+    return f"{shlex.join(words)} || {{ echo 'Stopped by the guard hook of Freehold.' >&2; exit {STOP}; }}"
+
+
+def _program() -> list[str]:
+    """This program by its whole path, as an agent's PATH may be another."""
+    script = Path(sys.argv[0])
+    if script.name == "freehold" and script.exists():
+        return [str(script.absolute())]
+    return [sys.executable, "-m", "freehold"]
