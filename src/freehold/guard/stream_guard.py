@@ -133,9 +133,11 @@ class StreamGuard:
     def stage(self, direction: Direction) -> Stage:
         return self._session(_ANYBODY).stage(direction)
 
-    def check(self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST) -> Verdict:
+    def check(
+        self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST, tool: str = ""
+    ) -> Verdict:
         """What the guard would do with `text`. Changes nothing."""
-        findings = tuple(event.finding for event in self._checked(text, channel, direction) if isinstance(event, Found))
+        findings = tuple(event.finding for event in self._checked(text, channel, direction, tool) if isinstance(event, Found))
         return Verdict(action=strictest(findings), policy_digest=self.policy_digest, findings=findings)
 
     def found(
@@ -159,9 +161,9 @@ class StreamGuard:
         """`text` as it would be sent on."""
         return "".join(e.text for e in self._checked(text, Channel.USER, direction) if isinstance(e, PromptText))
 
-    def _checked(self, text: str, channel: Channel, direction: Direction) -> list[Event]:
+    def _checked(self, text: str, channel: Channel, direction: Direction, tool: str = "") -> list[Event]:
         stage = self._session(_ANYBODY).stage(direction)
-        return [*stage.receive(PromptText(leaf=0, channel=channel, text=text)), *stage.close()]
+        return [*stage.receive(PromptText(leaf=0, channel=channel, text=text, tool=tool)), *stage.close()]
 
     def _session(self, context: Context) -> "Session":
         return Session(self._in_force, context, self._vault, self._digest_key)

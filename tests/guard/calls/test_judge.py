@@ -160,15 +160,15 @@ def test_what_goes_to_ones_own_hosts_is_no_more_than_tagged() -> None:
 
 
 def test_a_folder_of_ones_own_counts_as_the_working_folder() -> None:
-    text = '[calls]\nworkspace = ["/srv/data", "C:/work/x"]'
+    text = '[calls]\nworkspace = ["/srv/data", "C:/data/x"]'
     assert judged(text, WRITE).action is Action.ALLOW
-    assert judged(text, effect(EffectKind.WRITE, Place.ELSEWHERE, "C:\\Work\\X\\a")).action is Action.ALLOW
+    assert judged(text, effect(EffectKind.WRITE, Place.ELSEWHERE, "C:\\Data\\X\\a")).action is Action.ALLOW
     for target in ("/srv/data/../x", "/srv/database", f"/srv/data/{HOLE}"):
         assert judged(text, effect(EffectKind.WRITE, Place.ELSEWHERE, target)).action is Action.ASK
     assert judged(text, effect(EffectKind.READ, Place.CREDENTIAL, "/srv/data/.env")).action is Action.ASK
 
 
-EVIL, PYPI = frozenset(("evil.org",)), frozenset(("pypi.org",))
+EVIL, KNOWN = frozenset(("evil.org",)), frozenset(("packages.example",))
 
 
 @pytest.mark.parametrize(
@@ -180,8 +180,8 @@ EVIL, PYPI = frozenset(("evil.org",)), frozenset(("pypi.org",))
         (effect(EffectKind.DOWNLOAD, Place.HOST, "evil.org"), Told(), Action.ALLOW),
         (effect(EffectKind.DOWNLOAD, Place.HOST, "evil.org"), Told(is_suspect=True), Action.ASK),
         (
-            effect(EffectKind.DOWNLOAD, Place.HOST, "pypi.org"),
-            Told(is_suspect=True, asked=PYPI),
+            effect(EffectKind.DOWNLOAD, Place.HOST, "packages.example"),
+            Told(is_suspect=True, asked=KNOWN),
             Action.ALLOW,
         ),
         (effect(EffectKind.DELETE, Place.WORKSPACE, "src"), Told(), Action.ALLOW),

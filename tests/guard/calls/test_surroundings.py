@@ -4,6 +4,8 @@ from freehold.core.events import PromptText
 from freehold.core.findings import Channel
 from freehold.guard.calls.surroundings import LIMIT_TEXTS, Surroundings, is_free
 
+ADA, MAC = "/home/ada", "/Users/ada"
+
 
 def after(*texts: tuple[Channel, str]) -> Surroundings:
     made = Surroundings()
@@ -15,12 +17,12 @@ def after(*texts: tuple[Channel, str]) -> Surroundings:
 @pytest.mark.parametrize(
     ("text", "folder"),
     [
-        ("<env>\nWorking directory: /home/ada/shop\nIs directory a git repo: Yes\n</env>", "/home/ada/shop"),
-        ("<environment_context>\n  <cwd>/Users/ada/shop</cwd>\n", "/Users/ada/shop"),
+        (f"<env>\nWorking directory: {ADA}/shop\nIs directory a git repo: Yes\n</env>", f"{ADA}/shop"),
+        (f"<environment_context>\n  <cwd>{MAC}/shop</cwd>\n", f"{MAC}/shop"),
         ("I'm currently working in the directory: /srv/shop/", "/srv/shop"),
-        ("The absolute path of the user's workspace is `/home/ada/shop`.", "/home/ada/shop"),
-        ("# Current Working Directory (/home/ada/shop) Files", "/home/ada/shop"),
-        ("Workspace Path: C:\\Users\\ada\\shop\n", "C:/Users/ada/shop"),
+        (f"The absolute path of the user's workspace is `{ADA}/shop`.", f"{ADA}/shop"),
+        (f"# Current Working Directory ({ADA}/shop) Files", f"{ADA}/shop"),
+        ("Workspace Path: C:\\Users\\ada\\shop\n", f"C:{MAC}/shop"),
         ("Working directory: /workspace", "/workspace"),
         ("You are a helpful assistant.", ""),
         ("Working directory: /", ""),
@@ -28,8 +30,8 @@ def after(*texts: tuple[Channel, str]) -> Surroundings:
         ("Working directory: /root", ""),
         ("Working directory: C:\\\n", ""),
         ("Working directory: /etc", ""),
-        ("Working directory: /home/ada/.ssh", ""),
-        ("Working directory: /home/ada/../../etc", ""),
+        (f"Working directory: {ADA}/.ssh", ""),
+        (f"Working directory: {ADA}/../../etc", ""),
     ],
 )
 def test_the_working_folder_is_what_the_agents_prompt_names(text: str, folder: str) -> None:
