@@ -139,6 +139,16 @@ async def standing(home: Path, place: str, **settings: Any) -> AsyncIterator[Pro
         yield await stack.enter_async_context(running(Proxy(home, [config])))
 
 
+@contextlib.asynccontextmanager
+async def example_behind(home: Path, **settings: Any) -> AsyncIterator[tuple[Example, Proxy]]:
+    """The example server across HTTP, for tests that change it while it runs."""
+    async with (
+        serving_example() as (example, url),
+        running(Proxy(home, [McpConfig(name="it", url=url, **settings)])) as proxy,
+    ):
+        yield example, proxy
+
+
 async def asked(
     proxy: Proxy, document: Any, *, server: str = "it", key: str | None = CLIENT_KEY, method: str = "POST", **headers: str
 ) -> httpx2.Response:

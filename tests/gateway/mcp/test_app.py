@@ -17,6 +17,7 @@ from tests.gateway.mcp.proxying import (
     Proxy,
     asked,
     child,
+    example_behind,
     is_running,
     running,
     serving_example,
@@ -108,8 +109,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server_and_recorded_so(tmp_p
 
 async def test_a_client_without_sessions_cancels_by_leaving(tmp_path: Path) -> None:
     async with (
-        serving_example() as (example, url),
-        running(Proxy(tmp_path, [McpConfig(name="it", url=url)])) as proxy,
+        example_behind(tmp_path) as (example, proxy),
         proxy.client("it") as client,
     ):
         await client.list_tools()
@@ -174,8 +174,7 @@ async def test_a_person_is_asked_about_a_doubtful_call(tmp_path: Path, place: st
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_that_gives_up_while_a_person_is_asked_withdraws_the_question(tmp_path: Path, mode: str) -> None:
     async with (
-        serving_example() as (example, url),
-        running(Proxy(tmp_path, [McpConfig(name="it", url=url)])) as proxy,
+        example_behind(tmp_path) as (example, proxy),
         proxy.client("it", mode=mode) as client,
     ):
         proxy.person.answer = None
