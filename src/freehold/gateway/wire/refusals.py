@@ -109,7 +109,7 @@ class MessagesRefuser:
         self._blocks: set[int] = set()  # indexes of those that stand for calls
 
     def refuse(self, call: CallKey, text: str) -> None:
-        self._refused[call] = text
+        self._refused[call] = text.lstrip()  # a block of its own
 
     def rewrite(self, document: dict[str, Any], name: bytes, slots: Sequence[Slot], *, has_calls: bool) -> list[SseEvent]:
         places = begun(slots, self._refused)
@@ -142,7 +142,7 @@ class ResponsesRefuser:
         self._shift = 0  # of sequence numbers
 
     def refuse(self, call: CallKey, text: str) -> None:
-        self._refused[call] = text
+        self._refused[call] = text.lstrip()  # a block of its own
 
     def rewrite(self, document: dict[str, Any], name: bytes, slots: Sequence[Slot], *, has_calls: bool) -> list[SseEvent]:
         number = document.get("sequence_number")
