@@ -1,1 +1,1 @@
-"""Finds instructions in what is not the user's: tool results, retrieved text, files. Decides; does no I/O."""
+"""Finds instructions in what tools and files bring into a conversation. Decides; does no I/O."""

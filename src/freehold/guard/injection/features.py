@@ -1,0 +1,107 @@
+"""What the classifier sees of a text: hashed words, word pairs and concept n-grams.
+
+Each word brings a row of buckets: it alone, with the next and with the one after; and the two to five concepts that begin with
+it, runs without a concept counted as one. A *window* is what gets a score: a sentence of untrusted content; of a prompt, some
+sixty words. All of a text goes through numpy at once. The hashes are CRC-32 and multiplications of our own: the same on every
+machine and in every version, as the weights need it.
+"""
+
+import re
+from typing import NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from freehold.guard.injection.concepts import ENDS, GAP, Words
+
+BUCKET_BITS = 16
+BUCKETS = 1 << BUCKET_BITS
+NONE = BUCKETS  # the bucket of no feature: its weight is 0
+WORD_ROWS, CONCEPT_ROWS = 3, 4
+PROMPT_WORDS = 64  # of a prompt's window; a jailbreak of three sentences has about as many
+SENTENCE_WORDS = 48  # a longer sentence is cut: an instruction without a full stop in a line of data is still one
+
+_SHIFT = np.uint32(32 - BUCKET_BITS)
+_A, _B, _C, _FNV = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(0x01000193)
+_GRAMS = tuple(np.uint32(k) for k in (0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5))
+_GAP = GAP[0]
+_END_OF = np.zeros(256, bool)
+_END_OF[list(ENDS)] = True
+
+_TABLE_ROW = re.compile(r"\|[^\n|]*\|")
+_KINDS = {"prose": 0, "table": 1, "data": 2, "code": 3, "markup": 4}
+
+Indices = npt.NDArray[np.intp]
+Buckets = npt.NDArray[np.uint32]
+
+
+class Hashed(NamedTuple):
+    """`buckets` has a row a feature and a column a word; window i is the words `starts[i]` up to before `ends[i]`.
+
+    `extra` has one bucket a window, for what it looks like as a whole.
+    """
+
+    buckets: Buckets  # (7, words), in [0, BUCKETS]
+    starts: Indices
+    ends: Indices
+    extra: Buckets
+
+
+def of_content(words: Words, text: str) -> Hashed:
+    """Of at least one word. Each sentence, line or cell is a window."""
+    letters = np.frombuffer(words.letters, np.uint8)
+    starts = np.flatnonzero(_END_OF[letters[:-1]]) + 1
+    starts = np.concatenate([np.zeros(1, np.intp), starts])
+    ends = np.append(starts[1:], len(letters))
+    if (ends - starts).max() > SENTENCE_WORDS:
+        starts = np.union1d(starts, _cuts(starts, ends))
+        ends = np.append(starts[1:], len(letters))
+    sizes = np.minimum(ends - starts, 31) // 4
+    last = letters[ends - 1].astype(np.intp)
+    extra = ((sizes * 256 + last) * 8 + _KINDS[kind(text)] + 1).astype(np.uint32) * _A >> _SHIFT
+    return Hashed(_buckets(words.words, letters), starts, ends, extra)
+
+
+def of_prompt(words: Words) -> Hashed:
+    """Of at least one word. Windows overlap by half, so that no cut hides anything."""
+    letters = np.frombuffer(words.letters, np.uint8)
+    count = len(letters)
+    starts = np.arange(0, max(1, count - PROMPT_WORDS // 2), PROMPT_WORDS // 2)
+    ends = np.minimum(starts + PROMPT_WORDS, count)
+    extra = ((ends - starts) // 8 + 1).astype(np.uint32) * _B >> _SHIFT
+    return Hashed(_buckets(words.words, letters), starts, ends, extra)
+
+
+def kind(text: str) -> str:
+    """What kind of text it is on the whole: a stranger is told by its surroundings."""
+    head = text[:4000]
+    if head.count("|") > 8 and len(_TABLE_ROW.findall(head)) > 3:
+        return "table"
+    if head.lstrip()[:1] in ("{", "["):
+        return "data"
+    if head.count(";\n") + head.count("{\n") + head.count(":\n    ") > 4:
+        return "code"
+    return "markup" if head.count("</") > 3 else "prose"
+
+
+def _cuts(starts: Indices, ends: Indices) -> Indices:
+    return np.concatenate([np.arange(start, end, SENTENCE_WORDS) for start, end in zip(starts, ends, strict=True)])
+
+
+def _buckets(words: list[bytes], letters: npt.NDArray[np.uint8]) -> Buckets:
+    count = len(words)
+    out = np.full((WORD_ROWS + CONCEPT_ROWS, count), NONE, np.uint32)
+    ids = np.fromiter(map(crc32, words), np.uint32, count)
+    a, b = ids * _A, ids * _B
+    np.right_shift(a, _SHIFT, out=out[0])
+    np.right_shift(b[:-1] ^ a[1:], _SHIFT, out=out[1, :-1])
+    np.right_shift((ids[:-2] * _C) ^ b[2:], _SHIFT, out=out[2, :-2])
+    is_gap = letters == _GAP
+    kept = np.flatnonzero(~(is_gap[1:] & is_gap[:-1])) + 1
+    kept = np.concatenate([np.zeros(1, np.intp), kept])
+    begun = gram = letters[kept].astype(np.uint32)
+    for length, factor in enumerate(_GRAMS, 1):
+        gram = gram[:-1] * _FNV ^ begun[length:]
+        out[WORD_ROWS + length - 1, kept[: len(gram)]] = gram * factor >> _SHIFT
+    return out

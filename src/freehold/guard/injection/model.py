@@ -1,0 +1,78 @@
+"""The classifier: two linear heads, trained by `bench/train_injection.py`, shipped as 8-bit weights and a page of evidence.
+
+`content` scores the sentences of what tools and files bring, `prompt` the user's own words. A head has two layers. The first
+sums the weights of a window's hashed features. The second adds up the evidence of the whole text: the best window, the patterns
+found in it, between quotes or not, whether it talks about attacks. `data/model.json` holds the second, how both were made, and
+the digest of the first.
+"""
+
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from freehold.guard.injection.features import BUCKETS, Hashed
+
+HeadName = Literal["content", "prompt"]
+HEAD_NAMES: tuple[HeadName, ...] = ("content", "prompt")
+Floats = npt.NDArray[np.float32]
+
+BEST_LIMIT = 6.0  # log-odds beyond it say no more: the first layer is sure of much
+WINDOWS_LIMIT = 4.0  # log2: a longer text has more chances to look like an attack, but no more than this
+ABOUT_WORDS = 2  # so many words of security make a text about attacks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """`weights` has a last bucket of 0 for features that are none."""
+
+    weights: Floats = field(repr=False)
+    offset: float
+    evidence: Mapping[str, float]
+
+    def log_odds(self, hashed: Hashed) -> Floats:
+        """One a window."""
+        sums = np.zeros(hashed.buckets.shape[1] + 1, np.float32)
+        np.cumsum(self.weights[hashed.buckets].sum(axis=0), out=sums[1:])
+        taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra]
+        return taken / np.sqrt(hashed.ends - hashed.starts, dtype=np.float32) + np.float32(self.offset)
+
+    def weighed(self, facts: Iterable[tuple[str, float]]) -> float:
+        """The probability of an attack, by what is known of a text."""
+        get = self.evidence.get
+        total = sum(get(name, 0.0) * value for name, value in facts)
+        return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
+
+
+def facts_of(best: float, windows: int, hits: Iterable[tuple[str, bool]], about: int) -> list[tuple[str, float]]:
+    """What the second layer weighs. `hits` are names of patterns, and whether they stand between quotes."""
+    best = max(-BEST_LIMIT, min(BEST_LIMIT, best))
+    found = [("offset", 1.0), ("best", best), ("high", max(0.0, best)), ("windows", min(WINDOWS_LIMIT, math.log2(windows)))]
+    found += [(f"{name} quoted" if is_quoted else name, 1.0) for name, is_quoted in hits]
+    if about >= ABOUT_WORDS:
+        found += [("about", 1.0), ("about best", best)]
+    return found
+
+
+def parse(weights: bytes, manifest: Mapping[str, dict[str, dict[str, float]]]) -> dict[HeadName, Head]:
+    """The heads of a weights file and its manifest."""
+    loaded = np.load(io.BytesIO(weights), allow_pickle=False)
+    heads: dict[HeadName, Head] = {}
+    for name in HEAD_NAMES:
+        scale, offset = loaded[f"{name}_scale"]
+        table = np.zeros(BUCKETS + 1, np.float32)
+        table[:-1] = loaded[name].astype(np.float32) * scale
+        heads[name] = Head(weights=table, offset=float(offset), evidence=manifest["evidence"][name])
+    return heads
+
+
+_DATA = files("freehold.guard.injection") / "data"
+WEIGHTS = (_DATA / "model.npz").read_bytes()
+MANIFEST = json.loads((_DATA / "model.json").read_text(encoding="utf-8"))
+HEADS = parse(WEIGHTS, MANIFEST)

@@ -1,0 +1,156 @@
+"""Signs of an attack that are not words: markers of a conversation's turns, text that people can't see, addresses that carry data.
+
+Each says alone how likely it makes an attack; the weights are set by hand, as such signs are too rare in labelled texts to learn
+from. What is hidden is also read: `judge.py` judges what it says.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import re2
+
+from freehold.guard.injection.reading import Reading
+from freehold.guard.injection.verdict import EXFILTRATION, HIDDEN, ROLE_MARKER, Signal
+
+LIMIT_HIDDEN_CHARS = 4_000  # of each hidden stretch that is read
+LIMIT_HIDDEN = 64  # stretches
+
+# The control tokens of chat templates (ChatML, Llama 2 and 3, Gemma, Mistral, DeepSeek, Phi): no page or mail has use for them.
+_TEMPLATE = re.compile(
+    r"<\|(?:im_start|im_end|im_sep|system|user|assistant|end|start_header_id|end_header_id|eot_id|begin_of_text|endoftext"
+    r"|tool_call|channel|message|return)\|?>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>|\[/?(?:AVAILABLE_TOOLS|TOOL_RESULTS)\]"
+    r"|<[|｜](?:User|Assistant|begin▁of▁sentence|end▁of▁sentence)[|｜]>"
+)
+# Tags of prompts and tool calls. Some are words of XML in the wild, too: they say less.
+_TURN_TAG = re.compile(
+    r"</?(?:tool_result|tool_response|tool_use|tool_output|function_results?|function_calls?|system_prompt|system-reminder|system"
+    r"|assistant|user_query|user_input|untrusted[\w-]{0,20}|end_of_document|instructions?|admin)>",
+    re.IGNORECASE,
+)
+_TURN_WORDS = (
+    r"(?:#{1,4} ?|\[)(?:system|instructions?|assistant|human|user|response)(?: (?:message|prompt|note|override))?[\]: ]"
+    r"|(?:system|assistant|human)(?: (?:message|prompt|note|override))?[ \t]{0,2}:[ \t]?\S"
+    r"|(?:={2,9}|-{2,9}|#{2,9}|\[|%{2,9}) ?(?:begin|end|start|new|stop)(?: of)?(?: the)? "
+    r"(?:new |admin |system |user |previous |out of date )?(?:instructions?|prompt|message|context|document|note|input|task)"
+)
+_TURN_LINE = re.compile(rf"(?i)(?:^|\n|\\n)[ \t>*#\[(-]{{0,6}}(?:{_TURN_WORDS})")
+_STYLE = re.compile(
+    r"<(\w{1,20})\b[^<>]{0,300}?(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}[01](?:px|pt|em)?\s{0,3}[;\"']"
+    r"|opacity\s{0,3}:\s{0,3}0(?:\.0\d?)?\s{0,3}[;\"']|(?<![-\w])color\s{0,3}:\s{0,3}(?:white|#fff(?:fff)?|transparent|rgba?\(255, ?255, ?255[^)]{0,8}\))"
+    r"|(?:left|top|text-indent)\s{0,3}:\s{0,3}-\d{3,5}|aria-hidden\s{0,3}=\s{0,3}[\"']true|\bhidden\b(?!-))[^<>]{0,300}>",
+    re.IGNORECASE,
+)
+_COMMENT = re.compile(r"<!--(.{8,4000}?)-->|\[//\]: # \((.{8,2000}?)\)|\[comment\]: <> \((.{8,2000}?)\)", re.DOTALL)
+_ATTRIBUTE = re.compile(
+    r"\b(?:alt|title|aria-label|data-[\w-]{1,20}|content|placeholder)\s?=\s?\"([^\"]{24,2000})\"", re.IGNORECASE
+)
+
+_FLAG, _TAGS = "\U0001f3f4", re.compile("[\U000e0020-\U000e007f]{4,}")
+_SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
+_BIDI = re.compile("[\u202d\u202e\u2066-\u2069]")
+_SPLIT_WORD = re.compile("[A-Za-z][\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+[A-Za-z]")
+
+_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\(\s{0,3}<?(https?://[^\s)>]{1,2000})")
+_LINK = re.compile(r"(?:\]\(|href=[\"']|src=[\"'])\s{0,3}<?(https?://[^\s)>\"']{1,2000})")
+_BLANK_VALUE = re.compile(
+    r"[?&/#][\w.-]{0,40}=?(?:\{\{?[\w .-]{1,60}\}?\}|\$\{|%7[bB]|<[\w -]{2,40}>|\[[\w -]{3,40}\]?|[A-Z]{3,}(?:_[A-Z]+)+|\{$)"
+)
+_LONG_VALUE = re.compile(r"[?&][\w.-]{1,40}=[\w%+/=.-]{80,}")
+
+# One pass of RE2, which grows with the text alone, before the slower ones: almost no text has any.
+_TURNS = re2.compile(
+    rf"<\||\[/?INST|<</?SYS|_of_turn>|\[/?(?:AVAILABLE_TOOLS|TOOL_RESULTS)|<｜|(?i:{_TURN_WORDS}|</?(?:tool|function|system|assistant|user_|untrusted|end_of|instruction|admin))"
+)
+
+
+class Hidden(NamedTuple):
+    """What a hidden stretch says; `start` and `end` are where it stands in the original."""
+
+    text: str
+    start: int
+    end: int
+    words: str
+
+
+def role_markers(text: str) -> Iterator[Signal]:
+    """The first of each kind."""
+    if not _TURNS.search(text):
+        return
+    for regex, weight, words in (
+        (_TEMPLATE, 0.6, "a control token of a chat template"),
+        (_TURN_TAG, 0.35, "a tag that would end the tool's result"),
+        (_TURN_LINE, 0.2, "a line that passes for another turn"),
+    ):
+        if found := regex.search(text):
+            yield Signal(rule=ROLE_MARKER, weight=weight, start=found.start(), end=found.end(), words=words)
+
+
+def links(text: str) -> Iterator[Signal]:
+    """An image is fetched without anybody's click, so it says more than a link."""
+    if "http" not in text:
+        return
+    for regex, blank, long, words in (
+        (_IMAGE, 0.7, 0.35, "an image whose address carries data away"),
+        (_LINK, 0.3, 0.0, "a link with a place for data"),
+    ):
+        for found in regex.finditer(text):
+            weight = blank if _BLANK_VALUE.search(found[1]) else long if _LONG_VALUE.search(found[1]) else 0.0
+            if weight:
+                yield Signal(rule=EXFILTRATION, weight=weight, start=found.start(), end=found.end(), words=words)
+                break
+
+
+def unseen(text: str, reading: Reading) -> Iterator[Signal]:
+    """Characters that show nothing or pass for others."""
+    if text.isascii():
+        return
+    if found := _SELECTORS.search(text):
+        yield _hidden(found, 0.8, "a row of variation selectors, which can spell a text")
+    if found := _BIDI.search(text):
+        yield _hidden(found, 0.15, "characters that turn the direction of the text")
+    split = list(_SPLIT_WORD.finditer(text))
+    if len(split) > 2:
+        yield _hidden(split[0], 0.3, "words split by invisible characters")
+    if reading.has_lookalikes:
+        yield Signal(rule=HIDDEN, weight=0.15, start=0, end=len(text), words="words with letters of two alphabets")
+    for found in _TAGS.finditer(text):
+        if text[found.start() - 1 : found.start()] != _FLAG:  # the flags of England, Scotland and Wales are spelled so
+            yield _hidden(found, 0.9, "a text in invisible tag characters")
+            break
+
+
+def hidden(text: str) -> Iterator[Hidden]:
+    """Stretches that a page does not show, and tag characters, decoded."""
+    count = 0
+    for one in _hidden_stretches(text):
+        yield one
+        count += 1
+        if count == LIMIT_HIDDEN:
+            return
+
+
+def _hidden_stretches(text: str) -> Iterator[Hidden]:
+    if not text.isascii():
+        for found in _TAGS.finditer(text):
+            said = "".join(chr(ord(char) - 0xE0000) for char in found[0][:LIMIT_HIDDEN_CHARS])
+            yield Hidden(said, found.start(), found.end(), "invisible tag characters say it")
+    if "<!--" in text or "[//]: #" in text or "[comment]:" in text:
+        for found in _COMMENT.finditer(text):
+            yield Hidden(found[1] or found[2] or found[3], found.start(), found.end(), "a comment says it")
+    if "<" in text and ">" in text:
+        for found in _STYLE.finditer(text):
+            inside = _until_closed(text, found.end(), found[1])
+            yield Hidden(inside, found.start(), found.end() + len(inside), "an element that is not shown says it")
+        for found in _ATTRIBUTE.finditer(text):
+            yield Hidden(found[1], found.start(), found.end(), "an attribute that is not shown says it")
+
+
+def _until_closed(text: str, start: int, tag: str) -> str:
+    limit = start + LIMIT_HIDDEN_CHARS
+    end = text.lower().find(f"</{tag.lower()}", start, limit) if len(text) < 200_000 else text.find(f"</{tag}", start, limit)
+    return re.sub(r"<[^<>]{0,300}>", " ", text[start : end if end >= 0 else limit])
+
+
+def _hidden(found: re.Match[str], weight: float, words: str) -> Signal:
+    return Signal(rule=HIDDEN, weight=weight, start=found.start(), end=found.end(), words=words)
