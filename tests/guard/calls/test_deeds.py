@@ -42,6 +42,11 @@ def said(tool: str, call: Any, surroundings: Surroundings = SHOP, **declared: An
         ("frobnicate", {"options": {"hook": ["sudo rm -rf /"]}}),
         ("run_code", {"language": "bash", "code": "rm -rf /"}),
         ("shell", "rm -rf /"),
+        ("use_mcp_tool", {"server_name": "x", "tool_name": "run_command", "arguments": '{"command": "rm -rf /"}'}),
+        (
+            "multi_tool_use.parallel",
+            {"tool_uses": [{"recipient_name": "functions.shell", "parameters": {"command": ["rm", "-rf", "/"]}}]},
+        ),
     ],
 )
 def test_a_command_is_found_wherever_tools_keep_it(tool: str, call: Any) -> None:

@@ -69,7 +69,12 @@ def read(text: str) -> Arguments:
         return Arguments(problem="the arguments are not JSON")
     if not isinstance(document, dict):
         return Arguments(problem="the arguments are not a JSON object")
-    members = _plain(document)
+    return read_object(document)
+
+
+def read_object(document: Mapping[str, Any]) -> Arguments:
+    """Those of a call in a call."""
+    members = {plain_name(name): value for name, value in document.items()}
     if len(members) < len(document):
         return Arguments(problem="the arguments name a member twice, written in two ways")
     return Arguments(members=members)
@@ -80,10 +85,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) < len(pairs):
         raise _Twice
     return made
-
-
-def _plain(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {plain_name(name): value for name, value in document.items()}
 
 
 def plain_name(name: str) -> str:

@@ -5,19 +5,21 @@ given in another member is looked at by its shape, as is everything that is give
 nothing is known runs *something*: that is an effect, too.
 """
 
-import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from freehold.core.effects import Effect, EffectKind, Place
-from freehold.guard.calls.arguments import Arguments, plain_name
+from freehold.guard.calls.arguments import Arguments, plain_name, read, read_object
 from freehold.guard.calls.kinds import LANGUAGES, MEMBERS, ToolKind, deed_by_name, kind_by_description, kind_by_name, names_of
+from freehold.guard.calls.patches import patched
 from freehold.guard.calls.shapes import is_sql, looks_like
 from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.calls.written import Written, effects_of_writing, is_program, language_of
 from freehold.guard.effects.analyse import analyse
+from freehold.guard.effects.dialect import shell_dialect
 from freehold.guard.effects.places import file_effects
 from freehold.guard.effects.requests import effects_of_request
 from freehold.guard.effects.scene import unknown
@@ -26,6 +28,8 @@ from freehold.guard.syntax import Language
 
 LIMIT_TARGETS = 50  # paths, addresses or recipients of one call that are named apart
 LIMIT_EFFECTS = 2_000
+LIMIT_DEPTH = 2  # of calls in the arguments of calls
+LIMIT_INNER = 20  # such calls in one
 
 _PROSE = frozenset(MEMBERS["prose"])
 _COMMANDS = ("command", "cmd", "commandline", "shellcommand", "bashcommand", "commands")
@@ -52,6 +56,7 @@ def deeds_of(
     *,
     kind: ToolKind | None = None,
     argument: str | None = None,
+    depth: int = 0,
 ) -> Deeds:
     """`kind` and `argument` are what the operator declared. Never raises, whatever the arguments."""
     if arguments.problem:
@@ -74,6 +79,8 @@ def deeds_of(
         reading.effects.append(Effect(kind=EffectKind.RUN, because=because))
     if not declared and any(name.startswith("git_") for name in names_of(tool)):
         reading.take_options()
+    if not is_named and depth < LIMIT_DEPTH:
+        reading.take_inner(surroundings, depth)
     return reading.deeds()
 
 
@@ -167,6 +174,15 @@ class _Reading:
         if any(text.startswith("-") for _, text in self._arguments.leaves()):
             self.effects.append(unknown("an argument that may be taken for an option"))
 
+    def take_inner(self, surroundings: Surroundings, depth: int) -> None:
+        """Tools that call tools: "use_mcp_tool", "multi_tool_use.parallel"."""
+        for tool, given in islice(_inner(self._arguments.members), LIMIT_INNER):
+            arguments = read(given) if isinstance(given, str) else read_object(given)
+            deeds = deeds_of(tool, arguments, surroundings, depth=depth + 1)
+            self.effects += deeds.effects
+            self._noted += deeds.noted
+            self._written += deeds.written
+
     # Texts
 
     def _texts(self, names: Iterable[str]) -> list[str]:
@@ -225,7 +241,7 @@ class _Reading:
         self._shell(kind, text)
 
     def _shell(self, kind: ToolKind, text: str) -> None:
-        languages = (Language.SHELL,) if kind is ToolKind.SHELL else (LANGUAGES[kind],)
+        languages = shell_dialect(text) if kind is ToolKind.SHELL else (LANGUAGES[kind],)
         for language in languages:
             self._analyse(text, language)
 
@@ -320,7 +336,7 @@ class _Reading:
 
     def _patch(self, text: str) -> bool:
         """Whether `text` is a patch that names its files."""
-        files = list(_patched(text))
+        files = list(patched(text))
         for kind, path, new in files[:LIMIT_TARGETS]:
             if kind is EffectKind.DELETE:
                 self._on_files(kind, [path], "deletes files")
@@ -357,6 +373,23 @@ class _Reading:
         ]
 
 
+def _inner(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """(tool, arguments) of what looks like a call: a tool's name with arguments beside it."""
+    waiting: list[Any] = [members]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, list):
+            waiting += reversed(node)
+        elif isinstance(node, Mapping):
+            plain = {plain_name(name): value for name, value in node.items()}
+            tool = next((name for key in MEMBERS["inner_tool"] if isinstance(name := plain.get(key), str) and name), "")
+            given = next((plain[key] for key in MEMBERS["inner_arguments"] if isinstance(plain.get(key), str | Mapping)), None)
+            if tool and given is not None and (kind_by_name(tool) or deed_by_name(tool)):
+                yield tool, given
+            else:
+                waiting += reversed(list(node.values()))
+
+
 _BY_KIND: Mapping[ToolKind, Callable[[_Reading], None]] = {
     ToolKind.FILE_READ: _Reading._read_files,
     ToolKind.FILE_WRITE: _Reading._write_files,
@@ -367,29 +400,6 @@ _BY_KIND: Mapping[ToolKind, Callable[[_Reading], None]] = {
     ToolKind.SEARCH: _Reading._search,
     ToolKind.SEND: _Reading._send,
 }
-_PATCH_HEAD = re.compile(
-    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*$"
-)
-_OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*$")
-
-
-def _patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:
-    """(WRITE or DELETE, path, lines that are added) of each file of a patch: Codex' own form, or a unified diff."""
-    kind, path, old, added = EffectKind.WRITE, "", "", list[str]()
-    for line in text.split("\n"):
-        if (before := _OLD_HEAD.match(line)) is not None:
-            old = before[1]
-        elif (head := _PATCH_HEAD.match(line)) is not None:
-            if path:
-                yield kind, path, "\n".join(added)
-            added = []
-            path = head[2] or head[4] or head[7]
-            kind = EffectKind.DELETE if head[1] == "Delete" or path == "/dev/null" else EffectKind.WRITE
-            path = old if path == "/dev/null" else path
-        elif line.startswith("+"):
-            added.append(line[1:])
-    if path:
-        yield kind, path, "\n".join(added)
 
 
 def _method(names: Sequence[str]) -> str:

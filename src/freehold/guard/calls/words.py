@@ -13,7 +13,7 @@ LIMIT_REASONS = 5  # that are named; a script of a hundred lines has as many
 _DONE: Mapping[Action, str] = {
     Action.ALLOW: "nothing against it",
     Action.TAG: "noted",
-    Action.ASK: "a person is asked",
+    Action.ASK: "needs a person's yes",
     Action.BLOCK: "stopped",
 }
 _PLACES: Mapping[Place, str] = {

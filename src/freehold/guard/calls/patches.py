@@ -1,0 +1,30 @@
+"""Patches taken apart: which files they add, change and delete, and what they add. Codex' own form, and unified diffs."""
+
+import re
+from collections.abc import Iterator
+
+from freehold.core.effects import EffectKind
+
+_PATCH_HEAD = re.compile(
+    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*(?:\t.*)?$"
+)
+_OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*(?:\t.*)?$")
+
+
+def patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:
+    """(WRITE or DELETE, path, lines that are added) of each file. A line that could be a head and could be added is a head."""
+    kind, path, old, added = EffectKind.WRITE, "", "", list[str]()
+    for line in text.split("\n"):
+        if (before := _OLD_HEAD.match(line)) is not None:
+            old = before[1]
+        elif (head := _PATCH_HEAD.match(line)) is not None:
+            if path:
+                yield kind, path, "\n".join(added)
+            added = []
+            path = head[2] or head[4] or head[7]
+            kind = EffectKind.DELETE if head[1] == "Delete" or path == "/dev/null" else EffectKind.WRITE
+            path = old if path == "/dev/null" else path
+        elif line.startswith("+"):
+            added.append(line[1:])
+    if path:
+        yield kind, path, "\n".join(added)
