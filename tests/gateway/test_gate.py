@@ -9,6 +9,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessageParam
 
 from freehold.core.events import (
+    Alerted,
     Event,
     FinishReason,
     Held,
@@ -21,6 +22,7 @@ from freehold.core.events import (
     Usage,
 )
 from freehold.core.exchange import KeyId, Principal
+from freehold.core.findings import Alert
 from freehold.core.ledger import Status
 from freehold.gateway import handle
 from tests.fakes.upstream import MODEL, SERVED, ScriptedUpstream
@@ -125,6 +127,21 @@ async def test_a_refused_call_asks_nobody() -> None:
         text, calls, reason = await told(node, stream=True)
         assert (text, calls, reason) == ("I will.\n\nThe call was stopped: it deletes.", [], "stop")
         assert not node.audit.rows
+
+
+class AlertingJudge(HoldingJudge):
+    """Lets all go on, and says so."""
+
+    def receive(self, event: Event) -> list[Event]:
+        alert = Alert(kind="call_not_held", severity="warning", message="a call of a streaming tool")
+        return [Alerted(alert=alert), event] if isinstance(event, PartEnd) else [event]
+
+
+async def test_what_a_judge_wants_told_reaches_the_operators() -> None:
+    async with asking() as node:
+        node.guard.make_judge = AlertingJudge
+        await told(node, stream=True)
+        assert [alert.kind for alert in node.alarm.alerts] == ["call_not_held"]
 
 
 async def test_nobodys_answer_refuses_the_call() -> None:

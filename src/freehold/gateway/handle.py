@@ -312,8 +312,9 @@ class _Handling:
             raise RecordNotWritten("the record of this exchange could not be written; the node's log says why") from exc
         self._settle(draft.entry)
         self._trace.end(draft.entry)
-        if (alert := alert_of(draft.entry)) is not None:
-            services.alarm.raise_alert(alert)
+        for alert in (alert_of(draft.entry), *account.alerts):
+            if alert is not None:
+                services.alarm.raise_alert(alert)
         services.metrics.count(draft.entry, between_s=account.between_s, is_served=account.is_routed)
         log.info("exchange_finished", **log.facts(draft.entry))
 

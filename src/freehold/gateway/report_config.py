@@ -17,6 +17,7 @@ KINDS = (
     "budget_reached",
     "policy_refused",
     "approval_asked",
+    "call_not_held",
     "mcp_tool_changed",
     "mcp_tool_poisoned",
     "mcp_tool_shadowed",

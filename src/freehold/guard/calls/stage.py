@@ -197,7 +197,7 @@ class CallStage:
             f"a tool call that could not be held would not have gone on by itself ({judgement.action}: {', '.join(rules[:5])}): "
             "its tool streams by policy, or the provider runs it"
         )
-        return [Alerted(alert=Alert(kind="call_not_held", severity="high", message=message))]
+        return [Alerted(alert=Alert(kind="call_not_held", severity="warning", message=message))]
 
 
 def findings_of(judged: Judged, *, part: int = 0, chars: int = 0, can_stop: bool = True) -> list[Finding]:
