@@ -24,9 +24,9 @@ from freehold.core.errors import FreeholdError
 LIMIT_S = 20  # a call takes some milliseconds; agents wait for 30 s, as the settings say
 LIMIT_BYTES = 16 << 20  # of what an agent says: a tool may have written a whole file
 
-_JUDGES = {  # what is done at each moment, and where: a tool call does not wait for the detectors to load
-    Moment.CALL: "freehold.cli.hook_judges:judge_call",
-    Moment.RESULT: "freehold.cli.hook_judges:judge_result",
+_JUDGES = {  # what is done at each moment, and where: a call does not wait for what reads results and prompts
+    Moment.CALL: "freehold.cli.hook_calls:judge_call",
+    Moment.RESULT: "freehold.cli.hook_results:judge_result",
     Moment.PROMPT: "freehold.cli.hook_prompts:judge_prompt",
 }
 

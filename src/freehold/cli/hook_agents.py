@@ -3,7 +3,7 @@
 Written for Claude Code 2.1.197, Codex 0.169.0 and Gemini CLI 0.61.0, whose own programs the tests run. A call that policy allows
 is answered with no opinion, and not with "allow": the agent then asks its user whenever it would have without the hook. A call
 that is stopped is told twice, as JSON and by exit code 2 with the reason on standard error, so that an agent which reads one
-alone stops too. What is decided comes from `hook_judges.py` and `hook_prompts.py`.
+alone stops too. What is decided comes from `hook_calls.py` and its like.
 """
 
 import json
