@@ -23,6 +23,9 @@ from freehold.engine.memory import room
 # Name -> the module whose `run(report, models_dir)` measures it. In this order, slowest last.
 PARTS: dict[str, str] = {
     "guard": "bench.guard",
+    "calls": "bench.calls",
+    "injection": "bench.injection",
+    "weaknesses": "bench.weaknesses",
     "provenance": "bench.provenance",
     "tokenizer": "bench.tokenizer",
     "gateway": "bench.gateway",
