@@ -4,14 +4,21 @@ Whatever the text, this never raises. Code that could not be read in full (too l
 own, `code-unread`: what is not looked at is not clean. A text that is no code of a language known here has no findings.
 """
 
+import re
+from collections.abc import Mapping
+
 from freehold.guard.syntax import LIMIT_BYTES, Language, parse
 from freehold.guard.weaknesses.flow import Flow, Hit, OutOfSteps
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.lower import Lowering
 from freehold.guard.weaknesses.rules import KINDS, rules_of
+from freehold.guard.weaknesses.special import Special
+from freehold.guard.weaknesses.special_go import Go
 from freehold.guard.weaknesses.weakness import Weakness
 
+_BIDI = re.compile(b"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")  # U+202A to U+202E, U+2066 to U+2069
+SPECIALS: Mapping[Language, type[Special]] = {Language.GO: Go}
 UNREAD = "code-unread"
 
 
@@ -37,7 +44,7 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
         return [_unread(source)]
     lowering = Lowering(GRAMMARS[language], source)
     root = lowering.low(tree.root_node)
-    flow = Flow(lowering, rules, source)
+    flow = Flow(lowering, rules, source, SPECIALS.get(language, Special))
     hits: list[Hit] = []
     try:
         flow.run(root)
@@ -45,7 +52,13 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
         hits.append(_unread(source))
     if lowering.is_cut:
         hits.append(_unread(source))
-    return [*flow.found.values(), *hits]
+    return [*flow.found.values(), *hits, *_hidden(source)]
+
+
+def _hidden(source: bytes) -> list[Hit]:
+    """Characters that make a reader see another program than a compiler (CVE-2021-42574)."""
+    found = None if source.isascii() else _BIDI.search(source)
+    return [] if found is None else [Hit(kind="hidden-text", at=found.start(), end=found.end(), confidence=0.8, severity=None)]
 
 
 def _unread(source: bytes) -> Hit:

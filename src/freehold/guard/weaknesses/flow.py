@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from freehold.guard.weaknesses import library
+from freehold.guard.weaknesses import library, secrets
 from freehold.guard.weaknesses.ir import (
     Assign,
     Binary,
@@ -44,6 +44,7 @@ from freehold.guard.weaknesses.ir import (
 )
 from freehold.guard.weaknesses.lower import Lowering
 from freehold.guard.weaknesses.rules import KINDS, CallRule, Rules, SetRule, Test, level_of, pattern
+from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.values import (
     CLEAN,
     CLEAN_VALUE,
@@ -97,7 +98,7 @@ class Frame:
 class Flow:
     """One program, once."""
 
-    def __init__(self, lowering: Lowering, rules: Rules, source: bytes) -> None:
+    def __init__(self, lowering: Lowering, rules: Rules, source: bytes, special: type[Special] = Special) -> None:
         self.rules, self.source = rules, source
         self.this = lowering.grammar.this
         self.functions: dict[str, list[Func]] = {}
@@ -119,6 +120,7 @@ class Flow:
         self.steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")
         self.within: dict[tuple[str, int], bool] = {}
+        self.special = special(self)
 
     def run(self, root: Node) -> None:
         """Raises OutOfSteps, and RecursionError."""
@@ -160,6 +162,8 @@ class Flow:
         self.env.update(self.fields)
         for param in func.params:
             self.env[param.name] = self.parameter(param.name, param.type, param.marks, is_handler)
+            if isinstance(param.default, Const):
+                self.check_secret(param.name, Value(const=param.default.value), param.default)
         self.frames.append(Frame(func))
         self.read.add(id(func))
         self.left = None
@@ -276,6 +280,8 @@ class Flow:
         found = self.rules.sources.find(node.name, path)
         if found:
             return Value(max(found), path=path)
+        if (known := self.special.named(path)) is not None:
+            return known
         if of.path in self.this or node.name in library.SIZES:
             return Value(path=path)
         return Value(of.level, of.clean, path=path)
@@ -296,12 +302,15 @@ class Flow:
         found = self.rules.sources.find("[]", f"{of.path}.[]") if of.path else []
         if found:
             return Value(max(found), path=f"{of.path}[]")
+        self.special.indexed(node, of, key)
         return element(of, key.const if key.is_known else UNSET) if name else of
 
     def slice(self, node: Slice) -> Value:
-        for bound in node.bounds:
-            self.value(bound)
+        bounds = [self.value(bound) for bound in node.bounds]
         of = self.value(node.obj)
+        known = self.special.sliced(node, of, bounds)
+        if known is not None:
+            return known
         return Value(of.level, of.clean, path=of.path, items=of.items)
 
     def join(self, node: Join) -> Value:
@@ -317,6 +326,8 @@ class Flow:
             return either(left, right) if op in library.OR | library.ELSE else right
         if op in ("+", "."):
             return joined([left, right])
+        if op in library.EQUAL | library.UNEQUAL:
+            self._compare_secret(node, left, right)
         if op == "<<" and left.items is not None:
             left.items[len(left.items)] = right
             return left
@@ -325,10 +336,20 @@ class Flow:
             return library.formatted(left, args)
         return library.computed(op, left, right)
 
+    def _compare_secret(self, node: Binary, left: Value, right: Value) -> None:
+        for side, other in ((node.left, right), (node.right, left)):
+            name = side.id if isinstance(side, Name) else side.name if isinstance(side, Member) else ""
+            if name:
+                self.check_secret(name, other, node)
+            elif isinstance(side, Index) and isinstance(side.key, Const) and isinstance(side.key.value, str):
+                self.check_secret(side.key.value, other, node)
+
     def unary(self, node: Unary) -> Value:
         of = self.value(node.value)
         if node.op in ("!", "not"):
             return Value(const=of.const in _FALSY) if of.is_known else CLEAN_VALUE
+        if node.op == "-" and of.bounds is not None:
+            return Value(of.level, of.clean, path=of.path, bounds=library.held(of.path, (-of.bounds[1], -of.bounds[0])))
         return of
 
     def cond(self, node: Cond) -> Value:
@@ -377,6 +398,9 @@ class Flow:
     def call(self, node: Call) -> Value:
         callee = node.callee
         of: Value | None = None
+        if isinstance(callee, Func):
+            given = self.follow(callee, [self.value(arg) for arg in node.args], {})
+            return CLEAN_VALUE if given is None else given
         if isinstance(callee, Member):
             of = self.value(callee.obj)
             name, path = callee.name, f"{of.path}.{callee.name}"
@@ -401,7 +425,10 @@ class Flow:
             self.fill(node, args)
         if self.rules.exits.has(name, path):
             self.left = "exit"
-        return self.result(node, name, path, of, args, named)
+        if self.rules.renews.has(name, path):
+            self.renew([*args, *named.values(), *(self.value(arg.obj) for arg in node.args if isinstance(arg, Slice))])
+        known = self.special.called(node, name, path, of, args)
+        return self.result(node, name, path, of, args, named) if known is None else known
 
     def result(self, node: Call, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
         sources = self.rules.sources.find(name, path)
@@ -437,6 +464,7 @@ class Flow:
         if of is not None:
             parts.append(of)
         made = mixed(parts, f"{path}()")
+        self.renew([arg for arg in args if arg.path == "make()"])
         if made.level and name not in self.functions and library.CLEANS.search(name):
             return made.made_clean(frozenset(("*",)))
         return made
@@ -471,6 +499,12 @@ class Flow:
         for arg, value in zip(node.args, args, strict=True):
             if not value.is_known:
                 self.write(arg, Value(max(LOCAL, value.level), path=value.path))
+
+    def renew(self, values: Sequence[Value]) -> None:
+        """The call fills what it is given with what nobody can foresee: all who hold it see that."""
+        for value in values:
+            if value is not CLEAN_VALUE and (value.const is not UNSET or value.items is not None or value.path == "make()"):
+                value.const, value.items, value.path = UNSET, None, "renewed()"
 
     def write(self, target: Node, value: Value) -> None:
         key = self.key_of(target)
@@ -536,6 +570,7 @@ class Flow:
 
     def set(self, name: str, path: str, value: Value, node: Node) -> None:
         """`name` gets `value`: a variable, a field, a key, an argument."""
+        self.check_secret(name, value, node)
         rules = self.rules.sets.by_name.get(name)
         for found, rule in rules or ():
             if not (found.holds(path) or not found.of):
@@ -550,6 +585,14 @@ class Flow:
             elif self.holds_around(rule):
                 self.report(rule.kind, node, rule.confidence or kind.confidence, rule.severity)
 
+    def check_secret(self, name: str, value: Value, node: Node) -> None:
+        """Whether a constant with the name of a secret is one."""
+        text = value.const
+        if not isinstance(text, str) or HOLE in text or len(text) < secrets.SHORTEST or not secrets.is_secret_name(name):
+            return
+        if secrets.looks_secret(text):
+            self.report("hard-coded-secret", node, 0.8 if secrets.is_likely(text) else 0.55)
+
     def assign(self, node: Assign) -> Value:
         value = CLEAN_VALUE if node.value is None else self.value(node.value)
         declared = library.plain_type(node.type)
@@ -559,6 +602,7 @@ class Flow:
             before = self.value(node.target)
             value = joined([before, value]) if node.op in ("+", ".", "<<") else library.computed(node.op, before, value)
             value.path = value.path or before.path
+        self.special.assigned(node, value)
         self.into(node.target, value, node)
         return value
 
@@ -566,7 +610,7 @@ class Flow:
         numbers = self.rules.file.sources.numbers
         if numbers is not None and pattern(numbers).fullmatch(kind):
             const = value.const if isinstance(value.const, int | float) else UNSET
-            return Value(CLEAN, const=const, path=kind, bounds=value.bounds or library.bounds_of(kind))
+            return Value(CLEAN, const=const, path=value.path or kind, bounds=value.bounds or library.bounds_of(kind))
         if not is_given and kind.rpartition(".")[2] in library.CONTAINERS:
             return Value(path=kind, items={})
         if value.path and (value.items is not None or kind in library.VAGUE or value.path.rpartition(".")[2][:1].isupper()):
@@ -657,6 +701,7 @@ class Flow:
             self.value(node.before)
         before = self.env
         frame = self.frames[-1]
+        self.special.looped(node)
         frame.loops.append([])
         test = CLEAN_VALUE if node.test is None else self.value(node.test)
         is_entered = (
@@ -708,8 +753,8 @@ class Flow:
         for values, body in chosen:
             has_default = has_default or values is None
             self.env, self.left = dict(before), None
-            if values is not None and len(values) == 1 and node.subject is not None:
-                self.assume(Binary(0, 0, "==", node.subject, values[0]), True)
+            if values is not None and len(values) == 1:
+                self.assume(values[0] if node.subject is None else Binary(0, 0, "==", node.subject, values[0]), True)
             self.value(body)
             if self.left is None:
                 ends.append(self.env)
@@ -858,15 +903,36 @@ class Flow:
                 self._clean(test.right, ("path-traversal",))
             return
         for node, value, other, sign in ((test.left, left, right, op), (test.right, right, left, library.MIRRORED.get(op, op))):
+            if value.is_known:
+                continue
             key = self.key_of(node)
-            if key is None or value.is_known:
+            if key is None:
+                self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
                 continue
             is_same = truth == (sign in library.EQUAL) and sign in library.EQUAL | library.UNEQUAL
             if is_same and other.is_known and other.const not in _FALSY:
                 self.env[key] = Value(const=other.const, path=value.path, bounds=value.bounds)
-            bounds = library.narrowed(sign if truth else library.OPPOSITE.get(sign, ""), value, other)
-            if bounds is not None:
-                self.env[key] = Value(value.level, value.clean, value.const, value.path, value.items, bounds)
+            self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
+
+    def narrow(self, node: Node, sign: str, other: Value) -> None:
+        """What a comparison that holds says of the numbers in `node`: of `x + 10 < 30` that x is below 20."""
+        if isinstance(node, Group) and len(node.items) == 1:
+            self.narrow(node.items[0], sign, other)
+            return
+        parts = node.parts if isinstance(node, Join) else (node.left, node.right) if isinstance(node, Binary) else ()
+        if len(parts) == 2:
+            first, second = (self.value(part) for part in parts)
+            inverse = library.inverted("+" if isinstance(node, Join) else getattr(node, "op", ""), first, second, other)
+            if inverse is not None:
+                self.narrow(parts[1 if first.is_known else 0], sign, inverse)
+            return
+        key = self.key_of(node)
+        if key is None:
+            return
+        value = self.value(node)
+        bounds = library.narrowed(sign, value, other)
+        if bounds is not None:
+            self.env[key] = Value(value.level, value.clean, value.const, value.path, value.items, bounds)
 
     def _assume_call(self, test: Call, truth: bool) -> None:
         callee = test.callee
@@ -911,7 +977,7 @@ def holds(test: Test, value: Value) -> bool:
         return False
     if test.one_of is not None and not (value.is_known and const in test.one_of):
         return False
-    if test.like is not None and not pattern(test.like).search(value.said):
+    if test.like is not None and not any(pattern(test.like).search(said) for said in _said(value)):
         return False
     if test.unlike is not None and (not value.said or pattern(test.unlike).search(value.said)):
         return False
@@ -923,6 +989,11 @@ def holds(test: Test, value: Value) -> bool:
     if test.constant and not (library.is_constant(value)):
         return False
     return test.level is None or whole(value).level >= level_of(test.level)
+
+
+def _said(value: Value) -> list[str]:
+    """What a value says; of a container what is in it."""
+    return [item.said for item in value.items.values()] if value.items else [value.said]
 
 
 def _is_loose(constants: Sequence[object]) -> bool:

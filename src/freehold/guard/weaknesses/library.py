@@ -174,8 +174,10 @@ def bounds_of(kind: str) -> tuple[float, float] | None:
 
 def is_constant(value: Value) -> bool:
     """Known as it is written: a literal, or a container of nothing but."""
-    if value.items:
+    if value.items is not None:
         return all(is_constant(item) for item in value.items.values())
+    if value.path == "make()":  # zeros
+        return True
     return value.is_known and value.const not in (None, "")
 
 
@@ -188,13 +190,57 @@ def narrowed(sign: str, value: Value, other: Value) -> tuple[float, float] | Non
             return None
         bound_low, bound_high = other.bounds
     else:
-        bound_low = bound_high = float(bound)
+        bound_low = bound_high = float(bound) if abs(bound) < 2.0**80 else (float("inf") if bound > 0 else float("-inf"))
     if sign in ("<", "<="):
         return low, min(high, bound_high - (sign == "<"))
     if sign in (">", ">="):
         return max(low, bound_low + (sign == ">")), high
     if sign in EQUAL:
         return max(low, bound_low), min(high, bound_high)
+    return None
+
+
+def held(kind: str, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Bounds as far as a type holds them: beyond, any of its numbers may come out."""
+    limits = bounds_of(kind)
+    return bounds if limits is None or (bounds[0] >= limits[0] and bounds[1] <= limits[1]) else limits
+
+
+def inverted(op: str, first: Value, second: Value, other: Value) -> Value | None:
+    """For `first op second <= other` with one of the two constant: what the other of the two is compared to."""
+    bound = other.const
+    if not isinstance(bound, int):
+        return None
+    if isinstance(second.const, int):
+        by = second.const
+        if op in ("+", "-"):
+            return Value(const=bound - by if op == "+" else bound + by)
+        if op in ("*", "<<") and by > 0:
+            return Value(const=-(-bound // (by if op == "*" else 1 << min(by, 64))))
+        if op in ("/", ">>") and by > 0:
+            return Value(const=bound * (by if op == "/" else 1 << min(by, 64)))
+        return None
+    if isinstance(first.const, int) and op in ("+", "*"):
+        return inverted(op, second, first, other)
+    return None
+
+
+def reckoned(op: str, left: Value, right: Value) -> tuple[float, float] | None:
+    """The bounds of a sum, a difference, a product, a quotient."""
+    sides = [(float(v.const), float(v.const)) if isinstance(v.const, int) else v.bounds for v in (left, right)]
+    a, b = sides
+    if a is None or b is None:
+        return None
+    if op == "+":
+        return a[0] + b[0], a[1] + b[1]
+    if op == "-":
+        return a[0] - b[1], a[1] - b[0]
+    if op in ("/", ">>") and isinstance(right.const, int) and right.const > 0:
+        by = right.const if op == "/" else 1 << min(right.const, 64)
+        return float(a[0] // by), float(a[1] // by)
+    if op == "*":
+        ends = [x * y for x in a for y in b if x * y == x * y]  # inf times 0 is no number
+        return (min(ends), max(ends)) if ends else None
     return None
 
 
@@ -211,7 +257,9 @@ def computed(op: str, left: Value, right: Value) -> Value:
         made.level = CLEAN
     elif op == "&" and isinstance(right.const, int) and right.const >= 0:
         made.bounds = (0.0, float(right.const))
-    made.path = left.path if left.bounds is not None or left.path == right.path else ""
+    made.path = left.path if left.bounds is not None or left.path == right.path else right.path if right.bounds else ""
+    if made.bounds is None and made.const is UNSET and (reached := reckoned(op, left, right)) is not None:
+        made.bounds = held(made.path, reached)
     return made
 
 

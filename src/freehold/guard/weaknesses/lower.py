@@ -382,9 +382,18 @@ def assign(left: str = "left", right: str = "right", operator: str = "operator",
         sign = lo.text(node.child_by_field_name(operator)).rstrip("=").rstrip(":") or "="
         value = lo.maybe(field_of(node, right))
         declared = lo.text(field_of(node, type_field)).lstrip(": ")
-        return Assign(node.start_byte, node.end_byte, lo.low(target), value, sign, declared)
+        made = Assign(node.start_byte, node.end_byte, lo.low(target), value, sign, declared)
+        give_name(lo, made)
+        return made
 
     return shape
+
+
+def give_name(lo: Lowering, made: Assign) -> None:
+    """A function without a name that is given to a variable has that one."""
+    if isinstance(made.value, Func) and not made.value.name and isinstance(made.target, Name):
+        made.value.name = made.target.id
+        lo.functions.append(made.value)
 
 
 def declaration(type_field: str, declarator: str, name_field: str = "name", value: str = "value") -> Shape:
@@ -510,6 +519,8 @@ def leave(how: str) -> Shape:
     def shape(lo: Lowering, node: Tree) -> Node:
         children = named(node)
         value = None if not children else lo.low(children[0]) if len(children) == 1 else Group(0, 0, lo.each(children))
+        if isinstance(value, Group) and len(value.items) == 1 and children[0].type == "expression_list":
+            value = value.items[0]
         return Leave(node.start_byte, node.end_byte, how, value)
 
     return shape

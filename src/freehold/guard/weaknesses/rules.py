@@ -130,6 +130,7 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     checks: tuple[str, ...] = ()  # calls that tell good from bad when they are asked in a condition
     copies: tuple[str, ...] = ()  # calls that write what they are given into their first argument, or into their object
     exits: tuple[str, ...] = ()  # calls that do not come back
+    renews: tuple[str, ...] = ()  # calls that fill what they are given with random bytes, or with what was read
     calls: tuple[CallRule, ...] = ()
     sets: tuple[SetRule, ...] = ()
 
@@ -198,6 +199,7 @@ class Rules:
     copies: PathIndex = field(default_factory=PathIndex)
     fills: PathIndex = field(default_factory=PathIndex)
     exits: PathIndex = field(default_factory=PathIndex)
+    renews: PathIndex = field(default_factory=PathIndex)
     handlers: PathIndex = field(default_factory=PathIndex)
     triggers: frozenset[str] = frozenset()  # a file that has none of these words has no weakness by these rules
 
@@ -244,6 +246,7 @@ def indexed(file: RuleFile) -> Rules:
         (made.checks, file.checks),
         (made.copies, file.copies),
         (made.exits, file.exits),
+        (made.renews, file.renews),
         (made.fills, file.sources.fills),
         (made.handlers, file.sources.handlers),
     ):

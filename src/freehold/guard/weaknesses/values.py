@@ -104,6 +104,11 @@ def joined(values: Sequence[Value]) -> Value:
     if all(isinstance(const, int | float) for const in consts):
         made.const = sum(const for const in consts if isinstance(const, int | float))
         return made
+    if all(value.bounds is not None or isinstance(value.const, int) for value in values):
+        ends = [value.bounds or (float(str(value.const)), float(str(value.const))) for value in values]
+        made.bounds = sum(end[0] for end in ends), sum(end[1] for end in ends)
+        made.path = next((value.path for value in values if value.bounds is not None), "")
+        return made
     text = "".join(value.text for value in values)
     if text.strip(HOLE) and len(text) <= LIMIT_TEXT:
         made.const = text
@@ -125,12 +130,19 @@ def either(one: Value, other: Value) -> Value:
     if items is None and one.items is not None and other.items is not None:
         return either(whole(one), whole(other))
     bounds = None
-    if one.bounds is not None and other.bounds is not None:
-        bounds = min(one.bounds[0], other.bounds[0]), max(one.bounds[1], other.bounds[1])
+    mine, its = _bounds(one), _bounds(other)
+    if mine is not None and its is not None:
+        bounds = min(mine[0], its[0]), max(mine[1], its[1])
     const = one.const if same else UNSET
     if not same and isinstance(one.const, str) and isinstance(other.const, str):
         const = _shared(one.const, other.const)
     return Value(level, clean, const, one.path or other.path, items, bounds)
+
+
+def _bounds(value: Value) -> tuple[float, float] | None:
+    if isinstance(value.const, int) and not isinstance(value.const, bool) and abs(value.const) < 2**64:
+        return float(value.const), float(value.const)
+    return value.bounds
 
 
 def _shared(one: str, other: str) -> Constant:

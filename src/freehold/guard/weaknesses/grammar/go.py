@@ -32,6 +32,7 @@ from freehold.guard.weaknesses.lower import (
     cast,
     child_of,
     field_of,
+    give_name,
     index,
     leave,
     listing,
@@ -96,6 +97,7 @@ def _assigned(lo: Lowering, node: Tree) -> Node:
             made.target = made.target.items[0]
         if isinstance(made.value, Group) and len(made.value.items) == 1:
             made.value = made.value.items[0]
+        give_name(lo, made)
     return made
 
 
@@ -153,7 +155,7 @@ def _for(lo: Lowering, node: Tree) -> Node:
         return Loop(at, end, None, lo.low(asked[0]) if asked else None, content, None)
     left, right = ranged.child_by_field_name("left"), ranged.child_by_field_name("right")
     if left is None or right is None:
-        return Loop(at, end, None, None, content, None)
+        return Loop(at, end, lo.maybe(right), None, content, None)
     many = lo.low(right)
     names = [lo.low(child) for child in named(left)]
     item = Index(right.start_byte, right.end_byte, many, Group(right.start_byte, right.end_byte, ()))
@@ -161,7 +163,7 @@ def _for(lo: Lowering, node: Tree) -> Node:
     if names:
         counted = Call(right.start_byte, right.end_byte, Name(right.start_byte, right.end_byte, "range"), [many])
         steps.insert(0, Assign(left.start_byte, right.end_byte, names[0], counted))
-    return Loop(at, end, None, None, Block(at, end, [*steps, content]), None)
+    return Loop(at, end, many, None, Block(at, end, [*steps, content]), None)
 
 
 def _select(lo: Lowering, node: Tree) -> Node:

@@ -18,6 +18,7 @@ from freehold.guard.weaknesses.lower import (
     cond,
     each_loop,
     field_of,
+    give_name,
     handler,
     index,
     klass,
@@ -83,12 +84,10 @@ def _declared(lo: Lowering, node: Tree) -> Node:
     target, value = field_of(node, "name"), field_of(node, "value")
     if target is None:
         return rest(lo, node)
-    given = lo.maybe(value)
-    if isinstance(given, Func) and not given.name and target.type == "identifier":
-        given.name = lo.text(target)  # const f = () => …: a function of that name
-        lo.functions.append(given)
     declared = lo.text(node.child_by_field_name("type")).lstrip(": ")
-    return Assign(node.start_byte, node.end_byte, lo.low(target), given, "=", declared)
+    made = Assign(node.start_byte, node.end_byte, lo.low(target), lo.maybe(value), "=", declared)
+    give_name(lo, made)
+    return made
 
 
 def _pattern(lo: Lowering, node: Tree) -> Node:
