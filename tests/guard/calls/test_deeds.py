@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.core.effects import EffectKind
 from freehold.core.events import PromptText
 from freehold.core.findings import Channel
 from freehold.guard.calls import arguments
@@ -42,6 +43,11 @@ def said(tool: str, call: Any, surroundings: Surroundings = SHOP, **declared: An
         ("frobnicate", {"options": {"hook": ["sudo rm -rf /"]}}),
         ("run_code", {"language": "bash", "code": "rm -rf /"}),
         ("shell", "rm -rf /"),
+        ("bash", {"command": "ls", "cmd": "rm -rf /"}),
+        ("bash", {"command": "ls", "script": "X=rm; $X -rf /"}),
+        ("frobnicate", {"command": "ls", "code": "import os\nos.system('rm -rf /')"}),
+        ("task", {"command": "rm -rf /"}),
+        ("list_directory", {"path": ".", "filter": "x; rm -rf /"}),
         ("use_mcp_tool", {"server_name": "x", "tool_name": "run_command", "arguments": '{"command": "rm -rf /"}'}),
         (
             "multi_tool_use.parallel",
@@ -102,6 +108,12 @@ def test_paths_below_the_working_folder_are_the_workspace() -> None:
         ("mcp__git__git_diff", {"repo_path": ".", "target": "--output=/etc/x"}, {"read-workspace", "unknown-nothing"}),
         ("frob", '{"a": 1, "a": 2}', {"unknown-nothing"}),
         ("frob", "just words", {"unknown-nothing"}),
+        ("read_file", {"location": "~/.ssh/id_rsa"}, {"read-credential"}),
+        ("read_files", {"files": [{"file": {"path": "~/.ssh/id_rsa"}}]}, {"read-credential"}),
+        ("read_files", {"paths": ["a"] + [f"b{n}" for n in range(LIMIT_TARGETS)]}, {"read-workspace", "unknown-nothing"}),
+        ("write_file", {"command": "view", "path": "/etc/motd", "content": "x"}, {"write-system"}),
+        ("query", {"query": "begin; drop table users"}, {"delete-database"}),
+        ("find_coupon", {"code": "SAVE 20%"}, {"read-nothing"}),
         ("Bash", {"restart": True}, set()),
         ("Bash", {"command": {"a": 1}}, {"unknown-nothing"}),
     ],
@@ -145,7 +157,7 @@ def test_programs_that_are_written_are_handed_on_with_all_new_text() -> None:
 
 def test_targets_are_named_up_to_a_bound() -> None:
     effects = deeds("send_email", {"to": [f"a{n}@b.example" for n in range(1_000)]}).effects
-    assert len(effects) == LIMIT_TARGETS
+    assert [effect.kind for effect in effects] == [EffectKind.UNKNOWN] + [EffectKind.SEND] * LIMIT_TARGETS
 
 
 def test_an_effect_shows_no_content_in_what_is_recorded() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-LIMIT_LEAVES = 2_000  # strings of one call that are looked at; a call that edits a notebook has some hundred
+LIMIT_LEAVES = 1_000  # strings of one call that are looked at; a call that edits a notebook has some hundred
 _JSON_STARTS = frozenset('{["-0123456789')
 _JSON_WORDS = frozenset(("true", "false", "null"))
 

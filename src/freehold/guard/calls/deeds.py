@@ -15,7 +15,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.calls.arguments import Arguments, plain_name, read, read_object
 from freehold.guard.calls.kinds import LANGUAGES, MEMBERS, ToolKind, deed_by_name, kind_by_description, kind_by_name, names_of
 from freehold.guard.calls.patches import patched
-from freehold.guard.calls.shapes import is_sql, looks_like
+from freehold.guard.calls.shapes import is_sql, looks_like, may_be_sql
 from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.calls.written import Written, effects_of_writing, is_program, language_of
 from freehold.guard.effects.analyse import analyse
@@ -26,17 +26,21 @@ from freehold.guard.effects.scene import unknown
 from freehold.guard.languages import language_named
 from freehold.guard.syntax import Language
 
-LIMIT_TARGETS = 50  # paths, addresses or recipients of one call that are named apart
+LIMIT_TARGETS = 100  # paths, addresses or recipients of one call; more is unknown
+LIMIT_ANALYSED_CHARS = 256 << 10  # of all texts of one call: some 150 ms; more is unknown
 LIMIT_EFFECTS = 2_000
 LIMIT_DEPTH = 2  # of calls in the arguments of calls
 LIMIT_INNER = 20  # such calls in one
 
-_PROSE = frozenset(MEMBERS["prose"])
+_INERT = frozenset(MEMBERS["inert"])
+_CONTENT = frozenset((*MEMBERS["new_text"], *MEMBERS["body"]))
 _COMMANDS = ("command", "cmd", "commandline", "shellcommand", "bashcommand", "commands")
 _URLS = ("url", "uri", "endpoint", "webhook", "webhookurl", "requesturl")
 _LETTERS = ("body", "message", "text", "content", "subject")
 _ADDRESSEES = ("to", "recipient", "recipients", "cc", "bcc")
 _SHELLS = (ToolKind.SHELL, ToolKind.POWERSHELL, ToolKind.BATCH)
+_RUNS = frozenset((ToolKind.CODE, *LANGUAGES))
+_EDITORS = ("editor", "str_replace")  # they show, too
 _LOOSE_SQL = frozenset(("query", "run_query", "execute_query", "db_query", "query_database", "database_query"))
 
 
@@ -62,25 +66,21 @@ def deeds_of(
     if arguments.problem:
         return Deeds(effects=(unknown(arguments.problem),))
     reading = _Reading(tool, arguments, surroundings.folder, plain_name(argument) if argument else None)
-    declared = kind is not None
+    is_declared = kind is not None
     kind = kind or kind_by_name(tool)
     if arguments.plain:
         return reading.plain(kind)
-    is_named = kind is not None
-    kind = kind or reading.kind_by_members() or kind_by_description(surroundings.description(tool))
-    if kind is not None:
-        reading.take(kind)
-    if not is_named:
-        reading.take_name()
-    if kind is None or kind is ToolKind.CODE or kind in LANGUAGES:
-        reading.take_rest(skip=_PROSE if kind is not None else frozenset())
-    if kind is None and not reading.effects:
-        because = "what this tool does is not known"
-        reading.effects.append(Effect(kind=EffectKind.RUN, because=because))
-    if not declared and any(name.startswith("git_") for name in names_of(tool)):
+    if is_declared or (kind is not None and kind is not ToolKind.DATA):
+        reading.take([kind])
+    else:
+        reading.take(reading.kinds_by_members() or [kind or kind_by_description(surroundings.description(tool))])
+        reading.take_name(is_known=kind is not None)
+        if depth < LIMIT_DEPTH:
+            reading.take_inner(surroundings, depth)
+    if kind is not ToolKind.DATA:
+        reading.take_rest(kind)
+    if not is_declared and any(name.startswith("git_") for name in names_of(tool)):
         reading.take_options()
-    if not is_named and depth < LIMIT_DEPTH:
-        reading.take_inner(surroundings, depth)
     return reading.deeds()
 
 
@@ -90,6 +90,7 @@ class _Reading:
     def __init__(self, tool: str, arguments: Arguments, folder: str, argument: str | None) -> None:
         self._tool, self._arguments, self._folder, self._argument = tool, arguments, folder, argument
         self._read: set[int] = set()  # ids of the texts that were analysed: each is once
+        self._left_chars = LIMIT_ANALYSED_CHARS
         self.effects: list[Effect] = []
         self._noted: list[Effect] = []
         self._written: list[Written] = []
@@ -116,44 +117,43 @@ class _Reading:
             self.effects.append(unknown("the arguments are not JSON"))
         return self.deeds()
 
-    def kind_by_members(self) -> ToolKind | None:
+    def kinds_by_members(self) -> list[ToolKind]:
+        """All that the arguments' names speak for: which of them the tool looks at is not known."""
         members = self._arguments.members
         has = members.keys().__contains__
-        path, text = any(map(has, MEMBERS["path"])), any(map(has, MEMBERS["new_text"]))
-        for names, kind in (
-            (_COMMANDS, ToolKind.SHELL),
-            (("sql", "sqlquery"), ToolKind.SQL),
-            (("code", "sourcecode", "script"), ToolKind.CODE),
-            (("patch", "diff"), ToolKind.PATCH),
-        ):
-            if any(map(has, names)):
-                return kind
+        found = [kind for names, kind in _BY_MEMBERS if any(map(has, names))]
+        if any(self._is_code(text) for text in self._texts(("code", "sourcecode", "script"))):
+            found.append(ToolKind.CODE)
         if is_sql(self._arguments.text("query", "statement")):
-            return ToolKind.SQL
-        if any(isinstance(members.get(name), str) for name in _URLS):
-            return ToolKind.HTTP
-        if path:
+            found.append(ToolKind.SQL)
+        if any(map(has, MEMBERS["path"])):
             deed = deed_by_name(self._tool)
-            if deed is not None and deed[0] is EffectKind.DELETE:
-                return ToolKind.FILE_DELETE
-            return ToolKind.FILE_WRITE if text or (deed is not None and deed[0] is EffectKind.WRITE) else ToolKind.FILE_READ
-        is_letter = any(map(has, _LETTERS))
-        return ToolKind.SEND if is_letter and any(map(has, _ADDRESSEES)) else None
+            is_change = any(map(has, MEMBERS["new_text"])) or (deed is not None and deed[0] is EffectKind.WRITE)
+            is_end = deed is not None and deed[0] is EffectKind.DELETE
+            found.append(ToolKind.FILE_DELETE if is_end else ToolKind.FILE_WRITE if is_change else ToolKind.FILE_READ)
+        elif any(map(has, _LETTERS)) and any(map(has, _ADDRESSEES)):
+            found.append(ToolKind.SEND)
+        return list(dict.fromkeys(found))
 
-    def take(self, kind: ToolKind) -> None:
-        if kind in _SHELLS:
-            self._take_command(kind)
-        elif kind in LANGUAGES or kind is ToolKind.CODE:
-            self._take_code(kind)
-        elif (on_kind := _BY_KIND.get(kind)) is not None:
-            on_kind(self)
+    def _is_code(self, text: str) -> bool:
+        """Whether it is none of the other things that are called codes: of a country, of a coupon."""
+        return looks_like(text) is not None or "\n" in text or "(" in text or self._arguments.text(*MEMBERS["language"]) != ""
 
-    def take_name(self) -> None:
-        """What the name says, where the arguments do not already say as much."""
+    def take(self, kinds: Iterable[ToolKind | None]) -> None:
+        for kind in kinds:
+            if kind in _SHELLS:
+                self._take_command(kind)
+            elif kind is not None and kind in _RUNS:
+                self._take_code(kind)
+            elif kind is not None and (on_kind := _BY_KIND.get(kind)) is not None:
+                on_kind(self)
+
+    def take_name(self, *, is_known: bool) -> None:
+        """What the name says, where the arguments do not already say as much. A call of which nothing is known runs something."""
         deed = deed_by_name(self._tool)
-        if deed is None:
+        if is_known or (deed is None and self.effects):
             return
-        kind, place, because = deed
+        kind, place, because = deed or (EffectKind.RUN, Place.NOTHING, "what this tool does is not known")
         if kind in (EffectKind.RUN, EffectKind.READ) and self.effects:
             return
         if any(effect.kind is kind for effect in self.effects):
@@ -161,8 +161,11 @@ class _Reading:
         targets = self._texts(MEMBERS["recipient"]) if place is Place.HOST else []
         self.effects += [Effect(kind=kind, place=place, target=target, because=because) for target in targets or [""]]
 
-    def take_rest(self, skip: frozenset[str]) -> None:
-        """Strings nobody asked for that look like code."""
+    def take_rest(self, kind: ToolKind | None) -> None:
+        """Strings nobody asked for that look like code. What is written or sent is not run by that."""
+        skip = frozenset[str]() if kind is None else _INERT if kind in _RUNS else _INERT | _CONTENT
+        if kind is None and any(effect.kind is EffectKind.SEND for effect in self.effects):
+            skip = _INERT | _CONTENT
         for name, text in self._arguments.leaves():
             if not name:
                 self.effects.append(unknown("more arguments than are looked at"))
@@ -176,7 +179,10 @@ class _Reading:
 
     def take_inner(self, surroundings: Surroundings, depth: int) -> None:
         """Tools that call tools: "use_mcp_tool", "multi_tool_use.parallel"."""
-        for tool, given in islice(_inner(self._arguments.members), LIMIT_INNER):
+        calls = list(islice(_inner(self._arguments.members), LIMIT_INNER + 1))
+        if len(calls) > LIMIT_INNER:
+            self.effects.append(unknown("more calls in one than are looked at"))
+        for tool, given in calls[:LIMIT_INNER]:
             arguments = read(given) if isinstance(given, str) else read_object(given)
             deeds = deeds_of(tool, arguments, surroundings, depth=depth + 1)
             self.effects += deeds.effects
@@ -186,59 +192,69 @@ class _Reading:
     # Texts
 
     def _texts(self, names: Iterable[str]) -> list[str]:
-        """What stands in the members of these names, texts and lists of texts, no more than are named apart."""
-        found: list[str] = []
-        for name in names:
-            value = self._arguments.members.get(name)
-            found += [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, str) and item]
-        return list(dict.fromkeys(found))[:LIMIT_TARGETS]
+        """What stands in members of these names, at any depth."""
+        wanted = frozenset(names)
+        found = list(dict.fromkeys(text for name, text in self._arguments.leaves() if name in wanted and text))
+        if len(found) > LIMIT_TARGETS:
+            self.effects.append(unknown("more targets than are looked at"))
+        return found[:LIMIT_TARGETS]
 
-    def _first(self, names: Sequence[str]) -> Any:
-        """The member that the operator named, or the first of `names`; then those one level below."""
-        members = self._arguments.members
-        wanted = [self._argument] if self._argument else names
-        for name in wanted:
-            if members.get(name) not in (None, "", []):
-                return members[name]
-        for value in members.values():
-            if isinstance(value, Mapping):
-                inner = {plain_name(key): item for key, item in value.items()}
-                for name in wanted:
-                    if inner.get(name) not in (None, "", []):
-                        return inner[name]
-        return None
+    def _values(self, names: Sequence[str], too: Sequence[str]) -> list[Any]:
+        """What the member has that the operator named; else all of `names`, else the first of `too`. Here, or one level below."""
+        below = [value for value in self._arguments.members.values() if isinstance(value, Mapping)]
+        for members in (self._arguments.members, *({plain_name(k): v for k, v in inner.items()} for inner in below)):
+            wanted = (self._argument,) if self._argument else names
+            found = [members[name] for name in wanted if members.get(name) not in (None, "", [])]
+            if found or self._argument:
+                return found
+            if (first := next((members[name] for name in too if members.get(name) not in (None, "", [])), None)) is not None:
+                return [first]
+        return []
 
     def _analyse(self, text: str, language: Language) -> None:
         self._read.add(id(text))
+        self._left_chars -= len(text)
+        if self._left_chars < 0:
+            self.effects.append(unknown("more code than is looked at"))
+            return
         self.effects += analyse(text, language, folder=self._folder)
         self._written.append(Written(text=text, language=language, is_run=True))
 
     # Commands and code
 
     def _take_command(self, kind: ToolKind) -> None:
-        value = self._first(MEMBERS["command"])
-        if value is None:
-            for _, text in self._arguments.leaves():
-                self._shell(kind, text)
-            return
-        if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            self._read |= {id(item) for item in value}
-            is_batch = any(isinstance(self._arguments.members.get(name), list) for name in ("commands", "cmds"))
-            text = "\n".join(value) if is_batch else shlex.join(value)
-        elif isinstance(value, str):
-            self._read.add(id(value))
-            rest = self._arguments.members.get("args")
-            text = value
-            if isinstance(rest, list) and all(isinstance(item, str) for item in rest):
-                self._read |= {id(item) for item in rest}
-                text = f"{value} {shlex.join(rest)}"
-        else:
-            self.effects.append(unknown("a command that is no text"))
-            return
-        folder = self._arguments.text(*MEMBERS["folder"])
-        if folder and folder != self._folder:
-            text = f"cd {shlex.quote(folder)}\n{text}"
-        self._shell(kind, text)
+        values = self._values(MEMBERS["command"], MEMBERS["command_too"])
+        if not values:
+            values = [text for _, text in self._arguments.leaves()]
+        for value in values:
+            text = self._command(value)
+            if text is None:
+                self.effects.append(unknown("a command that is no text"))
+                continue
+            if isinstance(value, str):
+                self._read.add(id(value))
+            self._shell(kind, "\n".join([*self._before(), text]))
+
+    def _command(self, value: Any) -> str | None:
+        """One text: of words, of commands in a list, of a program with its arguments in another member."""
+        rest: Any = self._arguments.members.get("args")
+        if isinstance(value, str):
+            return f"{value} {shlex.join(rest)}" if _is_texts(rest) else value
+        if not _is_texts(value):
+            return None
+        self._read |= {id(item) for item in value}
+        is_batch = value in (self._arguments.members.get("commands"), self._arguments.members.get("cmds"))
+        return "\n".join(value) if is_batch else shlex.join(value)
+
+    def _before(self) -> Iterator[str]:
+        """What holds where the command begins: its folder is no workspace by being named, and variables can change what runs."""
+        for name in MEMBERS["environment"]:
+            variables = self._arguments.members.get(name)
+            if isinstance(variables, Mapping):
+                yield from (
+                    f"export {key}={shlex.quote(str(value))}" for key, value in variables.items() if str(key).isidentifier()
+                )
+        yield from (f"cd {shlex.quote(folder)}" for folder in self._texts(MEMBERS["folder"])[:1] if folder != self._folder)
 
     def _shell(self, kind: ToolKind, text: str) -> None:
         languages = shell_dialect(text) if kind is ToolKind.SHELL else (LANGUAGES[kind],)
@@ -246,14 +262,11 @@ class _Reading:
             self._analyse(text, language)
 
     def _take_code(self, kind: ToolKind) -> None:
-        value = self._first(MEMBERS["code"])
-        texts = value if isinstance(value, list) else [value]
-        if value is None:
-            texts = [text for _, text in self._arguments.leaves()]
-        for text in texts:
+        values = self._values(MEMBERS["code"], MEMBERS["code_too"]) or [text for _, text in self._arguments.leaves()]
+        for text in (text for value in values for text in (value if isinstance(value, list) else [value])):
             if not isinstance(text, str):
                 self.effects.append(unknown("code that is no text"))
-            elif kind is ToolKind.SQL and not is_sql(text) and not _LOOSE_SQL.isdisjoint(names_of(self._tool)):
+            elif kind is ToolKind.SQL and not _LOOSE_SQL.isdisjoint(names_of(self._tool)) and not may_be_sql(text):
                 self._read.add(id(text))
                 self.effects.append(Effect(kind=EffectKind.READ, because="asks something of a service"))
             else:
@@ -266,16 +279,7 @@ class _Reading:
     # Files
 
     def _paths(self) -> list[str]:
-        if self._argument:
-            return self._texts([self._argument])
-        paths = self._texts(MEMBERS["path"])
-        for value in self._arguments.members.values():  # lists of {path, content}
-            if isinstance(value, list):
-                for item in value[:LIMIT_TARGETS]:
-                    if isinstance(item, Mapping):
-                        inner = {plain_name(key): text for key, text in item.items()}
-                        paths += [text for name in MEMBERS["path"] if isinstance(text := inner.get(name), str) and text]
-        return list(dict.fromkeys(paths))
+        return self._texts([self._argument] if self._argument else MEMBERS["path"])
 
     def _on_files(self, kind: EffectKind, paths: Iterable[str], because: str) -> None:
         for path in paths:
@@ -286,13 +290,18 @@ class _Reading:
         pattern = self._arguments.text("pattern", "glob", "globpattern", "includepattern")
         if "/" in pattern or pattern.startswith("~"):
             paths.append(pattern)
+        if not paths:  # a tool that has a name of its own for where it reads
+            paths = [text for name, text in self._arguments.leaves() if name not in _INERT][:LIMIT_TARGETS]
         if paths:
             self._on_files(EffectKind.READ, paths, "reads files")
         else:
             self.effects.append(Effect(kind=EffectKind.READ, place=Place.WORKSPACE, because="reads in the working folder"))
 
     def _write_files(self) -> None:
-        if self._arguments.text("command", "action", "operation") in ("view", "read", "list"):
+        shows = self._arguments.text("command") == "view" and any(
+            word in name for name in names_of(self._tool) for word in _EDITORS
+        )
+        if shows:
             self._read_files()
             return
         paths = self._paths()
@@ -329,10 +338,9 @@ class _Reading:
             self.effects += effects_of_writing(path, "", folder=self._folder)[0]
 
     def _take_patch(self) -> None:
-        text = self._first(MEMBERS["patch"])
-        if isinstance(text, str) and self._patch(text):
-            return
-        self._write_files()
+        are_patches = [self._patch(text) for text in self._values(MEMBERS["patch"], ()) if isinstance(text, str)]
+        if not any(are_patches):
+            self._write_files()
 
     def _patch(self, text: str) -> bool:
         """Whether `text` is a patch that names its files."""
@@ -390,6 +398,16 @@ def _inner(members: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 waiting += reversed(list(node.values()))
 
 
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+_BY_MEMBERS: tuple[tuple[Sequence[str], ToolKind], ...] = (
+    (_COMMANDS, ToolKind.SHELL),
+    (("sql", "sqlquery"), ToolKind.SQL),
+    (("patch", "diff"), ToolKind.PATCH),
+    (_URLS, ToolKind.HTTP),
+)
 _BY_KIND: Mapping[ToolKind, Callable[[_Reading], None]] = {
     ToolKind.FILE_READ: _Reading._read_files,
     ToolKind.FILE_WRITE: _Reading._write_files,

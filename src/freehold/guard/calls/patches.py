@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from freehold.core.effects import EffectKind
 
 _PATCH_HEAD = re.compile(
-    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*(?:\t.*)?$"
+    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$"
+    r"|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*(?:\t.*)?$"
 )
 _OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*(?:\t.*)?$")
 

@@ -25,6 +25,13 @@ _SQL = re.compile(
     r"|pragma\s+\w|call\s+\w+\s*\(|shutdown\b\s*;?\s*$)",
     re.IGNORECASE | re.DOTALL,
 )
+_SQL_WORD = re.compile(
+    r"\s*(?:\(|/\*|--|#|@|\\)|\s*(?:abort|alter|analy[sz]e|attach|backup|begin|bulk|call|checkpoint|cluster|comment\s+on|commit|copy|create|deallocate|declare"
+    r"|delete|detach|discard|do|drop|dump|end|exec(?:ute)?|explain|flush|grant|handler|import|insert|install|kill|listen|load|lock|merge|notify|optimize|pragma"
+    r"|prepare|purge|reassign|refresh|reindex|release|rename|repair|replace|reset|restore|revoke|rollback|savepoint|security|select|set|shutdown|start|table"
+    r"|truncate|unload|update|use|vacuum|values|waitfor|with)\b",
+    re.IGNORECASE,
+)
 _PYTHON = re.compile(
     r"^(?:import\s+[\w.]+(?:\s+as\s+\w+|\s*,\s*[\w.]+)*\s*(?:[;#].*)?$|from\s+[\w.]+\s+import\s|(?:async\s+)?def\s+\w+\s*\(|class\s+\w+.*:\s*$"
     r"|__import__\(|exec\(|eval\(|print\()",
@@ -79,3 +86,8 @@ def looks_like(text: str) -> Language | None:
 
 def is_sql(text: str) -> bool:
     return _SQL.match(text[:_LOOK_CHARS]) is not None
+
+
+def may_be_sql(text: str) -> bool:
+    """Whether a database would take it for more than a search: far more than what is plainly SQL."""
+    return is_sql(text) or ";" in text or _SQL_WORD.match(text) is not None

@@ -12,6 +12,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.analyse import analyse
 from freehold.guard.effects.places import file_effects
 from freehold.guard.effects.scene import unknown
+from freehold.guard.effects.windows_places import change_of
 from freehold.guard.syntax import Language
 
 LIMIT_ANALYSED_CHARS = 32 << 10  # of a script that is only written: 15 ms
@@ -94,6 +95,9 @@ def effects_of_writing(path: str, text: str, *, folder: str = "", user: str = ""
     effects = list(file_effects(EffectKind.WRITE, path, "writes a file", folder=folder, user=user))
     place = effects[0].place if effects else Place.NOTHING
     plain = path.replace("\\", "/")
+    if "\\" in path and (change := change_of(path)) is not None:
+        kind, where, because = change
+        effects.append(Effect(kind=kind, place=where, target=path, because=because))
     runs_by_itself = any(effect.kind is EffectKind.PERSIST for effect in effects)
     for pattern, kind, because in _BY_ITSELF:
         if pattern.search(plain):
