@@ -27,7 +27,7 @@ from freehold.guard.languages import language_named
 from freehold.guard.syntax import Language
 
 LIMIT_TARGETS = 100  # paths, addresses or recipients of one call; more is unknown
-LIMIT_ANALYSED_CHARS = 256 << 10  # of all texts of one call: some 150 ms; more is unknown
+LIMIT_ANALYSED_CHARS = 128 << 10  # of all texts of one call: as much as of one; more is unknown
 LIMIT_EFFECTS = 2_000
 LIMIT_DEPTH = 2  # of calls in the arguments of calls
 LIMIT_INNER = 20  # such calls in one

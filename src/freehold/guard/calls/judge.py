@@ -110,7 +110,12 @@ class CallJudge:
         self, effects: Iterable[Effect], context: Context = ANYBODY, tool: str = "", conversation: Conversation | None = None
     ) -> CallJudgement:
         """The same for effects that were found elsewhere."""
-        return self._judged(Deeds(effects=tuple(effects)), context, tool, conversation).judgement
+        return self.look_effects(effects, context, tool, conversation).judgement
+
+    def look_effects(
+        self, effects: Iterable[Effect], context: Context = ANYBODY, tool: str = "", conversation: Conversation | None = None
+    ) -> Judged:
+        return self._judged(Deeds(effects=tuple(effects)), context, tool, conversation)
 
     def look(
         self,
