@@ -8,6 +8,7 @@ from freehold.guard.effects.powershell import powershell
 from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
 from freehold.guard.effects.shell import effects_of_shell
+from freehold.guard.effects.sql import sql
 from freehold.guard.syntax import Language
 
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
@@ -17,6 +18,7 @@ ANALYSERS: dict[Language, Analyser] = {
     Language.POWERSHELL: powershell,
     Language.SHELL: effects_of_shell,
     Language.PYTHON: python,
+    Language.SQL: sql,
 }
 
 
