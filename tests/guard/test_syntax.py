@@ -1,0 +1,73 @@
+"""Trees come back in bounded work, whatever the text; what can't be parsed so is said."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tree_sitter import Node
+
+from freehold.guard import syntax
+from freehold.guard.syntax import LIMIT_BYTES, Language, parse, text_of
+
+GRAMMARS = sorted(syntax._GRAMMARS)
+HELLO = {
+    Language.SHELL: "echo hello | wc -c",
+    Language.PYTHON: "print('hello')\n",
+    Language.JAVASCRIPT: "console.log('hello');",
+    Language.TYPESCRIPT: "const said: string = 'hello';",
+    Language.TSX: "const page = <p>hello</p>;",
+    Language.JAVA: 'class A { void a() { System.out.println("hello"); } }',
+    Language.GO: 'package main\nfunc main() { println("hello") }\n',
+    Language.RUBY: "puts 'hello'\n",
+    Language.PHP: "<?php echo 'hello';",
+    Language.C: 'int main(void) { return puts("hello"); }',
+    Language.CPP: 'int main() { std::cout << "hello"; }',
+    Language.CSHARP: 'class A { void B() { Console.WriteLine("hello"); } }',
+    Language.POWERSHELL: "Write-Output 'hello'",
+}
+# What takes some grammar's parser quadratic time, or its scanner to its limits.
+BOMBS = ["<", "$(", "((", "{[", '"', "`", "a;", "?:", "<<A ", "if ", "- ", "\0", "\xff", "\n\t", "<<<", "${", "#{", 'R"(', '"""']
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_every_grammar_parses_its_language(language: Language) -> None:
+    tree = parse(language, HELLO[language].encode())
+    assert tree is not None
+    assert not tree.root_node.has_error
+    assert "hello" in "".join(text_of(leaf) for leaf in leaves(tree.root_node))
+
+
+def leaves(node: Node) -> list[Node]:
+    return [node] if not node.children else [leaf for child in node.children for leaf in leaves(child)]
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_a_bomb_gives_a_tree_or_nothing(language: Language) -> None:
+    for bomb in BOMBS:
+        source = (bomb * 4096).encode("latin-1")
+        tree = parse(language, source)
+        assert tree is None or tree.root_node.end_byte <= len(source)
+
+
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_too_long_is_not_parsed(language: Language) -> None:
+    assert parse(language, b"a" * (LIMIT_BYTES + 1)) is None
+
+
+@settings(max_examples=60)
+@given(st.sampled_from(GRAMMARS), st.binary(max_size=3000))
+def test_any_bytes_give_a_tree_or_nothing(language: Language, source: bytes) -> None:
+    tree = parse(language, source)
+    assert tree is None or tree.root_node.end_byte <= len(source)
+
+
+def test_control_characters_count_as_blanks() -> None:
+    tree = parse(Language.SHELL, b"ls\0-l")
+    assert tree is not None
+    assert text_of(tree.root_node) == "ls -l"
+
+
+def test_what_stops_one_parse_does_not_stop_the_next() -> None:
+    parse(Language.SHELL, b"<" * 100_000)
+    tree = parse(Language.SHELL, HELLO[Language.SHELL].encode())
+    assert tree is not None
+    assert not tree.root_node.has_error
