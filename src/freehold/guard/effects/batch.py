@@ -13,6 +13,7 @@ from functools import lru_cache
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.batch_words import Line, assign, expanded, read_line
 from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.powershell_objects import objects
 from freehold.guard.effects.scene import Scene, unknown
 from freehold.guard.effects.windows_programs import INTERPRETERS, name_of, program_effects
 from freehold.guard.effects.windows_rules import at, where
@@ -202,6 +203,10 @@ class Batch:
             return [HOLE]
         if switch.startswith("/l"):
             return [HOLE]
+        if switch.startswith("/r"):
+            folder = switch[2:].strip(' "') or "."
+            self.found += at(EffectKind.READ, folder, "goes through a folder with all that is in it", self.scene)
+            return [f"{folder}\\{HOLE}"]
         words = read_line(expanded(given, self.variables).replace(",", " ")).words
         return words[:LIMIT_TURNS] or [HOLE]
 
@@ -286,6 +291,10 @@ class Batch:
         return line
 
     def set(self, own: str, line: Line) -> None:
+        name = line.rest.lstrip('" ').partition("=")[0].strip().lower()
+        if name in objects().loading:
+            because = "sets a variable that decides which code programs load"
+            self.found.append(Effect(kind=EffectKind.EXECUTE, because=because))
         if own == "set":
             assign(expanded(line.rest, self.variables).split("&")[0], self.variables)
             return

@@ -11,13 +11,26 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from freehold.guard.effects.windows_cmdlets import cmdlets
 from freehold.guard.effects.windows_programs import name_of, programs
 from freehold.guard.syntax import Language
 
-LIMIT_CHARS = 8 << 10  # what the beginning does not show, the rest of a script hardly does
+LIMIT_CHARS = 4 << 10  # what the beginning does not show, the rest of a script hardly does
 _CERTAIN = 3
+
+
+class Sign(NamedTuple):
+    """`needles`: one of them, in lower case, must be in the text for the form to be worth a try."""
+
+    weight: int
+    needles: tuple[str, ...]
+    form: re.Pattern[str]
+
+
+def _sign(weight: int, needles: str, form: str, flags: int = re.IGNORECASE) -> Sign:
+    return Sign(weight, tuple(needles.split()), re.compile(form, flags | re.MULTILINE))
 
 
 _TYPES = (
@@ -25,75 +38,76 @@ _TYPES = (
     r"|[a-z]+\.[a-z][\w.]+"
 )
 _NAMES = (  # of variables that every Windows has
-    r"temp|tmp|appdata|localappdata|userprofile|username|userdomain|userdnsdomain|systemroot|windir|systemdrive|programfiles(?:\(x86\))?|programdata"
-    r"|public|comspec|computername|homepath|homedrive|allusersprofile|path|cd|os|errorlevel|random|date|time|logonserver|pathext|processor_\w+"
+    r"temp|tmp|appdata|localappdata|userprofile|username|userdomain|userdnsdomain|systemroot|windir|systemdrive|programdata"
+    r"|programfiles(?:\(x86\))?|public|comspec|computername|homepath|homedrive|allusersprofile|path|cd|os|errorlevel|random|date"
+    r"|time|logonserver|pathext|processor_\w+"
 )
-_PS: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (3, re.compile(r"\$env:|\$\{env:", re.IGNORECASE)),
-    (
-        3,
-        re.compile(
-            r"\[(?:system\.)?[a-z][\w.]*(?:\[\])?\]::|(?:^|[\s(=,;])\[(?:" + _TYPES + r")(?:\[\])?\]\s*[$'\"@(]", re.IGNORECASE
-        ),
-    ),
-    (3, re.compile(r"(?:^|[;|\n=])\s*&\s*[\"'$(]")),
-    (
-        3,
-        re.compile(
-            r"\$(?:true|false|null|_)\b(?!\w)[^/]|@\{|\$psitem|\$pshome|\$psversion|\$profile\b|\$executioncontext", re.IGNORECASE
-        ),
-    ),
-    (2, re.compile(r"^\s*\$\w+\s*[-+]?=\s?[^=~]|;\s*\$\w+\s*=", re.MULTILINE)),
-    (2, re.compile(r"\|\s*(?:%|\?|foreach|where|select|sort|measure|out-\w+|format-\w+|ft|fl|iex)\s*[\s{(]", re.IGNORECASE)),
-    (2, re.compile(r"\s-(?:eq|ne|like|notlike|match|notmatch|replace|contains|is|as|f)\s+['\"$(]", re.IGNORECASE)),
-    (
+_POWERSHELL = (
+    _sign(3, "$env: ${env:", r"\$\{?env:"),
+    _sign(3, "[", r"\[(?:system\.)?[a-z][\w.]*(?:\[\])?\]::|(?:^|[\s(=,;])\[(?:" + _TYPES + r")(?:\[\])?\] ?[$'\"@(]"),
+    _sign(3, "&", r"(?:^|[;|=]) ?& ?[\"'$(]"),
+    _sign(3, "$true $false $null $_", r"\$(?:true|false|null|_)\b(?!\w)[^/]"),
+    _sign(3, "@{ $psitem $pshome $psversion $profile $executioncontext $psscriptroot", r"@\{|\$(?:ps\w{4}|profile\b|executionc)"),
+    _sign(2, "$", r"^\$\w+ ?[-+]?= ?[^=~]|; ?\$\w+ ?="),
+    _sign(3, "$", r"^\$\w+\\\w"),
+    _sign(2, "|", r"\| ?(?:%|\?|foreach|where|select|sort|measure|out-\w+|format-\w+|ft|fl|iex) ?[\s{(]"),
+    _sign(2, "-", r" -(?:eq|ne|like|notlike|match|notmatch|replace|contains|is|as|f) ['\"$(]"),
+    _sign(
         2,
-        re.compile(
-            r"\s-(?:erroraction|recurse|force|itemtype|literalpath|filepath|argumentlist|usebasicparsing|outfile|scriptblock|computername|namespace|classname|passthru)\b",
-            re.IGNORECASE,
-        ),
+        "-",
+        r" -(?:erroraction|recurse|force|itemtype|literalpath|filepath|argumentlist|usebasicparsing|outfile|scriptblock"
+        r"|computername|namespace|classname|passthru)\b",
     ),
-    (2, re.compile(r"new-object|\.downloadstring|\.downloadfile|frombase64string|\.invoke\(|write-host", re.IGNORECASE)),
-    (1, re.compile(r"`\s*\n|`[a-z\"$]", re.IGNORECASE)),
-    (2, re.compile(r"\b(?:foreach|if|while|switch)\s*\(.*\)\s*\{", re.IGNORECASE | re.DOTALL)),
-    (2, re.compile(r"hk(?:lm|cu|cr|u):", re.IGNORECASE)),
-)
-_BATCH: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (3, re.compile(rf"%(?:{_NAMES})(?::[^%\s]{{1,40}})?%|(?<![\w%])%~[a-z]*\d", re.IGNORECASE)),
-    (1, re.compile(r"(?<![\w%])%[a-z_][\w]{2,30}%|(?<![\w%])![a-z_]\w{1,30}!", re.IGNORECASE)),
-    (3, re.compile(r"^\s*@?echo\s+(?:off|on)\b|^\s*@?(?:setlocal|endlocal|rem\s)|^\s*::", re.IGNORECASE | re.MULTILINE)),
-    (3, re.compile(r"\bfor\s+(?:/[flrd]\s+)?[^\n]{0,80}?%{1,2}~?[a-z]\s+in\s*\(", re.IGNORECASE)),
-    (3, re.compile(r"\bif\s+(?:/i\s+)?(?:not\s+)?(?:exist|defined|errorlevel)\s", re.IGNORECASE)),
-    (3, re.compile(r"[12]?>\s?nul\b", re.IGNORECASE)),
-    (1, re.compile(r"\^[&|<>^%\"\w]")),
-    (2, re.compile(r"\b(?:goto|call)\s+:\w", re.IGNORECASE)),
-)
-_WINDOWS: tuple[tuple[int, re.Pattern[str]], ...] = (  # either of the two
-    (2, re.compile(r"(?:^|[\s\"'=(,])[a-z]:\\", re.IGNORECASE)),
-    (2, re.compile(r"(?:^|[\s\"'])\\\\[\w.$-]+\\", re.IGNORECASE)),
-    (2, re.compile(r"[\w-]\.(?:exe|bat|cmd|vbs|msi|dll|msc|inf|scr)\b", re.IGNORECASE)),
-    (2, re.compile(r"\\[\w. -]+\.(?:exe|bat|cmd|vbs|dll|js|hta|ps1|html?)\b", re.IGNORECASE)),
-    (1, re.compile(r"(?:^|[\s\"'])\.?\.?\\?[\w.~-]+\\[\w.~\\*-]+")),
-    (2, re.compile(r"^\s*\"[^\"\n\\]*\\[^\"\n\\]+\\[^\"\n]+\"", re.MULTILINE)),
-    (2, re.compile(r"\bhk(?:lm|cu|cr|ey_[a-z_]+)\\", re.IGNORECASE)),
-)
-_SHELL: tuple[tuple[int, re.Pattern[str]], ...] = (
-    (3, re.compile(r"\A#!\s*/")),
-    (
+    _sign(
         2,
-        re.compile(
-            r"(?:^|[\s'\"=:(])(?:/(?:usr|etc|var|tmp|bin|sbin|opt|home|root|dev|proc|sys|lib|mnt|srv|Library|Users|Applications)(?:/|\b)|~/)"
-        ),
+        "new-object .downloadstring .downloadfile frombase64string .invoke( write-host",
+        r"new-object|\.download(?:string|file)|frombase64string|\.invoke\(|write-host",
     ),
-    (2, re.compile(r"\$\{\w+[}:#%/-]|\$\(\(|\$\(\s*[a-z]|\$[A-Z_]{2,}\b(?!:)|\$[@*#0-9]\b")),
-    (2, re.compile(r"\b(?:then|fi|done|esac)\b|\[\[|\bdo\s*$|\bexport\s+\w+=|^\s*\w+=(?:\S|$)", re.MULTILINE)),
-    (2, re.compile(r"[12]?>\s?/dev/null|2>&1\s*(?:\||$)|&>|<<-?\s*['\"]?\w+|<\(")),
-    (1, re.compile(r"\\\s*\n|(?<!\S)\./\w|\|\s*(?:grep|awk|sed|xargs|head|tail|wc|sort|tee|bash|sh)\b")),
-    (1, re.compile(r"(?<!\S)-[a-zA-Z]{1,3}(?=\s|$)|(?<!\S)--[a-z][\w-]+")),
+    _sign(1, "`", r"`$|`[a-z\"$]"),
+    _sign(3, "){ ) {", r"\b(?:foreach|if|while|switch) ?\([^\n]{0,200}?\) ?\{"),
+    _sign(2, "hklm: hkcu: hkcr: hku:", r"hk(?:lm|cu|cr|u):"),
 )
-_COMMAND = re.compile(r"(?:^|\|(?!\w)|[;&(){}\n]|\bdo\s|\bcmd(?:\.exe)?\s+/[ckCK]\s+)\s*@?&?\s*[\"']?([\w.:\\/%$-]+)")
-_CMDLET = re.compile(r"(^|[|;&(){}=\n]\s*|\s)([a-z]+-[a-z][a-z0-9]{2,})\b(?!\.)", re.IGNORECASE)
-_SLASHED = re.compile(r"\s/(?:\?|[a-z]{1,2})(?:[:\s]|$)", re.IGNORECASE)
+_BATCH = (
+    _sign(3, "%", rf"%(?:{_NAMES})(?::[^%\s]{{1,40}})?%|(?<![\w%])%~[a-z]{{0,9}}\d"),
+    _sign(1, "% !", r"(?<![\w%])%[a-z_]\w{2,30}%|(?<![\w%])![a-z_]\w{1,30}!"),
+    _sign(3, "echo setlocal endlocal rem ::", r"^@?echo (?:off|on) ?(?:$|[&|])|^@?(?:setlocal|endlocal|rem )|^::"),
+    _sign(3, "%", r"\bfor (?:/[flrd] )?[^\n]{0,80}?%{1,2}~?[a-z]\w{0,30} in ?\("),
+    _sign(
+        3, "if", r"\bif (?:/i )?(?:not )?(?:(?:exist|defined|errorlevel) |[%\"]{0,2}\w{1,40}[%\"]{0,2}(?: ?== ?\S{1,80})? ?\()"
+    ),
+    _sign(3, "nul", r"[12]?> ?nul\b"),
+    _sign(1, "^", r"\^[&|<>^%\"\w]"),
+    _sign(2, "goto call", r"\b(?:goto|call) :\w"),
+)
+_WINDOWS = (  # either of the two
+    _sign(2, ":\\", r"(?:^|[\s\"'=(,])[a-z]:\\"),
+    _sign(2, "\\\\", r"(?:^|[\s\"'])\\\\[\w.$-]{1,80}\\"),
+    _sign(2, ".exe .bat .cmd .vbs .msi .dll .msc .inf .scr", r"[\w-]\.(?:exe|bat|cmd|vbs|msi|dll|msc|inf|scr)\b"),
+    _sign(2, "\\", r"\\[\w. -]{1,80}\.(?:exe|bat|cmd|vbs|dll|js|hta|ps1|html?)\b"),
+    _sign(1, "\\", r"(?:^|[\s\"'])\.?\.?\\?[\w.~-]{1,80}\\[\w.~\\*-]"),
+    _sign(2, "\\", r"^\"[^\"\n\\]{0,80}\\[^\"\n\\]{1,80}\\[^\"\n]{1,80}\""),
+    _sign(3, "query", r"(?:^|[|&;]) ?query(?:\.exe)? (?:user|session|process|termserver)\b"),
+    _sign(2, "hklm hkcu hkcr hkey_", r"\bhk(?:lm|cu|cr|ey_[a-z_]{1,20})\\"),
+)
+_POSIX = (
+    _sign(3, "#!", r"\A#! ?/"),
+    _sign(
+        2,
+        "/",
+        r"(?:^|[\s'\"=:(])(?:/(?:usr|etc|var|tmp|bin|sbin|opt|home|root|dev|proc|sys|lib|mnt|srv|Library|Users|Applications)(?:/|\b)|~/)",
+        0,
+    ),
+    _sign(2, "$", r"\$\{\w{1,40}[}:#%/-]|\$\(\(|\$\( ?[a-z]|\$[A-Z_]{2,}\b(?!:)|\$[@*#0-9]\b", 0),
+    _sign(
+        2, "then fi done esac [[ do export =", r"\b(?:then|fi|done|esac)\b|\[\[|\bdo ?$|\bexport \w{1,40}=|^\w{1,40}=(?:\S|$)", 0
+    ),
+    _sign(2, "> <", r"[12]?> ?/dev/null|2>&1 ?(?:\||$)|&>|<<-? ?['\"]?\w+|<\("),
+    _sign(1, "\\ ./ |", r"\\$|(?<!\S)\./\w|\| ?(?:grep|awk|sed|xargs|head|tail|wc|sort|tee|bash|sh)\b"),
+    _sign(1, "-", r"(?<!\S)-[a-zA-Z]{1,3}(?=\s|$)|(?<!\S)--[a-z][\w-]+"),
+)
+_COMMAND = re.compile(r"(?:^|\|(?!\w)|[;&(){}]|\bdo |\bcmd(?:\.exe)? /[ckCK] ) ?@?&? ?[\"']?([\w.:\\/%$-]+)", re.MULTILINE)
+_CMDLET = re.compile(r"(?<![\w/-])[A-Z][A-Za-z]{1,20}-[A-Za-z][A-Za-z0-9]{2,}\b(?!\.)")
+_SLASHED = re.compile(r" /(?:\?|[a-z]{1,2})(?:[:\s]|$)", re.IGNORECASE)
 
 
 @cache
@@ -102,33 +116,36 @@ def _words() -> Mapping[str, frozenset[str]]:
     return {key: frozenset(names.split()) for key, names in document.items()}
 
 
-def _weight(signs: tuple[tuple[int, re.Pattern[str]], ...], text: str) -> int:
-    return sum(weight for weight, form in signs if form.search(text))
+def _weight(signs: tuple[Sign, ...], text: str, lower: str) -> int:
+    return sum(sign.weight for sign in signs if any(needle in lower for needle in sign.needles) and sign.form.search(text))
 
 
 def shell_dialect(text: str) -> tuple[Language, ...]:
     """SHELL, POWERSHELL, BATCH: those that the text may be written for. Never empty."""
-    text = text[:LIMIT_CHARS]
-    powershell, batch, shell = _weight(_PS, text), _weight(_BATCH, text), _weight(_SHELL, text)
-    windows = _weight(_WINDOWS, text)
-    if any(_is_cmdlet(found[2], begins=not found[1].isspace()) for found in _CMDLET.finditer(text)):
+    text = "\n".join(" ".join(line.split()) for line in text[:LIMIT_CHARS].splitlines())
+    lower = text.lower()
+    powershell = _weight(_POWERSHELL, text, lower)
+    batch, windows = _weight(_BATCH, text, lower), _weight(_WINDOWS, text, lower)
+    if "-" in text and any(_is_cmdlet(found[0]) for found in _CMDLET.finditer(text)):
         powershell += 3
-    slashed = 2 if _SLASHED.search(text) else 1 if "\\" in text else 0
-    words = _words()
-    for found in _COMMAND.finditer(text):
-        word = found[1]
-        name = name_of(word)
-        if name in words["aliases"]:
-            powershell += 2
-        elif name in words["batch"]:
-            batch += 2 if slashed else 1
-        elif name in words["shared"]:
-            windows += slashed
-        elif name in words["shells"] or name in programs():
-            windows += 2 if name in words["rare"] else 3
+    slashed = 2 if "/" in text and _SLASHED.search(text) else 1 if "\\" in text else 0
+    words, posix = _words(), 0
+    for word in dict.fromkeys(_COMMAND.findall(text)):
         if word in words["posix"]:
-            shell += 1
-    return _chosen(powershell, batch, windows, shell)
+            posix += 1
+        else:
+            name = name_of(word)
+            if name in words["aliases"] or ("-" in name and name == word.lower() and _is_cmdlet(name)):
+                powershell += 2 if name in words["aliases"] else 3
+            elif name in words["batch"]:
+                batch += 2 if slashed else 1
+            elif name in words["shared"]:
+                windows += slashed
+            elif name in words["shells"] or name in programs():
+                windows += 2 if name in words["rare"] else 3
+    if powershell + batch + windows == 0:
+        return (Language.SHELL,)
+    return _chosen(powershell, batch, windows, posix + _weight(_POSIX, text, lower))
 
 
 def _chosen(powershell: int, batch: int, windows: int, shell: int) -> tuple[Language, ...]:
@@ -140,17 +157,15 @@ def _chosen(powershell: int, batch: int, windows: int, shell: int) -> tuple[Lang
             found.append(Language.POWERSHELL)
         if powershell < _CERTAIN or batch >= _CERTAIN:
             found.append(Language.BATCH)
-    if windows < _CERTAIN or (shell >= 2 and shell * 2 >= windows):
+    if windows < _CERTAIN or shell >= max(windows, 2):
         found.append(Language.SHELL)
     return tuple(found)
 
 
-def _is_cmdlet(word: str, *, begins: bool) -> bool:
-    """A verb and a noun. In lower case only where a command begins and a table has it: `set-timezone` is a word elsewhere."""
+def _is_cmdlet(word: str) -> bool:
+    """A verb and a noun. In lower case only if a table has it: `update-alternatives` is none."""
     name = word.lower()
     table = cmdlets()
-    if name == word and not begins:
-        return False
     if name in table.named:
         return True
     if name.partition("-")[0] not in table.verbs:

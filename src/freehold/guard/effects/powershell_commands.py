@@ -52,6 +52,7 @@ class Given:
     named: dict[str, list[Value]] = field(default_factory=dict)
     unnamed: list[Value] = field(default_factory=list)
     piped: Value | None = None
+    spelled: str = ""  # the command's name as it is written
 
     def first(self, *names: str) -> Value | None:
         """Of the first of these parameters that is given; else the first argument without a name."""
@@ -73,7 +74,7 @@ class Given:
         return [item for value in self.every for item in items_of(value) if item.block is not None]
 
     @property
-    def marks(self) -> Mark:
+    def marks(self) -> int:
         marks = self.piped.marks if self.piped is not None else Mark.NONE
         for value in self.every:
             marks |= value.marks
@@ -107,6 +108,7 @@ def _run(walk: Walk, node: tree.Command, piped: Value | None) -> Value:
         return _program(walk, name if called.kind == "name" else called.text, node, piped)
     cmdlet = cmdlet_of(name)
     given = _bound(walk, node.arguments, cmdlet, piped)
+    given.spelled = called.text
     own = _OWN.get(name)
     return own(walk, name, given) if own is not None else _cmdlet(walk, name, given)
 
@@ -187,7 +189,7 @@ def _cmdlet(walk: Walk, name: str, given: Given) -> Value:
             walk.call(block.block, (), piped=given.piped)
     if "whatif" in call.switches and call.switches["whatif"] != ["False"]:
         return UNKNOWN
-    found = cmdlet_effects(call, cmdlet, walk.scene)
+    found = cmdlet_effects(call, cmdlet, walk.scene, given.spelled)
     if found is None:
         found = program_effects([name, *call.words], walk.scene)
     walk.found += found
@@ -417,6 +419,8 @@ def _start_process(walk: Walk, _name: str, given: Given) -> Value:
     arguments = _texts(given.named.get("argumentlist") or rest)
     if given.named_text("verb").lower().startswith("runas"):
         walk.does(EffectKind.ESCALATE, Place.NOTHING, "asks for an administrator's rights")
+    if given.named_text("windowstyle").lower().startswith("hid"):
+        walk.does(EffectKind.EVADE, Place.NOTHING, "runs in a window that nobody sees")
     for text in texts(program)[:4]:
         words = [text, *(word for argument in arguments for word in _split(argument))]
         name = name_of(text)

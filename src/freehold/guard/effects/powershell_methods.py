@@ -71,7 +71,7 @@ def call_method(walk: Walk, owner: Value, name: str, is_static: bool, arguments:
 
 
 def _static(
-    walk: Walk, kind: str, name: str, arguments: Sequence[Value], given: Sequence[str], marks: Mark, nodes: Sequence[Node]
+    walk: Walk, kind: str, name: str, arguments: Sequence[Value], given: Sequence[str], marks: int, nodes: Sequence[Node]
 ) -> Value:
     if kind in ("scriptblock", "management.automation.scriptblock") and name == "create":
         return replace(arguments[0], kind="scriptblock") if arguments else UNKNOWN
@@ -107,7 +107,7 @@ def _static(
     return Value(marks=marks | marks_of(name), kind="reflection" if kind == "reflection.assembly" else "")
 
 
-def _on_object(walk: Walk, owner: Value, name: str, arguments: Sequence[Value], marks: Mark) -> Value | None:
+def _on_object(walk: Walk, owner: Value, name: str, arguments: Sequence[Value], marks: int) -> Value | None:
     kind = owner.kind
     if owner.block is not None:
         return walk.call(owner.block, arguments) if name in _RUN else replace(owner)
@@ -180,7 +180,7 @@ def _reads_into(walk: Walk, owner: Value, name: str, nodes: Sequence[Node]) -> N
                 walk.variables[node.name] = Value(kind="bytes", marks=Mark.NETWORK)
 
 
-def _sends_secrets(walk: Walk, name: str, marks: Mark) -> None:
+def _sends_secrets(walk: Walk, name: str, marks: int) -> None:
     if marks & Mark.SECRET and name.startswith(("upload", "send", "post", "put")):
         walk.does(EffectKind.SEND, Place.CREDENTIAL, "sends what it read where credentials lie")
 

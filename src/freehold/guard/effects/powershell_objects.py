@@ -18,7 +18,7 @@ from freehold.guard.effects.windows_rules import Call, Rule, judged, read_rules
 class Objects:
     members: Mapping[str, Rule]
     types: Mapping[str, Rule]
-    marks: Mapping[str, Mark]
+    marks: Mapping[str, int]
     same: frozenset[str]  # properties that are their object, or stand for it
     times: frozenset[str]
     loading: frozenset[str]  # variables of the environment that decide which code programs load
@@ -81,6 +81,6 @@ def _judged(rule: Rule, name: str, arguments: Sequence[str], scene: Scene) -> li
     return judged(Call(name=name, words=arguments, positionals=arguments), (rule,), scene, "calls a method") or []
 
 
-def marks_of(name: str) -> Mark:
+def marks_of(name: str) -> int:
     """Where what a member gives comes from."""
     return objects().marks.get(name, Mark.NONE)

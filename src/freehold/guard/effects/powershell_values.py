@@ -11,7 +11,6 @@ import urllib.parse
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntFlag
 
 import re2
 
@@ -23,8 +22,8 @@ LIMIT_CHARS = 64 << 10
 LIMIT_ITEMS = 4096
 
 
-class Mark(IntFlag):
-    """Where a value comes from."""
+class Mark:
+    """Where a value comes from: bits of an int, as they are joined at every step."""
 
     NONE = 0
     NETWORK = 1
@@ -45,13 +44,13 @@ class Value:
     block: Block | None = None
     number: int | float | None = None
     kind: str = ""
-    marks: Mark = Mark.NONE
+    marks: int = Mark.NONE
 
     @property
     def is_known(self) -> bool:
         return HOLE not in self.text
 
-    def marked(self, marks: Mark) -> "Value":
+    def marked(self, marks: int) -> "Value":
         return replace(self, marks=self.marks | marks) if marks & ~self.marks else self
 
 
@@ -59,7 +58,7 @@ UNKNOWN = Value()
 EMPTY = Value(text="", items=())
 
 
-def of(text: str, marks: Mark = Mark.NONE) -> Value:
+def of(text: str, marks: int = Mark.NONE) -> Value:
     return Value(text=text[:LIMIT_CHARS], marks=marks)
 
 

@@ -14,6 +14,7 @@ from importlib.resources import files
 
 from freehold.core.effects import Effect
 from freehold.guard.effects.scene import Scene
+from freehold.guard.effects.windows_names import telling
 from freehold.guard.effects.windows_rules import Call, Rule, judged, read_rules
 
 _COMMON = ("erroraction", "errorvariable", "warningaction", "outvariable", "outbuffer", "pipelinevariable", "informationaction")
@@ -130,13 +131,16 @@ def call_of(
     return Call(name=name, words=[*words, *plain, *piped[:4]], positionals=plain, switches=switches)
 
 
-def cmdlet_effects(call: Call, cmdlet: Cmdlet, scene: Scene) -> list[Effect] | None:
-    """None where neither its name, nor its family, nor its verb is known."""
+def cmdlet_effects(call: Call, cmdlet: Cmdlet, scene: Scene, spelled: str) -> list[Effect] | None:
+    """`spelled` is its name with its capitals. None where neither its name, nor its family, nor its verb is known."""
     table = cmdlets()
     if call.name in table.named:
         return judged(call, cmdlet.rules, scene, "runs a cmdlet") or []
     for family in table.families:
         if any(fnmatchcase(call.name, glob) for glob in family.globs):
             return judged(call, (family.rule,), scene, "runs a cmdlet")
+    named = telling(spelled)
+    if named is not None:
+        return judged(call, (named,), scene, "runs a cmdlet")
     rule = table.verbs.get(call.name.partition("-")[0]) if "-" in call.name else None
     return None if rule is None else judged(call, (rule,), scene, "runs a cmdlet that no table has")

@@ -15,6 +15,7 @@ from importlib.resources import files
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene, unknown
+from freehold.guard.effects.windows_names import telling
 from freehold.guard.effects.windows_rules import URL, Call, Rule, judged, read_rules, where
 from freehold.guard.effects.windows_shells import nested
 from freehold.guard.syntax import Language
@@ -22,7 +23,8 @@ from freehold.guard.syntax import Language
 LIMIT_WORDS = 512
 _ARCHITECTURE = re.compile(r"[._-]?(?:x64|x86|amd64|win64|win32|arm64)$")
 _ENDINGS = (".exe", ".com", ".cmd", ".bat", ".msc", ".cpl", ".scr")
-_SWITCH = re.compile(r"^(?:/{1,2}|--?|\u2013)(?=[A-Za-z?@+*^])([^:=]*)(?:[:=](.*))?$", re.DOTALL)
+_SWITCH = re.compile(r"^(?:/{1,2}-?|--?|\u2013)(?=[A-Za-z?@+*^])([^:=]*)(?:[:=](.*))?$", re.DOTALL)
+_PLAIN = re.compile(r"[-/]{0,2}[A-Za-z_]{3,40}")
 _SCRIPTS = {
     ".bat": "a batch file",
     ".cmd": "a batch file",
@@ -112,7 +114,7 @@ def program_effects(words: Sequence[str], scene: Scene) -> list[Effect]:
     name = name_of(words[0])
     if HOLE in words[0] and (HOLE in name or not name):
         return [unknown("runs a program whose name is only known when it runs")]
-    if name == "start":
+    if name == "start" and words[0].lower() == name:
         return _start(words, scene)
     inner = nested(name, words, scene)
     if inner is not None:
@@ -122,7 +124,17 @@ def program_effects(words: Sequence[str], scene: Scene) -> list[Effect]:
         found = judged(call_of(words, program.values), program.rules, scene, program.does)
         if found is not None:
             return [*found, *_from_where(words[0], scene)]
-    return [*_elsewhere(words, name, scene), *_from_where(words[0], scene)]
+    return [*_by_name(words, scene), *_elsewhere(words, name, scene), *_from_where(words[0], scene)]
+
+
+def _by_name(words: Sequence[str], scene: Scene) -> list[Effect]:
+    """What its own name and its first arguments, which are often a command, say of a program that no table has."""
+    name = re.split(r"[\\/]", words[0].strip("\"'"))[-1]
+    for text in (name, *(word.lstrip("-/") for word in words[1:4] if _PLAIN.fullmatch(word))):
+        rule = telling(text)
+        if rule is not None:
+            return judged(Call(name=name, words=words[1:]), (rule,), scene, "runs a program") or []
+    return []
 
 
 def _start(words: Sequence[str], scene: Scene) -> list[Effect]:
@@ -142,7 +154,13 @@ def _from_where(word: str, scene: Scene) -> list[Effect]:
     """A program given by its path: what is said of programs is said of the name, which any file may have."""
     if not any(sign in word for sign in "\\/"):
         return []
-    return [Effect(kind=EffectKind.RUN, place=where(word, scene.folder), target=word, because="runs a file by its path")]
+    place = where(word, scene.folder)
+    found = [Effect(kind=EffectKind.RUN, place=place, target=word, because="runs a file by its path")]
+    if place is Place.TEMP:
+        found.append(
+            Effect(kind=EffectKind.EXECUTE, place=place, target=word, because="runs a file out of a folder for temporary ones")
+        )
+    return found
 
 
 def _elsewhere(words: Sequence[str], name: str, scene: Scene) -> list[Effect]:

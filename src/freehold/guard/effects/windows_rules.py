@@ -1,12 +1,14 @@
 """The rules that say what a Windows program or a cmdlet does, and how a call is held against them.
 
 A table is TOML; each name has lines of `WHEN => WHAT | BECAUSE`. The first line whose WHEN holds counts; a line that begins
-with "+" counts beside others. WHEN is words, all of which must hold of the arguments:
+with "&" counts beside others. WHEN is words, all of which must hold of the arguments:
 
     add         is among them                         /s, -Force   this switch is given ("/s:x", "-s", and for cmdlets "-Fo", too)
     ^add        is the first that is no switch        ~text        one of them contains it
     a,b         either                                !a           does not hold
     -Verb=runas the switch has this value             /s=*.dll     or one of this form
+    @1=host     the first lies there                  ?            one is not known as a whole
+    @1=host     the first lies there                  ?            one is not known as a whole
 
 WHAT is effects, "kind" or "kind:where". Where is a place by its name; or what names the place: @1, @2, @-1 (arguments that are
 no switches, counted from 1 or from the end), @* (all of them), @1+ (from that one on), @/out (the value of a switch), @url (an
@@ -21,9 +23,9 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from freehold.core.effects import Effect, EffectKind, Place
-from freehold.guard.effects.places import file_effects, host_of, host_place, place_of
+from freehold.guard.effects.places import HOLE, file_effects, host_of, host_place, place_of
 from freehold.guard.effects.scene import Scene
-from freehold.guard.effects.windows_places import change_of, normal, windows_place_of
+from freehold.guard.effects.windows_places import change_of, is_key, normal, windows_place_of
 from freehold.guard.syntax import Language
 
 LANGUAGES = {"batch": Language.BATCH, "powershell": Language.POWERSHELL, "shell": Language.SHELL}
@@ -72,9 +74,9 @@ def _rule(line: str) -> Rule:
     if not arrow:
         raise ValueError("no => in a rule")
     effects, _, because = right.partition(" | ")
-    beside = left.startswith("+")
+    beside = left.startswith("&")
     when = tuple(
-        (not word.startswith("!"), tuple(word.removeprefix("!").split(","))) for word in left.removeprefix("+").lower().split()
+        (not word.startswith("!"), tuple(word.removeprefix("!").split(","))) for word in left.removeprefix("&").lower().split()
     )
     what = tuple(What(kind=kind, where=where) for kind, _, where in (one.strip().partition(":") for one in effects.split(",")))
     for one in what:
@@ -87,6 +89,11 @@ def _rule(line: str) -> Rule:
 
 def _holds(form: str, call: Call, lower: Sequence[str]) -> bool:
     sign = form[0]
+    if form == "?":
+        return any(HOLE in word for word in call.words)
+    if sign == "@":
+        selector, _, place = form.partition("=")
+        return any(where(path, "") == place for path in selected(selector, call))
     if sign == "~":
         return any(form[1:] in word for word in lower)
     if sign == "^":
@@ -111,7 +118,19 @@ def judged(call: Call, rules: Iterable[Rule], scene: Scene, does: str) -> list[E
         decided = decided or not rule.beside
         for what in rule.what:
             found += _effects(what, rule, call, scene, does)
-    return found if any_holds else None
+    return [*found, *_masks(found)] if any_holds else None
+
+
+_PROGRAM = re.compile(r"\.(?:exe|dll|scr|com|sys)$", re.IGNORECASE)
+
+
+def _masks(found: Sequence[Effect]) -> list[Effect]:
+    """A program of the system that is copied to where it does not belong can pass for another."""
+    for effect in found:
+        is_program = effect.place is Place.SYSTEM and _PROGRAM.search(effect.target.strip("\"'")) is not None
+        if effect.kind is EffectKind.READ and is_program and any(other.kind is EffectKind.WRITE for other in found):
+            return [Effect(kind=EffectKind.EVADE, because="copies a program of the system to another place")]
+    return []
 
 
 def _effects(what: What, rule: Rule, call: Call, scene: Scene, does: str) -> list[Effect]:
@@ -166,15 +185,30 @@ def at(kind: EffectKind, path: str, because: str, scene: Scene, name: str = "") 
         found = list(file_effects(kind, path, because, folder=scene.folder))
     else:
         found = [Effect(kind=kind, place=where(path, scene.folder), target=path, because=because)]
+    found += _besides(kind, path, found[0].place if found else Place.NOTHING)
+    found += _besides(kind, path, found[0].place if found else Place.NOTHING)
     change = change_of(path, name) if kind in _CHANGES else None
     if change is not None:
         found.append(Effect(kind=change[0], place=change[1], target=path, because=change[2]))
     return found
 
 
-def selected(where: str, call: Call) -> list[str]:
+_ADMIN_SHARE = re.compile(r"[\"']*\\\\[^\\]+\\(?:[a-z]|admin|ipc)\$", re.IGNORECASE)
+
+
+def _besides(kind: EffectKind, path: str, place: Place) -> list[Effect]:
+    if _ADMIN_SHARE.match(path):
+        return [Effect(kind=EffectKind.DISCOVER, place=Place.HOST, target=path, because="reaches into a machine's own shares")]
+    if kind is EffectKind.READ and place is Place.SYSTEM and is_key(path):
+        return [
+            Effect(kind=EffectKind.DISCOVER, place=Place.SYSTEM, target=path, because="reads the system's part of the registry")
+        ]
+    return []
+
+
+def selected(selector: str, call: Call) -> list[str]:
     """The arguments that a selector names, in their order."""
-    what = where[1:]
+    what = selector[1:]
     if what in ("url", "host"):
         return [word for word in call.words if URL.match(word) or (what == "host" and host_of(word) is not None)]
     if what.startswith("/"):

@@ -91,6 +91,8 @@ def _powershell(words: Sequence[str], scene: Scene) -> list[Effect]:
             return found + _script(rest, scene)
         if name == "file":
             return found + _file(rest, scene)
+        if name == "windowstyle" and rest and rest[0].lower().startswith(("h", "1")):
+            found.append(Effect(kind=EffectKind.EVADE, because="runs in a window that nobody sees"))
         if name == "version" and rest and rest[0].startswith(("1", "2")):
             found.append(Effect(kind=EffectKind.EVADE, because="starts an old PowerShell, which records less"))
         at += 1 if name in _ALONE or value else 2
