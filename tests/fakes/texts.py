@@ -5,13 +5,15 @@ from tests.fakes.guard import POLICY_DIGEST, SECRET
 
 
 class OneSecret:
-    """Implements `guard.examine.Texts`: masks SECRET, and remembers which channels it was asked about."""
+    """Implements `guard.examine.Texts`: masks SECRET, and remembers what it was asked about."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Channel, Direction]] = []
+        self.asked: list[tuple[Channel, Direction, str]] = []
 
-    def check(self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST) -> Verdict:
-        self.asked.append((channel, direction))
+    def check(
+        self, text: str, channel: Channel = Channel.USER, direction: Direction = Direction.REQUEST, tool: str = ""
+    ) -> Verdict:
+        self.asked.append((channel, direction, tool))
         start = text.find(SECRET)
         if start < 0:
             return Verdict(action=Action.ALLOW, policy_digest=POLICY_DIGEST)

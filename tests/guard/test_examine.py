@@ -76,10 +76,21 @@ def test_what_code_does_is_told_and_judged_where_it_is_run() -> None:
     assert run.action in (Action.ASK, Action.BLOCK)
 
 
-def test_code_in_a_language_that_is_not_analysed_has_no_effects() -> None:
-    assert examiner().code("<p>hello</p>", Language.HTML).effects == ()
+def test_code_in_a_language_that_is_not_analysed_is_asked_about_where_it_is_run() -> None:
+    assert examiner().code("<p>hello</p>", Language.HTML).action is Action.ALLOW
     assert examiner().code("<p>hello</p>", Language.HTML, is_run=True).action is Action.ASK
-    assert examiner().code("so it goes", is_run=True).action is Action.ASK
+
+
+@pytest.mark.parametrize("text", [f"#!/bin/sh\n{WIPE}\n", WIPE])
+def test_what_a_script_or_a_command_surely_does_counts_in_any_case(text: str) -> None:
+    found = examiner().code(text)
+    assert (found.kind, found.action) == (Kind.CODE, Action.BLOCK)
+
+
+def test_what_can_not_be_resolved_in_a_script_counts_where_it_is_run() -> None:
+    script = '#!/bin/sh\n"$1" --all\n'
+    assert examiner("production").code(script).action is Action.ALLOW
+    assert examiner("production").code(script, is_run=True).action is Action.ASK
 
 
 def test_fenced_code_in_an_answer_is_found_where_it_stands() -> None:
@@ -103,10 +114,13 @@ def test_a_text_is_looked_at_as_what_it_is() -> None:
     texts = OneSecret()
     asked = Examiner(PolicyFile(), texts, direction=Direction.RESPONSE)
     asked.text("hi", Channel.REASONING)
-    asked.tool_result("hi")
+    asked.tool_result("hi", "web")
     asked.tool_calls([WrittenCall("Bash", "{}")])
-    assert [channel for channel, _ in texts.asked] == [Channel.REASONING, Channel.TOOL_RESULT, Channel.TOOL_ARGUMENTS]
-    assert {direction for _, direction in texts.asked} == {Direction.RESPONSE}
+    assert texts.asked == [
+        (Channel.REASONING, Direction.RESPONSE, ""),
+        (Channel.TOOL_RESULT, Direction.RESPONSE, "web"),
+        (Channel.TOOL_ARGUMENTS, Direction.RESPONSE, "Bash"),
+    ]
     assert asked.text(SECRET).action is Action.MASK
 
 

@@ -46,7 +46,7 @@ _LANGUAGES = ", ".join(Language)
 )
 @click.option("--lang", help="The language of --shell or --code. Default: told by the text.")
 @click.option("--run", "is_run", is_flag=True, help="Code is going to be run: judge what it does, too.")
-@click.option("--tool", default="", help="The tool of --tool-call, where FILE has its arguments alone.")
+@click.option("--tool", default="", help="The tool of --tool-result, or of --tool-call where FILE has its arguments alone.")
 @click.option("--json", "wants_json", is_flag=True, help="The result as one JSON object.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, help="Processes that share the lines of --jsonl.")
 @click.option("--direction", type=click.Choice(sorted(_DIRECTIONS)), default="request", help="Which policy to apply to texts.")
@@ -92,13 +92,13 @@ def check(
     match kind:
         case "code":
             examination = examiner.code(text, language, "" if file == "-" else file, is_run=is_run)
-            if not examination.language:
+            if not examination.language and not examination.findings:
                 raise Unusable(f"{file} is in no language that can be told; name it with --lang: {_LANGUAGES}")
         case "tool_call":
             _document(data, file)
             examination = examiner.tool_calls(written_calls(text, tool))
         case "tool_result":
-            examination = examiner.tool_result(text)
+            examination = examiner.tool_result(text, tool)
         case _:
             examination = examiner.text(text)
     _tell(examination, guard, wants_json=wants_json)

@@ -85,7 +85,7 @@ class Lines:
             case Kind.TOOL_CALL:
                 return self._examiner.tool_calls(written_calls(text, _word(row, "tool") or _word(row, "name")))
             case Kind.TOOL_RESULT:
-                return self._examiner.tool_result(text)
+                return self._examiner.tool_result(text, _word(row, "tool"))
             case Kind.TEXT:
                 return self._examiner.text(text, Channel.USER if self._direction is Direction.REQUEST else Channel.TEXT)
         return self._examiner.text(text, _CHANNELS.get(kind, Channel.USER) if isinstance(kind, str) else Channel.USER)

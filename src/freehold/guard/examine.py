@@ -13,16 +13,15 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from freehold.core.effects import CallJudgement, Effect, Reason
+from freehold.core.effects import Effect, EffectKind, Reason
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
 from freehold.guard.call_documents import WrittenCall
-from freehold.guard.calls.judge import CallJudge, Judged
+from freehold.guard.calls.judge import CallJudge
 from freehold.guard.calls.presets import PresetName
 from freehold.guard.calls.stage import findings_of as of_calls
 from freehold.guard.calls.surroundings import Surroundings
-from freehold.guard.effects.analyse import ANALYSERS, analyse
+from freehold.guard.effects.analyse import analyse
 from freehold.guard.effects.dialect import shell_dialect
-from freehold.guard.effects.scene import unknown
 from freehold.guard.languages import language_named
 from freehold.guard.policy_file import PolicyFile
 from freehold.guard.ruling import strictest
@@ -49,7 +48,7 @@ class Kind(StrEnum):
 class Texts(Protocol):
     """What a text holds: secrets, personal data, instructions. `stream_guard.StreamGuard` is one."""
 
-    def check(self, text: str, channel: Channel = ..., direction: Direction = ...) -> Verdict: ...
+    def check(self, text: str, channel: Channel = ..., direction: Direction = ..., tool: str = ...) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,47 +87,55 @@ class Examiner:
         """A command line or script. Where its shell is not told and can't be told, it is all that it may be."""
         dialects = languages or shell_dialect(text)
         effects = tuple(dict.fromkeys(effect for of in dialects for effect in analyse(text, of, folder=self._folder)))
-        judgement = self._calls.judge_effects(effects)
+        judged = self._calls.look_effects(effects)
         weaknesses = self._weak(text, Language.SHELL, is_run=True)
         return Examination(
             kind=Kind.SHELL,
             findings=(
-                *of_calls(Judged(judgement=judgement), chars=len(text)),
+                *of_calls(judged, chars=len(text)),
                 *of_code(weaknesses, self._policy.code, Channel.TEXT, 0),
                 *self._held(text, Channel.TEXT),
             ),
             language=" or ".join(dialects),
             effects=effects,
-            reasons=judgement.reasons,
+            reasons=judged.judgement.reasons,
             weaknesses=tuple(weaknesses),
-            words=judgement.words,
+            words=judged.judgement.words,
         )
 
     def code(self, text: str, language: Language | None = None, name: str = "", *, is_run: bool = False) -> Examination:
-        """Code, or a text with fenced pieces of it. What it would do is told, and judged only where it is going to be run."""
+        """Code, or a text with fenced pieces of it. What it would do is told, and judged where it is going to be run.
+
+        A shell's script does nothing but run others: what it surely does counts in any case. So it does of a text in no language
+        that can be told, as it may be a command.
+        """
         pieces = _fenced(text) if language is None and not name else []
         pieces = pieces or [_Piece(text, language or guess(text, name), name, 0)]
         effects: dict[Effect, None] = {}
+        counted: dict[Effect, None] = {}
         weaknesses: list[Weakness] = []
         findings: list[Finding] = []
         for piece in pieces:
-            if piece.language in ANALYSERS:
-                effects |= dict.fromkeys(analyse(piece.text, piece.language, folder=self._folder))
-            elif is_run:
-                effects[unknown("code in a language that can't be told, or is not analysed")] = None
+            done = self._done(piece)
+            effects |= done
+            counted |= done if is_run else _sure(done) if piece.is_command else {}
             found = self._weak(piece.text, piece.language, piece.name)
             weaknesses += found
             findings += of_code(found, self._policy.code, Channel.TEXT, 0, piece.start)
-        judgement = self._calls.judge_effects(effects) if is_run else _NOT_RUN
+        judged = self._calls.look_effects(counted)
         return Examination(
             kind=Kind.CODE,
-            findings=(*of_calls(Judged(judgement=judgement), chars=len(text)), *findings, *self._held(text, Channel.TEXT)),
+            findings=(*of_calls(judged, chars=len(text)), *findings, *self._held(text, Channel.TEXT)),
             language=" and ".join(dict.fromkeys(piece.language for piece in pieces if piece.language is not None)),
             effects=tuple(effects),
-            reasons=judgement.reasons,
+            reasons=judged.judgement.reasons,
             weaknesses=tuple(weaknesses),
-            words=judgement.words,
+            words=judged.judgement.words,
         )
+
+    def _done(self, piece: "_Piece") -> dict[Effect, None]:
+        languages = shell_dialect(piece.text) if piece.language is None else (piece.language,)
+        return dict.fromkeys(effect for of in languages for effect in analyse(piece.text, of, folder=self._folder))
 
     def tool_calls(self, calls: Iterable[WrittenCall]) -> Examination:
         """The calls that one answer makes, together: what they would do, and weaknesses of the code they write."""
@@ -148,7 +155,7 @@ class Examiner:
             ]
             weaknesses += found
             findings += of_code(found, self._policy.code, Channel.TOOL_ARGUMENTS, 0)
-            findings += self._held(arguments, Channel.TOOL_ARGUMENTS)
+            findings += self._held(arguments, Channel.TOOL_ARGUMENTS, tool)
         return Examination(
             kind=Kind.TOOL_CALL,
             findings=tuple(findings),
@@ -158,8 +165,8 @@ class Examiner:
             words="\n".join(words),
         )
 
-    def tool_result(self, text: str) -> Examination:
-        return Examination(kind=Kind.TOOL_RESULT, findings=self._held(text, Channel.TOOL_RESULT))
+    def tool_result(self, text: str, tool: str = "") -> Examination:
+        return Examination(kind=Kind.TOOL_RESULT, findings=self._held(text, Channel.TOOL_RESULT, tool))
 
     def text(self, text: str, channel: Channel = Channel.USER) -> Examination:
         return Examination(kind=Kind.TEXT, findings=self._held(text, channel))
@@ -169,12 +176,13 @@ class Examiner:
         look = squatted if is_run else weaknesses_of
         return [found for found in look(text, language, name) if ruling(found, self._policy.code) is not None]
 
-    def _held(self, text: str, channel: Channel) -> tuple[Finding, ...]:
-        return self._texts.check(text, channel, self._direction).findings
+    def _held(self, text: str, channel: Channel, tool: str = "") -> tuple[Finding, ...]:
+        return self._texts.check(text, channel, self._direction, tool).findings
 
 
 _WORD = re.compile(r"[{.\s]*([^\s:,{}]*)")  # of a fence's line, the language: "```python title=…", "``` {.js}"
-_NOT_RUN = CallJudgement(action=Action.ALLOW)
+_SHELLS = (Language.SHELL, Language.POWERSHELL, Language.BATCH, None)  # None: may be one
+_NOT_SURE = (EffectKind.UNKNOWN, EffectKind.RUN)
 
 
 class _Piece(NamedTuple):
@@ -184,6 +192,14 @@ class _Piece(NamedTuple):
     language: Language | None
     name: str
     start: int
+
+    @property
+    def is_command(self) -> bool:
+        return self.language in _SHELLS
+
+
+def _sure(effects: Iterable[Effect]) -> dict[Effect, None]:
+    return {effect: None for effect in effects if effect.kind not in _NOT_SURE}
 
 
 def _fenced(text: str) -> list[_Piece]:
