@@ -19,6 +19,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.windows_places import windows_place_of
 
 HOLE = "\ue000"  # private use: stands in a text for what is not known of it
+LAST_MARK = "\ue005"  # a shell's walk has other such signs, up to this one, for where a text came from
 LIMIT_CHARS = 4_096  # PATH_MAX of Linux: what is longer is no path, and its beginning decides
 
 _WILD = re.compile(r"[*?\[]")
@@ -130,14 +131,14 @@ def _place(path: str, folder: str, user: str) -> Place:
     if not path or path == "-":
         return Place.NOTHING
     plain = normal(path)
-    if plain.startswith(HOLE):
+    if HOLE <= plain[0] <= LAST_MARK:
         return Place.CREDENTIAL if _is_secret(plain) else Place.ELSEWHERE  # nothing is known of where it begins
-    if plain.startswith(".."):
+    if plain.startswith("../") or plain == "..":
         plain = _above(plain, folder)
     elif folder and plain[0] not in "/~" and folder[0] == "/":
         plain = normal(f"{folder}/{plain}")
     place = _gravest(plain, folder, user)
-    if _WILD.search(plain) and place < Place.WHOLE_TREE:
+    if _WILD.search(plain) and place is not Place.WHOLE_TREE:
         for one in _NOTABLE:
             if one.count("/") == plain.count("/") and fnmatchcase(one, plain) and not plain.endswith("/*"):
                 place = max(place, _gravest(one, folder, user), key=_RANK.__getitem__)
@@ -177,7 +178,7 @@ def _gravest(path: str, folder: str, user: str) -> Place:
         return Place.HOME if user == "root" else Place.OTHER_USER
     if _SYSTEM.match(path):
         return Place.SYSTEM
-    return Place.ELSEWHERE if path.startswith(("/", "..")) else Place.WORKSPACE
+    return Place.ELSEWHERE if path.startswith(("/", "../")) or path == ".." else Place.WORKSPACE
 
 
 def _of_whom(owner: str, folder: str, user: str) -> Place:

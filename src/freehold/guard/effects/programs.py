@@ -8,11 +8,12 @@ An entry is a line of clauses, parted by `;`. The first may name the options tha
 - `takes -t --to`: these options take the next word as their value. `single` says that one dash begins long options.
 - Before `:` stand conditions, joined by `,`. Words: sub-commands, one alternative of each level: `remote add|set-url`. Flags: `-f|--force`;
   `!-n` where none may be there; `=word` where any argument is that word, `~part` where any contains it. Of the clauses with sub-commands the first that holds counts, and `else` where none did;
-  those without count each.
+  those without count each. `else` is not for sub-commands that only look (`LOOKS`).
 - An effect is a kind, a selector and a place: `delete(all)`, `process@system`, `send(host 1)`. Selectors: `all`, `1`, `2`, `last`,
   `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `here` (the working folder). With `host` before them they are
   hosts. The place is that of the path or host, unless `@` names it.
-- Not effects: `none`; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word; `code(shell 1)`: code in a language;
+- `@name|name` before a clause: it is only of these of the entry's programs.
+- Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word; `code(shell 1)`: code in a language;
   `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret, local, same, output.
 
 A program that no table has is judged by its arguments, which `shell_unlisted` does.
@@ -41,6 +42,8 @@ VERBS: tuple[tuple[EffectKind, frozenset[str]], ...] = (
     (EffectKind.READ, frozenset("list ls get describe show view inspect status info help version versions cat head read search find query watch history logs log diff validate check lint plan preview explain test ping whoami env ps top print display download pull fetch export events stats metrics wait count doctor completion docs about tree usage summary report audit verify resolve lookup compare config-list scan analyze output outputs tail console browse open select use switch context current-context state balance quota".split())),
     (EffectKind.WRITE, frozenset("create add new init set put update edit modify apply patch replace configure register attach associate enable disable start run launch deploy release publish push upload import restore scale resize rename move mv cp copy sync tag untag label annotate upgrade install rollback rotate restart stop reboot suspend resume cancel approve merge accept reject invite share send post promote migrate replicate clone fork rebuild reload refresh renew activate deactivate schedule subscribe unsubscribe invoke exec trigger provision allocate assign unassign bind unbind link unlink connect disconnect lock unlock up submit commit snapshot backup failover change reconcile transfer request purchase recover regenerate cordon uncordon drain taint expose autoscale authorize deauthorize execute increase decrease build write append insert reapply taint untaint".split())),
 )  # fmt: skip
+# Sub-commands that only look, whoever has them: `else` is not for them.
+LOOKS = frozenset("list ls show status info view describe version versions validate verify search find help completion".split())
 _VERB_KIND = {word: kind for kind, words in reversed(VERBS) for word in words}
 _LANGUAGES = {language.value: language for language in Language}
 GIVES = frozenset(("net", "decoded", "secret", "local", "same", "output"))
@@ -92,6 +95,7 @@ class Clause:
     any_of: tuple[tuple[str, ...], ...] = ()
     none_of: tuple[str, ...] = ()
     otherwise: bool = False
+    ends: bool = False  # `none`: nothing that stands after it counts
     does: tuple[Does, ...] = ()
 
 
@@ -102,6 +106,7 @@ class Program:
     single: bool = False  # one dash begins long options
     clauses: tuple[Clause, ...] = ()
     because: Mapping[EffectKind, str] = field(default_factory=dict)
+    has_verbs: bool = False  # its first word is a sub-command
     wraps: bool = False  # runs a command of its words: `--help` may be the command's
 
     def matching(self, words: Sequence[str], flags: "Flags") -> list[tuple[Clause, int]]:
@@ -109,12 +114,13 @@ class Program:
         found: list[tuple[Clause, int]] = []
         decided = False
         for clause in self.clauses:
-            if clause.levels or clause.otherwise:
-                if decided or not clause.otherwise and not _fits(clause.levels, words):
-                    continue
-            if not flags.meet(clause):
+            if (clause.levels or clause.otherwise) and (decided or (clause.levels and not _fits(clause.levels, words))):
+                continue
+            if not flags.meet(clause) or (clause.otherwise and not LOOKS.isdisjoint(words[:2])):
                 continue
             decided = decided or bool(clause.levels)
+            if clause.ends:
+                return found
             found.append((clause, len(clause.levels)))
         return found
 
@@ -207,6 +213,10 @@ def parse_program(name: str, line: str) -> Program:
     clauses: list[Clause] = []
     for part in line.split(";"):
         part = part.strip()
+        if part.startswith("@"):
+            names, _, part = part[1:].partition(" ")
+            if name not in names.split("|"):
+                continue
         if part.startswith("takes "):
             takes = frozenset(part.split()[1:])
         elif part == "single":
@@ -215,16 +225,17 @@ def parse_program(name: str, line: str) -> Program:
             clauses.append(_clause(part))
     because = {kind: f"{name} {phrase}" for kind, phrase in PHRASES.items()}
     wraps = any(does.action == "wrap" for clause in clauses for does in clause.does)
-    return Program(name=name, takes=takes, single=single, clauses=tuple(clauses), because=because, wraps=wraps)
+    return Program(name=name, takes=takes, single=single, clauses=tuple(clauses), because=because, has_verbs=any(one.levels for one in clauses), wraps=wraps)
 
 
 def _clause(part: str) -> Clause:
     head, colon, tail = part.rpartition(": ")
     does = tuple(_does(found) for found in _split(tail if colon else part))
+    ends = does[0].action == "none"
     if not colon:
-        return Clause(does=does)
+        return Clause(does=does, ends=ends)
     if head == "else":
-        return Clause(otherwise=True, does=does)
+        return Clause(otherwise=True, does=does, ends=ends)
     levels: tuple[tuple[str, ...], ...] = ()
     any_of: list[tuple[str, ...]] = []
     none_of: list[str] = []
@@ -235,7 +246,7 @@ def _clause(part: str) -> Clause:
             any_of.append(tuple(condition.split("|")))
         else:
             levels = tuple(tuple(level.split("|")) for level in condition.split())
-    return Clause(levels=levels, any_of=tuple(any_of), none_of=tuple(none_of), does=does)
+    return Clause(levels=levels, any_of=tuple(any_of), none_of=tuple(none_of), ends=ends, does=does)
 
 
 def _split(text: str) -> list[re.Match[str]]:
@@ -302,7 +313,7 @@ def _lines() -> dict[str, str]:
                 if one in found:
                     raise ValueError(f"programs_{name}.toml: {one} is there twice")
                 found[one] = line
-    return found
+    return {**{name.lower(): line for name, line in found.items()}, **found}
 
 
 @cache

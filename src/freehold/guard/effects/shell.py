@@ -24,6 +24,7 @@ _KEYWORDS = frozenset(
     "if then elif else fi for while until do done case esac in select function time coproc declare typeset export readonly local unset unsetenv".split()
 )
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
+_UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
 _SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f]")
 SEQUENCES = frozenset(("program", "compound_statement", "do_group", "else_clause"))
@@ -48,6 +49,8 @@ def walk_text(shell: Shell, text: str, stdin: str) -> str:
         shell.unknown("control characters in a shell text")
     if "\r" in text or "\\\n" in text:
         text = _CONTINUED.sub(r"\1", text).replace("\r\n", "\n")
+    if "\n" not in text.strip() and _UNFINISHED.search(text) and text.count("'") % 2 == 0 and text.count('"') % 2 == 0:
+        return ""  # POSIX 2.10.2: a redirection or a pipe without what follows is an error, and nothing of the line runs
     tree = parse(Language.SHELL, text.encode("utf-8", "replace"))
     if tree is None:
         shell.unknown("a shell text that can't be parsed in bounded time")
@@ -220,9 +223,11 @@ def _list(shell: Shell, node: Node, stdin: str) -> str:
     left, right = node.named_children[0], node.named_children[-1]
     out = walk(shell, left, stdin)
     shell.branch += 1
-    out = _joined([out, walk(shell, right, stdin)]) if right != left else out
+    more = walk(shell, right, stdin) if right != left else ""
     shell.branch -= 1
-    return out
+    if out and any(child.type == "||" for child in node.children):
+        return out  # what comes after runs where this printed nothing
+    return _joined([out, more])
 
 
 def _subshell(shell: Shell, node: Node, stdin: str) -> str:

@@ -90,6 +90,8 @@ def alias(call: Call) -> str:
 def trap(call: Call) -> str:
     words = [arg for arg in call.args if arg != "--"]
     if words and words[0] and not words[0].startswith("-") and len(words) > 1:
+        if "DEBUG" in words[1:]:
+            call.shell.give(EffectKind.READ, "watches every command that is typed", place=Place.CREDENTIAL)
         return call.shell.nested(words[0])
     return ""
 

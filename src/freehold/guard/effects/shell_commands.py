@@ -8,7 +8,7 @@ pattern or a computed name runs. The rules in code are one line each in `HANDLER
 import re
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.programs import program
 from freehold.guard.effects.shell_builtins import BUILTINS
 from freehold.guard.effects.shell_call import Call, Handler
@@ -85,6 +85,14 @@ def _computed(shell: Shell, argv: list[str], stdin: str) -> str:
     return unlisted(Call(shell=shell, name="", args=argv[1:], stdin=stdin), quiet=True)
 
 
+def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) -> str:
+    """A program that is not where the system keeps its own. Where its name is known, what that one does counts besides."""
+    out = run_script_file(Call(shell=shell, name=name or path, args=args, stdin=stdin), path)
+    if normal(shell.resolve(path)) not in shell.files and len(name) > 2 and (name in HANDLERS or program(name.lower()) or _VERSIONED.fullmatch(name)):
+        return run_named(shell, [name, *args], stdin, elsewhere=True)
+    return out
+
+
 def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = False) -> str:
     """A program by its name or path."""
     name, args = argv[0], argv[1:]
@@ -92,10 +100,10 @@ def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = Fa
         path = name
         name = name.rpartition("/")[2]
         if not name or not _DIRECTORIES.match(path) or path in shell.files:
-            return run_script_file(Call(shell=shell, name=name or path, args=args, stdin=stdin), path)
+            return _by_path(shell, path, name, args, stdin)
     if "\\" in name or "*" in name or "?" in name or "[" in name[1:]:
         shell.unknown("a command whose name is a pattern")
-    lower = name if name in HANDLERS or program(name) else name.removesuffix(".exe")
+    lower = name if name in HANDLERS or program(name) else name.removesuffix(".exe").lower()
     handler = HANDLERS.get(lower)
     entry = program(lower) if handler is None else None
     if handler is None and entry is None:

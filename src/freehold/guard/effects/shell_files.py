@@ -10,7 +10,7 @@ from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.programs import Flags
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_filters import SECRET_WORDS
-from freehold.guard.effects.shell_interpreters import foreign
+from freehold.guard.effects.shell_interpreters import SHELLS, foreign
 from freehold.guard.effects.shell_state import DECODED, LOCAL, OUTPUT, filtered, marks_of
 from freehold.guard.effects.shell_table import tabled
 
@@ -62,6 +62,8 @@ def find(call: Call) -> str:
         arg = args[at]
         if arg in _FIND_RUNS:
             end = next((k for k in range(at + 1, len(args)) if args[k] in (";", "+", "\\;")), len(args))
+            if args[at + 1 : end] and args[at + 1].rpartition("/")[2] in SHELLS and end - at < 4:
+                shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
             for item in found[:6]:
                 shell.execute(shell, [word.replace("{}", item) for word in args[at + 1 : end]] or ["true"], "")
             at = end
@@ -340,6 +342,10 @@ def editor(call: Call) -> str:
                 shell.nested(inner)
             else:
                 foreign(call, text)
+    for text in commands[:20] if call.name in ("ed", "red", "ex", "vi", "vim") else ():
+        verb, _, path = text.strip().lstrip(":").partition(" ")
+        if verb in ("e", "r", "E", "edit", "read", "w", "W", "write", "wq") and path and not path.startswith("!"):
+            shell.touch(EffectKind.READ if verb[0] in "eErR" else EffectKind.OVERWRITE, path.strip(), "a command that an editor is given")
     for path in flags.words:
         if not path.startswith("+"):
             shell.touch(EffectKind.WRITE, path, "an editor may change it")

@@ -4,6 +4,7 @@ So a payload that is echoed, decoded, reversed and piped into a shell is read as
 be followed further keeps its marks: a key that went through `gzip` is still a key.
 """
 
+import base64
 import re
 
 from freehold.core.effects import EffectKind, Place
@@ -138,7 +139,7 @@ def base_n(call: Call) -> str:
     flow = _input(call, words)
     decodes = any(map(flags.has, ("-d", "-D", "--decode"))) or "decode" in call.name
     kind = "base32" if "32" in call.name or flags.has("--base32") else "base64"
-    out = _decoded(flow, kind) if decodes else filtered(flow)
+    out = _decoded(flow, kind) if decodes else _encoded(flow, kind)
     return _to_file(call, flags.value("-o", "--output"), out)
 
 
@@ -150,6 +151,13 @@ def _decoded(flow: str, kind: str) -> str:
         return marks + DECODED
     decoded = DECODERS[kind](flow)
     return DECODED if decoded is None else decoded
+
+
+def _encoded(flow: str, kind: str) -> str:
+    if marks_of(flow) or not flow:
+        return filtered(flow)
+    raw = flow.encode("utf-8", "replace")
+    return (base64.b64encode(raw) if kind == "base64" else base64.b32encode(raw)).decode() + "\n"
 
 
 def _to_file(call: Call, path: str, out: str) -> str:
@@ -244,8 +252,25 @@ def mktemp(call: Call) -> str:
     return words[0] if words and "/" in words[0] else "/tmp/tmp.XXXX"
 
 
+def seq(call: Call) -> str:
+    """The first, the second and the last of its numbers: those between do what these do."""
+    ends = [int(arg) for arg in call.args if arg.isdigit() and len(arg) < 9]
+    if not ends:
+        return OUTPUT
+    first, last = (ends[0], ends[-1]) if len(ends) > 1 else (1, ends[0])
+    return "".join(f"{one}\n" for one in dict.fromkeys((first, min(first + 1, last), last)))
+
+
 def number(call: Call) -> str:
-    """seq, date, expr and their like print what is harmless in a path."""
+    """expr and their like print what is harmless in a path."""
+    return "1"
+
+
+def date(call: Call) -> str:
+    """`date` prints; with a time it sets the clock."""
+    flags = call.flags(frozenset(("-s", "--set", "-d", "--date", "-r", "--reference", "-f", "-v", "-I")))
+    if flags.has("-s") or flags.has("--set") or (not flags.has("-j") and any(word[:1].isdigit() for word in flags.words)):
+        call.shell.give(EffectKind.SYSTEM, "sets the clock", place=Place.SYSTEM)
     return "1"
 
 
@@ -260,7 +285,7 @@ FILTERS: dict[str, Handler] = {
     **dict.fromkeys(("gunzip", "zcat", "gzcat", "gzip", "bunzip2", "bzcat", "bzip2", "unxz", "xzcat", "xz", "zstd", "unzstd", "zstdcat", "lz4", "unlz4", "lzma", "unlzma", "uncompress", "brotli", "lzop", "pigz", "unpigz"), unpacked),
     **dict.fromkeys(("basename", "dirname", "realpath", "readlink"), path_part),
     **dict.fromkeys(("pv", "buffer", "mbuffer", "lolcat", "ts"), same),
-    **dict.fromkeys(("seq", "date", "expr", "cal", "ncal", "bc", "dc", "factor", "uuidgen", "nproc", "tput", "jot"), number),
+    **dict.fromkeys(("expr", "cal", "ncal", "bc", "dc", "factor", "uuidgen", "nproc", "tput"), number),
     **dict.fromkeys(("true", "false", "test", "[", "[[", "]]", "sleep", "wait", ":", "clear", "usleep", "stty", "reset", "tset"), dirs_of),
     "echo": echo,
     "printf": printf,
@@ -269,6 +294,9 @@ FILTERS: dict[str, Handler] = {
     "rev": rev,
     "rot13": rot13,
     "tee": tee,
+    "seq": seq,
+    "date": date,
+    "gdate": date,
     "which": which,
     "whereis": which,
     "pwd": pwd,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
+from freehold.guard.effects.programs import program
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, marks_of
 from freehold.guard.syntax import Language
@@ -19,7 +20,7 @@ SHELLS = frozenset("sh bash zsh dash ksh ash csh tcsh fish mksh rbash pdksh yash
 _SHELL_TAKES = frozenset(("-o", "-O", "+o", "+O", "--rcfile", "--init-file", "--startup-file"))
 # Named forms in which languages start a command, with the command as a literal.
 _STARTS = re.compile(
-    r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx|\bdo shell script|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh)\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1).){1,4000}?)\1",
+    r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx|\bdo (?:shell )?script|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh|\bterm|\bshell-command|\bstart-process|\bcall-process)\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1).){1,4000}?)\1",
     re.DOTALL,
 )
 _STARTS_SOMETHING = re.compile(r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder")
@@ -60,7 +61,6 @@ _KINDS: dict[str, Interpreter] = {
     "scala": Interpreter(language=None),
     "jrunscript": Interpreter(language=Language.JAVASCRIPT),
     "jjs": Interpreter(language=Language.JAVASCRIPT),
-    "osascript": Interpreter(language=None, takes=frozenset(("-l", "-s"))),
     "irb": Interpreter(language=Language.RUBY),
     "emacs": Interpreter(language=None, code=("--eval", "-eval", "--execute"), takes=frozenset(("-l", "--load"))),
     "octave": Interpreter(language=None, code=("--eval",)),
@@ -98,7 +98,10 @@ def shell_program(call: Call) -> str:
         return run_script_file(Call(shell=shell, name=rest[0], args=rest[1:], stdin=call.stdin), rest[0], Language.SHELL)
     if call.stdin:
         return call.code(Language.SHELL, call.stdin, arguments=rest)
-    shell.give(EffectKind.RUN, "opens a shell")
+    if shell.scene.depth:
+        shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
+    else:
+        shell.give(EffectKind.RUN, "opens a shell")
     return OUTPUT
 
 
@@ -119,6 +122,9 @@ def run_script_file(call: Call, path: str, language: Language | None = None) -> 
     if content is None:
         shell.give(EffectKind.RUN, "runs a file", place=place, target=path)
         _looked_at(call)
+        name = path.rpartition("/")[2].lower()
+        if language is not None and "." in name and program(name) is not None:
+            return shell.execute(shell, [name, *call.args], call.stdin)  # a script that is known by its name
         return OUTPUT
     marks = marks_of(content)
     if NET in marks or DECODED in marks:
@@ -246,6 +252,30 @@ def _module(call: Call, rest: list[str]) -> str:
     return OUTPUT
 
 
+_SCRIPT_HARMLESS = re.compile(r"\s*(?:display (?:notification|alert)|say|beep|set volume|get|return|id of app|output (?:volume|muted)|name of|version|path to)\b")
+_SCRIPT_SECRETS = re.compile(r"hidden answer|password|passphrase|keychain|cookie|login data|history|notestore|chat\.db|clipboard|\.ssh|wallet", re.IGNORECASE)
+_SCRIPT_FILE = re.compile(r"POSIX file \"([^\"]+)\"")
+
+
+def osascript(call: Call) -> str:
+    """AppleScript has no analyser: what is plainly harmless is let pass, files and commands are named, the rest is not known."""
+    flags = call.flags(frozenset(("-e", "-l", "-s")))
+    shell, text = call.shell, "\n".join(flags.values.get("-e", [])) or (call.stdin if not marks_of(call.stdin) else "")
+    if not text:
+        return run_script_file(call, flags.words[0]) if flags.words else call.code(Language.SHELL, call.stdin) if call.stdin else OUTPUT
+    if _SCRIPT_SECRETS.search(text):
+        shell.give(EffectKind.READ, "asks for a password, or takes what an application keeps", place=Place.CREDENTIAL)
+    for found in _SCRIPT_FILE.finditer(text):
+        shell.touch(EffectKind.DELETE if "delete" in text else EffectKind.READ, found.group(1), "a script that has an application work on files")
+    if "login item" in text:
+        shell.give(EffectKind.PERSIST, "adds something that starts at login", place=Place.HOME)
+    if "do shell script" in text or "do script" in text:
+        foreign(call, text)
+    elif not _SCRIPT_HARMLESS.match(text):
+        shell.unknown("a script that steers applications")
+    return OUTPUT
+
+
 def source(call: Call) -> str:
     """`. file` and `source file`."""
     if not call.args:
@@ -262,6 +292,7 @@ def source(call: Call) -> str:
 INTERPRETERS: dict[str, Handler] = {
     **dict.fromkeys(SHELLS, shell_program),
     **dict.fromkeys((*_KINDS, *_ALSO), interpreter),
+    "osascript": osascript,
     ".": source,
     "source": source,
 }

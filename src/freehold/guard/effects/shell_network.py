@@ -27,6 +27,10 @@ _WGET_TAKES = frozenset(
     " --user --password --directory-prefix --user-agent --input-file --timeout --tries --wait --limit-rate --load-cookies --save-cookies --referer --execute"
     " --use-askpass --accept --reject --domains --level --http-user --http-password --ca-certificate --certificate --private-key --bind-address".split()
 )
+_WHERE_AM_I = frozenset(
+    "ipinfo.io ifconfig.me ifconfig.co ifconfig.io icanhazip.com ipecho.net api.ipify.org ipify.org checkip.amazonaws.com ident.me ip.me"
+    " ip-api.com ipapi.co myip.opendns.com whatismyip.akamai.com wtfismyip.com ip.sb myexternalip.com ipwho.is freegeoip.app".split()
+)
 _LONG_NAME = re.compile(r"[A-Za-z0-9_-]{30,}")  # of a host's label: data more likely than a name
 
 
@@ -49,6 +53,8 @@ def curl(call: Call) -> str:
     for host in hosts:
         if sent or changes or SECRET in flow or LOCAL in flow or OUTPUT in "".join(urls):
             call.sends(host, "curl sends data" if sent else "curl asks for a change", flow=flow + "".join(map(call.shell.content, files)), files=files)
+        elif host in _WHERE_AM_I:
+            call.shell.give(EffectKind.DISCOVER, "asks by which address this machine is seen", place=Place.HOST, target=host)
         else:
             call.downloads(host, "curl brings something from a network")
         if method == "DELETE" and host_place(host) is Place.HOST:
@@ -250,7 +256,7 @@ def sftp(call: Call) -> str:
     shell = call.shell
     host = flags.words[0].rpartition("@")[2].split(":")[0] if flags.words else ""
     host = host_of(flags.words[0]) or host if flags.words else ""
-    lines = call.stdin.split("\n") if not marks_of(call.stdin) else []
+    lines = [line for line in call.stdin.split("\n") if line] if not marks_of(call.stdin) else []
     lines += flags.value("-e", "-c").split(";") if call.name in ("lftp", "ncftp") else []
     for line in lines[:40]:
         words = line.split()
@@ -278,6 +284,8 @@ def lookup(call: Call) -> str:
         call.shell.give(EffectKind.SEND, "floods a host", place=Place.HOST)
     elif any(arg.lower() in ("axfr", "any", "ixfr") for arg in words) or "-l" in call.args and call.name == "host":
         call.shell.give(EffectKind.DISCOVER, "asks for all names of a domain", place=Place.HOST)
+    elif words and call.name.startswith("ping") and call.shell.turns > 1:
+        call.shell.give(EffectKind.DISCOVER, "looks which hosts answer", place=host_place(words[-1]), target=words[-1])
     elif words:
         call.shell.give(EffectKind.DOWNLOAD, "asks a host or a name server", place=Place.HOST, target=words[0])
     return NET if "txt" in flow.lower() else OUTPUT

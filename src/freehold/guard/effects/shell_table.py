@@ -15,6 +15,7 @@ from freehold.guard.effects.shell_interpreters import run_script_file
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECRET, Shell, filtered
 
 _HELP = frozenset(("--help", "--version", "-help", "-version"))
+_HELPS = frozenset(("help", "completion", "completions", "version"))  # where they are sub-commands
 _REHEARSE = frozenset(("--dry-run", "--just-print", "--simulate", "--whatif", "--check-only"))
 _DEFENCES = re.compile(
     r"(?:^|[/_.\-@\s])(?:audit[ds]?|auditbeat|rsyslogd?|syslog(?:-ng|d)?|journald|systemd-journald|apparmor|selinux|firewalld?|ufw|iptables|ip6tables|nftables|fail2ban|clamav|clamd|freshclam"
@@ -24,6 +25,16 @@ _DEFENCES = re.compile(
     re.IGNORECASE,
 )
 _ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM, EffectKind.INSTALL)
+
+
+_ESCAPE = re.compile(r"^\s*[\\:]?!\s*(?:exec\s+|shell\s+)?[\"']?([\w./].*?)[\"']?\s*$", re.MULTILINE)
+
+
+def escapes(call: Call) -> None:
+    """Many programs that read commands from their input run the rest of a line that begins with `!`."""
+    if "!" in call.stdin and call.stdin.isascii():
+        for found in _ESCAPE.finditer(call.stdin[:4000]):
+            call.shell.nested(found.group(1))
 
 
 def tabled(call: Call) -> str:
@@ -39,6 +50,10 @@ def by_table(entry: Program, call: Call) -> str:
         end = args.index("--") if "--" in args else len(args)
         if any(arg in _HELP or arg in _REHEARSE for arg in args[:end]):
             return OUTPUT
+    if args and args[0] in _HELPS and entry.has_verbs:
+        return OUTPUT
+    if call.stdin:
+        escapes(call)
     flags = parted(args, entry.takes, single=entry.single)
     start = len(shell.effects)
     out = ""
@@ -66,7 +81,10 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
             place = _sent(place, words, call)
         shell.give(kind, because, place=place, target=" ".join(words[:2]))
         return
-    for word in chosen(does.select, words, flags):
+    selected = chosen(does.select, words, flags)
+    if not selected and does.place is not None and does.select[0] != "-":
+        shell.give(kind, because, place=does.place)
+    for word in selected:
         if does.of_host:
             host = host_of(word)
             if host is None and does.place is None:
@@ -145,6 +163,9 @@ def _tail(select: str, args: Sequence[str], flags: Flags) -> Sequence[str]:
 def _against_defences(shell: Shell, start: int, entry: Program, args: Sequence[str]) -> None:
     """What ends, deletes or changes something whose name is that of a defence disables it."""
     for one in shell.effects[start:]:
+        if one.kind is EffectKind.DISCOVER and one.place is Place.NOTHING and _DEFENCES.search(" ".join(args[:12])):
+            shell.give(EffectKind.DISCOVER, f"{entry.name} looks for what guards the machine", place=Place.SYSTEM, target=one.target)
+            return
         if one.kind in _ENDS and _DEFENCES.search(" ".join(args[:12])):
             shell.give(EffectKind.EVADE, f"{entry.name} on what guards or watches the machine", place=Place.NOTHING, target=one.target)
             return

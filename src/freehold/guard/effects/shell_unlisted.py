@@ -9,12 +9,13 @@ from freehold.guard.effects.places import host_of, host_place, place_of
 from freehold.guard.effects.shell_call import Call
 from freehold.guard.effects.shell_interpreters import SHELLS
 from freehold.guard.effects.shell_state import LOCAL, OUTPUT, SECRET, marks_of
+from freehold.guard.effects.shell_table import escapes
 from freehold.guard.syntax import Language
 
 _SENDS = frozenset("upload --upload --upload-file exfil exfiltrate --exfil send --send post --post --webhook --callback beacon --beacon push".split())
 _DELETES = frozenset("delete --delete remove --remove rm --rm purge --purge wipe --wipe erase --erase destroy --destroy shred --shred nuke --delete-all".split())
 _RUNS = frozenset("--exec -exec --execute --command --cmd --run --shell-command --eval -c --script-exec --on-change --post-hook --pre-hook --hook".split())
-_LISTENS = frozenset("--listen -listen listen --bind --bind-address --serve serve --reverse".split())
+_LISTENS = frozenset("--listen -listen listen --bind --bind-address --serve serve".split())
 _GRAVE = (Place.CREDENTIAL, Place.DEVICE, Place.OTHER_USER)
 _MANY = 60  # words that are looked at
 
@@ -24,6 +25,8 @@ def unlisted(call: Call, *, quiet: bool = False) -> str:
     shell, args = call.shell, call.args[:_MANY]
     if not quiet:
         shell.give(EffectKind.RUN, "a program that no table has", target=call.name)
+    if call.stdin:
+        escapes(call)
     if not args:
         return OUTPUT
     deletes = sends = False

@@ -234,7 +234,7 @@ def _inside(call: Call, verb: str, rest: list[str]) -> str:
     if verb == "exec":
         shell.give(EffectKind.RUN, "runs a command in a container", target=" ".join(words[:1]))
     else:
-        shell.give(EffectKind.RUN, "starts a container of an image", target=" ".join(words[:1]))
+        shell.give(EffectKind.INSTALL, "starts a container of an image, which is somebody's code", place=Place.WORKSPACE, target=" ".join(words[:1]))
     entry = flags.value("--entrypoint")
     command = ([entry] if entry else []) + words[1:]
     if command:
@@ -294,6 +294,8 @@ def kubectl(call: Call) -> str:
 
 
 def busybox(call: Call) -> str:
+    if len(call.args) == 1 and call.args[0] in SHELLS:
+        call.shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
     return call.run(call.args) if call.args and not call.args[0].startswith("-") else OUTPUT
 
 
