@@ -26,7 +26,7 @@ from freehold.core.events import (
 from freehold.core.findings import Action, Channel, Direction, Finding, Mode, Verdict
 from freehold.guard.calls.judge import CallJudge
 from freehold.guard.calls.settings import CallRule, CallSettings
-from freehold.guard.calls.stage import LIMIT_CALL_CHARS, LIMIT_HELD_CHARS, CallStage
+from freehold.guard.calls.stage import EVENT_CHARS, LIMIT_CALL_CHARS, LIMIT_HELD_CHARS, LIMIT_OPEN, CallStage
 from freehold.guard.calls.written import Written
 
 ALLOWED = '{"command": "ls -la"}'
@@ -215,6 +215,24 @@ def test_many_calls_together_are_held_up_to_a_bound() -> None:
     out = through.receive(END)
     assert len(only(out, Refused)) + len(only(out, Held)) == 3 * LIMIT_HELD_CHARS // LIMIT_CALL_CHARS
     assert through._held_chars == 0
+
+
+def test_deltas_without_text_are_held_up_to_a_bound_too() -> None:
+    through = stage()
+    through.receive(ToolCallStart(call_id="c", name="Write"))
+    empty = ToolCallDelta(arguments="")
+    for _ in range(LIMIT_HELD_CHARS // EVENT_CHARS + 1):
+        through.receive(empty)
+    assert through._held_chars == 0
+    assert only(through.receive(END), Refused)
+
+
+def test_more_calls_at_once_than_anybody_makes_break_the_stream() -> None:
+    through = stage()
+    for part in range(LIMIT_OPEN):
+        through.receive(ToolCallStart(call_id="c", name="bash", part=part))
+    with pytest.raises(UpstreamBroken, match="calls at once"):
+        through.receive(ToolCallStart(call_id="c", name="bash", part=LIMIT_OPEN))
 
 
 def test_a_call_that_begins_twice_or_was_never_begun_breaks_the_stream() -> None:

@@ -9,7 +9,7 @@ they come and are judged all the same: what would have been done is recorded as 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from freehold.core.effects import CallJudgement
 from freehold.core.errors import UpstreamBroken
@@ -37,7 +37,9 @@ from freehold.guard.effects.scene import unknown
 from freehold.guard.patterns import matches
 
 LIMIT_CALL_CHARS = 1 << 20  # of one call's arguments: a file of 20,000 lines
-LIMIT_HELD_CHARS = 4 << 20  # of all calls of an answer that are open at once
+LIMIT_HELD_CHARS = 8 << 20  # of all calls of an answer that are open at once
+EVENT_CHARS = 16  # what a delta takes beside its text; a token a delta is the usual
+LIMIT_OPEN = 1024  # calls at once, as many as the redactor lets texts be open
 LIMIT_FINDINGS = 32  # of one call; a script of a hundred lines has some ten rules
 CATEGORY = "effect"
 
@@ -55,6 +57,7 @@ class _Call:
     events: list[ToolCallStart | ToolCallDelta | PartEnd] = field(default_factory=list)
     pieces: list[str] = field(default_factory=list)
     chars: int = 0
+    held_chars: int = 0
     is_too_long: bool = False
     verdict: Judged | None = None  # of one that is too long, known before its end
 
@@ -104,6 +107,8 @@ class CallStage:
         key = (event.choice, event.part)
         if key in self._open:
             raise UpstreamBroken(f"the upstream began call {event.part} of choice {event.choice} twice: nothing more is sent")
+        if len(self._open) >= LIMIT_OPEN:
+            raise UpstreamBroken(f"the upstream's answer has more than {LIMIT_OPEN} calls at once: nothing more is sent")
         passes = event.is_remote or (event.name != "" and matches(self._judge.settings.stream, event.name))
         call = self._open[key] = _Call(start=event, can_stop=not passes, passes=passes)
         return self._add(call, event, event.arguments)
@@ -117,9 +122,11 @@ class CallStage:
     def _add(self, call: _Call, event: ToolCallStart | ToolCallDelta, text: str) -> list[Event]:
         call.chars += len(text)
         if not call.is_too_long:
-            if call.chars > LIMIT_CALL_CHARS or self._held_chars + len(text) > LIMIT_HELD_CHARS:
+            taken = len(text) + EVENT_CHARS
+            if call.chars > LIMIT_CALL_CHARS or self._held_chars + taken > LIMIT_HELD_CHARS:
                 return self._give_up(call, event)
-            self._held_chars += len(text)
+            call.held_chars += taken
+            self._held_chars += taken
             call.pieces.append(text)
             if not call.passes:
                 call.events.append(event)
@@ -140,7 +147,8 @@ class CallStage:
         return held if call.passes else []
 
     def _drop(self, call: _Call) -> None:
-        self._held_chars -= sum(map(len, call.pieces))
+        self._held_chars -= call.held_chars
+        call.held_chars = 0
 
     def _end(self, call: _Call, end: PartEnd | None) -> list[Event]:
         del self._open[call.start.choice, call.start.part]
@@ -187,7 +195,8 @@ class CallStage:
     def _code(self, call: _Call, judged: Judged) -> list[Finding]:
         if self._inspect is None:
             return []
-        return [finding for written in judged.written for finding in self._inspect(written, call.start.part)]
+        found = [finding for written in judged.written for finding in self._inspect(written, call.start.part)]
+        return found if call.can_stop else [replace(finding, mode=Mode.SHADOW) for finding in found]
 
     def _alerts(self, judgement: CallJudgement) -> list[Event]:
         if judgement.action not in (Action.ASK, Action.BLOCK):
