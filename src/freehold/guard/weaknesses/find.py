@@ -14,11 +14,18 @@ from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.lower import Lowering
 from freehold.guard.weaknesses.rules import KINDS, rules_of
 from freehold.guard.weaknesses.special import Special
+from freehold.guard.weaknesses.special_c import Memory, Nulls
 from freehold.guard.weaknesses.special_go import Go
 from freehold.guard.weaknesses.weakness import Weakness
 
 _BIDI = re.compile(b"\xe2(?:\x80[\xaa-\xae]|\x81[\xa6-\xa9])")  # U+202A to U+202E, U+2066 to U+2069
-SPECIALS: Mapping[Language, type[Special]] = {Language.GO: Go}
+SPECIALS: Mapping[Language, type[Special]] = {
+    Language.GO: Go,
+    Language.C: Memory,
+    Language.CPP: Memory,
+    Language.JAVA: Nulls,
+    Language.CSHARP: Nulls,
+}
 UNREAD = "code-unread"
 
 

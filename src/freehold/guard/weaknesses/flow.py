@@ -54,6 +54,7 @@ from freehold.guard.weaknesses.values import (
     REMOTE,
     UNKNOWN,
     UNSET,
+    Constant,
     Value,
     either,
     element,
@@ -66,8 +67,10 @@ from freehold.guard.weaknesses.weakness import Severity
 
 LIMIT_CALLS = 5  # deep; test suites pass a value through five functions, people through two or three
 LIMIT_STEPS = 60_000  # expressions read; a file of 4 KB takes some 2,000
+NUMERIC = frozenset(KINDS) - {"out-of-bounds", "buffer-overflow", "resource-exhaustion"}  # what no number does
 CONFIDENCE = {UNKNOWN: 0.5, PARAMETER: 0.65, LOCAL: 0.8, REMOTE: 0.9}
 _THIS = "this."
+_NUMBER = frozenset(("number",))  # the calls that make one of a text
 _FALSY: tuple[object, ...] = (False, None, 0, "")
 
 
@@ -233,7 +236,7 @@ class Flow:
             kind = library.plain_type(param.type)
             numbers = self.rules.file.sources.numbers
             if kind and numbers is not None and pattern(numbers).fullmatch(kind):
-                return Value(CLEAN, const=given.const, path=kind, bounds=given.bounds or library.bounds_of(kind))
+                return Value(given.level, given.clean | NUMERIC, given.const, kind, None, given.bounds or library.bounds_of(kind))
             return given if given.path or not kind else given.named(kind)
         if param.default is not None:
             return self.value(param.default)
@@ -266,7 +269,7 @@ class Flow:
         found = self.rules.sources.find(node.id, node.id)
         if found:
             return Value(max(found), path=node.id)
-        is_variable = node.id[:1].islower() and node.id not in self.functions
+        is_variable = node.id[:1].islower() and node.id not in self.functions and node.id not in library.PACKAGES
         return Value(UNKNOWN if is_variable else CLEAN, path=node.id)
 
     def member(self, node: Member) -> Value:
@@ -274,6 +277,7 @@ class Flow:
         if key is not None and (known := self.env.get(key)) is not None:
             return known
         of = self.value(node.obj)
+        self.special.used(node.obj, of)
         if of.items is not None and node.name in of.items:
             return of.items[node.name]
         path = f"{of.path}.{node.name}"
@@ -348,6 +352,8 @@ class Flow:
         of = self.value(node.value)
         if node.op in ("!", "not"):
             return Value(const=of.const in _FALSY) if of.is_known else CLEAN_VALUE
+        if node.op == "*":
+            self.special.used(node.value, of)
         if node.op == "-" and of.bounds is not None:
             return Value(of.level, of.clean, path=of.path, bounds=library.held(of.path, (-of.bounds[1], -of.bounds[0])))
         return of
@@ -388,7 +394,8 @@ class Flow:
         kind = library.plain_type(node.type)
         numbers = self.rules.file.sources.numbers
         if numbers is not None and pattern(numbers).fullmatch(kind):
-            return Value(CLEAN, const=of.const if isinstance(of.const, int | float) else UNSET, path=kind, bounds=of.bounds)
+            const = of.const if isinstance(of.const, int | float) else UNSET
+            return Value(of.level, of.clean | NUMERIC, const, kind, None, of.bounds)
         return Value(
             of.level, of.clean, of.const, of.path if kind in ("String", "string", "Object") else kind, of.items, of.bounds
         )
@@ -403,6 +410,7 @@ class Flow:
             return CLEAN_VALUE if given is None else given
         if isinstance(callee, Member):
             of = self.value(callee.obj)
+            self.special.used(callee.obj, of)
             name, path = callee.name, f"{of.path}.{callee.name}"
         elif isinstance(callee, Name):
             name = callee.id
@@ -434,16 +442,20 @@ class Flow:
         sources = self.rules.sources.find(name, path)
         if sources:
             return Value(max(sources), path=f"{path}()")
+        if path in library.MODULES and args and isinstance(args[0].const, str):
+            return Value(path=args[0].const.removeprefix("node:"))
         sanitised = self.rules.sanitisers.find(name, path)
         if sanitised:
             everything = mixed([*args, *named.values(), *([of] if of is not None else [])], f"{path}()")
-            return everything.made_clean(frozenset().union(*sanitised))
+            kinds = frozenset[str]().union(*sanitised)
+            return everything.made_clean(NUMERIC if kinds == _NUMBER else kinds)
         func = self.local_function(node, name, of)
         if func is not None:
             given = self.follow(func, args, named)
             if given is not None:
                 return given if given.path else given.named(f"{path}()")
         if node.is_new:
+            self.construct(name, args, named)
             made = mixed([*args, *named.values()], path)
             if name in library.CONTAINERS:
                 made.items = dict(args[0].items) if len(args) == 1 and args[0].items else {}
@@ -454,9 +466,19 @@ class Flow:
         known = library.operation(name, path, of, args)
         if known is None:
             known = self.derived(name, path, of, args, named)
-        if self.rules.copies.has(name, path):
+        if (of is None or of.items is None) and self.rules.copies.has(name, path):
             self.copy(node, of, args)
         return known
+
+    def construct(self, name: str, args: list[Value], named: dict[str, Value]) -> None:
+        """Of a class of the file: what its constructor leaves in its fields."""
+        if name not in self.classes:
+            return
+        for called in (name, *library.CONSTRUCTORS):
+            for func in self.functions.get(called, ()):
+                if func.owner == name:
+                    self.follow(func, args, named)
+                    return
 
     def derived(self, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
         """Of a function that nobody knows: all that went in may come out."""
@@ -492,7 +514,16 @@ class Flow:
         if of is not None and isinstance(node.callee, Member):
             self.write(node.callee.obj, joined([of, *args]).named(of.path))
         elif args:
-            self.write(node.args[0], mixed(args[1:], args[0].path) if len(args) != 2 else args[1])
+            self.write(node.args[0], self._copied(args).named(args[0].path))
+
+    def _copied(self, args: list[Value]) -> Value:
+        """What a copy writes: a format with its holes filled, or all that it is given."""
+        if len(args) == 2:
+            return args[1]
+        for place, arg in enumerate(args[1:3], 1):
+            if isinstance(arg.const, str) and "%" in arg.const:
+                return library.formatted(arg, args[place + 1 :])
+        return mixed(args[1:])
 
     def fill(self, node: Call, args: list[Value]) -> None:
         """The call writes what comes from outside into what it is given."""
@@ -609,8 +640,9 @@ class Flow:
     def declared(self, kind: str, value: Value, *, is_given: bool) -> Value:
         numbers = self.rules.file.sources.numbers
         if numbers is not None and pattern(numbers).fullmatch(kind):
-            const = value.const if isinstance(value.const, int | float) else UNSET
-            return Value(CLEAN, const=const, path=value.path or kind, bounds=value.bounds or library.bounds_of(kind))
+            return Value(
+                value.level, value.clean | NUMERIC, value.const, value.path or kind, None, value.bounds or library.bounds_of(kind)
+            )
         if not is_given and kind.rpartition(".")[2] in library.CONTAINERS:
             return Value(path=kind, items={})
         if value.path and (value.items is not None or kind in library.VAGUE or value.path.rpartition(".")[2][:1].isupper()):
@@ -629,15 +661,18 @@ class Flow:
             self.write(target, value)
         elif isinstance(target, Index):
             of, key = self.value(target.obj), self.value(target.key)
+            self.special.indexed(target, of, key)
             if isinstance(key.const, str):
                 self.set(key.const, f"{of.path}.{key.const}", value, node)
             if of.items is not None:
-                of.items[key.const if key.is_known else UNSET] = value
+                is_end = isinstance(target.key, Group) and not target.key.items  # PHP's `$list[] = …`
+                of.items[len(of.items) if is_end else key.const if key.is_known else UNSET] = value
             elif value.level > of.level:
                 self.write(target.obj, Value(value.level, value.clean, path=of.path))
         elif isinstance(target, Group):
             self.spread(target, value, node)
         elif isinstance(target, Unary):
+            self.special.used(target.value, self.value(target.value))
             self.into(target.value, value, node)
         elif isinstance(target, Assign):  # a default inside a pattern
             self.into(target.target, value, node)
@@ -826,17 +861,17 @@ class Flow:
             self.closures[id(node)] = self.env
         for mark in node.marks:
             self.value(mark)
-        if not node.name:
-            self._read_lambda(node)
-        return Value(path=node.name)
+        returned = UNSET if node.name else self._read_lambda(node)
+        return Value(path=node.name, const=returned)
 
-    def _read_lambda(self, node: Func) -> None:
-        """Where it is written: who calls it, and with what, is not known."""
+    def _read_lambda(self, node: Func) -> Constant:
+        """Where it is written: who calls it, and with what, is not known. Gives what it always returns."""
         before, left = self.env, self.left
         self.env = dict(before)
         for param in node.params:
             self.env[param.name] = self.parameter(param.name, param.type, param.marks, is_handler=False)
-        self.frames.append(Frame(node))
+        frame = Frame(node)
+        self.frames.append(frame)
         self.left = None
         self.value(node.body)
         self.frames.pop()
@@ -846,6 +881,7 @@ class Flow:
             known = before.get(name)
             if known is not None and known is not value and not any(param.name == name for param in node.params):
                 before[name] = either(known, value)
+        return frame.returns[0].const if len(frame.returns) == 1 and frame.returns[0].is_known else UNSET
 
     def klass(self, node: Class) -> Value:
         before = self.env

@@ -79,6 +79,32 @@ CONTAINERS = frozenset(
         "ConcurrentHashMap",
     ]
 )
+PACKAGES = frozenset(
+    [
+        "java",
+        "javax",
+        "org",
+        "com",
+        "io",
+        "net",
+        "jakarta",
+        "std",
+        "os",
+        "sys",
+        "fs",
+        "path",
+        "http",
+        "https",
+        "crypto",
+        "json",
+        "math",
+        "time",
+        "re",
+        "logging",
+    ]
+)
+MODULES = frozenset(("require", "importlib.import_module", "__import__"))  # they give the module of a name
+CONSTRUCTORS = ("__construct", "__init__", "constructor", "initialize")
 VAGUE = frozenset(["var", "auto", "object", "Object", "any", "dynamic", "let", "const", "String", "string", "T", "interface{}"])
 CHECKS = re.compile(r"(?i)valid|is_?safe|allow|white_?list|permit|trusted|is_?alnum|isalpha|is_?digit|is_?numeric|is_?int")
 CLEANS = re.compile(r"(?i)saniti[sz]e|escape|purify|quote(?!d)|html_?encode|url_?encode|encode_?for")

@@ -215,6 +215,8 @@ def string(holes: Iterable[str] = (), quotes: str = "\"'`") -> Shape:
 def bare(written: str, quotes: str) -> str:
     """A literal without its prefix and quotes."""
     inner = written.lstrip("rRbBuUfFlL8@$")
+    if inner[:1] not in (*quotes, '"', "'"):
+        return written
     if inner[:3] in ('"""', "'''"):
         return inner[3:-3] if len(inner) >= 6 else ""
     if inner[:1] and inner[0] in quotes:
@@ -488,9 +490,12 @@ def handler(catches: str, body: str) -> Shape:
     return shape
 
 
-def switch(subject: str, body: str, cases: Iterable[str], value: str) -> Shape:
-    """Cases whose bodies are the named children after their values. A case without statements shares those of the next."""
-    kinds = frozenset(cases)
+def switch(subject: str, body: str, cases: Iterable[str], value: str = "", labels: Iterable[str] = ()) -> Shape:
+    """Cases whose bodies are the named children after their values. A case without statements shares those of the next.
+
+    The values are in the field `value`, or inside nodes of the kinds `labels`; one without is the default.
+    """
+    kinds, labelled = frozenset(cases), frozenset(labels)
 
     def shape(lo: Lowering, node: Tree) -> Node:
         asked = field_of(node, subject)
@@ -500,16 +505,18 @@ def switch(subject: str, body: str, cases: Iterable[str], value: str) -> Shape:
         for child in named(inside):
             if child.type not in kinds:
                 continue
-            given = [one for one in child.children_by_field_name(value) if one.is_named]
+            labels = [one for one in named(child) if one.type in labelled]
+            given = labels or [one for one in child.children_by_field_name(value) if one.is_named]
             ids = {one.id for one in given}
             statements = lo.each(one for one in child.named_children if one.id not in ids)
-            values = [*shared, *(lo.low(one) for one in given)]
+            tests = [part for label in labels for part in named(label)] if labels else given
+            values = [*shared, *(lo.low(one) for one in tests)]
             shared = []
-            if not statements and given:
+            if not statements and tests:
                 shared = values
                 continue
             content = Block(child.start_byte, child.end_byte, statements)
-            made.append((values if given else None, content))
+            made.append((values if tests else None, content))
         return Switch(node.start_byte, node.end_byte, lo.maybe(asked), made)
 
     return shape

@@ -157,7 +157,7 @@ class Path:
         if of == "*":
             return before != ""
         if of.startswith("*"):
-            return before.lower().endswith(of[1:])
+            return before.lower().endswith(of[1:].lower())
         return before == of or (before.endswith(of) and before[-len(of) - 1] in "./\\:")
 
 

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from freehold.guard.weaknesses.ir import Assign, Call, Index, Loop, Slice
+from freehold.guard.weaknesses.ir import Assign, Call, Index, Loop, Node, Slice
 from freehold.guard.weaknesses.values import Value
 
 if TYPE_CHECKING:
@@ -33,3 +33,6 @@ class Special:
     def assigned(self, node: Assign, value: Value) -> None: ...
 
     def looped(self, node: Loop) -> None: ...
+
+    def used(self, node: Node, value: Value) -> None:
+        """A value is used as an object: a field of it, what it points to."""

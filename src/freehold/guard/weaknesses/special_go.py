@@ -48,7 +48,7 @@ class Go(Special):
             length = args[0].bounds if args and args[0].path == _MADE else None
             known = length is not None and length[0] == length[1]
             return Value(CLEAN, const=int(length[0]) if known and length else UNSET, path="int", bounds=(0.0, 2.0**63 - 1))
-        if name == "range" and of is None:
+        if name in ("range", "cap") and of is None:
             return Value(CLEAN, path="int", bounds=(0.0, 2.0**63 - 1))
         if name == "make" and of is None:
             return self._made(args)
@@ -76,8 +76,9 @@ class Go(Special):
 
     def _parsed(self, name: str, args: Sequence[Value]) -> Value:
         size = args[2].const if len(args) > 2 and isinstance(args[2].const, int) else 64
-        kind = ("int" if name == "ParseInt" else "uint") + str(size if size in (8, 16, 32) else 64)
-        return Value(CLEAN, path=_PARSED[name], bounds=library.bounds_of(kind))
+        bits = size if 0 < size <= 64 else 64
+        bounds = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if name == "ParseInt" else (0.0, 2.0**bits - 1)
+        return Value(CLEAN, path=_PARSED[name], bounds=bounds)
 
     # Slices.
 

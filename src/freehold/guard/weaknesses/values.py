@@ -136,7 +136,10 @@ def either(one: Value, other: Value) -> Value:
     const = one.const if same else UNSET
     if not same and isinstance(one.const, str) and isinstance(other.const, str):
         const = _shared(one.const, other.const)
-    return Value(level, clean, const, one.path or other.path, items, bounds)
+    path = one.path or other.path
+    if path == "freed()":  # in one branch alone
+        path = other.path
+    return Value(level, clean, const, path, items, bounds)
 
 
 def _bounds(value: Value) -> tuple[float, float] | None:

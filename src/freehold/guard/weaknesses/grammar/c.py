@@ -14,6 +14,7 @@ from freehold.guard.weaknesses.lower import (
     branch,
     call,
     cast,
+    child_of,
     cond,
     each_loop,
     field_of,
@@ -45,14 +46,19 @@ def _declared(node: Tree | None) -> Tree | None:
     return node
 
 
+def _type(lo: Lowering, node: Tree, declarator: Tree | None) -> str:
+    """What is declared; of a pointer to a built-in type nothing, as it may be a text."""
+    kind = node.child_by_field_name("type")
+    is_plain = declarator is None or declarator.type == "identifier"
+    is_built_in = kind is not None and kind.type in ("primitive_type", "sized_type_specifier")
+    return lo.text(kind) if is_plain or not is_built_in else ""
+
+
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:
     found: list[Param] = []
     for child in [] if node is None else named(node):
         declarator = child.child_by_field_name("declarator")
-        declared = lo.text(child.child_by_field_name("type"))
-        if declarator is not None and declarator.type != "identifier":
-            declared += " *"
-        found.append(Param(lo.text(_declared(declarator)), declared))
+        found.append(Param(lo.text(_declared(declarator)), _type(lo, child, declarator)))
     return found
 
 
@@ -69,30 +75,71 @@ def _function(lo: Lowering, node: Tree) -> Node:
 
 
 def _declaration(lo: Lowering, node: Tree) -> Node:
-    declared = lo.text(node.child_by_field_name("type"))
     made: list[Node] = []
     for child in node.children_by_field_name("declarator"):
         value = child.child_by_field_name("value")
         target = child.child_by_field_name("declarator") if child.type == "init_declarator" else child
         if child.type == "function_declarator":
-            continue
+            value = child.child_by_field_name("parameters")
+            if value is None or not _is_call(value):
+                continue
         called = _declared(target)
         if called is None:
             continue
-        kind = f"{declared} *" if target is not None and target.type != "identifier" else declared
-        size = _size(lo, target)
-        given = size if value is None else lo.low(value)
+        kind = _type(lo, node, target)
+        given = None if value is None else _constructed(lo, node, value) or lo.low(value)
+        if target is not None and target.type == "array_declarator":
+            given = _array(lo, target, given)
         made.append(Assign(child.start_byte, child.end_byte, name(lo, called), given, "=", kind))
     return made[0] if len(made) == 1 else Block(node.start_byte, node.end_byte, made)
 
 
-def _size(lo: Lowering, target: Tree | None) -> Node | None:
-    """An array's declaration makes it, as a call would: `array(10)`."""
-    if target is None or target.type != "array_declarator":
-        return None
+def _is_call(params: Tree) -> bool:
+    """`T a(b);` inside a function makes an object, though it reads like a declaration."""
+    inside = params.parent
+    while inside is not None and inside.type != "compound_statement":
+        inside = inside.parent
+    return (
+        inside is not None
+        and bool(params.named_children)
+        and all(
+            child.child_by_field_name("declarator") is None
+            and child.child_by_field_name("type") is not None
+            and child.named_children[0].type == "type_identifier"
+            for child in params.named_children
+        )
+    )
+
+
+def _array(lo: Lowering, target: Tree, given: Node | None) -> Node:
+    """An array's declaration makes it, as a call would: `array(10, "text")`."""
     size = target.child_by_field_name("size")
     at, end = target.start_byte, target.end_byte
-    return Call(at, end, Name(at, end, "array"), [] if size is None else [lo.low(size)])
+    if size is None:
+        return given or Group(at, end, ())
+    return Call(at, end, Name(at, end, "array"), [lo.low(size), *([] if given is None else [given])])
+
+
+def _constructed(lo: Lowering, node: Tree, value: Tree) -> Node | None:
+    """`T name(arguments)`."""
+    if value.type not in ("argument_list", "parameter_list"):
+        return None
+    at, end = node.start_byte, node.end_byte
+    args: list[Node] = [Name(one.start_byte, one.end_byte, lo.text(one)) for one in named(value)]
+    kind = lo.text(node.child_by_field_name("type")).replace("::", ".")
+    return Call(at, end, Name(at, end, kind), lo.each(named(value)) if value.type == "argument_list" else args, is_new=True)
+
+
+def _cast(lo: Lowering, node: Tree) -> Node:
+    """To a pointer: it stays what it is."""
+    kind, of = field_of(node, "type"), field_of(node, "value")
+    if kind is not None and of is not None and child_of(kind, "abstract_pointer_declarator") is not None:
+        return lo.low(of)
+    return cast("type", "value")(lo, node)
+
+
+def _qualified(lo: Lowering, node: Tree) -> Node:
+    return Name(node.start_byte, node.end_byte, lo.text(node).replace("::", ".").replace(" ", ""))
 
 
 def _include(lo: Lowering, node: Tree) -> Node:
@@ -158,7 +205,7 @@ SHAPES: dict[str, Shape] = {
     "type_identifier": name,
     "primitive_type": name,
     "type_descriptor": name,
-    "qualified_identifier": member("scope", "name"),
+    "qualified_identifier": _qualified,
     "namespace_identifier": name,
     "template_function": inner("name"),
     "string_literal": string(),
@@ -179,7 +226,7 @@ SHAPES: dict[str, Shape] = {
     "pointer_expression": unary(value="argument"),
     "update_expression": _stepped,
     "conditional_expression": cond("condition", "consequence", "alternative"),
-    "cast_expression": cast("type", "value"),
+    "cast_expression": _cast,
     "sizeof_expression": _sized,
     "assignment_expression": assign(),
     "initializer_list": listing,

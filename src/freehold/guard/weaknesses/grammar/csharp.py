@@ -91,7 +91,7 @@ def _interpolated(lo: Lowering, node: Tree) -> Node:
 
 
 def _hole(lo: Lowering, node: Tree) -> Node:
-    parts = named(node)
+    parts = [part for part in named(node) if part.type != "interpolation_brace"]
     return lo.low(parts[0]) if parts else Group(node.start_byte, node.end_byte, ())
 
 
@@ -230,7 +230,9 @@ SHAPES: dict[str, Shape] = {
     "using_statement": block,
     "try_statement": attempt("body", ("catch_clause",), "kind:finally_clause"),
     "catch_clause": handler("kind:catch_declaration", "body"),
-    "switch_statement": switch("value", "body", ("switch_section",), "kind"),
+    "switch_statement": switch(
+        "value", "body", ("switch_section",), labels=("constant_pattern", "case_switch_label", "declaration_pattern")
+    ),
     "return_statement": leave("return"),
     "throw_statement": leave("throw"),
     "throw_expression": rest,

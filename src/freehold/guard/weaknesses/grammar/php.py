@@ -138,6 +138,22 @@ def _html(lo: Lowering, node: Tree) -> Node:
     return Group(node.start_byte, node.end_byte, ())
 
 
+def _program(lo: Lowering, node: Tree) -> Node:
+    """`<?= x ?>` says x."""
+    made: list[Node] = []
+    says = False
+    for child in named(node):
+        lowered = lo.low(child)
+        if says and child.type == "expression_statement":
+            callee = Name(child.start_byte, child.end_byte, "echo")
+            lowered = Call(child.start_byte, child.end_byte, callee, [lowered])
+        made.append(lowered)
+        says = child.type == "php_tag" and lo.text(child) == "<?="
+        if child.type == "text_interpolation":
+            says = any(one.type == "php_tag" and lo.text(one) == "<?=" for one in child.named_children)
+    return Block(node.start_byte, node.end_byte, made)
+
+
 def _use(lo: Lowering, node: Tree) -> Node:
     names: list[tuple[str, str]] = []
     for child in named(node):
@@ -177,8 +193,9 @@ _HOLES = (
     "nullsafe_member_access_expression",
 )
 SHAPES: dict[str, Shape] = {
-    "program": block,
-    "compound_statement": block,
+    "program": _program,
+    "compound_statement": _program,
+    "text_interpolation": skip,
     "colon_block": block,
     "declaration_list": block,
     "php_tag": skip,

@@ -62,7 +62,7 @@ def _params(lo: Lowering, node: Tree | None) -> list[Param]:
             called = child
         elif called is None:  # typed_parameter, list_splat_pattern: the name is the first child
             called = child.named_children[0] if child.named_children else None
-        if called is not None and kind != "keyword_separator":
+        if called is not None and kind != "keyword_separator" and not (not found and lo.text(called) in ("self", "cls")):
             found.append(Param(lo.text(called).lstrip("*"), declared, default))
     return found
 

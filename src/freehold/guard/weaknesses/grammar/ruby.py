@@ -3,6 +3,7 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import (
+    Assign,
     Block,
     Call,
     Cond,
@@ -161,6 +162,14 @@ def _index(lo: Lowering, node: Tree) -> Node:
     return Index(node.start_byte, node.end_byte, lo.low(parts[0]), _symbol(lo, key) if "symbol" in key.type else lo.low(key))
 
 
+def _assigned(lo: Lowering, node: Tree) -> Node:
+    """`a.b = c`: the target is written as a call."""
+    made = assign()(lo, node)
+    if isinstance(made, Assign) and isinstance(made.target, Call) and isinstance(made.target.callee, Member):
+        made.target = made.target.callee
+    return made
+
+
 SHAPES: dict[str, Shape] = {
     "program": block,
     "then": block,
@@ -201,7 +210,7 @@ SHAPES: dict[str, Shape] = {
     "binary": binary(),
     "unary": unary(),
     "conditional": cond("condition", "consequence", "alternative"),
-    "assignment": assign(),
+    "assignment": _assigned,
     "operator_assignment": assign(),
     "left_assignment_list": listing,
     "right_assignment_list": listing,
