@@ -14,6 +14,7 @@ from freehold.core.errors import ConfigError
 from freehold.dashboard.config import DashboardConfig
 from freehold.engine.config import EngineConfig
 from freehold.gateway.config import GatewayConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
+from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.report_config import AlertConfig, TracesConfig
 from freehold.guard.config import GuardConfig
 from freehold.guard.residency_config import ResidencyConfig
@@ -44,13 +45,14 @@ _TAKEN_NAMES = ("freehold", "record")  # our engine's, and what the record is ca
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The whole file: one table a room, and one `[[upstreams]]` a remote provider.
+    """The whole file: one table a room, one `[[upstreams]]` a remote provider, and one `[[mcp]]` a guarded MCP server.
 
     Without a [residency] table data may go to every upstream; without [traces] nothing is traced.
     """
 
     gateway: GatewayConfig = GatewayConfig()
     upstreams: tuple[UpstreamConfig, ...] = ()
+    mcp: tuple[McpConfig, ...] = ()
     routing: RoutingConfig = RoutingConfig()
     limits: LimitsConfig = LimitsConfig()
     prices: tuple[PriceConfig, ...] = ()
@@ -94,6 +96,10 @@ def _check_names(path: Path, config: Config) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"{path}: upstream {name!r} is named twice; give each a name of its own")
+    servers = [server.name for server in config.mcp]
+    for name in servers:
+        if servers.count(name) > 1:
+            raise ConfigError(f"{path}: MCP server {name!r} is named twice; give each a name of its own")
     for price in config.prices:
         for name in price.upstreams:
             if name not in names:

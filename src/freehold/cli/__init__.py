@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "guard": "freehold.cli.guard:guard",
     "keys": "freehold.cli.keys:keys",
     "log": "freehold.cli.audit:log",
+    "mcp": "freehold.cli.mcp:mcp",
     "models": "freehold.cli.models:models",
     "policy": "freehold.cli.policy:policy",
     "receipt": "freehold.cli.receipt:receipt",

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from freehold.core.errors import BlockedByPolicy, InvalidRequest
 from freehold.core.findings import Context
 from freehold.gateway.mcp.headers import routing, unwrapped, wrapped
-from freehold.gateway.mcp.message import Bounds, read
+from freehold.gateway.mcp.message import read
+from freehold.gateway.mcp.services import Bounds
 from tests.fakes.guard import FORBIDDEN, MASK, SECRET, WordGuard
 
 CALL = read(

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import ClientError, InvalidRequest, RequestTooLarge
-from freehold.gateway.mcp.message import Bounds, Kind, Side, check, read
+from freehold.gateway.mcp.message import Kind, Side, check, read
+from freehold.gateway.mcp.services import Bounds
 
 BOUNDS = Bounds(size_bytes=1000, depth=16, values=100)
 CALL = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{}}}'

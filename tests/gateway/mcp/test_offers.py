@@ -43,7 +43,7 @@ async def test_a_tool_that_changes_its_description_is_withheld_until_somebody_ac
         assert example.calls == []
         assert not (await client.call_tool("add", {"a": 1, "b": 1})).is_error
 
-        proxy.book.accept("it")
+        proxy.book.accept("it", proxy.book.waiting("it"))
         assert not (await client.call_tool("echo", {"text": "hi"})).is_error
         assert {tool.name for tool in (await client.list_tools()).tools} == before
 

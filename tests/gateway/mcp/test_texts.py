@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.findings import Channel
-from freehold.gateway.mcp.message import Bounds, Side, read
+from freehold.gateway.mcp.message import Side, read
+from freehold.gateway.mcp.services import Bounds
 from freehold.gateway.mcp.texts import VOCABULARY, leaves
 
 BOUNDS = Bounds(size_bytes=1 << 20, depth=64, values=10_000)

@@ -10,7 +10,7 @@ from typing import Any, Final
 import orjson
 
 from freehold.core.errors import FreeholdError, RecordNotWritten
-from freehold.core.events import MessageStart, ServedBy
+from freehold.core.events import Alerted, Event, MessageStart, ServedBy
 from freehold.core.exchange import Exchange, ExchangeId, Principal
 from freehold.core.ledger import Status
 from freehold.core.measurement import UNKNOWN_ENERGY
@@ -43,6 +43,11 @@ class CallRecord:
     @property
     def id(self) -> ExchangeId:
         return self.account.exchange_id
+
+    def note(self, event: Event) -> None:
+        self.account.note(event)
+        if isinstance(event, Alerted):
+            self._services.alarm.raise_alert(event.alert)
 
     def names(self, server: str, tool: str) -> None:
         """Which tool it is: known to be one, so that its name may stand in the record."""

@@ -20,7 +20,8 @@ from freehold.core.errors import FreeholdError, UpstreamBroken, UpstreamUnavaila
 from freehold.gateway import log
 from freehold.gateway.mcp import message as messages
 from freehold.gateway.mcp.link import NO_HEADERS, Headers
-from freehold.gateway.mcp.message import Bounds, Id, Kind, Message
+from freehold.gateway.mcp.message import Id, Kind, Message
+from freehold.gateway.mcp.services import Bounds
 from freehold.gateway.mcp.sse import ServerEvent
 
 GRACE_S: Final = 2.0  # between closing its input, SIGTERM and SIGKILL each

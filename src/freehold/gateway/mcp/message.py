@@ -29,6 +29,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from freehold.core.errors import BlockedByPolicy, FreeholdError, InvalidRequest, RequestTooLarge
 from freehold.gateway.body import parse
+from freehold.gateway.mcp.services import Bounds
 
 # -32000 to -32019 is each implementation's own to give; the SDK uses the first two.
 BLOCKED: Final = -32010
@@ -80,15 +81,6 @@ class Message:
     @property
     def is_answer(self) -> bool:
         return self.kind in (Kind.RESULT, Kind.ERROR)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What a message may be at most."""
-
-    size_bytes: int
-    depth: int
-    values: int
 
 
 def read(data: bytes, bounds: Bounds) -> Message:

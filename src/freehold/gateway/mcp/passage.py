@@ -234,14 +234,14 @@ class Passage:
         try:
             await self._check_pin("tools", tool, _meta(message))
             record.names(self._config.name, tool)
-            passed = await self._screening.pass_on(message, Side.CLIENT, session, record.account.note, tool=tool)
+            passed = await self._screening.pass_on(message, Side.CLIENT, session, record.note, tool=tool)
         except (BlockedByPolicy, NotAllowed) as problem:
             words = (
                 f"The call of {tool[:100]} was not made: {problem.message}." if problem.code == "withheld" else problem.message
             )
             return Answer(data=await record.refused(words, self._version, code=problem.code))
         arguments = orjson.dumps(passed.params.get("arguments") or {}).decode()
-        verdict = self._screening.judge(tool, str(message.id), arguments, session, record.account.note)
+        verdict = self._screening.judge(tool, str(message.id), arguments, session, record.note)
         refused = verdict.refused
         if verdict.held is not None and not await self._services.approvals.ask(verdict.held, self._principal, record.id):
             refused = verdict.held.refused
@@ -257,10 +257,10 @@ class Passage:
         book, server = self._services.book, self._config.name
         if kind == "tools" and not is_allowed(self._config, name):
             raise Withheld(f"this node's configuration does not allow this tool of the server {server}")
-        pin = await asyncio.to_thread(book.find, server, kind, name)
+        pin = book.find(server, kind, name)  # on this thread: a look at the file's date, and seldom more
         if pin is None:
             await self._list(kind, meta or {})
-            pin = await asyncio.to_thread(book.find, server, kind, name)
+            pin = book.find(server, kind, name)
         if pin is None:
             raise Withheld(f"the server {server} lists no such {PINNED[kind]}")
         if not pin.may_pass:
@@ -301,7 +301,7 @@ class Passage:
 
     async def _passed(self, message: Message, asked: _Asked) -> Message:
         session = self._screening.open()
-        note = asked.call.account.note if asked.call is not None else self._note
+        note = asked.call.note if asked.call is not None else self._note
         if asked.method == INITIALIZE and message.kind is Kind.RESULT:
             self._agree(str(message.document["result"].get("protocolVersion", "")))
         if message.kind is Kind.RESULT and asked.method in LISTS:

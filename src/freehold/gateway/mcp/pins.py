@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -88,8 +88,11 @@ def shown(name: str) -> str:
     return name if NAME.fullmatch(name) else f"sha256:{hashlib.sha256(name.encode(errors='replace')).hexdigest()[:16]}"
 
 
+Waiting = tuple[str, str, Pin]  # kind, name, and the pin as it was seen
+
+
 class PinBook:
-    """The pins of all servers. Blocks on the disk for a moment, so call it off the event loop."""
+    """The pins of all servers. `look` blocks on the disk and on other processes, so call it off the event loop."""
 
     def __init__(self, path: Path, unix_ns: UnixClock) -> None:
         self._path, self._unix_ns = path, unix_ns
@@ -147,25 +150,29 @@ class PinBook:
                 others=frozenset(others) - frozenset(digests),
             )
 
-    def accept(self, server: str, names: frozenset[str] = frozenset()) -> list[tuple[str, str, Pin]]:
-        """Let pass what waits, or those of `names` alone: (kind, name, pin before). Raises NotFound."""
+    def waiting(self, server: str, names: frozenset[str] = frozenset()) -> list[Waiting]:
+        """What somebody has to decide on, or those of `names` alone. Raises NotFound."""
+        pins = _known(self._now(), server)
+        return [
+            (kind, name, pin)
+            for kind, items in pins.kinds.items()
+            for name, pin in items.items()
+            if pin.waiting and (not names or name in names)
+        ]
+
+    def accept(self, server: str, waiting: Sequence[Waiting]) -> None:
+        """Let these pass as they were seen waiting: what has changed since waits on. Raises NotFound."""
         with self._changing() as file:
-            pins = file.servers.get(server)
-            if pins is None:
-                raise NotFound(f"no MCP server {server!r} was seen yet; 'freehold mcp pins list' shows those that were")
-            accepted = []
-            for kind, items in pins.kinds.items():
-                for name, before in items.items():
-                    if before.waiting and (not names or name in names):
-                        items[name] = Pin(accepted=before.waiting, at=self._now_s())
-                        accepted.append((kind, name, before))
-            return accepted
+            pins = _known(file, server)
+            for kind, name, seen in waiting:
+                if pins.kinds.get(kind, {}).get(name, Pin()).waiting == seen.waiting:
+                    pins.kinds[kind][name] = Pin(accepted=seen.waiting, at=self._now_s())
 
     def forget(self, server: str) -> None:
         """As if it had never been seen. Raises NotFound."""
         with self._changing() as file:
-            if file.servers.pop(server, None) is None:
-                raise NotFound(f"no MCP server {server!r} was seen yet; 'freehold mcp pins list' shows those that were")
+            _known(file, server)
+            del file.servers[server]
 
     def _compared(self, before: Pin, digest: str, *, trusts: bool, is_poisoned: bool, is_pinned: bool) -> Pin:
         if digest == before.accepted:
@@ -243,3 +250,10 @@ class PinBook:
             part.replace(self._path)
         except OSError as exc:
             raise DeviceError(f"cannot write the pins to {self._path}: {exc.strerror}") from exc
+
+
+def _known(file: _File, server: str) -> ServerPins:
+    """Raises NotFound."""
+    if (pins := file.servers.get(server)) is None:
+        raise NotFound(f"no MCP server {server!r} was seen yet; 'freehold mcp pins list' shows those that were")
+    return pins

@@ -24,7 +24,8 @@ from freehold.gateway.mcp import message as messages
 from freehold.gateway.mcp.config import HeaderConfig, McpConfig
 from freehold.gateway.mcp.headers import LAST_EVENT, METHOD, SESSION, VERSION
 from freehold.gateway.mcp.link import NO_HEADERS, DoesNotListen, Headers, SessionGone
-from freehold.gateway.mcp.message import Bounds, Id, Message
+from freehold.gateway.mcp.message import Id, Message
+from freehold.gateway.mcp.services import Bounds
 from freehold.gateway.mcp.sse import EVENT_ID, EventReader, ServerEvent
 
 _ACCEPT: Final = {"accept": "application/json, text/event-stream", "accept-encoding": "identity"}

@@ -6,8 +6,16 @@ from time import monotonic, time_ns
 
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import Alarm, Approvals, AuditLog, Guard, MonotonicClock, Recorder, UnixClock
-from freehold.gateway.mcp.message import Bounds
 from freehold.gateway.mcp.pins import PinBook
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a message may be at most."""
+
+    size_bytes: int
+    depth: int
+    values: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
