@@ -6,15 +6,16 @@ An entry is a line of clauses, parted by `;`. The first may name the options tha
     git = "push: publish@host; clone: download(host 1)@host write(last); reset, --hard: overwrite(here); else: write(here)"
 
 - `takes -t --to`: these options take the next word as their value. `single` says that one dash begins long options.
-- Before `:` stand conditions, joined by `,`. Words: sub-commands, one alternative of each level: `remote add|set-url`. Flags: `-f|--force`;
-  `!-n` where none may be there; `=word` where any argument is that word, `~part` where any contains it. Of the clauses with sub-commands the first that holds counts, and `else` where none did;
-  those without count each. `else` is not for sub-commands that only look (`LOOKS`).
-- An effect is a kind, a selector and a place: `delete(all)`, `process@system`, `send(host 1)`. Selectors: `all`, `1`, `2`, `last`,
-  `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `here` (the working folder). With `host` before them they are
-  hosts. The place is that of the path or host, unless `@` names it.
-- `@name|name` before a clause: it is only of these of the entry's programs.
-- Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word; `code(shell 1)`: code in a language;
-  `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret, local, same, output.
+- Before `:` stand conditions, joined by `,`. Words: sub-commands, one alternative of each level: `remote add|set-url`. Flags:
+  `-f|--force`; `!-n` where none may be there; `=word` where an argument is that word, `~part` where one contains it. Of the
+  clauses with sub-commands the first that holds counts, and `else` where none did; those without count each. `else` is not for
+  sub-commands that only look (`LOOKS`). `@name|name` before a clause: it is only of these of the entry's programs.
+- An effect is a kind, a selector and a place: `delete(all)`, `process@system`, `send(host 1)`. Selectors: `all`, `1`, `2`,
+  `last`, `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `here` (the working folder).
+  With `host` before them they are hosts. The place is that of the path or host, unless `@` names it.
+- Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word;
+  `code(shell 1)`: code in a language; `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret,
+  local, same, output.
 
 A program that no table has is judged by its arguments, which `shell_unlisted` does.
 """
@@ -28,22 +29,20 @@ from functools import cache
 from importlib.resources import files
 
 from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.shell_names import named
 from freehold.guard.syntax import Language
 
 FILES = (
-    "base", "files", "network", "packages", "system", "accounts", "containers", "cloud", "development", "databases", "secrets", "offensive",
-    "macos", "desktop",
+    "base", "files", "network", "packages", "system", "accounts", "containers", "cloud", "development", "databases", "secrets",
+    "offensive", "macos", "desktop",
 )  # fmt: skip
 
 # What a verb among the words means, for programs that manage something elsewhere: clouds, clusters, services.
-VERBS: tuple[tuple[EffectKind, frozenset[str]], ...] = (
-    (EffectKind.DELETE, frozenset("delete destroy remove rm terminate purge drop erase wipe deregister detach disassociate revoke undeploy uninstall decommission delete-all prune empty nuke truncate cleanup teardown down reset".split())),
-    (EffectKind.ACCOUNT, frozenset("add-user create-user grant attach-user-policy assume-role add-iam-policy-binding set-iam-policy login-profile create-access-key adduser useradd impersonate".split())),
-    (EffectKind.READ, frozenset("list ls get describe show view inspect status info help version versions cat head read search find query watch history logs log diff validate check lint plan preview explain test ping whoami env ps top print display download pull fetch export events stats metrics wait count doctor completion docs about tree usage summary report audit verify resolve lookup compare config-list scan analyze output outputs tail console browse open select use switch context current-context state balance quota".split())),
-    (EffectKind.WRITE, frozenset("create add new init set put update edit modify apply patch replace configure register attach associate enable disable start run launch deploy release publish push upload import restore scale resize rename move mv cp copy sync tag untag label annotate upgrade install rollback rotate restart stop reboot suspend resume cancel approve merge accept reject invite share send post promote migrate replicate clone fork rebuild reload refresh renew activate deactivate schedule subscribe unsubscribe invoke exec trigger provision allocate assign unassign bind unbind link unlink connect disconnect lock unlock up submit commit snapshot backup failover change reconcile transfer request purchase recover regenerate cordon uncordon drain taint expose autoscale authorize deauthorize execute increase decrease build write append insert reapply taint untaint".split())),
-)  # fmt: skip
+VERBS: tuple[tuple[EffectKind, frozenset[str]], ...] = tuple(
+    (kind, named(f"verbs-{kind}")) for kind in (EffectKind.DELETE, EffectKind.ACCOUNT, EffectKind.READ, EffectKind.WRITE)
+)
 # Sub-commands that only look, whoever has them: `else` is not for them.
-LOOKS = frozenset("list ls show status info view describe version versions validate verify search find help completion".split())
+LOOKS = named("looks")
 _VERB_KIND = {word: kind for kind, words in reversed(VERBS) for word in words}
 _LANGUAGES = {language.value: language for language in Language}
 GIVES = frozenset(("net", "decoded", "secret", "local", "same", "output"))
@@ -128,7 +127,10 @@ class Program:
 def _fits(levels: tuple[tuple[str, ...], ...], words: Sequence[str]) -> bool:
     if len(words) < len(levels):
         return False
-    return all(any(word == one or fnmatchcase(word, one) for one in alternatives) for alternatives, word in zip(levels, words, strict=False))
+    return all(
+        any(word == one or fnmatchcase(word, one) for one in alternatives)
+        for alternatives, word in zip(levels, words, strict=False)
+    )
 
 
 @dataclass(slots=True)
@@ -144,7 +146,9 @@ class Flags:
             return flag[1:] in self.words
         if flag[0] == "~":
             part = flag[1:]
-            return any(part in word for word in self.words) or any(part in value for values in self.values.values() for value in values)
+            return any(part in word for word in self.words) or any(
+                part in value for values in self.values.values() for value in values
+            )
         return flag in self.values or (len(flag) == 2 and flag[1] in self.letters)
 
     def value(self, *options: str) -> str:
@@ -225,7 +229,15 @@ def parse_program(name: str, line: str) -> Program:
             clauses.append(_clause(part))
     because = {kind: f"{name} {phrase}" for kind, phrase in PHRASES.items()}
     wraps = any(does.action == "wrap" for clause in clauses for does in clause.does)
-    return Program(name=name, takes=takes, single=single, clauses=tuple(clauses), because=because, has_verbs=any(one.levels for one in clauses), wraps=wraps)
+    return Program(
+        name=name,
+        takes=takes,
+        single=single,
+        clauses=tuple(clauses),
+        because=because,
+        has_verbs=any(one.levels for one in clauses),
+        wraps=wraps,
+    )
 
 
 def _clause(part: str) -> Clause:
