@@ -27,7 +27,7 @@ from freehold.config import Config
 from freehold.core.errors import DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import DAY_NS, DayUse, day_of
-from freehold.core.ports import Alarm, KeyRing, UpstreamStatus
+from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient
 from freehold.gateway import log
@@ -35,6 +35,10 @@ from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
 from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
+from freehold.gateway.mcp.opening import McpApp, open_mcp
+from freehold.gateway.mcp.pins import FILE_NAME as PINS_FILE
+from freehold.gateway.mcp.pins import PinBook
+from freehold.gateway.mcp.services import McpServices
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
 from freehold.gateway.prices import PriceList
@@ -100,6 +104,7 @@ class Node:
     app: ASGIApp
     engine: EngineClient | None
     dashboard: Dashboard | None
+    mcp: McpApp | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +175,10 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         if config.dashboard.enabled:
             dashboard = create_dashboard(reader, ring, status, config=config.dashboard, key_names=key_names)
             stack.push_async_callback(dashboard.close)
+        held = HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval)
+        mcp = _open_mcp(place, guard, writer, alarms, held, ring, metrics)
+        if mcp is not None:
+            stack.push_async_callback(mcp.close)
         traces = make_traces(config.traces, addresses(config.upstreams))
         stack.push_async_callback(asyncio.to_thread, traces.close)
         services = Services(
@@ -181,13 +190,14 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             guard=guard,
             recorder=writer,
             alarm=alarms,
-            approvals=HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval),
+            approvals=held,
             ledger=reader,
             keys=ring,
             meter=ExchangeMeter(config.meter),
             metrics=metrics,
             traces=traces,
             dashboard=dashboard,
+            mcp=mcp,
             engine_load=engine.load if engine else None,
         )
         await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
@@ -196,7 +206,28 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         _begin(stack, Retention(place.record, config.store, key).run())
         if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
             _watch_policy(stack, path, guard, writer, metrics, alarms)
-        yield Node(app=create_app(services), engine=engine, dashboard=dashboard)
+        yield Node(app=create_app(services), engine=engine, dashboard=dashboard, mcp=mcp)
+
+
+def _open_mcp(
+    place: Place, guard: Guard, writer: RecordWriter, alarm: Alarm, held: HeldCalls, keys: KeyRing, metrics: Metrics
+) -> McpApp | None:
+    """None where the configuration names no server."""
+    config = place.config
+    if not config.mcp:
+        return None
+    services = McpServices(
+        guard=guard,
+        recorder=writer,
+        audit=writer,
+        alarm=alarm,
+        approvals=held,
+        book=PinBook(place.home / PINS_FILE, time.time_ns),
+        json_depth=config.gateway.json_depth,
+        json_values=config.gateway.json_values,
+        count=lambda entry: metrics.count(entry, between_s=None, is_served=True),
+    )
+    return open_mcp(config.mcp, services, keys, config.gateway, place.folder)
 
 
 async def _start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:

@@ -56,7 +56,7 @@ def check(file: Path, config_path: Path | None, as_json: bool) -> None:
     """
     source = read_policy(file)
     asked = StreamGuard(_quick(configuration.load(config_path).guard), policy=source)
-    odd = oddities(asked.policy, frozenset(CODECS))
+    odd = oddities(asked.policy, frozenset((*CODECS, "mcp")))
     if as_json:
         rows = [{"rule": o.rule, "line": source.line(o.table, o.number), "reason": o.reason} for o in odd]
         _print({"policy_digest": asked.policy_digest, "oddities": rows})

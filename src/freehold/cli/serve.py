@@ -72,6 +72,8 @@ async def _run(place: Place, tell: "_Teller") -> None:
         tell.stopping()
         if node.dashboard is not None:
             await node.dashboard.close()  # open pages end now; answers under way are waited for
+        if node.mcp is not None:
+            await node.mcp.close()  # clients that only listen have nothing under way
 
 
 async def _await_engine(node: Node, tell: "_Teller") -> None:

@@ -58,6 +58,8 @@ class Gateway:
             await handle(call, receive, send, self._services)
         elif codec is not None:
             await _error_response(NotPost(f"{scope['path']} takes POST only"), headers={"allow": "POST"})(scope, receive, send)
+        elif self._services.mcp is not None and scope["type"] == "http" and path.startswith("/mcp/"):
+            await self._services.mcp(scope, receive, send)
         else:
             await self._edges(scope, receive, send)
 

@@ -45,6 +45,7 @@ class Services:
     metrics: Metrics
     traces: Traces = NoTraces()  # noqa: RUF009 - it has no state
     dashboard: ASGIApp | None = None  # mounted at /dashboard
+    mcp: ASGIApp | None = None  # answers below /mcp/
     engine_load: EngineLoadProbe | None = None  # where this node runs an engine of its own
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
