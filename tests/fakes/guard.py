@@ -45,7 +45,7 @@ class _WordSession:
     def stage(self, direction: Direction) -> Stage:
         return _WordStage(direction, broken=self._guard.broken)
 
-    def judge(self) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Stage:
         return self._guard.make_judge()
 
     def restorer(self) -> Stage | None:

@@ -34,8 +34,8 @@ def hears(opened: GuardSession, *texts: tuple[Channel, str, str]) -> None:
     stage.close()
 
 
-def judged(opened: GuardSession, tool: str, arguments: str) -> list[Event]:
-    judge = opened.judge()
+def judged(opened: GuardSession, tool: str, arguments: str, *, history_is_known: bool = True) -> list[Event]:
+    judge = opened.judge(history_is_known=history_is_known)
     events: list[Event] = [
         ToolCallStart(call_id="c", name=tool),
         ToolCallDelta(arguments=arguments),
@@ -116,3 +116,9 @@ def test_calls_of_an_answer_are_found_in_texts() -> None:
     found = asked.found([text], Context(), Direction.RESPONSE)
     assert Action.BLOCK in {finding.action for finding in found}
     assert asked.found([text], Context(), Direction.REQUEST) == []
+
+
+def test_in_a_conversation_that_the_provider_keeps_anybody_may_have_said_anything() -> None:
+    workflow = json.dumps({"file_path": ".github/workflows/a.yml", "content": "on: push"})
+    assert kinds(judged(session(), "Write", workflow)) == {ToolCallStart}
+    assert kinds(judged(session(), "Write", workflow, history_is_known=False)) == {Held}

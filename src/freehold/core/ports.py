@@ -128,10 +128,11 @@ class GuardSession(Protocol):
 
     def stage(self, direction: Direction) -> Stage: ...
 
-    def judge(self) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Stage:
         """Holds each tool call of the answer until it is whole, and judges what it would do: the last stage, after the restorer.
 
-        Gives `Held` for a call that a person is asked about and `Refused` for one that is stopped.
+        Gives `Held` for a call that a person is asked about and `Refused` for one that is stopped. `history_is_known` says
+        whether the request carried the whole conversation: in one that a provider keeps, anybody may have said anything.
         """
         ...
 

@@ -34,6 +34,7 @@ from freehold.gateway.attempt import May
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
 from freehold.gateway.gate import as_text, gated
+from freehold.gateway.placement import continued
 from freehold.gateway.reply import Reply, Send, error_headers
 from freehold.gateway.screen import blocked, screen
 from freehold.gateway.services import Services
@@ -128,7 +129,7 @@ class _Handling:
         stages = [guard.stage(Direction.RESPONSE)]
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
-        stages.append(guard.judge())
+        stages.append(guard.judge(history_is_known=not continued(exchange)))
         with self._trace.upstream() as hop:
             last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
             if account.served is not None:

@@ -75,12 +75,16 @@ class Placer:
     def _kept(self, exchange: Exchange) -> tuple[str, ...]:
         """The labels of what the request continues without carrying it."""
         labels: set[str] = set()
-        for field in _CONTINUES:
-            value = exchange.document.get(field)
-            name = value.get("id") if isinstance(value, Mapping) else value
-            if name is not None:
-                labels.update(self._conversations.get((exchange.principal.key_id, str(name)), self._strictest))
+        for name in continued(exchange):
+            labels.update(self._conversations.get((exchange.principal.key_id, name), self._strictest))
         return tuple(sorted(labels))
+
+
+def continued(exchange: Exchange) -> list[str]:
+    """Names of conversations, kept elsewhere, that the request goes on with and does not carry."""
+    values = [exchange.document.get(field) for field in _CONTINUES]
+    names = [value.get("id") if isinstance(value, Mapping) else value for value in values]
+    return [str(name) for name in names if name is not None]
 
 
 def claimed(headers: Mapping[bytes, bytes]) -> tuple[str, ...]:

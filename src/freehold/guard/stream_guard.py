@@ -28,6 +28,8 @@ from freehold.guard.dictionary import DictionaryStage, TermSet
 from freehold.guard.files import UNREAD, FileStage
 from freehold.guard.injection.conversation import Conversation
 from freehold.guard.injection.settings import InjectionSettings
+from freehold.guard.injection.stage import InjectionStage
+from freehold.guard.injection.verdicts import Verdicts
 from freehold.guard.matcher import Matcher
 from freehold.guard.policy import FILE, Policy, Subject
 from freehold.guard.policy_file import PolicyFile, PolicySource, parse
@@ -36,8 +38,8 @@ from freehold.guard.restorer import Restorer
 from freehold.guard.ruling import strictest as strictest_action
 from freehold.guard.seal import Seal
 from freehold.guard.vault import Vault
-from freehold.guard.weaknesses.packages import squatted
-from freehold.guard.weaknesses.stage import CodeStage, findings_of, weaknesses_of
+from freehold.guard.weaknesses.find import SQUAT, find
+from freehold.guard.weaknesses.stage import CodeStage, findings_of
 
 _ANYBODY = Context()
 
@@ -65,6 +67,16 @@ class InForce:
         return self.policy.digest
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What outlives sessions and policies."""
+
+    digest_key: bytes = field(repr=False)
+    mark_key: bytes = field(repr=False)
+    vault: Vault = field(repr=False)
+    verdicts: Verdicts = field(repr=False)
+
+
 class StreamGuard:
     """Implements `core.ports.Guard`. `database` is what `database()` gave earlier: compiling anew takes about a second.
 
@@ -84,8 +96,12 @@ class StreamGuard:
     ) -> None:
         self._config, self._detectors = config, tuple(detectors)
         key = key or secrets.token_bytes(32)
-        self._digest_key = hashlib.sha256(b"freehold value digest\0" + key).digest()
-        self._vault = Vault(hashlib.sha256(b"freehold token\0" + key).digest(), monotonic_s)
+        self._kept = Kept(
+            digest_key=hashlib.sha256(b"freehold value digest\0" + key).digest(),
+            mark_key=hashlib.sha256(b"freehold mark\0" + key).digest(),
+            vault=Vault(hashlib.sha256(b"freehold token\0" + key).digest(), monotonic_s),
+            verdicts=Verdicts(hashlib.sha256(b"freehold verdict\0" + key).digest()),
+        )
         self._refusal: str | None = None
         self._in_force = self._made(policy, database)
 
@@ -147,7 +163,7 @@ class StreamGuard:
 
         The arguments of an answer's calls are judged, too.
         """
-        session = Session(prepared or self._in_force, context, self._vault, self._digest_key)
+        session = Session(prepared or self._in_force, context, self._kept)
         stage, judge = session.stage(direction), session.judge()
         events: list[Event] = []
         for text in texts:
@@ -166,7 +182,7 @@ class StreamGuard:
         return [*stage.receive(PromptText(leaf=0, channel=channel, text=text, tool=tool)), *stage.close()]
 
     def _session(self, context: Context) -> "Session":
-        return Session(self._in_force, context, self._vault, self._digest_key)
+        return Session(self._in_force, context, self._kept)
 
     def _made(self, source: PolicySource | None, database: bytes | None) -> InForce:
         file = parse(source) if source is not None else PolicyFile()
@@ -198,10 +214,11 @@ class StreamGuard:
 class Session:
     """Implements `core.ports.GuardSession`."""
 
-    def __init__(self, in_force: InForce, context: Context, vault: Vault, digest_key: bytes) -> None:
+    def __init__(self, in_force: InForce, context: Context, kept: "Kept") -> None:
         self._in_force, self._context = in_force, context
-        self._tokens = vault.of(context.key_id, in_force.policy.file.tokens)
-        self._seal = Seal(digest_key, self._tokens)
+        self._tokens = kept.vault.of(context.key_id, in_force.policy.file.tokens)
+        self._seal = Seal(kept.digest_key, self._tokens)
+        self._verdicts, self._mark_key = kept.verdicts, kept.mark_key
         self._injection = _with_trusted(in_force.policy.file)
         self._conversation = Conversation(self._injection.trusted_tools)
         self._surroundings = Surroundings()
@@ -217,10 +234,16 @@ class Session:
         inner: Stage = Redactor(in_force.matcher, table, direction, in_force.digest, self._seal)
         if dictionaries:
             inner = Chain(inner, DictionaryStage(dictionaries, detectors, table, direction, in_force.digest, self._seal))
+        if direction is Direction.REQUEST:  # before what hides: data-flow asks what the user named
+            inner = Chain(self._injections(), inner)
         whole = FileStage(inner, UNREAD, detectors + len(dictionaries), table, direction, in_force.digest, self._seal)
-        return whole if direction is Direction.RESPONSE else _Overhearing(whole, self._conversation, self._surroundings)
+        return whole if direction is Direction.RESPONSE else _Overhearing(whole, self._surroundings)
 
-    def judge(self) -> Stage:
+    def _injections(self) -> InjectionStage:
+        return InjectionStage(self._injection, self._conversation, self._verdicts, self._in_force.digest, self._mark_key)
+
+    def judge(self, *, history_is_known: bool = True) -> Stage:
+        self._conversation.history_unknown = not history_is_known
         calls = CallStage(
             self._in_force.policy.calls, self._context, self._conversation, self._surroundings, inspect=self._weaknesses
         )
@@ -231,34 +254,33 @@ class Session:
         settings = self._in_force.policy.file.code
         if not settings.enabled:
             return []
-        look = squatted if written.is_run else weaknesses_of
-        return findings_of(look(written.text, written.language, written.name), settings, Channel.TOOL_ARGUMENTS, part)
+        found = find(written.text, written.language, written.name)
+        if written.is_run:
+            found = tuple(weakness for weakness in found if weakness.rule == SQUAT)  # the rest are its effects' business
+        return findings_of(found, settings, Channel.TOOL_ARGUMENTS, part)
 
     def restorer(self) -> Stage | None:
         return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None
 
 
 class _Overhearing:
-    """A `Stage` about the guard's, which notes what the judge of the answer's calls will want to know of the request."""
+    """A `Stage` about the guard's, which notes where the request's tools run and what they are."""
 
-    def __init__(self, inner: Stage, conversation: Conversation, surroundings: Surroundings) -> None:
-        self._inner, self._conversation, self._surroundings = inner, conversation, surroundings
+    def __init__(self, inner: Stage, surroundings: Surroundings) -> None:
+        self._inner, self._surroundings = inner, surroundings
 
     def receive(self, event: Event) -> list[Event]:
-        self._note(event)
+        if isinstance(event, PromptText):
+            self._surroundings.observe(event)
         return self._inner.receive(event)
 
     def steps(self, event: Event) -> Iterator[list[Event]]:
-        self._note(event)
+        if isinstance(event, PromptText):
+            self._surroundings.observe(event)
         yield from steps(self._inner, event)
 
     def close(self) -> list[Event]:
         return self._inner.close()
-
-    def _note(self, event: Event) -> None:
-        if isinstance(event, PromptText):
-            self._conversation.observe(event)
-            self._surroundings.observe(event)
 
 
 def _with_trusted(file: PolicyFile) -> InjectionSettings:

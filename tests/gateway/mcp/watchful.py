@@ -40,7 +40,7 @@ class _Session:
     def stage(self, direction: Direction) -> Stage:
         return _Marking(self._words.stage(direction), self)
 
-    def judge(self) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Stage:
         return _Judging(self)
 
     def restorer(self) -> Stage | None:
