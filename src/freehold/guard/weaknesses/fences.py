@@ -1,8 +1,9 @@
 """Finds fenced code in a text that comes in pieces: where it begins, in what language, and when it is complete.
 
 A fence is a run of three or more backticks or tildes with nothing but blanks, quote and list marks before it on its line; that
-which ends it is of the same sign, at least as long, and alone on its line (CommonMark §4.5). A piece without such a sign costs
-some comparisons. No more than `LIMIT_CHARS` of one piece of code is kept: what is longer is judged at that point.
+which ends it is of the same sign, at least as long, and alone on its line (CommonMark §4.5), or at the end
+of a piece. Pieces without such a sign may be passed by, for the cost of a few comparisons. No more than `LIMIT_CHARS` of one
+piece of code is kept: what is longer is judged at that point.
 """
 
 import re
@@ -27,14 +28,16 @@ class Code:
 class Fences:
     """One text. `is_open` while inside a fence, or where one may just begin."""
 
-    __slots__ = ("_chars", "_closes", "_code", "_info", "_kept", "_line", "_position", "_start")
+    __slots__ = ("_chars", "_closes", "_code", "_info", "_line", "_position", "_start", "is_plain", "passed")
 
     def __init__(self) -> None:
+        self.is_plain = True  # outside, and the line at hand has no sign of a fence: pieces without one may be passed by
+        self.passed: list[str] = []  # the pieces that were, since the last `catch_up`
         self._position = 0  # of the next piece in the text
         self._line = ""  # the line at hand, as far as it came
         self._code: list[str] | None = None
         self._closes: re.Pattern[str] | None = None
-        self._kept = self._chars = self._start = 0
+        self._chars = self._start = 0
         self._info = ""
 
     @property
@@ -48,13 +51,8 @@ class Fences:
 
     def feed(self, text: str, chars: int) -> list[Code]:
         """What `text`, which stands for `chars` characters of the whole, completes."""
-        if self._code is None and "`" not in text and "~" not in text and "`" not in self._line and "~" not in self._line:
-            self._position += chars
-            if "\n" in text:
-                self._line = text
-            elif self._line != "x":
-                self._line = self._line + text if len(self._line) < _OPENER_CHARS else "x"
-            return []
+        if self.passed:
+            self.catch_up()
         done: list[Code] = []
         at = 0
         while at <= len(text):
@@ -65,7 +63,15 @@ class Fences:
             if found is not None:
                 done.append(found)
         self._position += chars
+        self.is_plain = self._code is None and "`" not in self._line and "~" not in self._line
         return done
+
+    def catch_up(self) -> None:
+        """With the pieces that were passed by: where the next one stands, and how its line began."""
+        text = "".join(self.passed)
+        self.passed.clear()
+        self._position += len(text)
+        self._keep_line(text)
 
     def end(self) -> Code | None:
         """The text is over: what is open is complete."""

@@ -12,6 +12,7 @@ from freehold.guard.weaknesses.flow import Flow, Hit, OutOfSteps
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.lower import Lowering
+from freehold.guard.weaknesses.packages import SQUAT, squatted
 from freehold.guard.weaknesses.rules import KINDS, rules_of
 from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.special_c import Memory, Nulls
@@ -26,20 +27,21 @@ SPECIALS: Mapping[Language, type[Special]] = {
     Language.JAVA: Nulls,
     Language.CSHARP: Nulls,
 }
+__all__ = ["SQUAT", "UNREAD", "find"]
 UNREAD = "code-unread"
 
 
 def find(text: str, language: Language | None, name: str = "") -> tuple[Weakness, ...]:
     """In their order in `text`. `name` is the file's, where there is one; it helps where `language` is None."""
     spoken = language if language is not None else guess(text, name)
-    if spoken is None or spoken not in GRAMMARS:
-        return ()
     source = text.encode("utf-8", "replace")
-    try:
-        hits = _hits(source, spoken)
-    except RecursionError:
-        hits = [_unread(source)]
-    return _placed(hits, source)
+    hits: list[Hit] = []
+    if spoken is not None and spoken in GRAMMARS:
+        try:
+            hits = _hits(source, spoken)
+        except RecursionError:
+            hits = [_unread(source)]
+    return tuple(sorted((*_placed(hits, source), *squatted(text, spoken, name)), key=lambda weakness: weakness.start))
 
 
 def _hits(source: bytes, language: Language) -> list[Hit]:

@@ -16,9 +16,10 @@ _JOINED = re.compile(
     r"(?i)(?:password|passwd|passphrase|secretkey|apikey|authtoken|accesstoken|clientsecret|privatekey|accesskey|passwort)\d?$"
 )
 _PLACEHOLDER = re.compile(
-    r"(?i)^(?:x+|\*+|\.+|-+|<.*>|\$\{.*\}|\{.*\}|%\w+%|\[.*\]|your[_\- ].*|my[_\- ]?(?:pass|secret|token|key).*|change.?me.*|example.*|"
-    r"placeholder.*|todo.*|none|null|undefined|true|false|test|dummy|fake.*|sample.*|insert[_\- ].*|enter[_\- ].*|replace[_\- ].*|"
-    r"(?:the|new|old|current|confirm|user)?[_\- ]?(?:pw|pass(?:word|wd|phrase)?|pwd|secret|token|api[_\- ]?key|key|credentials?|login)s?[:*]?|"
+    r"(?i)^(?:x+|\*+|\.+|-+|<.*>|\$\{.*\}|\{.*\}|%\w+%|\[.*\]|none|null|undefined|true|false|test|dummy|todo.*|placeholder.*|"
+    r"your[_\- ].*|my[_\- ]?(?:pass|secret|token|key).*|change.?me.*|(?:example|fake|sample).*|(?:insert|enter|replace)[_\- ].*|"
+    r"(?:the|new|old|current|confirm|user)?[_\- ]?"
+    r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_\- ]?key|key|credentials?|login)s?[:*]?|"
     r"env[:(].*|process\.env.*|os\.environ.*|.*\bhere\b.*|.*your.*(?:key|token|secret|password).*|.*_here)$"
 )
 _WORDS = re.compile(r"\s\S+\s")  # a sentence is a label or a message

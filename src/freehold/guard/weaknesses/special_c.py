@@ -1,7 +1,7 @@
 """C and C++: what fits into what, what was freed, what is null; Java and C#: what is null.
 
-A buffer's size is known where it is made with a constant, the length of what is in it where that was set or copied with one; a copy
-is too long where the one is known not to fit into the other, or where it comes from outside and nobody looked at its length.
+A buffer's size is known where it is made with a constant, the length of what is in it where that was set or copied with one; a
+copy is too long where the one is known not to fit into the other, or where it comes from outside and nobody looked at its length.
 """
 
 from collections.abc import Sequence

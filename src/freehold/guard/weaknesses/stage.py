@@ -13,20 +13,18 @@ from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
 from freehold.guard.languages import language_named
 from freehold.guard.syntax import Language
 from freehold.guard.weaknesses.fences import Code, Fences
-from freehold.guard.weaknesses.find import find
-from freehold.guard.weaknesses.packages import squatted
+from freehold.guard.weaknesses.find import SQUAT, find
 from freehold.guard.weaknesses.settings import CodeSettings, ruling
 from freehold.guard.weaknesses.weakness import Weakness
 
 CATEGORY = "weakness"
 LIMIT_TEXTS = 1024  # of one answer that are watched; as many as the redactor lets be open
+_PASSED = 256  # pieces of prose until they are let go
 _NOTED = 3  # weaknesses named in one note
 
 
 def weaknesses_of(text: str, language: Language | None, name: str = "") -> tuple[Weakness, ...]:
-    """Of code, and of the names of packages in it."""
-    found = (*find(text, language, name), *squatted(text, language, name))
-    return tuple(sorted(found, key=lambda weakness: weakness.start))
+    return find(text, language, name)
 
 
 def findings_of(
@@ -64,11 +62,21 @@ class CodeStage:
         self._holds = settings.may_block
         self._texts: dict[tuple[int, int], _Text] = {}
         self._has_blocked = False
+        self._choice = self._part = -1  # of the text that came last, where it is prose
+        self._passed: list[str] = []  # of its pieces, those that were passed by
 
     def receive(self, event: Event) -> list[Event]:
+        if type(event) is TextDelta and event.part == self._part and event.choice == self._choice:
+            piece, passed = event.text, self._passed
+            if "`" not in piece and "~" not in piece and event.source_chars is None and len(passed) < _PASSED:
+                passed.append(piece)  # most of most answers: every step here counts
+                return [event]
+        return self._receive(event)
+
+    def _receive(self, event: Event) -> list[Event]:
         if self._has_blocked:
             return []
-        if type(event) is TextDelta:
+        if isinstance(event, TextDelta):
             return self._delta(event) if self._settings.enabled else [event]
         if isinstance(event, PartEnd | MessageEnd | Blocked):
             return [*self._ended(event), *([] if self._has_blocked else [event])]
@@ -78,6 +86,15 @@ class CodeStage:
         return [] if self._has_blocked else self._ended(None)
 
     def _delta(self, event: TextDelta) -> list[Event]:
+        out = self._watched(event)
+        text = self._texts.get((event.choice, event.part))
+        is_prose = text is not None and text.fences.is_plain and not text.held
+        self._choice, self._part = (event.choice, event.part) if is_prose else (-1, -1)
+        if text is not None:
+            self._passed = text.fences.passed
+        return out
+
+    def _watched(self, event: TextDelta) -> list[Event]:
         key = event.choice, event.part
         text = self._texts.get(key)
         if text is None:
@@ -122,6 +139,7 @@ class CodeStage:
             if isinstance(event, MessageEnd) and key[0] != event.choice:
                 continue
             text = self._texts.pop(key)
+            self._choice = self._part = -1
             code = text.fences.end()
             out += self._judged(text, [code] if code is not None else [])
             if self._has_blocked:
@@ -166,12 +184,12 @@ def _annotated(event: TextDelta, notes: list[tuple[int, str]]) -> TextDelta:
 
 
 def _weaknesses_in(code: Code) -> tuple[Weakness, ...]:
-    """A language is guessed where the fence says nothing; where it says one that nobody knows, it is that."""
+    """The language is guessed where the fence says nothing. Where it says one that nobody knows, only names of packages count."""
     word, name = _language(code.info), _named(code.info)
-    language = language_named(word)
-    if language is None and word and not name:
-        return ()
-    return weaknesses_of(code.text, language, name)
+    found = find(code.text, language_named(word), name)
+    if word and not name and language_named(word) is None:
+        return tuple(weakness for weakness in found if weakness.rule == SQUAT)
+    return found
 
 
 def _language(info: str) -> str:
