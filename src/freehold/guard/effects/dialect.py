@@ -8,7 +8,6 @@ line with no sign at all is taken for one.
 import re
 import tomllib
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -170,4 +169,4 @@ def _is_cmdlet(word: str) -> bool:
         return True
     if name.partition("-")[0] not in table.verbs:
         return False
-    return word[0].isupper() or any(fnmatchcase(name, glob) for family in table.families for glob in family.globs)
+    return word[0].isupper() or table.families.rule_of(name) is not None

@@ -5,10 +5,11 @@ go, and that a cmdlet nobody has heard of does what its verb says: verbs are few
 rule is a program.
 """
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 
@@ -42,16 +43,22 @@ class Cmdlet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
-    globs: tuple[str, ...]
-    rule: Rule
+class Families:
+    """Rules by what a name looks like. The first that matches counts."""
+
+    form: re.Pattern[str]
+    rules: tuple[Rule, ...]
+
+    def rule_of(self, name: str) -> Rule | None:
+        found = self.form.match(name)
+        return self.rules[int(found.lastgroup[1:])] if found and found.lastgroup else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cmdlets:
     named: Mapping[str, Cmdlet]
     aliases: Mapping[str, str]
-    families: tuple[Family, ...]
+    families: Families
     verbs: Mapping[str, Rule]
     switches: frozenset[str]  # parameters that take no value
 
@@ -76,20 +83,25 @@ def cmdlets() -> Cmdlets:
         switches=frozenset(switches.split()),
         named=named,
         aliases=aliases,
-        families=tuple(_family(line) for line in families["rules"].splitlines() if line.strip()),
-        verbs={
-            verb: family.rule
-            for line in families["verbs"].splitlines()
-            if line.strip()
-            for family in (_family(line),)
-            for verb in family.globs
-        },
+        families=_families(families["rules"]),
+        verbs={verb: rule for verbs, rule in _lines(families["verbs"]) for verb in verbs},
     )
 
 
-def _family(line: str) -> Family:
-    globs, _, what = line.partition(" => ")
-    return Family(globs=tuple(globs.strip().split(",")), rule=read_rules(f"=> {what}")[0])
+def _lines(text: str) -> list[tuple[list[str], Rule]]:
+    """`names => what | because`, a line each."""
+    found = []
+    for line in text.splitlines():
+        names, arrow, what = line.partition(" => ")
+        if arrow:
+            found.append((names.strip().split(","), read_rules(f"=> {what}")[0]))
+    return found
+
+
+def _families(text: str) -> Families:
+    lines = _lines(text)
+    forms = (f"(?P<f{at}>" + "|".join(map(translate, globs)) + ")" for at, (globs, _) in enumerate(lines))
+    return Families(form=re.compile("|".join(forms)), rules=tuple(rule for _, rule in lines))
 
 
 _PLAIN = Cmdlet(rules=())
@@ -136,9 +148,9 @@ def cmdlet_effects(call: Call, cmdlet: Cmdlet, scene: Scene, spelled: str) -> li
     table = cmdlets()
     if call.name in table.named:
         return judged(call, cmdlet.rules, scene, "runs a cmdlet") or []
-    for family in table.families:
-        if any(fnmatchcase(call.name, glob) for glob in family.globs):
-            return judged(call, (family.rule,), scene, "runs a cmdlet")
+    family = table.families.rule_of(call.name)
+    if family is not None:
+        return judged(call, (family,), scene, "runs a cmdlet")
     named = telling(spelled)
     if named is not None:
         return judged(call, (named,), scene, "runs a cmdlet")
