@@ -22,7 +22,7 @@ from freehold.guard.effects.windows_places import windows_place_of
 HOLE = "\ue000"  # private use: stands in a text for what is not known of it
 LAST_MARK = "\ue005"  # a shell's walk has other such signs, up to this one, for where a text came from
 A_TEMP_FOLDER = "/tmp"  # noqa: S108 - a name: nothing is written there
-LIMIT_CHARS = 4_096  # PATH_MAX of Linux: what is longer is no path, and its beginning decides
+LIMIT_CHARS = 1_024  # PATH_MAX of macOS: what is longer is no path that anybody wrote, and its beginning decides
 
 _WILD = re.compile(r"[*?\[]")
 _WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\|HK(?:LM|CU|CR|U|CC|EY_)|Registry::|%\w+%|\$env:|\\[A-Za-z]", re.IGNORECASE)
@@ -103,9 +103,19 @@ def _place(path: str, folder: str, user: str) -> Place:
     place = _gravest(plain, folder, user)
     if _WILD.search(plain) and place is not Place.WHOLE_TREE:
         for one in _NOTABLE:
-            if one.count("/") == plain.count("/") and fnmatchcase(one, plain) and not plain.endswith("/*"):
+            if (
+                one.count("/") == plain.count("/")
+                and fnmatchcase(one, plain)
+                and not plain.endswith("*")
+                and _shows_dots(plain, one)
+            ):
                 place = max(place, _gravest(one, folder, user), key=_RANK.__getitem__)
     return place
+
+
+def _shows_dots(pattern: str, path: str) -> bool:
+    """POSIX 2.13.3: a dot at the beginning of a name is matched by a dot alone."""
+    return all(name[:1] != "." or one[:1] == "." for one, name in zip(pattern.split("/"), path.split("/"), strict=True))
 
 
 _RANK = {place: rank for rank, place in enumerate(Place)}
@@ -223,6 +233,8 @@ def file_effects(kind: EffectKind, path: str, because: str, *, folder: str = "",
     place = place_of(path, folder, user)
     if place is Place.NOTHING:
         return
+    if place is Place.WHOLE_TREE and kind in (EffectKind.WRITE, EffectKind.OVERWRITE):
+        place = Place.HOME if path.startswith("~") else Place.SYSTEM  # into it, not over all of it
     yield Effect(kind=kind, place=place, target=path, because=because)
     whole = normal(path)
     if whole[0] not in "/~" and folder.startswith("/"):

@@ -43,6 +43,7 @@ VERBS: tuple[tuple[EffectKind, frozenset[str]], ...] = tuple(
 )
 # Sub-commands that only look, whoever has them: `else` is not for them.
 LOOKS = named("looks")
+_LOOKING = (EffectKind.READ, EffectKind.DISCOVER)
 _VERB_KIND = {word: kind for kind, words in reversed(VERBS) for word in words}
 _LANGUAGES = {language.value: language for language in Language}
 GIVES = frozenset(("net", "decoded", "secret", "local", "same", "output"))
@@ -94,6 +95,7 @@ class Clause:
     any_of: tuple[tuple[str, ...], ...] = ()
     none_of: tuple[str, ...] = ()
     otherwise: bool = False
+    changes: bool = False  # an `else` that is more than looking
     ends: bool = False  # `none`: nothing that stands after it counts
     does: tuple[Does, ...] = ()
 
@@ -115,7 +117,7 @@ class Program:
         for clause in self.clauses:
             if (clause.levels or clause.otherwise) and (decided or (clause.levels and not _fits(clause.levels, words))):
                 continue
-            if not flags.meet(clause) or (clause.otherwise and not LOOKS.isdisjoint(words[:2])):
+            if not flags.meet(clause) or (clause.changes and not LOOKS.isdisjoint(words[:2])):
                 continue
             decided = decided or bool(clause.levels)
             if clause.ends:
@@ -247,7 +249,8 @@ def _clause(part: str) -> Clause:
     if not colon:
         return Clause(does=does, ends=ends)
     if head == "else":
-        return Clause(otherwise=True, does=does, ends=ends)
+        changes = any(one.kind not in _LOOKING for one in does if one.kind is not None or one.action == "verbs")
+        return Clause(otherwise=True, does=does, ends=ends, changes=changes)
     levels: tuple[tuple[str, ...], ...] = ()
     any_of: list[tuple[str, ...]] = []
     none_of: list[str] = []

@@ -1,9 +1,9 @@
 """What a POSIX shell command or script does: a walk over its syntax tree that follows values, pipes and files, and runs nothing.
 
 Decided here: the order of things, as the shell's grammar has it: lists, pipes, redirections, branches, loops, functions. All
-branches count, a loop's body once for the values its variable takes, a function's body at each call and, if nobody calls it here, once by
-itself. What a command does is decided in `shell_commands`, what a word is in `shell_words`. A text that does not parse is
-`unknown`, and what can be read of it counts besides.
+branches count, a loop's body once for the values its variable takes, a function's body at each call and, if nobody calls it
+here, once by itself. What a command does is decided in `shell_commands`, what a word is in `shell_words`. A text that does not
+parse is `unknown`, and what can be read of it counts besides.
 """
 
 import re
@@ -14,15 +14,14 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE, host_place
 from freehold.guard.effects.scene import Scene
 from freehold.guard.effects.shell_commands import execute
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
 from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, NET, Shell, filtered, marks_of, root_shell, unforged
 from freehold.guard.effects.shell_words import expand, heredoc, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
-_KEYWORDS = frozenset(
-    "if then elif else fi for while until do done case esac in select function time coproc declare typeset export readonly local unset unsetenv".split()
-)
+_KEYWORDS = named("keywords")
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
 _SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
@@ -314,12 +313,19 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
     more += _strays(shell, redirects)
     start = len(shell.ran)
     if more and bodies and bodies[-1].type == "command":
-        argv = [word for child in bodies[-1].children if child.is_named for word in expand(child.children[0] if child.type == "command_name" else child, shell)]
+        argv = [
+            word
+            for child in bodies[-1].children
+            if child.is_named
+            for word in expand(child.children[0] if child.type == "command_name" else child, shell)
+        ]
         out = shell.execute(shell, argv + more, stdin)
     else:
         out = _sequence(shell, bodies, stdin) if bodies else ""
     if sockets and any(name == "shell" for name in shell.ran[start:]):
-        shell.give(EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0])
+        shell.give(
+            EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0]
+        )
     for redirect in redirects:
         if redirect.type == "file_redirect":
             out = _redirected(shell, redirect, stdin, out)[0] if _writes(redirect) else out

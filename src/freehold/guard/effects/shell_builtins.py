@@ -6,13 +6,18 @@ Sources: POSIX.1-2024 chapter 2.15, bash(1) "SHELL BUILTIN COMMANDS" and "Shell 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import LOCAL, OUTPUT, Shell, filtered, marks_of
 from freehold.guard.syntax import Language
 
 _TRACES = frozenset(("HISTFILE", "HISTSIZE", "HISTFILESIZE", "HISTCONTROL", "HISTIGNORE", "SAVEHIST"))
-_LOADERS = frozenset(("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH"))
-_RUN_LATER = frozenset(("PROMPT_COMMAND", "BASH_ENV", "ENV", "PS0", "PERL5OPT", "PYTHONSTARTUP", "GIT_SSH_COMMAND", "GIT_PAGER", "PAGER", "EDITOR", "VISUAL", "MANPAGER", "LESSOPEN", "GIT_EXTERNAL_DIFF", "GIT_EDITOR", "BROWSER", "SHELL"))  # fmt: skip
-_SHELL_CODE = frozenset(("PROMPT_COMMAND", "PS0", "GIT_SSH_COMMAND", "GIT_PAGER", "PAGER", "MANPAGER", "LESSOPEN", "GIT_EXTERNAL_DIFF"))
+_LOADERS = frozenset(
+    ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH")
+)
+_RUN_LATER = named("run-later")  # fmt: skip
+_SHELL_CODE = frozenset(
+    ("PROMPT_COMMAND", "PS0", "GIT_SSH_COMMAND", "GIT_PAGER", "PAGER", "MANPAGER", "LESSOPEN", "GIT_EXTERNAL_DIFF")
+)
 
 
 def export(call: Call) -> str:
@@ -37,8 +42,10 @@ def _named(shell: Shell, name: str, value: str) -> None:
         shell.nested(value)
     elif name in _RUN_LATER and "/" in value and shell.place(value) in (Place.TEMP, Place.ELSEWHERE):
         shell.give(EffectKind.PERSIST, "programs run what this variable names", place=shell.place(value), target=value)
-    elif name == "PATH" and value.startswith((".:", "/tmp")):
-        shell.give(EffectKind.EVADE, "programs are first looked for where anybody may put them", place=shell.place(value.split(":")[0]))
+    elif name == "PATH" and (value.startswith(".:") or shell.place(value.split(":")[0]) is Place.TEMP):
+        shell.give(
+            EffectKind.EVADE, "programs are first looked for where anybody may put them", place=shell.place(value.split(":")[0])
+        )
 
 
 def unset(call: Call) -> str:
@@ -116,14 +123,14 @@ def shift(call: Call) -> str:
 
 
 def shopt(call: Call) -> str:
-    if "-u" in call.args and "cmdhist" in call.args or "-ou" in call.args and "history" in call.args:
+    if ("-u" in call.args and "cmdhist" in call.args) or ("-ou" in call.args and "history" in call.args):
         call.shell.give(EffectKind.EVADE, "keeps the shell from writing its history")
     return ""
 
 
 def history(call: Call) -> str:
     flags = call.flags(frozenset(("-d",)))
-    if flags.has("-c") or flags.has("-d") or flags.has("-w") and flags.has("-c"):
+    if flags.has("-c") or flags.has("-d") or (flags.has("-w") and flags.has("-c")):
         call.shell.give(EffectKind.EVADE, "clears the shell's history", place=Place.HOME)
     return LOCAL
 
@@ -184,11 +191,7 @@ BUILTINS: dict[str, Handler] = {
     **dict.fromkeys(("export", "declare", "typeset", "local", "readonly", "setenv"), export),
     **dict.fromkeys(("cd", "pushd", "chdir"), cd),
     **dict.fromkeys(("command", "builtin", "exec", "noglob", "nocorrect"), command),
-    **dict.fromkeys(
-        "popd dirs exit return break continue jobs fg bg disown hash getopts times logout let type help bindkey bind complete compgen compopt"
-        " caller enable suspend ulimit unalias unhash zle autoload emulate setopt unsetopt zmodload zstyle vared rehash".split(),
-        nothing,
-    ),
+    **dict.fromkeys(named("builtins-that-do-nothing"), nothing),
     "unset": unset,
     "unsetenv": unset,
     "eval": eval_,

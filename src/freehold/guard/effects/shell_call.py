@@ -55,7 +55,9 @@ class Call:
     def sends(self, host: str, because: str, *, flow: str = "", files: list[str] | None = None) -> None:
         """Sends `flow` and what `files` hold to a host."""
         place = host_place(host) if host else Place.HOST
-        if place is not Place.NOTHING and (SECRET in flow or any(self.shell.place(path) is Place.CREDENTIAL for path in files or ())):
+        if place is not Place.NOTHING and (
+            SECRET in flow or any(self.shell.place(path) is Place.CREDENTIAL for path in files or ())
+        ):
             place = Place.CREDENTIAL
         self.shell.give(EffectKind.SEND, because, place=place, target=host)
 

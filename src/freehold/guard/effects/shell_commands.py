@@ -1,8 +1,8 @@
 """What one simple command does: its words are known, or marked where they are not.
 
-Decided here: what a name is (a function, an alias, a builtin, a program with rules of its own in code, one of the table, or one that nobody
-knows), and what a path, a
-pattern or a computed name runs. The rules in code are one line each in `HANDLERS`; the table's entries are `shell_table`'s.
+Decided here: what a name is (a function, an alias, a builtin, a program with rules of its own in code, one of the table, or one
+that nobody knows), and what a path, a pattern or a computed name runs. The rules in code are one line each in `HANDLERS`; the
+table's entries are `shell_table`'s.
 """
 
 import re
@@ -12,6 +12,7 @@ from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.programs import program
 from freehold.guard.effects.shell_builtins import BUILTINS
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_editors import EDITORS
 from freehold.guard.effects.shell_files import FILE_PROGRAMS
 from freehold.guard.effects.shell_filters import FILTERS
 from freehold.guard.effects.shell_interpreters import INTERPRETERS, SHELLS, run_script_file
@@ -21,9 +22,11 @@ from freehold.guard.effects.shell_table import by_table
 from freehold.guard.effects.shell_unlisted import unlisted
 from freehold.guard.effects.shell_wrappers import WRAPPERS
 
-HANDLERS: dict[str, Handler] = {**INTERPRETERS, **FILTERS, **FILE_PROGRAMS, **NETWORK_PROGRAMS, **WRAPPERS, **BUILTINS}
+HANDLERS: dict[str, Handler] = {**INTERPRETERS, **FILTERS, **FILE_PROGRAMS, **EDITORS, **NETWORK_PROGRAMS, **WRAPPERS, **BUILTINS}
 
-_DIRECTORIES = re.compile(r"(?:/usr|/usr/local|/opt/homebrew|/opt/local|/usr/pkg|/run/current-system/sw|/system)?/s?bin/|/usr/libexec/(?:.*/)?|/(?:usr/)?lib(?:exec)?/.*/|/System/.*/|/Applications/.*/|/etc/init\.d/")
+_DIRECTORIES = re.compile(
+    r"(?:/usr|/usr/local|/opt/homebrew|/opt/local|/usr/pkg|/run/current-system/sw|/system)?/s?bin/|/usr/libexec/(?:.*/)?|/(?:usr/)?lib(?:exec)?/.*/|/System/.*/|/Applications/.*/|/etc/init\.d/"
+)
 _VERSIONED = re.compile(r"([a-z][a-z+-]*?)-?\d+(?:\.\d+)*$")
 
 
@@ -88,7 +91,11 @@ def _computed(shell: Shell, argv: list[str], stdin: str) -> str:
 def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) -> str:
     """A program that is not where the system keeps its own. Where its name is known, what that one does counts besides."""
     out = run_script_file(Call(shell=shell, name=name or path, args=args, stdin=stdin), path)
-    if normal(shell.resolve(path)) not in shell.files and len(name) > 2 and (name in HANDLERS or program(name.lower()) or _VERSIONED.fullmatch(name)):
+    if (
+        normal(shell.resolve(path)) not in shell.files
+        and len(name) > 2
+        and (name in HANDLERS or program(name.lower()) or _VERSIONED.fullmatch(name))
+    ):
         return run_named(shell, [name, *args], stdin, elsewhere=True)
     return out
 
@@ -96,13 +103,13 @@ def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) ->
 def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = False) -> str:
     """A program by its name or path."""
     name, args = argv[0], argv[1:]
+    if "*" in name or "?" in name or "[" in name[1:]:
+        shell.unknown("a command whose name is a pattern")
     if "/" in name and not elsewhere:
         path = name
         name = name.rpartition("/")[2]
         if not name or not _DIRECTORIES.match(path) or path in shell.files:
             return _by_path(shell, path, name, args, stdin)
-    if "\\" in name or "*" in name or "?" in name or "[" in name[1:]:
-        shell.unknown("a command whose name is a pattern")
     lower = name if name in HANDLERS or program(name) else name.removesuffix(".exe").lower()
     handler = HANDLERS.get(lower)
     entry = program(lower) if handler is None else None

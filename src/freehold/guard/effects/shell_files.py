@@ -1,8 +1,10 @@
-"""Programs on files that have rules of their own: what they delete, copy, change, and the commands that some of their options run.
+"""Programs on files that have rules of their own: what they delete, copy and change, and the commands that some options run.
 
-Sources: POSIX.1-2024 chapter 3, GNU coreutils, findutils, tar, sed and gawk manuals, vim(1), git(1), gtfobins.github.io for the options that run commands.
+Sources: POSIX.1-2024 chapter 3, GNU coreutils, findutils, tar manuals, git(1), gtfobins.github.io for the
+options that run commands.
 """
 
+import itertools
 import re
 
 from freehold.core.effects import EffectKind, Place
@@ -10,11 +12,12 @@ from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.programs import Flags
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_filters import SECRET_WORDS
-from freehold.guard.effects.shell_interpreters import SHELLS, foreign
+from freehold.guard.effects.shell_interpreters import SHELLS
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import DECODED, LOCAL, OUTPUT, filtered, marks_of
 from freehold.guard.effects.shell_table import tabled
 
-_HERE = frozenset((".", "./", "*", "./*", "..", "../", "../*", ".*", "./.*", "**", "**/*"))
+_HERE = named("here")
 
 
 def rm(call: Call) -> str:
@@ -36,13 +39,15 @@ def _remove(call: Call, path: str, *, deep: bool) -> None:
         shell.give(EffectKind.DELETE, "deletes everything in the working folder or above it", place=Place.WHOLE_TREE, target=path)
         return
     if deep and path.startswith(HOLE) and path.strip(HOLE + "/*.") == "" and "/" in path:
-        shell.give(EffectKind.DELETE, "deletes below a variable: everything, where it is empty", place=Place.WHOLE_TREE, target=path)
+        shell.give(
+            EffectKind.DELETE, "deletes below a variable: everything, where it is empty", place=Place.WHOLE_TREE, target=path
+        )
         return
     shell.touch(EffectKind.DELETE, path, because)
 
 
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
-_FIND_NAMES = frozenset("-name -iname -path -ipath -wholename -regex -iregex".split())
+_FIND_NAMES = frozenset(["-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex"])
 _FIND_WRITES = frozenset(("-fprint", "-fprintf", "-fls", "-fprint0"))
 
 
@@ -81,11 +86,7 @@ def find(call: Call) -> str:
 def _find_items(roots: list[str], names: list[str]) -> list[str]:
     """Paths that stand for what is found."""
     lasts = [name.rpartition("/")[2] if not name.startswith("*/") else name[2:] for name in names] or [""]
-    items: list[str] = []
-    for root in roots[:8]:
-        for last in lasts[:8]:
-            items.append(f"{root.rstrip('/') or '/'}/{last}".replace("//", "/") if last else root)
-    return items
+    return [f"{root.rstrip('/') or '/'}/{last}".replace("//", "/") if last else root for root in roots[:8] for last in lasts[:8]]
 
 
 def _looked_for(call: Call, roots: list[str], names: list[str], tests: list[str]) -> None:
@@ -96,8 +97,10 @@ def _looked_for(call: Call, roots: list[str], names: list[str], tests: list[str]
                 shell.give(EffectKind.DISCOVER, "looks for files that hold keys", place=Place.CREDENTIAL, target=name)
                 break
     wide = [root for root in roots if shell.place(root) in (Place.WHOLE_TREE, Place.SYSTEM, Place.OTHER_USER)]
-    for test, value in zip(tests, tests[1:], strict=False):
-        if test in ("-perm", "-user", "-uid", "-group") and (wide or "4000" in value or "6000" in value or "2000" in value or "s" in value and test == "-perm"):
+    for test, value in itertools.pairwise(tests):
+        if test in ("-perm", "-user", "-uid", "-group") and (
+            wide or "4000" in value or "6000" in value or "2000" in value or ("s" in value and test == "-perm")
+        ):
             shell.give(EffectKind.DISCOVER, "looks for files whose rights may be used", place=Place.SYSTEM, target=value)
             return
     for root in roots:
@@ -107,9 +110,7 @@ def _looked_for(call: Call, roots: list[str], names: list[str], tests: list[str]
         shell.give(EffectKind.DISCOVER, "goes through the machine's files", place=Place.SYSTEM, target=wide[0])
 
 
-
-
-_TAR_TAKES = frozenset("-f --file -C --directory -T --files-from -X --exclude --exclude-from -I --use-compress-program --checkpoint-action --to-command -F --info-script --new-volume-script --rsh-command --transform --owner --group --mode -b -s -H --strip-components".split())
+_TAR_TAKES = named("tar-takes")
 _TAR_RUNS = ("-I", "--use-compress-program", "--to-command", "-F", "--info-script", "--new-volume-script", "--rsh-command")
 
 
@@ -186,13 +187,17 @@ _OPENS = re.compile(r"^(?:0?[0-7]?777|a\+rwx|[ao]*\+rwx|[ao]+\+w|a=rwx)$")
 
 def chmod(call: Call) -> str:
     args, shell = call.args, call.shell
-    words = [arg for arg in args if not (arg.startswith("-") and arg[1:2].isalpha() and arg[1:2] not in "rwxst") and not arg.startswith("--")]
+    words = [
+        arg
+        for arg in args
+        if not (arg.startswith("-") and arg[1:2].isalpha() and arg[1:2] not in "rwxst") and not arg.startswith("--")
+    ]
     if any(arg.startswith("--reference") for arg in args):
         words = ["", *words]
     if len(words) < 2:
         return ""
     mode, paths = words[0], words[1:]
-    deep = any(arg.startswith("-") and "R" in arg or arg == "--recursive" for arg in args)
+    deep = any((arg.startswith("-") and "R" in arg) or arg == "--recursive" for arg in args)
     for path in paths:
         if _SETS_ID.match(mode):
             shell.give(EffectKind.ESCALATE, "lets all who run it have its owner's rights", place=shell.place(path), target=path)
@@ -202,7 +207,7 @@ def chmod(call: Call) -> str:
     return ""
 
 
-_CP_TAKES = frozenset(("-t", "--target-directory", "-S", "--suffix", "-m", "--mode", "-o", "--owner", "-g", "--group", "-Z"))
+_CP_TAKES = named("cp-takes")
 
 
 def copy(call: Call) -> str:
@@ -233,7 +238,14 @@ def copy(call: Call) -> str:
     if not sources:
         return ""
     whole = f"{target.rstrip('/')}/{sources[0].rpartition('/')[2]}" if target.endswith("/") or len(sources) > 1 else target
-    over = EffectKind.OVERWRITE if name == "mv" or flags.has("-f") or flags.has("--force") or name in ("ln", "link") and flags.has("-s") and flags.has("-f") else EffectKind.WRITE
+    over = (
+        EffectKind.OVERWRITE
+        if name == "mv"
+        or flags.has("-f")
+        or flags.has("--force")
+        or (name in ("ln", "link") and flags.has("-s") and flags.has("-f"))
+        else EffectKind.WRITE
+    )
     shell.touch(over, whole, f"{name} puts something there")
     _copied(call, sources, whole)
     return ""
@@ -253,103 +265,15 @@ def touch(call: Call) -> str:
     for path in flags.words:
         call.shell.touch(EffectKind.WRITE, path, "touch makes a file or changes its times")
         if any(map(flags.has, ("-t", "-d", "--date", "-r", "--reference", "-A"))):
-            call.shell.give(EffectKind.EVADE, "gives a file other times than its own", place=_mild(call.shell.place(path)), target=path)
+            call.shell.give(
+                EffectKind.EVADE, "gives a file other times than its own", place=_mild(call.shell.place(path)), target=path
+            )
     return ""
 
 
 def _mild(place: Place) -> Place:
     """Of an act that is only suspicious, the places at which policy has no worse word for it."""
     return Place.NOTHING if place in (Place.TEMP, Place.WORKSPACE, Place.HOME, Place.ELSEWHERE) else place
-
-
-_SED_RUNS = re.compile(r"(?:^|[;\n}{]|\d|\$|/)\s*e(?:\s+(.+?))?(?:$|\n)|(?:^|[;\n])[^;\n]*?s(.)(?:\\.|(?!\2).)*\2((?:\\.|(?!\2).)*)\2[gpiIm0-9]*e", re.DOTALL)
-_SED_WRITES = re.compile(r"(?:^|[;\n/}$]|\d)\s*[wW]\s+(\S+)")
-
-
-def sed(call: Call) -> str:
-    flags = call.flags(frozenset(("-e", "-f", "--expression", "--file", "-l")))
-    shell = call.shell
-    scripts = flags.values.get("-e", []) + flags.values.get("--expression", [])
-    words = flags.words
-    if not scripts and not flags.has("-f") and words:
-        scripts, words = words[:1], words[1:]
-    in_place = flags.has("-i") or flags.has("--in-place") or any(arg.startswith(("-i", "--in-place")) or (arg[:1] == "-" and arg[1:2] != "-" and "i" in arg and arg[1:].isalpha()) for arg in call.args)
-    for text in scripts:
-        found = _SED_RUNS.search(text)
-        if found:
-            shell.nested(found.group(1) or found.group(3) or "") if (found.group(1) or found.group(3)) else shell.give(EffectKind.RUN, "sed runs what a file holds")
-        for writes in _SED_WRITES.finditer(text):
-            shell.touch(EffectKind.OVERWRITE, writes.group(1), "sed writes to a file")
-    for path in words:
-        if in_place:
-            if path:
-                shell.touch(EffectKind.WRITE, path, "sed -i changes a file")
-        else:
-            shell.touch(EffectKind.READ, path, "sed reads a file")
-    flow = "".join(map(shell.content, words)) if words else call.stdin
-    return "" if in_place else filtered(flow)
-
-
-_AWK_INET = re.compile(r"/inet[46]?/(?:tcp|udp)/")
-_AWK_PIPES = re.compile(r"\|&?\s*\"((?:\\.|[^\"])*)\"|\"((?:\\.|[^\"])*)\"\s*\|&?\s*getline")
-_AWK_PIPE_UNKNOWN = re.compile(r"\|&?\s*(?:getline\b|[a-z_$(]\w*)")
-_AWK_FILES = re.compile(r">>?\s*\"((?:\\.|[^\"])+)\"")
-
-
-def awk(call: Call) -> str:
-    flags = call.flags(frozenset(("-F", "-v", "-f", "-e", "-i", "-l", "--source", "--field-separator", "--assign", "--file")))
-    shell = call.shell
-    text = flags.value("-e", "--source")
-    words = flags.words
-    if not text and not flags.has("-f") and words:
-        text, words = words[0], words[1:]
-    if _AWK_INET.search(text):
-        kind = EffectKind.REMOTE_SHELL if "getline" in text and "|" in text else EffectKind.SEND
-        shell.give(kind, "an awk program that opens a network socket", place=Place.HOST)
-    for found in _AWK_PIPES.finditer(text):
-        shell.nested((found.group(1) or found.group(2) or "").replace('\\"', '"'))
-    for found in _AWK_FILES.finditer(text):
-        shell.touch(EffectKind.OVERWRITE, found.group(1), "an awk program writes a file")
-    if "system" in text:
-        foreign(call, text)
-    elif _AWK_PIPE_UNKNOWN.search(re.sub(r"\|\|", "", text)) and not _AWK_PIPES.search(text):
-        shell.unknown("an awk program that runs a command which is not known")
-    for path in words:
-        if "=" not in path:
-            shell.touch(EffectKind.READ, path, "awk reads a file")
-    return filtered("".join(map(shell.content, words)) if words else call.stdin) or OUTPUT
-
-
-_EX_RUNS = re.compile(r"(?:^|[|:\n])\s*:?(?:%|\d+|silent!?\s*)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*([^|]*)")
-_EX_CODE = re.compile(r"(?:py(?:thon)?[3x]?|lua|perl|ruby)\s+(.*)|system\(\s*[\"'](.*?)[\"']|os\.(?:execute|system)\(\s*[\"'](.*?)[\"']", re.DOTALL)
-
-
-def editor(call: Call) -> str:
-    """vi, ed and their like: they change the files they are given, and their commands may run others."""
-    flags = call.flags(frozenset(("-c", "--cmd", "-S", "-u", "-s", "-w", "-T")))
-    shell = call.shell
-    commands = [value for option in ("-c", "--cmd") for value in flags.values.get(option, ())]
-    commands += [word[1:] for word in flags.words if word.startswith("+") and len(word) > 1]
-    if not marks_of(call.stdin):
-        commands += call.stdin.split("\n") if call.stdin else []
-    for text in commands[:20]:
-        found = _EX_RUNS.search(text)
-        if found:
-            shell.nested(found.group(1).strip()) if found.group(1).strip() else shell.give(EffectKind.RUN, "an editor opens a shell")
-        for code in _EX_CODE.finditer(text):
-            inner = code.group(2) or code.group(3)
-            if inner:
-                shell.nested(inner)
-            else:
-                foreign(call, text)
-    for text in commands[:20] if call.name in ("ed", "red", "ex", "vi", "vim") else ():
-        verb, _, path = text.strip().lstrip(":").partition(" ")
-        if verb in ("e", "r", "E", "edit", "read", "w", "W", "write", "wq") and path and not path.startswith("!"):
-            shell.touch(EffectKind.READ if verb[0] in "eErR" else EffectKind.OVERWRITE, path.strip(), "a command that an editor is given")
-    for path in flags.words:
-        if not path.startswith("+"):
-            shell.touch(EffectKind.WRITE, path, "an editor may change it")
-    return OUTPUT
 
 
 def truncate(call: Call) -> str:
@@ -360,7 +284,12 @@ def truncate(call: Call) -> str:
     return ""
 
 
-_GIT_RUNS = re.compile(r"^(?:core\.(?:pager|editor|sshcommand|fsmonitor|hookspath|gitproxy|askpass)|sequence\.editor|diff\.external|credential(?:\..*)?\.helper|alias\..*|pager\..*|filter\..*|merge\..*\.driver|.*\.(?:cmd|command|program|textconv|clean|smudge|helper|tool|uploadpack|receivepack|path))$", re.IGNORECASE)  # fmt: skip
+_GIT_RUNS = re.compile(
+    r"^(?:core\.(?:pager|editor|sshcommand|fsmonitor|hookspath|gitproxy|askpass)|sequence\.editor|diff\.external"
+    r"|credential(?:\..*)?\.helper|alias\..*|pager\..*|filter\..*|merge\..*\.driver"
+    r"|.*\.(?:cmd|command|program|textconv|clean|smudge|helper|tool|uploadpack|receivepack|path))$",
+    re.IGNORECASE,
+)
 _GIT_TAKES = frozenset(("-C", "-c", "--git-dir", "--work-tree", "--namespace", "--exec-path", "--config-env"))
 
 
@@ -379,7 +308,12 @@ def git(call: Call) -> str:
         if len(words) > 1:
             _git_setting(call, words[0], words[1])
     for position, word in enumerate(rest):
-        if word in ("--upload-pack", "--receive-pack", "-u") and rest[0] in ("clone", "fetch", "pull", "push", "ls-remote") and position + 1 < len(rest) and word != "-u":
+        if (
+            word in ("--upload-pack", "--receive-pack", "-u")
+            and rest[0] in ("clone", "fetch", "pull", "push", "ls-remote")
+            and position + 1 < len(rest)
+            and word != "-u"
+        ):
             shell.nested(rest[position + 1])
         if word.startswith(("--upload-pack=", "--receive-pack=", "--exec=", "--open-files-in-pager=", "-O")) and "=" in word:
             shell.nested(word.partition("=")[2])
@@ -390,7 +324,9 @@ def git(call: Call) -> str:
         if word == "run" and rest[0] == "bisect":
             call.run(rest[position + 1 :])
             return OUTPUT
-        if word in ("--tree-filter", "--index-filter", "--msg-filter", "--env-filter", "--commit-filter") and position + 1 < len(rest):
+        if word in ("--tree-filter", "--index-filter", "--msg-filter", "--env-filter", "--commit-filter") and position + 1 < len(
+            rest
+        ):
             shell.nested(rest[position + 1])
     if rest[:2] == ["submodule", "foreach"]:
         shell.nested(" ".join(word for word in rest[2:] if word != "--recursive"))
@@ -398,7 +334,7 @@ def git(call: Call) -> str:
 
 
 def _git_setting(call: Call, name: str, value: str) -> None:
-    if _GIT_RUNS.match(name) and value and (value.startswith("!") or not value.isalnum() and (" " in value or "/" in value)):
+    if _GIT_RUNS.match(name) and value and (value.startswith("!") or (not value.isalnum() and (" " in value or "/" in value))):
         call.shell.nested(value.removeprefix("!"))
         if value.startswith("/") or "/" in value.split()[0]:
             call.shell.give(EffectKind.PERSIST, "git runs what this setting names", place=call.shell.place(value.split()[0]))
@@ -424,9 +360,6 @@ FILE_PROGRAMS: dict[str, Handler] = {
     **dict.fromkeys(("find", "gfind"), find),
     **dict.fromkeys(("tar", "bsdtar", "gtar"), tar),
     **dict.fromkeys(("cp", "mv", "ln", "install", "ditto", "link", "gcp", "gmv"), copy),
-    **dict.fromkeys(("vi", "vim", "nvim", "ex", "ed", "view", "rvim", "vimdiff", "gvim", "red", "elvis"), editor),
-    **dict.fromkeys(("sed", "gsed", "ssed"), sed),
-    **dict.fromkeys(("awk", "gawk", "mawk", "nawk", "original-awk", "goawk"), awk),
     "dd": dd,
     "gdd": dd,
     "dcfldd": dd,

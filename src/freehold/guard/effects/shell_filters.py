@@ -1,7 +1,7 @@
 """Programs that print or change a text: what comes out is known where what goes in is.
 
-So a payload that is echoed, decoded, reversed and piped into a shell is read as the shell would. What is known of the input and can't
-be followed further keeps its marks: a key that went through `gzip` is still a key.
+So a payload that is echoed, decoded, reversed and piped into a shell is read as the shell would. What is known of the input and
+can't be followed further keeps its marks: a key that went through `gzip` is still a key.
 """
 
 import base64
@@ -9,19 +9,14 @@ import re
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.payloads import DECODERS, from_hex, reversed_lines, translated, unescaped
-from freehold.guard.effects.places import HOLE, normal
+from freehold.guard.effects.places import A_TEMP_FOLDER, HOLE, normal
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, filtered, marks_of
 
-_FILTER_TAKES = {
-    "head": "-n -c --lines --bytes", "tail": "-n -c --lines --bytes -s --pid", "sort": "-k -t -o -S -T --key --field-separator --output --parallel",
-    "cut": "-d -f -c -b --delimiter --fields --characters", "uniq": "-f -s -w", "wc": "--files0-from", "fold": "-w", "nl": "-b -s -w -v -n",
-    "paste": "-d --delimiters", "column": "-s -t -c", "expand": "-t", "join": "-t -j -1 -2 -o", "pr": "-l -w -h", "fmt": "-w",
-    "strings": "-n -t -e", "grep": "-e -f -m -A -B -C --include --exclude --exclude-dir -d -D --color --max-count --regexp --file", "jq": "--arg --argjson --slurpfile --indent",
-    "tac": "-s", "od": "-A -t -N -j -w", "hexdump": "-n -s -e", "shuf": "-n -i", "iconv": "-f -t", "tee": "", "cat": "", "rev": "", "bat": "-l --theme --style", "less": "-p -P -x", "more": "",
-}  # fmt: skip
-_FIRST_IS_PATTERN = frozenset(("grep", "egrep", "fgrep", "rg", "ag", "ack", "zgrep", "jq", "yq", "pcregrep", "ugrep"))
-_KEEPS = frozenset("cat head tail sort uniq grep egrep fgrep tac less more bat strings shuf".split())
+_FILTER_TAKES = pairs("filter-takes")
+_FIRST_IS_PATTERN = named("filters-with-pattern")
+_KEEPS = named("filters-that-keep")
 
 
 SECRET_WORDS = re.compile(
@@ -38,7 +33,12 @@ def reader(call: Call) -> str:
     if flags.has("--help") or flags.has("--version"):
         return OUTPUT
     words = flags.words
-    if call.name in _FIRST_IS_PATTERN and words and (flags.has("-r") or flags.has("-R") or flags.has("--recursive")) and SECRET_WORDS.search(words[0]):
+    if (
+        call.name in _FIRST_IS_PATTERN
+        and words
+        and (flags.has("-r") or flags.has("-R") or flags.has("--recursive"))
+        and SECRET_WORDS.search(words[0])
+    ):
         call.shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
     if call.name in _FIRST_IS_PATTERN and not (flags.has("-e") or flags.has("-f") or flags.has("--regexp")):
         words = words[1:]
@@ -76,7 +76,9 @@ def echo(call: Call) -> str:
 def printf(call: Call) -> str:
     args = call.args
     if args[:1] == ["-v"]:
-        call.shell.assign(args[1] if len(args) > 1 else "_", printf(Call(shell=call.shell, name=call.name, args=args[2:], stdin="")))
+        call.shell.assign(
+            args[1] if len(args) > 1 else "_", printf(Call(shell=call.shell, name=call.name, args=args[2:], stdin=""))
+        )
         return ""
     if args[:1] == ["--"]:
         args = args[1:]
@@ -181,7 +183,9 @@ def unpacked(call: Call) -> str:
     """gunzip, xz, zcat and their like. What is a text already came out of its decoder unpacked."""
     flags = call.flags(frozenset(("-S", "-T", "--suffix", "-o", "-p")))
     out = any(map(flags.has, ("-c", "--stdout", "-p"))) or call.name.endswith("cat") or not flags.words
-    packs = call.name in ("gzip", "bzip2", "xz", "zstd", "lz4", "lzma", "compress", "brotli", "lzop") and not any(map(flags.has, ("-d", "--decompress", "--uncompress")))
+    packs = call.name in ("gzip", "bzip2", "xz", "zstd", "lz4", "lzma", "compress", "brotli", "lzop") and not any(
+        map(flags.has, ("-d", "--decompress", "--uncompress"))
+    )
     if out:
         flow = _input(call, flags.words)
         if packs:
@@ -249,7 +253,7 @@ def pwd(call: Call) -> str:
 
 def mktemp(call: Call) -> str:
     words = call.flags(frozenset(("-p", "--tmpdir", "-t", "--suffix"))).words
-    return words[0] if words and "/" in words[0] else "/tmp/tmp.XXXX"
+    return words[0] if words and "/" in words[0] else "/".join((A_TEMP_FOLDER, "made.XXXX"))
 
 
 def seq(call: Call) -> str:
@@ -274,19 +278,19 @@ def date(call: Call) -> str:
     return "1"
 
 
-def dirs_of(call: Call) -> str:
+def silent(call: Call) -> str:
     """Prints nothing that is followed: true, test, sleep, wait."""
     return ""
 
 
 FILTERS: dict[str, Handler] = {
-    **dict.fromkeys((*_FILTER_TAKES, *_FIRST_IS_PATTERN, "zless", "look", "unexpand", "csplit", "comm", "cmp", "diff", "colordiff", "md5sum", "sha1sum", "sha256sum", "sha512sum", "cksum", "b2sum", "shasum", "md5", "sum", "file", "stat", "xmllint", "tidy", "most", "batcat", "glow", "htmlq", "xq", "tomlq", "datamash", "numfmt", "iconv"), reader),
+    **dict.fromkeys((*_FILTER_TAKES, *_FIRST_IS_PATTERN, *named("readers")), reader),
     **dict.fromkeys(("base64", "base32", "b64decode", "b64encode", "gbase64", "basenc"), base_n),
-    **dict.fromkeys(("gunzip", "zcat", "gzcat", "gzip", "bunzip2", "bzcat", "bzip2", "unxz", "xzcat", "xz", "zstd", "unzstd", "zstdcat", "lz4", "unlz4", "lzma", "unlzma", "uncompress", "brotli", "lzop", "pigz", "unpigz"), unpacked),
+    **dict.fromkeys(named("packers"), unpacked),
     **dict.fromkeys(("basename", "dirname", "realpath", "readlink"), path_part),
     **dict.fromkeys(("pv", "buffer", "mbuffer", "lolcat", "ts"), same),
     **dict.fromkeys(("expr", "cal", "ncal", "bc", "dc", "factor", "uuidgen", "nproc", "tput"), number),
-    **dict.fromkeys(("true", "false", "test", "[", "[[", "]]", "sleep", "wait", ":", "clear", "usleep", "stty", "reset", "tset"), dirs_of),
+    **dict.fromkeys(named("silent"), silent),
     "echo": echo,
     "printf": printf,
     "xxd": xxd,

@@ -12,22 +12,31 @@ from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.programs import program
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, marks_of
 from freehold.guard.syntax import Language
 
-SHELLS = frozenset("sh bash zsh dash ksh ash csh tcsh fish mksh rbash pdksh yash posh elvish xonsh oksh lksh".split())
+SHELLS = named("shells")
 
 _SHELL_TAKES = frozenset(("-o", "-O", "+o", "+O", "--rcfile", "--init-file", "--startup-file"))
 # Named forms in which languages start a command, with the command as a literal.
 _STARTS = re.compile(
-    r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx|\bdo (?:shell )?script|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh|\bterm|\bshell-command|\bstart-process|\bcall-process)\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1).){1,4000}?)\1",
+    r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx"
+    r"|\bdo (?:shell )?script"
+    r"|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh|\bterm|\bshell-command|\bstart-process|\bcall-process)"
+    r"\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1)[^\\]){1,4000}?)\1",
     re.DOTALL,
 )
-_STARTS_SOMETHING = re.compile(r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder")
+_STARTS_SOMETHING = re.compile(
+    r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder"
+)
 _SHEBANG = re.compile(r"#\\?!\s*(?:/usr/bin/env\s+(?:-S\s*)?)?(?:\S*/)?([a-z]+)")
-_EXTENSIONS = {"py": Language.PYTHON, "pl": Language.PERL, "rb": Language.RUBY, "js": Language.JAVASCRIPT, "mjs": Language.JAVASCRIPT, "php": Language.PHP, "ts": Language.TYPESCRIPT, "ps1": Language.POWERSHELL, "sql": Language.SQL}  # fmt: skip
-_SERVING_MODULES = frozenset(("http.server", "SimpleHTTPServer", "CGIHTTPServer", "smtpd", "pyftpdlib", "http", "aiosmtpd", "uploadserver", "wsgidav", "twisted", "uvicorn", "flask"))
-_PROGRAM_MODULES = frozenset(("pip", "pytest", "venv", "virtualenv", "ruff", "black", "mypy", "twine", "ansible", "poetry", "pipx", "uv", "conda", "awscli"))
+_EXTENSIONS = {
+    "py": Language.PYTHON, "pl": Language.PERL, "rb": Language.RUBY, "js": Language.JAVASCRIPT, "mjs": Language.JAVASCRIPT,
+    "php": Language.PHP, "ts": Language.TYPESCRIPT, "ps1": Language.POWERSHELL, "sql": Language.SQL,
+}  # fmt: skip
+_SERVING_MODULES = named("serving-modules")
+_PROGRAM_MODULES = named("program-modules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +54,11 @@ _KINDS: dict[str, Interpreter] = {
     "python": Interpreter(language=Language.PYTHON, code=("-c",), takes=frozenset(("-W", "-X", "-Q")), clusters=True),
     "perl": Interpreter(language=Language.PERL, code=("-e", "-E"), takes=frozenset(("-I",)), clusters=True),
     "ruby": Interpreter(language=Language.RUBY, takes=frozenset(("-I", "-r", "-C", "-E")), clusters=True),
-    "node": Interpreter(language=Language.JAVASCRIPT, code=("-e", "-p", "--eval", "--print", "-pe"), takes=frozenset(("-r", "--require", "--import"))),
+    "node": Interpreter(
+        language=Language.JAVASCRIPT,
+        code=("-e", "-p", "--eval", "--print", "-pe"),
+        takes=frozenset(("-r", "--require", "--import")),
+    ),
     "bun": Interpreter(language=Language.JAVASCRIPT, code=("-e", "--eval", "-p"), skips=frozenset(("run",))),
     "deno": Interpreter(language=Language.TYPESCRIPT, code=("-e", "--eval"), skips=frozenset(("run", "eval"))),
     "php": Interpreter(language=Language.PHP, code=("-r", "-B", "-R", "-E"), takes=frozenset(("-d", "-c", "-S", "-t"))),
@@ -68,7 +81,7 @@ _KINDS: dict[str, Interpreter] = {
     "swift": Interpreter(language=None),
     "nu": Interpreter(language=None, code=("-c",)),
 }
-_ALSO = {"python2": "python", "python3": "python", "pypy": "python", "pypy3": "python", "ipython": "python", "nodejs": "node", "luajit": "lua", "Rscript": "rscript", "R": "rscript", "ts-node": "node", "tsx": "node", "wish": "tclsh", "php-cgi": "php", "perl5": "perl", "jruby": "ruby", "emacsclient": "emacs", "iex": "elixir", "texlua": "lua", "nvim-lua": "lua"}  # fmt: skip
+_ALSO = pairs("also-called")
 
 
 def shell_program(call: Call) -> str:
@@ -166,7 +179,7 @@ def foreign(call: Call, text: str) -> str:
     found = False
     for start in _STARTS.finditer(text[: 64 << 10]):
         found = True
-        call.shell.nested(start.group(2).replace("\\\"", '"').replace("\\'", "'"))
+        call.shell.nested(start.group(2).replace('\\"', '"').replace("\\'", "'"))
     if not found and _STARTS_SOMETHING.search(text):
         call.shell.unknown("code that starts a command which is not known")
     elif not found:
@@ -234,7 +247,11 @@ def _file_or_input(call: Call, kind: Interpreter, rest: list[str], *, ran: bool)
 
 def _in_place(call: Call, rest: list[str]) -> None:
     """`perl -pi -e CODE FILES` rewrites the files, `perl -ne CODE FILES` reads them."""
-    writes = any(arg[0] == "-" and arg[1:2] != "-" and "i" in arg[1:].split("e")[0] for arg in call.args if len(arg) > 1 and not arg.startswith("-I"))
+    writes = any(
+        arg[0] == "-" and arg[1:2] != "-" and "i" in arg[1:].split("e")[0]
+        for arg in call.args
+        if len(arg) > 1 and not arg.startswith("-I")
+    )
     for path in rest:
         call.shell.touch(EffectKind.WRITE if writes else EffectKind.READ, path, "a script that goes through a file")
 
@@ -252,8 +269,14 @@ def _module(call: Call, rest: list[str]) -> str:
     return OUTPUT
 
 
-_SCRIPT_HARMLESS = re.compile(r"\s*(?:display (?:notification|alert)|say|beep|set volume|get|return|id of app|output (?:volume|muted)|name of|version|path to)\b")
-_SCRIPT_SECRETS = re.compile(r"hidden answer|password|passphrase|keychain|cookie|login data|history|notestore|chat\.db|clipboard|\.ssh|wallet", re.IGNORECASE)
+_SCRIPT_HARMLESS = re.compile(
+    r"\s*(?:display (?:notification|alert)|say|beep|set volume|get|return|id of app|output (?:volume|muted)|name of|version"
+    r"|path to)\b"
+)
+_SCRIPT_SECRETS = re.compile(
+    r"hidden answer|password|passphrase|keychain|cookie|login data|history|notestore|chat\.db|clipboard|\.ssh|wallet",
+    re.IGNORECASE,
+)
 _SCRIPT_FILE = re.compile(r"POSIX file \"([^\"]+)\"")
 
 
@@ -262,11 +285,21 @@ def osascript(call: Call) -> str:
     flags = call.flags(frozenset(("-e", "-l", "-s")))
     shell, text = call.shell, "\n".join(flags.values.get("-e", [])) or (call.stdin if not marks_of(call.stdin) else "")
     if not text:
-        return run_script_file(call, flags.words[0]) if flags.words else call.code(Language.SHELL, call.stdin) if call.stdin else OUTPUT
+        return (
+            run_script_file(call, flags.words[0])
+            if flags.words
+            else call.code(Language.SHELL, call.stdin)
+            if call.stdin
+            else OUTPUT
+        )
     if _SCRIPT_SECRETS.search(text):
         shell.give(EffectKind.READ, "asks for a password, or takes what an application keeps", place=Place.CREDENTIAL)
     for found in _SCRIPT_FILE.finditer(text):
-        shell.touch(EffectKind.DELETE if "delete" in text else EffectKind.READ, found.group(1), "a script that has an application work on files")
+        shell.touch(
+            EffectKind.DELETE if "delete" in text else EffectKind.READ,
+            found.group(1),
+            "a script that has an application work on files",
+        )
     if "login item" in text:
         shell.give(EffectKind.PERSIST, "adds something that starts at login", place=Place.HOME)
     if "do shell script" in text or "do script" in text:

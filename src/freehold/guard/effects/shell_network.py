@@ -9,28 +9,31 @@ from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import host_of, host_place
 from freehold.guard.effects.programs import Flags
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, LOCAL, NET, OUTPUT, SECRET, filtered, marks_of
 from freehold.guard.effects.shell_wrappers import after_options
 
-TALKERS = frozenset("nc ncat netcat nc.traditional nc.openbsd socat telnet pwncat websocat rlogin cryptcat powercat sbd".split())
+TALKERS = named("talkers")
 
-_CURL_TAKES = frozenset(
-    "-A -b -c -C -d -D -e -E -F -h -H -K -m -o -P -Q -r -t -T -u -U -w -x -X -y -Y -z --data --data-raw --data-binary --data-urlencode --data-ascii --json"
-    " --form --form-string --upload-file --output --output-dir --header --user --proxy --request --url --user-agent --cookie --cookie-jar --config --cert --key"
-    " --cacert --connect-timeout --max-time --retry --retry-delay --referer --range --resolve --interface --write-out --limit-rate --dump-header --proxy-user"
-    " --unix-socket --netrc-file --quote --mail-from --mail-rcpt --socks5 --socks5-hostname --dns-servers --doh-url --max-redirs --oauth2-bearer --connect-to"
-    " --capath --ciphers --trace --trace-ascii --stderr --variable --url-query --etag-save --etag-compare".split()
+_CURL_TAKES = named("curl-takes")
+_CURL_SENDS = (
+    "-d",
+    "--data",
+    "--data-raw",
+    "--data-binary",
+    "--data-urlencode",
+    "--data-ascii",
+    "--json",
+    "-F",
+    "--form",
+    "--form-string",
+    "-T",
+    "--upload-file",
+    "--mail-from",
+    "--url-query",
 )
-_CURL_SENDS = ("-d", "--data", "--data-raw", "--data-binary", "--data-urlencode", "--data-ascii", "--json", "-F", "--form", "--form-string", "-T", "--upload-file", "--mail-from", "--url-query")
-_WGET_TAKES = frozenset(
-    "-O -o -a -e -i -B -t -T -w -Q -P -U -A -R -D -I -X -l --output-document --output-file --post-data --post-file --body-data --body-file --method --header"
-    " --user --password --directory-prefix --user-agent --input-file --timeout --tries --wait --limit-rate --load-cookies --save-cookies --referer --execute"
-    " --use-askpass --accept --reject --domains --level --http-user --http-password --ca-certificate --certificate --private-key --bind-address".split()
-)
-_WHERE_AM_I = frozenset(
-    "ipinfo.io ifconfig.me ifconfig.co ifconfig.io icanhazip.com ipecho.net api.ipify.org ipify.org checkip.amazonaws.com ident.me ip.me"
-    " ip-api.com ipapi.co myip.opendns.com whatismyip.akamai.com wtfismyip.com ip.sb myexternalip.com ipwho.is freegeoip.app".split()
-)
+_WGET_TAKES = named("wget-takes")
+_WHERE_AM_I = named("address-hosts")
 _LONG_NAME = re.compile(r"[A-Za-z0-9_-]{30,}")  # of a host's label: data more likely than a name
 
 
@@ -52,7 +55,12 @@ def curl(call: Call) -> str:
     changes = method not in ("", "GET", "HEAD", "OPTIONS")
     for host in hosts:
         if sent or changes or SECRET in flow or LOCAL in flow or OUTPUT in "".join(urls):
-            call.sends(host, "curl sends data" if sent else "curl asks for a change", flow=flow + "".join(map(call.shell.content, files)), files=files)
+            call.sends(
+                host,
+                "curl sends data" if sent else "curl asks for a change",
+                flow=flow + "".join(map(call.shell.content, files)),
+                files=files,
+            )
         elif host in _WHERE_AM_I:
             call.shell.give(EffectKind.DISCOVER, "asks by which address this machine is seen", place=Place.HOST, target=host)
         else:
@@ -114,7 +122,7 @@ def wget(call: Call) -> str:
     return ""
 
 
-_NC_TAKES = frozenset("-p -s -w -e -c -i -q -g -G -o -O -T -V -x -X -I -m -P --exec --sh-exec --lua-exec --proxy --source-port --idle-timeout".split())
+_NC_TAKES = named("nc-takes")
 
 
 def netcat(call: Call) -> str:
@@ -137,7 +145,9 @@ def netcat(call: Call) -> str:
 
 _SOCAT_RUNS = re.compile(r"^(?:EXEC|SYSTEM|SHELL)\b:?(.*)", re.IGNORECASE | re.DOTALL)
 _SOCAT_LISTENS = re.compile(r"^(?:[A-Z0-9]+-(?:LISTEN|RECV\w*|L)|TCP4?6?-L\w*|UDP4?6?-L\w*):?", re.IGNORECASE)
-_SOCAT_TALKS = re.compile(r"^(?:TCP|UDP|OPENSSL|SSL|SOCKS\w*|PROXY|SCTP)[46]?(?:-CONNECT|-SENDTO|-DATAGRAM)?:([^:,]+)", re.IGNORECASE)
+_SOCAT_TALKS = re.compile(
+    r"^(?:TCP|UDP|OPENSSL|SSL|SOCKS\w*|PROXY|SCTP)[46]?(?:-CONNECT|-SENDTO|-DATAGRAM)?:([^:,]+)", re.IGNORECASE
+)
 
 
 def socat(call: Call) -> str:
@@ -147,7 +157,9 @@ def socat(call: Call) -> str:
     runs = [found.group(1) for word in words if (found := _SOCAT_RUNS.match(word))]
     hosts = [found.group(1) for word in words if (found := _SOCAT_TALKS.match(word)) and not _SOCAT_LISTENS.match(word)]
     if runs and (listens or hosts):
-        shell.give(EffectKind.REMOTE_SHELL, "gives a network the words of a program", place=Place.HOST, target=hosts[0] if hosts else "")
+        shell.give(
+            EffectKind.REMOTE_SHELL, "gives a network the words of a program", place=Place.HOST, target=hosts[0] if hosts else ""
+        )
     for text in runs:
         shell.nested(re.split(r",(?:pty|stderr|setsid|sigint|sane|fork|su|ctty)", text.strip("'\""))[0])
     if listens:
@@ -157,11 +169,13 @@ def socat(call: Call) -> str:
     for word in words:
         kind, _, path = word.partition(":")
         if kind.upper() in ("FILE", "OPEN", "GOPEN", "CREATE"):
-            shell.touch(EffectKind.READ if kind.upper() != "CREATE" else EffectKind.WRITE, path.split(",")[0], "socat opens a file")
+            shell.touch(
+                EffectKind.READ if kind.upper() != "CREATE" else EffectKind.WRITE, path.split(",")[0], "socat opens a file"
+            )
     return NET if hosts or listens else OUTPUT
 
 
-_SSH_TAKES = frozenset("-b -c -D -E -e -F -I -i -J -L -l -m -O -o -p -Q -R -S -W -w -B -P".split())
+_SSH_TAKES = named("ssh-takes")
 
 
 def ssh(call: Call) -> str:
@@ -203,12 +217,12 @@ def _ssh_options(call: Call, values: list[str]) -> None:
             call.shell.nested(text.strip())
 
 
-_COPY_TAKES = frozenset("-c -F -i -J -l -o -P -S -X -D -b -B -R -s".split())
+_COPY_TAKES = named("copy-takes")
 
 
 def scp(call: Call) -> str:
     """scp and rsync: from here to a host, or from there."""
-    takes = _COPY_TAKES if call.name == "scp" else frozenset(("-e", "--rsh", "--rsync-path", "--exclude", "--include", "--files-from", "--bwlimit", "--log-file", "--backup-dir", "--compare-dest", "--link-dest", "--password-file", "--port", "-f", "--filter", "-T", "--temp-dir", "--partial-dir", "--suffix", "--chmod", "--exclude-from", "-M", "--info"))
+    takes = _COPY_TAKES if call.name == "scp" else named("rsync-takes")
     flags = call.flags(takes)
     if any(map(flags.has, ("--help", "--version", "--dry-run"))) or (call.name == "rsync" and flags.has("-n")):
         return OUTPUT
@@ -226,7 +240,12 @@ def scp(call: Call) -> str:
     for path in local:
         shell.touch(EffectKind.READ, path, "copies a file")
     if remote is not None:
-        call.sends(remote, "copies files to another machine", flow="".join(map(shell.content, local)) if any(shell.place(path) is Place.CREDENTIAL for path in local) else "", files=local)
+        call.sends(
+            remote,
+            "copies files to another machine",
+            flow="".join(map(shell.content, local)) if any(shell.place(path) is Place.CREDENTIAL for path in local) else "",
+            files=local,
+        )
     else:
         for path in sources:
             host = _remote(path)
@@ -252,7 +271,7 @@ def _remote(word: str) -> str | None:
 
 def sftp(call: Call) -> str:
     """sftp and ftp: what comes in are commands; `!` runs one here."""
-    flags = call.flags(frozenset("-b -B -c -D -F -i -J -l -o -P -R -S -s -u -e -p".split()))
+    flags = call.flags(named("sftp-takes"))
     shell = call.shell
     host = flags.words[0].rpartition("@")[2].split(":")[0] if flags.words else ""
     host = host_of(flags.words[0]) or host if flags.words else ""
@@ -282,7 +301,7 @@ def lookup(call: Call) -> str:
         call.sends(words[-1] if words else "", "asks for a name that holds data", flow=flow)
     elif call.name == "ping" and any(arg in ("-f", "--flood") for arg in call.args):
         call.shell.give(EffectKind.SEND, "floods a host", place=Place.HOST)
-    elif any(arg.lower() in ("axfr", "any", "ixfr") for arg in words) or "-l" in call.args and call.name == "host":
+    elif any(arg.lower() in ("axfr", "any", "ixfr") for arg in words) or ("-l" in call.args and call.name == "host"):
         call.shell.give(EffectKind.DISCOVER, "asks for all names of a domain", place=Place.HOST)
     elif words and call.name.startswith("ping") and call.shell.turns > 1:
         call.shell.give(EffectKind.DISCOVER, "looks which hosts answer", place=host_place(words[-1]), target=words[-1])
@@ -291,7 +310,7 @@ def lookup(call: Call) -> str:
     return NET if "txt" in flow.lower() else OUTPUT
 
 
-_OPENSSL_TAKES = frozenset("-in -out -pass -passin -passout -k -K -iv -S -md -inkey -key -keyout -subj -days -config -connect -host -port -accept -cert -CAfile -CApath -servername -recip -engine -newkey -provider -kfile -CA -CAkey -signkey".split())
+_OPENSSL_TAKES = named("openssl-takes")
 
 
 def openssl(call: Call) -> str:
@@ -324,12 +343,21 @@ def openssl(call: Call) -> str:
 
 def _openssl_output(call: Call, flags: Flags, verb: str, flow: str) -> str:
     decodes = flags.has("-d") or flags.has("-decrypt")
-    ciphers = verb not in ("base64",) and not (verb == "enc" and (flags.has("-base64") or flags.has("-a") or flags.has("-A")) and len(flags.values) < 5 and not flags.value("-k"))
+    ciphers = verb not in ("base64",) and not (
+        verb == "enc"
+        and (flags.has("-base64") or flags.has("-a") or flags.has("-A"))
+        and len(flags.values) < 5
+        and not flags.value("-k")
+    )
     if verb in ("base64", "enc") and decodes and not ciphers:
         return call.shell.execute(call.shell, ["base64", "-d"], flow)
     if decodes:
         return marks_of(flow) + DECODED
-    return filtered(flow)[:LIMIT_VALUE] if verb in ("enc", "base64", "smime", "cms", "rsautl", "pkeyutl") or verb.startswith(("aes", "des")) else OUTPUT
+    return (
+        filtered(flow)[:LIMIT_VALUE]
+        if verb in ("enc", "base64", "smime", "cms", "rsautl", "pkeyutl") or verb.startswith(("aes", "des"))
+        else OUTPUT
+    )
 
 
 def telnet(call: Call) -> str:
@@ -341,7 +369,7 @@ def telnet(call: Call) -> str:
 
 def mail(call: Call) -> str:
     """mail, sendmail and the others."""
-    words = call.flags(frozenset(("-s", "-a", "-A", "-r", "-c", "-b", "-S", "--attach", "-f", "-F", "-t"))).words
+    words = call.flags(named("mail-takes")).words
     files = call.flags(frozenset(("-a", "-A", "--attach"))).values
     attached = [path for values in files.values() for path in values if path]
     call.sends(words[-1] if words else "", "sends a mail", flow=call.stdin, files=attached)
@@ -359,7 +387,7 @@ def httpie(call: Call) -> str:
     rest = [word for word in words if word not in methods]
     host = host_of(rest[0]) or rest[0].split("/")[0] if rest else ""
     items = [found.group(1) for word in rest[1:] if (found := _HTTPIE_ITEM.match(word))]
-    if items or call.stdin or methods and methods[0] not in ("GET", "HEAD", "OPTIONS"):
+    if items or call.stdin or (methods and methods[0] not in ("GET", "HEAD", "OPTIONS")):
         call.sends(host, "sends data", flow="".join(items) + call.stdin, files=[item for item in items if "/" in item])
     elif host:
         call.downloads(host, "brings something from a network")

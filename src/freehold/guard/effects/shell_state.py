@@ -2,8 +2,8 @@
 
 Contents flow through a walk as texts: of a word, a pipe, a variable, a file that the script wrote. Where the text itself is not
 known, a mark stands for it, a character that no script has: what came from a network, was decoded, was read from a credential
-store, from another file, or was printed by a program. So `curl URL | base64 -d > x; sh x` ends as a shell that is given a network's
-content, however many variables and files it passed through.
+store, from another file, or was printed by a program. So `curl URL | base64 -d > x; sh x` ends as a shell that is given a
+network's content, however many variables and files it passed through.
 """
 
 import re
@@ -15,16 +15,17 @@ from tree_sitter import Node
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE, file_effects, normal, place_of
 from freehold.guard.effects.scene import LIMIT_DEPTH, Scene, unknown
+from freehold.guard.effects.shell_names import pairs
 from freehold.guard.syntax import Language
 
 NET = "\ue001"  # content that came from a network
 DECODED = "\ue002"  # content that was decoded, decrypted or unpacked, and is not known
-SECRET = "\ue003"  # content of a credential store
+SECRET = "\ue003"  # content of a credential store  # noqa: S105 - a mark, no password
 LOCAL = "\ue004"  # content of another file
 OUTPUT = "\ue005"  # what a program printed
 SPLIT = "\ue006"  # where an unquoted variable's value is cut into words
 MARKS = frozenset((HOLE, NET, DECODED, SECRET, LOCAL, OUTPUT))
-_FORGED = {code: "\ufffd" for code in range(0xE000, 0xE010)}
+_FORGED = dict.fromkeys(range(0xE000, 0xE010), "\ufffd")
 _MARK = re.compile(f"[{HOLE}-{OUTPUT}]")
 _MARK_RUN = re.compile(f"[{HOLE}-{SPLIT}]+")
 
@@ -33,12 +34,7 @@ LIMIT_ALTERNATIVES = 12  # values a variable may have at one place: items of a l
 LIMIT_CALLS = 24  # functions that call functions
 
 # What an environment most often holds (environ(7), bash(1)); others are not known.
-ENVIRONMENT = {
-    "HOME": "~", "PWD": ".", "OLDPWD": "..", "TMPDIR": "/tmp", "TMP": "/tmp", "TEMP": "/tmp", "SHELL": "/bin/bash", "EDITOR": "vi",
-    "VISUAL": "vi", "PAGER": "less", "IFS": " ", "HISTFILE": "~/.bash_history", "UID": "1000", "EUID": "1000", "RANDOM": "7", "0": "sh",
-    "XDG_CONFIG_HOME": "~/.config", "XDG_DATA_HOME": "~/.local/share", "XDG_CACHE_HOME": "~/.cache", "BASH": "/bin/bash",
-    "?": "0", "#": "1", "$": "4242", "!": "4243", "-": "", "PPID": "4241", "LINENO": "1", "SECONDS": "1",
-}  # fmt: skip
+ENVIRONMENT = pairs("environment")
 
 
 def unforged(text: str) -> str:
@@ -154,8 +150,7 @@ class Shell:
             child.arguments, child.has_arguments = arguments, True
         if folder is not None:
             child.folder = folder
-        out = child.walk(child, text, stdin)
-        return out
+        return child.walk(child, text, stdin)
 
     def child(self) -> "Shell":
         """A subshell: what it assigns is lost, what it does to files and the world is not."""

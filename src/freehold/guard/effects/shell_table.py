@@ -1,7 +1,7 @@
 """How an entry of the table of programs becomes effects for the words at hand.
 
-Decided here: what a selector's words are (paths, hosts, commands, code), that help and rehearsals do nothing, and that ending, deleting
-or changing what bears a defence's name disables a defence. The table's language is in `programs`.
+Decided here: what a selector's words are (paths, hosts, commands, code), that help and rehearsals do nothing, and that ending,
+deleting or changing what bears a defence's name disables a defence. The table's language is in `programs`.
 """
 
 import re
@@ -27,7 +27,7 @@ _DEFENCES = re.compile(
 _ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM, EffectKind.INSTALL)
 
 
-_ESCAPE = re.compile(r"^\s*[\\:]?!\s*(?:exec\s+|shell\s+)?[\"']?([\w./].*?)[\"']?\s*$", re.MULTILINE)
+_ESCAPE = re.compile(r"^[ \t]*[\\:]?![ \t]*(?:exec\s+|shell\s+)?[\"']?([\w./].*?)[\"']?\s*$", re.MULTILINE)
 
 
 def escapes(call: Call) -> None:
@@ -127,7 +127,9 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
         shell.give(kind, entry.because[kind], place=does.place or Place.HOST, target=" ".join(words[:3]))
         return OUTPUT
     if does.action == "gives":
-        return {"net": NET, "decoded": DECODED, "secret": SECRET, "local": LOCAL, "same": filtered(call.stdin), "output": OUTPUT}[does.select]
+        return {"net": NET, "decoded": DECODED, "secret": SECRET, "local": LOCAL, "same": filtered(call.stdin), "output": OUTPUT}[
+            does.select
+        ]
     if does.action == "wrap":
         rest = _tail(does.select, call.args, flags)
         return shell.execute(shell, list(rest), call.stdin) if rest else ""
@@ -164,10 +166,12 @@ def _against_defences(shell: Shell, start: int, entry: Program, args: Sequence[s
     """What ends, deletes or changes something whose name is that of a defence disables it."""
     for one in shell.effects[start:]:
         if one.kind is EffectKind.DISCOVER and one.place is Place.NOTHING and _DEFENCES.search(" ".join(args[:12])):
-            shell.give(EffectKind.DISCOVER, f"{entry.name} looks for what guards the machine", place=Place.SYSTEM, target=one.target)
+            shell.give(
+                EffectKind.DISCOVER, f"{entry.name} looks for what guards the machine", place=Place.SYSTEM, target=one.target
+            )
             return
         if one.kind in _ENDS and _DEFENCES.search(" ".join(args[:12])):
-            shell.give(EffectKind.EVADE, f"{entry.name} on what guards or watches the machine", place=Place.NOTHING, target=one.target)
+            shell.give(
+                EffectKind.EVADE, f"{entry.name} on what guards or watches the machine", place=Place.NOTHING, target=one.target
+            )
             return
-
-

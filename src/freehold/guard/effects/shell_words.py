@@ -4,6 +4,7 @@ Follows POSIX.1-2024 chapter 2 ("Shell Command Language") and bash(1), "EXPANSIO
 (`shell_state`). Globs stay as they are: which files there are is not known. Arithmetic is not computed.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from fnmatch import translate
@@ -23,7 +24,9 @@ _BLANKS = re.compile(r"\s+")
 _RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
 _QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
 _UNQUOTED = str.maketrans("\ue00a\ue00b\ue00c", "{},")
-PLAIN = frozenset(("word", "number", "variable_name", "string_content", "heredoc_content", "regex", "extglob_pattern", "special_variable_name"))
+PLAIN = frozenset(
+    ("word", "number", "variable_name", "string_content", "heredoc_content", "regex", "extglob_pattern", "special_variable_name")
+)
 
 
 def expand(node: Node, shell: Shell) -> list[str]:
@@ -137,7 +140,7 @@ def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
 
 
 def _all_arguments(node: Node, shell: Shell) -> list[str] | None:
-    """"$@" and "${array[@]}" become as many words as there are."""
+    """ "$@" and "${array[@]}" become as many words as there are."""
     text = text_of(node)
     if text in ('"$@"', '"${@}"') and shell.has_arguments:
         return shell.arguments or None
@@ -172,7 +175,9 @@ def _expansion(node: Node, shell: Shell) -> str:
         children = children[1:]
     if not children:
         return HOLE
-    name = text_of(children[0].named_children[0] if children[0].type == "subscript" and children[0].named_children else children[0])
+    name = text_of(
+        children[0].named_children[0] if children[0].type == "subscript" and children[0].named_children else children[0]
+    )
     value: str | None = _variable(name, shell)
     if indirect:
         value = _variable(value or "", shell) if value and HOLE not in value else HOLE
@@ -253,10 +258,10 @@ def substituted(node: Node, shell: Shell) -> str:
 def _walk_inside(node: Node, shell: Shell) -> str:
     """Runs the statements in a node, in a subshell; gives their output."""
     inner = shell.child()
-    out = "".join(
-        shell.walk_node(inner, child, LOCAL) if child.type != "file_redirect" else _read_file(child, inner) for child in node.named_children
+    return "".join(
+        shell.walk_node(inner, child, LOCAL) if child.type != "file_redirect" else _read_file(child, inner)
+        for child in node.named_children
     )
-    return out
 
 
 def _read_file(node: Node, shell: Shell) -> str:
@@ -282,7 +287,7 @@ def braces(text: str) -> list[str]:
     queue = [text]
     while queue:
         one = queue.pop(0)
-        made = _first_brace(one) if len(one) < 10_000 else None
+        made = _first_brace(one) if len(one) < 1_000 and one.count("{") < 100 else None
         if made is None:
             done.append(one)
         elif len(queue) + len(done) + len(made) > LIMIT_WORDS:
@@ -323,7 +328,7 @@ def _brace_end(text: str, start: int) -> tuple[int, list[int]]:
 
 def _parts(inner: str, commas: list[int], offset: int) -> list[str]:
     cuts = [-1, *(comma - offset for comma in commas), len(inner)]
-    return [inner[left + 1 : right] for left, right in zip(cuts, cuts[1:], strict=False)]
+    return [inner[left + 1 : right] for left, right in itertools.pairwise(cuts)]
 
 
 def _range(inner: str) -> list[str]:

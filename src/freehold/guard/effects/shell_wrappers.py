@@ -1,19 +1,21 @@
 """Programs that run another command: as somebody else, later, elsewhere, often, or in a container.
 
-Those that only take options before the command are in the table of programs (`wrap`); here are those with rules of their own. Sources: sudo(8),
-su(1), env(1), xargs(1), parallel(1), ssh(1), crontab(1), at(1), docker and kubectl references, gtfobins.github.io for the classes of abuse.
+Those that only take options before the command are in the table of programs (`wrap`); here are those with rules of their own.
+Sources: sudo(8), su(1), env(1), xargs(1), parallel(1), ssh(1), crontab(1), at(1), docker and kubectl references,
+gtfobins.github.io for the classes of abuse.
 """
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_interpreters import SHELLS
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import OUTPUT, Shell, filtered, marks_of
 from freehold.guard.effects.shell_table import tabled
 from freehold.guard.syntax import Language
 
-_SUDO_TAKES = frozenset("-u --user -g --group -h --host -p --prompt -C -r -t -U --other-user -D --chdir -R --chroot -T -c".split())
-_SUDO_ASKS = frozenset("-l --list -v --validate -k -K --reset-timestamp --remove-timestamp -V --version --help".split())
+_SUDO_TAKES = named("sudo-takes")
+_SUDO_ASKS = named("sudo-asks")
 
 
 def after_options(args: list[str], takes: frozenset[str]) -> list[str]:
@@ -30,7 +32,7 @@ def after_options(args: list[str], takes: frozenset[str]) -> list[str]:
 
 
 def sudo(call: Call) -> str:
-    """Another's rights. What is then done says how grave that is; an unknown program or a shell with them is a gain of rights by itself."""
+    """Another's rights. What is done with them says how grave it is; a shell or an unknown program gains by itself."""
     shell, args = call.shell, call.args
     rest = after_options(args, _SUDO_TAKES)
     while rest and "=" in rest[0].split("/")[0]:
@@ -53,7 +55,9 @@ def sudo(call: Call) -> str:
         return OUTPUT
     start = len(shell.effects)
     out = call.run(rest)
-    if any(effect.kind in (EffectKind.RUN, EffectKind.UNKNOWN, EffectKind.EXECUTE) for effect in shell.effects[start:]) and _is_open(shell, rest[0]):
+    if any(
+        effect.kind in (EffectKind.RUN, EffectKind.UNKNOWN, EffectKind.EXECUTE) for effect in shell.effects[start:]
+    ) and _is_open(shell, rest[0]):
         shell.give(EffectKind.ESCALATE, "runs what is not known, or a shell, with another's rights", place=Place.SYSTEM)
     return out
 
@@ -101,7 +105,7 @@ def env(call: Call) -> str:
     return OUTPUT
 
 
-_XARGS_TAKES = frozenset("-n -L -P -I -s -d -E -a --max-args --max-lines --max-procs --replace --delimiter --arg-file --max-chars -J -R".split())
+_XARGS_TAKES = named("xargs-takes")
 
 
 def xargs(call: Call) -> str:
@@ -123,7 +127,10 @@ def _items(call: Call) -> str:
 
 
 def parallel(call: Call) -> str:
-    rest = after_options(call.args, frozenset("-j --jobs -n -N -S --sshlogin -a --delay --timeout --retries --joblog --results --colsep -I --tmpdir".split()))
+    rest = after_options(
+        call.args,
+        named("parallel-takes"),
+    )
     given: list[str] = []
     for sign in (":::", "::::", ":::+"):
         if sign in rest:
@@ -201,12 +208,7 @@ def crontab(call: Call) -> str:
     return OUTPUT
 
 
-_CONTAINER_TAKES = frozenset(
-    "-v --volume --mount -e --env --env-file -p --publish --name --network --net -w --workdir -u --user --entrypoint -h --hostname -l --label"
-    " --cpus -m --memory --restart --gpus --device --cap-add --cap-drop --security-opt --pid --ipc --uts --userns --platform --add-host --dns"
-    " --tmpfs --ulimit --log-driver --log-opt --expose --link --volumes-from --shm-size --runtime --stop-signal -n --namespace -c --container"
-    " --image --context --overrides --port --labels --kubeconfig --as --cluster --hostuser --pod --ip --mac-address --cidfile --pull".split()
-)
+_CONTAINER_TAKES = named("container-takes")
 _CONTAINER_NETWORKS = frozenset(("host", "container"))
 
 
@@ -222,7 +224,9 @@ def container(call: Call) -> str:
 
 
 def _after_global(args: list[str]) -> list[str]:
-    return after_options(args, frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--connection", "--url", "--remote")))
+    return after_options(
+        args, frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--connection", "--url", "--remote"))
+    )
 
 
 def _inside(call: Call, verb: str, rest: list[str]) -> str:
@@ -234,7 +238,12 @@ def _inside(call: Call, verb: str, rest: list[str]) -> str:
     if verb == "exec":
         shell.give(EffectKind.RUN, "runs a command in a container", target=" ".join(words[:1]))
     else:
-        shell.give(EffectKind.INSTALL, "starts a container of an image, which is somebody's code", place=Place.WORKSPACE, target=" ".join(words[:1]))
+        shell.give(
+            EffectKind.INSTALL,
+            "starts a container of an image, which is somebody's code",
+            place=Place.WORKSPACE,
+            target=" ".join(words[:1]),
+        )
     entry = flags.value("--entrypoint")
     command = ([entry] if entry else []) + words[1:]
     if command:
@@ -256,7 +265,15 @@ def _reaches_host(values: dict[str, list[str]]) -> bool:
 
 def _soften(shell: Shell, start: int) -> None:
     """What happens to files inside a container without the machine's folders is gone with it."""
-    local = (EffectKind.READ, EffectKind.WRITE, EffectKind.OVERWRITE, EffectKind.DELETE, EffectKind.INSTALL, EffectKind.DISCOVER, EffectKind.PERMISSION)
+    local = (
+        EffectKind.READ,
+        EffectKind.WRITE,
+        EffectKind.OVERWRITE,
+        EffectKind.DELETE,
+        EffectKind.INSTALL,
+        EffectKind.DISCOVER,
+        EffectKind.PERMISSION,
+    )
     shell.effects[start:] = [effect for effect in shell.effects[start:] if effect.kind not in local]
 
 
@@ -264,17 +281,31 @@ def _breakout(call: Call, options: list[str], values: dict[str, list[str]]) -> N
     """What opens the machine to a container (MITRE ATT&CK T1611)."""
     shell = call.shell
     joined = " ".join(options)
-    if "--privileged" in options or "--cap-add" in joined and any(cap in joined.upper() for cap in ("SYS_ADMIN", "ALL", "SYS_PTRACE", "SYS_MODULE", "DAC_")):
+    if "--privileged" in options or (
+        "--cap-add" in joined and any(cap in joined.upper() for cap in ("SYS_ADMIN", "ALL", "SYS_PTRACE", "SYS_MODULE", "DAC_"))
+    ):
         shell.give(EffectKind.ESCALATE, "a container with the machine's rights", place=Place.SYSTEM)
-    if any(value == "host" for option in ("--pid", "--ipc", "--userns", "--uts") for value in values.get(option, ())) or "unconfined" in joined:
+    if (
+        any(value == "host" for option in ("--pid", "--ipc", "--userns", "--uts") for value in values.get(option, ()))
+        or "unconfined" in joined
+    ):
         shell.give(EffectKind.ESCALATE, "a container that sees the machine's processes, or is not confined", place=Place.SYSTEM)
     for option in ("-v", "--volume", "--mount"):
         for value in values.get(option, ()):
-            path = next((part.partition("=")[2] for part in value.split(",") if part.startswith(("source=", "src="))), value.split(":")[0])
-            if path.endswith("docker.sock") or shell.place(path) in _HOST_PATHS and path.startswith(("/", "~")):
-                shell.give(EffectKind.ESCALATE, "a container with the machine's own folders or keys", place=shell.place(path), target=path)
+            path = next(
+                (part.partition("=")[2] for part in value.split(",") if part.startswith(("source=", "src="))), value.split(":")[0]
+            )
+            if path.endswith("docker.sock") or (shell.place(path) in _HOST_PATHS and path.startswith(("/", "~"))):
+                shell.give(
+                    EffectKind.ESCALATE,
+                    "a container with the machine's own folders or keys",
+                    place=shell.place(path),
+                    target=path,
+                )
     for value in values.get("--device", ()):
-        shell.give(EffectKind.ESCALATE, "a container with a device of the machine", place=shell.place(value.split(":")[0]), target=value)
+        shell.give(
+            EffectKind.ESCALATE, "a container with a device of the machine", place=shell.place(value.split(":")[0]), target=value
+        )
 
 
 def kubectl(call: Call) -> str:
@@ -284,7 +315,13 @@ def kubectl(call: Call) -> str:
         shell = call.shell
         shell.give(EffectKind.EXECUTE if verb != "run" else EffectKind.SPEND, "runs a command in a cluster", place=Place.HOST)
         text = " ".join(args)
-        if "privileged" in text or "hostPID" in text or "hostNetwork" in text or "hostPath" in text or args[1:2] and args[1].startswith("node/"):
+        if (
+            "privileged" in text
+            or "hostPID" in text
+            or "hostNetwork" in text
+            or "hostPath" in text
+            or (args[1:2] and args[1].startswith("node/"))
+        ):
             shell.give(EffectKind.ESCALATE, "a container with the machine's rights", place=Place.SYSTEM)
         if "--" in args:
             inner = shell.child()
@@ -297,6 +334,19 @@ def busybox(call: Call) -> str:
     if len(call.args) == 1 and call.args[0] in SHELLS:
         call.shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
     return call.run(call.args) if call.args and not call.args[0].startswith("-") else OUTPUT
+
+
+_BINDS = named("bwrap-takes-two")
+
+
+def bwrap(call: Call) -> str:
+    """Some of its options take two words."""
+    args, at = call.args, 0
+    while at < len(args) and args[at].startswith("-"):
+        if args[at] == "--":
+            return call.run(args[at + 1 :])
+        at += 3 if args[at] in _BINDS else 1 if args[at].startswith(("--unshare", "--share", "--die", "--new", "--as")) else 2
+    return call.run(args[at:])
 
 
 def loader(call: Call) -> str:
@@ -313,6 +363,7 @@ WRAPPERS: dict[str, Handler] = {
     **dict.fromkeys(("kubectl", "oc", "k", "microk8s.kubectl"), kubectl),
     **dict.fromkeys(("busybox", "toybox"), busybox),
     **dict.fromkeys(("ld.so", "ld-linux.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"), loader),
+    "bwrap": bwrap,
     "su": su,
     "runuser": runuser,
     "env": env,
