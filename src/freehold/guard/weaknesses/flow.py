@@ -103,7 +103,7 @@ class Flow:
 
     def __init__(self, lowering: Lowering, rules: Rules, source: bytes, special: type[Special] = Special) -> None:
         self.rules, self.source = rules, source
-        self.this = lowering.grammar.this
+        self.this, self.plus_joins = lowering.grammar.this, lowering.grammar.plus_joins
         self.functions: dict[str, list[Func]] = {}
         for func in lowering.functions:
             self.functions.setdefault(func.name, []).append(func)
@@ -328,7 +328,7 @@ class Flow:
         right = self.value(node.right)
         if op in library.AND | library.OR | library.ELSE:
             return either(left, right) if op in library.OR | library.ELSE else right
-        if op in ("+", "."):
+        if op == "." or (op == "+" and self.plus_joins):
             return joined([left, right])
         if op in library.EQUAL | library.UNEQUAL:
             self._compare_secret(node, left, right)
@@ -338,7 +338,12 @@ class Flow:
         if op == "%" and isinstance(left.const, str):
             args = list(right.items.values()) if right.items else [right]
             return library.formatted(left, args)
-        return library.computed(op, left, right)
+        return self.reckoned(op, left, right)
+
+    def reckoned(self, op: str, left: Value, right: Value) -> Value:
+        """What an operator on numbers gives: a number."""
+        made = library.computed(op, left, right)
+        return made.made_clean(NUMERIC) if made.level and op in library.ARITHMETIC else made
 
     def _compare_secret(self, node: Binary, left: Value, right: Value) -> None:
         for side, other in ((node.left, right), (node.right, left)):
@@ -441,7 +446,8 @@ class Flow:
     def result(self, node: Call, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
         sources = self.rules.sources.find(name, path)
         if sources:
-            return Value(max(sources), path=f"{path}()")
+            default = args[-1].const if name in library.SETTINGS and len(args) > 1 else UNSET
+            return Value(max(sources), path=default if isinstance(default, str) else f"{path}()")
         if path in library.MODULES and args and isinstance(args[0].const, str):
             return Value(path=args[0].const.removeprefix("node:"))
         sanitised = self.rules.sanitisers.find(name, path)
@@ -449,6 +455,13 @@ class Flow:
             everything = mixed([*args, *named.values(), *([of] if of is not None else [])], f"{path}()")
             kinds = frozenset[str]().union(*sanitised)
             return everything.made_clean(NUMERIC if kinds == _NUMBER else kinds)
+        for rule in self.rules.cleans.find(name, path):
+            if all(self.test(test, args, named, of) for test in rule.when):
+                return mixed(args, f"{path}()").made_clean(frozenset(rule.kinds.split()))
+        if name in library.REPLACES and library.keeps_words_only(args):
+            return mixed([*args, *([of] if of is not None else [])], f"{path}()").made_clean(frozenset(("*",)))
+        if name == "settype" and len(node.args) == 2 and args[1].const in library.NUMBER_NAMES:
+            self.write(node.args[0], args[0].made_clean(NUMERIC))
         func = self.local_function(node, name, of)
         if func is not None:
             given = self.follow(func, args, named)
@@ -560,7 +573,8 @@ class Flow:
     def exposed(self, value: Value, rule: CallRule | SetRule) -> int:
         """From where a value comes that must not get here; 0 where it may."""
         value = whole(value)
-        if not value.level or value.is_safe_for(rule.kind):
+        level = value.exposure(rule.kind)
+        if not level:
             return CLEAN
         kind = KINDS[rule.kind]
         text = value.text
@@ -571,7 +585,7 @@ class Flow:
             if rule.like is not None and not pattern(rule.like).search(text):
                 is_built = False
         needed = (rule.built or kind.built) if is_built else (rule.whole or kind.whole)
-        return value.level if value.level >= level_of(needed) else CLEAN
+        return level if level >= level_of(needed) else CLEAN
 
     def chosen(self, wanted: Sequence[int | str], args: list[Value], named: dict[str, Value], of: Value | None) -> list[Value]:
         found: list[Value] = []
@@ -631,7 +645,8 @@ class Flow:
             value = self.declared(declared, value, is_given=node.value is not None)
         if node.op not in ("=", "?", "??", "||", ""):
             before = self.value(node.target)
-            value = joined([before, value]) if node.op in ("+", ".", "<<") else library.computed(node.op, before, value)
+            is_joined = node.op in (".", "<<") or (node.op == "+" and self.plus_joins)
+            value = joined([before, value]) if is_joined else self.reckoned(node.op, before, value)
             value.path = value.path or before.path
         self.special.assigned(node, value)
         self.into(node.target, value, node)
@@ -841,7 +856,7 @@ class Flow:
 
     def handler(self, node: Handler) -> Value:
         if isinstance(node.body, Block) and not any(_does_something(item) for item in node.body.items):
-            self.report("ignored-error", node, KINDS["ignored-error"].confidence)
+            self.report("ignored-error", node, self.rules.file.ignored_errors)
         return self.value(node.body)
 
     def leave(self, node: Leave) -> Value:
@@ -1023,6 +1038,8 @@ def holds(test: Test, value: Value) -> bool:
     if test.above is not None and (number is None or number <= test.above):
         return False
     if test.constant and not (library.is_constant(value)):
+        return False
+    if test.secret and not (isinstance(const, str) and secrets.looks_secret(const)):
         return False
     return test.level is None or whole(value).level >= level_of(test.level)
 

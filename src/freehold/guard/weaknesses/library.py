@@ -103,6 +103,11 @@ PACKAGES = frozenset(
         "logging",
     ]
 )
+SETTINGS = frozenset(("getProperty", "get_setting", "GetSetting"))  # they give their last argument where nothing is set
+REPLACES = frozenset(("preg_replace", "replaceAll", "replace", "sub", "gsub", "ReplaceAllString", "Replace", "replaceFirst"))
+NUMBER_NAMES = frozenset(("integer", "int", "float", "double", "bool", "boolean"))
+ARITHMETIC = frozenset(("+", "-", "*", "/", "//", "**", "<<", ">>", "&", "|", "^"))
+_ALL_BUT_WORDS = re.compile(r"^[/#~]?\[\^[\w\\ -]+\][+*]?[/#~]?[gimsu]*$")
 MODULES = frozenset(("require", "importlib.import_module", "__import__"))  # they give the module of a name
 CONSTRUCTORS = ("__construct", "__init__", "constructor", "initialize")
 VAGUE = frozenset(["var", "auto", "object", "Object", "any", "dynamic", "let", "const", "String", "string", "T", "interface{}"])
@@ -377,6 +382,12 @@ def operation(name: str, path: str, of: Value | None, args: Sequence[Value]) -> 
         parts = [*([of] if of is not None and of.const is not UNSET else []), *(item for arg in args for item in spread(arg))]
         return joined(parts).named(f"{path}()") if parts else None
     return None
+
+
+def keeps_words_only(args: Sequence[Value]) -> bool:
+    """Whether a replacement takes out everything that is no letter, digit or the like."""
+    texts = [arg.const for arg in args if isinstance(arg.const, str)]
+    return len(texts) >= 2 and any(_ALL_BUT_WORDS.match(text) for text in texts) and any(text in ("", "_", "-") for text in texts)
 
 
 def spread(value: Value) -> list[Value]:

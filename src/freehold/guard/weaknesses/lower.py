@@ -49,7 +49,6 @@ class Grammar:
     params: "Callable[[Lowering, Tree | None], list[Param]]"
     this: frozenset[str] = frozenset(("this",))
     plus_joins: bool = True  # "+" puts text together
-    ignores_case: bool = False  # in the names of functions
 
 
 class Lowering:

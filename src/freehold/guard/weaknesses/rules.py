@@ -71,6 +71,7 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     below: float | None = None
     above: float | None = None
     constant: bool = False
+    secret: bool = False  # a constant that looks like one, see secrets.py
     level: str | None = None
 
 
@@ -112,6 +113,14 @@ class SetRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     confidence: float | None = None
 
 
+class CleanRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[cleans]]`: a call that makes safe for `kinds` under conditions."""
+
+    kinds: str
+    at: tuple[str, ...]
+    when: tuple[Test, ...]
+
+
 class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Paths whose values come from outside. `handlers` mark functions whose parameters do, `parameters` those themselves."""
 
@@ -127,6 +136,8 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sources: Sources = Sources()
     clean: tuple[str, ...] = ()  # calls whose result carries nothing of what they were given
     sanitisers: dict[str, tuple[str, ...]] = {}  # kind, or kinds with blanks between -> calls
+    cleans: tuple[CleanRule, ...] = ()
+    ignored_errors: float = 0.4  # how sure it is that an error caught and forgotten is a mistake
     checks: tuple[str, ...] = ()  # calls that tell good from bad when they are asked in a condition
     copies: tuple[str, ...] = ()  # calls that write what they are given into their first argument, or into their object
     exits: tuple[str, ...] = ()  # calls that do not come back
@@ -195,6 +206,7 @@ class Rules:
     sets: PathIndex = field(default_factory=PathIndex)
     sources: PathIndex = field(default_factory=PathIndex)
     sanitisers: PathIndex = field(default_factory=PathIndex)
+    cleans: PathIndex = field(default_factory=PathIndex)
     checks: PathIndex = field(default_factory=PathIndex)
     copies: PathIndex = field(default_factory=PathIndex)
     fills: PathIndex = field(default_factory=PathIndex)
@@ -242,6 +254,7 @@ def indexed(file: RuleFile) -> Rules:
     _fill(made.sanitisers, ((path, frozenset(("*",))) for path in file.clean))
     for kinds, paths in file.sanitisers.items():
         _fill(made.sanitisers, ((path, frozenset(kinds.split())) for path in paths))
+    _fill(made.cleans, ((path, rule) for rule in file.cleans for path in rule.at))
     for index, paths in (
         (made.checks, file.checks),
         (made.copies, file.copies),

@@ -8,7 +8,7 @@
     LOCAL     arguments of the program, its environment, its input, files, databases
     REMOTE    another machine: a request's parameters, headers, cookies, body
 
-`clean` has the kinds of weakness it was made safe for. A text that is known in part has `HOLE` where it is not. `path` is how the
+`clean` has the kinds of weakness it was made safe for; `rest` is the level of what went into it and was not. A text that is known in part has `HOLE` where it is not. `path` is how the
 program came by it, "requests.Session().get()", or its declared type: rules are written on paths.
 """
 
@@ -30,7 +30,7 @@ Constant = str | int | float | bool | None | Unset
 
 
 class Value:
-    __slots__ = ("bounds", "clean", "const", "items", "level", "path")
+    __slots__ = ("bounds", "clean", "const", "items", "level", "path", "rest")
 
     def __init__(
         self,
@@ -40,7 +40,9 @@ class Value:
         path: str = "",
         items: "dict[object, Value] | None" = None,
         bounds: tuple[float, float] | None = None,
+        rest: int = CLEAN,
     ) -> None:
+        self.rest = rest
         self.level, self.clean, self.const, self.path, self.items, self.bounds = level, clean, const, path, items, bounds
 
     @property
@@ -61,11 +63,12 @@ class Value:
             return self.const
         return self.path if self.const is UNSET else str(self.const)
 
-    def is_safe_for(self, kind: str) -> bool:
-        return kind in self.clean or "*" in self.clean
+    def exposure(self, kind: str) -> int:
+        """From where comes what of it is not safe for `kind`."""
+        return self.rest if kind in self.clean or "*" in self.clean else self.level
 
     def named(self, path: str) -> "Value":
-        return Value(self.level, self.clean, self.const, path, self.items, self.bounds)
+        return Value(self.level, self.clean, self.const, path, self.items, self.bounds, self.rest)
 
     def made_clean(self, kinds: frozenset[str]) -> "Value":
         if "*" in kinds:
@@ -85,16 +88,19 @@ def whole(value: Value) -> Value:
 
 def mixed(values: Sequence[Value], path: str = "") -> Value:
     """What is made of all of them."""
-    level = CLEAN
+    parts = [whole(value) if value.items else value for value in values]
+    level = max((part.level for part in parts), default=CLEAN)
+    if not level:
+        return Value(path=path)
     clean: frozenset[str] | None = None
-    for value in values:
-        if value.items:
-            value = whole(value)
-        if value.level:
-            clean = value.clean if clean is None else clean & value.clean
-            if value.level > level:
-                level = value.level
-    return Value(level, clean or NOTHING_CLEAN, UNSET, path)
+    for part in parts:
+        if part.level == level:
+            clean = part.clean if clean is None else clean & part.clean
+    clean = clean or NOTHING_CLEAN
+    rest = CLEAN
+    if clean:
+        rest = max(part.rest if part.clean >= clean else part.level for part in parts)
+    return Value(level, clean, UNSET, path, rest=rest)
 
 
 def joined(values: Sequence[Value]) -> Value:

@@ -269,4 +269,4 @@ SHAPES: dict[str, Shape] = {
     "continue_statement": leave("continue"),
     "attribute_list": rest,
 }
-PHP = Grammar(shapes=SHAPES, params=_params, this=frozenset(("this", "self", "static", "parent")))
+PHP = Grammar(shapes=SHAPES, params=_params, this=frozenset(("this", "self", "static", "parent")), plus_joins=False)
