@@ -75,6 +75,8 @@ _BATCH = (
         3, "if", r"\bif (?:/i )?(?:not )?(?:(?:exist|defined|errorlevel) |[%\"]{0,2}\w{1,40}[%\"]{0,2}(?: ?== ?\S{1,80})? ?\()"
     ),
     _sign(3, "nul", r"[12]?> ?nul\b"),
+    _sign(3, "/", r"\b(?:rmdir|rd|del|erase|copy|move|dir|mkdir|md|ren|type|start)\b[^|&;\n]{0,80} /[a-z?]{1,2}(?=[\s:]|$)"),
+    _sign(3, "^", r"\b\w{1,3}\^\w{1,3}\^\w"),
     _sign(1, "^", r"\^[&|<>^%\"\w]"),
     _sign(2, "goto call", r"\b(?:goto|call) :\w"),
 )

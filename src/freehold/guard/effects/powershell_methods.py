@@ -50,6 +50,8 @@ def call_method(walk: Walk, owner: Value, name: str, is_static: bool, arguments:
         return Value(marks=marks)
     if any(_DEFENCES.search(text) for text in given):
         walk.does(EffectKind.EVADE, Place.SYSTEM, "reaches into what scans or records scripts")
+    if any("nonpublic" in text.lower() for text in given):
+        walk.does(EffectKind.EVADE, Place.NOTHING, "reaches into the private parts of loaded code")
     if is_static and owner.kind == "type":
         return _static(walk, plain_type(owner.text), name, arguments, given, marks, nodes)
     found = _on_object(walk, owner, name, arguments, marks)

@@ -16,11 +16,12 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene, unknown
 from freehold.guard.effects.windows_names import telling
-from freehold.guard.effects.windows_rules import URL, Call, Rule, judged, read_rules, where
+from freehold.guard.effects.windows_rules import URL, Call, Rule, at, judged, read_rules, streams
 from freehold.guard.effects.windows_shells import nested
 from freehold.guard.syntax import Language
 
 LIMIT_WORDS = 512
+LIMIT_STREAMS = 20  # words that are looked at for streams
 _ARCHITECTURE = re.compile(r"[._-]?(?:x64|x86|amd64|win64|win32|arm64)$")
 _ENDINGS = (".exe", ".com", ".cmd", ".bat", ".msc", ".cpl", ".scr")
 _SWITCH = re.compile(r"^(?:/{1,2}-?|--?|\u2013)(?=[A-Za-z?@+*^])([^:=]*)(?:[:=](.*))?$", re.DOTALL)
@@ -119,6 +120,10 @@ def program_effects(words: Sequence[str], scene: Scene) -> list[Effect]:
     inner = nested(name, words, scene)
     if inner is not None:
         return inner
+    return [*_judged(words, name, scene), *streams(words[:LIMIT_STREAMS])]
+
+
+def _judged(words: Sequence[str], name: str, scene: Scene) -> list[Effect]:
     program = programs().get(name)
     if program is not None:
         found = judged(call_of(words, program.values), program.rules, scene, program.does)
@@ -154,21 +159,13 @@ def _from_where(word: str, scene: Scene) -> list[Effect]:
     """A program given by its path: what is said of programs is said of the name, which any file may have."""
     if not any(sign in word for sign in "\\/"):
         return []
-    place = where(word, scene.folder)
-    found = [Effect(kind=EffectKind.RUN, place=place, target=word, because="runs a file by its path")]
-    if place is Place.TEMP:
-        found.append(
-            Effect(kind=EffectKind.EXECUTE, place=place, target=word, because="runs a file out of a folder for temporary ones")
-        )
-    return found
+    return at(EffectKind.RUN, word, "runs a file by its path", scene)
 
 
 def _elsewhere(words: Sequence[str], name: str, scene: Scene) -> list[Effect]:
     ending = "." + name.rpartition(".")[2] if "." in name else ""
     if ending in _SCRIPTS:
-        return [
-            Effect(kind=EffectKind.RUN, place=where(words[0], scene.folder), target=words[0], because=f"runs {_SCRIPTS[ending]}")
-        ]
+        return at(EffectKind.RUN, words[0], f"runs {_SCRIPTS[ending]}", scene)
     shell = scene.analysers.get(Language.SHELL)
     if shell is not None:
         return shell(shlex.join([name, *(word.replace(HOLE, "$_unknown") for word in words[1:])]), scene)

@@ -138,7 +138,7 @@ def _effects(what: What, rule: Rule, call: Call, scene: Scene, does: str) -> lis
     if what.kind in LANGUAGES:
         return scene.inside(LANGUAGES[what.kind], " ".join(targets)) if targets else []
     if what.kind == "start":
-        return [effect for target in targets for effect in _started(target, scene)]
+        return scene.inside(Language.BATCH, " ".join(targets)) if targets else []
     if what.kind == "name":
         return []
     kind = EffectKind(what.kind)
@@ -157,10 +157,6 @@ def _on_host(kind: EffectKind, target: str, because: str) -> Effect:
     host = host_of(target)
     place = host_place(host) if host else Place.HOST
     return Effect(kind=kind, place=Place.HOST if place is Place.NOTHING else place, target=target, because=because)
-
-
-def _started(target: str, scene: Scene) -> list[Effect]:
-    return scene.inside(Language.BATCH, target)
 
 
 def where(path: str, folder: str) -> Place:
@@ -196,9 +192,26 @@ def at(kind: EffectKind, path: str, because: str, scene: Scene, name: str = "") 
 _ADMIN_SHARE = re.compile(r"[\"']*\\\\[^\\]+\\(?:[a-z]|admin|ipc)\$", re.IGNORECASE)
 
 
+_FROM = {  # what is run out of these was brought there
+    Place.TEMP: "runs a file out of a folder for temporary ones",
+    Place.HOST: "runs a file from another machine",
+}
+_STREAM = re.compile(r"(?:^|[\\/:])[^\\/:*?\"<>|]+\.\w{1,8}:[A-Za-z_$][\w.$-]{1,80}$")
+
+
+def streams(words: Iterable[str]) -> list[Effect]:
+    """What is told by a word that names a stream of a file, which no list of files shows: "notes.txt:tool.exe"."""
+    for word in words:
+        if "." in word and ":" in word and "//" not in word and _STREAM.search(word.strip("\"'")):
+            return [Effect(kind=EffectKind.EVADE, target=word, because="uses a stream of a file, which no list of files shows")]
+    return []
+
+
 def _besides(kind: EffectKind, path: str, place: Place) -> list[Effect]:
     if _ADMIN_SHARE.match(path):
         return [Effect(kind=EffectKind.DISCOVER, place=Place.HOST, target=path, because="reaches into a machine's own shares")]
+    if kind is EffectKind.RUN and place in _FROM:
+        return [Effect(kind=EffectKind.EXECUTE, place=place, target=path, because=_FROM[place])]
     if kind is EffectKind.READ and place is Place.SYSTEM and is_key(path):
         return [
             Effect(kind=EffectKind.DISCOVER, place=Place.SYSTEM, target=path, because="reads the system's part of the registry")

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene, unknown
-from freehold.guard.effects.windows_rules import where
+from freehold.guard.effects.windows_rules import at
 from freehold.guard.syntax import Language
 
 _ALONE = ("noprofile", "nologo", "noexit", "noninteractive", "mta", "sta", "login", "interactive")
@@ -126,7 +126,7 @@ def _encoded(text: str, scene: Scene) -> list[Effect]:
 def _file(rest: Sequence[str], scene: Scene) -> list[Effect]:
     if not rest or rest[0] == "-":
         return [unknown("runs what comes through a pipe")]
-    return [Effect(kind=EffectKind.RUN, place=where(rest[0], scene.folder), target=rest[0], because="runs a PowerShell script")]
+    return at(EffectKind.RUN, rest[0], "runs a PowerShell script", scene)
 
 
 _WSL_VALUES = frozenset(("-d", "--distribution", "-u", "--user", "--cd", "--shell-type"))
