@@ -101,8 +101,8 @@ def test_other_paths_have_no_such_consequence(path: str) -> None:
 
 
 def test_writing_into_a_root_is_not_writing_over_all_of_it() -> None:
-    assert next(file_effects(EffectKind.OVERWRITE, "~", "a test")).place is Place.HOME
-    assert next(file_effects(EffectKind.DELETE, "~", "a test")).place is Place.WHOLE_TREE
+    assert file_effects(EffectKind.OVERWRITE, "~", "a test")[0].place is Place.HOME
+    assert file_effects(EffectKind.DELETE, "~", "a test")[0].place is Place.WHOLE_TREE
 
 
 @given(st.text(max_size=80), st.text(max_size=20))

@@ -228,8 +228,17 @@ _CHANGES = (EffectKind.WRITE, EffectKind.OVERWRITE, EffectKind.DELETE, EffectKin
 _RECON_BECAUSE = "reads accounts, settings or state of the machine"
 
 
-def file_effects(kind: EffectKind, path: str, because: str, *, folder: str = "", user: str = "") -> Iterator[Effect]:
+def file_effects(kind: EffectKind, path: str, because: str, *, folder: str = "", user: str = "") -> tuple[Effect, ...]:
     """What is done at `path`, and what follows from where that is."""
+    return _file_effects(kind, path[:LIMIT_CHARS], because, folder, user)
+
+
+@lru_cache(maxsize=4096)
+def _file_effects(kind: EffectKind, path: str, because: str, folder: str, user: str) -> tuple[Effect, ...]:
+    return tuple(_consequences(kind, path, because, folder, user))
+
+
+def _consequences(kind: EffectKind, path: str, because: str, folder: str, user: str) -> Iterator[Effect]:
     place = place_of(path, folder, user)
     if place is Place.NOTHING:
         return

@@ -87,11 +87,22 @@ class Does:
     language: Language | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The alternatives of one sub-command: names, and globs."""
+
+    names: frozenset[str]
+    globs: tuple[str, ...]
+
+    def holds(self, word: str) -> bool:
+        return word in self.names or any(fnmatchcase(word, glob) for glob in self.globs)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clause:
     """`levels`: alternatives of each sub-command. `any_of`: of each group, one flag must be there; `none_of`: none may be."""
 
-    levels: tuple[tuple[str, ...], ...] = ()
+    levels: tuple[Level, ...] = ()
     any_of: tuple[tuple[str, ...], ...] = ()
     none_of: tuple[str, ...] = ()
     otherwise: bool = False
@@ -126,13 +137,8 @@ class Program:
         return found
 
 
-def _fits(levels: tuple[tuple[str, ...], ...], words: Sequence[str]) -> bool:
-    if len(words) < len(levels):
-        return False
-    return all(
-        any(word == one or fnmatchcase(word, one) for one in alternatives)
-        for alternatives, word in zip(levels, words, strict=False)
-    )
+def _fits(levels: tuple[Level, ...], words: Sequence[str]) -> bool:
+    return len(words) >= len(levels) and all(level.holds(word) for level, word in zip(levels, words, strict=False))
 
 
 @dataclass(slots=True)
@@ -251,7 +257,7 @@ def _clause(part: str) -> Clause:
     if head == "else":
         changes = any(one.kind not in _LOOKING for one in does if one.kind is not None or one.action == "verbs")
         return Clause(otherwise=True, does=does, ends=ends, changes=changes)
-    levels: tuple[tuple[str, ...], ...] = ()
+    levels: tuple[Level, ...] = ()
     any_of: list[tuple[str, ...]] = []
     none_of: list[str] = []
     for condition in (one.strip() for one in head.split(",")):
@@ -260,8 +266,13 @@ def _clause(part: str) -> Clause:
         elif condition[0] in "-=~+":
             any_of.append(tuple(condition.split("|")))
         else:
-            levels = tuple(tuple(level.split("|")) for level in condition.split())
+            levels = tuple(_level(alternatives.split("|")) for alternatives in condition.split())
     return Clause(levels=levels, any_of=tuple(any_of), none_of=tuple(none_of), ends=ends, does=does)
+
+
+def _level(alternatives: list[str]) -> Level:
+    globs = tuple(one for one in alternatives if "*" in one)
+    return Level(frozenset(alternatives) - set(globs), globs)
 
 
 def _split(text: str) -> list[re.Match[str]]:

@@ -7,6 +7,7 @@ parse is `unknown`, and what can be read of it counts besides.
 """
 
 import re
+from dataclasses import dataclass
 
 from tree_sitter import Node
 
@@ -154,7 +155,7 @@ def _once(shell: Shell, node: Node, stdin: str) -> str:
         elif kind == "herestring_redirect":
             stdin = value_of(child.named_children[-1], shell) + "\n"
         elif kind == "file_redirect":
-            stdin = _redirected(shell, child, stdin, "")[0]
+            stdin, _ = _opened(shell, _opening(shell, child), stdin)
         elif child.is_named:
             argv.extend(expand(child, shell))
         most = max(most, shell.turns)
@@ -230,7 +231,10 @@ def _list(shell: Shell, node: Node, stdin: str) -> str:
 
 
 def _subshell(shell: Shell, node: Node, stdin: str) -> str:
-    return _sequence(shell.child(), node.named_children, stdin)
+    left = shell.enter()
+    out = _sequence(shell, node.named_children, stdin)
+    shell.leave(left)
+    return out
 
 
 def _branches(shell: Shell, node: Node, stdin: str) -> str:
@@ -306,10 +310,10 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
             stdin = _heredoc(shell, redirect, redirects, followers, more)
         elif redirect.type == "herestring_redirect":
             stdin = value_of(redirect.named_children[-1], shell) + "\n"
-    for redirect in redirects:
-        if redirect.type == "file_redirect":
-            stdin, socket = _redirected(shell, redirect, stdin, None)
-            sockets += socket
+    opened = [_opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
+    for one in opened:
+        stdin, socket = _opened(shell, one, stdin)
+        sockets += socket
     more += _strays(shell, redirects)
     start = len(shell.ran)
     if more and bodies and bodies[-1].type == "command":
@@ -326,9 +330,9 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
         shell.give(
             EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0]
         )
-    for redirect in redirects:
-        if redirect.type == "file_redirect":
-            out = _redirected(shell, redirect, stdin, out)[0] if _writes(redirect) else out
+    for one in opened:
+        if ">" in one.sign:
+            out = _written(shell, one, out)
     for follower in followers:
         out = _follow(shell, follower, out)
     return out
@@ -378,13 +382,16 @@ def _sign(node: Node) -> str:
     return ">"
 
 
-def _writes(node: Node) -> bool:
-    return ">" in _sign(node)
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A redirection: its operator, the number of its descriptor or "", and the words that it may name."""
+
+    sign: str
+    number: str
+    targets: tuple[str, ...]
 
 
-def _redirected(shell: Shell, node: Node, stdin: str, out: str | None) -> tuple[str, list[str]]:
-    """Without `out`: what is read, and the sockets that it opens. With it: what of the output is left after it was written."""
-    sign = _sign(node)
+def _opening(shell: Shell, node: Node) -> Opening:
     number, targets = "", [""]
     for child in node.named_children:
         if child.type == "file_descriptor":
@@ -392,53 +399,53 @@ def _redirected(shell: Shell, node: Node, stdin: str, out: str | None) -> tuple[
         elif child.type != "ERROR":
             targets = _every_value(shell, child)
             break
+    return Opening(_sign(node), number, tuple(targets))
+
+
+def _opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
+    """What is read, and the sockets that are opened. What is written to is touched."""
     sockets: list[str] = []
-    for target in targets:
+    for target in one.targets:
         socket = _SOCKET.match(target)
-        if out is None:
-            stdin, opened = _opened(shell, sign, number, target, stdin, socket)
-            sockets += opened
+        if socket:
+            _socket(shell, one, socket.group(1))
+            sockets.append(socket.group(1))
+            stdin = NET if "<" in one.sign else stdin
+        elif target.isdigit() or target in ("-", ""):
+            if shell.files.get(f"&{target}") == NET and one.sign in ("<&", ">&"):
+                shell.files[f"&{one.number or '0'}"] = NET
+                sockets.append("")
+                stdin = NET if one.sign == "<&" else stdin
+        elif one.sign in ("<", "<>"):
+            shell.touch(EffectKind.READ, target, "reads its input from a file")
+            stdin = shell.content(target)
+        elif ">>" in one.sign:
+            shell.touch(EffectKind.WRITE, target, "adds its output to a file")
         else:
-            stdin = _written(shell, sign, number, target, out, socket)
+            shell.touch(EffectKind.OVERWRITE, target, "writes its output over a file")
     return stdin, sockets
 
 
-def _written(shell: Shell, sign: str, number: str, target: str, out: str, socket: re.Match[str] | None) -> str:
+def _socket(shell: Shell, one: Opening, host: str) -> None:
+    kind = EffectKind.DOWNLOAD if one.sign in ("<", "<&") else EffectKind.SEND
+    shell.give(kind, "a redirection that opens a network socket", place=host_place(host), target=host)
+    shell.files[f"&{one.number or '1'}"] = NET
+
+
+def _written(shell: Shell, one: Opening, out: str) -> str:
     """What of the output is left after it was written."""
-    if socket or sign == "<>":
-        return ""
-    if sign in (">&", "<&") and (target.isdigit() or target == "-"):
-        fd = shell.files.get(f"&{target}", "")
-        if fd == NET and out:
-            shell.give(EffectKind.SEND, "output goes to a network socket", place=Place.HOST)
-        return "" if number in ("", "1") and target == "2" else out
-    if number in ("", "1") or sign.startswith("&") or sign == ">&":
-        shell.store(target, out, adds=">>" in sign)
-        return ""
-    return out
-
-
-def _opened(shell: Shell, sign: str, number: str, target: str, stdin: str, socket: re.Match[str] | None) -> tuple[str, list[str]]:
-    if socket:
-        kind = EffectKind.DOWNLOAD if sign in ("<", "<&") else EffectKind.SEND
-        shell.give(kind, "a redirection that opens a network socket", place=host_place(socket.group(1)), target=socket.group(1))
-        shell.files[f"&{number or '1'}"] = NET
-        return (NET if "<" in sign else stdin), [socket.group(1)]
-    if target.isdigit() or target == "-" or not target:
-        if shell.files.get(f"&{target}") == NET and sign in ("<&", ">&"):
-            shell.files[f"&{number or '0'}"] = NET
-            return (NET if sign == "<&" else stdin), ["socket"]
-        return stdin, []
-    if sign in ("<", "<>"):
-        shell.touch(EffectKind.READ, target, "reads its input from a file")
-        return shell.content(target), []
-    if number == "2" and target == "/dev/null":
-        return stdin, []
-    if ">>" in sign:
-        shell.touch(EffectKind.WRITE, target, "adds its output to a file")
-    else:
-        shell.touch(EffectKind.OVERWRITE, target, "writes its output over a file")
-    return stdin, []
+    left = out
+    for target in one.targets:
+        if _SOCKET.match(target) or one.sign == "<>":
+            left = ""
+        elif one.sign == ">&" and (target.isdigit() or target == "-"):
+            if shell.files.get(f"&{target}") == NET and out:
+                shell.give(EffectKind.SEND, "output goes to a network socket", place=Place.HOST)
+            left = "" if one.number in ("", "1") and target == "2" else out
+        elif one.number in ("", "1") or one.sign.startswith("&") or one.sign == ">&":
+            shell.store(target, out, adds=">>" in one.sign)
+            left = ""
+    return left
 
 
 def _substitution(shell: Shell, node: Node, stdin: str) -> str:

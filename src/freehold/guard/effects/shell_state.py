@@ -98,9 +98,9 @@ class Shell:
     def touch(self, kind: EffectKind, path: str, because: str) -> Place:
         """An effect on a file, and what follows from where it is."""
         path = self.resolve(path)
-        found = list(file_effects(kind, path, because, folder=self.scene.folder))
+        found = file_effects(kind, path, because, folder=self.scene.folder)
         if not path.isascii():
-            found = [replace(one, target=shown(one.target)) for one in found]
+            found = tuple(replace(one, target=shown(one.target)) for one in found)
         self.effects.extend(found)
         return found[0].place if found else Place.NOTHING
 
@@ -152,9 +152,21 @@ class Shell:
             child.folder = folder
         return child.walk(child, text, stdin)
 
+    def enter(self) -> "Left":
+        """Begins a subshell in this very object, as a copy takes longer; `leave` ends it."""
+        left = (self.known, self.aliases, self.functions, self.folder, self.turn, self.turns, self.branch)
+        self.known, self.aliases, self.functions = dict(self.known), dict(self.aliases), dict(self.functions)
+        return left
+
+    def leave(self, left: "Left") -> None:
+        self.known, self.aliases, self.functions, self.folder, self.turn, self.turns, self.branch = left
+
     def child(self) -> "Shell":
         """A subshell: what it assigns is lost, what it does to files and the world is not."""
         return replace(self, known=dict(self.known), aliases=dict(self.aliases), functions=dict(self.functions))
+
+
+Left = tuple[dict[str, tuple[str, ...]], dict[str, str], dict[str, Node], str, int, int, int]
 
 
 def root_shell(

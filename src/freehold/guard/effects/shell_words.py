@@ -40,12 +40,25 @@ def expand(node: Node, shell: Shell) -> list[str]:
     if kind == "raw_string":
         return [text_of(node)[1:-1]]
     if kind == "string":
-        return _all_arguments(node, shell) or [_quoted(node, shell)]
+        return _string(node, shell)
     whole = _concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell)
     if SPLIT in whole:
         parts = [part for part in whole.split(SPLIT) if part]
         return [one for part in parts for one in _finished(part)]
     return _finished(whole)
+
+
+def _string(node: Node, shell: Shell) -> list[str]:
+    children = node.children
+    if len(children) == 3:
+        inner = children[1]
+        if inner.type == "string_content":
+            text = text_of(inner)
+            if node.end_byte - node.start_byte == inner.end_byte - inner.start_byte + 2:
+                return [_ESCAPED_IN_QUOTES.sub(r"\1", text) if "\\" in text else text]
+        else:
+            return _all_arguments(node, shell) or [_quoted(node, shell)]
+    return [_quoted(node, shell)]
 
 
 def _finished(text: str) -> list[str]:
@@ -257,11 +270,13 @@ def substituted(node: Node, shell: Shell) -> str:
 
 def _walk_inside(node: Node, shell: Shell) -> str:
     """Runs the statements in a node, in a subshell; gives their output."""
-    inner = shell.child()
-    return "".join(
-        shell.walk_node(inner, child, LOCAL) if child.type != "file_redirect" else _read_file(child, inner)
+    left = shell.enter()
+    outs = [
+        shell.walk_node(shell, child, LOCAL) if child.type != "file_redirect" else _read_file(child, shell)
         for child in node.named_children
-    )
+    ]
+    shell.leave(left)
+    return outs[0] if len(outs) == 1 else "".join(outs)
 
 
 def _read_file(node: Node, shell: Shell) -> str:
