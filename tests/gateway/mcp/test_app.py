@@ -262,3 +262,45 @@ async def test_starts_of_a_process_are_bounded(tmp_path: Path) -> None:
         response = await asked(proxy, INITIALIZE)
         assert response.status_code == 429
         assert proxy.alerts() == ["mcp_server_failed"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_call_whose_client_has_left_is_recorded_so(tmp_path: Path, mode: str) -> None:
+    async with example_behind(tmp_path) as (example, proxy):
+        with anyio.move_on_after(3):
+            async with proxy.client("it", mode=mode) as client:
+                await client.list_tools()
+                async with anyio.create_task_group() as group:
+                    group.start_soon(client.call_tool, "wait", {})
+                    await until(lambda: ("wait", "begun") in example.calls)
+                    group.cancel_scope.cancel()
+        await until(lambda: len(proxy.recorder.drafts) == 1)
+        assert proxy.recorder.drafts[0].entry.status is Status.CANCELLED
+        assert proxy.recorder.drafts[0].entry.error_code == "client_left"
+
+
+async def test_a_server_without_sessions_may_ask_for_input_and_is_answered(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    async def answer(context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
+        asked.append(params.message)
+        return types.ElicitResult(action="accept", content={"word": SECRET})
+
+    async with example_behind(tmp_path) as (_, proxy), proxy.client("it", elicitation_callback=answer) as client:
+        assert client.protocol_version == "2026-07-28"
+        result = await client.call_tool("ask_person", {})
+        assert asked == [f"Is {MASK} the word?"]
+        assert text_of(result.content[0]) == f"accept {MASK}"
+
+
+async def test_what_a_server_tells_those_who_listen_comes_through(tmp_path: Path) -> None:
+    async with (
+        example_behind(tmp_path) as (_, proxy),
+        proxy.client("it") as client,
+        proxy.client("it") as other,
+        client.listen(tools_list_changed=True) as events,
+    ):
+        await other.call_tool("announce", {})
+        with anyio.fail_after(10):
+            event = await anext(aiter(events))
+        assert "tools" in type(event).__name__.lower()

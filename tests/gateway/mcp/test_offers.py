@@ -140,7 +140,7 @@ async def test_only_the_list_that_the_configuration_pins_passes(tmp_path: Path) 
 
 
 async def test_tools_that_the_configuration_does_not_allow_are_neither_listed_nor_called(tmp_path: Path) -> None:
-    async with standing(tmp_path, "web", allow=("a*", "echo"), deny=("ask*",)) as proxy, proxy.client("it") as client:
+    async with standing(tmp_path, "web", allow=("a*", "echo"), deny=("ask*", "announce")) as proxy, proxy.client("it") as client:
         assert {tool.name for tool in (await client.list_tools()).tools} == {"add", "echo"}
         refused = await client.session.call_tool("run", {"command": "ls"})
         assert "does not allow this tool" in text_of(refused.content[0])

@@ -233,6 +233,7 @@ class McpGateway:
         """What a server says to a question, as it may go on, up to the answer. A server that fails is answered for."""
         assert message.id is not None
         is_resumable = False
+        problem: FreeholdError | None = None
         try:
             async with link.answers(message, outcome.data, headers) as events:
                 async for event in events:
@@ -246,13 +247,17 @@ class McpGateway:
                         return
             if is_resumable:
                 return  # the client asks again, with the last event's id
-            problem: FreeholdError = UpstreamBroken("the MCP server ended its answer before its end; try again")
+            problem = UpstreamBroken("the MCP server ended its answer before its end; try again")
         except SessionGone:
             raise
         except ClientError as exc:
             problem = UpstreamBroken(f"the MCP server broke the protocol: {exc.message}")
         except FreeholdError as exc:
             problem = exc
+        finally:
+            if problem is None and not is_resumable:
+                await passage.forget(message.id)  # answered, or else its client has left for good
+        assert problem is not None  # all else has returned, or raised
         for answer in await passage.lost(problem, [message.id]):
             yield answer, _PLAIN, True
 

@@ -37,7 +37,7 @@ from freehold.gateway.mcp.calls import DIALECT, CallRecord
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.message import BEFORE_HANDSHAKE, CALL, CANCELLED, DISCOVER, INITIALIZE, KNOWN, Id, Kind, Message, Side
 from freehold.gateway.mcp.offers import Offers, is_allowed
-from freehold.gateway.mcp.pins import PINNED
+from freehold.gateway.mcp.pins import PINNED, shown
 from freehold.gateway.mcp.screening import Screening
 from freehold.gateway.mcp.services import McpServices
 from freehold.gateway.mcp.texts import LISTS
@@ -164,9 +164,9 @@ class Passage:
         for task in list(self._judging.values()):
             task.cancel()
         for waiting in list(self._asked):
-            await self._forget(waiting)
+            await self.forget(waiting)
 
-    async def _forget(self, waiting: Id) -> None:
+    async def forget(self, waiting: Id) -> None:
         """Nobody wants the answer any more: should it come, it is dropped."""
         asked = self._asked.pop(waiting, None)
         if asked is not None and asked.call is not None:
@@ -192,7 +192,7 @@ class Passage:
                 if (judging := self._judging.get(cancelled)) is not None:
                     judging.cancel()  # the server has not heard of it
                     return None
-                await self._forget(cancelled)
+                await self.forget(cancelled)
         passed = await self._screening.pass_on(message, Side.CLIENT, self._screening.open(), self._note)
         return Forward(data=passed.data)
 
@@ -213,9 +213,9 @@ class Passage:
         try:
             return await task
         except asyncio.CancelledError:
-            task.cancel()
             await record.left()
-            if asyncio.current_task() is not None and asyncio.current_task().cancelling():  # type: ignore[union-attr]
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():  # all of it is over, and not the call alone
                 raise
             return None
         except RecordNotWritten:
@@ -233,11 +233,11 @@ class Passage:
         record.account.policy_digest = session.policy_digest
         try:
             await self._check_pin("tools", tool, _meta(message))
-            record.names(self._config.name, tool)
+            record.names(self._config.name, shown(tool))
             passed = await self._screening.pass_on(message, Side.CLIENT, session, record.note, tool=tool)
         except (BlockedByPolicy, NotAllowed) as problem:
             words = (
-                f"The call of {tool[:100]} was not made: {problem.message}." if problem.code == "withheld" else problem.message
+                f"The call of {shown(tool)} was not made: {problem.message}." if problem.code == "withheld" else problem.message
             )
             return Answer(data=await record.refused(words, self._version, code=problem.code))
         arguments = orjson.dumps(passed.params.get("arguments") or {}).decode()

@@ -59,10 +59,7 @@ class Screening:
 
     def open(self) -> GuardSession:
         """The guard for one message."""
-        fresh = self._guard.open(self._context)
-        if self._wary is not None and self._wary.policy_digest == fresh.policy_digest:
-            return self._wary
-        return fresh
+        return self._guard.open(self._context)
 
     async def pass_on(
         self, message: Message, sender: Side, session: GuardSession, note: Note, *, asked: str = "", tool: str = ""
@@ -86,8 +83,10 @@ class Screening:
 
     def judge(self, tool: str, call_id: str, arguments: str, session: GuardSession, note: Note) -> JudgedCall:
         """What policy says of a call. Raises BlockedByPolicy."""
+        wary = self._wary
+        judging = wary if wary is not None and wary.policy_digest == session.policy_digest else session
         stages: list[Stage] = [restorer] if (restorer := session.restorer()) is not None else []
-        stages.append(session.judge())
+        stages.append(judging.judge())
         events: list[Event] = [
             ToolCallStart(call_id=call_id, name=tool),
             ToolCallDelta(arguments=arguments),

@@ -62,6 +62,7 @@ class Server:
         self._starts: deque[float] = deque()
         self._wary: OrderedDict[str, tuple[float, Screening]] = OrderedDict()
         self._ending: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.TimerHandle | None = None
 
     async def begin(self, principal: Principal) -> Session:
         """A session that is not open yet. Raises LimitReached, and UpstreamError where a process can't be started."""
@@ -75,6 +76,7 @@ class Server:
 
     def open(self, session: Session) -> None:
         self._sessions[session.id] = session
+        self._look_again()
 
     def find(self, session_id: str, principal: Principal) -> Session:
         """Raises SessionGone."""
@@ -103,6 +105,8 @@ class Server:
         await session.link.close()
 
     async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
         for session in list(self._sessions.values()):
             await self.end(session)
         if self._ending:
@@ -146,6 +150,16 @@ class Server:
     def _tell(self) -> None:
         message = f"MCP server {self.config.name} can't be started, or ends again and again; the node's log says more"
         self._services.alarm.raise_alert(Alert(kind=FAILED, severity="warning", message=message))
+
+    def _look_again(self) -> None:
+        """So that a process ends in time though nobody asks for anything."""
+        if self._looking is None and self._sessions:
+            self._looking = asyncio.get_running_loop().call_later(self.config.session_idle_s, self._look)
+
+    def _look(self) -> None:
+        self._looking = None
+        self._expire()
+        self._look_again()
 
     def _expire(self) -> None:
         """Sessions that nobody used for long end, and those whose process has."""
