@@ -5,7 +5,7 @@ from freehold.guard.calls.presets import action_of
 from freehold.guard.effects.analyse import analyse
 from freehold.guard.syntax import Language
 
-_ORDER = list(Action)
+ORDER = list(Action)
 
 
 def rules(text: str, language: Language) -> set[str]:
@@ -16,4 +16,4 @@ def rules(text: str, language: Language) -> set[str]:
 def verdict(text: str, language: Language) -> Action:
     """What `production` says of it."""
     actions = [action_of("production", effect.kind, effect.place) for effect in analyse(text, language)]
-    return max(actions, key=_ORDER.index, default=Action.ALLOW)
+    return max(actions, key=ORDER.index, default=Action.ALLOW)

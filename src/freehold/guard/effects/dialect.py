@@ -74,6 +74,7 @@ _BATCH = (
     _sign(
         3, "if", r"\bif (?:/i )?(?:not )?(?:(?:exist|defined|errorlevel) |[%\"]{0,2}\w{1,40}[%\"]{0,2}(?: ?== ?\S{1,80})? ?\()"
     ),
+    _sign(3, "set", r"(?:^|[|&;(] ?)set \"?\w{1,40}="),
     _sign(3, "nul", r"[12]?> ?nul\b"),
     _sign(3, "/", r"\b(?:rmdir|rd|del|erase|copy|move|dir|mkdir|md|ren|type|start)\b[^|&;\n]{0,80} /[a-z?]{1,2}(?=[\s:]|$)"),
     _sign(3, "^", r"\b\w{1,3}\^\w{1,3}\^\w"),
@@ -87,6 +88,7 @@ _WINDOWS = (  # either of the two
     _sign(2, "\\", r"\\[\w. -]{1,80}\.(?:exe|bat|cmd|vbs|dll|js|hta|ps1|html?)\b"),
     _sign(1, "\\", r"(?:^|[\s\"'])\.?\.?\\?[\w.~-]{1,80}\\[\w.~\\*-]"),
     _sign(2, "\\", r"^\"[^\"\n\\]{0,80}\\[^\"\n\\]{1,80}\\[^\"\n]{1,80}\""),
+    _sign(3, "whoami", r"\bwhoami(?:\.exe)? /(?:all|priv|groups|user|upn|fo|logonid|claims)\b"),
     _sign(3, "query", r"(?:^|[|&;]) ?query(?:\.exe)? (?:user|session|process|termserver)\b"),
     _sign(2, "hklm hkcu hkcr hkey_", r"\bhk(?:lm|cu|cr|ey_[a-z_]{1,20})\\"),
 )

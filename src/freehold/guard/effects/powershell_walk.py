@@ -121,7 +121,7 @@ class Walk:
             self.does(EffectKind.EXECUTE, Place.NOTHING, "runs what it has decoded as code")
         out = EMPTY
         for text in texts(value)[:LIMIT_TURNS]:
-            if HOLE in text:
+            if HOLE in text or (text[:1] == "%" and text[-1:] == "%"):
                 self.found.append(unknown("runs text as code that is only known when it runs"))
             if text.strip(HOLE + " \n"):
                 out = self.inline(text.replace(HOLE, "$__unknown"), language)

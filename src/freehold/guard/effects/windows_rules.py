@@ -210,6 +210,8 @@ def streams(words: Iterable[str]) -> list[Effect]:
 def _besides(kind: EffectKind, path: str, place: Place) -> list[Effect]:
     if _ADMIN_SHARE.match(path):
         return [Effect(kind=EffectKind.DISCOVER, place=Place.HOST, target=path, because="reaches into a machine's own shares")]
+    if told := streams([path]):
+        return told
     if kind is EffectKind.RUN and place in _FROM:
         return [Effect(kind=EffectKind.EXECUTE, place=place, target=path, because=_FROM[place])]
     if kind is EffectKind.READ and place is Place.SYSTEM and is_key(path):
