@@ -10,9 +10,9 @@ from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.rules import KINDS
 
 WORDS = """
-def f ( ) { } [ ] ; : , . = += == != < > if else for while return class new func var let const => -> $x "SELECT " + % 'a' `b` import
-from require exec eval request . args <?php ?> #include free ( p ) switch case default try catch except finally public static void int
-String char * & :: @Get lambda yield await async 0x10 1e9 None null nil
+def f ( ) { } [ ] ; : , . = += == != < > if else for while return class new func var let const => -> $x "SELECT " + % 'a' `b`
+import from require exec eval request . args <?php ?> #include free ( p ) switch case default try catch except finally public
+static void int String char * & :: @Get lambda yield await async 0x10 1e9 None null nil
 """
 PROGRAMS = st.lists(st.sampled_from([*WORDS.split(), "\n", "    ", " "]), max_size=60).map(" ".join)
 BOMBS = ["(" * 5000, "[" * 5000, "{" * 5000, "a." * 20_000, "x+" * 20_000 + "x", "if(a)" * 3000, "!" * 9000, "\x00" * 9000]

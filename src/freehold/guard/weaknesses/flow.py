@@ -108,7 +108,7 @@ class Flow:
         for func in lowering.functions:
             self.functions.setdefault(func.name, []).append(func)
         self.all_functions = lowering.functions
-        self.called, self.classes = lowering.called, lowering.classes
+        self.called, self.mentioned, self.classes = lowering.called, lowering.mentioned, lowering.classes
         self.env: dict[str, Value] = {}
         self.globals: dict[str, Value] = {}
         self.fields: dict[str, Value] = {}  # "this.x", as the class or what was read before leaves it
@@ -129,10 +129,13 @@ class Flow:
         """Raises OutOfSteps, and RecursionError."""
         self.value(root)
         self.globals.update(self.env)
-        first = [func for func in self.all_functions if func.name not in self.called]
-        for func in [*first, *(func for func in self.all_functions if func.name in self.called)]:
+        for func in sorted(self.all_functions, key=self._is_reached):
             if id(func) not in self.read:
                 self.read_alone(func)
+
+    def _is_reached(self, func: Func) -> int:
+        """How likely it is that others in the file call it: they are read first, and tell what it is given."""
+        return 2 if func.name in self.called else func.name in self.mentioned
 
     # What is found.
 
@@ -296,8 +299,10 @@ class Flow:
             return node.id if node.id in self.env or _THIS + node.id not in self.env else _THIS + node.id
         if isinstance(node, Member) and isinstance(node.obj, Name):
             return _THIS + node.name if node.obj.id in self.this else f"{node.obj.id}.{node.name}"
-        if isinstance(node, Unary):
+        if isinstance(node, Unary | Cast):
             return self.key_of(node.value)
+        if isinstance(node, Join) and isinstance(node.parts[0], Name):  # a place in what a pointer points to
+            return self.key_of(node.parts[0])
         return None
 
     def index(self, node: Index) -> Value:
@@ -335,6 +340,9 @@ class Flow:
         if op == "<<" and left.items is not None:
             left.items[len(left.items)] = right
             return left
+        if op == ">>" and left.path in library.STREAMS:
+            self.write(node.right, Value(LOCAL, path=right.path, bounds=right.bounds))
+            return left
         if op == "%" and isinstance(left.const, str):
             args = list(right.items.values()) if right.items else [right]
             return library.formatted(left, args)
@@ -357,6 +365,8 @@ class Flow:
         of = self.value(node.value)
         if node.op in ("!", "not"):
             return Value(const=of.const in _FALSY) if of.is_known else CLEAN_VALUE
+        if node.op == "&" and of.const is None:  # where it lies, not what is there
+            return Value(of.level, of.clean, path=of.path)
         if node.op == "*":
             self.special.used(node.value, of)
         if node.op == "-" and of.bounds is not None:
@@ -541,7 +551,7 @@ class Flow:
     def fill(self, node: Call, args: list[Value]) -> None:
         """The call writes what comes from outside into what it is given."""
         for arg, value in zip(node.args, args, strict=True):
-            if not value.is_known:
+            if not isinstance(arg, Const):
                 self.write(arg, Value(max(LOCAL, value.level), path=value.path))
 
     def renew(self, values: Sequence[Value]) -> None:
@@ -781,6 +791,7 @@ class Flow:
         self.env = dict(self.env)
         if node.test is not None:
             self.assume(node.test, True)
+            self._count(node)
         self.value(node.body)
         if self.left == "continue":
             self.left = None
@@ -789,6 +800,20 @@ class Flow:
                 self.value(node.after)
             if node.test is not None:
                 self.value(node.test)
+
+    def _count(self, node: Loop) -> None:
+        """`for (i = 0; i < n; i++)`: i goes from what it is to n."""
+        test, after = node.test, node.after
+        if not (isinstance(test, Binary) and test.op in ("<", "<=") and isinstance(after, Assign) and after.op == "+"):
+            return
+        key, known = self.key_of(test.left), self.env.get(self.key_of(test.left) or "")
+        end = self.value(test.right).const
+        if key is None or known is None or key != self.key_of(after.target) or not isinstance(end, int):
+            return
+        start = known.const if isinstance(known.const, int) else known.bounds[0] if known.bounds else 0
+        last = end - (test.op == "<")
+        if start <= last:
+            self.env[key] = Value(path=library.COUNTED, bounds=(float(start), float(last)))
 
     def switch(self, node: Switch) -> Value:
         subject = None if node.subject is None else self.value(node.subject)

@@ -103,6 +103,8 @@ PACKAGES = frozenset(
         "logging",
     ]
 )
+COUNTED = "counted()"  # the path of what a loop counts
+STREAMS = frozenset(("cin", "std.cin"))
 SETTINGS = frozenset(("getProperty", "get_setting", "GetSetting"))  # they give their last argument where nothing is set
 REPLACES = frozenset(("preg_replace", "replaceAll", "replace", "sub", "gsub", "ReplaceAllString", "Replace", "replaceFirst"))
 NUMBER_NAMES = frozenset(("integer", "int", "float", "double", "bool", "boolean"))

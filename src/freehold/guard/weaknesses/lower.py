@@ -54,7 +54,7 @@ class Grammar:
 class Lowering:
     """One pass over one tree. `functions`, `classes` and `called` say what the file has, and calls, by name."""
 
-    __slots__ = ("called", "classes", "depth", "functions", "grammar", "is_cut", "shapes", "source")
+    __slots__ = ("called", "classes", "depth", "functions", "grammar", "is_cut", "macros", "mentioned", "shapes", "source")
 
     def __init__(self, grammar: Grammar, source: bytes) -> None:
         self.grammar, self.source = grammar, source
@@ -62,6 +62,8 @@ class Lowering:
         self.functions: list[Func] = []
         self.classes: set[str] = set()
         self.called: set[str] = set()
+        self.mentioned: set[str] = set()  # names that are used in any way: a function may be passed on, to be called by others
+        self.macros: dict[str, str] = {}  # names that stand for others
         self.depth = 0
         self.is_cut = False
 
@@ -129,7 +131,9 @@ def listing(lo: Lowering, node: Tree) -> Node:
 
 
 def name(lo: Lowering, node: Tree) -> Node:
-    return Name(node.start_byte, node.end_byte, lo.text(node))
+    called_as = lo.text(node)
+    lo.mentioned.add(called_as)
+    return Name(node.start_byte, node.end_byte, called_as)
 
 
 def variable(lo: Lowering, node: Tree) -> Node:

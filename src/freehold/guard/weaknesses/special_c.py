@@ -6,11 +6,12 @@ copy is too long where the one is known not to fit into the other, or where it c
 
 from collections.abc import Sequence
 
-from freehold.guard.weaknesses.ir import Call, Index, Name, Node
+from freehold.guard.weaknesses.ir import Call, Index, Name, Node, Unary
+from freehold.guard.weaknesses.library import COUNTED
 from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.values import CLEAN, CLEAN_VALUE, LOCAL, PARAMETER, UNSET, Value
 
-_BUFFER = "buffer()"  # its bounds: the length of the text in it, and its size
+_BUFFER = "buffer()"  # its bounds: the length of the text in it, -1 where it is not known, and its size
 _FREED = "freed()"
 _MAKERS = frozenset(("malloc", "alloca", "ALLOCA", "_alloca", "xmalloc", "array", "char", "g_malloc"))
 _COPIES = frozenset(("strcpy", "wcscpy", "lstrcpy", "stpcpy"))
@@ -50,6 +51,11 @@ class Memory(Nulls):
         if name in ("free", "delete") and args:
             self._freed(node, args[0])
             return CLEAN_VALUE
+        for arg in node.args:
+            if isinstance(arg, Unary) and arg.op == "&" and (key := self.flow.key_of(arg)) is not None:
+                known = self.flow.env.get(key)
+                if known is not None and known.const is None:  # the callee may have set it
+                    self.flow.env[key] = Value(path=known.path)
         for arg, value in zip(node.args, args, strict=True):
             if value.path == _FREED and isinstance(arg, Name):
                 self.flow.report("use-after-free", arg, 0.75)
@@ -76,6 +82,8 @@ class Memory(Nulls):
         if isinstance(key.const, int) and not isinstance(key.const, bool):
             if key.const < 0 or key.const >= size:
                 self.flow.report("out-of-bounds", node, 0.75)
+        elif key.path == COUNTED and key.bounds is not None and key.bounds[1] >= size:
+            self.flow.report("out-of-bounds", node, 0.75)
         elif key.level >= LOCAL and not (key.bounds and key.bounds[0] >= 0 and key.bounds[1] < size):
             self.flow.report("out-of-bounds", node, 0.7)
 
@@ -83,7 +91,7 @@ class Memory(Nulls):
 
     def _made(self, size: object) -> Value:
         if isinstance(size, int) and not isinstance(size, bool):
-            return Value(CLEAN, path=_BUFFER, bounds=(float(size), float(size)))
+            return Value(CLEAN, path=_BUFFER, bounds=(-1.0, float(size)))
         return Value(CLEAN, path=_BUFFER)
 
     def _filled_with(self, size: Value, given: Value) -> Value:
@@ -127,8 +135,8 @@ class Memory(Nulls):
 
     def _copied_whole(self, node: Call, name: str, target: Value, source: Value) -> None:
         size, length = _size_of(target), _length_of(source)
-        if length is not None and name in _APPENDS and target.bounds is not None and target.bounds[0] < target.bounds[1]:
-            length += target.bounds[0]
+        if length is not None and name in _APPENDS and target.bounds is not None:
+            length += max(target.bounds[0], 0.0)
         if size is not None and length is not None:
             if length >= size and target is not source:
                 self.flow.report("buffer-overflow", node, 0.8)
@@ -164,4 +172,4 @@ def _length_of(value: Value) -> float | None:
     if value.path != _BUFFER or value.bounds is None:
         return None
     length, size = value.bounds
-    return min(length, size)
+    return min(length, size) if length >= 0 else None

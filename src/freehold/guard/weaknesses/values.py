@@ -8,8 +8,9 @@
     LOCAL     arguments of the program, its environment, its input, files, databases
     REMOTE    another machine: a request's parameters, headers, cookies, body
 
-`clean` has the kinds of weakness it was made safe for; `rest` is the level of what went into it and was not. A text that is known in part has `HOLE` where it is not. `path` is how the
-program came by it, "requests.Session().get()", or its declared type: rules are written on paths.
+`clean` has the kinds of weakness it was made safe for; `rest` is the level of what went into it and was not. A text that is known
+in part has `HOLE` where it is not. `path` is how the program came by it, "requests.Session().get()", or its declared type: rules
+are written on paths.
 """
 
 from collections.abc import Iterable, Sequence

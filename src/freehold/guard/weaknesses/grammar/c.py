@@ -142,6 +142,13 @@ def _qualified(lo: Lowering, node: Tree) -> Node:
     return Name(node.start_byte, node.end_byte, lo.text(node).replace("::", ".").replace(" ", ""))
 
 
+def _name(lo: Lowering, node: Tree) -> Node:
+    made = name(lo, node)
+    if lo.macros and isinstance(made, Name):
+        made.id = lo.macros.get(made.id, made.id)
+    return made
+
+
 def _include(lo: Lowering, node: Tree) -> Node:
     return Import(node.start_byte, node.end_byte, [("", lo.text(node.child_by_field_name("path")).strip('<>"'))])
 
@@ -154,6 +161,8 @@ def _define(lo: Lowering, node: Tree) -> Node:
     elif written[:1] == '"' and written[-1:] == '"':
         value = written[1:-1]
     target = name(lo, node.child_by_field_name("name") or node)
+    if written.isidentifier():
+        lo.macros[lo.text(node.child_by_field_name("name"))] = written
     if value is None:
         return Group(node.start_byte, node.end_byte, ())
     return Assign(node.start_byte, node.end_byte, target, Const(node.start_byte, node.end_byte, value))
@@ -199,7 +208,7 @@ SHAPES: dict[str, Shape] = {
     "compound_statement": block,
     "declaration_list": block,
     "field_declaration_list": block,
-    "identifier": name,
+    "identifier": _name,
     "this": name,
     "field_identifier": name,
     "type_identifier": name,
@@ -262,6 +271,6 @@ SHAPES: dict[str, Shape] = {
     "throw_statement": leave("throw"),
     "break_statement": leave("break"),
     "continue_statement": leave("continue"),
-    "goto_statement": leave("return"),
+    "goto_statement": skip,
 }
 C = Grammar(shapes=SHAPES, params=_params)
