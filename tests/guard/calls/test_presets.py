@@ -72,7 +72,7 @@ def test_the_catastrophic_is_stopped(name: PresetName, kind: EffectKind, place: 
         (EffectKind.DELETE, Action.ALLOW, Action.TAG),
         (EffectKind.RUN, Action.ALLOW, Action.TAG),
         (EffectKind.DOWNLOAD, Action.ALLOW, Action.TAG),
-        (EffectKind.INSTALL, Action.ALLOW, Action.ASK),
+        (EffectKind.INSTALL, Action.ALLOW, Action.TAG),
         (EffectKind.EXECUTE, Action.ASK, Action.ASK),
         (EffectKind.PERSIST, Action.TAG, Action.ASK),
     ],
