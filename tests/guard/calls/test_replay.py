@@ -32,8 +32,8 @@ def test_every_effect_is_known_by_its_rule() -> None:
 @pytest.mark.parametrize(
     ("found", "flowed", "action"),
     [
-        (finding("effect-install-workspace", Action.TAG), False, Action.ASK),
-        (finding("effect-install-workspace", Action.TAG, NOTED_CONFIDENCE), False, Action.TAG),
+        (finding("effect-persist-workspace", Action.TAG), False, Action.ASK),
+        (finding("effect-persist-workspace", Action.TAG, NOTED_CONFIDENCE), False, Action.TAG),
         (finding("effect-download-host", Action.ASK), False, Action.TAG),
         (finding("effect-download-host", Action.ASK), True, Action.ASK),
         (finding("effect-read-workspace", Action.TAG), False, Action.ALLOW),
