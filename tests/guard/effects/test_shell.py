@@ -151,6 +151,16 @@ def test_what_a_function_does_that_nobody_calls_yet_counts() -> None:
     assert "delete-system" in rules("later() { rm /etc/x; }")
 
 
+@pytest.mark.parametrize("text", [":(){ :|:& };:", "b() { b | b & }; b", "x() { x & x & }; x"])
+def test_a_function_that_doubles_itself_without_end_is_a_bomb(text: str) -> None:
+    assert "process-system" in rules(text)
+
+
+@pytest.mark.parametrize("text", ["f() { [ $1 -le 1 ] || f $(($1 - 1)); }; f 5", "f() { echo $(f $1); }; f 5"])
+def test_a_function_that_calls_itself_is_none(text: str) -> None:
+    assert "process-system" not in rules(text)
+
+
 def test_help_does_nothing_but_what_comes_after_two_dashes_is_no_option() -> None:
     assert rules("systemctl stop x --help") == set()
     assert rules("userdel -- --help")

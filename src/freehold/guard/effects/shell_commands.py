@@ -21,6 +21,7 @@ from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT
 from freehold.guard.effects.shell_table import by_table
 from freehold.guard.effects.shell_unlisted import unlisted
 from freehold.guard.effects.shell_wrappers import WRAPPERS
+from freehold.guard.syntax import text_of
 
 HANDLERS: dict[str, Handler] = {**INTERPRETERS, **FILTERS, **FILE_PROGRAMS, **EDITORS, **NETWORK_PROGRAMS, **WRAPPERS, **BUILTINS}
 
@@ -51,7 +52,7 @@ def _function(shell: Shell, name: str, args: list[str], stdin: str) -> str:
     if name in shell.stack:
         if shell.stack.count(name) > 1 or len(shell.stack) > LIMIT_CALLS:
             return HOLE
-        if len(shell.stack) == 1 or shell.stack[-1] == name:
+        if _doubles(name, text_of(shell.functions[name])):
             shell.give(EffectKind.PROCESS, "a function that calls itself: it may start processes without end", place=Place.SYSTEM)
         return HOLE
     stack, before, had = shell.stack, shell.arguments, shell.has_arguments
@@ -59,6 +60,12 @@ def _function(shell: Shell, name: str, args: list[str], stdin: str) -> str:
     out = shell.walk_node(shell, shell.functions[name], stdin)
     shell.stack, shell.arguments, shell.has_arguments = stack, before, had
     return out
+
+
+def _doubles(name: str, body: str) -> bool:
+    """Whether a function starts itself in a pipe or in the background, without end."""
+    own = rf"(?:^|[\s;{{(&|]){re.escape(name)}"
+    return re.search(rf"{own}[^\n;&]*\|\s*{re.escape(name)}(?![\w-])|{own}\s*&(?!&)", body[:4000]) is not None
 
 
 def _alias(shell: Shell, argv: list[str], stdin: str) -> str:
