@@ -68,3 +68,17 @@ def test_what_could_be_either_is_analysed_as_both() -> None:
 @given(st.text(max_size=400))
 def test_any_text_has_a_dialect(text: str) -> None:
     assert shell_dialect(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "$(echo rm) -rf / # reg add HKLM\\x C:\\a.exe",
+        "`echo rm` -rf /; reg add HKLM\\x C:\\a.exe",
+        "$'\\x72m' -rf / ; : $env:TEMP Get-ChildItem",
+        "eval cm /x ; reg add HKLM\\x C:\\a.exe /v y",
+        "x=rm; $x -rf / ; : net user C:\\a.exe",
+    ],
+)
+def test_signs_of_windows_do_not_hide_what_a_posix_shell_would_do(text: str) -> None:
+    assert Language.SHELL in shell_dialect(text)

@@ -110,6 +110,10 @@ _POSIX = (
 )
 _COMMAND = re.compile(r"(?:^|\|(?!\w)|[;&(){}]|\bdo |\bcmd(?:\.exe)? /[ckCK] ) ?@?&? ?[\"']?([\w.:\\/%$-]+)", re.MULTILINE)
 _CMDLET = re.compile(r"(?<![\w/-])[A-Z][A-Za-z]{1,20}-[A-Za-z][A-Za-z0-9]{2,}\b(?!\.)")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#(?!\S*\").*", re.MULTILINE)
+# What another shell would make something else of: who writes for bash and strews in signs of Windows is read by both.
+_NOT_BATCH = re.compile(r"\$[({'A-Za-z_]|`|<\(|\beval\b")
+_ONLY_POSIX = re.compile(r"\$'|<\(|<<|\beval\b|\$\{\w+[:#%/^,]")
 _SLASHED = re.compile(r" /(?:\?|[a-z]{1,2})(?:[:\s]|$)", re.IGNORECASE)
 
 
@@ -126,6 +130,8 @@ def _weight(signs: tuple[Sign, ...], text: str, lower: str) -> int:
 def shell_dialect(text: str) -> tuple[Language, ...]:
     """SHELL, POWERSHELL, BATCH: those that the text may be written for. Never empty."""
     text = "\n".join(" ".join(line.split()) for line in text[:LIMIT_CHARS].splitlines())
+    if "#" in text:
+        text = _COMMENT.sub("", text)  # in none of them may a comment decide
     lower = text.lower()
     powershell = _weight(_POWERSHELL, text, lower)
     batch, windows = _weight(_BATCH, text, lower), _weight(_WINDOWS, text, lower)
@@ -148,7 +154,10 @@ def shell_dialect(text: str) -> tuple[Language, ...]:
                 windows += 2 if name in words["rare"] else 3
     if powershell + batch + windows == 0:
         return (Language.SHELL,)
-    return _chosen(powershell, batch, windows, posix + _weight(_POSIX, text, lower))
+    found = _chosen(powershell, batch, windows, posix + _weight(_POSIX, text, lower))
+    if Language.SHELL not in found and (_ONLY_POSIX if Language.POWERSHELL in found else _NOT_BATCH).search(text):
+        return (*found, Language.SHELL)
+    return found
 
 
 def _chosen(powershell: int, batch: int, windows: int, shell: int) -> tuple[Language, ...]:
