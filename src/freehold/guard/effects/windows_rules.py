@@ -79,6 +79,8 @@ def _rule(line: str) -> Rule:
         (not word.startswith("!"), tuple(word.removeprefix("!").split(","))) for word in left.removeprefix("&").lower().split()
     )
     what = tuple(What(kind=kind, where=where) for kind, _, where in (one.strip().partition(":") for one in effects.split(",")))
+    if not all(all(forms) for _, forms in when):
+        raise ValueError("an empty condition in a rule")
     for one in what:
         if one.kind not in LANGUAGES and one.kind not in ("start", "name"):
             EffectKind(one.kind)
