@@ -71,3 +71,25 @@ def test_what_stops_one_parse_does_not_stop_the_next() -> None:
     tree = parse(Language.SHELL, HELLO[Language.SHELL].encode())
     assert tree is not None
     assert not tree.root_node.has_error
+
+
+@pytest.mark.parametrize("before", ["{", "{1", "{1..", "{1..22", "a {", "{ "])
+@given(st.characters(min_codepoint=0x80, exclude_categories=["Cs"]))
+@settings(max_examples=100)
+def test_any_character_may_follow_a_shells_brace(before: str, char: str) -> None:
+    source = f"{before}{char}}}".encode()
+    tree = parse(Language.SHELL, source)
+    assert tree is not None
+    assert tree.root_node.end_byte <= len(source)
+
+
+def test_a_short_text_that_a_parser_goes_round_in_is_given_up() -> None:
+    parse(Language.TSX, "(\U00025efe<-\xa5#'\"'}\u88c2&\xfb`\uc720\0".encode())  # comes back
+
+
+@settings(max_examples=100)
+@given(st.sampled_from(GRAMMARS), st.text(max_size=60))
+def test_any_text_gives_a_tree_or_nothing(language: Language, text: str) -> None:
+    source = text.encode("utf-8", "replace")
+    tree = parse(language, source)
+    assert tree is None or tree.root_node.end_byte <= len(source)

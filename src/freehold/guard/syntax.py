@@ -6,6 +6,7 @@ does not parse is in ERROR nodes, which is for the caller to judge.
 """
 
 import importlib
+import re
 import time
 from collections.abc import Callable
 from enum import StrEnum
@@ -18,6 +19,8 @@ LIMIT_BYTES = 128 << 10  # a source file of 3,000 lines, parsed in some 15 ms
 LIMIT_S = 0.2  # repeated "<" or "$(" take quadratic time in some grammars: half a second for 16 KiB
 _CONTROLS = {code: 32 for code in range(32) if code not in (9, 10, 13)}  # some scanners crawl over NUL
 _CONTROL_BYTES = bytes(_CONTROLS.get(code, code) for code in range(256))
+# The scanner of shells looks such a character up in a table of 256, which crashes for some.
+_BEHIND_BRACE = re.compile(rb"(\{[0-9]*(?:\.\.[0-9]*)?)([\x80-\xff]+)")
 LIMIT_DEPTH = 400  # of nesting that a walk may follow: deeper is no program a person wrote
 
 
@@ -72,14 +75,15 @@ def _parser(language: Language) -> tree_sitter.Parser:
 def parse(language: Language, source: bytes) -> Tree | None:
     """The tree of `source`, which is UTF-8; None where it is too long, or can't be parsed in bounded time.
 
-    Control characters count as blanks: offsets stay, `Node.text` has the blank.
+    Control characters count as blanks: offsets stay, `Node.text` has the blank. The time is limited for the shortest, too: 40
+    characters send one grammar's recovery from errors round for ever.
     """
     if len(source) > LIMIT_BYTES:
         return None
     clean = source.translate(_CONTROL_BYTES)
+    if language is Language.SHELL and not clean.isascii():
+        clean = _BEHIND_BRACE.sub(lambda found: found[1] + b"_" * len(found[2]), clean)
     parser = _parser(language)
-    if len(source) < 1024:
-        return parser.parse(clean)  # nothing so short takes long
     until = time.perf_counter() + LIMIT_S
     try:
         return parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=lambda _at, _bad: time.perf_counter() > until)
