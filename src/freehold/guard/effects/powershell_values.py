@@ -7,7 +7,6 @@ Decided here: what joining, formatting, replacing, casting, decoding and the met
 import base64
 import binascii
 import re
-import urllib.parse
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -388,7 +387,7 @@ def static_method(kind: str, name: str, arguments: Sequence[Value]) -> Value | N
     if kind == "char" and name == "convertfromutf32":
         return _char(first)
     if kind in ("web.httputility", "net.webutility", "uri") and ("decode" in name or "unescape" in name):
-        return of(urllib.parse.unquote(first.text), first.marks | Mark.DECODED)
+        return of(_PERCENT.sub(lambda found: chr(int(found[1], 16)), first.text), first.marks | Mark.DECODED)
     if kind == "environment" and name in ("getenvironmentvariable", "expandenvironmentvariables"):
         return of(f"%{first.text}%" if name.startswith("get") else first.text)
     if kind == "environment" and name == "getfolderpath":
@@ -400,6 +399,7 @@ def static_method(kind: str, name: str, arguments: Sequence[Value]) -> Value | N
     return None
 
 
+_PERCENT = re.compile(r"%([0-9a-fA-F]{2})")
 _FOLDERS = {
     "startup": r"%APPDATA%\Microsoft\Windows\Start Menu\Programs\Startup",
     "commonstartup": r"%PROGRAMDATA%\Microsoft\Windows\Start Menu\Programs\Startup",
