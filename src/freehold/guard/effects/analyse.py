@@ -4,11 +4,13 @@ from collections.abc import Mapping
 
 from freehold.core.effects import Effect
 from freehold.guard.effects.batch import batch
+from freehold.guard.effects.dockerfile import dockerfile
 from freehold.guard.effects.powershell import powershell
 from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
 from freehold.guard.effects.shell import effects_of_shell
 from freehold.guard.effects.sql import sql
+from freehold.guard.effects.workflow import workflow
 from freehold.guard.syntax import Language
 
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
@@ -16,6 +18,8 @@ LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
 ANALYSERS: dict[Language, Analyser] = {
     Language.BATCH: batch,
     Language.POWERSHELL: powershell,
+    Language.YAML: workflow,
+    Language.DOCKERFILE: dockerfile,
     Language.SHELL: effects_of_shell,
     Language.PYTHON: python,
     Language.SQL: sql,
