@@ -113,7 +113,6 @@ class Flow:
         self.globals: dict[str, Value] = {}
         self.fields: dict[str, Value] = {}  # "this.x", as the class or what was read before leaves it
         self.imports: dict[str, str] = {}
-        self.modules: set[str] = set()
         self.frames: list[Frame] = [Frame(None)]
         self.left: str | None = None  # how control left the block at hand
         self.read: set[int] = set()  # functions, by id
@@ -937,7 +936,8 @@ class Flow:
 
     def imported(self, node: Import) -> Value:
         for local, path in node.names:
-            self.modules.add(path)
+            if (kind := self.rules.imports.get(path)) is not None:
+                self.report(kind, node, KINDS[kind].confidence)
             if local not in ("", "*"):
                 self.imports[local] = path
         return CLEAN_VALUE

@@ -33,20 +33,22 @@ _ECOSYSTEMS = ("pypi", "npm", "crates", "gems", "composer", "nuget", "go")
 
 _NAME = r"@?[A-Za-z0-9][\w.@/\-]*"
 _ARGUMENT = rf"(?:--?[\w=:/.\-]+|['\"]?{_NAME}(?:\[[\w,]+\])?(?:[=<>~!^]=?[\w.*]+)?['\"]?)"
-_INSTALLS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (
-        ecosystem,
-        re.compile(rf"(?m)(?:^|[\s;&|#$>`(]){command}((?:[ \t]+{_ARGUMENT})+)"),
-    )
-    for ecosystem, command in (
-        ("pypi", r"(?:pip3?|pipx|uv pip|python3? -m pip|poetry|pipenv|uv|conda)[ \t]+(?:install|add)"),
-        ("npm", r"(?:npm[ \t]+(?:install|i|add)|yarn[ \t]+(?:global[ \t]+)?add|pnpm[ \t]+(?:add|install|i)|bun[ \t]+add|npx)"),
-        ("crates", r"cargo[ \t]+(?:add|install)"),
-        ("gems", r"(?:gem[ \t]+install|bundle[ \t]+add)"),
-        ("composer", r"composer[ \t]+(?:global[ \t]+)?require"),
-        ("nuget", r"(?:dotnet[ \t]+add[ \t]+package|Install-Package)"),
-        ("go", r"go[ \t]+(?:get|install)"),
-    )
+_COMMANDS = (  # ecosystem, a word that its commands have, the command
+    ("pypi", "install", r"(?:pip3?|pipx|uv pip|python3? -m pip|pipenv|conda)[ \t]+install"),
+    ("pypi", " add", r"(?:poetry|uv)[ \t]+add"),
+    ("npm", "npm", r"p?npm[ \t]+(?:install|i|add)"),
+    ("npm", "add", r"(?:yarn[ \t]+(?:global[ \t]+)?|bun[ \t]+)add"),
+    ("npm", "npx", r"npx"),
+    ("crates", "cargo", r"cargo[ \t]+(?:add|install)"),
+    ("gems", "gem", r"gem[ \t]+install"),
+    ("gems", "bundle", r"bundle[ \t]+add"),
+    ("composer", "composer", r"composer[ \t]+(?:global[ \t]+)?require"),
+    ("nuget", "ackage", r"(?:dotnet[ \t]+add[ \t]+package|Install-Package)"),
+    ("go", "go ", r"go[ \t]+(?:get|install)"),
+)
+_INSTALLS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(
+    (ecosystem, word, re.compile(rf"(?m)(?:^|[\s;&|#$>`(]){command}((?:[ \t]+{_ARGUMENT})+)"))
+    for ecosystem, word, command in _COMMANDS
 )
 _WORD = re.compile(rf"(?<!\S)(['\"]?)({_NAME})")
 _REQUIREMENT = re.compile(r"(?m)^[ \t]*([A-Za-z][\w.\-]*)(?:\[[\w,]+\])?[ \t]*(?:[=~<>!]=)[ \t]*[\d.*]")
@@ -180,15 +182,15 @@ def squatted(text: str, language: Language | None, name: str = "") -> tuple[Weak
 
 def named(text: str, language: Language | None, file: str = "") -> Iterator[Named]:
     """Where packages are named: install commands anywhere, lists of requirements, imports."""
-    for ecosystem, pattern in _INSTALLS:
-        for found in pattern.finditer(text):
+    for ecosystem, hint, pattern in _INSTALLS:
+        for found in pattern.finditer(text) if hint in text else ():
             for word in _WORD.finditer(found[1]):
                 if not _is_path(word[2]):
                     start = found.start(1) + word.start(2)
                     name = _bare(word[2], ecosystem)
                     yield Named(ecosystem, name, start, start + len(name), 0.8)
     for ecosystem, outer, key in (("npm", _DEPENDENCIES, _KEY), ("composer", _REQUIRED, _KEY), ("crates", _CARGO, _CARGO_KEY)):
-        for found in outer.finditer(text):
+        for found in outer.finditer(text) if "ependencies" in text or '"require' in text else ():
             for one in key.finditer(found[1]):
                 yield Named(ecosystem, one[1], found.start(1) + one.start(1), found.start(1) + one.end(1), 0.8)
     lists: tuple[tuple[str, re.Pattern[str], float], ...] = (("gems", _GEM, 0.8), ("go", _GO_MODULE, 0.8))

@@ -113,6 +113,13 @@ class SetRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     confidence: float | None = None
 
 
+class ImportRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One `[[imports]]`: modules, by their whole names."""
+
+    kind: str
+    at: tuple[str, ...]
+
+
 class CleanRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[[cleans]]`: a call that makes safe for `kinds` under conditions."""
 
@@ -144,6 +151,7 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     renews: tuple[str, ...] = ()  # calls that fill what they are given with random bytes, or with what was read
     calls: tuple[CallRule, ...] = ()
     sets: tuple[SetRule, ...] = ()
+    imports: tuple[ImportRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +221,7 @@ class Rules:
     exits: PathIndex = field(default_factory=PathIndex)
     renews: PathIndex = field(default_factory=PathIndex)
     handlers: PathIndex = field(default_factory=PathIndex)
-    triggers: frozenset[str] = frozenset()  # a file that has none of these words has no weakness by these rules
+    imports: dict[str, str] = field(default_factory=dict)  # module -> kind
 
 
 def _read(name: str) -> Mapping[str, Any]:
@@ -244,7 +252,7 @@ def rules_of(language: Language) -> Rules:
 
 def indexed(file: RuleFile) -> Rules:
     made = Rules(file=file)
-    every: list[CallRule | SetRule] = [*file.calls, *file.sets]
+    every: list[CallRule | SetRule | ImportRule] = [*file.calls, *file.sets, *file.imports]
     for rule in every:
         if rule.kind not in KINDS:
             raise ConfigError(f"a rule on {rule.at[0]} is of the kind {rule.kind!r}, which kinds.toml has not")
@@ -264,9 +272,7 @@ def indexed(file: RuleFile) -> Rules:
         (made.handlers, file.sources.handlers),
     ):
         _fill(index, ((path, True) for path in paths))
-    words = {name for index in (made.calls, made.sets) for name in index.by_name}
-    words |= {path.of.rpartition(".")[2].rstrip("()").lstrip("*") for path, _ in made.calls.of_any}
-    made.triggers = frozenset(words)
+    made.imports = {module: rule.kind for rule in file.imports for module in rule.at}
     return made
 
 

@@ -8,10 +8,11 @@ import re
 from functools import lru_cache
 
 _NAME = re.compile(
-    r"(?i)(?:^|[_\-.\s]|(?<=[a-z0-9])(?=[A-Z]))"
+    r"(?i)(?:^|[_\-.\s])"
     r"(?:pw|pass(?:word|wd|phrase|wort)?|pwd|secret(?:s|[_-]?key)?|token|api[_-]?key|apikey|auth[_-]?key|access[_-]?key|private[_-]?key|"
     r"client[_-]?secret|encryption[_-]?key|credentials?|jwt[_-]?secret|signing[_-]?key|passcode|cred|secret[_-]?access[_-]?key|bearer)$"
 )
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _JOINED = re.compile(
     r"(?i)(?:password|passwd|passphrase|secretkey|apikey|authtoken|accesstoken|clientsecret|privatekey|accesskey|passwort)\d?$"
 )
@@ -31,7 +32,7 @@ LIMIT_CHARS = 512  # longer is a text or a file
 
 @lru_cache(maxsize=4096)
 def is_secret_name(name: str) -> bool:
-    return _NAME.search(name) is not None or _JOINED.search(name) is not None
+    return _NAME.search(_HUMP.sub("_", name)) is not None or _JOINED.search(name) is not None
 
 
 def looks_secret(value: str) -> bool:

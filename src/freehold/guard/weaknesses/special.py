@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from freehold.guard.weaknesses.ir import Assign, Call, Index, Loop, Node, Slice
 from freehold.guard.weaknesses.values import Value
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 
 
 class Special:
+    """`kinds` are the kinds of weakness that it finds."""
+
+    kinds: ClassVar[tuple[str, ...]] = ()
+
     def __init__(self, flow: "Flow") -> None:
         self.flow = flow
 

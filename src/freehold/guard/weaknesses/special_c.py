@@ -5,6 +5,7 @@ copy is too long where the one is known not to fit into the other, or where it c
 """
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from freehold.guard.weaknesses.ir import Call, Index, Name, Node, Unary
 from freehold.guard.weaknesses.library import COUNTED
@@ -36,12 +37,16 @@ _SIZES = {
 class Nulls(Special):
     """A local variable that holds nothing but null is used as if it held an object."""
 
+    kinds: ClassVar[tuple[str, ...]] = ("null-dereference",)
+
     def used(self, node: Node, value: Value) -> None:
         if isinstance(node, Name) and value.const is None and node.id in self.flow.env and len(self.flow.frames) > 1:
             self.flow.report("null-dereference", node, 0.7)
 
 
 class Memory(Nulls):
+    kinds = ("null-dereference", "use-after-free", "double-free", "buffer-overflow", "out-of-bounds")
+
     def used(self, node: Node, value: Value) -> None:
         if value.path == _FREED:
             self.flow.report("use-after-free", node, 0.75)

@@ -35,6 +35,7 @@ _SAME_SIZE = frozenset(("int", "uint", "uintptr"))
 
 
 class Go(Special):
+    kinds = ("integer-conversion", "out-of-bounds", "context-leak", "secret-exposed")
     _secrets: dict[str, bool] | None = None
 
     def called(self, node: Call, name: str, path: str, of: Value | None, args: Sequence[Value]) -> Value | None:
