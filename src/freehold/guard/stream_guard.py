@@ -5,6 +5,7 @@ puts it in force for the sessions opened from then on. Those under way end on th
 but `status`.
 """
 
+import contextlib
 import hashlib
 import secrets
 import time
@@ -299,10 +300,15 @@ class Chain:
         return [out for between in self._first.receive(event) for out in self._second.receive(between)]
 
     def steps(self, event: Event) -> Iterator[list[Event]]:
-        for taken in steps(self._first, event):
-            yield []
-            for between in taken:
-                yield from steps(self._second, between)
+        try:
+            for taken in steps(self._first, event):
+                yield []
+                for between in taken:
+                    yield from steps(self._second, between)
+        except BaseException:  # left half-way: nothing may go on after a text that nobody looked at
+            with contextlib.suppress(Exception):
+                self.close()
+            raise
 
     def close(self) -> list[Event]:
         return [*(out for between in self._first.close() for out in self._second.receive(between)), *self._second.close()]

@@ -43,6 +43,7 @@ def said(tool: str, call: Any, surroundings: Surroundings = SHOP, **declared: An
         ("frobnicate", {"options": {"hook": ["sudo rm -rf /"]}}),
         ("run_code", {"language": "bash", "code": "rm -rf /"}),
         ("shell", "rm -rf /"),
+        ("bash", {"command": "r'm' -rf / ; : reg add HKLM\\x C:\\a.exe"}),
         ("bash", {"command": "ls", "cmd": "rm -rf /"}),
         ("bash", {"command": "ls", "script": "X=rm; $X -rf /"}),
         ("frobnicate", {"command": "ls", "code": "import os\nos.system('rm -rf /')"}),

@@ -168,6 +168,13 @@ def test_a_folder_of_ones_own_counts_as_the_working_folder() -> None:
     assert judged(text, effect(EffectKind.READ, Place.CREDENTIAL, "/srv/data/.env")).action is Action.ASK
 
 
+@pytest.mark.parametrize(("folder", "path"), [("/srv/shop", "/srv/shop/a.md"), ("D:\\data\\shop", "d:\\Data\\shop\\a.md")])
+def test_the_working_folder_of_the_request_is_the_workspace(folder: str, path: str) -> None:
+    judge, call = CallJudge(CallSettings()), f'{{"file_path": {json.dumps(path)}, "content": ""}}'
+    assert judge.judge("Write", call, surroundings=Surroundings(folder)).action is Action.ALLOW
+    assert judge.judge("Write", call).action is Action.ASK
+
+
 EVIL, KNOWN = frozenset(("evil.org",)), frozenset(("packages.example",))
 
 

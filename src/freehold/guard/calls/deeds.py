@@ -40,6 +40,7 @@ _LETTERS = ("body", "message", "text", "content", "subject")
 _ADDRESSEES = ("to", "recipient", "recipients", "cc", "bcc")
 _SHELLS = (ToolKind.SHELL, ToolKind.POWERSHELL, ToolKind.BATCH)
 _RUNS = frozenset((ToolKind.CODE, *LANGUAGES))
+_POSIX = frozenset(("bash", "sh", "zsh", "ksh", "dash", "container", "docker"))
 _EDITORS = ("editor", "str_replace")  # they show, too
 _LOOSE_SQL = frozenset(("query", "run_query", "execute_query", "db_query", "query_database", "database_query"))
 
@@ -257,9 +258,18 @@ class _Reading:
         yield from (f"cd {shlex.quote(folder)}" for folder in self._texts(MEMBERS["folder"])[:1] if folder != self._folder)
 
     def _shell(self, kind: ToolKind, text: str) -> None:
-        languages = shell_dialect(text) if kind is ToolKind.SHELL else (LANGUAGES[kind],)
+        if kind is ToolKind.SHELL:
+            told = shell_dialect(text)
+            languages = dict.fromkeys((Language.SHELL, *told) if self._is_posix() else told)
+        else:
+            languages = dict.fromkeys((LANGUAGES[kind],))
         for language in languages:
             self._analyse(text, language)
+
+    def _is_posix(self) -> bool:
+        """Whether it is said which shell this is: then its text may look like another's as it likes."""
+        words = {word for name in names_of(self._tool) for word in name.split("_")}
+        return self._folder.startswith("/") or not words.isdisjoint(_POSIX)
 
     def _take_code(self, kind: ToolKind) -> None:
         values = self._values(MEMBERS["code"], MEMBERS["code_too"]) or [text for _, text in self._arguments.leaves()]

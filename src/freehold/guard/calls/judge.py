@@ -115,7 +115,7 @@ class CallJudge:
     def look_effects(
         self, effects: Iterable[Effect], context: Context = ANYBODY, tool: str = "", conversation: Conversation | None = None
     ) -> Judged:
-        return self._judged(Deeds(effects=tuple(effects)), context, tool, conversation)
+        return self._judged(Deeds(effects=tuple(effects)), context, tool, conversation, "")
 
     def look(
         self,
@@ -126,27 +126,29 @@ class CallJudge:
         surroundings: Surroundings | None = None,
     ) -> Judged:
         declared = self._declared(tool)
+        surroundings = surroundings or Surroundings()
         deeds = deeds_of(
             tool,
             arguments.read(arguments_json),
-            surroundings or Surroundings(),
+            surroundings,
             kind=None if declared is None else declared.kind,
             argument=None if declared is None else declared.argument,
         )
-        return self._judged(deeds, context, tool, conversation)
+        return self._judged(deeds, context, tool, conversation, surroundings.folder)
 
     def _declared(self, tool: str) -> ToolSettings | None:
         return next((declared for declared in self.settings.tools if matches((declared.name,), tool)), None)
 
-    def _judged(self, deeds: Deeds, context: Context, tool: str, conversation: Conversation | None) -> Judged:
+    def _judged(self, deeds: Deeds, context: Context, tool: str, conversation: Conversation | None, folder: str) -> Judged:
         rules = [rule for rule in self._of(context) if is_one(rule.written.tool, tool)]
+        folders = (*self.settings.workspace, folder) if folder else self.settings.workspace
         reasons: list[Reason] = []
         shadows: list[Reason] = []
         for effect in deeds.effects:
-            reason = self._decide(self._placed(effect), rules, conversation, shadows)
+            reason = self._decide(_placed(effect, folders), rules, conversation, shadows)
             reasons += [reason] if reason.action is not Action.ALLOW else []
         for effect in deeds.noted:
-            reason = self._decide(self._placed(effect), rules, None, [])
+            reason = self._decide(_placed(effect, folders), rules, None, [])
             reasons += [replace(reason, action=Action.TAG, rule=NOT_RUN)] if reason.action is not Action.ALLOW else []
         reasons.sort(key=lambda reason: -_ORDER[reason.action])
         judgement = CallJudgement(
@@ -160,14 +162,6 @@ class CallJudge:
                 self._by_context.clear()
             rules = self._by_context[context] = tuple(rule for rule in self._rules if rule.holds_for(context))
         return rules
-
-    def _placed(self, effect: Effect) -> Effect:
-        """The effect, in the working folder where the operator counts its folder as that."""
-        if effect.place in _FOREIGN_FOLDERS and effect.target and self.settings.workspace:
-            path = normal(effect.target.replace("\\", "/"))
-            if HOLE not in path and ".." not in path.split("/") and any(_is_below(path, f) for f in self.settings.workspace):
-                return replace(effect, place=Place.WORKSPACE)
-        return effect
 
     def _decide(
         self, effect: Effect, rules: Sequence["_Rule"], conversation: Conversation | None, shadows: list[Reason]
@@ -248,6 +242,15 @@ def _is_plain(target: str) -> bool:
 def _machine(target: str) -> str:
     """The host of an address; of an e-mail address what stands behind the @."""
     return host_of(target) or re.split(r"[/?#]", target.lower(), maxsplit=1)[0].rsplit("@", 1)[-1]
+
+
+def _placed(effect: Effect, folders: Sequence[str]) -> Effect:
+    """The effect, in the workspace where one of these folders, which count as that, has its target."""
+    if effect.place in _FOREIGN_FOLDERS and effect.target and folders:
+        path = normal(effect.target.replace("\\", "/"))
+        if HOLE not in path and ".." not in path.split("/") and any(_is_below(path, folder) for folder in folders):
+            return replace(effect, place=Place.WORKSPACE)
+    return effect
 
 
 def _strays(effect: Effect, conversation: Conversation) -> bool:
