@@ -20,7 +20,7 @@ PLACES = {
     Place.SYSTEM: ["/etc/hosts", "/usr/bin/x", "/bin/sh", "/var/log/x", "/opt/app/x", "/Library/x", "/boot/vmlinuz",
     "/proc/1/status"],
     Place.CREDENTIAL: [
-        "~/.ssh/id_rsa", "~/.ssh", ".ssh/config", "~/.aws/credentials", "~/.netrc", ".env", "app/.env.production", "~/x/server.pem",
+        "~/.ssh/id_rsa", "~/.ssh", ".ssh/config", "~/.aws/credentials", "~/.netrc", ".env", "a/.env.production", "~/x/server.pem",
         "/srv/tls/server.key",
         "/etc/shadow", "/etc/sh*dow", "/e??/shadow", "~/.config/gcloud/x", "~/.kube/config", "~/.docker/config.json",
         "~/.npmrc",

@@ -110,6 +110,11 @@ class Clause:
     ends: bool = False  # `none`: nothing that stands after it counts
     does: tuple[Does, ...] = ()
 
+    @property
+    def wraps(self) -> bool:
+        """Whether it runs a command of its words: `--help` may be the command's."""
+        return any(one.action == "wrap" for one in self.does)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
@@ -119,7 +124,6 @@ class Program:
     clauses: tuple[Clause, ...] = ()
     because: Mapping[EffectKind, str] = field(default_factory=dict)
     has_verbs: bool = False  # its first word is a sub-command
-    wraps: bool = False  # runs a command of its words: `--help` may be the command's
 
     def matching(self, words: Sequence[str], flags: "Flags") -> list[tuple[Clause, int]]:
         """The clauses that hold, each with how many words its sub-commands took."""
@@ -153,10 +157,8 @@ class Flags:
         if flag[0] == "=":
             return flag[1:] in self.words
         if flag[0] == "~":
-            part = flag[1:]
-            return any(part in word for word in self.words) or any(
-                part in value for values in self.values.values() for value in values
-            )
+            given = (value for values in self.values.values() for value in values)
+            return any(flag[1:] in one for one in (*self.words, *self.values, *given))
         return flag in self.values or (len(flag) == 2 and flag[1] in self.letters)
 
     def value(self, *options: str) -> str:
@@ -236,7 +238,6 @@ def parse_program(name: str, line: str) -> Program:
         elif part:
             clauses.append(_clause(part))
     because = {kind: f"{name} {phrase}" for kind, phrase in PHRASES.items()}
-    wraps = any(does.action == "wrap" for clause in clauses for does in clause.does)
     return Program(
         name=name,
         takes=takes,
@@ -244,7 +245,6 @@ def parse_program(name: str, line: str) -> Program:
         clauses=tuple(clauses),
         because=because,
         has_verbs=any(one.levels for one in clauses),
-        wraps=wraps,
     )
 
 

@@ -372,6 +372,9 @@ def mail(call: Call) -> str:
     words = call.flags(named("mail-takes")).words
     files = call.flags(frozenset(("-a", "-A", "--attach"))).values
     attached = [path for values in files.values() for path in values if path]
+    if not words and "-t" not in call.args:
+        call.shell.give(EffectKind.READ, "opens a mailbox", place=Place.HOME)
+        return OUTPUT
     call.sends(words[-1] if words else "", "sends a mail", flow=call.stdin, files=attached)
     if "-be" in call.args or "-oQ" in "".join(call.args):
         call.shell.unknown("settings of a mail program that run commands")

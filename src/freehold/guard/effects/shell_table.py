@@ -18,13 +18,13 @@ _HELP = frozenset(("--help", "--version", "-help", "-version"))
 _HELPS = frozenset(("help", "completion", "completions", "version"))  # where they are sub-commands
 _REHEARSE = frozenset(("--dry-run", "--just-print", "--simulate", "--whatif", "--check-only"))
 _DEFENCES = re.compile(
-    r"(?:^|[/_.\-@\s])(?:audit[ds]?|auditbeat|rsyslogd?|syslog(?:-ng|d)?|journald|systemd-journald|apparmor|selinux|firewalld?|ufw|iptables|ip6tables|nftables|fail2ban|clamav|clamd|freshclam"
+    r"(?<![A-Za-z0-9])(?:audit[ds]?|auditbeat|rsyslogd?|syslog(?:-ng|d)?|journald|systemd-journald|apparmor|selinux|firewalld?|ufw|iptables|ip6tables|nftables|fail2ban|clamav|clamd|freshclam"
     r"|ossec|wazuh(?:-agent)?|falcon(?:-sensor|d)?|crowdstrike|cbdaemon|cbagentd|carbonblack|sentinelone|sentinelctl|mdatp|osqueryd?|sysmon|snort|suricata|crowdsec|tripwire|aide|rkhunter"
     r"|chkrootkit|littlesnitch\w*|blockblock|lulu|santa|santad|nessus\w*|esets?|sophos\w*|symantec|mcafee|trend\w*|xprotect\w*|alf|socketfilterfw|aliyun|aegis|cloudmonitor|ds_agent|filebeat"
-    r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?=$|[/_.\-@\s])",
+    r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-_ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM, EffectKind.INSTALL)
+_ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM)
 
 
 _ESCAPE = re.compile(r"^[ \t]*[\\:]?![ \t]*(?:exec\s+|shell\s+)?[\"']?([\w./].*?)[\"']?\s*$", re.MULTILINE)
@@ -46,10 +46,6 @@ def tabled(call: Call) -> str:
 def by_table(entry: Program, call: Call) -> str:
     """The effects of an entry; gives what the program prints."""
     args, shell = call.args, call.shell
-    if not entry.wraps and not (_HELP.isdisjoint(args) and _REHEARSE.isdisjoint(args)):
-        end = args.index("--") if "--" in args else len(args)
-        if any(arg in _HELP or arg in _REHEARSE for arg in args[:end]):
-            return OUTPUT
     if args and args[0] in _HELPS and entry.has_verbs:
         return OUTPUT
     if call.stdin:
@@ -57,7 +53,11 @@ def by_table(entry: Program, call: Call) -> str:
     flags = parted(args, entry.takes, single=entry.single)
     start = len(shell.effects)
     out = ""
-    for clause, levels in entry.matching(flags.words, flags):
+    clauses = entry.matching(flags.words, flags)
+    rehearsed = not (_HELP.isdisjoint(flags.values) and _REHEARSE.isdisjoint(flags.values))
+    if rehearsed and not any(clause.wraps for clause, _ in clauses):
+        return OUTPUT
+    for clause, levels in clauses:
         out = _clause(clause, flags.words[levels:], flags, entry, call) or out
     _against_defences(shell, start, entry, args)
     return out or OUTPUT
