@@ -7,17 +7,17 @@ parse is `unknown`, and what can be read of it counts besides.
 """
 
 import re
-from dataclasses import dataclass
 
 from tree_sitter import Node
 
 from freehold.core.effects import Effect, EffectKind, Place
-from freehold.guard.effects.places import HOLE, host_place
+from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene
 from freehold.guard.effects.shell_commands import execute
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
-from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, NET, Shell, filtered, marks_of, root_shell, unforged
+from freehold.guard.effects.shell_redirects import opened, opening, written
+from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, Shell, filtered, marks_of, root_shell, unforged
 from freehold.guard.effects.shell_words import expand, heredoc, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
@@ -25,7 +25,6 @@ _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no ope
 _KEYWORDS = named("keywords")
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
-_SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f]")
 SEQUENCES = frozenset(("program", "compound_statement", "do_group", "else_clause"))
 
@@ -127,20 +126,6 @@ def _command(shell: Shell, node: Node, stdin: str) -> str:
     return outs[0] if len(outs) == 1 else _joined(outs)
 
 
-def _every_value(shell: Shell, node: Node) -> list[str]:
-    """A word in each of the values that its variables may have."""
-    values: list[str] = []
-    shell.turn = 0
-    while True:
-        shell.turns = 1
-        values.append(value_of(node, shell))
-        shell.turn += 1
-        if shell.turn >= shell.turns or not shell.scene.budget.spend():
-            break
-    shell.turn = 0
-    return values
-
-
 def _once(shell: Shell, node: Node, stdin: str) -> str:
     turn = shell.turn
     argv: list[str] = []
@@ -155,7 +140,7 @@ def _once(shell: Shell, node: Node, stdin: str) -> str:
         elif kind == "herestring_redirect":
             stdin = value_of(child.named_children[-1], shell) + "\n"
         elif kind == "file_redirect":
-            stdin, _ = _opened(shell, _opening(shell, child), stdin)
+            stdin, _ = opened(shell, opening(shell, child), stdin)
         elif child.is_named:
             argv.extend(expand(child, shell))
         most = max(most, shell.turns)
@@ -310,9 +295,9 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
             stdin = _heredoc(shell, redirect, redirects, followers, more)
         elif redirect.type == "herestring_redirect":
             stdin = value_of(redirect.named_children[-1], shell) + "\n"
-    opened = [_opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
+    opened = [opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
     for one in opened:
-        stdin, socket = _opened(shell, one, stdin)
+        stdin, socket = opened(shell, one, stdin)
         sockets += socket
     more += _strays(shell, redirects)
     start = len(shell.ran)
@@ -332,7 +317,7 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
         )
     for one in opened:
         if ">" in one.sign:
-            out = _written(shell, one, out)
+            out = written(shell, one, out)
     for follower in followers:
         out = _follow(shell, follower, out)
     return out
@@ -373,79 +358,6 @@ def _heredoc(shell: Shell, node: Node, redirects: list[Node], followers: list[No
     if node.children[0].type == "<<-":
         body = re.sub(r"(?m)^\t+", "", body)
     return body
-
-
-def _sign(node: Node) -> str:
-    for child in node.children:
-        if not child.is_named:
-            return "<>" if child.type == "<" and text_of(node).lstrip("0123456789").startswith("<>") else child.type
-    return ">"
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A redirection: its operator, the number of its descriptor or "", and the words that it may name."""
-
-    sign: str
-    number: str
-    targets: tuple[str, ...]
-
-
-def _opening(shell: Shell, node: Node) -> Opening:
-    number, targets = "", [""]
-    for child in node.named_children:
-        if child.type == "file_descriptor":
-            number = text_of(child)
-        elif child.type != "ERROR":
-            targets = _every_value(shell, child)
-            break
-    return Opening(_sign(node), number, tuple(targets))
-
-
-def _opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
-    """What is read, and the sockets that are opened. What is written to is touched."""
-    sockets: list[str] = []
-    for target in one.targets:
-        socket = _SOCKET.match(target)
-        if socket:
-            _socket(shell, one, socket.group(1))
-            sockets.append(socket.group(1))
-            stdin = NET if "<" in one.sign else stdin
-        elif target.isdigit() or target in ("-", ""):
-            if shell.files.get(f"&{target}") == NET and one.sign in ("<&", ">&"):
-                shell.files[f"&{one.number or '0'}"] = NET
-                sockets.append("")
-                stdin = NET if one.sign == "<&" else stdin
-        elif one.sign in ("<", "<>"):
-            shell.touch(EffectKind.READ, target, "reads its input from a file")
-            stdin = shell.content(target)
-        elif ">>" in one.sign:
-            shell.touch(EffectKind.WRITE, target, "adds its output to a file")
-        else:
-            shell.touch(EffectKind.OVERWRITE, target, "writes its output over a file")
-    return stdin, sockets
-
-
-def _socket(shell: Shell, one: Opening, host: str) -> None:
-    kind = EffectKind.DOWNLOAD if one.sign in ("<", "<&") else EffectKind.SEND
-    shell.give(kind, "a redirection that opens a network socket", place=host_place(host), target=host)
-    shell.files[f"&{one.number or '1'}"] = NET
-
-
-def _written(shell: Shell, one: Opening, out: str) -> str:
-    """What of the output is left after it was written."""
-    left = out
-    for target in one.targets:
-        if _SOCKET.match(target) or one.sign == "<>":
-            left = ""
-        elif one.sign == ">&" and (target.isdigit() or target == "-"):
-            if shell.files.get(f"&{target}") == NET and out:
-                shell.give(EffectKind.SEND, "output goes to a network socket", place=Place.HOST)
-            left = "" if one.number in ("", "1") and target == "2" else out
-        elif one.number in ("", "1") or one.sign.startswith("&") or one.sign == ">&":
-            shell.store(target, out, adds=">>" in one.sign)
-            left = ""
-    return left
 
 
 def _substitution(shell: Shell, node: Node, stdin: str) -> str:

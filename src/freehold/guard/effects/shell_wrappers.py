@@ -209,7 +209,6 @@ def crontab(call: Call) -> str:
 
 
 _CONTAINER_TAKES = named("container-takes")
-_CONTAINER_NETWORKS = frozenset(("host", "container"))
 
 
 def container(call: Call) -> str:
