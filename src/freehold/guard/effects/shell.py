@@ -295,8 +295,8 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
             stdin = _heredoc(shell, redirect, redirects, followers, more)
         elif redirect.type == "herestring_redirect":
             stdin = value_of(redirect.named_children[-1], shell) + "\n"
-    opened = [opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
-    for one in opened:
+    openings = [opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
+    for one in openings:
         stdin, socket = opened(shell, one, stdin)
         sockets += socket
     more += _strays(shell, redirects)
@@ -315,7 +315,7 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
         shell.give(
             EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0]
         )
-    for one in opened:
+    for one in openings:
         if ">" in one.sign:
             out = written(shell, one, out)
     for follower in followers:
