@@ -8,10 +8,11 @@ import re
 from collections.abc import Mapping
 
 from freehold.guard.syntax import LIMIT_BYTES, Language, parse
-from freehold.guard.weaknesses.flow import Flow, Hit, OutOfSteps
+from freehold.guard.weaknesses.flow import Flow, OutOfSteps
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.lower import Lowering
+from freehold.guard.weaknesses.matching import Hit
 from freehold.guard.weaknesses.packages import SQUAT, squatted
 from freehold.guard.weaknesses.rules import KINDS, rules_of
 from freehold.guard.weaknesses.special import Special
@@ -61,7 +62,7 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
         hits.append(_unread(source))
     if lowering.is_cut:
         hits.append(_unread(source))
-    return [*flow.found.values(), *hits, *_hidden(source)]
+    return [*flow.matching.found.values(), *hits, *_hidden(source)]
 
 
 def _hidden(source: bytes) -> list[Hit]:

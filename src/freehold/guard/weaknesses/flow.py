@@ -1,21 +1,19 @@
 """Reads a program in its order and says where a rule holds: what comes from outside, where it goes, what was done to it.
 
-Branches are read apart and joined; one that a constant decides is read alone. A loop is read twice. A call of a function of the
-file is followed, with what it is given, `LIMIT_CALLS` deep; functions that nobody in the file calls are read for themselves,
-their parameters being `PARAMETER`, or `REMOTE` where their marks say that a framework fills them. Names, fields of the object at
-hand and items of containers under constant keys are told apart; nothing else is known of memory. `LIMIT_STEPS` bounds the work.
+Branches are read apart and joined; one that a constant decides is read alone. A loop is read twice. Names, fields of the object
+at hand and items of containers under constant keys are told apart; nothing else is known of memory. The work is bounded.
 
-What a call *is* (a sink, a source, a sanitiser) is data: see `rules.py`. What the built-in operations of the languages do to
-texts and containers is in `library.py`.
+What a call *is* (a sink, a source, a sanitiser) is data: see `rules.py`, and `matching.py` for whether a rule holds. Calls of the
+file's own functions are followed in `functions.py`; what a condition tells is decided in `conditions.py`; what the built-in
+operations of the languages do to texts and containers is in `library.py`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
-
-from freehold.guard.weaknesses import library, secrets
+from freehold.guard.weaknesses import library
+from freehold.guard.weaknesses.conditions import Conditions
+from freehold.guard.weaknesses.functions import THIS, Frame, Functions
 from freehold.guard.weaknesses.ir import (
     Assign,
     Binary,
@@ -43,15 +41,13 @@ from freehold.guard.weaknesses.ir import (
     Unary,
 )
 from freehold.guard.weaknesses.lower import Lowering
-from freehold.guard.weaknesses.rules import KINDS, CallRule, Rules, SetRule, Test, level_of, pattern
+from freehold.guard.weaknesses.matching import NUMERIC, Matching
+from freehold.guard.weaknesses.rules import KINDS, Rules, pattern
 from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.values import (
     CLEAN,
     CLEAN_VALUE,
-    HOLE,
     LOCAL,
-    PARAMETER,
-    REMOTE,
     UNKNOWN,
     UNSET,
     Constant,
@@ -61,15 +57,9 @@ from freehold.guard.weaknesses.values import (
     joined,
     merged,
     mixed,
-    whole,
 )
-from freehold.guard.weaknesses.weakness import Severity
 
-LIMIT_CALLS = 5  # deep; test suites pass a value through five functions, people through two or three
 LIMIT_STEPS = 60_000  # expressions read; a file of 4 KB takes some 2,000
-NUMERIC = frozenset(KINDS) - {"out-of-bounds", "buffer-overflow", "resource-exhaustion"}  # what no number does
-CONFIDENCE = {UNKNOWN: 0.5, PARAMETER: 0.65, LOCAL: 0.8, REMOTE: 0.9}
-_THIS = "this."
 _NUMBER = frozenset(("number",))  # the calls that make one of a text
 _FALSY: tuple[object, ...] = (False, None, 0, "")
 
@@ -78,171 +68,30 @@ class OutOfSteps(Exception):
     """The program takes more work than it gets."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A rule that holds at a node: bytes `at` to `end`."""
-
-    kind: str
-    at: int
-    end: int
-    confidence: float
-    severity: Severity | None
-
-
-@dataclass(slots=True)
-class Frame:
-    """One function that is being read."""
-
-    func: Func | None
-    returns: list[Value] = field(default_factory=list)
-    loops: list[list[dict[str, Value]]] = field(default_factory=list)  # what was known where each was left
-
-
 class Flow:
     """One program, once."""
 
     def __init__(self, lowering: Lowering, rules: Rules, source: bytes, special: type[Special] = Special) -> None:
         self.rules, self.source = rules, source
         self.this, self.plus_joins = lowering.grammar.this, lowering.grammar.plus_joins
-        self.functions: dict[str, list[Func]] = {}
-        for func in lowering.functions:
-            self.functions.setdefault(func.name, []).append(func)
-        self.all_functions = lowering.functions
-        self.called, self.mentioned, self.classes = lowering.called, lowering.mentioned, lowering.classes
         self.env: dict[str, Value] = {}
         self.globals: dict[str, Value] = {}
-        self.fields: dict[str, Value] = {}  # "this.x", as the class or what was read before leaves it
         self.imports: dict[str, str] = {}
         self.frames: list[Frame] = [Frame(None)]
         self.left: str | None = None  # how control left the block at hand
-        self.read: set[int] = set()  # functions, by id
-        self.returned: dict[tuple[object, ...], Value] = {}
-        self.closures: dict[int, dict[str, Value]] = {}
-        self.found: dict[tuple[str, int], Hit] = {}
         self.steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")
-        self.within: dict[tuple[str, int], bool] = {}
+        self.matching = Matching(self)
+        self.conditions = Conditions(self)
+        self.functions = Functions(self, lowering)
         self.special = special(self)
 
     def run(self, root: Node) -> None:
         """Raises OutOfSteps, and RecursionError."""
         self.value(root)
         self.globals.update(self.env)
-        for func in sorted(self.all_functions, key=self._is_reached):
-            if id(func) not in self.read:
-                self.read_alone(func)
-
-    def _is_reached(self, func: Func) -> int:
-        """How likely it is that others in the file call it: they are read first, and tell what it is given."""
-        return 2 if func.name in self.called else func.name in self.mentioned
-
-    # What is found.
-
-    def report(self, kind: str, node: Node, confidence: float, severity: Severity | None = None) -> None:
-        known = self.found.get((kind, node.at))
-        if known is None or known.confidence < confidence:
-            self.found[kind, node.at] = Hit(kind=kind, at=node.at, end=node.end, confidence=confidence, severity=severity)
-
-    def holds_around(self, rule: CallRule | SetRule) -> bool:
-        """What a rule says of the function and the file around a node."""
-        if rule.near is not None and not self._has(rule.near, self.frames[-1].func):
-            return False
-        if rule.without is not None and self._has(rule.without, None):
-            return False
-        return rule.with_ is None or self._has(rule.with_, None)
-
-    def _has(self, written: str, func: Func | None) -> bool:
-        key = written, id(func)
-        if key not in self.within:
-            text = self.text if func is None else self.source[func.at : func.end].decode("utf-8", "replace")
-            self.within[key] = pattern(written).search(text) is not None
-        return self.within[key]
-
-    # Functions.
-
-    def read_alone(self, func: Func) -> None:
-        """A function that nobody in the file is known to call."""
-        is_handler = any(self._is_handler(mark) for mark in func.marks)
-        self.env = dict(self.closures.get(id(func), ()))
-        self.env.update(self.fields)
-        for param in func.params:
-            self.env[param.name] = self.parameter(param.name, param.type, param.marks, is_handler)
-            if isinstance(param.default, Const):
-                self.check_secret(param.name, Value(const=param.default.value), param.default)
-        self.frames.append(Frame(func))
-        self.read.add(id(func))
-        self.left = None
-        self.value(func.body)
-        self.frames.pop()
-        self.left = None
-        for name, value in self.env.items():
-            if name.startswith(_THIS):
-                known = self.fields.get(name)
-                self.fields[name] = value if known is None else either(known, value)
-
-    def _is_handler(self, mark: Node) -> bool:
-        callee = mark.callee if isinstance(mark, Call) else mark
-        path = self.value(callee).path
-        return self.rules.handlers.has(path.rpartition(".")[2], path)
-
-    def parameter(self, name: str, declared: str, marks: str, is_handler: bool) -> Value:
-        sources = self.rules.file.sources
-        kind = library.plain_type(declared)
-        if kind and sources.numbers is not None and pattern(sources.numbers).fullmatch(kind):
-            return Value(CLEAN, path=kind, bounds=library.bounds_of(kind))
-        level = REMOTE if is_handler else PARAMETER
-        if marks and sources.parameters is not None and pattern(sources.parameters).search(marks):
-            level = REMOTE
-        if kind and self.rules.sources.by_name and (found := self.rules.sources.find(kind.rpartition(".")[2], kind)):
-            level = max(found)
-        return Value(level, path=self.imports.get(kind, kind) or name)
-
-    def follow(self, func: Func, args: Sequence[Value], named: dict[str, Value]) -> Value | None:
-        """What a function of the file gives for these arguments; None where it is not followed."""
-        if len(self.frames) > LIMIT_CALLS or any(frame.func is func for frame in self.frames):
-            return None
-        key = (id(func), *((v.level, v.clean, _simple(v), v.path) for v in args), *sorted(named), self._state())
-        if key in self.returned:
-            return self.returned[key]
-        self.read.add(id(func))
-        env_before = self.env
-        self.env = {name: value for name, value in env_before.items() if name.startswith(_THIS)}
-        if id(func) in self.closures:
-            self.env.update(self.closures[id(func)])
-        for place, param in enumerate(func.params):
-            self.env[param.name] = self._bound(param, place, args, named)
-        frame = Frame(func)
-        self.frames.append(frame)
-        left_before, self.left = self.left, None
-        self.value(func.body)
-        self.frames.pop()
-        self.left = left_before
-        for name, value in self.env.items():
-            if name.startswith(_THIS):
-                env_before[name] = value
-        self.env = env_before
-        result = frame.returns[0] if frame.returns else CLEAN_VALUE
-        for other in frame.returns[1:]:
-            result = either(result, other)
-        self.returned[key] = result
-        return result
-
-    def _state(self) -> object:
-        return tuple(sorted((name, v.level) for name, v in self.env.items() if v.level and name.startswith(_THIS)))
-
-    def _bound(self, param: Any, place: int, args: Sequence[Value], named: dict[str, Value]) -> Value:
-        if param.name in named:
-            return named[param.name]
-        if place < len(args):
-            given = args[place]
-            kind = library.plain_type(param.type)
-            numbers = self.rules.file.sources.numbers
-            if kind and numbers is not None and pattern(numbers).fullmatch(kind):
-                return Value(given.level, given.clean | NUMERIC, given.const, kind, None, given.bounds or library.bounds_of(kind))
-            return given if given.path or not kind else given.named(kind)
-        if param.default is not None:
-            return self.value(param.default)
-        return Value(path=library.plain_type(param.type) or param.name)
+        for func in self.functions.unread():
+            self.functions.read_alone(func)
 
     # Reading.
 
@@ -259,7 +108,7 @@ class Flow:
     def name(self, node: Name) -> Value:
         known = self.env.get(node.id)
         if known is None:
-            known = self.env.get(_THIS + node.id) or self.globals.get(node.id)
+            known = self.env.get(THIS + node.id) or self.globals.get(node.id)
         if known is not None:
             return known
         if node.id in self.this:
@@ -271,7 +120,7 @@ class Flow:
         found = self.rules.sources.find(node.id, node.id)
         if found:
             return Value(max(found), path=node.id)
-        is_variable = node.id[:1].islower() and node.id not in self.functions and node.id not in library.PACKAGES
+        is_variable = node.id[:1].islower() and node.id not in self.functions.by_name and node.id not in library.PACKAGES
         return Value(UNKNOWN if is_variable else CLEAN, path=node.id)
 
     def member(self, node: Member) -> Value:
@@ -295,9 +144,9 @@ class Flow:
     def key_of(self, node: Node) -> str | None:
         """By what name a variable or a field of an object is kept."""
         if isinstance(node, Name):
-            return node.id if node.id in self.env or _THIS + node.id not in self.env else _THIS + node.id
+            return node.id if node.id in self.env or THIS + node.id not in self.env else THIS + node.id
         if isinstance(node, Member) and isinstance(node.obj, Name):
-            return _THIS + node.name if node.obj.id in self.this else f"{node.obj.id}.{node.name}"
+            return THIS + node.name if node.obj.id in self.this else f"{node.obj.id}.{node.name}"
         if isinstance(node, Unary | Cast):
             return self.key_of(node.value)
         if isinstance(node, Join) and isinstance(node.parts[0], Name):  # a place in what a pointer points to
@@ -335,7 +184,7 @@ class Flow:
         if op == "." or (op == "+" and self.plus_joins):
             return joined([left, right])
         if op in library.EQUAL | library.UNEQUAL:
-            self._compare_secret(node, left, right)
+            self.matching.compare_secret(node, left, right)
         if op == "<<" and left.items is not None:
             left.items[len(left.items)] = right
             return left
@@ -351,14 +200,6 @@ class Flow:
         """What an operator on numbers gives: a number."""
         made = library.computed(op, left, right)
         return made.made_clean(NUMERIC) if made.level and op in library.ARITHMETIC else made
-
-    def _compare_secret(self, node: Binary, left: Value, right: Value) -> None:
-        for side, other in ((node.left, right), (node.right, left)):
-            name = side.id if isinstance(side, Name) else side.name if isinstance(side, Member) else ""
-            if name:
-                self.check_secret(name, other, node)
-            elif isinstance(side, Index) and isinstance(side.key, Const) and isinstance(side.key.value, str):
-                self.check_secret(side.key.value, other, node)
 
     def unary(self, node: Unary) -> Value:
         of = self.value(node.value)
@@ -378,10 +219,10 @@ class Flow:
             return self.value(node.other if test.const in _FALSY else node.then)
         before = self.env
         self.env = dict(before)
-        self.assume(node.test, True)
+        self.conditions.assume(node.test, True)
         then = self.value(node.then)
         self.env = dict(before)
-        self.assume(node.test, False)
+        self.conditions.assume(node.test, False)
         other = self.value(node.other)
         self.env = before
         return either(then, other)
@@ -400,7 +241,7 @@ class Flow:
             by = self.value(key) if not isinstance(key, Name) or key.id in self.env else Value(const=key.id)
             items[by.const if by.is_known else UNSET] = value
             if isinstance(by.const, str):
-                self.set(by.const, by.const, value, item)
+                self.matching.set(by.const, by.const, value, item)
         return Value(items=items)
 
     def cast(self, node: Cast) -> Value:
@@ -420,7 +261,7 @@ class Flow:
         callee = node.callee
         of: Value | None = None
         if isinstance(callee, Func):
-            given = self.follow(callee, [self.value(arg) for arg in node.args], {})
+            given = self.functions.follow(callee, [self.value(arg) for arg in node.args], {})
             return CLEAN_VALUE if given is None else given
         if isinstance(callee, Member):
             of = self.value(callee.obj)
@@ -440,9 +281,9 @@ class Flow:
         args = [self.value(arg) for arg in node.args]
         named = {key: self.value(value) for key, value in node.named}
         for (key, value), item in zip(named.items(), node.named, strict=False):
-            self.set(key, f"{path}.{key}", value, item[1])
+            self.matching.set(key, f"{path}.{key}", value, item[1])
         for rule in self.rules.calls.find(name, path):
-            self.check_call(rule, node, of, args, named)
+            self.matching.check_call(rule, node, of, args, named)
         if self.rules.fills.has(name, path):
             self.fill(node, args)
         if self.rules.exits.has(name, path):
@@ -465,19 +306,19 @@ class Flow:
             kinds = frozenset[str]().union(*sanitised)
             return everything.made_clean(NUMERIC if kinds == _NUMBER else kinds)
         for rule in self.rules.cleans.find(name, path):
-            if all(self.test(test, args, named, of) for test in rule.when):
+            if all(self.matching.test(test, args, named, of) for test in rule.when):
                 return mixed(args, f"{path}()").made_clean(frozenset(rule.kinds.split()))
         if name in library.REPLACES and library.keeps_words_only(args):
             return mixed([*args, *([of] if of is not None else [])], f"{path}()").made_clean(frozenset(("*",)))
         if name == "settype" and len(node.args) == 2 and args[1].const in library.NUMBER_NAMES:
             self.write(node.args[0], args[0].made_clean(NUMERIC))
-        func = self.local_function(node, name, of)
+        func = self.functions.local_function(node, name, of)
         if func is not None:
-            given = self.follow(func, args, named)
+            given = self.functions.follow(func, args, named)
             if given is not None:
                 return given if given.path else given.named(f"{path}()")
         if node.is_new:
-            self.construct(name, args, named)
+            self.functions.construct(name, args, named)
             made = mixed([*args, *named.values()], path)
             if name in library.CONTAINERS:
                 made.items = dict(args[0].items) if len(args) == 1 and args[0].items else {}
@@ -492,16 +333,6 @@ class Flow:
             self.copy(node, of, args)
         return known
 
-    def construct(self, name: str, args: list[Value], named: dict[str, Value]) -> None:
-        """Of a class of the file: what its constructor leaves in its fields."""
-        if name not in self.classes:
-            return
-        for called in (name, *library.CONSTRUCTORS):
-            for func in self.functions.get(called, ()):
-                if func.owner == name:
-                    self.follow(func, args, named)
-                    return
-
     def derived(self, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
         """Of a function that nobody knows: all that went in may come out."""
         parts = [*args, *named.values()]
@@ -509,27 +340,9 @@ class Flow:
             parts.append(of)
         made = mixed(parts, f"{path}()")
         self.renew([arg for arg in args if arg.path == "make()"])
-        if made.level and name not in self.functions and library.CLEANS.search(name):
+        if made.level and name not in self.functions.by_name and library.CLEANS.search(name):
             return made.made_clean(frozenset(("*",)))
         return made
-
-    def local_function(self, node: Call, name: str, of: Value | None) -> Func | None:
-        candidates = self.functions.get(name)
-        if not candidates:
-            return None
-        if of is not None:
-            path = of.path.rstrip("()")
-            if path not in self.this and path.rpartition(".")[2] not in self.classes:
-                return None
-            owned = [func for func in candidates if func.owner == path.rpartition(".")[2]]
-            candidates = owned or candidates
-        if len(candidates) > 1:
-            frame = self.frames[-1].func
-            same = [func for func in candidates if frame is not None and func.owner == frame.owner]
-            candidates = same or candidates
-            fitting = [func for func in candidates if len(func.params) == len(node.args) + len(node.named)]
-            candidates = fitting or candidates
-        return candidates[0]
 
     def copy(self, node: Call, of: Value | None, args: list[Value]) -> None:
         """The call writes what it is given into its object, or its first argument."""
@@ -566,86 +379,7 @@ class Flow:
             if key in self.globals and len(self.frames) > 1:
                 self.globals[key] = value
 
-    def check_call(self, rule: CallRule, node: Call, of: Value | None, args: list[Value], named: dict[str, Value]) -> None:
-        if any(not self.test(test, args, named, of) for test in rule.when):
-            return
-        kind = KINDS[rule.kind]
-        if not rule.args:
-            if self.holds_around(rule):
-                self.report(rule.kind, node, rule.confidence or kind.confidence, rule.severity)
-            return
-        for value in self.chosen(rule.args, args, named, of):
-            level = self.exposed(value, rule)
-            if level and self.holds_around(rule):
-                self.report(rule.kind, node, rule.confidence or CONFIDENCE[level], rule.severity)
-
-    def exposed(self, value: Value, rule: CallRule | SetRule) -> int:
-        """From where a value comes that must not get here; 0 where it may."""
-        value = whole(value)
-        level = value.exposure(rule.kind)
-        if not level:
-            return CLEAN
-        kind = KINDS[rule.kind]
-        text = value.text
-        is_built = bool(text.strip(HOLE))
-        if isinstance(rule, CallRule) and is_built:
-            if rule.unlike is not None and pattern(rule.unlike).search(text):
-                return CLEAN
-            if rule.like is not None and not pattern(rule.like).search(text):
-                is_built = False
-        needed = (rule.built or kind.built) if is_built else (rule.whole or kind.whole)
-        return level if level >= level_of(needed) else CLEAN
-
-    def chosen(self, wanted: Sequence[int | str], args: list[Value], named: dict[str, Value], of: Value | None) -> list[Value]:
-        found: list[Value] = []
-        for which in wanted:
-            if which == "*":
-                found += [*args, *named.values()]
-            elif which == "this":
-                found += [of] if of is not None else []
-            elif isinstance(which, int):
-                found += args[which : which + 1] if which >= 0 else args[which:][:1]
-            elif which.endswith("+"):
-                found += args[int(which[:-1]) :]
-            elif which in named:
-                found.append(named[which])
-        return found
-
-    def test(self, test: Test, args: list[Value], named: dict[str, Value], of: Value | None) -> bool:
-        wanted = test.arg if isinstance(test.arg, tuple) else (test.arg,)
-        values = self.chosen(wanted, args, named, of)
-        if test.missing:
-            return not values
-        if test.given:
-            return bool(values)
-        return any(holds(test, value) for value in values)
-
     # Settings.
-
-    def set(self, name: str, path: str, value: Value, node: Node) -> None:
-        """`name` gets `value`: a variable, a field, a key, an argument."""
-        self.check_secret(name, value, node)
-        rules = self.rules.sets.by_name.get(name)
-        for found, rule in rules or ():
-            if not (found.holds(path) or not found.of):
-                continue
-            if any(not holds(test, value) for test in rule.when):
-                continue
-            kind = KINDS[rule.kind]
-            if rule.args:
-                level = self.exposed(value, rule)
-                if level and self.holds_around(rule):
-                    self.report(rule.kind, node, rule.confidence or CONFIDENCE[level], rule.severity)
-            elif self.holds_around(rule):
-                self.report(rule.kind, node, rule.confidence or kind.confidence, rule.severity)
-
-    def check_secret(self, name: str, value: Value, node: Node) -> None:
-        """Whether a constant with the name of a secret is one."""
-        text = value.const
-        if not isinstance(text, str) or HOLE in text or len(text) < secrets.SHORTEST or not secrets.is_secret_name(name):
-            return
-        if secrets.looks_secret(text):
-            self.report("hard-coded-secret", node, 0.8 if secrets.is_likely(text) else 0.55)
 
     def assign(self, node: Assign) -> Value:
         value = CLEAN_VALUE if node.value is None else self.value(node.value)
@@ -675,11 +409,11 @@ class Flow:
 
     def into(self, target: Node, value: Value, node: Node) -> None:
         if isinstance(target, Name):
-            self.set(target.id, target.id, value, node)
+            self.matching.set(target.id, target.id, value, node)
             self.write(target, value)
         elif isinstance(target, Member):
             of = self.value(target.obj)
-            self.set(target.name, f"{of.path}.{target.name}", value, node)
+            self.matching.set(target.name, f"{of.path}.{target.name}", value, node)
             if of.items is not None:
                 of.items[target.name] = value
             self.write(target, value)
@@ -687,7 +421,7 @@ class Flow:
             of, key = self.value(target.obj), self.value(target.key)
             self.special.indexed(target, of, key)
             if isinstance(key.const, str):
-                self.set(key.const, f"{of.path}.{key.const}", value, node)
+                self.matching.set(key.const, f"{of.path}.{key.const}", value, node)
             if of.items is not None:
                 is_end = isinstance(target.key, Group) and not target.key.items  # PHP's `$list[] = …`
                 of.items[len(of.items) if is_end else key.const if key.is_known else UNSET] = value
@@ -734,11 +468,11 @@ class Flow:
             return CLEAN_VALUE if chosen is None else self.value(chosen)
         before = self.env
         self.env = dict(before)
-        self.assume(node.test, True)
+        self.conditions.assume(node.test, True)
         self.value(node.then)
         then_env, then_left = self.env, self._taken_left()
         self.env = dict(before)
-        self.assume(node.test, False)
+        self.conditions.assume(node.test, False)
         if node.other is not None:
             self.value(node.other)
         other_left = self._taken_left()
@@ -789,7 +523,7 @@ class Flow:
     def _pass(self, node: Loop) -> None:
         self.env = dict(self.env)
         if node.test is not None:
-            self.assume(node.test, True)
+            self.conditions.assume(node.test, True)
             self._count(node)
         self.value(node.body)
         if self.left == "continue":
@@ -828,7 +562,7 @@ class Flow:
             has_default = has_default or values is None
             self.env, self.left = dict(before), None
             if values is not None and len(values) == 1:
-                self.assume(values[0] if node.subject is None else Binary(0, 0, "==", node.subject, values[0]), True)
+                self.conditions.assume(values[0] if node.subject is None else Binary(0, 0, "==", node.subject, values[0]), True)
             self.value(body)
             if self.left is None:
                 ends.append(self.env)
@@ -880,7 +614,7 @@ class Flow:
 
     def handler(self, node: Handler) -> Value:
         if isinstance(node.body, Block) and not any(_does_something(item) for item in node.body.items):
-            self.report("ignored-error", node, self.rules.file.ignored_errors)
+            self.matching.report("ignored-error", node, self.rules.file.ignored_errors)
         return self.value(node.body)
 
     def leave(self, node: Leave) -> Value:
@@ -889,7 +623,7 @@ class Flow:
         if node.how == "return":
             frame.returns.append(value)
             if frame.func is not None and frame.func.marks:
-                self.set("return", "return", value, node)
+                self.matching.set("return", "return", value, node)
         elif node.how in ("break", "continue") and frame.loops:
             frame.loops[-1].append(dict(self.env))
         self.left = node.how
@@ -897,7 +631,7 @@ class Flow:
 
     def function(self, node: Func) -> Value:
         if len(self.frames) > 1 or not node.name:
-            self.closures[id(node)] = self.env
+            self.functions.closures[id(node)] = self.env
         for mark in node.marks:
             self.value(mark)
         returned = UNSET if node.name else self._read_lambda(node)
@@ -908,7 +642,7 @@ class Flow:
         before, left = self.env, self.left
         self.env = dict(before)
         for param in node.params:
-            self.env[param.name] = self.parameter(param.name, param.type, param.marks, is_handler=False)
+            self.env[param.name] = self.functions.parameter(param.name, param.type, param.marks, is_handler=False)
         frame = Frame(node)
         self.frames.append(frame)
         self.left = None
@@ -930,160 +664,19 @@ class Flow:
         self.value(node.body)
         for name, value in self.env.items():
             if before.get(name) is not value:
-                self.fields[name if name.startswith(_THIS) else _THIS + name] = value
+                self.functions.fields[name if name.startswith(THIS) else THIS + name] = value
         self.env = before
         return CLEAN_VALUE
 
     def imported(self, node: Import) -> Value:
         for local, path in node.names:
             if (kind := self.rules.imports.get(path)) is not None:
-                self.report(kind, node, KINDS[kind].confidence)
+                self.matching.report(kind, node, KINDS[kind].confidence)
             if local not in ("", "*"):
                 self.imports[local] = path
         return CLEAN_VALUE
 
     # What a condition tells.
-
-    def assume(self, test: Node, truth: bool) -> None:
-        """In a branch where `test` came out as `truth`."""
-        if isinstance(test, Unary) and test.op in ("!", "not"):
-            self.assume(test.value, not truth)
-        elif isinstance(test, Binary):
-            self._assume_binary(test, truth)
-        elif isinstance(test, Call):
-            self._assume_call(test, truth)
-        elif isinstance(test, Group) and len(test.items) == 1:
-            self.assume(test.items[0], truth)
-        elif isinstance(test, Assign) and test.value is not None:
-            self.assume(test.value, truth)
-
-    def _assume_binary(self, test: Binary, truth: bool) -> None:
-        op = test.op
-        if op in library.AND | library.OR:
-            if truth == (op in library.AND):
-                self.assume(test.left, truth)
-                self.assume(test.right, truth)
-            return
-        left, right = self.value(test.left), self.value(test.right)
-        if isinstance(test.left, Call) and right.is_known:
-            is_no = right.const in (*_FALSY, -1)
-            if op in library.EQUAL | library.UNEQUAL:
-                self._assume_call(test.left, truth == ((op in library.EQUAL) != is_no))
-            elif op in (">", ">=", "<") and right.const in (0, -1, 1):
-                self._assume_call(test.left, truth == (op != "<"))
-        if op in ("in", "not in"):
-            if truth == (op == "in"):
-                if whole(right).level == CLEAN:
-                    self._clean(test.left, ("*",))
-            elif left.const in library.UPWARDS:
-                self._clean(test.right, ("path-traversal",))
-            return
-        for node, value, other, sign in ((test.left, left, right, op), (test.right, right, left, library.MIRRORED.get(op, op))):
-            if value.is_known:
-                continue
-            key = self.key_of(node)
-            if key is None:
-                self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
-                continue
-            is_same = truth == (sign in library.EQUAL) and sign in library.EQUAL | library.UNEQUAL
-            if is_same and other.is_known and other.const not in _FALSY:
-                self.env[key] = Value(const=other.const, path=value.path, bounds=value.bounds)
-            self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
-
-    def narrow(self, node: Node, sign: str, other: Value) -> None:
-        """What a comparison that holds says of the numbers in `node`: of `x + 10 < 30` that x is below 20."""
-        if isinstance(node, Group) and len(node.items) == 1:
-            self.narrow(node.items[0], sign, other)
-            return
-        parts = node.parts if isinstance(node, Join) else (node.left, node.right) if isinstance(node, Binary) else ()
-        if len(parts) == 2:
-            first, second = (self.value(part) for part in parts)
-            inverse = library.inverted("+" if isinstance(node, Join) else getattr(node, "op", ""), first, second, other)
-            if inverse is not None:
-                self.narrow(parts[1 if first.is_known else 0], sign, inverse)
-            return
-        key = self.key_of(node)
-        if key is None:
-            return
-        value = self.value(node)
-        bounds = library.narrowed(sign, value, other)
-        if bounds is not None:
-            self.env[key] = Value(value.level, value.clean, value.const, value.path, value.items, bounds)
-
-    def _assume_call(self, test: Call, truth: bool) -> None:
-        callee = test.callee
-        of = self.value(callee.obj) if isinstance(callee, Member) else None
-        name = callee.name if isinstance(callee, Member) else callee.id if isinstance(callee, Name) else ""
-        path = f"{of.path}.{name}" if of is not None else self.imports.get(name, name)
-        args = [self.value(arg) for arg in test.args]
-        subjects = [*test.args, *([callee.obj] if isinstance(callee, Member) else [])]
-        constants = [value.const for value in (*args, *([of] if of is not None else [])) if value.is_known]
-        if not truth:
-            if name in library.FINDS and any(const in library.UPWARDS for const in constants):
-                self._clean_all(subjects, ("path-traversal",))
-            return
-        if name in library.STARTS and not any(const in ("/", "http", "http://", "https://") for const in constants):
-            self._clean_all(
-                subjects[-1:] if isinstance(callee, Member) and of is not None and of.level else subjects, library.PLACES
-            )
-        elif name in library.MEMBERSHIP and (of is None or whole(of).level == CLEAN):
-            self._clean_all(test.args, ("*",))
-        elif (self.rules.checks.has(name, path) and not _is_loose(constants)) or library.CHECKS.search(name):
-            self._clean_all(subjects, ("*",))
-
-    def _clean_all(self, nodes: Sequence[Node], kinds: Sequence[str]) -> None:
-        for node in nodes:
-            self._clean(node, kinds)
-
-    def _clean(self, node: Node, kinds: Sequence[str]) -> None:
-        key = self.key_of(node)
-        if key is not None:
-            value = self.env.get(key)
-            if value is not None and value.level:
-                self.env[key] = value.made_clean(frozenset(kinds))
-        elif isinstance(node, Call):
-            for inner in (*node.args, *((node.callee.obj,) if isinstance(node.callee, Member) else ())):
-                self._clean(inner, kinds)
-
-
-def holds(test: Test, value: Value) -> bool:
-    """What a test says of one value, all of it."""
-    const = value.const
-    if test.is_ is not msgspec.UNSET and not (value.is_known and type(const) is type(test.is_) and const == test.is_):
-        return False
-    if test.one_of is not None and not (value.is_known and const in test.one_of):
-        return False
-    if test.like is not None and not any(pattern(test.like).search(said) for said in _said(value)):
-        return False
-    if test.unlike is not None and (not value.said or pattern(test.unlike).search(value.said)):
-        return False
-    number = const if isinstance(const, int | float) and not isinstance(const, bool) else None
-    if test.below is not None and (number is None or number >= test.below):
-        return False
-    if test.above is not None and (number is None or number <= test.above):
-        return False
-    if test.constant and not (library.is_constant(value)):
-        return False
-    if test.secret and not (isinstance(const, str) and secrets.looks_secret(const)):
-        return False
-    return test.level is None or whole(value).level >= level_of(test.level)
-
-
-def _said(value: Value) -> list[str]:
-    """What a value says; of a container what is in it."""
-    return [item.said for item in value.items.values()] if value.items else [value.said]
-
-
-def _is_loose(constants: Sequence[object]) -> bool:
-    """A pattern that lets anything through is no check: one that is not tied to both ends, or has a dot that repeats."""
-    patterns = [const for const in constants if isinstance(const, str) and library.PATTERN_SIGNS.search(const)]
-    return any(".*" in const or ".+" in const for const in patterns)
-
-
-def _simple(value: Value) -> object:
-    if value.items is not None:
-        return tuple((str(key), item.level) for key, item in value.items.items())
-    return value.const if not isinstance(value.const, str) or len(value.const) < 200 else id(value)
 
 
 def _does_something(node: Node) -> bool:

@@ -41,7 +41,7 @@ class Nulls(Special):
 
     def used(self, node: Node, value: Value) -> None:
         if isinstance(node, Name) and value.const is None and node.id in self.flow.env and len(self.flow.frames) > 1:
-            self.flow.report("null-dereference", node, 0.7)
+            self.flow.matching.report("null-dereference", node, 0.7)
 
 
 class Memory(Nulls):
@@ -49,7 +49,7 @@ class Memory(Nulls):
 
     def used(self, node: Node, value: Value) -> None:
         if value.path == _FREED:
-            self.flow.report("use-after-free", node, 0.75)
+            self.flow.matching.report("use-after-free", node, 0.75)
         super().used(node, value)
 
     def called(self, node: Call, name: str, path: str, of: Value | None, args: Sequence[Value]) -> Value | None:
@@ -63,7 +63,7 @@ class Memory(Nulls):
                     self.flow.env[key] = Value(path=known.path)
         for arg, value in zip(node.args, args, strict=True):
             if value.path == _FREED and isinstance(arg, Name):
-                self.flow.report("use-after-free", arg, 0.75)
+                self.flow.matching.report("use-after-free", arg, 0.75)
         if name == "array" and len(args) == 2:
             return self._filled_with(args[0], args[1])
         if name in _MAKERS:
@@ -86,11 +86,11 @@ class Memory(Nulls):
         size = of.bounds[1]
         if isinstance(key.const, int) and not isinstance(key.const, bool):
             if key.const < 0 or key.const >= size:
-                self.flow.report("out-of-bounds", node, 0.75)
+                self.flow.matching.report("out-of-bounds", node, 0.75)
         elif key.path == COUNTED and key.bounds is not None and key.bounds[1] >= size:
-            self.flow.report("out-of-bounds", node, 0.75)
+            self.flow.matching.report("out-of-bounds", node, 0.75)
         elif key.level >= LOCAL and not (key.bounds and key.bounds[0] >= 0 and key.bounds[1] < size):
-            self.flow.report("out-of-bounds", node, 0.7)
+            self.flow.matching.report("out-of-bounds", node, 0.7)
 
     # Memory.
 
@@ -118,7 +118,7 @@ class Memory(Nulls):
 
     def _freed(self, node: Call, value: Value) -> None:
         if value.path == _FREED:
-            self.flow.report("double-free", node, 0.8)
+            self.flow.matching.report("double-free", node, 0.8)
         target = node.args[0]
         key = self.flow.key_of(target)
         if key is not None and isinstance(target, Name):
@@ -134,7 +134,7 @@ class Memory(Nulls):
         elif name in _PRINTS and len(args) >= 2:
             size = _size_of(args[0])
             if size is not None and isinstance(args[1].const, int) and args[1].const > size:
-                self.flow.report("buffer-overflow", node, 0.75)
+                self.flow.matching.report("buffer-overflow", node, 0.75)
         elif name in ("memset", "wmemset") and len(args) >= 3:
             self._filled(node, args[0], args[2])
 
@@ -144,24 +144,24 @@ class Memory(Nulls):
             length += max(target.bounds[0], 0.0)
         if size is not None and length is not None:
             if length >= size and target is not source:
-                self.flow.report("buffer-overflow", node, 0.8)
+                self.flow.matching.report("buffer-overflow", node, 0.8)
         elif source.level >= PARAMETER and length is None:
-            self.flow.report("buffer-overflow", node, 0.8 if source.level >= LOCAL else 0.55)
+            self.flow.matching.report("buffer-overflow", node, 0.8 if source.level >= LOCAL else 0.55)
 
     def _copied_sized(self, node: Call, target: Value, source: Value, count: Value) -> None:
         size, room = _size_of(target), _size_of(source)
         if isinstance(count.const, int):
             if (size is not None and count.const > size) or (room is not None and count.const > room):
-                self.flow.report("buffer-overflow", node, 0.8)
+                self.flow.matching.report("buffer-overflow", node, 0.8)
         elif count.level >= LOCAL and not (count.bounds and size is not None and count.bounds[1] <= size):
-            self.flow.report("buffer-overflow", node, 0.65)
+            self.flow.matching.report("buffer-overflow", node, 0.65)
 
     def _filled(self, node: Call, target: Value, count: Value) -> None:
         size = _size_of(target)
         if size is None or not isinstance(count.const, int):
             return
         if count.const > size:
-            self.flow.report("buffer-overflow", node, 0.8)
+            self.flow.matching.report("buffer-overflow", node, 0.8)
         elif target.bounds is not None:
             target.bounds = (float(count.const), size)  # whoever holds the buffer sees it
 

@@ -53,7 +53,7 @@ class Go(Special):
             return Value(CLEAN, path="int", bounds=(0.0, 2.0**63 - 1))
         if name == "make" and of is None:
             return self._made(args)
-        if name in _WRITERS and args and of is not None and of.path.removesuffix("()") not in self.flow.classes:
+        if name in _WRITERS and args and of is not None and of.path.removesuffix("()") not in self.flow.functions.classes:
             self._written(node, args[0])
         if name == "go" and self._has_context():
             self._started(node)
@@ -70,7 +70,7 @@ class Go(Special):
             if given[0] < bounds[0] or given[1] > bounds[1]:
                 is_same_size = name in _SAME_SIZE and value.path in _SAME_SIZE
                 if not is_same_size:
-                    self.flow.report("integer-conversion", node, 0.7)
+                    self.flow.matching.report("integer-conversion", node, 0.7)
                 given = bounds
             return Value(CLEAN, const=const, path=name, bounds=given)
         return Value(CLEAN, const=const, path=name, bounds=bounds)
@@ -93,7 +93,7 @@ class Go(Special):
     def indexed(self, node: Index, of: Value, key: Value) -> None:
         size = self._size(of)
         if size is not None and isinstance(key.const, int) and not isinstance(key.const, bool) and key.const >= size[0]:
-            self.flow.report("out-of-bounds", node, 0.8)
+            self.flow.matching.report("out-of-bounds", node, 0.8)
 
     def named(self, path: str) -> Value | None:
         number = CONSTANTS.get(path)
@@ -110,7 +110,7 @@ class Go(Special):
         if start is None or stop is None:
             return Value(of.level, of.clean, path=of.path)
         if stop > room or start > max(length, stop):
-            self.flow.report("out-of-bounds", node, 0.8)
+            self.flow.matching.report("out-of-bounds", node, 0.8)
             return Value(of.level, of.clean, path=of.path)
         return Value(of.level, of.clean, path=_MADE, bounds=(stop - start, room - start))
 
@@ -132,7 +132,7 @@ class Go(Special):
             return
         cancel = node.target.items[1]
         if isinstance(cancel, Name) and (cancel.id == "_" or not self._is_used(cancel.id, node)):
-            self.flow.report("context-leak", node, 0.7)
+            self.flow.matching.report("context-leak", node, 0.7)
 
     def _is_used(self, name: str, node: Node) -> bool:
         """Called, returned, passed on or kept in something that is called: anything but `_ = cancel`."""
@@ -159,17 +159,17 @@ class Go(Special):
         text = self.flow.source[node.at : node.end]
         callee = node.args[0] if node.args else None
         if isinstance(callee, Call) and isinstance(callee.callee, Name):
-            for func in self.flow.functions.get(callee.callee.id, ()):
+            for func in self.flow.functions.by_name.get(callee.callee.id, ()):
                 text += self.flow.source[func.at : func.end]
         if _BACKGROUND.search(text.decode("utf-8", "replace")):
-            self.flow.report("context-leak", node, 0.65)
+            self.flow.matching.report("context-leak", node, 0.65)
 
     def looped(self, node: Loop) -> None:
         if node.test is not None or node.before is not None or node.after is not None or not self._has_context():
             return
         text = self.flow.source[node.at : node.end].decode("utf-8", "replace")
         if not _SEES_END.search(text):
-            self.flow.report("context-leak", node, 0.6)
+            self.flow.matching.report("context-leak", node, 0.6)
 
     # What is written out.
 
@@ -182,7 +182,7 @@ class Go(Special):
         kind = re.sub(r"^(?:map\[\w+\]|\[\d*\]|[*&])+", "", kind)
         writes_itself = re.search(rf"func \(\w+ \*?{re.escape(kind)}\) Marshal", self.flow.text)
         if self._secrets.get(kind) and not self._is_masked(value) and not writes_itself:
-            self.flow.report("secret-exposed", node, 0.65)
+            self.flow.matching.report("secret-exposed", node, 0.65)
 
     def _is_masked(self, value: Value) -> bool:
         """Its secret fields are given something that a function made of them, or a constant."""
