@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from freehold.core.effects import Effect
 from freehold.guard.effects.batch import batch
 from freehold.guard.effects.dockerfile import dockerfile
+from freehold.guard.effects.javascript import javascript
 from freehold.guard.effects.powershell import powershell
 from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
@@ -21,6 +22,9 @@ ANALYSERS: dict[Language, Analyser] = {
     Language.YAML: workflow,
     Language.DOCKERFILE: dockerfile,
     Language.SHELL: effects_of_shell,
+    Language.JAVASCRIPT: javascript,
+    Language.TYPESCRIPT: javascript,
+    Language.TSX: javascript,
     Language.PYTHON: python,
     Language.SQL: sql,
 }

@@ -4,13 +4,14 @@ import ast
 from collections.abc import Callable, Sequence
 
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import FOLDS, binary, elements, indexed, method, variable
-from freehold.guard.effects.scripting_program import Kind, Program, Routine
+from freehold.guard.effects.python_fold import FOLDS, binary, elements, indexed, method
+from freehold.guard.effects.scripting_program import LIMIT_EACH, Kind, Program, Routine
 from freehold.guard.effects.scripting_sinks import Given, as_path
 from freehold.guard.effects.scripting_table import Call
 from freehold.guard.effects.scripting_values import (
     ENVIRONMENT,
     INPUT,
+    NETWORK,
     NOTHING,
     Value,
     either,
@@ -19,9 +20,8 @@ from freehold.guard.effects.scripting_values import (
     map_each,
     marked,
     marks_of,
+    variable,
 )
-
-LIMIT_EACH = 1_024  # elements of a sequence that a comprehension is worked out for
 
 ALIASES = {
     "np": "numpy",
@@ -45,6 +45,8 @@ CONSTANTS = {
     "string.ascii_lowercase": Value("abcdefghijklmnopqrstuvwxyz"),
     "string.ascii_letters": Value("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"),
     "string.digits": Value("0123456789"),
+    "flask.request": Value(marks=NETWORK, name="flask.request"),
+    "bottle.request": Value(marks=NETWORK, name="bottle.request"),
     "__file__": Value("program.py"),
     "__name__": Value("__main__"),
 }
@@ -150,11 +152,18 @@ class Expressions(Program):
         return Value(owner.const, owner.marks, f"<path>.{name}")
 
     def _binary(self, node: ast.BinOp) -> Value:
-        left, right = self.value(node.left), self.value(node.right)
-        if left is NOTHING and right is NOTHING:
-            return NOTHING
-        kind = node.op.__class__
-        return map_each(left, lambda one: map_each(right, lambda other: binary(kind, one, other)))
+        """A long sum leans to the left: it is gone through, not down."""
+        rest: list[ast.BinOp] = []
+        left: ast.expr = node
+        while isinstance(left, ast.BinOp):
+            rest.append(left)
+            left = left.left
+        value = self.value(left)
+        for part in reversed(rest):
+            right = self.value(part.right)
+            if value is not NOTHING or right is not NOTHING:
+                value = _two(part.op.__class__, value, right)
+        return value
 
     def _unary(self, node: ast.UnaryOp) -> Value:
         value = self.value(node.operand)
@@ -346,6 +355,10 @@ class Expressions(Program):
             else:
                 named["**"] = value
         return Given(values, named, receiver)
+
+
+def _two(kind: type[ast.operator], left: Value, right: Value) -> Value:
+    return map_each(left, lambda one: map_each(right, lambda other: binary(kind, one, other)))
 
 
 def _without_own_name(name: str, given: Given) -> Given:

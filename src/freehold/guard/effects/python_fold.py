@@ -15,18 +15,16 @@ from freehold.guard.effects.scripting_sinks import Given, as_path
 from freehold.guard.effects.scripting_values import (
     DECODED,
     ENVIRONMENT,
-    INPUT,
     LIMIT_TEXT,
-    NAMED_SECRET,
     NOTHING,
     Value,
     known,
     marked,
     marks_of,
+    variable,
 )
 
 Fold = Callable[[Given], Value]
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 _FORMAT = re.compile(r"%(?:\((\w*)\))?[#0 +-]*[\d*]*(?:\.[\d*]+)?([a-zA-Z%])|\{\{|\}\}|\{([^{}!:.\[]*)[^{}]*\}")
 LIMIT_NUMBER_BITS = 4096
 
@@ -405,31 +403,6 @@ def _codecs(given: Given) -> Value:
     form = given.get((1, "encoding"))
     name = form.const.lower() if form is not None and isinstance(form.const, str) else ""
     return decoded(_CODECS[name], _first(given)) if name in _CODECS else _first(given)
-
-
-def variable(name: Value) -> Value:
-    """One variable of the environment."""
-    text = name.text()
-    if text in _FOLDERS:
-        return known(_FOLDERS[text])
-    if text is not None and _SECRET_NAME.search(text):
-        return marked(NAMED_SECRET)
-    return marked(INPUT)
-
-
-_FOLDERS = {
-    "HOME": "~",
-    "USERPROFILE": "%USERPROFILE%",
-    "TMPDIR": "/tmp",  # noqa: S108 - a text that is judged, not a file that is made
-    "TEMP": "%TEMP%",
-    "TMP": "%TEMP%",
-    "APPDATA": "%APPDATA%",
-    "LOCALAPPDATA": "%LOCALAPPDATA%",
-    "PROGRAMDATA": "%PROGRAMDATA%",
-    "WINDIR": "%WINDIR%",
-    "SYSTEMROOT": "%WINDIR%",
-    "PROGRAMFILES": "%PROGRAMFILES%",
-}
 
 
 def _path(given: Given) -> Value:

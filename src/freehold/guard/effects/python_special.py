@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_expressions import LIMIT_EACH, Expressions
+from freehold.guard.effects.python_expressions import Expressions
 from freehold.guard.effects.python_fold import elements, joined_path
 from freehold.guard.effects.python_parse import parse
 from freehold.guard.effects.scene import LIMIT_DEPTH
@@ -99,20 +99,20 @@ def _map(walk: Expressions, name: str, given: Given) -> Value:
     function, over = given.values[:2]
     listed = elements(over)
     items = listed.items if listed is not None and isinstance(listed.items, list) else None
-    if items is not None and not over.name and len(items) <= LIMIT_EACH and walk.sinks.scene.budget.spend(len(items)):
-        return Value(marks=over.marks, items=[walk.call(function, Given([item]), "") for item in items])
+    if items is not None and not over.name:
+        return walk.each(function, items)
     return marked(marks_of([walk.call(function, Given([walk.element(over)]), "")]) | over.marks)
 
 
 def _partial(walk: Expressions, name: str, given: Given) -> Value:
-    walk._passes_on(given.values[0] if given.values else None, (0,), given)
+    walk.pass_on(given.values[0] if given.values else None, (0,), given)
     return NOTHING
 
 
 def _written_to_process(walk: Expressions, name: str, given: Given) -> Value:
     text = given.get((0, "input"))
     if text is not None:
-        walk._input(given.receiver if given.receiver.const is not NOTHING.const else NOTHING, text)
+        walk.feed(given.receiver if given.receiver.const is not NOTHING.const else NOTHING, text)
     return marked(given.receiver.marks)
 
 

@@ -33,6 +33,7 @@ from freehold.guard.syntax import Language
 
 LIMIT_CALLS = 6  # ways of calling one function that are followed; then it is walked once with nothing known
 LIMIT_CALL_DEPTH = 8
+LIMIT_EACH = 1_024  # elements of a list that a function is worked out for
 CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>"))  # objects whose methods are too many to list
 DECODING = ("decrypt", "decode", "decompress", "unhexlify", "deobfuscate", "unpack", "inflate", "b64", "base64")
 
@@ -74,6 +75,7 @@ class Program:
         self.loops = 0  # around the statement
         self.depth = 0  # of calls
         self.nested = scene.depth  # of texts in texts
+        self.is_each = False  # a function is worked out for each element of a list
         self.is_spent = False
 
     def finish(self) -> None:
@@ -123,7 +125,7 @@ class Program:
         key = _key_of(given)
         if key in routine.done:
             return routine.done[key]
-        if len(routine.done) >= LIMIT_CALLS:
+        if len(routine.done) >= LIMIT_CALLS and not self.is_each:
             given, key = Given(receiver=given.receiver), None
             if key in routine.done:
                 return marked(marks_of(routine.done.values()))
@@ -142,6 +144,15 @@ class Program:
         routine.done[key] = result
         return result
 
+    def each(self, function: Value, items: Sequence[Value]) -> Value:
+        """A list of what a function gives for each of a list that is known: letters being put together, say."""
+        if len(items) > LIMIT_EACH or not self.sinks.scene.budget.spend(len(items)):
+            return marked(marks_of(items))
+        before, self.is_each = self.is_each, True
+        found = [self.call(function, Given([item]), "") for item in items]
+        self.is_each = before
+        return Value(items=found)
+
     def call(self, callee: Value, given: Given, attribute: str) -> Value:
         """`attribute` is the method's name where it is one."""
         code = callee.code
@@ -154,7 +165,7 @@ class Program:
             folded = self.method(given.receiver, attribute, given)
             if folded is not None:
                 return folded
-        special = self.special.get(name)
+        special = self.special.get(name) or self.special.get(f"?.{attribute}")
         if special is not None:
             return special(self, name, given)
         fold = self.folds.get(name)
@@ -184,7 +195,7 @@ class Program:
         self.sinks.call(call, given)
         for clause in call.clauses:
             if clause.word == "calls":
-                self._passes_on(given.get(clause.argument), clause.argument, given)
+                self.pass_on(given.get(clause.argument), clause.argument, given)
         marks = call.marks | given.receiver.marks
         result = Value(marks=marks, name=call.makes or f"{name}()")
         match call.makes:
@@ -194,7 +205,7 @@ class Program:
             case "<process>":
                 line = _line_of(given.get((0, "args")) or NOTHING)
                 result = Value(line, marks | self._printed(before), "<process>")
-                self._input(result, given.named.get("input"))
+                self.feed(result, given.named.get("input"))
                 self._streams(given)
             case "<cloud>" | "<accepted>":
                 result.marks |= marks_of(given.values) & FOREIGN
@@ -219,7 +230,7 @@ class Program:
                 marks |= SECRET
         return marks
 
-    def _input(self, process: Value, text: Value | None) -> None:
+    def feed(self, process: Value, text: Value | None) -> None:
         """What is written to a program's standard input: a script, if it is an interpreter."""
         line = process.text()
         if text is not None and line:
@@ -235,7 +246,7 @@ class Program:
                 self.sinks.add(EffectKind.REMOTE_SHELL, because="a program's input and output are tied to a connection")
                 return
 
-    def _passes_on(self, function: Value | None, argument: Sequence[int | str], given: Given) -> None:
+    def pass_on(self, function: Value | None, argument: Sequence[int | str], given: Given) -> None:
         """Calls what a function is given to call: `Thread(target=f, args=(x,))`, `map(f, xs)`."""
         if function is None:
             return
@@ -289,7 +300,7 @@ class Program:
         if receiver.name == "<file>":
             self.sinks.writes(receiver, marks_of(given.values))
         elif receiver.name.startswith("<process>") and given.values:
-            self._input(receiver, given.values[0])
+            self.feed(receiver, given.values[0])
 
     def _made(self, kind: Kind, owner: Value, given: Given) -> Value:
         start = self.part(kind, "__init__")

@@ -130,12 +130,11 @@ class Sinks:
             case "effect":
                 self._effect(name, clause, value, given)
             case "http":
-                method = given.get(clause.second) if clause.second else None
-                self.request(name, clause.about or ((method and method.text()) or "POST"), value or NOTHING, given)
+                self.request(name, clause.about or _method_of(given.get(clause.second)), value or NOTHING, given)
             case "open":
                 self.open(name, value or NOTHING, given.get(clause.second))
             case "shell" | "argv" | "command" if value is not None:
-                self.command(name, value, is_shell=clause.word == "shell")
+                self.command(name, _with_words(clause, value, given), is_shell=clause.word == "shell")
             case "code":
                 for one in (value or NOTHING).each():
                     self.code(name, one, Language(clause.about))
@@ -345,6 +344,22 @@ class Sinks:
             self.add(kind, Place.HOST, f"a client of a cloud or a service: a method of the class {kind.value}")
             if kind is EffectKind.SEND:
                 self._leaves("a client", given.marks())
+
+
+def _with_words(clause: Clause, value: Value, given: Given) -> Value:
+    """`spawn(program, [words])`: a program whose words are in a list of their own."""
+    place = clause.argument[0]
+    if clause.word != "argv" or value.items is not None or not isinstance(place, int):
+        return value
+    for words in (given.get((place + 1,)), given.named.get("args")):
+        if words is not None and isinstance(words.items, list):
+            return Value(items=[value, *words.items])
+    return value
+
+
+def _method_of(value: Value | None) -> str:
+    """Of a request that says it in an argument: GET where it does not, and what sends where it is not known."""
+    return "GET" if value is None else value.text() or "POST"
 
 
 def first_word(name: str) -> str:

@@ -105,7 +105,7 @@ def _clause(word: str, rest: list[str], part: str) -> Clause:
         case [language, argument] if word == "code":
             return Clause(word, about=language, argument=_argument(argument))
         case [method, argument] if word == "http":
-            is_argument = method[0].isdigit()
+            is_argument = "/" in method or method.isdigit()
             second = _argument(method) if is_argument else ()
             return Clause(word, about="" if is_argument else method, argument=_argument(argument), second=second)
     raise ValueError(f"{part.strip()!r} is no clause")
@@ -123,12 +123,14 @@ def _argument(text: str) -> Argument:
 
 @cache
 def calls_of(file: str) -> Mapping[str, Call]:
-    """The table in `data/<file>.toml`: its `[calls]`, and below `[calls."os.path"]` what stands in that module."""
+    """The table in `data/<file>.toml`: its `[calls]`, and below `[calls."os.path"]` what is in that module; "" is itself."""
     data = tomllib.loads(files(__package__).joinpath("data", f"{file}.toml").read_text("utf-8"))
     found: dict[str, Call] = {}
     for name, line in data["calls"].items():
         if isinstance(line, str):
             found[name] = parse_call(name, line)
         else:
-            found |= {f"{name}.{part}": parse_call(f"{name}.{part}", text) for part, text in line.items()}
+            for part, text in line.items():
+                full = f"{name}.{part}" if part else name
+                found[full] = parse_call(full, text)
     return found

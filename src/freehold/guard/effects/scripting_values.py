@@ -5,6 +5,7 @@ nothing that is known. A part of a text that is not known is a `HOLE`, as in a p
 they stay when it is cut, joined, encoded or passed on.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,22 @@ INPUT = 64  # from the person or program that starts this one: arguments, standa
 NAMED_SECRET = 128  # one variable of the environment whose name says that it is a credential
 OUTPUT = 256  # what a command of this program printed
 FOREIGN = NETWORK | SOCKET | DECODED  # made by somebody else, or hidden
+
+# Variables of the environment that are folders, as `places` writes those.
+_FOLDERS = {
+    "HOME": "~",
+    "USERPROFILE": "%USERPROFILE%",
+    "TMPDIR": "/tmp",  # noqa: S108 - a text that is judged, not a file that is made
+    "TEMP": "%TEMP%",
+    "TMP": "%TEMP%",
+    "APPDATA": "%APPDATA%",
+    "LOCALAPPDATA": "%LOCALAPPDATA%",
+    "PROGRAMDATA": "%PROGRAMDATA%",
+    "WINDIR": "%WINDIR%",
+    "SYSTEMROOT": "%WINDIR%",
+    "PROGRAMFILES": "%PROGRAMFILES%",
+}
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH", re.IGNORECASE)
 
 
 class _NotKnown:
@@ -151,3 +168,13 @@ def map_each(value: Value, function: Callable[[Value], Value]) -> Value:
         return function(value)
     first = Value(value.const, value.marks, value.name, value.items, value.code)
     return either([function(one) for one in (first, *value.others)])
+
+
+def variable(name: Value) -> Value:
+    """One variable of the environment."""
+    text = name.text()
+    if text in _FOLDERS:
+        return known(_FOLDERS[text])
+    if text is not None and _SECRET_NAME.search(text):
+        return marked(NAMED_SECRET)
+    return marked(INPUT)

@@ -2,8 +2,9 @@
 
 Decided here: a DELETE or an UPDATE that names no rows, or names them in a way that is true of all, is of the whole; a DROP of a
 table is of the database, as nobody drops a table by forgetting a clause. Statements that are put together at run time are
-unknown, as far as their text can't be worked out. Transact-SQL needs no ";" between statements, so that one may begin anywhere. Functions,
-procedures and tables that reach further are in `data/sql_names.toml`; tokens are `sql_tokens`; texts in variables, `sql_values`.
+unknown, as far as their text can't be worked out. Transact-SQL needs no ";" between statements, so that one may begin
+anywhere. Functions, procedures and tables that reach further are in `data/sql_names.toml`; tokens are `sql_tokens`; texts in
+variables, `sql_values`.
 """
 
 import tomllib
@@ -45,8 +46,11 @@ _TAKES = frozenset(
 )
 _UPDATE_WORDS = frozenset(("low_priority", "ignore", "only", "or", "rollback", "abort", "replace", "fail", "top"))
 _BEFORE_VERB = frozenset(
-    ("begin", "declare", "if", "else", "while", "loop", "then", "end", "as", "is", "elsif", "elseif", "repeat", "when", "(", "explain")
-)  # fmt: skip
+    (
+        *("begin", "declare", "if", "else", "while", "loop", "then", "end", "as", "is", "elsif", "elseif", "repeat", "when", "("),
+        "explain",
+    )
+)
 
 
 def sql(text: str, scene: Scene) -> list[Effect]:
@@ -178,14 +182,9 @@ class _Walk:
             if not kind_of_table(name):
                 self.sinks.add(EffectKind.READ, Place.DATABASE, "SELECT reads rows", name)
         into = _position(tokens, "into")
-        if (
-            into
-            and tokens[0].text == "select"
-            and into + 1 < len(tokens)
-            and tokens[into + 1].text not in ("outfile", "dumpfile")
-        ):
-            if tokens[into + 1].text[:1] not in ("@", ":"):
-                self.sinks.add(EffectKind.WRITE, Place.DATABASE, "SELECT INTO makes a table", name_at(tokens, into + 1))
+        name = name_at(tokens, into + 1) if into is not None and tokens[0].text == "select" else ""
+        if name[:1] not in ("", "@", ":") and name not in ("outfile", "dumpfile"):
+            self.sinks.add(EffectKind.WRITE, Place.DATABASE, "SELECT INTO makes a table", name)
 
     def _insert(self, tokens: Sequence[Token]) -> None:
         into = _position(tokens, "into", "overwrite") or 0
@@ -390,11 +389,7 @@ class _Walk:
                 self._call(call, arguments_of([Token(SIGN, "("), *rest[size:], Token(SIGN, ")")], 0, self.variables))
             if "xp_cmdshell" in (token.text for token in rest[1:]):
                 self.sinks.add(EffectKind.ESCALATE, Place.SYSTEM, "turns on commands of the operating system")
-        elif tokens[0].text != "call" and (
-            rest[0].kind in (STRING, NUMBER) or rest[0].text == "(" or rest[0].text[:1] in ("@", ":")
-        ):
-            self._dynamic(rest)
-        elif "immediate" in (token.text for token in tokens[1:2]):
+        elif tokens[0].text != "call" and (_is_text(rest[0]) or tokens[1].text == "immediate"):
             self._dynamic(rest)
         elif name in self.variables.prepared:
             self._dynamic([Token(STRING, self.variables.prepared[name])])
@@ -626,6 +621,11 @@ def _what(tokens: Sequence[Token]) -> str:
         if token.kind == WORD and token.text not in _MODIFIERS:
             return token.text
     return ""
+
+
+def _is_text(token: Token) -> bool:
+    """Whether it begins an expression that gives a text, and not a procedure's name."""
+    return token.kind in (STRING, NUMBER) or token.text[:1] in ("(", "@", ":")
 
 
 def _closing(tokens: Sequence[Token], at: int) -> int:

@@ -91,12 +91,17 @@ def _tokens(text: str, form: re.Pattern[str]) -> Iterator[Token]:
             break
         at = found.end()
         kind = found.lastgroup
-        if kind == "tag" or found["dollar"] is not None:
+        if kind == "space":
+            if at in lines and "\n" in found[0] and _is_alone(lines[at][0]):
+                is_start = True
+            continue
+        if kind in ("comment", "open", "close"):
+            continue
+        if kind == "dollar":
             token, at = _dollar(text, found)
             yield token
-        elif kind in ("space", "comment", "open", "close"):
-            is_start = is_start or (kind == "space" and "\n" in found[0] and at in lines and _is_alone(lines[at][0]))
-            continue
+        elif kind == "word":
+            yield Token(WORD, found[0].lower())
         else:
             yield _token(kind or "", found)
         count += 1
@@ -122,8 +127,6 @@ def _dollar(text: str, found: re.Match[str]) -> tuple[Token, int]:
 def _token(kind: str, found: re.Match[str]) -> Token:
     text = found[0]
     match kind:
-        case "word":
-            return Token(WORD, text.lower())
         case "string":
             body = text[text.index("'") + 1 :]
             body = body[:-1] if body.endswith("'") else body
