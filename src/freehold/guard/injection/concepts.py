@@ -40,22 +40,12 @@ class Words(NamedTuple):
     letters: bytes
     data: bytes
 
-    def spans(self, first: int, last: int) -> tuple[int, int]:
-        """Where, in the text, the words `first` up to before `last` stand."""
-        start = end = 0
-        for number, found in enumerate(_TOKEN.finditer(self.data)):
-            if number == first:
-                start = found.start()
-            end = found.end()
-            if number == last - 1:
-                break
-        return self._place(start), self._place(end)
+    def places(self) -> list[tuple[int, int]]:
+        """Where, in the bytes, each word stands."""
+        return [found.span() for found in _TOKEN.finditer(self.data)]
 
-    def places(self) -> Iterator[int]:
-        """Where, in the data, each word stands."""
-        return (found.start() for found in _TOKEN.finditer(self.data))
-
-    def _place(self, at: int) -> int:
+    def in_text(self, at: int) -> int:
+        """The place in the text of a place in the bytes."""
         before = self.data[:at]
         return (
             at if before.isascii() and _SEAM.encode() not in before else len(before.decode("utf-8", "ignore").replace(_SEAM, ""))

@@ -23,8 +23,9 @@ PROMPT_WORDS = 64  # of a prompt's window; a jailbreak of three sentences has ab
 SENTENCE_WORDS = 48  # a longer sentence is cut: an instruction without a full stop in a line of data is still one
 
 _SHIFT = np.uint32(32 - BUCKET_BITS)
-_A, _B, _C, _FNV = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35), np.uint32(0x01000193)
-_GRAMS = tuple(np.uint32(k) for k in (0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5))
+_A, _B, _C = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
+_GRAMS = np.array([[0x27D4EB2F], [0x165667B1], [0xD3A2646D], [0xFD7046C5]], np.uint32)  # by a gram's length
+_PLACES = np.array([[0x9E3779B1], [0x7FEB352D], [0x846CA68B], [0x45D9F3B3], [0x119DE1F3]], np.uint32)  # by a letter's place in it
 _GAP = GAP[0]
 _END_OF = np.zeros(256, bool)
 _END_OF[list(ENDS)] = True
@@ -98,10 +99,12 @@ def _buckets(words: list[bytes], letters: npt.NDArray[np.uint8]) -> Buckets:
     np.right_shift(b[:-1] ^ a[1:], _SHIFT, out=out[1, :-1])
     np.right_shift((ids[:-2] * _C) ^ b[2:], _SHIFT, out=out[2, :-2])
     is_gap = letters == _GAP
-    kept = np.flatnonzero(~(is_gap[1:] & is_gap[:-1])) + 1
-    kept = np.concatenate([np.zeros(1, np.intp), kept])
-    begun = gram = letters[kept].astype(np.uint32)
-    for length, factor in enumerate(_GRAMS, 1):
-        gram = gram[:-1] * _FNV ^ begun[length:]
-        out[WORD_ROWS + length - 1, kept[: len(gram)]] = gram * factor >> _SHIFT
+    is_gap[1:] &= is_gap[:-1]  # all but the first of a run
+    is_gap[0] = False
+    kept = np.flatnonzero(~is_gap)
+    padded = np.zeros(len(kept) + CONCEPT_ROWS, np.uint32)  # no letter is 0
+    padded[: len(kept)] = letters[kept]
+    grams = np.ndarray((CONCEPT_ROWS + 1, len(kept)), np.uint32, padded, 0, (4, 4)) * _PLACES
+    np.add.accumulate(grams, axis=0, out=grams)
+    out[WORD_ROWS:, kept] = grams[1:] * _GRAMS >> _SHIFT
     return out

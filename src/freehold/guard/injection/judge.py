@@ -6,6 +6,7 @@ classifier (`model.py`); what is hidden or encoded is read and judged, too; sign
 the text. What follows from a score is the stage's to say, by its settings.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
@@ -15,19 +16,23 @@ from freehold.core.findings import Channel
 from freehold.guard.injection import features
 from freehold.guard.injection.concepts import Words, words_of
 from freehold.guard.injection.encoded import decoded
-from freehold.guard.injection.model import HEADS, Floats, Head, HeadName, facts_of
+from freehold.guard.injection.model import HEADS, Floats, Head, HeadName, facts_of, worst
 from freehold.guard.injection.patterns import Hit, Letters
 from freehold.guard.injection.reading import Reading, read
 from freehold.guard.injection.settings import ASKED
 from freehold.guard.injection.structure import hidden, links, role_markers, unseen
 from freehold.guard.injection.verdict import CLEAN, ENCODED, HIDDEN, INSTRUCTION, JAILBREAK, InjectionVerdict, Signal
 
-LIMIT_CHARS = 1 << 20  # of one text; of a longer one the beginning and the end are read
+SLICE_CHARS = 64 << 10  # about 10 ms
+OVERLAP_CHARS = 2 << 10  # no sentence is longer
 SHORT_CHARS = 6  # nothing is ordered in fewer: "OK", an id, a number
 NAMED_FROM = 0.3  # the likelihood from which on the sentences are named
 NAMED_LIMIT = 8  # sentences
-INNER_FROM = 0.4  # what is hidden needs to say less
+INNER_FROM = 0.4  # what is encoded needs to say less
+_DISHONEST = {"override": 0.55, "hush": 0.45, "secret": 0.35, "send": 0.25, "leak": 0.4, "void": 0.3, "every-reply": 0.25}
 _HIDDEN_WEIGHT = 0.8  # of an order that is hidden, whatever else there is
+
+_SURROGATES = re.compile("[\ud800-\udfff]")  # halves of characters, which JSON can hold and UTF-8 can't
 
 
 class _Said(NamedTuple):
@@ -39,30 +44,36 @@ class _Said(NamedTuple):
 
 def judge(text: str, source: Channel) -> InjectionVerdict:
     """`source` is where it stands in a conversation: SYSTEM and USER are prompts, the rest is somebody else's content."""
+    first, *others = judge_slices(text, source)
+    for verdict in others:
+        first = first.joined(verdict)
+    return first
+
+
+def judge_slices(text: str, source: Channel) -> Iterator[InjectionVerdict]:
+    """The verdicts on stretches of a text, each some milliseconds of work; most texts are one. They overlap."""
+    if len(text) <= SLICE_CHARS:
+        yield _judged(text, source)
+        return
+    for start in range(0, len(text) - OVERLAP_CHARS, SLICE_CHARS - OVERLAP_CHARS):
+        yield _judged(text[start : start + SLICE_CHARS], source).moved(start)
+
+
+def _judged(text: str, source: Channel) -> InjectionVerdict:
     if len(text) < SHORT_CHARS:
         return CLEAN
-    if len(text) > LIMIT_CHARS:
-        return _judge_ends(text, source)
+    if not text.isascii():
+        text = _SURROGATES.sub("\ufffd", text)
     is_prompt = source in ASKED
     reading = read(text)
-    said = _said(reading, "prompt" if is_prompt else "content")
+    is_description = source is Channel.TOOL_DESCRIPTION
+    said = _described(reading) if is_description else _said(reading, "prompt" if is_prompt else "content")
     signals = [*said.signals, *role_markers(text), *unseen(text, reading), *_inner(text, is_prompt)]
     if not is_prompt:
         signals += links(text)
     if not signals and said.likelihood < NAMED_FROM:
         return InjectionVerdict(score=said.likelihood)
     return InjectionVerdict(score=_joined(said, signals), signals=tuple(signals))
-
-
-def _judge_ends(text: str, source: Channel) -> InjectionVerdict:
-    half = LIMIT_CHARS // 2
-    first, last = judge(text[:half], source), judge(text[-half:], source)
-    shift = len(text) - half
-    moved = tuple(
-        Signal(rule=one.rule, weight=one.weight, start=one.start + shift, end=one.end + shift, words=one.words)
-        for one in last.signals
-    )
-    return InjectionVerdict(score=max(first.score, last.score), signals=first.signals + moved)
 
 
 def _joined(said: _Said, signals: Iterable[Signal]) -> float:
@@ -87,10 +98,24 @@ def _inner(text: str, is_prompt: bool) -> Iterator[Signal]:
         return  # people paste pages
     for stretch in hidden(text):
         likelihood = _likelihood(stretch.text)
-        if likelihood >= INNER_FROM:
+        if likelihood >= stretch.least:
             yield Signal(
                 rule=HIDDEN, weight=max(_HIDDEN_WEIGHT, likelihood), start=stretch.start, end=stretch.end, words=stretch.words
             )
+
+
+def _described(reading: Reading) -> _Said:
+    """A tool's description speaks to the assistant by its nature: what no honest one needs counts, by weights set by hand."""
+    words = words_of(reading.text)
+    hits = [hit for hit in Letters(words.letters, range(len(words.letters))).hits() if hit.pattern.name in _DISHONEST]
+    clean = 1.0
+    for hit in hits:
+        clean *= 1.0 - _DISHONEST[hit.pattern.name]
+    if not hits:
+        return _Said(0.0, ())
+    places = _Places(reading, words)
+    signals = (_signal(places, hit, 1.0 - clean) for hit in hits)
+    return _Said(1.0 - clean, tuple(signals))
 
 
 def _likelihood(text: str) -> float:
@@ -104,38 +129,40 @@ def _said(reading: Reading, name: HeadName) -> _Said:
     hashed = features.of_content(words, reading.text) if name == "content" else features.of_prompt(words)
     head = HEADS[name]
     odds = head.log_odds(hashed)
-    hits = list(Letters(words.letters).hits())
-    facts = facts_of(float(odds.max()), len(odds), ((hit.pattern.name, hit.is_quoted) for hit in hits), words.letters.count(b"Z"))
+    hits = list(worst(hashed, odds, words.letters).hits())
+    facts = facts_of(odds, features.kind(reading.text), hits, words.letters.count(b"Z"))
     likelihood = head.weighed(facts)
     if likelihood < NAMED_FROM:
         return _Said(likelihood, ())
-    return _Said(likelihood, tuple(_named(reading, words, hashed, odds, hits, head, likelihood, name)))
+    rule = JAILBREAK if name == "prompt" else INSTRUCTION
+    return _Said(likelihood, tuple(_named(_Places(reading, words), hashed, odds, hits, head, likelihood, rule)))
+
+
+class _Places:
+    """Where, in the original, words stand."""
+
+    def __init__(self, reading: Reading, words: Words) -> None:
+        self._reading, self._words, self._places = reading, words, words.places()
+
+    def of(self, first: int, last: int) -> tuple[int, int]:
+        start, end = self._places[first][0], self._places[last - 1][1]
+        return self._reading.place(self._words.in_text(start)), self._reading.place(self._words.in_text(end))
+
+
+def _signal(places: _Places, hit: Hit, weight: float) -> Signal:
+    start, end = places.of(hit.first, hit.last)
+    return Signal(rule=hit.pattern.rule, weight=weight, start=start, end=end, words=hit.pattern.words)
 
 
 def _named(
-    reading: Reading,
-    words: Words,
-    hashed: features.Hashed,
-    odds: Floats,
-    hits: list[Hit],
-    head: Head,
-    likelihood: float,
-    name: HeadName,
+    places: _Places, hashed: features.Hashed, odds: Floats, hits: list[Hit], head: Head, likelihood: float, rule: str
 ) -> Iterator[Signal]:
     """The patterns that spoke for an attack, and the sentences that did."""
-    whole = JAILBREAK if name == "prompt" else INSTRUCTION
     for hit in hits:
         if not hit.is_quoted and head.evidence.get(hit.pattern.name, 0.0) > 0:
-            start, end = _places(reading, words, hit.first, hit.last)
-            yield Signal(rule=hit.pattern.rule, weight=likelihood, start=start, end=end, words=hit.pattern.words)
-    worst = float(odds.max())
+            yield _signal(places, hit, likelihood)
+    least = min(0.0, float(odds.max()))
     for number in np.argsort(-odds, kind="stable")[:NAMED_LIMIT]:
-        if odds[number] < min(0.0, worst):
-            break
-        start, end = _places(reading, words, int(hashed.starts[number]), int(hashed.ends[number]))
-        yield Signal(rule=whole, weight=likelihood, start=start, end=end, words="reads like an order to an assistant")
-
-
-def _places(reading: Reading, words: Words, first: int, last: int) -> tuple[int, int]:
-    start, end = words.spans(first, last)
-    return reading.place(start), reading.place(end)
+        if odds[number] >= least:
+            start, end = places.of(int(hashed.starts[number]), int(hashed.ends[number]))
+            yield Signal(rule=rule, weight=likelihood, start=start, end=end, words="reads like an order to an assistant")

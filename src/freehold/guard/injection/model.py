@@ -18,13 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold.guard.injection.features import BUCKETS, Hashed
+from freehold.guard.injection.patterns import Hit, Letters
 
 HeadName = Literal["content", "prompt"]
 HEAD_NAMES: tuple[HeadName, ...] = ("content", "prompt")
 Floats = npt.NDArray[np.float32]
 
 BEST_LIMIT = 6.0  # log-odds beyond it say no more: the first layer is sure of much
-WINDOWS_LIMIT = 4.0  # log2: a longer text has more chances to look like an attack, but no more than this
+WINDOWS_LIMIT = 8.0  # log2: a longer text has more chances to look like an attack, but no more than this
+WORST = 6  # windows in which patterns are looked for
 ABOUT_WORDS = 2  # so many words of security make a text about attacks
 
 
@@ -41,7 +43,8 @@ class Head:
         sums = np.zeros(hashed.buckets.shape[1] + 1, np.float32)
         np.cumsum(self.weights[hashed.buckets].sum(axis=0), out=sums[1:])
         taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra]
-        return taken / np.sqrt(hashed.ends - hashed.starts, dtype=np.float32) + np.float32(self.offset)
+        odds: Floats = taken / np.sqrt(hashed.ends - hashed.starts, dtype=np.float32) + np.float32(self.offset)
+        return odds
 
     def weighed(self, facts: Iterable[tuple[str, float]]) -> float:
         """The probability of an attack, by what is known of a text."""
@@ -50,11 +53,35 @@ class Head:
         return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, total))))
 
 
-def facts_of(best: float, windows: int, hits: Iterable[tuple[str, bool]], about: int) -> list[tuple[str, float]]:
-    """What the second layer weighs. `hits` are names of patterns, and whether they stand between quotes."""
-    best = max(-BEST_LIMIT, min(BEST_LIMIT, best))
-    found = [("offset", 1.0), ("best", best), ("high", max(0.0, best)), ("windows", min(WINDOWS_LIMIT, math.log2(windows)))]
-    found += [(f"{name} quoted" if is_quoted else name, 1.0) for name, is_quoted in hits]
+def worst(hashed: Hashed, odds: Floats, letters: bytes) -> Letters:
+    """The concepts of the windows with the highest odds, in the text's order: patterns are looked for there alone.
+
+    So a long text is not suspect for having many sentences, and costs no more than a short one.
+    """
+    if len(odds) <= WORST:
+        return Letters(letters, range(len(letters)))
+    numbers: list[int] = []
+    for window in np.sort(np.argpartition(odds, -WORST)[-WORST:]):
+        first = max(int(hashed.starts[window]), numbers[-1] + 1 if numbers else 0)
+        numbers += range(first, int(hashed.ends[window]))
+    return Letters(bytes(letters[number] for number in numbers), numbers)
+
+
+def facts_of(odds: Floats, kind: str, hits: Iterable[Hit], about: int) -> list[tuple[str, float]]:
+    """What the second layer weighs. `odds` are the windows', `kind` is the text's, `about` counts words of security."""
+    count = len(odds)
+    best = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds.max())))
+    usual = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds.sum() - best) / (count - 1))) if count > 1 else -BEST_LIMIT / 2
+    found = [
+        ("offset", 1.0),
+        ("best", best),
+        ("high", max(0.0, best)),
+        ("usual", usual),
+        ("windows", min(WINDOWS_LIMIT, math.log2(count))),
+        (f"in {kind}", 1.0),
+        (f"best in {kind}", best),
+    ]
+    found += [(f"{hit.pattern.name} quoted" if hit.is_quoted else hit.pattern.name, 1.0) for hit in hits]
     if about >= ABOUT_WORDS:
         found += [("about", 1.0), ("about best", best)]
     return found

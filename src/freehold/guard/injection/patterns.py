@@ -6,7 +6,7 @@ everyday in a prompt. A pattern between quotes is counted apart, too: texts abou
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from freehold.guard.injection.verdict import INSTRUCTION, JAILBREAK
@@ -27,7 +27,7 @@ def _pattern(name: str, rule: str, letters: str, words: str) -> Pattern:
 
 # fmt: off
 PATTERNS = (
-    _pattern("override", INSTRUCTION, r"I[^|?!XM]{0,4}[NLPA]|P[.A]{0,2}[NLA]{1,2}[.A]{0,2}I", "asks to ignore what was said before"),
+    _pattern("override", INSTRUCTION, r"I[^|?!XM]{0,4}[NLPA]|P[.A]{0,2}[NLA]{1,2}[.A]{0,2}I", "asks to ignore what was before"),
     _pattern("unfollow", INSTRUCTION, r"X[.]?[DV.]{0,2}[YA.]{0,2}[SPYnA]{1,2}[.]?[NL]", "asks not to follow the instructions"),
     _pattern("void", INSTRUCTION, r"[PYA][.nABS]{0,2}[NLT][^|?!]{0,4}[XIn]", "says that earlier instructions no longer hold"),
     _pattern("new-task", INSTRUCTION, r"n[.]?[NT]|[NT][^|?!]{0,3}W?[:]", "announces another task"),
@@ -48,13 +48,11 @@ PATTERNS = (
     _pattern("you-are-now", JAILBREAK, r"Y[.]?W|W[.]?Y[.]?[CMB]", "makes the assistant somebody else"),
     _pattern("persona", JAILBREAK, r"C[^|?!]{0,5}[BJF]|[BF][^|?!]{0,4}[JX][^|?!]{0,3}[JL]", "asks for a role without rules"),
     _pattern("no-limits", JAILBREAK, r"X[.AYJ]{0,2}[LJ]", "says that there are no limits"),
-    _pattern("no-limits-listed", JAILBREAK, r"X[.AY]{0,2}L[^|?!]{0,4}L|J[^|?!]{0,2}J[^|?!]{0,2}[JL]", "lists the limits that are gone"),
+    _pattern("no-limits-listed", JAILBREAK, r"X[.AY]{0,2}L[^|?!]{0,4}L|J[^|?!]{0,2}J[^|?!]{0,2}[JL]", "lists the limits gone"),
     _pattern("never-refuse", JAILBREAK, r"X[.]?X|X[^|?!]{0,2}[LQ][^|?!]{0,3}X", "forbids to refuse"),
     _pattern("wild", JAILBREAK, r"[VDTME][^|?!X]{0,4}J", "asks for something harmful"),
 )
 # fmt: on
-QUOTED = tuple(f"quoted-{pattern.name}" for pattern in PATTERNS[:8])
-
 _RUNS = re.compile(rb"\.{2,}")
 _QUOTE = re.compile(rb'"[^"|?!]{2,60}[|?!]?"')
 
@@ -69,10 +67,10 @@ class Hit(NamedTuple):
 
 
 class Letters:
-    """A text's concepts with runs of gaps shortened, and how to get back to the words."""
+    """The concepts of some words with runs of gaps shortened, and how to get back to the words, by their numbers."""
 
-    def __init__(self, letters: bytes) -> None:
-        self._letters = letters
+    def __init__(self, letters: bytes, numbers: Sequence[int]) -> None:
+        self._letters, self._numbers = letters, numbers
         self.short = _RUNS.sub(b".", letters)
         self._quotes = [found.span() for found in _QUOTE.finditer(self.short)] if self.short.count(b'"') > 1 else []
 
@@ -84,16 +82,17 @@ class Letters:
                 continue
             if self._is_quoted(found.start()):
                 found = next((hit for hit in pattern.regex.finditer(self.short) if not self._is_quoted(hit.start())), found)
-            yield Hit(pattern, self._word(found.start()), self._word(found.end()), self._is_quoted(found.start()))
+            is_quoted = self._is_quoted(found.start())
+            yield Hit(pattern, self._number(found.start()), self._number(found.end() - 1) + 1, is_quoted)
 
     def _is_quoted(self, at: int) -> bool:
         return any(start <= at < end for start, end in self._quotes)
 
-    def _word(self, at: int) -> int:
+    def _number(self, at: int) -> int:
         """The number of the word whose letter stands at `at` of `short`."""
-        number = 0
+        longer = 0
         for found in _RUNS.finditer(self._letters):
-            if found.start() - number >= at:
+            if found.start() - longer >= at:
                 break
-            number += len(found[0]) - 1
-        return at + number
+            longer += len(found[0]) - 1
+        return self._numbers[at + longer]

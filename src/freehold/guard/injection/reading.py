@@ -18,16 +18,27 @@ INVISIBLE = re.compile(
 # Letters of other scripts that look like Latin ones, by Unicode's confusables (UTS #39): the ones in everyday fonts.
 _LOOKALIKES = str.maketrans(
     "аеорсухіѕјһԁԛԝкмтнвАЕОРСУХІЅЈНКМТВοναρτικυΟΑΡΤΙΚΕΗΜΝΒΖΧΥ",
-    "aeopcyxisjhdqwkmthbAEOPCYXISJHKMTBovapтikuOAPTIKEHMNBZXY".replace("т", "t"),
+    "aeopcyxisjhdqwkmthbAEOPCYXISJHKMTBovaptikuOAPTIKEHMNBZXY",
 )
 _MIXED = re.compile(r"[A-Za-z][\u0370-\u03ff\u0400-\u04ff]|[\u0370-\u03ff\u0400-\u04ff][A-Za-z]")
 _WORD = re.compile(r"[^\W\d_]+")
-_PUNCTUATION = {
-    **dict.fromkeys(map(ord, "“”„‟«»「」『』＂"), '"'),
-    **dict.fromkeys(map(ord, "‘’‚‛´＇"), "'"),
-    **dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), "-"),
-    **{0x3002: ".", 0xFF01: "!", 0xFF1F: "?", 0x061F: "?", 0xFF0C: ",", 0x3001: ",", 0xFF1A: ":", 0x0964: "."},
-    **{0x85: "\n", 0x2028: "\n", 0x2029: "\n", 0x2026: ".", 0xA6: "|"},
+_PUNCTUATION = (
+    dict.fromkeys(map(ord, "“”„‟«»「」『』＂"), '"')
+    | dict.fromkeys(map(ord, "‘’‚‛´＇"), "'")
+    | dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), "-")
+    | {0x3002: ".", 0xFF01: "!", 0xFF1F: "?", 0x061F: "?", 0xFF0C: ",", 0x3001: ",", 0xFF1A: ":", 0x0964: "."}
+    | {0x85: "\n", 0x2028: "\n", 0x2029: "\n", 0x2026: ".", 0xA6: "|"}
+)
+# Latin letters that Unicode does not take apart.
+_LETTERS = {
+    ord("ß"): "s",
+    ord("ł"): "l",
+    ord("Ł"): "L",
+    ord("ı"): "i",
+    ord("ɡ"): "g",
+    ord("ɑ"): "a",
+    ord("ø"): "o",
+    ord("đ"): "d",
 }
 
 # The two-character escapes of JSON and code, read as what they stand for: a blank takes the place of the backslash.
@@ -100,7 +111,4 @@ class _Table(dict[int, str]):
         return folded
 
 
-_FOLDED = _Table(
-    {code: to for code, to in _PUNCTUATION.items()}
-    | {ord("ß"): "s", ord("ł"): "l", ord("Ł"): "L", ord("ı"): "i", ord("ɡ"): "g", ord("ɑ"): "a"}
-)
+_FOLDED = _Table(_PUNCTUATION | _LETTERS)

@@ -1,4 +1,4 @@
-"""Signs of an attack that are not words: markers of a conversation's turns, text that people can't see, addresses that carry data.
+"""Signs of an attack beside its words: markers of a conversation's turns, text that people can't see, addresses that carry data.
 
 Each says alone how likely it makes an attack; the weights are set by hand, as such signs are too rare in labelled texts to learn
 from. What is hidden is also read: `judge.py` judges what it says.
@@ -6,6 +6,7 @@ from. What is hidden is also read: `judge.py` judges what it says.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import re2
@@ -29,22 +30,29 @@ _TURN_TAG = re.compile(
     re.IGNORECASE,
 )
 _TURN_WORDS = (
-    r"(?:#{1,4} ?|\[)(?:system|instructions?|assistant|human|user|response)(?: (?:message|prompt|note|override))?[\]: ]"
+    r"(?:#{2,4} ?|\[)(?:system|instructions?|assistant|human|user|response)(?: (?:message|prompt|note|override))?[\]:]"
     r"|(?:system|assistant|human)(?: (?:message|prompt|note|override))?[ \t]{0,2}:[ \t]?\S"
     r"|(?:={2,9}|-{2,9}|#{2,9}|\[|%{2,9}) ?(?:begin|end|start|new|stop)(?: of)?(?: the)? "
     r"(?:new |admin |system |user |previous |out of date )?(?:instructions?|prompt|message|context|document|note|input|task)"
 )
 _TURN_LINE = re.compile(rf"(?i)(?:^|\n|\\n)[ \t>*#\[(-]{{0,6}}(?:{_TURN_WORDS})")
-_STYLE = re.compile(
-    r"<(\w{1,20})\b[^<>]{0,300}?(?:display\s{0,3}:\s{0,3}none|visibility\s{0,3}:\s{0,3}hidden|font-size\s{0,3}:\s{0,3}[01](?:px|pt|em)?\s{0,3}[;\"']"
-    r"|opacity\s{0,3}:\s{0,3}0(?:\.0\d?)?\s{0,3}[;\"']|(?<![-\w])color\s{0,3}:\s{0,3}(?:white|#fff(?:fff)?|transparent|rgba?\(255, ?255, ?255[^)]{0,8}\))"
-    r"|(?:left|top|text-indent)\s{0,3}:\s{0,3}-\d{3,5}|aria-hidden\s{0,3}=\s{0,3}[\"']true|\bhidden\b(?!-))[^<>]{0,300}>",
-    re.IGNORECASE,
+# CSS and attributes that take an element out of sight.
+_UNSEEN_STYLES = (
+    r"display\s{0,3}:\s{0,3}none",
+    r"visibility\s{0,3}:\s{0,3}hidden",
+    r"font-size\s{0,3}:\s{0,3}[01](?:px|pt|em)?\s{0,3}[;\"']",
+    r"opacity\s{0,3}:\s{0,3}0(?:\.0\d?)?\s{0,3}[;\"']",
+    r"(?<![-\w])color\s{0,3}:\s{0,3}(?:white|#fff(?:fff)?|transparent|rgba?\(255, ?255, ?255[^)]{0,8}\))",
+    r"(?:left|top|text-indent)\s{0,3}:\s{0,3}-\d{3,5}",
+    r"aria-hidden\s{0,3}=\s{0,3}[\"']true",
+    r"\shidden(?=[\s>=/])",
 )
-_COMMENT = re.compile(r"<!--(.{8,4000}?)-->|\[//\]: # \((.{8,2000}?)\)|\[comment\]: <> \((.{8,2000}?)\)", re.DOTALL)
-_ATTRIBUTE = re.compile(
-    r"\b(?:alt|title|aria-label|data-[\w-]{1,20}|content|placeholder)\s?=\s?\"([^\"]{24,2000})\"", re.IGNORECASE
-)
+_STYLE = re.compile(rf"(?i)<(\w{{1,20}})\b[^<>]{{0,300}}?(?:{'|'.join(_UNSEEN_STYLES)})[^<>]{{0,300}}>")
+_STYLES = re2.compile(r"(?i)display|visibility|font-size|opacity|color|indent|left|hidden")
+_MARKDOWN_COMMENT = re.compile(r"\[(?://|comment)\]: (?:#|<>) \(([^)\n]{8,400})\)")
+_ATTRIBUTE_NAME = r"(?i)\b(?:alt|title|aria-label|data-[\w-]{1,20}|content|placeholder)\s?=\s?\""
+_ATTRIBUTE = re.compile(_ATTRIBUTE_NAME + r"([^\"]{24,2000})\"")
+_ATTRIBUTES = re2.compile(_ATTRIBUTE_NAME)
 
 _FLAG, _TAGS = "\U0001f3f4", re.compile("[\U000e0020-\U000e007f]{4,}")
 _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
@@ -59,18 +67,22 @@ _BLANK_VALUE = re.compile(
 _LONG_VALUE = re.compile(r"[?&][\w.-]{1,40}=[\w%+/=.-]{80,}")
 
 # One pass of RE2, which grows with the text alone, before the slower ones: almost no text has any.
-_TURNS = re2.compile(
-    rf"<\||\[/?INST|<</?SYS|_of_turn>|\[/?(?:AVAILABLE_TOOLS|TOOL_RESULTS)|<｜|(?i:{_TURN_WORDS}|</?(?:tool|function|system|assistant|user_|untrusted|end_of|instruction|admin))"
-)
+_TURN_STARTS = r"<\||\[/?INST|<</?SYS|_of_turn>|\[/?AVAILABLE_TOOLS|\[/?TOOL_RESULTS|<｜"
+_TAG_STARTS = r"</?(?:tool|function|system|assistant|user_|untrusted|end_of|instruction|admin)"
+_TURNS = re2.compile(rf"{_TURN_STARTS}|(?i:{_TURN_WORDS}|{_TAG_STARTS})")
 
 
 class Hidden(NamedTuple):
-    """What a hidden stretch says; `start` and `end` are where it stands in the original."""
+    """What a hidden stretch says; `start` and `end` are where it stands in the original.
+
+    `least` is the likelihood of an attack from which on it counts: the less usual the hiding, the lower.
+    """
 
     text: str
     start: int
     end: int
     words: str
+    least: float = 0.6
 
 
 def role_markers(text: str) -> Iterator[Signal]:
@@ -122,34 +134,39 @@ def unseen(text: str, reading: Reading) -> Iterator[Signal]:
 
 def hidden(text: str) -> Iterator[Hidden]:
     """Stretches that a page does not show, and tag characters, decoded."""
-    count = 0
-    for one in _hidden_stretches(text):
-        yield one
-        count += 1
-        if count == LIMIT_HIDDEN:
-            return
+    return islice(_hidden_stretches(text), LIMIT_HIDDEN)
 
 
 def _hidden_stretches(text: str) -> Iterator[Hidden]:
     if not text.isascii():
         for found in _TAGS.finditer(text):
             said = "".join(chr(ord(char) - 0xE0000) for char in found[0][:LIMIT_HIDDEN_CHARS])
-            yield Hidden(said, found.start(), found.end(), "invisible tag characters say it")
-    if "<!--" in text or "[//]: #" in text or "[comment]:" in text:
-        for found in _COMMENT.finditer(text):
-            yield Hidden(found[1] or found[2] or found[3], found.start(), found.end(), "a comment says it")
-    if "<" in text and ">" in text:
-        for found in _STYLE.finditer(text):
-            inside = _until_closed(text, found.end(), found[1])
-            yield Hidden(inside, found.start(), found.end() + len(inside), "an element that is not shown says it")
-        for found in _ATTRIBUTE.finditer(text):
-            yield Hidden(found[1], found.start(), found.end(), "an attribute that is not shown says it")
+            yield Hidden(said, found.start(), found.end(), "invisible tag characters say it", 0.3)
+    if "]: " in text:
+        for found in _MARKDOWN_COMMENT.finditer(text):
+            yield Hidden(found[1], found.start(), found.end(), "a comment says it")
+    yield from _comments(text)
+    if "<" not in text:
+        return
+    for found in _STYLE.finditer(text) if _STYLES.search(text) else ():
+        inside = _until_closed(text, found.end(), found[1])
+        yield Hidden(inside, found.start(), found.end() + len(inside), "an element that is not shown says it")
+    for found in _ATTRIBUTE.finditer(text) if _ATTRIBUTES.search(text) else ():
+        yield Hidden(found[1], found.start(), found.end(), "an attribute that is not shown says it", 0.8)
+
+
+def _comments(text: str) -> Iterator[Hidden]:
+    start = text.find("<!--")
+    while start >= 0 and (end := text.find("-->", start)) >= 0:
+        yield Hidden(text[start + 4 : min(end, start + LIMIT_HIDDEN_CHARS)], start, end + 3, "a comment says it")
+        start = text.find("<!--", end)
 
 
 def _until_closed(text: str, start: int, tag: str) -> str:
     limit = start + LIMIT_HIDDEN_CHARS
-    end = text.lower().find(f"</{tag.lower()}", start, limit) if len(text) < 200_000 else text.find(f"</{tag}", start, limit)
-    return re.sub(r"<[^<>]{0,300}>", " ", text[start : end if end >= 0 else limit])
+    inside = text[start:limit]
+    end = inside.lower().find(f"</{tag.lower()}")
+    return inside[:end] if end >= 0 else inside
 
 
 def _hidden(found: re.Match[str], weight: float, words: str) -> Signal:

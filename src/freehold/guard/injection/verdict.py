@@ -1,6 +1,6 @@
 """The nouns of this package: a signal, and what all signals and the classifier together say of a text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 INSTRUCTION: Final = "injection-instruction"  # tells the assistant what to do, or to forget what it was told
@@ -11,6 +11,7 @@ ENCODED: Final = "injection-encoded"  # says it only once it is decoded
 JAILBREAK: Final = "jailbreak"  # the user's own prompt wants the model to be another one
 RULES: Final = (INSTRUCTION, ROLE_MARKER, HIDDEN, EXFILTRATION, ENCODED, JAILBREAK)
 CATEGORY: Final = "injection"
+SIGNALS_LIMIT = 64  # of one text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,15 @@ class InjectionVerdict:
             else:
                 joined.append((start, end))
         return tuple(joined)
+
+    def joined(self, other: "InjectionVerdict") -> "InjectionVerdict":
+        """Of two stretches of one text."""
+        kept = (self.signals + other.signals)[:SIGNALS_LIMIT]
+        return InjectionVerdict(score=max(self.score, other.score), signals=kept)
+
+    def moved(self, by: int) -> "InjectionVerdict":
+        """Of a stretch that begins `by` characters into its text."""
+        return replace(self, signals=tuple(replace(one, start=one.start + by, end=one.end + by) for one in self.signals))
 
 
 CLEAN: Final = InjectionVerdict()
