@@ -93,12 +93,12 @@ def test_a_rule_of_calls_that_never_decides_is_odd(file: Path) -> None:
 def test_calls_of_an_answer_are_tried(file: Path) -> None:
     file.write_text('[calls]\npreset = "production"\n')
     rows = [
-        {"id": "install", "text": '{"command": "npm install left-pad"}', "kind": "tool_arguments", "tool": "Bash"},
+        {"id": "kill", "text": '{"command": "kill 4242"}', "kind": "tool_arguments", "tool": "Bash"},
         {"id": "list", "text": '{"command": "ls"}', "kind": "tool_arguments", "tool": "Bash"},
     ]
     result = run("simulate", str(file), "-", "--direction", "response", "--json", given="\n".join(map(json.dumps, rows)))
     changes = json.loads(result.output)["changes"]
-    assert ("install", "ask") in {(change["examples"][0], change["would"]) for change in changes}
+    assert ("kill", "ask") in {(change["examples"][0], change["would"]) for change in changes}
 
 
 def test_texts_and_requests_are_tried(file: Path) -> None:
