@@ -81,9 +81,9 @@ def test_the_working_folder_is_where_the_agent_says_it_works() -> None:
 
 
 def test_a_preset_goes_before_the_policy() -> None:
-    install = call("pip install requests")
-    assert hook(install).stdout == "{}\n"
-    assert json.loads(hook(install, "--preset", "production").stdout)["hookSpecificOutput"]["permissionDecision"] == "ask"
+    kill = call("kill 4711")
+    assert hook(kill).stdout == "{}\n"
+    assert json.loads(hook(kill, "--preset", "production").stdout)["hookSpecificOutput"]["permissionDecision"] == "ask"
 
 
 def test_the_policy_of_the_configuration_is_asked(home: Path) -> None:
