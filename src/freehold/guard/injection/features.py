@@ -30,6 +30,9 @@ _GAP = GAP[0]
 _END_OF = np.zeros(256, bool)
 _END_OF[list(ENDS)] = True
 
+_FIRST = np.zeros(1, np.intp)
+_EXTRA_OF_PROMPT = np.arange(1, PROMPT_WORDS // 8 + 2, dtype=np.uint32) * _B >> _SHIFT
+
 _TABLE_ROW = re.compile(r"\|[^\n|]*\|")
 _KINDS = {"prose": 0, "table": 1, "data": 2, "code": 3, "markup": 4}
 
@@ -68,10 +71,12 @@ def of_prompt(words: Words) -> Hashed:
     """Of at least one word. Windows overlap by half, so that no cut hides anything."""
     letters = np.frombuffer(words.letters, np.uint8)
     count = len(letters)
+    if count <= PROMPT_WORDS:  # as most are: one window, without the cost of many
+        ends = np.array((count,))
+        return Hashed(_buckets(words.words, letters), _FIRST, ends, _EXTRA_OF_PROMPT[ends // 8])
     starts = np.arange(0, max(1, count - PROMPT_WORDS // 2), PROMPT_WORDS // 2)
     ends = np.minimum(starts + PROMPT_WORDS, count)
-    extra = ((ends - starts) // 8 + 1).astype(np.uint32) * _B >> _SHIFT
-    return Hashed(_buckets(words.words, letters), starts, ends, extra)
+    return Hashed(_buckets(words.words, letters), starts, ends, _EXTRA_OF_PROMPT[(ends - starts) // 8])
 
 
 def kind(text: str) -> str:

@@ -6,6 +6,7 @@ classifier (`model.py`); what is hidden or encoded is read and judged, too; sign
 the text. What follows from a score is the stage's to say, by its settings.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -28,6 +29,7 @@ OVERLAP_CHARS = 2 << 10  # no sentence is longer
 SHORT_CHARS = 6  # nothing is ordered in fewer: "OK", an id, a number
 NAMED_FROM = 0.3  # the likelihood from which on the sentences are named
 NAMED_LIMIT = 8  # sentences
+CLEAR_BELOW = -2.0  # log-odds of a prompt's best window: 96% of people's prompts are below, and none that patterns would name
 INNER_FROM = 0.4  # what is encoded needs to say less
 _DISHONEST = {"override": 0.55, "hush": 0.45, "secret": 0.35, "send": 0.25, "leak": 0.4, "void": 0.3, "every-reply": 0.25}
 _HIDDEN_WEIGHT = 0.8  # of an order that is hidden, whatever else there is
@@ -129,6 +131,9 @@ def _said(reading: Reading, name: HeadName) -> _Said:
     hashed = features.of_content(words, reading.text) if name == "content" else features.of_prompt(words)
     head = HEADS[name]
     odds = head.log_odds(hashed)
+    best = float(odds.max())
+    if name == "prompt" and best < CLEAR_BELOW:
+        return _Said(1.0 / (1.0 + math.exp(min(30.0, -best))), ())
     hits = list(worst(hashed, odds, words.letters).hits())
     facts = facts_of(odds, features.kind(reading.text), hits, words.letters.count(b"Z"))
     likelihood = head.weighed(facts)

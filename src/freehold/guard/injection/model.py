@@ -40,6 +40,9 @@ class Head:
 
     def log_odds(self, hashed: Hashed) -> Floats:
         """One a window."""
+        if len(hashed.starts) == 1:
+            total = float(self.weights[hashed.buckets].sum() + self.weights[hashed.extra[0]])
+            return np.array((total / math.sqrt(hashed.buckets.shape[1]) + self.offset,), np.float32)
         sums = np.zeros(hashed.buckets.shape[1] + 1, np.float32)
         np.cumsum(self.weights[hashed.buckets].sum(axis=0), out=sums[1:])
         taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra]
@@ -70,7 +73,7 @@ def worst(hashed: Hashed, odds: Floats, letters: bytes) -> Letters:
 def facts_of(odds: Floats, kind: str, hits: Iterable[Hit], about: int) -> list[tuple[str, float]]:
     """What the second layer weighs. `odds` are the windows', `kind` is the text's, `about` counts words of security."""
     count = len(odds)
-    best = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds.max())))
+    best = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds[0] if count == 1 else odds.max())))
     usual = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds.sum() - best) / (count - 1))) if count > 1 else -BEST_LIMIT / 2
     found = [
         ("offset", 1.0),
