@@ -58,7 +58,7 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
     hits: list[Hit] = []
     try:
         flow.run(root)
-    except OutOfSteps:
+    except (OutOfSteps, RecursionError):
         hits.append(_unread(source))
     if lowering.is_cut:
         hits.append(_unread(source))

@@ -218,10 +218,10 @@ class Flow:
         if test.is_known:
             return self.value(node.other if test.const in _FALSY else node.then)
         before = self.env
-        self.env = dict(before)
+        self.env = self._fork(before)
         self.conditions.assume(node.test, True)
         then = self.value(node.then)
-        self.env = dict(before)
+        self.env = self._fork(before)
         self.conditions.assume(node.test, False)
         other = self.value(node.other)
         self.env = before
@@ -467,11 +467,11 @@ class Flow:
             chosen = node.other if test.const in _FALSY else node.then
             return CLEAN_VALUE if chosen is None else self.value(chosen)
         before = self.env
-        self.env = dict(before)
+        self.env = self._fork(before)
         self.conditions.assume(node.test, True)
         self.value(node.then)
         then_env, then_left = self.env, self._taken_left()
-        self.env = dict(before)
+        self.env = self._fork(before)
         self.conditions.assume(node.test, False)
         if node.other is not None:
             self.value(node.other)
@@ -483,6 +483,11 @@ class Flow:
         elif then_left is None:
             self.env = merged(then_env, self.env)
         return CLEAN_VALUE
+
+    def _fork(self, env: dict[str, Value]) -> dict[str, Value]:
+        """What is known, for one of several ways to go on. It is work, as the joining is that follows."""
+        self.steps -= len(env) >> 3
+        return dict(env)
 
     def _taken_left(self) -> str | None:
         """How control left what was just read; from here on it goes on."""
@@ -521,7 +526,7 @@ class Flow:
         return CLEAN_VALUE
 
     def _pass(self, node: Loop) -> None:
-        self.env = dict(self.env)
+        self.env = self._fork(self.env)
         if node.test is not None:
             self.conditions.assume(node.test, True)
             self._count(node)
@@ -560,7 +565,7 @@ class Flow:
             has_default = bool(chosen)
         for values, body in chosen:
             has_default = has_default or values is None
-            self.env, self.left = dict(before), None
+            self.env, self.left = self._fork(before), None
             if values is not None and len(values) == 1:
                 self.conditions.assume(values[0] if node.subject is None else Binary(0, 0, "==", node.subject, values[0]), True)
             self.value(body)
@@ -592,13 +597,13 @@ class Flow:
         return default
 
     def attempt(self, node: Try) -> Value:
-        before = dict(self.env)
+        before = self._fork(self.env)
         self.value(node.body)
         ends = [] if self.left is not None else [self.env]
         left = self.left
         start = merged(before, self.env)
         for one in node.handlers:
-            self.env, self.left = dict(start), None
+            self.env, self.left = self._fork(start), None
             self.value(one)
             if self.left is None:
                 ends.append(self.env)
@@ -640,7 +645,7 @@ class Flow:
     def _read_lambda(self, node: Func) -> Constant:
         """Where it is written: who calls it, and with what, is not known. Gives what it always returns."""
         before, left = self.env, self.left
-        self.env = dict(before)
+        self.env = self._fork(before)
         for param in node.params:
             self.env[param.name] = self.functions.parameter(param.name, param.type, param.marks, is_handler=False)
         frame = Frame(node)
@@ -658,7 +663,7 @@ class Flow:
 
     def klass(self, node: Class) -> Value:
         before = self.env
-        self.env = dict(before)
+        self.env = self._fork(before)
         for mark in node.marks:
             self.value(mark)
         self.value(node.body)

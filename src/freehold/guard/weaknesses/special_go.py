@@ -140,10 +140,9 @@ class Go(Special):
         source = self.flow.source[node.end : func.end] if func is not None else self.flow.source[node.end :]
         if name in self.flow.globals:
             source = self.flow.source[: node.at] + self.flow.source[node.end :]
-        text = source.decode("utf-8", "replace")
-        return (
-            re.search(rf"(?<![\w.]){re.escape(name)}\b(?!\s*:?=)", re.sub(rf"_\s*=\s*{re.escape(name)}\b", "", text)) is not None
-        )
+        self.flow.steps -= len(source) >> 6  # it is read whole
+        text = re.sub(rf"_\s*=\s*{re.escape(name)}\b", "", source.decode("utf-8", "replace"))
+        return re.search(rf"(?<![\w.]){re.escape(name)}\b(?!\s*:?=)", text) is not None
 
     def _has_context(self) -> bool:
         """Whether a function around has a context to pass on."""

@@ -13,12 +13,11 @@ in part has `HOLE` where it is not. `path` is how the program came by it, "reque
 are written on paths.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 CLEAN, UNKNOWN, PARAMETER, LOCAL, REMOTE = range(5)
 HOLE = "\0"  # syntax.parse makes blanks of those in a source
 LIMIT_TEXT = 4096  # of a constant that is put together
-EVERYTHING = frozenset(("*",))
 NOTHING_CLEAN: frozenset[str] = frozenset()
 
 
@@ -179,7 +178,3 @@ def element(value: Value, key: object) -> Value:
             return items[key]
         return Value(value.level, value.clean)
     return whole(value)
-
-
-def collected(values: Iterable[Value]) -> dict[object, Value]:
-    return dict(enumerate(values))
