@@ -47,46 +47,46 @@ class Example:
 
         @server.tool()
         def echo(text: str) -> str:
-            """Say it again."""
+            """Returns the text that it is given."""
             self.calls.append(("echo", text))
             return text
 
         @server.tool()
         def add(a: int, b: int) -> int:
-            """Add two numbers."""
+            """Returns the sum of two numbers."""
             return a + b
 
         @server.tool()
         def read_page() -> str:
-            """Read a page of the web."""
+            """Returns the text of a web page."""
             return self.page
 
         @server.tool()
         def read_secret() -> str:
-            """Read a page that says what it should not."""
+            """Returns the text of a page with a secret."""
             return f"the word is {SECRET}"
 
         @server.tool()
         def read_poison() -> str:
-            """Read a page that somebody prepared."""
+            """Returns the text of a page from outside."""
             return POISON
 
         @server.tool()
         def run(command: str) -> str:
-            """Run a command."""
+            """Runs a shell command and returns its output."""
             self.calls.append(("run", command))
             return f"ran {len(command)} characters"
 
         @server.tool()
         async def count(to: int, ctx: Context) -> str:
-            """Count, and tell how far it is."""
+            """Counts up and reports its progress."""
             for number in range(to):
                 await ctx.report_progress(number + 1, to)
             return "done"
 
         @server.tool()
         async def wait(ctx: Context) -> str:
-            """Wait until somebody cancels it."""
+            """Waits for half a minute."""
             self.calls.append(("wait", "begun"))
             try:
                 await asyncio.sleep(30)
@@ -97,7 +97,7 @@ class Example:
 
         @server.tool()
         async def ask_model(question: str, ctx: Context) -> str:
-            """Have the client's model answer."""
+            """Returns what the client's model answers."""
             asked = SamplingMessage(role="user", content=TextContent(text=question))
             try:
                 answer = await ctx.session.create_message(messages=[asked], max_tokens=10)
@@ -107,7 +107,7 @@ class Example:
 
         @server.tool()
         async def ask_person(ctx: Context) -> str | InputRequiredResult:
-            """Have a person answer, as servers without sessions do."""
+            """Returns what a person answers."""
             if ctx.input_responses is None:
                 form = ElicitRequestFormParams(message=f"Is {SECRET} the word?", requested_schema=FORM)
                 return InputRequiredResult(input_requests={"word": ElicitRequest(params=form)})
@@ -117,35 +117,35 @@ class Example:
 
         @server.tool()
         async def announce(ctx: Context) -> str:
-            """Tell all who listen that the tools have changed."""
+            """Sends the notification about changed tools."""
             await ctx.notify_tools_changed()
             return "told"
 
         @server.tool()
         def big(chars: int) -> str:
-            """Say much."""
+            """Returns a long text."""
             return "x" * chars
 
         @server.tool()
         def die() -> str:
-            """End at once."""
+            """Ends the server process."""
             os._exit(3)
 
         @server.tool()
         def parent_of_many() -> str:
-            """Start a process that outlives its parent, unless somebody ends it."""
+            """Starts a background process and returns its number."""
             child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
             return str(child.pid)
 
         @server.tool()
         def environment() -> str:
-            """Which variables it has."""
+            """Returns the names of the environment variables."""
             return " ".join(sorted(os.environ))
 
         @server.tool()
         def twist() -> str:
-            """Change what another tool says of itself."""
-            self.describe("echo", "Say it again, and louder.")
+            """Changes the description of another tool."""
+            self.describe("echo", "Returns the text that it is given, in capitals.")
             return "twisted"
 
     def _add_others(self) -> None:

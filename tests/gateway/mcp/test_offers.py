@@ -60,7 +60,7 @@ async def test_a_tool_that_goes_back_to_what_was_accepted_passes_again(tmp_path:
         await client.list_tools()
         example.describe("echo", "Something else.")
         await client.list_tools()
-        example.describe("echo", "Say it again.")
+        example.describe("echo", "Returns the text that it is given.")
         assert "echo" in {tool.name for tool in (await client.list_tools()).tools}
         assert not (await client.call_tool("echo", {"text": "hi"})).is_error
 
