@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from freehold.core.effects import Effect, EffectKind, Place
-from freehold.guard.effects.batch_words import Line, assign, expanded, read_line
+from freehold.guard.effects.batch_words import LIMIT_EXPANDED, Line, assign, expanded, read_line
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.powershell_objects import objects
 from freehold.guard.effects.scene import Scene, unknown
@@ -20,6 +20,7 @@ from freehold.guard.effects.windows_rules import at, where
 from freehold.guard.syntax import LIMIT_DEPTH, Language
 
 LIMIT_CHARS = 64 << 10
+CHARS_A_STEP = 64
 LIMIT_TURNS = 16  # of a loop over words that stand in the text
 _OF_ENDING = {
     "bat": Language.BATCH,
@@ -65,6 +66,7 @@ _IF = re.compile(
     re.IGNORECASE,
 )
 _FOR = re.compile(r"for\s+(/[dlrf](?:\s+(?:\"[^\"]*\"|[^\s(%]+))?\s+)?%{1,2}~?(\S)\s+in\s*\(", re.IGNORECASE)
+_CALLS = re.compile(r"(?:call\s+){0,1000}", re.IGNORECASE)  # "call call x" is "call x"
 _WORD = re.compile(r"@*\s*([^\s&|()<>\"^;,=/]*)")
 
 
@@ -264,6 +266,9 @@ class Batch:
 
     def simple(self, raw: str) -> Line | None:
         text = expanded(raw, self.variables)
+        if not self.scene.budget.spend(len(text) // CHARS_A_STEP) or len(text) >= LIMIT_EXPANDED:
+            self.found.append(unknown("a line longer than is read"))
+            return None
         if text != raw and _OPERATOR.search(text) and not _OPERATOR.search(raw):
             self.part(text)  # its operators came out of variables
             return None
@@ -284,8 +289,9 @@ class Batch:
         if own == "set" or own == "setx":
             self.set(own, line)
         elif own == "call":
-            if len(line.words) > 1 and not line.words[1].startswith(":"):
-                return self.simple(line.rest)
+            rest = _CALLS.sub("", line.rest, count=1)
+            if rest and not rest.startswith(":"):
+                return self.simple(rest)
         else:
             self.run(line)
         return line

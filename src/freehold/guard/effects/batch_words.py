@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from freehold.guard.effects.places import HOLE
 
-LIMIT_EXPANDED = 16 << 10  # cmd.exe's own limit is 8,191 characters a line
+LIMIT_EXPANDED = 8 << 10  # of cmd.exe itself it is 8,191 characters a line
 
 _VARIABLE = re.compile(
     r"%(?P<argument>~[a-z$:]*\d|[*\d])"

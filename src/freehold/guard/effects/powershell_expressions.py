@@ -26,7 +26,7 @@ from freehold.guard.effects.powershell_tree import (
 )
 from freehold.guard.syntax import LIMIT_DEPTH
 
-LIMIT_NODES = 30_000
+LIMIT_NODES = 12_000  # a script of 4 KB has some 1,200
 
 SINGLE, DOUBLE, DASH = "'\u2018\u2019\u201a\u201b", '"\u201c\u201d\u201e', "-\u2013\u2014\u2015"
 BLANK = re.compile(r"(?:[ \t\f\v\xa0]+|`\r?\n|<#.*?(?:#>|\Z)|#[^\n]*)+", re.DOTALL)
@@ -39,7 +39,7 @@ VARIABLE = re.compile(
 _SPLAT = re.compile(r"@(\w+)(?![({\"'])")
 _METHOD = re.compile(r"\.[A-Za-z]\w*\(")
 _NUMBER = re.compile(r"(0x[0-9a-f]+|\d+\.\d+|\.\d+|\d+)(?:e[+-]?\d+)?(?:[lduns]|u?l)?(kb|mb|gb|tb|pb)?(?![\w])", re.IGNORECASE)
-TYPE = re.compile(r"\[\s*([A-Za-z_][\w.+`]*(?:\[\s*[\w.,\[\] ]*\]|\s*\[\s*,*\s*\])*)(?:,[^\]\[]*)?\s*\]")
+TYPE = re.compile(r"\[\s{0,9}([A-Za-z_][\w.+`]{0,120}(?:\[[\w.,\[\] ]{0,120}?\]){0,3})(?:,[^\]\[]{0,200})?\s{0,9}\]")
 _OPERATOR = re.compile(
     r"[-\u2013\u2014](?:and|or|xor|band|bor|bxor|[ci]?(?:eq|ne|ge|gt|lt|le|like|notlike|match|notmatch|replace|contains|notcontains|in|notin|split)"
     r"|is|isnot|as|join|f|shl|shr)(?![\w])",
