@@ -58,10 +58,7 @@ class Forward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """`error` is ours, where it is one: HTTP has a status for it."""
-
     data: bytes = field(repr=False)
-    error: FreeholdError | None = None
 
 
 Outcome = Forward | Answer | None
@@ -123,7 +120,7 @@ class Passage:
             if message.kind is not Kind.REQUEST:
                 log.info("mcp_dropped", server=self._config.name, kind=message.kind, code=problem.code)
                 return None
-            return Answer(data=messages.error(message.id, problem), error=problem)
+            return Answer(data=messages.error(message.id, problem))
 
     async def from_server(self, message: Message) -> Outcome:
         try:
@@ -222,7 +219,7 @@ class Passage:
             raise
         except Exception as exc:
             problem = _translated(exc)
-            return Answer(data=await record.failed(problem), error=problem)
+            return Answer(data=await record.failed(problem))
         finally:
             del self._judging[message.id]
 
