@@ -1,33 +1,57 @@
-"""What a text would do if it were run. One analyser a language, one line each in the table."""
+"""What a text would do if it were run. One analyser a language, one line each in the table.
 
-from collections.abc import Mapping
+An analyser's file is imported when it is asked for: who judges one command does not wait for eight languages to load.
+"""
+
+import importlib
+from collections.abc import Iterator, Mapping
+from typing import cast
 
 from freehold.core.effects import Effect
-from freehold.guard.effects.batch import batch
-from freehold.guard.effects.dockerfile import dockerfile
-from freehold.guard.effects.javascript import javascript
-from freehold.guard.effects.powershell import powershell
-from freehold.guard.effects.python import python
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
-from freehold.guard.effects.shell import effects_of_shell
-from freehold.guard.effects.sql import sql
-from freehold.guard.effects.workflow import workflow
 from freehold.guard.syntax import Language
 
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
 
-ANALYSERS: dict[Language, Analyser] = {
-    Language.BATCH: batch,
-    Language.POWERSHELL: powershell,
-    Language.YAML: workflow,
-    Language.DOCKERFILE: dockerfile,
-    Language.SHELL: effects_of_shell,
-    Language.JAVASCRIPT: javascript,
-    Language.TYPESCRIPT: javascript,
-    Language.TSX: javascript,
-    Language.PYTHON: python,
-    Language.SQL: sql,
+_PLACES: dict[Language, str] = {  # the language, and where in this package its function is
+    Language.BATCH: "batch:batch",
+    Language.POWERSHELL: "powershell:powershell",
+    Language.YAML: "workflow:workflow",
+    Language.DOCKERFILE: "dockerfile:dockerfile",
+    Language.SHELL: "shell:effects_of_shell",
+    Language.JAVASCRIPT: "javascript:javascript",
+    Language.TYPESCRIPT: "javascript:javascript",
+    Language.TSX: "javascript:javascript",
+    Language.PYTHON: "python:python",
+    Language.SQL: "sql:sql",
 }
+
+
+class _Analysers(Mapping[Language, Analyser]):
+    """Those of the table, each kept once it was asked for."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[Language, Analyser] = {}
+
+    def __getitem__(self, language: Language) -> Analyser:
+        known = self._loaded.get(language)
+        if known is None:
+            module, _, name = _PLACES[language].partition(":")
+            known = cast(Analyser, getattr(importlib.import_module(f"{__package__}.{module}"), name))
+            self._loaded[language] = known
+        return known
+
+    def __contains__(self, language: object) -> bool:
+        return language in _PLACES
+
+    def __iter__(self) -> Iterator[Language]:
+        return iter(_PLACES)
+
+    def __len__(self) -> int:
+        return len(_PLACES)
+
+
+ANALYSERS: Mapping[Language, Analyser] = _Analysers()
 
 
 def analyse(text: str, language: Language, *, folder: str = "", variables: Mapping[str, str] | None = None) -> tuple[Effect, ...]:
