@@ -30,34 +30,12 @@ _OF_ENDING = {
     "sh": Language.SHELL,
     "js": Language.JAVASCRIPT,
 }
-_OUTPUTS = frozenset(("echo", "type", "set"))
 _QUIET = frozenset(  # cmd.exe's own commands that do nothing to anything
-    [
-        "echo",
-        "rem",
-        "cls",
-        "cd",
-        "chdir",
-        "exit",
-        "goto",
-        "setlocal",
-        "endlocal",
-        "shift",
-        "title",
-        "color",
-        "prompt",
-        "pushd",
-        "popd",
-        "pause",
-        "ver",
-        "vol",
-        "verify",
-        "break",
-        "dir_",
-        "path_",
-        "more_",
-    ]
-)
+    (
+        "echo", "rem", "cls", "cd", "chdir", "exit", "goto", "setlocal", "endlocal", "shift", "title", "color", "prompt", "pushd",
+        "popd", "pause", "ver", "vol", "verify", "break",
+    )
+)  # fmt: skip
 
 _OPERATOR = re.compile(r"[&|()\"^<>\n]")
 _IF = re.compile(
@@ -67,6 +45,7 @@ _IF = re.compile(
 )
 _FOR = re.compile(r"for\s+(/[dlrf](?:\s+(?:\"[^\"]*\"|[^\s(%]+))?\s+)?%{1,2}~?(\S)\s+in\s*\(", re.IGNORECASE)
 _CALLS = re.compile(r"(?:call\s+){0,1000}", re.IGNORECASE)  # "call call x" is "call x"
+_REDIRECTION = re.compile(r"[<>]+(?:&\d)?")
 _WORD = re.compile(r"@*\s*([^\s&|()<>\"^;,=/]*)")
 
 
@@ -120,10 +99,9 @@ class Batch:
     def pipeline(self, in_block: bool) -> None:
         before: Line | None = None
         while True:
-            came = len(self.found)
             line = self.command(in_block)
             if before is not None and line is not None:
-                self.flows(before, line, self.found[came:])
+                self.flows(before, line)
             before = line
             if self.text[self.at : self.at + 1] != "|" or self.text[self.at : self.at + 2] == "||":
                 break
@@ -253,7 +231,7 @@ class Batch:
             elif sign == "^":
                 self.at += 2
             elif sign in "<>":
-                after = re.compile(r"[<>]+(?:&\d)?").match(text, self.at)
+                after = _REDIRECTION.match(text, self.at)
                 self.at = after.end() if after else self.at + 1
             elif sign == "(" or (sign == ")" and not in_block):
                 self.at += 1
@@ -382,7 +360,7 @@ class Batch:
                     ]
         return []
 
-    def flows(self, before: Line, after: Line, _done: list[Effect]) -> None:
+    def flows(self, before: Line, after: Line) -> None:
         """What goes through a pipe into an interpreter is a script."""
         if not after.words:
             return

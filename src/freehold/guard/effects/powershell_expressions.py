@@ -49,6 +49,9 @@ _WORD = re.compile(r"[^\s'\"\u2018-\u201e`$(){};,|&<>#@]+|#")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b"}
 _BINDING = dict.fromkeys(("and", "or", "xor"), 1) | dict.fromkeys(("band", "bor", "bxor"), 2) | {"f": 6}
 _SIZES = {"kb": 1 << 10, "mb": 1 << 20, "gb": 1 << 30, "tb": 1 << 40, "pb": 1 << 50}
+_UNARY = re.compile(r".(not|bnot|join|[ci]?split)(?![\w])", re.IGNORECASE)
+_CODE_POINT = re.compile(r"`u\{([0-9a-fA-F]{1,6})\}")
+_BETWEEN = re.compile(r"[\s,]+|<#.*?#>")
 
 
 class Unread(Exception):
@@ -121,23 +124,25 @@ class Expressions(ABC):
 
     # ---- expressions -----------------------------------------------------------------------------
 
-    def expression(self, binding: int) -> Node:
+    def expression(self, binding: int, *, in_call: bool = False) -> Node:
+        """What binds at least so tight. Between a method's brackets a comma ends it, and a line's end does not."""
         self.deeper()
+        blank = SPACE_LINES if in_call else BLANK
         left = self.unary()
         while True:
             here = self.at
-            self.skip(BLANK)
+            self.skip(blank)
             op, strength, end = self.operator()
-            if not op or strength < binding or (op == "=" and binding):
+            if not op or strength < binding or (in_call and op == ","):
                 self.at = here
                 break
             self.at = end
             self.skip(SPACE_LINES)
-            if op == ",":
-                items = [left, self.expression(strength + 1)]
-                left = Array([*left.items, items[1]]) if isinstance(left, Array) else Array(items)
+            right = self.expression(strength + 1, in_call=in_call)
+            if op != ",":
+                left = Binary(op, left, right)
             else:
-                left = Binary(op, left, self.expression(strength + 1))
+                left = Array([*left.items, right]) if isinstance(left, Array) else Array([left, right])
         self.depth -= 1
         return left
 
@@ -176,7 +181,7 @@ class Expressions(ABC):
             self.skip(SPACE_LINES)
             return Array([self.unary()])
         if sign in DASH and sign:
-            if found := re.compile(r".(not|bnot|join|[ci]?split)(?![\w])", re.IGNORECASE).match(self.text, self.at):
+            if found := _UNARY.match(self.text, self.at):
                 self.at = found.end()
                 self.skip(SPACE_LINES)
                 return Unary(found[1].lower().removeprefix("i").removeprefix("c"), self.expression(4))
@@ -282,24 +287,14 @@ class Expressions(ABC):
     def call_arguments(self) -> list[Node]:
         arguments: list[Node] = []
         while True:
-            self.skip(re.compile(r"[\s,]+|<#.*?#>"))
+            self.skip(_BETWEEN)
             if self.at >= len(self.text):
                 return arguments
             if self.text[self.at] == ")":
                 self.at += 1
                 return arguments
-            node = self.expression(9)
-            while True:
-                self.skip(SPACE_LINES)
-                op, strength, end = self.operator()
-                if not op or op == ",":
-                    break
-                self.at = end
-                self.skip(SPACE_LINES)
-                node = Binary(
-                    op, node, self.expression(max(strength + 1, 9) if strength >= 8 else strength + 1 if strength < 7 else 9)
-                )
-            arguments.append(node)
+            arguments.append(self.expression(0, in_call=True))
+            self.skip(SPACE_LINES)
             if self.text[self.at : self.at + 1] not in (",", ")"):
                 raise Unread
 
@@ -344,7 +339,7 @@ class Expressions(ABC):
                 self.at = found.end()
             elif sign == "`":
                 after = self.text[self.at + 1 : self.at + 2]
-                if code := re.compile(r"`u\{([0-9a-fA-F]{1,6})\}").match(self.text, self.at):
+                if code := _CODE_POINT.match(self.text, self.at):
                     parts.append(Const(chr(min(int(code[1], 16), 0x10FFFF))))
                     self.at = code.end()
                     continue

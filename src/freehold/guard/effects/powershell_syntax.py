@@ -46,6 +46,16 @@ _REDIRECT = re.compile(r"(?:[1-6*]|)(>>?)(?:&[12]|)|<")
 _PARAMETER = re.compile(r"[-\u2013\u2014\u2015]([A-Za-z_?][\w-]*)(:?)")
 _SPLAT = re.compile(r"@(\w+)(?![({\"'])")
 _ASSIGN = re.compile(r"(?:[+\-*/%]|\?\?)?=(?![=])")
+_ATTRIBUTE = re.compile(r"\s*\[[A-Za-z]+\([^()]*\)\]\s*")
+_PARAM = re.compile(r"param\s*(?=\()", re.IGNORECASE)
+_BRACKETS = re.compile(r"[()]|'[^']*'|\"[^\"]*\"")
+_ENUM = re.compile(r"[^{\n]*\{[^}]*\}?")
+_CLASS_HEAD = re.compile(r"[^{\n]*\{")
+_FUNCTION_NAME = re.compile(r"[^\s({]+")
+_END = re.compile(r"[\n;|}]")
+_REST_OF_LINE = re.compile(r"[^\n;]*")
+_END_OF_WORDS = re.compile(r"[\n|]|$")
+_BETWEEN = re.compile(r"[\s,]+")
 
 
 class Reader(Expressions):
@@ -92,7 +102,7 @@ class Reader(Expressions):
     def resume(self, start: int) -> str:
         """Skips what could not be read: to the end of its line, or to a sign that ends a statement."""
         begin = max(self.at, start)
-        found = re.compile(r"[\n;|}]").search(self.text, begin)
+        found = _END.search(self.text, begin)
         self.at = max(found.start() if found else len(self.text), start + 1)
         if found and found[0] == "|":
             self.at += 1
@@ -223,12 +233,12 @@ class Reader(Expressions):
             self.skip(SPACE_LINES)
             while types := TYPE.match(self.text, self.at):
                 self.at = types.end()
-                self.skip(re.compile(r"[\s,]+"))
+                self.skip(_BETWEEN)
             bodies.append(self.body())
 
     def _function(self) -> Node | None:
         self.skip(BLANK)
-        found = re.compile(r"[^\s({]+").match(self.text, self.at)
+        found = _FUNCTION_NAME.match(self.text, self.at)
         if found is None:
             return None
         self.at = found.end()
@@ -254,7 +264,7 @@ class Reader(Expressions):
         """The names in a list of parameters. Their types and defaults are passed over."""
         start = self.at
         depth = 0
-        for found in re.compile(r"[()]|'[^']*'|\"[^\"]*\"").finditer(self.text, start):
+        for found in _BRACKETS.finditer(self.text, start):
             depth += {"(": 1, ")": -1}.get(found[0], 0)
             if depth == 0:
                 self.at = found.end()
@@ -287,21 +297,21 @@ class Reader(Expressions):
         return Sequence(self.body())
 
     def _class(self) -> Node | None:
-        found = re.compile(r"[^{\n]*\{").match(self.text, self.at)
+        found = _CLASS_HEAD.match(self.text, self.at)
         if found is None:
             return None
         self.at = found.end()
         return Sequence(self.statements("}"))
 
     def _enum(self) -> Node | None:
-        found = re.compile(r"[^{\n]*\{[^}]*\}?").match(self.text, self.at)
+        found = _ENUM.match(self.text, self.at)
         if found is None:
             return None
         self.at = found.end()
         return Sequence([])
 
     def _using(self) -> Node:
-        found = re.compile(r"[^\n;]*").match(self.text, self.at)
+        found = _REST_OF_LINE.match(self.text, self.at)
         self.at = found.end() if found else self.at
         return Sequence([])
 
@@ -386,7 +396,7 @@ class Reader(Expressions):
             if self.nodes > LIMIT_NODES:
                 raise RecursionError
             if self.text.startswith("--%", self.at):
-                end = re.compile(r"[\n|]|$").search(self.text, self.at)
+                end = _END_OF_WORDS.search(self.text, self.at)
                 stop = end.start() if end else len(self.text)
                 command.arguments += [Const(word) for word in self.text[self.at + 3 : stop].split()]
                 self.at = stop
@@ -476,9 +486,9 @@ class Reader(Expressions):
         self.skip(SPACE_LINES)
         parameters: list[str] = []
         here = self.at
-        while attribute := re.compile(r"\s*\[[A-Za-z]+\([^()]*\)\]\s*").match(self.text, self.at):
+        while attribute := _ATTRIBUTE.match(self.text, self.at):
             self.at = attribute.end()
-        if found := re.compile(r"param\s*(?=\()", re.IGNORECASE).match(self.text, self.at):
+        if found := _PARAM.match(self.text, self.at):
             self.at = found.end()
             parameters = self.parameters()
         else:
