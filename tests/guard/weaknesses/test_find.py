@@ -1,10 +1,13 @@
 """The way from a text to its weaknesses: whatever the text, in bounded work."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from freehold.guard.syntax import Language
+from freehold.guard.weaknesses import flow
 from freehold.guard.weaknesses.find import UNREAD, find
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.rules import KINDS
@@ -54,6 +57,16 @@ def test_more_work_than_there_is_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_functions_that_call_each_other_are_followed_no_further_than_the_limit() -> None:
     calls = "\n".join(f"def f{n}(x):\n    return f{(n + 1) % 40}(x) + f{(n + 2) % 40}(x)" for n in range(40))
     find(f"{calls}\nimport os\nos.system(f0(input()))\n", Language.PYTHON)
+
+
+def test_containers_that_hold_themselves_or_meet_after_a_branch_end() -> None:
+    program = "a = []\nb = []\nif x:\n    a = []\n    b = {}\na.append(a)\na.append(b)\nb.append(a)\nprint(a, b)\n"
+    assert find(program, Language.PYTHON) == ()
+
+
+def test_a_file_as_people_write_them_is_read_whole() -> None:
+    program = Path(flow.__file__).read_text(encoding="utf-8")
+    assert UNREAD not in {weakness.rule for weakness in find(program, Language.PYTHON)}
 
 
 def test_places_are_in_characters_and_lines_from_one() -> None:

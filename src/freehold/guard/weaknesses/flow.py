@@ -59,7 +59,7 @@ from freehold.guard.weaknesses.values import (
     mixed,
 )
 
-LIMIT_STEPS = 60_000  # expressions read; a file of 4 KB takes some 2,000
+LIMIT_STEPS = 100_000  # expressions read, and what is kept of them at branches; a file of 4 KB takes some 2,000
 _NUMBER = frozenset(("number",))  # the calls that make one of a text
 _FALSY: tuple[object, ...] = (False, None, 0, "")
 
@@ -79,7 +79,7 @@ class Flow:
         self.imports: dict[str, str] = {}
         self.frames: list[Frame] = [Frame(None)]
         self.left: str | None = None  # how control left the block at hand
-        self.steps = LIMIT_STEPS
+        self.steps = self.limit_steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")
         self.matching = Matching(self)
         self.conditions = Conditions(self)

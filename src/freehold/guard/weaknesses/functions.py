@@ -96,7 +96,8 @@ class Functions:
 
     def follow(self, func: Func, args: Sequence[Value], named: dict[str, Value]) -> Value | None:
         """What a function of the file gives for these arguments; None where it is not followed."""
-        if len(self.flow.frames) > LIMIT_CALLS or any(frame.func is func for frame in self.flow.frames):
+        is_too_deep = len(self.flow.frames) > LIMIT_CALLS or any(frame.func is func for frame in self.flow.frames)
+        if is_too_deep or self.flow.steps < self.flow.limit_steps // 2:  # the other half is for reading each function once
             return None
         key = (id(func), *((v.level, v.clean, _simple(v), v.path) for v in args), *sorted(named), self._state())
         if key in self._returned:

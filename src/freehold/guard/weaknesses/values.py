@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 CLEAN, UNKNOWN, PARAMETER, LOCAL, REMOTE = range(5)
 HOLE = "\0"  # syntax.parse makes blanks of those in a source
+LIMIT_DEPTH = 6  # of containers in containers
 LIMIT_TEXT = 4096  # of a constant that is put together
 NOTHING_CLEAN: frozenset[str] = frozenset()
 
@@ -79,11 +80,14 @@ class Value:
 CLEAN_VALUE = Value()
 
 
-def whole(value: Value) -> Value:
-    """A container with all that is in it."""
+def whole(value: Value, depth: int = 0) -> Value:
+    """A container with all that is in it, and in that; one may hold itself."""
     if not value.items:
         return value
-    return mixed([Value(value.level, value.clean), *value.items.values()], value.path)
+    if depth > LIMIT_DEPTH:
+        return Value(value.level, value.clean, path=value.path)
+    inner = [whole(item, depth + 1) for item in value.items.values()]
+    return mixed([Value(value.level, value.clean), *(Value(v.level, v.clean, rest=v.rest) for v in inner)], value.path)
 
 
 def mixed(values: Sequence[Value], path: str = "") -> Value:
@@ -134,7 +138,7 @@ def either(one: Value, other: Value) -> Value:
     same = type(one.const) is type(other.const) and one.const == other.const
     items = one.items if one.items is other.items or other.items is None else other.items if one.items is None else None
     if items is None and one.items is not None and other.items is not None:
-        return either(whole(one), whole(other))
+        items = _both(one.items, other.items)
     bounds = None
     mine, its = _bounds(one), _bounds(other)
     if mine is not None and its is not None:
@@ -146,6 +150,16 @@ def either(one: Value, other: Value) -> Value:
     if path == "freed()":  # in one branch alone
         path = other.path
     return Value(level, clean, const, path, items, bounds)
+
+
+def _both(one: dict[object, Value], other: dict[object, Value]) -> dict[object, Value]:
+    """What either of two containers may hold."""
+    made = {**one, **other}
+    for key in one.keys() & other.keys():
+        if one[key] is not other[key]:
+            mine, its = whole(one[key]), whole(other[key])
+            made[key] = either(Value(mine.level, mine.clean, mine.const), Value(its.level, its.clean, its.const))
+    return made
 
 
 def _bounds(value: Value) -> tuple[float, float] | None:
