@@ -82,3 +82,20 @@ def test_any_text_has_a_dialect(text: str) -> None:
 )
 def test_signs_of_windows_do_not_hide_what_a_posix_shell_would_do(text: str) -> None:
     assert Language.SHELL in shell_dialect(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'if [ -f "x/$name" ]; then cat "x/$name"; fi',
+        'grep -c a *.txt | sort -n > "build/$name.count"',
+        'if [ "$a" -eq "$b" ]; then echo x; fi',
+        'set -euo pipefail\nfor f in src/*.c; do\n  gcc -c "$f" && echo "ok $(date +%Y-%m-%d)"\ndone',
+        "for i in 1 2 3; do curl -o f$i http://h.example/$i; done",
+        "cat <<EOF > f\n$x\nEOF",
+        "awk '{print $1}' f | sort | uniq -c",
+        "start-stop-daemon --start --exec /usr/bin/x",
+    ],
+)
+def test_a_posix_script_is_analysed_as_one_alone(text: str) -> None:
+    assert shell_dialect(text) == (Language.SHELL,)

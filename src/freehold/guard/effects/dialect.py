@@ -49,8 +49,8 @@ _POWERSHELL = (
     _sign(3, "@{ $psitem $pshome $psversion $profile $executioncontext $psscriptroot", r"@\{|\$(?:ps\w{4}|profile\b|executionc)"),
     _sign(2, "$", r"^\$\w+ ?[-+]?= ?[^=~]|; ?\$\w+ ?="),
     _sign(3, "$", r"^\$\w+\\\w"),
-    _sign(2, "|", r"\| ?(?:%|\?|foreach|where|select|sort|measure|out-\w+|format-\w+|ft|fl|iex) ?[\s{(]"),
-    _sign(2, "-", r" -(?:eq|ne|like|notlike|match|notmatch|replace|contains|is|as|f) ['\"$(]"),
+    _sign(2, "|", r"\| ?(?:[%?] ?\{|(?:foreach|where|select|measure|out-\w+|format-\w+|ft|fl|iex)(?=[\s{(]|$))"),
+    _sign(2, "-", r" -(?:like|notlike|match|notmatch|replace|contains|is|as) ['\"$([]|['\")] -f ['\"$(]"),
     _sign(
         2,
         "-",
@@ -160,16 +160,17 @@ def shell_dialect(text: str) -> tuple[Language, ...]:
     return found
 
 
-def _chosen(powershell: int, batch: int, windows: int, shell: int) -> tuple[Language, ...]:
-    """A line of Windows' with no sign of PowerShell is cmd.exe's; PowerShell's own reading is left out only then."""
-    windows += powershell + batch
+def _chosen(powershell: int, batch: int, windows: int, posix: int) -> tuple[Language, ...]:
+    """What has no sign of PowerShell is cmd.exe's. Weak signs of Windows are none beside strong ones of a POSIX shell."""
+    every = powershell + batch + windows
+    if every < _CERTAIN and posix > _CERTAIN:
+        return (Language.SHELL,)
     found: list[Language] = []
-    if windows >= 2:
-        if powershell >= 2:
-            found.append(Language.POWERSHELL)
-        if powershell < _CERTAIN or batch >= _CERTAIN:
-            found.append(Language.BATCH)
-    if windows < _CERTAIN or shell >= max(windows, 2):
+    if powershell >= 2:
+        found.append(Language.POWERSHELL)
+    if batch >= _CERTAIN or (powershell < _CERTAIN and batch + windows >= 2):
+        found.append(Language.BATCH)
+    if every < _CERTAIN or posix >= every or not found:
         found.append(Language.SHELL)
     return tuple(found)
 
