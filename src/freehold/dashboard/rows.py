@@ -18,6 +18,7 @@ _DONE: dict[Action, str] = {
     Action.TAG: "tagged",
     Action.TOKENISE: "tokenised",
     Action.MASK: "masked",
+    Action.ASK: "asked about",
     Action.BLOCK: "blocked",
 }
 
@@ -186,4 +187,6 @@ def _fate(found: Finding) -> str:
 def _tone(found: Finding) -> str:
     if found.mode is Mode.SHADOW:
         return "shadow"
-    return {Action.BLOCK: "blocked", Action.MASK: "masked", Action.TOKENISE: "masked"}.get(found.action, "tagged")
+    return {Action.BLOCK: "blocked", Action.ASK: "blocked", Action.MASK: "masked", Action.TOKENISE: "masked"}.get(
+        found.action, "tagged"
+    )

@@ -86,10 +86,13 @@ def parse(language: Language, source: bytes) -> Tree | None:
     parser = _parser(language)
     until = time.perf_counter() + LIMIT_S
     try:
-        return parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=lambda _at, _bad: time.perf_counter() > until)
+        tree = parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=lambda _at, _bad: time.perf_counter() > until)
     except ValueError:
         parser.reset()
         return None
+    # The time can be limited only where the text is read in pieces, and then each look at a node's text costs a call. Parsed again
+    # from what is known a tree without errors takes microseconds, and its nodes' texts are slices.
+    return tree if tree.root_node.has_error else parser.parse(clean, tree)
 
 
 def text_of(node: Node) -> str:
