@@ -161,8 +161,9 @@ def test_a_judge_that_breaks_does_not_pass_and_says_nothing_of_the_call(monkeypa
 
 def test_settings_hold_a_line_that_stops_a_call_where_the_hook_can_not_run(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["guard", "hook", "--print-settings", "claude", "--preset", "production"])
-    (entry,) = json.loads(result.output)["hooks"]["PreToolUse"]
+    (entry,) = json.loads(result.stdout)["hooks"]["PreToolUse"]
     line = entry["hooks"][0]["command"]
+    assert "~/.claude/settings.json" in result.stderr
     assert "--agent claude --preset production" in line
     broken = line.replace(sys.executable, str(tmp_path / "gone"))
     done = subprocess.run(["sh", "-c", broken], input=json.dumps(call("ls")), capture_output=True, text=True, check=False)
@@ -171,7 +172,7 @@ def test_settings_hold_a_line_that_stops_a_call_where_the_hook_can_not_run(tmp_p
 
 
 def test_the_line_of_the_settings_works_as_a_shell_runs_it(home: Path) -> None:
-    settings = CliRunner().invoke(main, ["guard", "hook", "--print-settings", "gemini"]).output
+    settings = CliRunner().invoke(main, ["guard", "hook", "--print-settings", "gemini"]).stdout
     line = json.loads(settings)["hooks"]["BeforeTool"][0]["hooks"][0]["command"]
     for command, code in (("ls", 0), (WIPE, 2)):
         done = subprocess.run(

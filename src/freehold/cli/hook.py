@@ -56,7 +56,9 @@ def hook(
     "arguments"}. Exit code 2 stops the call, with the reason on standard error; whatever fails ends so, too.
     """
     if print_settings is not None:
-        click.echo(AGENTS[print_settings].settings(_line(print_settings, preset, policy, config, approve)), nl=False)
+        chosen = AGENTS[print_settings]
+        click.echo(f"This goes into {chosen.settings_file}, beside what is there:", err=True)
+        click.echo(chosen.settings(_line(print_settings, preset, policy, config, approve)), nl=False)
         return
     signal.alarm(LIMIT_S)  # ends the process, in C code too
     try:

@@ -56,7 +56,7 @@ class Said:
 
 
 class Agent(Protocol):
-    settings_file: str
+    settings_file: str  # of its user
 
     def read(self, document: Mapping[str, Any]) -> Asked: ...
 
