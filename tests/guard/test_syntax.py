@@ -22,7 +22,6 @@ HELLO = {
     Language.C: 'int main(void) { return puts("hello"); }',
     Language.CPP: 'int main() { std::cout << "hello"; }',
     Language.CSHARP: 'class A { void B() { Console.WriteLine("hello"); } }',
-    Language.POWERSHELL: "Write-Output 'hello'",
 }
 # What takes some grammar's parser quadratic time, or its scanner to its limits.
 BOMBS = ["<", "$(", "((", "{[", '"', "`", "a;", "?:", "<<A ", "if ", "- ", "\0", "\xff", "\n\t", "<<<", "${", "#{", 'R"(', '"""']

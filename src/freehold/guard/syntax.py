@@ -61,7 +61,6 @@ _GRAMMARS: dict[Language, tuple[str, str]] = {  # package, function
     Language.C: ("tree_sitter_c", "language"),
     Language.CPP: ("tree_sitter_cpp", "language"),
     Language.CSHARP: ("tree_sitter_c_sharp", "language"),
-    Language.POWERSHELL: ("tree_sitter_powershell", "language"),
 }
 
 

@@ -5,7 +5,7 @@ out, so that a few lines cannot become gigabytes. Scalars stay text, as they are
 larger or deeper than people write is not read.
 """
 
-import yaml  # type: ignore[import-untyped]  # ships no types
+import yaml
 
 Value = str | list["Value"] | dict[str, "Value"]
 
