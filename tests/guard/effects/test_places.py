@@ -42,14 +42,14 @@ def test_a_path_has_its_place(place: Place, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "place"),
     [
-        (f"{BOB}/work/a", Place.WORKSPACE), (f"{BOB}/work", Place.WORKSPACE), (f"{BOB}/other", Place.HOME),
+        (f"{BOB}/build/a", Place.WORKSPACE), (f"{BOB}/build", Place.WORKSPACE), (f"{BOB}/other", Place.HOME),
         (f"{EVE}/x", Place.OTHER_USER), ("../x", Place.HOME), ("../../../etc/passwd", Place.SYSTEM), ("a/../../x",
         Place.HOME),
-        (f"{BOB}/work/.env", Place.CREDENTIAL), ("../../..", Place.WHOLE_TREE), (f"{BOB}/workshop", Place.HOME),
+        (f"{BOB}/build/.env", Place.CREDENTIAL), ("../../..", Place.WHOLE_TREE), (f"{BOB}/builds", Place.HOME),
     ],
 )  # fmt: skip
 def test_the_working_folder_says_whose_a_path_is(path: str, place: Place) -> None:
-    assert place_of(path, folder=f"{BOB}/work") is place
+    assert place_of(path, folder=f"{BOB}/build") is place
 
 
 def test_a_user_has_a_home() -> None:

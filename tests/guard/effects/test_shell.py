@@ -171,7 +171,7 @@ def test_help_of_a_wrapper_is_that_of_its_command() -> None:
 
 
 def test_the_folder_decides_what_the_workspace_is() -> None:
-    assert [effect.place for effect in effects("rm /work/a /etc/b", folder="/work")] == [Place.WORKSPACE, Place.SYSTEM]
+    assert [effect.place for effect in effects("rm /build/a /etc/b", folder="/build")] == [Place.WORKSPACE, Place.SYSTEM]
 
 
 def test_a_line_that_a_shell_refuses_does_nothing() -> None:
