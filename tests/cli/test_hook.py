@@ -120,6 +120,11 @@ def test_an_event_that_is_nothing_to_judge_goes_on() -> None:
     assert hook({"hook_event_name": "SessionStart", "source": "startup"}).stdout == "{}\n"
 
 
+def test_a_call_under_a_name_that_is_not_known_is_judged() -> None:
+    for agent in ("claude", "codex", "gemini"):
+        assert hook(call(WIPE, event="BeforeTheTool"), "--agent", agent).exit_code == 2
+
+
 @pytest.mark.parametrize("given", ["", "{", "[]", "null", '"PreToolUse"', b"\xff\xfe{}", "[" * 100_000])
 def test_what_is_no_object_does_not_pass(given: str | bytes) -> None:
     result = hook(given)

@@ -19,11 +19,12 @@ from typing import Any
 import click
 
 from freehold.cli.hook_agents import AGENTS, STOP, Asked, Decision, Moment, Said, guessed
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import FreeholdError, InvalidRequest
 
 LIMIT_S = 20  # a call takes some milliseconds; agents wait for 30 s, as the settings say
 LIMIT_BYTES = 16 << 20  # of what an agent says: a tool may have written a whole file
 
+_NO_OBJECT = f"what it was given is not one JSON object of at most {LIMIT_BYTES >> 20} MiB"
 _JUDGES = {  # what is done at each moment, and where: a call does not wait for what reads results and prompts
     Moment.CALL: "freehold.cli.hook_calls:judge_call",
     Moment.RESULT: "freehold.cli.hook_results:judge_result",
@@ -82,11 +83,12 @@ def _said(agent: str | None, options: Options, *, approve: bool) -> Said:
 
 
 def _document(data: bytes) -> Mapping[str, Any]:
-    if len(data) > LIMIT_BYTES:
-        raise ValueError
-    document = json.loads(data)
+    try:
+        document = json.loads(data) if len(data) <= LIMIT_BYTES else None
+    except ValueError as exc:  # JSON's and UTF-8's
+        raise InvalidRequest(_NO_OBJECT) from exc
     if not isinstance(document, dict):
-        raise TypeError
+        raise InvalidRequest(_NO_OBJECT)
     return document
 
 
@@ -98,11 +100,7 @@ def _judge(moment: Moment) -> Callable[[Asked, Options], tuple[Decision, str]]:
 
 def _reason(error: BaseException) -> str:
     """Without what the agent said."""
-    if isinstance(error, FreeholdError):
-        return error.message
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError | TypeError):
-        return "what it was given is not one JSON object"
-    return f"{type(error).__name__}"
+    return error.message if isinstance(error, FreeholdError) else type(error).__name__
 
 
 def _line(agent: str, preset: str | None, policy: Path | None, config: Path | None, approve: bool) -> str:

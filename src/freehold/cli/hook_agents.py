@@ -82,7 +82,8 @@ _MOMENTS = {
 
 def _read(document: Mapping[str, Any]) -> Asked:
     event = str(document.get("hook_event_name", ""))
-    moment = _MOMENTS.get(event, Moment.OTHER)
+    # A call under a name that is not known here is a call.
+    moment = _MOMENTS.get(event, Moment.CALL if "tool_input" in document else Moment.OTHER)
     said = document.get("prompt") if moment is Moment.PROMPT else document.get("tool_response")
     return Asked(
         moment=moment,
