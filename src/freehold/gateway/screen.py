@@ -10,7 +10,7 @@ from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.core.stage import Stage, steps
-from freehold.gateway.wire.codec import Codec, Incoming, Leaf
+from freehold.gateway.wire.codec import Codec, Incoming
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
@@ -21,39 +21,41 @@ _LEAF_CHARS = 512  # what a leaf costs however short it is: 10 us
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
     """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
-    leaves = codec.leaves(exchange.document)
-    released = await _released(leaves, ToolNames(exchange.document), stage, note)
-    changes = [(leaf, text) for leaf, text in zip(leaves, released, strict=True) if text != leaf.text]
+    leaves, tools = codec.leaves(exchange.document), ToolNames(exchange.document)
+    texts = [
+        PromptText(leaf=at, channel=leaf.channel, text=leaf.text, tool=tools.of(leaf.path) if leaf.channel in _OF_TOOLS else "")
+        for at, leaf in enumerate(leaves)
+    ]
+    passed = await released(texts, stage, note)
+    changes = [(leaf, text) for leaf, text in zip(leaves, passed, strict=True) if text != leaf.text]
     if not changes:
         return exchange
     again = codec.decode_request(replace(incoming, document=rewrite(exchange.document, changes)))
     return replace(again, is_rewritten=True)
 
 
-async def _released(leaves: Sequence[Leaf], tools: ToolNames, stage: Stage, note: Callable[[Event], None]) -> list[str]:
-    """What the stage lets through of each leaf. The stage is closed, whatever happens."""
-    texts: list[list[str]] = [[] for _ in leaves]
+async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Event], None]) -> list[str]:
+    """What the stage lets through of each text, numbered from 0. Raises BlockedByPolicy. The stage is closed in any case."""
+    out: list[list[str]] = [[] for _ in texts]
 
     def keep(events: list[Event]) -> None:
         for event in events:
             note(event)
             if isinstance(event, PromptText):
-                texts[event.leaf].append(event.text)
+                out[event.leaf].append(event.text)
             elif isinstance(event, Blocked):
                 raise blocked(event.verdict)
 
     taken_chars = 0
     try:
-        for number, leaf in enumerate(leaves):
-            tool = tools.of(leaf.path) if leaf.channel in _OF_TOOLS else ""
-            event = PromptText(leaf=number, channel=leaf.channel, text=leaf.text, tool=tool)
-            if len(leaf.text) <= _TURN_CHARS:
-                keep(stage.receive(event))
+        for text in texts:
+            if len(text.text) <= _TURN_CHARS:
+                keep(stage.receive(text))
             else:
-                for out in steps(stage, event):
-                    keep(out)
+                for passed in steps(stage, text):
+                    keep(passed)
                     await asyncio.sleep(0)
-            taken_chars += len(leaf.text) + _LEAF_CHARS
+            taken_chars += len(text.text) + _LEAF_CHARS
             if taken_chars >= _TURN_CHARS:
                 await asyncio.sleep(0)
                 taken_chars = 0
@@ -62,7 +64,7 @@ async def _released(leaves: Sequence[Leaf], tools: ToolNames, stage: Stage, note
             stage.close()
         raise
     keep(stage.close())
-    return ["".join(pieces) for pieces in texts]
+    return ["".join(pieces) for pieces in out]
 
 
 def blocked(verdict: Verdict) -> BlockedByPolicy:

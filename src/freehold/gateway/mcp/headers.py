@@ -16,7 +16,7 @@ from freehold.core.findings import Channel, Direction
 from freehold.core.ports import GuardSession
 from freehold.gateway.access import Headers
 from freehold.gateway.mcp.message import CALL, Message
-from freehold.gateway.mcp.screening import screened
+from freehold.gateway.screen import released
 
 SESSION: Final = "mcp-session-id"
 VERSION: Final = "mcp-protocol-version"
@@ -60,9 +60,9 @@ async def routing(headers: Headers, message: Message, version: str, session: Gua
     if None in plain:
         raise InvalidRequest("an Mcp-Param header is wrapped in a way that can't be read", code="header_mismatch")
     texts = [PromptText(leaf=n, channel=Channel.TOOL_ARGUMENTS, text=text or "") for n, text in enumerate(plain)]
-    released = await screened(session.stage(Direction.REQUEST), texts, _ignore)
+    passed = await released(texts, session.stage(Direction.REQUEST), _ignore)
     kept = {name: said[name] for name in (METHOD,) if name in said}
-    for name, before, after in zip(names, plain, released, strict=True):
+    for name, before, after in zip(names, plain, passed, strict=True):
         kept[name] = said[name] if after == before else wrapped(after)
     return {VERSION: version, **kept}
 

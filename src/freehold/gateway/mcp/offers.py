@@ -21,9 +21,10 @@ from freehold.gateway import log
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.message import Message, with_result
 from freehold.gateway.mcp.pins import PINNED, Change, Sighting, digest_of, list_digest, shown
-from freehold.gateway.mcp.screening import looks_injected, screened
+from freehold.gateway.mcp.screening import looks_injected
 from freehold.gateway.mcp.services import McpServices
 from freehold.gateway.mcp.texts import item_leaves
+from freehold.gateway.screen import released
 from freehold.gateway.wire.leaves import rewrite
 
 CHANGED: Final = "mcp_tool_changed"
@@ -96,10 +97,10 @@ class Offers:
         events: list[Event] = []
         texts = [PromptText(leaf=n, channel=leaf.channel, text=leaf.text, tool=name) for n, leaf in enumerate(found)]
         try:
-            released = await screened(session.stage(Direction.REQUEST), texts, events.append)
+            passed = await released(texts, session.stage(Direction.REQUEST), events.append)
         except BlockedByPolicy:
             return _Judged(name=name, item=item, is_poisoned=any(map(looks_injected, events)), is_blocked=True)
-        changes = [(leaf, text) for leaf, text in zip(found, released, strict=True) if text != leaf.text]
+        changes = [(leaf, text) for leaf, text in zip(found, passed, strict=True) if text != leaf.text]
         clean = rewrite(item, changes) if changes else item
         is_renamed = self.name(kind, clean) != name
         return _Judged(name=name, item=clean, is_poisoned=any(map(looks_injected, events)), is_blocked=is_renamed)

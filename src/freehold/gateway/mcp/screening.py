@@ -6,8 +6,6 @@ instructions: from then on calls are judged by the session that saw it, which mi
 later starts afresh.
 """
 
-import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -28,16 +26,14 @@ from freehold.core.events import (
 )
 from freehold.core.findings import Action, Context, Direction
 from freehold.core.ports import Guard, GuardSession
-from freehold.core.stage import Stage, steps
+from freehold.core.stage import Stage
 from freehold.gateway.mcp.message import Message, Side, with_document
 from freehold.gateway.mcp.texts import leaves
 from freehold.gateway.relay import through
-from freehold.gateway.screen import blocked
+from freehold.gateway.screen import blocked, released
 from freehold.gateway.wire.leaves import faithful, rewrite
 
 INJECTION = "injection"  # the category of what looks like instructions to the model
-_TURN_CHARS = 32 << 10  # a millisecond of scanning, before others may go on
-_LEAF_CHARS = 512  # what a leaf costs however short it is
 _FIXED = frozenset((("id",), ("method",), ("jsonrpc",), ("params", "name"), ("params", "protocolVersion")))
 
 Note = Callable[[Event], None]
@@ -71,10 +67,10 @@ class Screening:
             for number, leaf in enumerate(found)
         ]
         seen = _Seen(note)
-        released = await screened(session.stage(Direction.REQUEST), texts, seen)
+        passed = await released(texts, session.stage(Direction.REQUEST), seen)
         if seen.has_instructions and sender is Side.SERVER:
             self._wary = session
-        changes = [(leaf, text) for leaf, text in zip(found, released, strict=True) if text != leaf.text]
+        changes = [(leaf, text) for leaf, text in zip(found, passed, strict=True) if text != leaf.text]
         if any(leaf.path in _FIXED or (leaf.is_key and leaf.path[:-1] == ()) for leaf, _ in changes):
             raise BlockedByPolicy("this node's policy masks the id, the method or the name in this message, so it can't go on")
         if changes:
@@ -139,41 +135,3 @@ class _Seen:
 
 def looks_injected(event: Event) -> bool:
     return isinstance(event, Found) and event.finding.category == INJECTION and event.finding.enforced is not Action.ALLOW
-
-
-async def screened(stage: Stage, texts: Sequence[PromptText], note: Note) -> list[str]:
-    """What the stage lets through of each text. Raises BlockedByPolicy. The stage is closed, whatever happens."""
-    out: list[list[str]] = [[] for _ in texts]
-
-    def keep(events: list[Event]) -> None:
-        for event in events:
-            note(event)
-            if isinstance(event, PromptText):
-                out[event.leaf].append(event.text)
-            elif isinstance(event, Blocked):
-                raise blocked(event.verdict)
-
-    taken_chars = 0
-    closing = True
-    try:
-        for text in texts:
-            for passed in steps(stage, text):
-                keep(passed)
-                if len(text.text) > _TURN_CHARS:
-                    await asyncio.sleep(0)
-            taken_chars += len(text.text) + _LEAF_CHARS
-            if taken_chars >= _TURN_CHARS:
-                await asyncio.sleep(0)
-                taken_chars = 0
-        closing = False
-        keep(stage.close())
-    finally:
-        if closing:
-            _drop(stage)
-    return ["".join(pieces) for pieces in out]
-
-
-def _drop(stage: Stage) -> None:
-    """Nobody reads on: what it holds is not sent."""
-    with contextlib.suppress(Exception):  # the first error is the one to tell
-        stage.close()
