@@ -1,8 +1,9 @@
 """Trains the injection classifier: `python -m bench.train_injection`; with `--measure`, says what it does on unseen sources.
 
 Texts are the sentences of `injection_texts.py`, filled and put into harmless surroundings with a fixed seed, and the labelled
-corpora in `../shared/corpora`; without those it says so and trains on our own sentences alone. The same inputs give the same
-weights, byte for byte. Needs numpy only, and about two minutes.
+corpora in `../shared/corpora`; without those it says so and trains without. Harmless texts are also what the installed packages
+and Python's library say of themselves. On one machine the same texts give the same weights, byte for byte; the manifest has the
+texts' digest. Needs numpy only, and some minutes.
 """
 
 import argparse
@@ -26,7 +27,7 @@ import numpy.typing as npt
 from bench import injection_texts as ours
 from freehold.guard.injection import features, model
 from freehold.guard.injection.concepts import Words, words_of
-from freehold.guard.injection.reading import read
+from freehold.guard.injection.reading import Reading, read, strings_alone
 
 SEED = 20260
 TEXT_CHARS = 20_000  # of a text; the corpora are cut there, too
@@ -242,7 +243,7 @@ def package_texts() -> Iterator[tuple[str, str]]:
     """What installed packages and Python's library say of themselves: prose, tables and code that speaks to its reader."""
     for one in sorted(importlib.metadata.distributions(), key=lambda one: one.name.lower()):
         text = str(one.metadata.json.get("description", ""))
-        if len(text) > 300:
+        if len(text) > 300 and one.name != "freehold":  # ours changes with every commit
             yield one.name, text[:PACKAGE_CHARS]
     for path in sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py")):
         yield path.name, path.read_text(encoding="utf-8", errors="replace")[:PACKAGE_CHARS]
@@ -252,11 +253,9 @@ def package_content(writer: Writer) -> Iterator[Example]:
     for name, text in package_texts():
         yield Example(source="packages", text=text, is_attack=False, group=name)
         paragraphs = re.split(r"(?<=\n)\s*\n", text)
-        for _ in range(4):
+        for said in (None, writer.attack(), writer.attack(), writer.attack()):
             first = writer.random.randrange(len(paragraphs))
-            pieces = paragraphs[first : first + writer.random.randint(1, 10)]
-            yield writer.content(None, "packages", name, pieces)
-            yield writer.content(writer.attack(), "packages", name, pieces)
+            yield writer.content(said, "packages", name, paragraphs[first : first + writer.random.randint(1, 10)])
 
 
 def _harmless_content(writer: Writer) -> Iterator[Example]:
@@ -292,7 +291,7 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
     example: list[int] = []
     labels: list[bool] = []
     for number, one in enumerate(examples):
-        reading = read(one.text[:TEXT_CHARS])
+        reading = _read(one.text, head)
         words = words_of(reading.text)
         if not words.words:
             continue
@@ -435,6 +434,7 @@ class HeadTrainer:
         if not len(own):
             return {}
         kind, letters, hashed = self.shapes[number]
+        own[~hashed.is_said] = np.minimum(own[~hashed.is_said], model.UNSAID)
         return dict(model.facts_of(own, kind, model.worst(hashed, own, letters).hits(), letters.count(b"Z")))
 
     def _weights(self, kept: npt.NDArray[np.bool_]) -> Floats:
@@ -478,10 +478,15 @@ class HeadTrainer:
 
 
 def _shape(text: str, head: str) -> tuple[str, bytes, features.Hashed]:
-    reading = read(text[:TEXT_CHARS]).text
+    reading = _read(text, head).text
     words = words_of(reading)
     hashed = _hashed(words, reading, head) if words.words else None
     return features.kind(reading), words.letters, hashed  # type: ignore[return-value]
+
+
+def _read(text: str, head: str) -> Reading:
+    """As `judge` reads it."""
+    return read(strings_alone(text[:TEXT_CHARS]) if head == "content" else text[:TEXT_CHARS])
 
 
 def _hashed(words: Words, text: str, head: str) -> features.Hashed:
@@ -514,6 +519,7 @@ def ship() -> None:
     arrays: dict[str, npt.NDArray[Any]] = {}
     evidence: dict[str, dict[str, float]] = {}
     inputs: dict[str, dict[str, int]] = {}
+    digests: dict[str, str] = {}
     for name in model.HEAD_NAMES:
         trainer = trainer_of(name)
         trained = trainer.train(np.ones(len(trainer.examples), bool))
@@ -521,12 +527,13 @@ def ship() -> None:
         arrays[name] = np.round(trained.point[:-1] / scale).astype(np.int8)
         arrays[f"{name}_scale"] = np.array([scale, trained.point[-1]], np.float32)
         evidence[name] = trained.evidence
+        digests[name] = hashlib.sha256("\0".join(one.text for one in trainer.examples).encode()).hexdigest()
         inputs[name] = {str(source): int((trainer.source == source).sum()) for source in np.unique(trainer.source)}
     weights = io.BytesIO()
     np.savez_compressed(weights, **arrays)  # type: ignore[arg-type]
     digest = hashlib.sha256(weights.getvalue()).hexdigest()
     (DATA / "model.npz").write_bytes(weights.getvalue())
-    manifest = {"sha256": digest, "seed": SEED, "examples": inputs, "evidence": evidence}
+    manifest = {"sha256": digest, "seed": SEED, "examples": inputs, "texts_sha256": digests, "evidence": evidence}
     (DATA / "model.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     print(f"model.npz: {len(weights.getvalue())} bytes, sha256 {digest}")
 

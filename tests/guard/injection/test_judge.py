@@ -2,6 +2,7 @@
 what was measured."""
 
 import base64
+import json
 
 import pytest
 from hypothesis import given, settings
@@ -51,6 +52,15 @@ def test_an_order_is_found_wherever_it_stands_and_named(page: str) -> None:
     assert verdict.score >= SUSPECT
     start = text.index(ORDER)
     assert any(low < start + len(ORDER) and high > start for low, high in verdict.spans)
+
+
+def test_json_is_judged_by_what_its_strings_say() -> None:
+    harmless = json.dumps({"items": [{"id": number, "title": "The museum is open on Mondays."} for number in range(5)]})
+    assert judge(harmless, Channel.TOOL_RESULT).score < SUSPECT
+    text = json.dumps({"items": [{"id": 1, "title": "The museum"}, {"id": 2, "body": f"Dear visitor,\n{ORDER}\n"}]})
+    verdict = judge(text, Channel.TOOL_RESULT)
+    assert verdict.score >= SUSPECT
+    assert any(low < text.index("previous") < high for low, high in verdict.spans)
 
 
 @pytest.mark.parametrize(

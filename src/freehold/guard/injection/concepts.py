@@ -17,7 +17,7 @@ from freehold.guard.injection.reading import read
 _STEM_BYTES = 4  # the shortest stem
 # A line goes on in the next where that begins with a small letter: mails are wrapped.
 _TOKEN = re.compile(
-    rb"[A-Za-z0-9_\x80-\xff]+(?:['.@-][A-Za-z0-9_\x80-\xff]+)*|[.!?]+(?=[\s\"')\]]|$)|\n(?![ \t]*[a-z(])|\|+"
+    rb"[A-Za-z0-9_\x80-\xff]+(?:['.@-][A-Za-z0-9_\x80-\xff]+)*|[.!?]+(?=[\s\"')\]]|$)|\n(?![ \t]*[a-z(])|\|+|\x1e"
     rb"|</?[A-Za-z!][^<>]{0,200}>|/\*|\*/|-->|[\"`?!:]"
 )
 _ADDRESS = re.compile(
@@ -30,7 +30,7 @@ _SEAM = "\x1f"  # set around them: a control character that no token takes
 
 GAP, NUMBER, ADDRESS, END = b".", b"#", b"@", b"|"
 ENDS = b"|?!"
-_MARKS = {b'"': b'"', b"`": b'"', b"?": b"?", b"!": b"!", b":": b":", b".": END, b"\n": END, b"|": END}
+_MARKS = {b'"': b'"', b"`": b'"', b"?": b"?", b"!": b"!", b":": b":", b".": END, b"\n": END, b"|": END, b"\x1e": END}
 
 
 class Words(NamedTuple):

@@ -29,6 +29,8 @@ _PLACES = np.array([[0x9E3779B1], [0x7FEB352D], [0x846CA68B], [0x45D9F3B3], [0x1
 _GAP = GAP[0]
 _END_OF = np.zeros(256, bool)
 _END_OF[list(ENDS)] = True
+_IS_WORD = np.ones(256, np.uint8)
+_IS_WORD[list(b'"#@:' + ENDS)] = 0
 
 _FIRST = np.zeros(1, np.intp)
 _EXTRA_OF_PROMPT = np.arange(1, PROMPT_WORDS // 8 + 2, dtype=np.uint32) * _B >> _SHIFT
@@ -43,13 +45,14 @@ Buckets = npt.NDArray[np.uint32]
 class Hashed(NamedTuple):
     """`buckets` has a row a feature and a column a word; window i is the words `starts[i]` up to before `ends[i]`.
 
-    `extra` has one bucket a window, for what it looks like as a whole.
+    `extra` has one bucket a window, for what it looks like as a whole; `is_said` is false of those with less than two words.
     """
 
     buckets: Buckets  # (7, words), in [0, BUCKETS]
     starts: Indices
     ends: Indices
     extra: Buckets
+    is_said: npt.NDArray[np.bool_]
 
 
 def of_content(words: Words, text: str) -> Hashed:
@@ -64,7 +67,8 @@ def of_content(words: Words, text: str) -> Hashed:
     sizes = np.minimum(ends - starts, 31) // 4
     last = letters[ends - 1].astype(np.intp)
     extra = ((sizes * 256 + last) * 8 + _KINDS[kind(text)] + 1).astype(np.uint32) * _A >> _SHIFT
-    return Hashed(_buckets(words.words, letters), starts, ends, extra)
+    is_said = np.add.reduceat(_IS_WORD[letters], starts, dtype=np.intp) > 1
+    return Hashed(_buckets(words.words, letters), starts, ends, extra, is_said)
 
 
 def of_prompt(words: Words) -> Hashed:
@@ -73,10 +77,10 @@ def of_prompt(words: Words) -> Hashed:
     count = len(letters)
     if count <= PROMPT_WORDS:  # as most are: one window, without the cost of many
         ends = np.array((count,))
-        return Hashed(_buckets(words.words, letters), _FIRST, ends, _EXTRA_OF_PROMPT[ends // 8])
+        return Hashed(_buckets(words.words, letters), _FIRST, ends, _EXTRA_OF_PROMPT[ends // 8], _FIRST == 0)
     starts = np.arange(0, max(1, count - PROMPT_WORDS // 2), PROMPT_WORDS // 2)
     ends = np.minimum(starts + PROMPT_WORDS, count)
-    return Hashed(_buckets(words.words, letters), starts, ends, _EXTRA_OF_PROMPT[(ends - starts) // 8])
+    return Hashed(_buckets(words.words, letters), starts, ends, _EXTRA_OF_PROMPT[(ends - starts) // 8], starts >= 0)
 
 
 def kind(text: str) -> str:

@@ -19,7 +19,7 @@ from freehold.guard.injection.concepts import Words, words_of
 from freehold.guard.injection.encoded import decoded
 from freehold.guard.injection.model import HEADS, Floats, Head, HeadName, facts_of, worst
 from freehold.guard.injection.patterns import Hit, Letters
-from freehold.guard.injection.reading import Reading, read
+from freehold.guard.injection.reading import Reading, read, strings_alone
 from freehold.guard.injection.settings import ASKED
 from freehold.guard.injection.structure import hidden, links, role_markers, unseen
 from freehold.guard.injection.verdict import CLEAN, ENCODED, HIDDEN, INSTRUCTION, JAILBREAK, InjectionVerdict, Signal
@@ -54,20 +54,22 @@ def judge(text: str, source: Channel) -> InjectionVerdict:
 
 def judge_slices(text: str, source: Channel) -> Iterator[InjectionVerdict]:
     """The verdicts on stretches of a text, each some milliseconds of work; most texts are one. They overlap."""
-    if len(text) <= SLICE_CHARS:
-        yield _judged(text, source)
-        return
-    for start in range(0, len(text) - OVERLAP_CHARS, SLICE_CHARS - OVERLAP_CHARS):
-        yield _judged(text[start : start + SLICE_CHARS], source).moved(start)
-
-
-def _judged(text: str, source: Channel) -> InjectionVerdict:
-    if len(text) < SHORT_CHARS:
-        return CLEAN
     if not text.isascii():
         text = _SURROGATES.sub("\ufffd", text)
+    words = text if source in ASKED else strings_alone(text)
+    if len(text) <= SLICE_CHARS:
+        yield _judged(text, words, source)
+        return
+    for start in range(0, len(text) - OVERLAP_CHARS, SLICE_CHARS - OVERLAP_CHARS):
+        end = start + SLICE_CHARS
+        yield _judged(text[start:end], words[start:end], source).moved(start)
+
+
+def _judged(text: str, words: str, source: Channel) -> InjectionVerdict:
+    if len(text) < SHORT_CHARS:
+        return CLEAN
     is_prompt = source in ASKED
-    reading = read(text)
+    reading = read(words)
     is_description = source is Channel.TOOL_DESCRIPTION
     said = _described(reading) if is_description else _said(reading, "prompt" if is_prompt else "content")
     signals = [*said.signals, *role_markers(text), *unseen(text, reading), *_inner(text, is_prompt)]
@@ -121,7 +123,7 @@ def _described(reading: Reading) -> _Said:
 
 
 def _likelihood(text: str) -> float:
-    return _said(read(text), "content").likelihood
+    return _said(read(strings_alone(text)), "content").likelihood
 
 
 def _said(reading: Reading, name: HeadName) -> _Said:

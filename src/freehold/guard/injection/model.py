@@ -26,6 +26,7 @@ Floats = npt.NDArray[np.float32]
 
 BEST_LIMIT = 6.0  # log-odds beyond it say no more: the first layer is sure of much
 WINDOWS_LIMIT = 8.0  # log2: a longer text has more chances to look like an attack, but no more than this
+UNSAID = np.float32(-4.0)  # log-odds that one word or a mark has at most, whatever stood around it in training
 WORST = 6  # windows in which patterns are looked for
 ABOUT_WORDS = 2  # so many words of security make a text about attacks
 
@@ -40,13 +41,14 @@ class Head:
 
     def log_odds(self, hashed: Hashed) -> Floats:
         """One a window."""
-        if len(hashed.starts) == 1:
+        if len(hashed.starts) == 1 and hashed.is_said[0]:
             total = float(self.weights[hashed.buckets].sum() + self.weights[hashed.extra[0]])
             return np.array((total / math.sqrt(hashed.buckets.shape[1]) + self.offset,), np.float32)
         sums = np.zeros(hashed.buckets.shape[1] + 1, np.float32)
         np.cumsum(self.weights[hashed.buckets].sum(axis=0), out=sums[1:])
         taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra]
         odds: Floats = taken / np.sqrt(hashed.ends - hashed.starts, dtype=np.float32) + np.float32(self.offset)
+        odds[~hashed.is_said] = np.minimum(odds[~hashed.is_said], UNSAID)
         return odds
 
     def weighed(self, facts: Iterable[tuple[str, float]]) -> float:

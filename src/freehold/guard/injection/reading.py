@@ -41,9 +41,15 @@ _LETTERS = {
     ord("đ"): "d",
 }
 
-# The two-character escapes of JSON and code, read as what they stand for: a blank takes the place of the backslash.
+# The two-character escapes of JSON and code, read as what they stand for and a blank.
 _ESCAPE = re.compile(r"\\[nrtbf\"'/\\]")
-_ESCAPES = {f"\\{letter}": f" {to}" for letter, to in zip("nrtbf\"'/\\", "\n\n\t  \"'/ ", strict=True)}
+_ESCAPES = {f"\\{letter}": f"{to} " for letter, to in zip("nrtbf", "\n\n\t  ", strict=True)}
+_ESCAPES |= {f"\\{letter}": f" {letter}" for letter in "\"'/\\"}
+
+CELL_END = "\x1e"  # ASCII's own sign for it
+# JSON, whole or a piece: what a tool answers with, mostly. Its strings are what somebody wrote; the rest is scaffolding.
+_JSON = re.compile(r"\s*[{\[]\s*(?:[{\[\]}]\s*)*(?:\"|-?\d|true|false|null|$)")
+_JSON_PARTS = re.compile(r"\"([^\"\\]*(?:\\.[^\"\\]*)*)\"|[\s,:{}\[\]]+|-?\d[\d.eE+-]*|\b(?:true|false|null)\b", re.DOTALL)
 
 
 class Reading(NamedTuple):
@@ -75,6 +81,21 @@ def read(text: str) -> Reading:
     if "\\" in text:
         text = _ESCAPE.sub(lambda found: _ESCAPES[found[0]], text)
     return Reading(text, places, invisible, has_lookalikes)
+
+
+def strings_alone(text: str) -> str:
+    """Of JSON, what its strings say, each a cell of its own and in its place; names, numbers and signs are blank.
+
+    What is no JSON comes back as it is, and so does whatever stands in JSON where it does not belong: nothing hides there.
+    """
+    return _JSON_PARTS.sub(_cell, text) if _JSON.match(text) else text
+
+
+def _cell(part: re.Match[str]) -> str:
+    said = part[1]
+    if said and (" " in said or not said.isascii() or "\\" in said):
+        return f" {said}{CELL_END}"
+    return " " * (part.end() - part.start())
 
 
 def _without(text: str, stretches: Sequence[tuple[int, int]]) -> tuple[str, Sequence[int]]:
