@@ -24,6 +24,14 @@ _PLACES: dict[Language, str] = {  # the language, and where in this package its 
     Language.TSX: "javascript:javascript",
     Language.PYTHON: "python:python",
     Language.SQL: "sql:sql",
+    Language.RUBY: "scripting:ruby",
+    Language.PHP: "scripting:php",
+    Language.PERL: "scripting:perl",
+    Language.JAVA: "scripting:java",
+    Language.GO: "scripting:go",
+    Language.C: "scripting:c",
+    Language.CPP: "scripting:c",
+    Language.CSHARP: "scripting:csharp",
 }
 
 

@@ -363,7 +363,7 @@ class Expressions(Program):
                 name += "`"
             if not receiver.others:
                 return self._each_callee(self.attribute(receiver, name), given, name)
-            alone = [Value(one.const, one.marks, one.name, one.items, one.code) for one in receiver.each()]
+            alone = receiver.each()
             return either(
                 [self._each_callee(self.attribute(one, name), Given(given.values, given.named, one), name) for one in alone]
             )
@@ -375,7 +375,7 @@ class Expressions(Program):
     def _each_callee(self, callee: Value, given: Given, name: str) -> Value:
         if not callee.others:
             return self.call(callee, given, name)
-        alone = [Value(one.const, one.marks, one.name, one.items, one.code) for one in callee.each()]
+        alone = callee.each()
         return either([self.call(one, given, name) for one in alone])
 
     def _given(self, node: Node, receiver: Value) -> Given:

@@ -321,7 +321,7 @@ class Expressions(Program):
             given = self._given(node, receiver)
             if not receiver.others:
                 return self._each_callee(self.attribute(receiver, name), given, name)
-            alone = [Value(one.const, one.marks, one.name, one.items, one.code) for one in receiver.each()]
+            alone = receiver.each()
             return either(
                 [self._each_callee(self.attribute(one, name), Given(given.values, given.named, one), name) for one in alone]
             )
@@ -331,9 +331,7 @@ class Expressions(Program):
     def _each_callee(self, callee: Value, given: Given, name: str) -> Value:
         if not callee.others:
             return self.call(callee, given, name)
-        return either(
-            [self.call(Value(one.const, one.marks, one.name, one.items, one.code), given, name) for one in callee.each()]
-        )
+        return either([self.call(one, given, name) for one in callee.each()])
 
     def _given(self, node: ast.Call, receiver: Value) -> Given:
         values: list[Value] = []

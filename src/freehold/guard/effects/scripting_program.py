@@ -204,14 +204,14 @@ class Program:
                 result = Value(path.const if path else NOTHING.const, self.sinks.marks_of_file(path or NOTHING), "<file>")
             case "<process>":
                 line = _line_of(given.get((0, "args")) or NOTHING)
-                result = Value(line, marks | self._printed(before), "<process>")
+                result = Value(line, marks | self.printed(before), "<process>")
                 self.feed(result, given.named.get("input"))
                 self._streams(given)
             case "<cloud>" | "<accepted>":
                 result.marks |= marks_of(given.values) & FOREIGN
             case _:
                 if any(clause.word in ("shell", "command", "argv") for clause in call.clauses):
-                    result.marks |= self._printed(before)
+                    result.marks |= self.printed(before)
         if call.name == "<socket>.accept":
             return Value(items=[Value(marks=NETWORK | SOCKET, name="<socket>"), NOTHING])
         if call.passes:
@@ -220,7 +220,7 @@ class Program:
             result.marks |= self.sinks.marks_of_file(given.get(call.clauses[0].argument) or NOTHING)
         return result
 
-    def _printed(self, before: int) -> int:
+    def printed(self, before: int) -> int:
         """Where what a command prints came from, by what it does."""
         marks = 0
         for effect in self.sinks.effects[before:]:
@@ -260,7 +260,7 @@ class Program:
         if place == 0 and rest and isinstance(rest[0].items, list) and len(rest) == 1:
             rest = [self.element(rest[0])]
         for one in function.each():
-            self.call(Value(one.const, one.marks, one.name, one.items, one.code), Given(rest), "")
+            self.call(one, Given(rest), "")
 
     def _not_listed(self, callee: Value, name: str, given: Given, attribute: str) -> Value:
         marks = given.marks()

@@ -138,6 +138,12 @@ class Sinks:
             case "code":
                 for one in (value or NOTHING).each():
                     self.code(name, one, Language(clause.about))
+            case "fetch" if value is not None:
+                for one in value.each():
+                    if "://" in (one.text() or "")[:12]:
+                        self.request(name, "GET", one, given)
+                    else:
+                        self.path(EffectKind.READ, one, f"{name} reads")
             case "sql" if value is not None:
                 for one in value.each():
                     self.statement(name, one)
@@ -239,7 +245,7 @@ class Sinks:
             text = one.text()
             if text and (place_of(text, self.scene.folder) is Place.CREDENTIAL or self._hidden_secret(text)):
                 marks |= SECRET
-            if text in self.fetched:
+            if text in self.fetched or "://" in (text or "")[:12]:
                 marks |= NETWORK
         return marks
 
@@ -268,9 +274,13 @@ class Sinks:
         self._run(name, text if is_shell or " " in text or "\\" not in text else quoted(text))
 
     def _words(self, name: str, items: Sequence[Value]) -> None:
+        items = [one for item in items for one in (item.items if isinstance(item.items, list) else [item])]
         marks = marks_of(items)
-        self._foreign(name, marks)
         first = items[0].text() if items else None
+        if len(items) == 1 and " " in (first or ""):
+            self._line(name, items[0], is_shell=True)  # Perl's and Ruby's way to ask for a shell
+            return
+        self._foreign(name, marks)
         if first is None or first.startswith(HOLE):
             if items and not marks & FOREIGN:
                 self.add_unknown(f"{name} runs a program that is chosen at run time")

@@ -15,6 +15,7 @@ divided by "/", "self" for the object whose method it is, "*" for all.
     sql ARG                  a statement for a database
     open ARG MODE            a file that is opened
     http METHOD ARG          a request to the URL the argument names; METHOD may be an argument as well
+    fetch ARG                read, from a path or from a URL
     loads ARG                undone in such a way that it may run code: pickle
     gives MARK...            where what it returns came from
     makes NAME               what kind of object it returns
@@ -46,7 +47,7 @@ Argument = tuple[int | str, ...]
 _KINDS = {kind.value: kind for kind in EffectKind}
 _PLACES = {place.value: place for place in Place}
 _ABOUT = ("path", "tree", "host", "of")
-_RUNS = ("shell", "argv", "command", "sql", "loads", "calls")
+_RUNS = ("shell", "argv", "command", "sql", "loads", "calls", "fetch")
 _ALONE = ("passes", "alike")
 
 

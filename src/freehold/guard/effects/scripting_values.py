@@ -62,7 +62,12 @@ class Value:
     others: "tuple[Value, ...]" = ()  # what it may be as well, by another branch
 
     def each(self) -> "tuple[Value, ...]":
-        return (self, *self.others)
+        """All that it may be."""
+        return (self.alone(), *self.others) if self.others else (self,)
+
+    def alone(self) -> "Value":
+        """Without what else it may be."""
+        return Value(self.const, self.marks, self.name, self.items, self.code) if self.others else self
 
     def text(self) -> str | None:
         """Of a string or bytes, with its holes; None where nothing of it is known."""
@@ -166,8 +171,7 @@ def map_each(value: Value, function: Callable[[Value], Value]) -> Value:
     """`function` of each that it may be."""
     if not value.others:
         return function(value)
-    first = Value(value.const, value.marks, value.name, value.items, value.code)
-    return either([function(one) for one in (first, *value.others)])
+    return either([function(one) for one in (value.alone(), *value.others)])
 
 
 def variable(name: Value) -> Value:
