@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable
 
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import decoded, joined_path
-from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import (
     DECODED,
     ENVIRONMENT,
@@ -18,6 +18,8 @@ from freehold.guard.effects.scripting_values import (
     NOTHING,
     SECRET,
     Value,
+    as_path,
+    joined_path,
     known,
     marked,
     marks_of,

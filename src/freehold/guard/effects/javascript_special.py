@@ -5,7 +5,7 @@ from collections.abc import Callable
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.javascript_expressions import Expressions, module_name
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import decoded
+from freehold.guard.effects.scripting_decode import decoded
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import FOREIGN, NETWORK, NOTHING, SECRET, SOCKET, Value, marked, marks_of
 from freehold.guard.syntax import Language

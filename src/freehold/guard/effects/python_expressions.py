@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.python_fold import FOLDS, binary, elements, indexed, method
 from freehold.guard.effects.scripting_program import LIMIT_EACH, Kind, Program, Routine
-from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import Call
 from freehold.guard.effects.scripting_values import (
     ENVIRONMENT,
@@ -14,6 +14,7 @@ from freehold.guard.effects.scripting_values import (
     NETWORK,
     NOTHING,
     Value,
+    as_path,
     either,
     join,
     known,
@@ -56,6 +57,7 @@ SAME = (
     ("__builtins__.", ""),
     ("posix.", "os."),
     ("nt.", "os."),
+    ("_winreg.", "winreg."),
     ("posixpath.", "os.path."),
     ("ntpath.", "os.path."),
     ("os.os.", "os."),
@@ -295,7 +297,9 @@ class Expressions(Program):
             for test in generator.ifs:
                 self.value(test)
         value = self.value(element)
-        if value.name or value.others or value.const.__class__ is not str:
+        if value.name or value.code is not None:
+            return Value(marks=value.marks | over.marks, items=[value])
+        if value.others or value.const.__class__ is not str:
             return Value(marks=value.marks | over.marks)
         return Value(value.const, value.marks | over.marks, "<paths>")
 

@@ -7,17 +7,19 @@ none here keeps its marks and loses its value.
 import ast
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.scripting_decode import DECODERS
-from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import (
     DECODED,
     ENVIRONMENT,
     LIMIT_TEXT,
     NOTHING,
     Value,
+    as_path,
+    joined_path,
     known,
     marked,
     marks_of,
@@ -266,27 +268,7 @@ def _translated(receiver: Value, given: Given) -> Value:
     return marked(marks)
 
 
-def decoded(codec: str, value: Value) -> Value:
-    """Marked as decoded whether or not it could be undone."""
-    marks = value.marks | DECODED
-    text = value.const.encode("latin-1", "replace") if isinstance(value.const, str) else value.const
-    if not isinstance(text, bytes) or (isinstance(value.const, str) and HOLE in value.const):
-        return marked(marks)
-    result = DECODERS[codec](text)
-    return marked(marks) if result is None else known(result, marks)
-
-
 # Functions.
-
-
-def joined_path(parts: Sequence[Value]) -> Value:
-    """As os.path.join and Path's "/": an absolute part begins anew."""
-    whole = ""
-    for part in parts:
-        text = part.text()
-        text = HOLE if text is None else text
-        whole = text if text.startswith(("/", "~")) or not whole else f"{whole.rstrip('/')}/{text}"
-    return as_path(whole[:LIMIT_TEXT], marks_of(parts))
 
 
 def _first(given: Given) -> Value:

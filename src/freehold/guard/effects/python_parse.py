@@ -24,7 +24,7 @@ def parse(text: str) -> ast.Module | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a text, `x is 1`: about style, and an error in tests
             return ast.parse(text)
-    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError):
+    except (SyntaxError, ValueError, MemoryError, RecursionError, OverflowError, SystemError):
         return None
 
 

@@ -6,11 +6,23 @@ from collections.abc import Callable
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.python_expressions import Expressions
-from freehold.guard.effects.python_fold import elements, joined_path
+from freehold.guard.effects.python_fold import elements
 from freehold.guard.effects.python_parse import parse
 from freehold.guard.effects.scene import LIMIT_DEPTH
-from freehold.guard.effects.scripting_sinks import Given, as_path
-from freehold.guard.effects.scripting_values import FOREIGN, NOTHING, SECRET, SOCKET, Value, either, marked, marks_of
+from freehold.guard.effects.scripting_sinks import Given
+from freehold.guard.effects.scripting_values import (
+    FOREIGN,
+    NOTHING,
+    SECRET,
+    SOCKET,
+    Value,
+    as_path,
+    either,
+    joined_path,
+    marked,
+    marks_of,
+)
+from freehold.guard.effects.windows_places import change_of
 from freehold.guard.syntax import Language
 
 # Modules of which a name chosen at run time may do anything.
@@ -155,6 +167,33 @@ def _yaml(walk: Expressions, name: str, given: Given) -> Value:
     return marked(given.marks())
 
 
+_ROOTS = {"HKEY_CURRENT_USER": "HKCU", "HKEY_LOCAL_MACHINE": "HKLM", "HKEY_CLASSES_ROOT": "HKCR", "HKEY_USERS": "HKU"}
+
+
+def _key(walk: Expressions, name: str, given: Given) -> Value:
+    """A key of Windows' registry, as a path from its root."""
+    root, below = (*given.values[:2], NOTHING, NOTHING)[:2]
+    text = below.text()
+    start = _ROOTS.get(root.name.rpartition(".")[2]) or (root.text() if root.name == "<key>" else None) or "HKCU"
+    path = Value(f"{start}\\{HOLE if text is None else text}", name="<key>")
+    if "Create" in name or "Delete" in name:
+        kind = EffectKind.WRITE if "Create" in name else EffectKind.DELETE
+        walk.sinks.path(kind, path, f"{name} changes the registry")
+    return path
+
+
+def _key_value(walk: Expressions, name: str, given: Given) -> Value:
+    key, value_name = (*given.values[:2], NOTHING, NOTHING)[:2]
+    if key.name != "<key>":
+        key = _key(walk, "winreg.OpenKey", Given([key, value_name]))
+    path, entry = key.text() or "HKCU", value_name.text() or ""
+    walk.sinks.path(EffectKind.DELETE if "Delete" in name else EffectKind.WRITE, Value(path), f"{name} changes the registry")
+    change = change_of(path, entry)
+    if change is not None:
+        walk.sinks.add(change[0], change[1], change[2], path)
+    return NOTHING
+
+
 SPECIAL: dict[str, Callable[..., Value]] = {
     "getattr": _getattr,
     "operator.attrgetter": _type,
@@ -178,6 +217,8 @@ SPECIAL: dict[str, Callable[..., Value]] = {
     "<path>.write_text": _path_written,
     "<path>.write_bytes": _path_written,
     "<path>.open": _path_opened,
+    **dict.fromkeys(("winreg.OpenKey", "winreg.OpenKeyEx", "winreg.CreateKey", "winreg.CreateKeyEx", "winreg.DeleteKey"), _key),
+    **dict.fromkeys(("winreg.SetValueEx", "winreg.SetValue", "winreg.DeleteValue"), _key_value),
     "cv2.VideoCapture": _camera,
     "os.scandir": _scandir,
     "type": _type,

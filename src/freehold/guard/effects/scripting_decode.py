@@ -12,7 +12,8 @@ import re
 import zlib
 from collections.abc import Callable
 
-from freehold.guard.effects.scripting_values import LIMIT_TEXT
+from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.scripting_values import DECODED, LIMIT_TEXT, Value, known, marked
 
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -79,3 +80,13 @@ DECODERS: dict[str, Callable[[bytes], bytes | None]] = {
     "percent": _unquoted,
     "uu": _by(lambda data: b"".join(binascii.a2b_uu(line) for line in data.splitlines())),
 }
+
+
+def decoded(codec: str, value: Value) -> Value:
+    """Marked as decoded whether or not it could be undone."""
+    marks = value.marks | DECODED
+    text = value.const.encode("latin-1", "replace") if isinstance(value.const, str) else value.const
+    if not isinstance(text, bytes) or (isinstance(value.const, str) and HOLE in value.const):
+        return marked(marks)
+    result = DECODERS[codec](text)
+    return marked(marks) if result is None else known(result, marks)

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from freehold.core.effects import Effect, EffectKind
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import decoded, joined_path
 from freehold.guard.effects.scene import Scene
+from freehold.guard.effects.scripting_decode import decoded
 from freehold.guard.effects.scripting_program import Program
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import calls_of
@@ -24,6 +24,7 @@ from freehold.guard.effects.scripting_values import (
     SOCKET,
     Value,
     join,
+    joined_path,
     known,
     marked,
     marks_of,

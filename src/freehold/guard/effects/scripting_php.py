@@ -8,9 +8,9 @@ from tree_sitter import Node
 
 from freehold.core.effects import EffectKind
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import decoded, joined_path
 from freehold.guard.effects.scene import Scene
-from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import calls_of
 from freehold.guard.effects.scripting_tree import Tree
 from freehold.guard.effects.scripting_values import (
@@ -22,7 +22,9 @@ from freehold.guard.effects.scripting_values import (
     NOTHING,
     SOCKET,
     Value,
+    as_path,
     either,
+    joined_path,
     known,
     marked,
     marks_of,

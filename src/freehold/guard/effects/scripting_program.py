@@ -35,6 +35,7 @@ LIMIT_CALLS = 6  # ways of calling one function that are followed; then it is wa
 LIMIT_CALL_DEPTH = 8
 LIMIT_EACH = 1_024  # elements of a list that a function is worked out for
 CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>"))  # objects whose methods are too many to list
+BLATANT = frozenset(("system", "popen", "rmtree"))  # mean the same whoever has them
 DECODING = ("decrypt", "decode", "decompress", "unhexlify", "deobfuscate", "unpack", "inflate", "b64", "base64")
 
 
@@ -183,7 +184,7 @@ class Program:
         kind = receiver.name
         if kind.startswith("<") and (root := kind[: kind.find(">") + 1]) in CLOUDS:
             return self.table.get(f"{root}.{attribute}") or Call(f"{root}.{attribute}", (), is_alike=True, makes=kind)
-        if kind.endswith("()") or not kind or kind.startswith("?") or kind[:1] == "<":
+        if kind.endswith("()") or not kind or kind[:1] in ("?", "<") or attribute in BLATANT:
             return self.table.get(f"?.{attribute}")
         return None
 
@@ -274,6 +275,8 @@ class Program:
             self._referred(value)
         if attribute and any(word in attribute for word in DECODING):
             marks |= DECODED
+        if given.receiver.name.endswith("()"):
+            given.receiver.marks |= marks  # an object that was given something may have kept it
         if attribute == "execute" and given.values:
             self._maybe_statement(given)
         if attribute in ("write", "communicate", "writelines", "send") or name.endswith(".write"):

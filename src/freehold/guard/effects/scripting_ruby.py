@@ -6,10 +6,10 @@ from tree_sitter import Node
 
 from freehold.core.effects import EffectKind
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.python_fold import decoded, joined_path
 from freehold.guard.effects.scene import Scene
+from freehold.guard.effects.scripting_decode import decoded
 from freehold.guard.effects.scripting_program import Routine
-from freehold.guard.effects.scripting_sinks import Given, as_path
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import Call, calls_of
 from freehold.guard.effects.scripting_tree import Tree
 from freehold.guard.effects.scripting_values import (
@@ -19,7 +19,9 @@ from freehold.guard.effects.scripting_values import (
     INPUT,
     NOTHING,
     Value,
+    as_path,
     either,
+    joined_path,
     known,
     marked,
     variable,

@@ -9,9 +9,10 @@ not known to be made by anybody else, is named without a target: a tool that cop
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from freehold.core.effects import Effect, EffectKind, Place
+from freehold.guard.effects.dialect import shell_dialect
 from freehold.guard.effects.places import HOLE, file_effects, host_of, host_place, place_of
 from freehold.guard.effects.requests import address_of, effects_of_request, is_metadata
 from freehold.guard.effects.scene import Scene, unknown
@@ -27,7 +28,6 @@ from freehold.guard.effects.scripting_values import (
     SECRET,
     SOCKET,
     Value,
-    known,
     marks_of,
 )
 from freehold.guard.effects.windows_places import change_of
@@ -153,7 +153,7 @@ class Sinks:
 
     def _effect(self, name: str, clause: Clause, value: Value | None, given: Given) -> None:
         because = f"{name} {VERBS[clause.kind]}"
-        if clause.kind is EffectKind.SEND:
+        if clause.kind is EffectKind.SEND or clause.about == "host":
             self._leaves(name, given.marks(), (value.text() if value else "") or "")
         if clause.about in ("path", "tree"):
             if value is not None:
@@ -211,7 +211,8 @@ class Sinks:
     def _at(self, kind: EffectKind, path: str, because: str) -> None:
         if "://" in path[:12] and not path.startswith("file:"):
             return  # a URL where a library takes both; `http` clauses see to it
-        self.effects.extend(file_effects(kind, path, because, folder=self.scene.folder))
+        found = list(file_effects(kind, path, because, folder=self.scene.folder))
+        self.effects.extend(found if HOLE not in path else [replace(one, target=path.replace(HOLE, "…")) for one in found])
         if ("\\" in path or "%" in path) and kind in (EffectKind.WRITE, EffectKind.OVERWRITE, EffectKind.DELETE):
             change = change_of(path)
             if change is not None:
@@ -301,7 +302,8 @@ class Sinks:
         if not self.scene.budget.spend(10):
             self.add_unknown("more commands than are looked into")
             return
-        self.effects.extend(self.scene.inside(Language.SHELL, text.replace(HOLE, "$_not_known")))
+        for language in dict.fromkeys((Language.SHELL, *shell_dialect(text))):
+            self.effects.extend(self.scene.inside(language, text.replace(HOLE, "$_not_known")))
 
     def code(self, name: str, value: Value, language: Language) -> None:
         """A text that is run as a program."""
@@ -383,10 +385,3 @@ def quoted(text: str) -> str:
     if HOLE not in text:
         return shlex.quote(text)
     return VARIABLE.join(shlex.quote(part) if part else "" for part in text.split(HOLE))
-
-
-def as_path(text: str, marks: int = 0) -> Value:
-    """A path object."""
-    value = known(text, marks)
-    value.name = "<path>"
-    return value

@@ -52,7 +52,7 @@ NOT_KNOWN = _NotKnown()
 
 @dataclass(slots=True, eq=False)
 class Value:
-    """Not changed once made, except lists and dicts by their own methods."""
+    """Not changed once made, but that lists and dicts grow, and an object keeps the marks of what it is given."""
 
     const: object = NOT_KNOWN  # a str may have holes
     marks: int = 0
@@ -182,3 +182,20 @@ def variable(name: Value) -> Value:
     if text is not None and _SECRET_NAME.search(text):
         return marked(NAMED_SECRET)
     return marked(INPUT)
+
+
+def as_path(text: str, marks: int = 0) -> Value:
+    """A path object."""
+    value = known(text, marks)
+    value.name = "<path>"
+    return value
+
+
+def joined_path(parts: Sequence[Value]) -> Value:
+    """As os.path.join and Path's "/": an absolute part begins anew."""
+    whole = ""
+    for part in parts:
+        text = part.text()
+        text = HOLE if text is None else text
+        whole = text if text.startswith(("/", "~")) or not whole else f"{whole.rstrip('/')}/{text}"
+    return as_path(whole[:LIMIT_TEXT], marks_of(parts))

@@ -19,31 +19,23 @@ from freehold.guard.effects.scene import Scene
 from freehold.guard.effects.scripting_sinks import Given, Sinks
 from freehold.guard.effects.scripting_table import Call, calls_of
 from freehold.guard.effects.scripting_values import Value
-from freehold.guard.effects.sql_tokens import LINE, NUMBER, QUOTED, SIGN, STRING, WORD, Token, readings
-from freehold.guard.effects.sql_values import Variables, arguments_of, is_true_of_all
+from freehold.guard.effects.sql_reading import (
+    after,
+    closing,
+    is_of_all_rows,
+    is_text,
+    kind_of,
+    name_at,
+    name_ending,
+    position,
+    split,
+)
+from freehold.guard.effects.sql_tokens import LINE, QUOTED, SIGN, STRING, WORD, Token, readings
+from freehold.guard.effects.sql_values import Variables, arguments_of
 from freehold.guard.syntax import Language
 
 LIMIT_STATEMENTS = 2_000
 
-# Two words that begin a statement wherever they stand, if what is before them does not take them for its own.
-_STARTS = {
-    "delete": ("from",),
-    "drop": ("table", "database", "schema", "user", "login", "role", "view", "procedure", "function"),
-    "truncate": ("table",),
-    "insert": ("into",),
-    "exec": (),
-    "execute": ("xp_cmdshell", "immediate", "sp_executesql"),
-    "shutdown": (),
-    "alter": ("table", "user", "login", "role", "system", "database", "server"),
-    "create": ("user", "login", "role", "table"),
-    "grant": ("all", "select", "insert", "update", "delete", "execute", "control"),
-    "reconfigure": (),
-    "backup": ("database",),
-    "restore": ("database",),
-}
-_TAKES = frozenset(
-    ("on", "grant", "revoke", "before", "after", "explain", "or", "deny", "for", "of", ",", "then", "instead", "not")
-)
 _UPDATE_WORDS = frozenset(("low_priority", "ignore", "only", "or", "rollback", "abort", "replace", "fail", "top"))
 _BEFORE_VERB = frozenset(
     (
@@ -166,7 +158,7 @@ class _Walk:
                     and text != "select"
                     and (text != "delete" or following == "from")
                 ):
-                    end = _closing(tokens, at)
+                    end = closing(tokens, at)
                     handler = _STATEMENTS.get(text)
                     if handler is not None:
                         handler(self, tokens[at:end])
@@ -181,13 +173,13 @@ class _Walk:
         for name in dict.fromkeys(name for name in names if name):
             if not kind_of_table(name):
                 self.sinks.add(EffectKind.READ, Place.DATABASE, "SELECT reads rows", name)
-        into = _position(tokens, "into")
+        into = position(tokens, "into")
         name = name_at(tokens, into + 1) if into is not None and tokens[0].text == "select" else ""
         if name[:1] not in ("", "@", ":") and name not in ("outfile", "dumpfile"):
             self.sinks.add(EffectKind.WRITE, Place.DATABASE, "SELECT INTO makes a table", name)
 
     def _insert(self, tokens: Sequence[Token]) -> None:
-        into = _position(tokens, "into", "overwrite") or 0
+        into = position(tokens, "into", "overwrite") or 0
         name = name_at(tokens, into + 1)
         kind = (
             EffectKind.OVERWRITE
@@ -213,14 +205,14 @@ class _Walk:
         ):
             at += 1
         name = name_at(tokens, at)
-        if (_position(tokens, "set") or 1) <= at:
+        if (position(tokens, "set") or 1) <= at:
             return  # FOR UPDATE; of a MERGE or an INSERT, which say which rows
         if kind_of_table(name) == "credential":
             self.sinks.add(EffectKind.ACCOUNT, Place.DATABASE, "changes where the database keeps its accounts", name)
         self._rows(EffectKind.OVERWRITE, tokens, name, "UPDATE changes")
 
     def _delete(self, tokens: Sequence[Token]) -> None:
-        at = _position(tokens, "from")
+        at = position(tokens, "from")
         name = name_at(tokens, at + 1 if at is not None else 1)
         if kind_of_table(name) == "credential":
             self.sinks.add(EffectKind.ACCOUNT, Place.DATABASE, "deletes where the database keeps its accounts", name)
@@ -235,8 +227,8 @@ class _Walk:
             self.sinks.add(kind, Place.DATABASE, f"{because} rows", name)
 
     def _drop(self, tokens: Sequence[Token]) -> None:
-        what = _what(tokens)
-        name = name_at(tokens, _after(tokens, what))
+        what = kind_of(tokens)
+        name = name_at(tokens, after(tokens, what))
         if what in ("database", "schema", "tablespace", "catalog", "owned"):
             self.sinks.add(EffectKind.DELETE, Place.WHOLE_TREE, "DROP of a whole database or schema", name)
         elif what in ("user", "role", "login", "credential", "profile"):
@@ -249,12 +241,12 @@ class _Walk:
             self.sinks.add(EffectKind.WRITE, Place.DATABASE, "DROP of a part of the database that can be made again", name)
 
     def _truncate(self, tokens: Sequence[Token]) -> None:
-        name = name_at(tokens, _after(tokens, "table"))
+        name = name_at(tokens, after(tokens, "table"))
         self.sinks.add(EffectKind.DELETE, Place.DATABASE, "TRUNCATE removes all rows of a table", name)
 
     def _create(self, tokens: Sequence[Token]) -> None:
-        what = _what(tokens)
-        name = name_at(tokens, _after(tokens, what))
+        what = kind_of(tokens)
+        name = name_at(tokens, after(tokens, what))
         words = {token.text for token in tokens if token.kind == WORD}
         if what in ("user", "role", "login", "credential"):
             self.sinks.add(EffectKind.ACCOUNT, Place.DATABASE, "CREATE of an account", name)
@@ -274,7 +266,7 @@ class _Walk:
             self._routine(tokens, words)
 
     def _routine(self, tokens: Sequence[Token], words: set[str]) -> None:
-        at = _position(tokens, "language")
+        at = position(tokens, "language")
         language = tokens[at + 1].text.lower() if at is not None and at + 1 < len(tokens) else ""
         if language in ("c", "internal", "plpythonu", "plpython3u", "plperlu", "pltclu", "plsh", "java", "python", "javascript"):
             self.sinks.add(EffectKind.EXECUTE, Place.SYSTEM, "a function in a language that reaches the machine")
@@ -284,8 +276,8 @@ class _Walk:
                 self.sinks.effects.extend(self.sinks.scene.inside(Language.SQL, body))
 
     def _alter(self, tokens: Sequence[Token]) -> None:
-        what = _what(tokens)
-        name = name_at(tokens, _after(tokens, what))
+        what = kind_of(tokens)
+        name = name_at(tokens, after(tokens, what))
         words = {token.text for token in tokens if token.kind == WORD}
         if what in ("user", "role", "login", "authorization", "profile", "credential"):
             self.sinks.add(EffectKind.ACCOUNT, Place.DATABASE, "ALTER of an account", name)
@@ -322,10 +314,10 @@ class _Walk:
         """PostgreSQL's COPY, Snowflake's COPY INTO."""
         words = [token.text if token.kind == WORD else "" for token in tokens]
         out = "to" in words
-        at = _position(tokens, "to" if out else "from")
+        at = position(tokens, "to" if out else "from")
         target = tokens[at + 1] if at is not None and at + 1 < len(tokens) else None
         if "program" in words and target is not None:
-            command = self.variables.text_of(tokens[_after(tokens, "program") : _after(tokens, "program") + 1])
+            command = self.variables.text_of(tokens[after(tokens, "program") : after(tokens, "program") + 1])
             self.sinks.add(EffectKind.EXECUTE, Place.SYSTEM, "COPY PROGRAM runs a command as the database server")
             self.sinks.command("COPY PROGRAM", Value(command) if command is not None else Value(HOLE), is_shell=True)
         elif target is not None and target.kind == STRING:
@@ -344,7 +336,7 @@ class _Walk:
         if file is not None:
             self._file(EffectKind.READ, file, "reads a file into a table")
         self.sinks.add(
-            EffectKind.WRITE, Place.DATABASE, "adds rows from a file", name_at(tokens, _after(tokens, "table", "insert"))
+            EffectKind.WRITE, Place.DATABASE, "adds rows from a file", name_at(tokens, after(tokens, "table", "insert"))
         )
 
     def _backup(self, tokens: Sequence[Token]) -> None:
@@ -363,7 +355,7 @@ class _Walk:
             self._file(EffectKind.WRITE, file, f"{tokens[0].text.upper()} opens or makes a file")
 
     def _vacuum(self, tokens: Sequence[Token]) -> None:
-        into = _position(tokens, "into")
+        into = position(tokens, "into")
         if into is not None and into + 1 < len(tokens):
             self._file(EffectKind.OVERWRITE, tokens[into + 1], "VACUUM INTO writes a database to a file")
 
@@ -389,7 +381,7 @@ class _Walk:
                 self._call(call, arguments_of([Token(SIGN, "("), *rest[size:], Token(SIGN, ")")], 0, self.variables))
             if "xp_cmdshell" in (token.text for token in rest[1:]):
                 self.sinks.add(EffectKind.ESCALATE, Place.SYSTEM, "turns on commands of the operating system")
-        elif tokens[0].text != "call" and (_is_text(rest[0]) or tokens[1].text == "immediate"):
+        elif tokens[0].text != "call" and (is_text(rest[0]) or tokens[1].text == "immediate"):
             self._dynamic(rest)
         elif name in self.variables.prepared:
             self._dynamic([Token(STRING, self.variables.prepared[name])])
@@ -407,7 +399,7 @@ class _Walk:
 
     def _prepare(self, tokens: Sequence[Token]) -> None:
         """MySQL's PREPARE s FROM x, PostgreSQL's PREPARE s AS statement."""
-        at = _position(tokens, "from")
+        at = position(tokens, "from")
         if (
             at is not None
             and len(tokens) > 1
@@ -416,7 +408,7 @@ class _Walk:
         ):
             text = self.variables.text_of(tokens[at + 1 :])
             self.variables.prepared[tokens[1].text.lower()] = HOLE if text is None else text
-        elif (start := _position(tokens, "as")) is not None and start + 1 < len(tokens):
+        elif (start := position(tokens, "as")) is not None and start + 1 < len(tokens):
             self.one(tokens[start + 1 :])
 
     def _do(self, tokens: Sequence[Token]) -> None:
@@ -445,7 +437,7 @@ class _Walk:
 
     def _merge(self, tokens: Sequence[Token]) -> None:
         self.sinks.add(
-            EffectKind.OVERWRITE, Place.DATABASE, "MERGE changes rows", name_at(tokens, _after(tokens, "into", "merge"))
+            EffectKind.OVERWRITE, Place.DATABASE, "MERGE changes rows", name_at(tokens, after(tokens, "into", "merge"))
         )
 
     def _install(self, tokens: Sequence[Token]) -> None:
@@ -540,98 +532,3 @@ _STATEMENTS: dict[str, _Handler] = {
     "install": _Walk._install,
     "import": _Walk._import,
 }
-
-
-# Reading of tokens.
-
-
-def split(tokens: Sequence[Token]) -> list[Sequence[Token]]:
-    """Statements that follow one another without ";"."""
-    starts = [0]
-    for at in range(1, len(tokens)):
-        token = tokens[at]
-        if token.kind == WORD and token.text in _STARTS and tokens[at - 1].text not in _TAKES:
-            following = _STARTS[token.text]
-            is_last = at + 1 == len(tokens)
-            if (not following and (token.text != "shutdown" or is_last)) or (not is_last and tokens[at + 1].text in following):
-                starts.append(at)
-    return [tokens[start:end] for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True)]
-
-
-def name_at(tokens: Sequence[Token], at: int) -> str:
-    """A name that may have dots in it, in lower case; "" where there is none."""
-    parts: list[str] = []
-    while at < len(tokens) and tokens[at].text in ("only", "if", "exists", "not", "lateral"):
-        at += 1
-    while at < len(tokens) and tokens[at].kind in (WORD, QUOTED, STRING):
-        parts.append(tokens[at].text.lower())
-        at += 1
-        if at >= len(tokens) or tokens[at].text != ".":
-            break
-        at += 1
-        if at < len(tokens) and tokens[at].text == ".":
-            parts.append("")
-            at += 1
-    return ".".join(parts)
-
-
-def name_ending(tokens: Sequence[Token], at: int) -> str:
-    """The dotted name whose last part is at `at`."""
-    parts = [tokens[at].text.lower()]
-    while at >= 2 and tokens[at - 1].text == "." and tokens[at - 2].kind in (WORD, QUOTED) and len(parts) < 4:
-        at -= 2
-        parts.append(tokens[at].text.lower())
-    return ".".join(reversed(parts))
-
-
-def is_of_all_rows(tokens: Sequence[Token]) -> bool:
-    """Of a DELETE or an UPDATE: whether it names no rows, or all."""
-    depth = 0
-    for at, token in enumerate(tokens):
-        depth += (token.text == "(") - (token.text == ")") if token.kind == SIGN else 0
-        if depth < 0:
-            return True
-        if depth == 0 and token.kind == WORD:
-            if token.text == "where":
-                return is_true_of_all(tokens[at + 1 :])
-            if token.text in ("limit", "top", "using", "join", "current") or (token.text == HOLE and at > 2):
-                return False
-    return True
-
-
-def _position(tokens: Sequence[Token], *words: str) -> int | None:
-    return next((at for at, token in enumerate(tokens) if token.kind == WORD and token.text in words), None)
-
-
-def _after(tokens: Sequence[Token], *words: str) -> int:
-    at = _position(tokens, *words)
-    return 1 if at is None else at + 1
-
-
-_MODIFIERS = frozenset((
-    "create", "drop", "alter", "or", "replace", "temporary", "temp", "global", "local", "unlogged", "unique", "clustered",
-    "nonclustered", "foreign", "public", "private", "external", "definer", "aggregate", "if", "not", "exists", "shared",
-    "bitmap", "fulltext", "spatial", "editionable", "noneditionable", "force", "recursive", "constraint", "hybrid",
-))  # fmt: skip
-
-
-def _what(tokens: Sequence[Token]) -> str:
-    """ "table" of CREATE TEMPORARY TABLE."""
-    for token in tokens:
-        if token.kind == WORD and token.text not in _MODIFIERS:
-            return token.text
-    return ""
-
-
-def _is_text(token: Token) -> bool:
-    """Whether it begins an expression that gives a text, and not a procedure's name."""
-    return token.kind in (STRING, NUMBER) or token.text[:1] in ("(", "@", ":")
-
-
-def _closing(tokens: Sequence[Token], at: int) -> int:
-    depth = 0
-    for end in range(at, len(tokens)):
-        depth += (tokens[end].text == "(") - (tokens[end].text == ")")
-        if depth < 0:
-            return end
-    return len(tokens)
