@@ -15,7 +15,7 @@ from freehold.guard.syntax import Language
 NONE = "nothing"
 EXAMPLES = {
     "base": {"mkdir /etc/x": "write-system", "ps aux": "discover-system", "last": "discover-other-user",
-    "pkill x": "process-system",
+    "pkill x": "process-nothing", "pkill sshd": "process-system",
              "chattr +i x": "evade-nothing", "uname -a": "discover-nothing", "hyperfine 'rm /etc/x'": "delete-system"},
     "files": {"mkfs.xfs /dev/sdb": "overwrite-device", "zpool destroy tank": "delete-whole-tree", "lvs": "discover-nothing",
               "cryptsetup luksFormat /dev/sdb": "overwrite-device", "parted -l": "discover-nothing"},

@@ -5,6 +5,7 @@ given in another member is looked at by its shape, as is everything that is give
 nothing is known runs *something*: that is an effect, too.
 """
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,8 +39,14 @@ _COMMANDS = ("command", "cmd", "commandline", "shellcommand", "bashcommand", "co
 _URLS = ("url", "uri", "endpoint", "webhook", "webhookurl", "requesturl")
 _LETTERS = ("body", "message", "text", "content", "subject")
 _ADDRESSEES = ("to", "recipient", "recipients", "cc", "bcc")
+_LEADS = ("target", "source", "linktarget", "to", "existingpath")  # of a link: what is written through it is written there
+_TONGUE = re.compile(r"[a-z]{2}(?:-[A-Za-z]{2,4})?")  # "to": "fr" of a translation
+_PROGRAMS = ("program", "executable", "binary", "exe", "file", "path", "filepath")
 _SHELLS = (ToolKind.SHELL, ToolKind.POWERSHELL, ToolKind.BATCH)
 _RUNS = frozenset((ToolKind.CODE, *LANGUAGES))
+_FOREIGN = frozenset(
+    ("lua", "r", "julia", "perl6", "raku", "tcl", "elixir", "erlang", "haskell", "scala", "groovy", "applescript")
+)
 _POSIX = frozenset(("bash", "sh", "zsh", "ksh", "dash", "container", "docker"))
 _EDITORS = ("editor", "str_replace")  # they show, too
 _LOOSE_SQL = frozenset(("query", "run_query", "execute_query", "db_query", "query_database", "database_query"))
@@ -78,6 +85,7 @@ def deeds_of(
         reading.take_name(is_known=kind is not None)
         if depth < LIMIT_DEPTH:
             reading.take_inner(surroundings, depth)
+        reading.take_program()
     if kind is not ToolKind.DATA:
         reading.take_rest(kind)
     if not is_declared and any(name.startswith("git_") for name in names_of(tool)):
@@ -132,7 +140,7 @@ class _Reading:
             is_change = any(map(has, MEMBERS["new_text"])) or (deed is not None and deed[0] is EffectKind.WRITE)
             is_end = deed is not None and deed[0] is EffectKind.DELETE
             found.append(ToolKind.FILE_DELETE if is_end else ToolKind.FILE_WRITE if is_change else ToolKind.FILE_READ)
-        elif any(map(has, _LETTERS)) and any(map(has, _ADDRESSEES)):
+        elif any(map(has, _LETTERS)) and any(not _TONGUE.fullmatch(text) for text in self._texts(_ADDRESSEES)):
             found.append(ToolKind.SEND)
         return list(dict.fromkeys(found))
 
@@ -161,6 +169,13 @@ class _Reading:
             return
         targets = self._texts(MEMBERS["recipient"]) if place is Place.HOST else []
         self.effects += [Effect(kind=kind, place=place, target=target, because=because) for target in targets or [""]]
+
+    def take_program(self) -> None:
+        """A program and its words, apart."""
+        words = next((words for name in ("args", "argv") if _is_texts(words := self._arguments.members.get(name))), None)
+        program = self._arguments.text(*_PROGRAMS)
+        if words is not None and program:
+            self._shell(ToolKind.SHELL, shlex.join([program, *words]))
 
     def take_rest(self, kind: ToolKind | None) -> None:
         """Strings nobody asked for that look like code. What is written or sent is not run by that."""
@@ -284,7 +299,11 @@ class _Reading:
 
     def _language(self, text: str) -> Language:
         """What the arguments say the code is written in; else what it looks like."""
-        return language_named(self._arguments.text(*MEMBERS["language"])) or looks_like(text) or Language.PYTHON
+        named = self._arguments.text(*MEMBERS["language"])
+        language = language_named(named) or looks_like(text)
+        if language is None and named.lower() in _FOREIGN:
+            self.effects.append(unknown("code in a language that is not analysed"))
+        return language or Language.PYTHON
 
     # Files
 
@@ -319,6 +338,9 @@ class _Reading:
             self.effects.append(unknown("writes a file that is not named"))
         for path in paths:
             self._write(path, self._new_text())
+        if any("link" in name for name in names_of(self._tool)):
+            for path in self._texts(_LEADS):
+                self._write(path, "")
 
     def _new_text(self) -> str:
         """All that is written, of edits in a list too."""

@@ -58,9 +58,10 @@ KINDS: Mapping[str, ToolKind] = {name: ToolKind(kind) for kind, names in _DATA["
 MEMBERS: Mapping[str, tuple[str, ...]] = {what: tuple(names.split()) for what, names in _DATA["members"].items()}
 FIXED: Mapping[str, Deed] = _deeds(_DATA["fixed"])
 VERBS: Mapping[str, Deed] = _deeds(_DATA["verbs"])
-_SENT, _RIGHTS = (frozenset(_DATA["nouns"][name].split()) for name in ("sent", "rights"))
+_SENT, _SPENT, _RIGHTS = (frozenset(_DATA["nouns"][name].split()) for name in ("sent", "spent", "rights"))
 _SENDS: Deed = (EffectKind.SEND, Place.HOST, "makes something that others read")
 _GRANTS: Deed = (EffectKind.ACCOUNT, Place.HOST, "changes who may do what")
+_SPENDS: Deed = (EffectKind.SPEND, Place.HOST, "moves money")
 _CHANGES = (EffectKind.WRITE, EffectKind.DELETE)
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -115,6 +116,8 @@ def deed_by_name(tool: str) -> Deed | None:
         return deed
     if not _RIGHTS.isdisjoint(words):
         return _GRANTS
+    if not _SPENT.isdisjoint(words):
+        return _SPENDS
     return _SENDS if deed[0] is EffectKind.WRITE and not _SENT.isdisjoint(words) else deed
 
 

@@ -15,7 +15,9 @@ _OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*(?:\t.*)?$")
 def patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:
     """(WRITE or DELETE, path, lines that are added) of each file. A line that could be a head and could be added is a head."""
     kind, path, old, added = EffectKind.WRITE, "", "", list[str]()
+    leads = False
     for line in text.split("\n"):
+        leads = leads or line.endswith(" mode 120000")
         if (before := _OLD_HEAD.match(line)) is not None:
             old = before[1]
         elif (head := _PATCH_HEAD.match(line)) is not None:
@@ -26,6 +28,9 @@ def patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:
             kind = EffectKind.DELETE if head[1] == "Delete" or path == "/dev/null" else EffectKind.WRITE
             path = old if path == "/dev/null" else path
         elif line.startswith("+"):
+            if leads:  # git(1): the one line of a link is where it leads, and what is written through it is written there
+                yield EffectKind.WRITE, line[1:], ""
+            leads = False
             added.append(line[1:])
     if path:
         yield kind, path, "\n".join(added)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from importlib.resources import files
-from ipaddress import ip_address
+from ipaddress import IPv4Address, ip_address
 from typing import Any
 
 from freehold.core.effects import Effect, EffectKind, Place
@@ -218,10 +218,33 @@ def host_of(text: str) -> str | None:
     return None
 
 
+_METADATA_INSIDE = re.compile(r"(?<!\d)169[.-]254[.-]169[.-]254(?!\d)")  # nip.io and its like: a name with an address in it
+
+
+def _plain_address(host: str) -> str:
+    """inet_aton(3): an address may be one number or up to four, decimal, octal or in hex; RFC 4291: one may stand in IPv6."""
+    if not host[:1].isdigit():
+        if ":" not in host:
+            return host
+        try:
+            inner = ip_address(host)
+        except ValueError:
+            return host
+        return str(getattr(inner, "ipv4_mapped", None) or host)
+    try:
+        numbers = [int(part, 16 if part[:2] == "0x" else 8 if part[:1] == "0" else 10) for part in host.split(".")]
+        whole = numbers.pop()
+        for place, number in enumerate(numbers):
+            whole += number << 24 - 8 * place
+        return str(IPv4Address(whole))
+    except ValueError:
+        return host
+
+
 def host_place(host: str) -> Place:
     """NOTHING for this machine itself; CREDENTIAL for the addresses at which clouds hand out keys; HOST for all others."""
-    host = host.lower().rstrip(".")
-    if host in _METADATA:
+    host = _plain_address(host.lower().rstrip("."))
+    if host in _METADATA or _METADATA_INSIDE.search(host):
         return Place.CREDENTIAL
     return Place.NOTHING if host in _LOOPBACK or host.startswith("127.") else Place.HOST
 

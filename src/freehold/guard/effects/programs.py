@@ -154,12 +154,14 @@ class Flags:
     letters: str = ""  # of clusters such as -rf
 
     def has(self, flag: str) -> bool:
+        if flag in self.values:
+            return True
         if flag[0] == "=":
             return flag[1:] in self.words
         if flag[0] == "~":
             given = (value for values in self.values.values() for value in values)
             return any(flag[1:] in one for one in (*self.words, *self.values, *given))
-        return flag in self.values or (len(flag) == 2 and flag[1] in self.letters)
+        return len(flag) == 2 and flag[1] in self.letters
 
     def value(self, *options: str) -> str:
         """The last value of any of the options, or ""."""

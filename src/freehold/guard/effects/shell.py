@@ -17,7 +17,7 @@ from freehold.guard.effects.shell_commands import execute
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
 from freehold.guard.effects.shell_redirects import opened, opening, written
-from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, Shell, filtered, marks_of, root_shell, unforged
+from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, OUTPUT, Shell, filtered, marks_of, root_shell, unforged
 from freehold.guard.effects.shell_words import expand, heredoc, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
@@ -146,6 +146,8 @@ def _once(shell: Shell, node: Node, stdin: str) -> str:
         most = max(most, shell.turns)
         shell.turn = turn  # a substitution has turns of its own
     for name, value in given:
+        if name == "IFS" and argv:
+            continue  # for this command alone, which has its words already
         shell.execute(shell, ["export", f"{name}={value}"], "")
     out = shell.execute(shell, argv, stdin) if argv else ""
     shell.turn, shell.turns = turn, most
@@ -154,10 +156,14 @@ def _once(shell: Shell, node: Node, stdin: str) -> str:
 
 def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
     children = node.named_children
+    if not children:
+        return "_", ""  # what does not parse
     name = text_of(children[0]).split("[")[0]
     value = value_of(children[1], shell) if len(children) > 1 else ""
     if any(child.type == "+=" for child in node.children):
         value = (shell.value(name) or "") + value
+    if "[$(" in value or "[`" in value:
+        shell.unknown("a text that runs a command where a number is asked for")  # bash evaluates subscripts in arithmetic
     return name, value
 
 
@@ -178,11 +184,19 @@ def _assign(shell: Shell, node: Node, stdin: str) -> str:
 
 
 def _declare(shell: Shell, node: Node, stdin: str) -> str:
+    words = [text_of(child) for child in node.named_children if child.type == "word"]
+    options = "".join(word for word in words if word[:1] == "-" and word[1:2] != "-")
     for child in node.named_children:
         if child.type == "variable_assignment":
             _assign(shell, child, stdin)
+            if "n" in options:
+                name, value = _assignment(shell, child)
+                shell.references[name] = value
         elif child.type in ("concatenation", "string", "raw_string", "simple_expansion", "expansion", "command_substitution"):
             shell.execute(shell, ["export", *expand(child, shell)], stdin)
+    if node.named_child_count == len(words) == ("p" in options) and text_of(node)[:5] != "local":
+        shell.give(EffectKind.DISCOVER, "lists the variables, in which keys may stand", place=Place.SYSTEM)
+        return OUTPUT
     return ""
 
 
@@ -204,11 +218,16 @@ def _reversed_shell(shell: Shell, ran: list[str]) -> None:
         shell.give(EffectKind.REMOTE_SHELL, "a shell in one pipe with a program that talks to a host", place=Place.HOST)
 
 
-def _list(shell: Shell, node: Node, stdin: str) -> str:
+def _list(shell: Shell, node: Node, stdin: str, redirects: list[Node] | None = None) -> str:
+    """`redirects`: those of its last command, which the grammar hangs on the list."""
     left, right = node.named_children[0], node.named_children[-1]
     out = walk(shell, left, stdin)
     shell.branch += 1
-    more = walk(shell, right, stdin) if right != left else ""
+    more = ""
+    if redirects:
+        more = _redirected(shell, redirects, [right], stdin)
+    elif right != left:
+        more = walk(shell, right, stdin)
     shell.branch -= 1
     if out and any(child.type == "||" for child in node.children):
         return out  # what comes after runs where this printed nothing
@@ -284,9 +303,15 @@ def _test(shell: Shell, node: Node, stdin: str) -> str:
 
 
 def _redirect(shell: Shell, node: Node, stdin: str) -> str:
-    """A statement with redirections: inputs first, then what it does, then where its output goes."""
     redirects = [child for child in node.named_children if child.type.endswith("_redirect")]
     bodies = [child for child in node.named_children if not child.type.endswith("_redirect")]
+    if len(bodies) == 1 and bodies[0].type == "list":
+        return _list(shell, bodies[0], stdin, redirects)
+    return _redirected(shell, redirects, bodies, stdin)
+
+
+def _redirected(shell: Shell, redirects: list[Node], bodies: list[Node], stdin: str) -> str:
+    """A statement with redirections: inputs first, then what it does, then where its output goes."""
     followers: list[Node] = []
     more: list[str] = []
     sockets: list[str] = []

@@ -3,6 +3,8 @@
 Sources: POSIX.1-2024 chapter 2.15, bash(1) "SHELL BUILTIN COMMANDS" and "Shell Variables", ld.so(8) for LD_PRELOAD and its like.
 """
 
+import re
+
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.shell_call import Call, Handler
@@ -15,6 +17,8 @@ _LOADERS = frozenset(
     ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "DYLD_FRAMEWORK_PATH")
 )
 _RUN_LATER = named("run-later")  # fmt: skip
+_OPTIONS_LOAD = named("loading-options")
+_PATH = re.compile(r"(?:^|(?<=[\s:=]))[~/][^\s:=,]+")
 _SHELL_CODE = frozenset(
     ("PROMPT_COMMAND", "PS0", "GIT_SSH_COMMAND", "GIT_PAGER", "PAGER", "MANPAGER", "LESSOPEN", "GIT_EXTERNAL_DIFF")
 )
@@ -40,6 +44,12 @@ def _named(shell: Shell, name: str, value: str) -> None:
         shell.give(EffectKind.EXECUTE, "makes programs load code that is not theirs", place=shell.place(value), target=value)
     elif name in _SHELL_CODE and " " in value:
         shell.nested(value)
+    elif name in _OPTIONS_LOAD:
+        for path in _PATH.findall(value):
+            if shell.place(path) in (Place.TEMP, Place.ELSEWHERE, Place.OTHER_USER):
+                shell.give(EffectKind.EXECUTE, "has programs load code from there", place=shell.place(path), target=path)
+    elif name.startswith("GIT_CONFIG_VALUE_") and " " in value:
+        shell.nested(value.removeprefix("!"))
     elif name in _RUN_LATER and "/" in value and shell.place(value) in (Place.TEMP, Place.ELSEWHERE):
         shell.give(EffectKind.PERSIST, "programs run what this variable names", place=shell.place(value), target=value)
     elif name == "PATH" and (value.startswith(".:") or shell.place(value.split(":")[0]) is Place.TEMP):
@@ -65,7 +75,7 @@ def cd(call: Call) -> str:
     elif marks_of(target) and not target.strip("".join(marks_of(target))):
         target = HOLE
     else:
-        target = shell.resolve(target)
+        target = shell.followed(shell.resolve(target))
     shell.folder = "" if target in (".", "") else normal(target)
     return ""
 
@@ -178,7 +188,7 @@ def kill(call: Call) -> str:
     targets = [arg for arg in args if not arg.startswith("-")]
     if "-1" in args[1:] or "-1" in targets or args[-1] in ("-1", "1"):
         call.shell.give(EffectKind.PROCESS, "ends every process that it may, or the first", place=Place.WHOLE_TREE)
-    elif args[0] != "-0" and args[:2] != ["-s", "0"]:
+    elif args[0] != "-0" and not all(target.startswith("%") for target in targets) and args[:2] != ["-s", "0"]:
         call.shell.give(EffectKind.PROCESS, "ends or signals a process", target=" ".join(targets[:1]))
     return ""
 

@@ -10,6 +10,7 @@ import re
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
 from freehold.guard.effects.programs import program
+from freehold.guard.effects.shell_builders import BUILDERS
 from freehold.guard.effects.shell_builtins import BUILTINS
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_editors import EDITORS
@@ -23,7 +24,16 @@ from freehold.guard.effects.shell_unlisted import unlisted
 from freehold.guard.effects.shell_wrappers import WRAPPERS
 from freehold.guard.syntax import text_of
 
-HANDLERS: dict[str, Handler] = {**INTERPRETERS, **FILTERS, **FILE_PROGRAMS, **EDITORS, **NETWORK_PROGRAMS, **WRAPPERS, **BUILTINS}
+HANDLERS: dict[str, Handler] = {
+    **INTERPRETERS,
+    **FILTERS,
+    **FILE_PROGRAMS,
+    **EDITORS,
+    **NETWORK_PROGRAMS,
+    **WRAPPERS,
+    **BUILDERS,
+    **BUILTINS,
+}
 
 _DIRECTORIES = re.compile(
     r"(?:/usr|/usr/local|/opt/homebrew|/opt/local|/usr/pkg|/run/current-system/sw|/system)?/s?bin/|/usr/libexec/(?:.*/)?|/(?:usr/)?lib(?:exec)?/.*/|/System/.*/|/Applications/.*/|/etc/init\.d/"
@@ -110,6 +120,9 @@ def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) ->
 def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = False) -> str:
     """A program by its name or path."""
     name, args = argv[0], argv[1:]
+    if (handler := HANDLERS.get(name)) is not None:
+        shell.ran.append("shell" if name in SHELLS else name)
+        return handler(Call(shell=shell, name=name, args=args, stdin=stdin))
     if "*" in name or "?" in name or "[" in name[1:]:
         shell.unknown("a command whose name is a pattern")
     if "/" in name and not elsewhere:

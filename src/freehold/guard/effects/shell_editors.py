@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 
 from freehold.core.effects import EffectKind, Place
+from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_interpreters import foreign
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import OUTPUT, filtered, marks_of
+from freehold.guard.syntax import Language
 
 _IN_PLACE = re.compile(r"-[nErsuz]*i[nErsuz]*")
 
@@ -107,6 +109,7 @@ def sed(call: Call) -> str:
 _AWK_INET = re.compile(r"/inet[46]?/(?:tcp|udp)/")
 _AWK_PIPES = re.compile(r"\|&?\s*\"((?:\\.|[^\"\\])*)\"|\"((?:\\.|[^\"\\])*)\"\s*\|&?\s*getline")
 _AWK_PIPE_UNKNOWN = re.compile(r"\|&?\s*(?:getline\b|[a-z_$(]\w*)")
+_AWK_MAKES = re.compile(r"print[^\"}]{0,200}\"[^\"]{0,200}[a-z]{2}")  # prints words of its own
 _AWK_FILES = re.compile(r">>?\s*\"((?:\\.|[^\"\\])+)\"")
 
 
@@ -131,20 +134,27 @@ def awk(call: Call) -> str:
     for path in words:
         if "=" not in path:
             shell.touch(EffectKind.READ, path, "awk reads a file")
-    return filtered("".join(map(shell.content, words)) if words else call.stdin) or OUTPUT
+    made = HOLE if _AWK_MAKES.search(text) else ""
+    return (filtered("".join(map(shell.content, words)) if words else call.stdin) or OUTPUT) + made
 
 
 _EX_RUNS = re.compile(
-    r"(?:^|[|:\n])\s*:?(?:%|\d+|silent!?\s*)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*([^|]*)"
+    r"(?:^|[|:\n])\s*:?(?:%|\d+|silent!?\s*)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*(.*)"
 )
 _EX_CODE = re.compile(
     r"(?:py(?:thon)?[3x]?|lua|perl|ruby)\s+(.*)|system\(\s*[\"'](.*?)[\"']|os\.(?:execute|system)\(\s*[\"'](.*?)[\"']", re.DOTALL
 )
 
 
+_EX_RANGE = re.compile(r"^[:%,$.\d]+")
+_EX_FILES = ("e", "r", "E", "edit", "read", "w", "W", "write", "wq", "x", "sav", "saveas", "up", "update")
+_EDITOR_TAKES = frozenset(("-c", "--cmd", "-S", "-u", "-w", "-T"))
+
+
 def editor(call: Call) -> str:
     """vi, ed and their like: they change the files they are given, and their commands may run others."""
-    flags = call.flags(frozenset(("-c", "--cmd", "-S", "-u", "-s", "-w", "-T")))
+    is_silent = call.name in ("ex", "ed", "red") or any(arg[:2] in ("-e", "-E") for arg in call.args)
+    flags = call.flags(_EDITOR_TAKES if is_silent else _EDITOR_TAKES | {"-s"})
     shell = call.shell
     commands = [value for option in ("-c", "--cmd") for value in flags.values.get(option, ())]
     commands += [word[1:] for word in flags.words if word.startswith("+") and len(word) > 1]
@@ -159,13 +169,16 @@ def editor(call: Call) -> str:
             )
         for code in _EX_CODE.finditer(text):
             inner = code.group(2) or code.group(3)
-            if inner:
+            if text[code.start() :].startswith("py") and code.group(1):
+                call.code(Language.PYTHON, code.group(1))
+            elif inner:
                 shell.nested(inner)
             else:
                 foreign(call, text)
     for text in commands[:20] if call.name in ("ed", "red", "ex", "vi", "vim") else ():
-        verb, _, path = text.strip().lstrip(":").partition(" ")
-        if verb in ("e", "r", "E", "edit", "read", "w", "W", "write", "wq") and path and not path.startswith("!"):
+        verb, _, path = _EX_RANGE.sub("", text.strip()).partition(" ")
+        verb, path = verb.rstrip("!"), path.strip().removeprefix(">>")
+        if verb in _EX_FILES and path and not path.startswith("!"):
             shell.touch(
                 EffectKind.READ if verb[0] in "eErR" else EffectKind.OVERWRITE, path.strip(), "a command that an editor is given"
             )

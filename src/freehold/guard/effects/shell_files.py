@@ -8,13 +8,13 @@ import itertools
 import re
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.programs import Flags
+from freehold.guard.effects.places import HOLE, host_of, normal
+from freehold.guard.effects.programs import Flags, parted
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_filters import SECRET_WORDS
 from freehold.guard.effects.shell_interpreters import SHELLS
 from freehold.guard.effects.shell_names import named
-from freehold.guard.effects.shell_state import DECODED, LOCAL, OUTPUT, filtered, marks_of
+from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, filtered, marks_of
 from freehold.guard.effects.shell_table import tabled
 
 _HERE = named("here")
@@ -69,6 +69,8 @@ def find(call: Call) -> str:
             end = next((k for k in range(at + 1, len(args)) if args[k] in (";", "+", "\\;")), len(args))
             if args[at + 1 : end] and args[at + 1].rpartition("/")[2] in SHELLS and end - at < 4:
                 shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
+            if args[at + 1 : at + 2] == ["{}"]:
+                shell.give(EffectKind.EXECUTE, "runs the files that it finds", place=shell.place(roots[0]), target=roots[0])
             for item in found[:6]:
                 shell.execute(shell, [word.replace("{}", item) for word in args[at + 1 : end]] or ["true"], "")
             at = end
@@ -148,6 +150,8 @@ def _unpack(call: Call, archive: str, folder: str, *, to_stdout: bool) -> str:
     if to_stdout:
         return filtered(content)
     shell.touch(EffectKind.WRITE, folder, "unpacks files there")
+    if NET in content or DECODED in content:
+        shell.fill(folder)
     return ""
 
 
@@ -247,8 +251,21 @@ def copy(call: Call) -> str:
         else EffectKind.WRITE
     )
     shell.touch(over, whole, f"{name} puts something there")
-    _copied(call, sources, whole)
+    if name == "ln" and (flags.has("-s") or flags.has("--symbolic")):
+        for path in sources:
+            _linked(call, path, target, into=len(sources) > 1 or target.endswith("/"))
+    else:
+        _copied(call, sources, whole)
     return ""
+
+
+def _linked(call: Call, path: str, target: str, *, into: bool) -> None:
+    """What is done through a link that leads out of where it stands is done there."""
+    shell = call.shell
+    leads = shell.place(path)
+    name = path.rstrip("/").rpartition("/")[2]
+    if path.startswith(("/", "~", "..")) and leads not in (Place.WORKSPACE, Place.NOTHING) and len(shell.links) < 100:
+        shell.links[normal(shell.resolve(f"{target}/{name}" if into or target in (".", "") else target))] = path
 
 
 def _copied(call: Call, sources: list[str], target: str) -> None:
@@ -264,7 +281,8 @@ def touch(call: Call) -> str:
     flags = call.flags(frozenset(("-d", "-t", "-r", "-A", "--date", "--reference", "--time")))
     for path in flags.words:
         call.shell.touch(EffectKind.WRITE, path, "touch makes a file or changes its times")
-        if any(map(flags.has, ("-t", "-d", "--date", "-r", "--reference", "-A"))):
+        sets = any(map(flags.has, ("-t", "-d", "--date", "-r", "--reference", "-A")))
+        if sets and call.shell.place(path) is not Place.WORKSPACE:
             call.shell.give(
                 EffectKind.EVADE, "gives a file other times than its own", place=_mild(call.shell.place(path)), target=path
             )
@@ -301,12 +319,28 @@ def git(call: Call) -> str:
         arg = args[at]
         if arg == "-c" and at + 1 < len(args):
             _git_setting(call, *args[at + 1].partition("=")[::2])
+        if arg.startswith("--exec-path=") and shell.place(arg[12:]) is not Place.SYSTEM:
+            shell.give(EffectKind.EXECUTE, "git takes its programs from there", place=shell.place(arg[12:]), target=arg[12:])
         at += 2 if arg in _GIT_TAKES else 1
     rest = args[at:]
+    folder = shell.folder
+    for option, value in itertools.pairwise([*(part for arg in args[:at] for part in arg.split("=", 1)), ""]):
+        if option in ("-C", "--work-tree"):
+            shell.folder = normal(shell.resolve(value))
+    out = _git_command(call, rest)
+    shell.folder = folder
+    return out
+
+
+def _git_command(call: Call, rest: list[str]) -> str:
+    shell = call.shell
     if rest[:1] == ["config"]:
         words = [word for word in rest[1:] if not word.startswith("-")]
         if len(words) > 1:
             _git_setting(call, words[0], words[1])
+            _git_elsewhere(call, words[0].lower(), words[1])
+    if rest[:1] == ["clone"]:
+        _cloned(call, parted(rest[1:], _GIT_CLONE_TAKES).words)
     for position, word in enumerate(rest):
         if (
             word in ("--upload-pack", "--receive-pack", "-u")
@@ -318,8 +352,10 @@ def git(call: Call) -> str:
         if word.startswith(("--upload-pack=", "--receive-pack=", "--exec=", "--open-files-in-pager=", "-O")) and "=" in word:
             shell.nested(word.partition("=")[2])
         if word.startswith("ext::"):
-            shell.nested(word[5:])
-        if word in ("--exec", "-x") and rest[0] in ("rebase",) and position + 1 < len(rest):
+            shell.nested(word[5:].replace("% ", "\\ "))  # git-remote-ext(1)
+        if word in ("-c", "--config") and rest[0] == "clone" and position + 1 < len(rest):
+            _git_setting(call, *rest[position + 1].partition("=")[::2])
+        if word in ("--exec", "-x", "--extcmd") and rest[0] in ("rebase", "difftool") and position + 1 < len(rest):
             shell.nested(rest[position + 1])
         if word == "run" and rest[0] == "bisect":
             call.run(rest[position + 1 :])
@@ -331,6 +367,28 @@ def git(call: Call) -> str:
     if rest[:2] == ["submodule", "foreach"]:
         shell.nested(" ".join(word for word in rest[2:] if word != "--recursive"))
     return tabled(Call(shell=shell, name="git", args=rest, stdin=call.stdin))
+
+
+_GIT_CLONE_TAKES = frozenset(
+    ("-b", "--branch", "--depth", "-o", "--origin", "-c", "--config", "-j", "--jobs", "--reference", "--template", "-u")
+)
+
+
+def _cloned(call: Call, words: list[str]) -> None:
+    if len(words) > 1:
+        call.shell.touch(EffectKind.WRITE, words[1], "git clone writes there what somebody else decides")
+    if words:
+        call.shell.fill(words[1] if len(words) > 1 else words[0].rstrip("/").rpartition("/")[2].removesuffix(".git") or ".")
+
+
+def _git_elsewhere(call: Call, name: str, value: str) -> None:
+    """Settings by which git talks to another host than it seems, or no longer asks who that is."""
+    if name.startswith("url.") and name.endswith("insteadof"):
+        new, old = host_of(name[4:].rpartition(".")[0]), host_of(value)
+        if new is not None and old is not None and new != old:
+            call.shell.give(EffectKind.EVADE, "git goes to another host than it is told", target=new)
+    elif name.endswith("sslverify") and value.lower() in ("false", "0", "no", "off"):
+        call.shell.give(EffectKind.EVADE, "git no longer asks for certificates")
 
 
 def _git_setting(call: Call, name: str, value: str) -> None:
@@ -352,6 +410,8 @@ def unzip(call: Call) -> str:
     if flags.has("-p") or flags.has("-c"):
         return DECODED if marks_of(shell.content(archive)) != LOCAL else LOCAL
     shell.touch(EffectKind.WRITE, flags.value("-d") or ".", "unpacks files there")
+    if archive and NET in shell.content(archive):
+        shell.fill(flags.value("-d") or ".")
     return OUTPUT
 
 

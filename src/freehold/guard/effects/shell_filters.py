@@ -10,12 +10,14 @@ import re
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.payloads import DECODERS, from_hex, reversed_lines, translated, unescaped
 from freehold.guard.effects.places import A_TEMP_FOLDER, HOLE, normal
+from freehold.guard.effects.programs import Flags
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, filtered, marks_of
 
 _FILTER_TAKES = pairs("filter-takes")
 _FIRST_IS_PATTERN = named("filters-with-pattern")
+A_NAME = "a-file"  # stands for the files that a search names: they lie where it looked
 _KEEPS = named("filters-that-keep")
 
 
@@ -26,21 +28,21 @@ SECRET_WORDS = re.compile(
 )
 
 
+def _has(flags: Flags, *options: str) -> bool:
+    return bool(flags.values) and any(map(flags.has, options))
+
+
 def reader(call: Call) -> str:
     """Programs that print what files hold, or some of it."""
     takes = frozenset(_FILTER_TAKES.get(call.name, "").split())
     flags = call.flags(takes)
-    if flags.has("--help") or flags.has("--version"):
+    words, given = flags.words, flags.values
+    if "--help" in given or "--version" in given:
         return OUTPUT
-    words = flags.words
-    if (
-        call.name in _FIRST_IS_PATTERN
-        and words
-        and (flags.has("-r") or flags.has("-R") or flags.has("--recursive"))
-        and SECRET_WORDS.search(words[0])
-    ):
+    is_search = call.name in _FIRST_IS_PATTERN
+    if is_search and words and _has(flags, "-r", "-R", "--recursive") and SECRET_WORDS.search(words[0]):
         call.shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
-    if call.name in _FIRST_IS_PATTERN and not (flags.has("-e") or flags.has("-f") or flags.has("--regexp")):
+    if is_search and not _has(flags, "-e", "-f", "--regexp"):
         words = words[1:]
     parts = []
     for path in words:
@@ -51,9 +53,11 @@ def reader(call: Call) -> str:
         parts.append(call.shell.content(path))
     if call.name == "sort" and flags.value("-o", "--output"):
         call.shell.touch(EffectKind.OVERWRITE, flags.value("-o", "--output"), "sort writes over a file")
-    program = flags.value("--compress-program", "--pager", "--pre")
+    program = flags.value("--compress-program", "--pager", "--pre") if given else ""
     if program:
         call.shell.nested(program)
+    if is_search and _has(flags, "-l", "-L", "--files", "--files-with-matches"):
+        return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])
     flow = "".join(parts) if words else call.stdin
     if call.name in _KEEPS and (not marks_of(flow) or call.name == "cat"):
         return flow[:LIMIT_VALUE]
@@ -298,6 +302,7 @@ FILTERS: dict[str, Handler] = {
     "rev": rev,
     "rot13": rot13,
     "tee": tee,
+    "sponge": tee,
     "seq": seq,
     "date": date,
     "gdate": date,

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE, normal
-from freehold.guard.effects.programs import program
+from freehold.guard.effects.places import HOLE, host_of, host_place, normal
+from freehold.guard.effects.programs import parted, program
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, marks_of
@@ -35,6 +35,7 @@ _EXTENSIONS = {
     "py": Language.PYTHON, "pl": Language.PERL, "rb": Language.RUBY, "js": Language.JAVASCRIPT, "mjs": Language.JAVASCRIPT,
     "php": Language.PHP, "ts": Language.TYPESCRIPT, "ps1": Language.POWERSHELL, "sql": Language.SQL,
 }  # fmt: skip
+_INPUTS = named("inputs")
 _SERVING_MODULES = named("serving-modules")
 _PROGRAM_MODULES = named("program-modules")
 
@@ -77,7 +78,6 @@ _KINDS: dict[str, Interpreter] = {
     "irb": Interpreter(language=Language.RUBY),
     "emacs": Interpreter(language=None, code=("--eval", "-eval", "--execute"), takes=frozenset(("-l", "--load"))),
     "octave": Interpreter(language=None, code=("--eval",)),
-    "gdb": Interpreter(language=None, code=("-ex", "-iex", "--eval-command"), takes=frozenset(("-p", "--pid", "-x"))),
     "swift": Interpreter(language=None),
     "nu": Interpreter(language=None, code=("-c",)),
 }
@@ -106,7 +106,7 @@ def shell_program(call: Call) -> str:
         at += 1
     rest = args[at:]
     if rest and not from_stdin:
-        if rest[0] in ("/dev/stdin", "/dev/fd/0"):
+        if rest[0] in _INPUTS:
             return call.code(Language.SHELL, call.stdin, arguments=rest[1:])
         return run_script_file(Call(shell=shell, name=rest[0], args=rest[1:], stdin=call.stdin), rest[0], Language.SHELL)
     if call.stdin:
@@ -129,9 +129,14 @@ def _with_text(call: Call, rest: list[str]) -> str:
 def run_script_file(call: Call, path: str, language: Language | None = None) -> str:
     """Runs the file at `path`."""
     shell = call.shell
+    if "://" in path and (host := host_of(path)) is not None:
+        shell.give(EffectKind.EXECUTE, "runs a program from a network", place=host_place(host), target=host)
+        return OUTPUT
     whole = normal(shell.resolve(path))
     content = shell.files.get(whole)
     place = shell.place(path)
+    if content is None and shell.foreign and place is not Place.SYSTEM and shell.is_foreign(path):
+        shell.give(EffectKind.EXECUTE, "runs a file of what it downloaded", place=place, target=path)
     if content is None:
         shell.give(EffectKind.RUN, "runs a file", place=place, target=path)
         _looked_at(call)
@@ -187,11 +192,16 @@ def foreign(call: Call, text: str) -> str:
     return OUTPUT
 
 
+_BUN_AS = [[verb] for verb in ("x", "add", "install", "i", "remove", "update", "publish", "create", "link")]
+
+
 def interpreter(call: Call) -> str:
     """python, perl, node and the others: code in an option, a file, or what comes in."""
     name = _ALSO.get(call.name, call.name)
     kind = _KINDS[name]
     args, at, ran = call.args, 0, False
+    if name == "bun" and args[:1] in _BUN_AS:
+        return call.run(["npx" if args[0] == "x" else "npm", *args])
     while at < len(args):
         arg = args[at]
         option, equals, value = arg.partition("=")
@@ -201,7 +211,7 @@ def interpreter(call: Call) -> str:
             ran = True
             at += 1 if equals else 2
             if name == "python":
-                return OUTPUT
+                return OUTPUT + HOLE  # a text that a program made: a shell that is given it runs what is not known
             continue
         if kind.clusters and _ends_in_code(arg, kind):
             _code(call, kind.language, args[at + 1] if at + 1 < len(args) else "")
@@ -233,11 +243,11 @@ def _ends_in_code(arg: str, kind: Interpreter) -> bool:
 
 def _file_or_input(call: Call, kind: Interpreter, rest: list[str], *, ran: bool) -> str:
     shell = call.shell
-    if rest and rest[0] not in ("-", "/dev/stdin") and not ran:
+    if rest and rest[0] not in _INPUTS and not ran:
         return run_script_file(Call(shell=shell, name=rest[0], args=rest[1:], stdin=call.stdin), rest[0], kind.language)
     if ran:
         _in_place(call, rest)
-        return call.filtered() or OUTPUT
+        return (call.filtered() or OUTPUT) + HOLE
     if call.stdin and not any(arg in ("--version", "-V", "-v", "--help", "-h") for arg in call.args):
         return _code(call, kind.language, call.stdin)
     if not call.args:
@@ -261,7 +271,11 @@ def _module(call: Call, rest: list[str]) -> str:
         return OUTPUT
     name = rest[0]
     if name in _SERVING_MODULES:
-        call.shell.give(EffectKind.LISTEN, "a module that serves", target=name)
+        given = parted(rest[1:], frozenset(("-d", "--directory", "-b", "--bind"))).value("-d", "--directory")
+        place = call.shell.place(given or ".")
+        call.shell.give(
+            EffectKind.LISTEN, "a module that serves", place=Place.NOTHING if place is Place.WORKSPACE else place, target=name
+        )
     elif name in _PROGRAM_MODULES:
         return call.run(rest)
     else:
@@ -269,6 +283,29 @@ def _module(call: Call, rest: list[str]) -> str:
     return OUTPUT
 
 
+_DEBUGGER_RUNS = re.compile(r"^\s*(?:shell|!|platform shell|pipe|make|python|script|pi)\s*(.*)", re.DOTALL)
+
+
+def debugger(call: Call) -> str:
+    """gdb and lldb: their commands run others, here and in the process that they take hold of."""
+    flags = call.flags(_DEBUGGER_TAKES, single=True)
+    shell = call.shell
+    if flags.value("-p", "--pid", "-pid", "--attach-pid", *(("-n", "--attach-name") if call.name == "lldb" else ())):
+        shell.give(EffectKind.READ, "takes hold of a process, with all that it holds", place=Place.CREDENTIAL)
+    for text in [value for option in _DEBUGGER_CODE for value in flags.values.get(option, ())]:
+        found = _DEBUGGER_RUNS.match(text)
+        if found and text.lstrip().startswith(("py", "pi ", "script")):
+            call.code(Language.PYTHON, found[1])
+        elif found:
+            shell.nested(found[1])
+        else:
+            foreign(call, text)
+    words = call.args[call.args.index("--args") + 1 :] if "--args" in call.args else flags.words[:1]
+    return call.run(words, "") if words else OUTPUT
+
+
+_DEBUGGER_CODE = ("-ex", "-iex", "--eval-command", "-eval-command", "-o", "-O", "--one-line", "-k")
+_DEBUGGER_TAKES = frozenset((*_DEBUGGER_CODE, "-p", "--pid", "-pid", "--attach-pid", "-x", "-s", "-n", "--attach-name"))
 _SCRIPT_HARMLESS = re.compile(
     r"\s*(?:display (?:notification|alert)|say|beep|set volume|get|return|id of app|output (?:volume|muted)|name of|version"
     r"|path to)\b"
@@ -314,6 +351,8 @@ def source(call: Call) -> str:
     if not call.args:
         return ""
     path, shell = call.args[0], call.shell
+    if path in _INPUTS:
+        return call.code(Language.SHELL, call.stdin)
     content = shell.files.get(normal(shell.resolve(path)))
     if content is not None and not marks_of(content):
         return shell.nested(content)
@@ -325,6 +364,7 @@ def source(call: Call) -> str:
 INTERPRETERS: dict[str, Handler] = {
     **dict.fromkeys(SHELLS, shell_program),
     **dict.fromkeys((*_KINDS, *_ALSO), interpreter),
+    **dict.fromkeys(("gdb", "gdb-multiarch", "lldb"), debugger),
     "osascript": osascript,
     ".": source,
     "source": source,

@@ -37,10 +37,29 @@ _WHERE_AM_I = named("address-hosts")
 _LONG_NAME = re.compile(r"[A-Za-z0-9_-]{30,}")  # of a host's label: data more likely than a name
 
 
+_CURL_SETTING = re.compile(r"^[ \t]*-*([\w-]+)[ \t]*[=:]?[ \t]*(?:\"(.*)\"|(\S*))", re.MULTILINE)
+_INPUTS = named("inputs")
+
+
+def _curl_settings(text: str) -> list[str]:
+    """curl(1), `--config`: an option a line, with or without its hyphens."""
+    words: list[str] = []
+    for found in _CURL_SETTING.finditer(text[:LIMIT_VALUE]):
+        words.append(("--" if len(found[1]) > 1 else "-") + found[1])
+        words += [value] if (value := found[2] or found[3]) else []
+    return words
+
+
 def curl(call: Call) -> str:
     flags = call.flags(_CURL_TAKES)
     if any(map(flags.has, ("--help", "--version", "-V", "--manual"))):
         return OUTPUT
+    for path in (*flags.values.get("-K", ()), *flags.values.get("--config", ())):
+        text = call.stdin if path in _INPUTS else call.shell.content(path)
+        if not marks_of(text):
+            flags = Call(shell=call.shell, name=call.name, args=[*_curl_settings(text), *call.args], stdin="").flags(_CURL_TAKES)
+        elif not flags.words:
+            call.shell.unknown("settings of curl that are not known")
     urls = flags.words + flags.values.get("--url", [])
     hosts = [host_of(url) or url.split("/")[0] for url in urls]
     sent = [value for option in _CURL_SENDS for value in flags.values.get(option, ())]
@@ -134,6 +153,8 @@ def netcat(call: Call) -> str:
         shell.give(EffectKind.REMOTE_SHELL, "gives a network the words of a program", place=Place.HOST, target=host)
     if any(map(flags.has, ("-l", "--listen"))):
         shell.give(EffectKind.LISTEN, "waits for others to connect", target=flags.value("-p"))
+        if SECRET in call.stdin or LOCAL in call.stdin:
+            call.sends("", "gives what a file holds to whoever connects", flow=call.stdin)
         return NET
     if flags.has("-z") and host:
         shell.give(EffectKind.DISCOVER, "looks which ports of a host are open", place=Place.HOST, target=host)
@@ -253,6 +274,8 @@ def scp(call: Call) -> str:
                 call.downloads(host, "copies files from another machine")
         shell.touch(EffectKind.WRITE, target, "copies files there")
         shell.store(target, NET if len(local) < len(sources) else filtered("".join(map(shell.content, local))))
+        if len(local) < len(sources):
+            shell.fill(target)
         if flags.has("--delete") or any(option.startswith("--delete") for option in flags.values):
             shell.touch(EffectKind.DELETE, target, "rsync --delete deletes what the source has not")
     if flags.has("--remove-source-files"):
@@ -277,6 +300,8 @@ def sftp(call: Call) -> str:
     host = host_of(flags.words[0]) or host if flags.words else ""
     lines = [line for line in call.stdin.split("\n") if line] if not marks_of(call.stdin) else []
     lines += flags.value("-e", "-c").split(";") if call.name in ("lftp", "ncftp") else []
+    if call.name == "tftp" and "-c" in call.args:
+        lines.append(" ".join(call.args[call.args.index("-c") + 1 :]))
     for line in lines[:40]:
         words = line.split()
         if words[:1] and words[0].startswith("!"):

@@ -67,6 +67,10 @@ class Shell:
     walk_node: Callable[["Shell", Node, str], str]  # runs a statement
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)  # symbolic links that the script made, to what they lead to
+    readers: dict[str, Node] = field(default_factory=dict)  # `>(command)` by its path: what is written there is its input
+    foreign: list[str] = field(default_factory=list)  # folders that the script filled with what came from a network
+    references: dict[str, str] = field(default_factory=dict)  # `declare -n`: a variable that is another
     functions: dict[str, Node] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)  # functions and aliases
@@ -92,12 +96,21 @@ class Shell:
             return path
         return normal(f"{self.folder}/{path}") if path != "." else self.folder
 
+    def followed(self, path: str, *, itself: bool = True) -> str:
+        """Where a path leads over the links that this script made. Not `itself` where a link's own end is not followed."""
+        for link, target in self.links.items():
+            if path.startswith(link + "/") or (itself and path == link):
+                return normal(target + path[len(link) :])
+        return path
+
     def place(self, path: str) -> Place:
         return place_of(self.resolve(path), self.scene.folder)
 
     def touch(self, kind: EffectKind, path: str, because: str) -> Place:
         """An effect on a file, and what follows from where it is."""
         path = self.resolve(path)
+        if self.links:
+            path = self.followed(path, itself=kind is not EffectKind.DELETE)
         found = file_effects(kind, path, because, folder=self.scene.folder)
         if not path.isascii():
             found = tuple(replace(one, target=shown(one.target)) for one in found)
@@ -115,8 +128,21 @@ class Shell:
         whole = normal(self.resolve(path))
         if whole in ("/dev/null", ".") or len(self.files) > 500:
             return
+        if whole in self.readers:
+            reader = self.readers.pop(whole)  # not for what itself writes there
+            self.walk_node(self.child(), reader, content)
+            self.readers[whole] = reader
+            return
         before = self.files.get(whole, "") if adds or self.branch else ""
         self.files[whole] = (before + content)[:LIMIT_VALUE]
+
+    def is_foreign(self, path: str) -> bool:
+        """Whether a file may have come from a network with others."""
+        whole = normal(self.resolve(path))
+        return any(folder == "." or whole.startswith(folder + "/") for folder in self.foreign) and whole not in self.files
+
+    def fill(self, folder: str) -> None:
+        self.foreign.append(normal(self.resolve(folder)))
 
     def assign(self, name: str, value: str) -> None:
         value = value[:LIMIT_VALUE]
@@ -126,6 +152,8 @@ class Shell:
 
     def value(self, name: str) -> str | None:
         """One value of a variable; of several, the one whose turn it is. None where nothing is known."""
+        if self.references:
+            name = self.references.get(name, name)
         values = self.known.get(name)
         if values is None:
             return ENVIRONMENT.get(name)

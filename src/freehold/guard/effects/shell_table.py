@@ -24,6 +24,8 @@ _DEFENCES = re.compile(
     r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_BUILDS = (EffectKind.RUN, EffectKind.INSTALL)
+_PROGRAMS = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".sh", ".bash")
 _ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM)
 
 
@@ -60,7 +62,18 @@ def by_table(entry: Program, call: Call) -> str:
     for clause, levels in clauses:
         out = _clause(clause, flags.words[levels:], flags, entry, call) or out
     _against_defences(shell, start, entry, args)
+    if shell.files and any(one.kind in _BUILDS and one.place is Place.WORKSPACE for one in shell.effects[start:]):
+        _run_written(shell)
     return out or OUTPUT
+
+
+def _run_written(shell: Shell) -> None:
+    """A build, a test, an install of the working folder runs programs that lie there: those that this script wrote, each once."""
+    for path, content in list(shell.files.items()):
+        name = f"file {path}\n{content}"
+        if path.endswith(_PROGRAMS) and name not in shell.called and content.isascii() and shell.place(path) is Place.WORKSPACE:
+            shell.called.add(name)
+            run_script_file(Call(shell=shell, name=path, args=[], stdin=""), path)
 
 
 def _clause(clause: Clause, words: Sequence[str], flags: Flags, entry: Program, call: Call) -> str:
@@ -86,7 +99,8 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
         shell.give(kind, because, place=does.place)
     for word in selected:
         if does.of_host:
-            host = host_of(word)
+            # Of packages, an address has a scheme: `name@1.2` is one of a registry.
+            host = host_of(word) if kind is not EffectKind.INSTALL or "://" in word else None
             if host is None and does.place is None:
                 continue
             place = host_place(host or word)
@@ -134,7 +148,8 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
         rest = _tail(does.select, call.args, flags)
         return shell.execute(shell, list(rest), call.stdin) if rest else ""
     if does.action == "code":
-        for text in chosen(does.select, words, flags):
+        given = [call.stdin] if does.select == "input" and call.stdin else chosen(does.select, words, flags)
+        for text in given:
             if does.language is not None:
                 call.code(does.language, text)
         return OUTPUT

@@ -49,15 +49,11 @@ def expand(node: Node, shell: Shell) -> list[str]:
 
 
 def _string(node: Node, shell: Shell) -> list[str]:
-    children = node.children
-    if len(children) == 3:
-        inner = children[1]
-        if inner.type == "string_content":
-            text = text_of(inner)
-            if node.end_byte - node.start_byte == inner.end_byte - inner.start_byte + 2:
-                return [_ESCAPED_IN_QUOTES.sub(r"\1", text) if "\\" in text else text]
-        else:
-            return _all_arguments(node, shell) or [_quoted(node, shell)]
+    text = text_of(node)
+    if "$" not in text and "`" not in text and len(text) > 1 and text[-1] == '"':
+        return [_ESCAPED_IN_QUOTES.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]]
+    if "@" in text and (words := _all_arguments(text, shell)):
+        return words
     return [_quoted(node, shell)]
 
 
@@ -91,8 +87,16 @@ def _part(node: Node, shell: Shell) -> str:
 def _unquoted(node: Node, shell: Shell) -> str:
     if node.type in ("simple_expansion", "expansion", "command_substitution"):
         value = _text(node, shell)
-        return _BLANKS.sub(SPLIT, value)
+        return _BLANKS.sub(SPLIT, value) if "IFS" not in shell.known else _split(value, shell.known["IFS"])
     return _text(node, shell)
+
+
+def _split(value: str, separators: tuple[str, ...]) -> str:
+    """By the characters that a script put into IFS; where it may have put several there, by blanks and all of them."""
+    chars = separators[0] if len(separators) == 1 else "".join(separators) + " \t\n"
+    if marks_of(chars):
+        return _BLANKS.sub(SPLIT, value)
+    return re.sub(f"[{re.escape(chars)}]+", SPLIT, value) if chars else value
 
 
 def _text(node: Node, shell: Shell) -> str:
@@ -134,14 +138,21 @@ def _quoted(node: Node, shell: Shell) -> str:
     source = node.text or b""
     base = at = node.start_byte
     for child in node.children:
-        if child.start_byte > at:
-            out.append(source[at - base : child.start_byte - base].decode("utf-8", "replace"))
-        if child.is_named and child.type != "ERROR":
-            text = _text(child, shell)
-            out.append(_ESCAPED_IN_QUOTES.sub(r"\1", text) if child.type == "string_content" and "\\" in text else text)
-        elif child.type != '"':
+        kind, start, end = child.type, child.start_byte, child.end_byte
+        if start > at:
+            out.append(source[at - base : start - base].decode("utf-8", "replace"))
+        at = end
+        if kind == '"':
+            continue
+        if kind == "string_content":
+            text = source[start - base : end - base].decode("utf-8", "replace")
+            out.append(_ESCAPED_IN_QUOTES.sub(r"\1", text) if "\\" in text else text)
+        elif kind == "simple_expansion":
+            out.append(_variable(source[start + 1 - base : end - base].decode("utf-8", "replace"), shell))
+        elif child.is_named and kind != "ERROR":
+            out.append(_text(child, shell))
+        else:
             out.append(text_of(child))
-        at = child.end_byte
     if at < node.end_byte:
         out.append(source[at - base :].decode("utf-8", "replace"))
     return "".join(out)
@@ -152,9 +163,8 @@ def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
     return text_of(node) if raw or not node.child_count else _quoted(node, shell)
 
 
-def _all_arguments(node: Node, shell: Shell) -> list[str] | None:
+def _all_arguments(text: str, shell: Shell) -> list[str] | None:
     """ "$@" and "${array[@]}" become as many words as there are."""
-    text = text_of(node)
     if text in ('"$@"', '"${@}"') and shell.has_arguments:
         return shell.arguments or None
     if text.endswith('[@]}"') and text.startswith('"${'):
@@ -164,6 +174,8 @@ def _all_arguments(node: Node, shell: Shell) -> list[str] | None:
 
 
 def _variable(name: str, shell: Shell) -> str:
+    if (values := shell.known.get(name)) is not None and len(values) == 1 and not shell.references:
+        return values[0]
     if name in ("@", "*"):
         return " ".join(shell.arguments) if shell.has_arguments else HOLE
     if name.isdigit() and name != "0":
@@ -293,6 +305,7 @@ def _process(node: Node, shell: Shell) -> str:
         inner = shell.child()
         for child in node.named_children:
             shell.walk_node(inner, child, LOCAL)
+            shell.readers[name] = child
     return name
 
 

@@ -5,8 +5,11 @@ Sources: sudo(8), su(1), env(1), xargs(1), parallel(1), ssh(1), crontab(1), at(1
 gtfobins.github.io for the classes of abuse.
 """
 
+import itertools
+
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.places import HOLE, host_of, host_place, normal
+from freehold.guard.effects.programs import LOOKS, parted
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_interpreters import SHELLS
 from freehold.guard.effects.shell_names import named
@@ -92,7 +95,7 @@ def env(call: Call) -> str:
             rest = rest[2:]
         elif arg in ("-S", "--split-string") or arg.startswith("-S"):
             text = arg[2:] if len(arg) > 2 and arg[1] == "S" else rest[1] if len(rest) > 1 else ""
-            return call.shell.nested(text, call.stdin)
+            return call.shell.nested(text.replace("\\_", " "), call.stdin)  # env(1): `\_` is a blank
         elif arg.startswith("-"):
             rest = rest[1:]
         elif "=" in arg:
@@ -209,11 +212,20 @@ def crontab(call: Call) -> str:
 
 
 _CONTAINER_TAKES = named("container-takes")
+_COMPOSE_TAKES = frozenset(("-v", "--volume", "-e", "--env", "-f", "--file", "-p", "--name", "--cap-add", "-u", "--user"))
+_GLOBAL_TAKES = frozenset(
+    ("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--connection", "--url", "--remote")
+)
 
 
 def container(call: Call) -> str:
     """docker, podman, nerdctl: `run` and `exec` run a command inside; the rest is in the table."""
     args = _after_global(call.args)
+    _elsewhere(call, call.args[: len(call.args) - len(args)], args)
+    if args[:1] == ["compose"]:
+        _breakout(call, args, parted(args, _COMPOSE_TAKES).values)
+    if "build" in args[:2]:
+        _built(call)
     words = [arg for arg in args[:2] if not arg.startswith("-")]
     verb = words[1] if words[:1] == ["container"] and len(words) > 1 else words[0] if words else ""
     if verb in ("run", "create", "exec"):
@@ -222,10 +234,30 @@ def container(call: Call) -> str:
     return tabled(Call(shell=call.shell, name="docker", args=args, stdin=call.stdin))
 
 
+def _elsewhere(call: Call, options: list[str], args: list[str]) -> None:
+    """A daemon on another machine; files that a build may read."""
+    given = parted(options, _GLOBAL_TAKES)
+    host = host_of(given.value("-H", "--host", "--url") or call.shell.value("DOCKER_HOST") or "")
+    if host is not None and host_place(host) is not Place.NOTHING:
+        looks = not args or args[0] in ("ps", "images", "logs") or not LOOKS.isdisjoint(args[:2])
+        kind = EffectKind.DISCOVER if looks else EffectKind.EXECUTE
+        call.shell.give(kind, "asks the container daemon of another machine", place=Place.HOST, target=host)
+    for option, value in itertools.pairwise(args if "build" in args[:2] else ()):
+        if option == "--secret":
+            for path in (part.partition("=")[2] for part in value.split(",") if part.startswith(("src=", "source="))):
+                call.shell.touch(EffectKind.READ, path, "a build is given a file")
+
+
+def _built(call: Call) -> None:
+    """A Dockerfile that comes in, or that this script wrote."""
+    shell = call.shell
+    text = call.stdin if "-" in call.args else shell.files.get(normal(shell.resolve("Dockerfile")), "")
+    if text:
+        call.code(Language.DOCKERFILE, text)
+
+
 def _after_global(args: list[str]) -> list[str]:
-    return after_options(
-        args, frozenset(("-H", "--host", "-c", "--context", "--config", "-l", "--log-level", "--connection", "--url", "--remote"))
-    )
+    return after_options(args, _GLOBAL_TAKES)
 
 
 def _inside(call: Call, verb: str, rest: list[str]) -> str:
