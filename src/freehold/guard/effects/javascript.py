@@ -14,8 +14,8 @@ from freehold.guard.effects.javascript_walk import Walk
 from freehold.guard.effects.scene import Scene, unknown
 from freehold.guard.syntax import Language, parse, text_of
 
-_FENCE = re.compile(r"```[ \t]*(?:javascript|js|jsx|ts|tsx|typescript|node)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-_SCRIPT = re.compile(r"<script\b[^>]*>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
+_FENCE = re.compile(r"```[ \t]*+(?:javascript|jsx?|tsx?|typescript|node)?[ \t]*+\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_SCRIPT = re.compile(r"<script\b[^>]{0,1000}>(.*?)(?:</script|\Z)", re.DOTALL | re.IGNORECASE)
 _MAY_HIDE = re.compile(
     r"\b(?:eval|Function|require|import|process|exec\w*|spawn\w*|child_process|fetch|constructor|Deno|Bun|unlink\w*|rm|rmSync)\b\s*[.(\[`]"
 )

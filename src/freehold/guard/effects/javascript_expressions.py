@@ -191,7 +191,7 @@ class Expressions(Program):
         owner = self.visit(object_node) if object_node is not None else NOTHING
         name = node.child_by_field_name("property")
         if name is not None:
-            return owner, self.text(name)
+            return owner, self.text(name).lstrip("#")
         index = node.child_by_field_name("index")
         key = self.visit(index) if index is not None else NOTHING
         text = key.text()
@@ -401,6 +401,8 @@ class Expressions(Program):
         return self.call(callee, given, "")
 
     def call(self, callee: Value, given: Given, attribute: str) -> Value:
+        if attribute in ("call", "apply", "bind") and _is_function(given.receiver):
+            return self._borrowed(given, attribute)
         result = super().call(callee, given, attribute)
         if callee.code is not None:
             return result
@@ -409,6 +411,15 @@ class Expressions(Program):
             return self.each(given.values[0], given.receiver.items)
         back = self._call_back(given, result, name, attribute)
         return back if back is not None and attribute in ("then", "map", "flatMap", "reduce", "catch") else result
+
+    def _borrowed(self, given: Given, attribute: str) -> Value:
+        """`f.call(this, x)` and `f.apply(this, [x])` call f; `f.bind(this)` is f."""
+        function, values = given.receiver, list(given.values[1:])
+        if attribute == "bind" and not values:
+            return function
+        if attribute == "apply" and values and isinstance(values[0].items, list):
+            values = values[0].items
+        return self.call(function, Given(values), "")
 
     def _call_back(self, given: Given, result: Value, name: str, attribute: str) -> Value | None:
         """Functions that are handed over get what the call gives: `readFile(path, (error, text) => …)`."""
@@ -446,6 +457,10 @@ class Expressions(Program):
 
     def _labelled(self, node: Node) -> Value:
         return marked(marks_of([self.visit(child) for child in node.named_children]))
+
+
+def _is_function(value: Value) -> bool:
+    return value.code is not None or value.name not in ("", "Reflect")
 
 
 _INNER = (

@@ -307,6 +307,7 @@ FOLDS: dict[str, Callable[[Given], Value]] = {
     "zlib.unzipSync": lambda given: decoded("zlib", _first(given)),
     "path.join": lambda given: joined_path(given.values),
     "path.resolve": lambda given: joined_path(given.values),
+    "util.promisify": _first,
     "path.normalize": _first,
     "path.dirname": _parent,
     "os.homedir": lambda given: as_path("~"),

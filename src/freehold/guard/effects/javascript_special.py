@@ -45,7 +45,15 @@ def _later(walk: Expressions, name: str, given: Given) -> Value:
     value = given.values[0] if given.values else NOTHING
     if value.text() is not None or (value.marks & FOREIGN and value.code is None and not value.name):
         walk.sinks.code(name, value, Language.JAVASCRIPT)
+    elif value.name and value.code is None and given.values[2:]:
+        walk.call(value, Given(given.values[2:]), "")
     return NOTHING
+
+
+def _applied(walk: Expressions, name: str, given: Given) -> Value:
+    """Reflect.apply(function, this, [values])."""
+    function, _, values = (*given.values[:3], NOTHING, NOTHING, NOTHING)[:3]
+    return walk.call(function, Given(values.items if isinstance(values.items, list) else [values]), "")
 
 
 def _global(walk: Expressions, name: str, given: Given) -> Value:
@@ -109,6 +117,7 @@ SPECIAL: dict[str, Callable[..., Value]] = {
     **dict.fromkeys(("Deno.writeTextFile", "Deno.writeTextFileSync", "Deno.writeFile", "Bun.write"), _save),
     **dict.fromkeys(("<process>.stdin.write", "<process>.write"), _process_written),
     **dict.fromkeys(("crypto.createDecipheriv", "crypto.createDecipher"), _decipher),
+    "Reflect.apply": _applied,
     "<file>.write": _file_written,
     "<global>": _global,
     "?.pipe": _pipe,

@@ -15,17 +15,17 @@ from freehold.guard.effects.scene import Scene, unknown
 
 LIMIT_PARTS = 60  # of a text that does not parse, which are tried
 
-_PYTHON_2 = re.compile(r"^(\s*)(print|exec)\b(?!\s*[(=.\[,:])[ \t]*(>>)?(.*)$", re.MULTILINE)
+_PYTHON_2 = re.compile(r"^([ \t]*)(print|exec)\b(?!\s*[(=.\[,:])[ \t]*(>>)?(.*)$", re.MULTILINE)
 _ONE_TEXT = re.compile(r"""\s*(?:"[^"]*"|'[^']*')""")
-_EXCEPT_2 = re.compile(r"^(\s*except\s+[\w.()]+),\s*(\w+)\s*:", re.MULTILINE)
+_EXCEPT_2 = re.compile(r"^([ \t]*except[ \t]+[\w.()]{1,200}),[ \t]*(\w+)[ \t]*:", re.MULTILINE)
 _OCTAL_2 = re.compile(r"(?<![\w.])0([0-7]{3})(?![\w.])")
-_MAGIC = re.compile(r"^\s*(?:[\w, ]+=\s*)?(!{1,2}|%%?)(.*)$")
+_MAGIC = re.compile(r"(?:[\w, ]{1,200}=\s*)?(!{1,2}|%%?)(.*)$")
 _SHELL_MAGICS = ("sh", "bash", "system", "sx", "script", "cmd", "%sh", "%bash")
 _COMMAND_MAGICS = ("pip", "conda", "mamba", "uv", "rm", "cp", "mv", "ls", "cat", "mkdir", "rmdir", "man")
-_PROMPT = re.compile(r"^\s*(?:>>> ?|\.\.\. ?|In \[\d+\]: )", re.MULTILINE)
+_PROMPT = re.compile(r"^[ \t]*(?:>>> ?|\.\.\. ?|In \[\d+\]: )", re.MULTILINE)
 _CONTINUING = (")", "]", "}", "#", "else", "elif", "except", "finally")
-_FENCE = re.compile(r"```[ \t]*(?:python|py|python3)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-_CALL = re.compile(r"(?:(\w+)|[\])])\s*\(")
+_FENCE = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
+_CALL = re.compile(r"(?:(?<!\w)(\w++)|[\])])\s*+\(")
 # Calls that do nothing to anything outside the program, whatever they are given.
 _HARMLESS = frozenset((
     "print", "len", "range", "str", "int", "float", "bool", "list", "dict", "set", "tuple", "sorted", "sum", "min", "max",
@@ -86,7 +86,7 @@ def _magics(text: str, walk: Walk) -> str:
     for at, line in enumerate(lines):
         if "!" not in line and "%" not in line:
             continue
-        found = _MAGIC.match(line)
+        found = _MAGIC.match(line.lstrip())
         if found is None:
             continue
         indent = line[: len(line) - len(line.lstrip())]

@@ -27,7 +27,9 @@ from freehold.guard.effects.scripting_values import (
 )
 
 Fold = Callable[[Given], Value]
-_FORMAT = re.compile(r"%(?:\((\w*)\))?[#0 +-]*[\d*]*(?:\.[\d*]+)?([a-zA-Z%])|\{\{|\}\}|\{([^{}!:.\[]*)[^{}]*\}")
+_FORMAT = re.compile(
+    r"%(?:\((\w{0,80})\))?[#0 +-]{0,8}[\d*]{0,6}(?:\.[\d*]{1,6})?([a-zA-Z%])|\{\{|\}\}|\{([^{}!:.\[]{0,80})[^{}]{0,80}\}"
+)
 LIMIT_NUMBER_BITS = 4096
 
 _NUMBERS: dict[type[ast.operator], Callable[[int, int], object]] = {

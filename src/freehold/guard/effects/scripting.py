@@ -14,7 +14,7 @@ from freehold.guard.effects.scripting_php import Php
 from freehold.guard.effects.scripting_ruby import Ruby
 from freehold.guard.syntax import Language
 
-_FENCE = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
+_FENCE = re.compile(r"```[ \t]*+\w{0,20}[ \t]*+\n(.*?)(?:```|\Z)", re.DOTALL)
 
 
 def _unfenced(text: str) -> str:

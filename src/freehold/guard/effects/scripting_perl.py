@@ -37,7 +37,7 @@ LIMIT_NESTING = 60
 
 _CLOSING = {"(": ")", "[": "]", "{": "}", "<": ">"}
 _TOKEN = re.compile(
-    r"(?P<space>\s+|\#[^\n]*|^=\w+.*?^=cut[^\n]*)"
+    r"(?P<space>\s+|\#[^\n]*|^=[a-z]\w*\b.*?(?:^=cut[^\n]*|\Z))"
     r"|(?P<quote>\b(?:qq|qx|qw|q)\s*(?=[^\w\s,;=)]))"
     r"|(?P<pattern>\b(?:m|qr|s|tr|y)(?=[/{|!\#])|(?<=[=(~!&|,])\s*/(?=[^/\s]))"
     r"|(?P<single>'(?:[^'\\]|\\.)*'?)|(?P<double>\"(?:[^\"\\]|\\.)*\"?)|(?P<back>`(?:[^`\\]|\\.)*`?)"
@@ -49,7 +49,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 _INSIDE = re.compile(
-    r"\\(?:x\{?([0-9A-Fa-f]{1,6})\}?|([0-7]{1,3})|(.))|[$@]\{?(\w+(?:::\w+)*)\}?((?:->)?[\[{][^\]}]*[\]}])?", re.DOTALL
+    r"\\(?:x\{?([0-9A-Fa-f]{1,6})\}?|([0-7]{1,3})|(.))|[$@]\{?(\w+(?:::\w+)*)\}?((?:->)?[\[{][^\]}]{0,200}[\]}])?", re.DOTALL
 )
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "e": "\x1b", "0": "\0"}
 _PLAIN = frozenset(("print", "say", "printf", "die", "warn", "push", "system", "exec", "open", "eval", "connect", "sprintf"))

@@ -34,7 +34,6 @@ from freehold.guard.syntax import Language
 
 _REQUEST = frozenset(("_GET", "_POST", "_REQUEST", "_COOKIE", "_FILES", "HTTP_RAW_POST_DATA"))
 _ESCAPED = re.compile(r"\\(['\\])")
-_EVALUATING = re.compile(r"([^\w\s\\]).*\1[a-zA-Z]*e[a-zA-Z]*$", re.DOTALL)  # preg_replace's old "e"
 
 
 def _decoder(codec: str) -> Callable[[Given], Value]:
@@ -221,7 +220,7 @@ class Php(Tree):
             return NOTHING
         if name in ("call_user_func", "call_user_func_array", "array_map", "array_filter", "usort", "register_shutdown_function"):
             return self._handed(name, given)
-        if name == "preg_replace" and _EVALUATING.match(first.text() or ""):
+        if name == "preg_replace" and _evaluates(first.text() or ""):
             self._evaluate(name, given.values[1] if len(given.values) > 1 else NOTHING)
         if name in ("file_put_contents", "fwrite", "fputs") and len(given.values) > 1:
             self.sinks.writes(first, given.values[1].marks)
@@ -299,6 +298,12 @@ class Php(Tree):
             else:
                 self.visit(member)
         return NOTHING
+
+
+def _evaluates(pattern: str) -> bool:
+    """Whether a pattern has the old flag "e": what it puts in is run as code."""
+    flags = pattern.rpartition(pattern[:1])[2] if pattern else ""
+    return "e" in flags and flags.isalpha()
 
 
 def _names_of(node: Node) -> list[Node]:

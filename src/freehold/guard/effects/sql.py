@@ -94,8 +94,7 @@ class _Walk:
             self._console(tokens[0].text)
             return
         self.variables.follow(tokens)
-        while tokens and tokens[0].text in _BEFORE_VERB:
-            tokens = tokens[1:]
+        tokens = tokens[next((at for at, token in enumerate(tokens) if token.text not in _BEFORE_VERB), len(tokens)) :]
         if not tokens:
             return
         self._names(tokens)

@@ -25,21 +25,22 @@ class Token(NamedTuple):
 
 _FORM = (
     r"(?P<space>\s+)"
-    r"|(?P<comment>--(?=[\s!-])[^\n]*|--[^\n;]*(?=\n|\Z)|(?<![^\n])[ \t]*\#[^\n;]*(?=\n|\Z)|/\*(?!!)(?:[^*]|\*(?!/))*(?:\*/|\Z))"
+    r"|(?P<comment>--(?=[\s!-])[^\n]*|--[^\n;]{{0,300}}(?=\n|\Z)|(?<![^\n])[ \t]*\#[^\n;]{{0,300}}(?=\n|\Z)"
+    r"|/\*(?!!)(?:[^*]|\*(?!/))*(?:\*/|\Z))"
     r"|(?P<open>/\*!\d*)|(?P<close>\*/)"
     r"|(?P<dollar>\$(?P<tag>[A-Za-z_\x80-\uffff][\w]*)?\$)"
-    r"|(?P<oracle>[nN]?[qQ]'(?P<mark>[\[({{<!|\#])(?P<body>.*?)[\])}}>!|\#]')"
+    r"|(?P<oracle>[nN]?[qQ]'(?P<mark>[\[({{<!|\#])(?P<body>.{{0,1000}}?)[\])}}>!|\#]')"
     r"|(?P<hexadecimal>0[xX][0-9A-Fa-f]+|[xX]'[0-9A-Fa-f\s]*')"
     r"|(?P<string>(?:[nNeEbB]|[uU]&|_utf8\w*\s*)?'(?:{string}|'')*(?:'|\Z))"
     r"|(?P<double>\"(?:[^\"]|\"\")*(?:\"|\Z))"
     r"|(?P<back>`(?:[^`]|``)*(?:`|\Z))"
-    r"|(?P<bracket>\[[A-Za-z_\#][^\]\n]*\])"
+    r"|(?P<bracket>\[[A-Za-z_\#][^\]\n]{{0,128}}\])"
     r"|(?P<number>\d[\w.]*)"
     r"|(?P<word>[@\#:$]*[A-Za-z_{hole}\x80-\uffff][\w$\#{hole}]*)"
     r"|(?P<sign>\|\||[<>!=]=|<>|::|:=|.)"
 )
 _STANDARD = re.compile(_FORM.format(string=r"[^']", hole=HOLE), re.DOTALL)
-_BACKSLASH = re.compile(_FORM.format(string=r"\\.|[^'\\]", hole=HOLE), re.DOTALL)
+_BACKSLASH = re.compile(_FORM.format(string=r"\\(?:.|\Z)|[^'\\]", hole=HOLE), re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 # psql and mysql: \! \i \copy; sqlite3: .shell; sqlplus: ! host @file; mysql: system, source. At the margin, as consoles want it.
 _CONSOLE = re.compile(
