@@ -25,9 +25,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bench import injection_texts as ours
+from freehold.core.findings import Channel
 from freehold.guard.injection import features, model
 from freehold.guard.injection.concepts import Words, words_of
 from freehold.guard.injection.reading import Reading, read, strings_alone
+from freehold.guard.injection.settings import InjectionSettings
 
 SEED = 20260
 TEXT_CHARS = 20_000  # of a text; the corpora are cut there, too
@@ -209,9 +211,14 @@ def rows(name: str) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
+ROLE = re.compile(
+    r"(?i)i want you to act as|ich möchte, dass (?:du|sie) als"
+)  # deepset has these as attacks; people ask so daily
+
+
 def corpus_prompts(writer: Writer) -> Iterator[Example]:
     for row in rows("injection"):
-        if row["source"] != "bipia":
+        if row["source"] != "bipia" and not (row["source"] == "deepset" and row["label"] and ROLE.search(row["text"])):
             yield Example(source=row["source"], text=row["text"], is_attack=row["label"] == 1, group=row["text"][:40])
     by_source: dict[str, list[str]] = {}
     for row in rows("extraction"):
@@ -550,23 +557,24 @@ def measure() -> None:
     """Each source as if it had never been there; then a third of everything, trained on the rest."""
     for name in model.HEAD_NAMES:
         trainer = trainer_of(name)
+        least = InjectionSettings().threshold(Channel.USER if name == "prompt" else Channel.TOOL_RESULT)
         third, people = trainer.fold == 0, np.isin(trainer.source, PEOPLE)
         for source in APART[name]:
             apart = trainer.source == source
-            scores = trainer.scores(trainer.train(~apart & ~(people & third)))
-            others = f", people's prompts {_share(scores, people & third)}" if name == "prompt" else ""
-            print(f"{name}, without {source}: {_by_label(trainer, scores, apart)}{others}", flush=True)
-        scores = trainer.scores(trainer.train(~third))
+            flagged = trainer.scores(trainer.train(~apart & ~(people & third))) >= least
+            others = f", people's prompts {_share(flagged, people & third)}" if name == "prompt" else ""
+            print(f"{name}, without {source}: {_by_label(trainer, flagged, apart)}{others}", flush=True)
+        flagged = trainer.scores(trainer.train(~third)) >= least
         for source in np.unique(trainer.source):
-            print(f"{name}, a third of {source}: {_by_label(trainer, scores, third & (trainer.source == source))}", flush=True)
+            print(f"{name}, a third of {source}: {_by_label(trainer, flagged, third & (trainer.source == source))}", flush=True)
 
 
-def _by_label(trainer: HeadTrainer, scores: Floats, among: npt.NDArray[np.bool_]) -> str:
-    return f"attacks {_share(scores, among & trainer.is_attack)}, harmless {_share(scores, among & ~trainer.is_attack)}"
+def _by_label(trainer: HeadTrainer, flagged: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> str:
+    return f"attacks {_share(flagged, among & trainer.is_attack)}, harmless {_share(flagged, among & ~trainer.is_attack)}"
 
 
-def _share(scores: Floats, among: npt.NDArray[np.bool_]) -> str:
-    return f"{(scores[among] >= 0.5).mean():.3f} of {among.sum()}" if among.any() else "none"
+def _share(flagged: npt.NDArray[np.bool_], among: npt.NDArray[np.bool_]) -> str:
+    return f"{flagged[among].mean():.3f} of {among.sum()}" if among.any() else "none"
 
 
 def main() -> None:
