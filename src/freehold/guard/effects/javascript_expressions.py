@@ -13,7 +13,6 @@ from freehold.guard.effects.scripting_table import Call
 from freehold.guard.effects.scripting_values import (
     DECODED,
     ENVIRONMENT,
-    FOREIGN,
     INPUT,
     NETWORK,
     NOTHING,
@@ -24,7 +23,6 @@ from freehold.guard.effects.scripting_values import (
     join,
     map_each,
     marked,
-    marks_of,
     variable,
 )
 
@@ -162,8 +160,6 @@ class Expressions(Program):
             self.names[f"{owner.name}.{name}"] = value
         if name in ("src", "href", "action") and value.marks & SECRET:
             self.sinks.add(EffectKind.SEND, Place.CREDENTIAL, "an address that is fetched has in it what is secret")
-        elif name in ("onclick", "onload", "onerror") or (name == "innerHTML" and value.marks & FOREIGN):
-            return
 
     # Names and members.
 
@@ -446,17 +442,6 @@ class Expressions(Program):
         marks = result.marks | receiver.marks | (SECRET if event in ("keydown", "keypress", "keyup", "paste") else 0)
         kind = result.name if result.name.startswith("<") else ""
         return [Value(marks=marks, name=kind)] * 3 if marks or kind else []
-
-    def _await(self, node: Node) -> Value:
-        return self._inner(node)
-
-    def _jsx(self, node: Node) -> Value:
-        for child in node.named_children:
-            self.visit(child)
-        return NOTHING
-
-    def _labelled(self, node: Node) -> Value:
-        return marked(marks_of([self.visit(child) for child in node.named_children]))
 
 
 def _is_function(value: Value) -> bool:

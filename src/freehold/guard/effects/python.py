@@ -124,9 +124,7 @@ def _by_parts(text: str, walk: Walk) -> None:
 def _parts(text: str) -> list[str]:
     parts: list[list[str]] = []
     for line in text.split("\n"):
-        if not parts or (
-            line[:1].strip() and line[:1] not in ")]}#" and not line.startswith(("else", "elif", "except", "finally"))
-        ):
+        if not parts or (line[:1].strip() and not line.startswith(_CONTINUING)):
             parts.append([])
         parts[-1].append(line)
     return ["\n".join(part) for part in parts]

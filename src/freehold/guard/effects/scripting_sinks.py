@@ -60,7 +60,7 @@ VERBS = {
     EffectKind.REMOTE_SHELL: "opens a shell to somebody elsewhere",
     EffectKind.UNKNOWN: "does something that could not be resolved",
 }
-# The first word of a method's name, for kinds of objects marked `alike`: clients of clouds have thousands of methods.
+# The first word of a method's name, for clients of clouds: they have thousands of methods, which no table lists.
 ALIKE = {
     EffectKind.DELETE: "delete terminate remove purge destroy empty deregister drop",
     EffectKind.DISCOVER: "list describe lookup search scan query head exists count is has",

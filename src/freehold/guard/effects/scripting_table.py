@@ -21,7 +21,6 @@ divided by "/", "self" for the object whose method it is, "*" for all.
     makes NAME               what kind of object it returns
     passes                   what it returns is what it was given
     calls ARG                calls the function it is given
-    alike                    unlisted names below this one are judged by their first word: delete_bucket, get_object
 """
 
 import tomllib
@@ -48,7 +47,6 @@ _KINDS = {kind.value: kind for kind in EffectKind}
 _PLACES = {place.value: place for place in Place}
 _ABOUT = ("path", "tree", "host", "of")
 _RUNS = ("shell", "argv", "command", "sql", "loads", "calls", "fetch")
-_ALONE = ("passes", "alike")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +74,7 @@ class Call:
 def parse_call(name: str, line: str) -> Call:
     """Raises ValueError naming the clause that is none."""
     clauses: list[Clause] = []
-    given, makes, alone = 0, "", set()
+    given, makes, passes = 0, "", False
     for part in line.split(";"):
         word, *rest = part.split()
         if word == "gives":
@@ -84,11 +82,11 @@ def parse_call(name: str, line: str) -> Call:
                 given |= MARKS[mark]
         elif word == "makes":
             makes = " ".join(rest)
-        elif word in _ALONE:
-            alone.add(word)
+        elif word == "passes":
+            passes = True
         else:
             clauses.append(_clause(word, rest, part))
-    return Call(name, tuple(clauses), given, makes, "passes" in alone, "alike" in alone)
+    return Call(name, tuple(clauses), given, makes, passes)
 
 
 def _clause(word: str, rest: list[str], part: str) -> Clause:

@@ -123,13 +123,11 @@ class Tree(Program):
     def two(self, sign: str, left: Value, right: Value) -> Value:
         if sign in ("||", "&&", "??", "or", "and"):
             return either([left, right])
+        if sign in self.joining:
+            return map_each(left, lambda one: map_each(right, lambda other: self.sum(one, other)))
         operator = OPERATORS.get(sign)
-        if sign in self.joining or operator is None:
-            return (
-                map_each(left, lambda one: map_each(right, lambda other: self.sum(one, other)))
-                if sign in self.joining
-                else NOTHING
-            )
+        if operator is None:
+            return NOTHING
         return map_each(left, lambda one: map_each(right, lambda other: binary(operator, one, other)))
 
     def sum(self, left: Value, right: Value) -> Value:

@@ -191,17 +191,7 @@ class _Walk:
 
     def _update(self, tokens: Sequence[Token]) -> None:
         at = 1
-        while at < len(tokens) and tokens[at].text in (
-            "low_priority",
-            "ignore",
-            "only",
-            "or",
-            "rollback",
-            "abort",
-            "replace",
-            "fail",
-            "top",
-        ):
+        while at < len(tokens) and tokens[at].text in _UPDATE_WORDS:
             at += 1
         name = name_at(tokens, at)
         if (position(tokens, "set") or 1) <= at:
@@ -457,20 +447,7 @@ class _Walk:
             self.sinks.command("the database's console", Value(rest.strip()), is_shell=True)
         elif word in ("\\i", "\\ir", "\\include", ".read", "source", "start") or word.startswith("@"):
             self.sinks.add(EffectKind.RUN, Place.WORKSPACE, "runs a file of statements")
-        elif word in (
-            "\\o",
-            "\\out",
-            "\\w",
-            "\\write",
-            "\\g",
-            ".output",
-            ".once",
-            ".backup",
-            ".save",
-            ".log",
-            ".excel",
-            ".clone",
-        ):
+        elif word in _CONSOLE_OUT:
             if rest.startswith("|"):
                 self.sinks.command("the database's console", Value(rest[1:]), is_shell=True)
             elif rest:
