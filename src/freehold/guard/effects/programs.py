@@ -11,7 +11,8 @@ An entry is a line of clauses, parted by `;`. The first may name the options tha
   clauses with sub-commands the first that holds counts, and `else` where none did; those without count each. `else` is not for
   sub-commands that only look (`LOOKS`). `@name|name` before a clause: it is only of these of the entry's programs.
 - An effect is a kind, a selector and a place: `delete(all)`, `process@system`, `send(host 1)`. Selectors: `all`, `1`, `2`,
-  `last`, `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `here` (the working folder).
+  `last`, `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `input`
+  (what comes in), `here` (the working folder).
   With `host` before them they are hosts. The place is that of the path or host, unless `@` names it.
 - Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word;
   `code(shell 1)`: code in a language; `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret,

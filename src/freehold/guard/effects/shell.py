@@ -26,6 +26,7 @@ _KEYWORDS = named("keywords")
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f]")
+LIMIT_ITEMS = 64  # of an array that are known each by itself
 SEQUENCES = frozenset(("program", "compound_statement", "do_group", "else_clause"))
 
 
@@ -160,11 +161,31 @@ def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
         return "_", ""  # what does not parse
     name = text_of(children[0]).split("[")[0]
     value = value_of(children[1], shell) if len(children) > 1 else ""
+    if children[0].type == "subscript":
+        shell.assign(_PLAIN_ITEM.sub("", text_of(children[0])), value)
+        value = f"{shell.value(name) or ''} {value}".strip()  # all that is in it, one after the other
+    elif len(children) > 1 and children[1].type == "array":
+        value = _array(shell, name, children[1])
     if any(child.type == "+=" for child in node.children):
         value = (shell.value(name) or "") + value
     if "[$(" in value or "[`" in value:
         shell.unknown("a text that runs a command where a number is asked for")  # bash evaluates subscripts in arithmetic
     return name, value
+
+
+_PLAIN_ITEM = re.compile("[\"']")
+_KEYED = re.compile(r"\[([^\]]*)\]=(.*)", re.DOTALL)
+
+
+def _array(shell: Shell, name: str, node: Node) -> str:
+    """All that is in an array as one text; each by its number or name besides."""
+    values: list[str] = []
+    for number, word in enumerate(one for child in node.named_children for one in expand(child, shell)):
+        keyed = _KEYED.match(word)
+        values.append(keyed[2] if keyed else word)
+        if number < LIMIT_ITEMS:
+            shell.assign(f"{name}[{keyed[1] if keyed else number}]", values[-1])
+    return " ".join(values)
 
 
 def _assign(shell: Shell, node: Node, stdin: str) -> str:

@@ -1,7 +1,7 @@
 """One call of a program, as its handler sees it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, host_place
@@ -10,8 +10,7 @@ from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECR
 from freehold.guard.syntax import Language
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """`name` without its folder; `args` after it; `stdin` is what is known of its input."""
 
     shell: Shell

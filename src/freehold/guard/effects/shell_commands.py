@@ -13,9 +13,11 @@ from freehold.guard.effects.programs import program
 from freehold.guard.effects.shell_builders import BUILDERS
 from freehold.guard.effects.shell_builtins import BUILTINS
 from freehold.guard.effects.shell_call import Call, Handler
+from freehold.guard.effects.shell_containers import CONTAINERS
 from freehold.guard.effects.shell_editors import EDITORS
 from freehold.guard.effects.shell_files import FILE_PROGRAMS
 from freehold.guard.effects.shell_filters import FILTERS
+from freehold.guard.effects.shell_git import git
 from freehold.guard.effects.shell_interpreters import INTERPRETERS, SHELLS, run_script_file
 from freehold.guard.effects.shell_network import NETWORK_PROGRAMS
 from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT, Shell, filtered, marks_of
@@ -31,8 +33,10 @@ HANDLERS: dict[str, Handler] = {
     **EDITORS,
     **NETWORK_PROGRAMS,
     **WRAPPERS,
+    **CONTAINERS,
     **BUILDERS,
     **BUILTINS,
+    "git": git,
 }
 
 _DIRECTORIES = re.compile(

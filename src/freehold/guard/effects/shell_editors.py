@@ -18,7 +18,7 @@ _IN_PLACE = re.compile(r"-[nErsuz]*i[nErsuz]*")
 
 
 def sed_commands(text: str) -> Iterator[tuple[str, str]]:
-    """What of a sed script runs or writes: ("e", command), ("w", file). Reads addresses and delimiters as sed does."""
+    """What of a sed script runs or writes: ("e", command), ("w", file), ("?", ""). Reads addresses and delimiters as sed does."""
     at, end = 0, len(text)
     while at < end:
         at = _after_address(text, at)
@@ -27,11 +27,11 @@ def sed_commands(text: str) -> Iterator[tuple[str, str]]:
         command = text[at]
         at += 1
         if command in "sy" and at < end:
-            at, fields = _fields(text, at)
+            at, _ = _fields(text, at)
             flags = re.match(r"[a-zA-Z0-9]*", text[at : at + 20])
             letters = flags.group(0) if flags else ""
             if command == "s" and "e" in letters:
-                yield "e", fields[1] if len(fields) > 1 else ""
+                yield "?", ""
             at += len(letters)
             if letters.endswith("w"):
                 line, at = _line(text, at)
@@ -89,7 +89,9 @@ def sed(call: Call) -> str:
     in_place = any(arg.startswith(("-i", "--in-place")) or _IN_PLACE.fullmatch(arg) for arg in call.args)
     for text in scripts:
         for kind, value in sed_commands(text):
-            if kind == "w":
+            if kind == "?":
+                shell.unknown("sed runs what it made of a line")
+            elif kind == "w":
                 shell.touch(EffectKind.OVERWRITE, value, "sed writes to a file")
             elif value:
                 shell.nested(value)

@@ -18,6 +18,7 @@ from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, fil
 _FILTER_TAKES = pairs("filter-takes")
 _FIRST_IS_PATTERN = named("filters-with-pattern")
 A_NAME = "a-file"  # stands for the files that a search names: they lie where it looked
+_INPUTS = named("inputs")
 _KEEPS = named("filters-that-keep")
 
 
@@ -46,7 +47,7 @@ def reader(call: Call) -> str:
         words = words[1:]
     parts = []
     for path in words:
-        if path == "-":
+        if path in _INPUTS:
             parts.append(call.stdin)
             continue
         call.shell.touch(EffectKind.READ, path, "reads a file")
@@ -307,6 +308,7 @@ FILTERS: dict[str, Handler] = {
     "date": date,
     "gdate": date,
     "which": which,
+    "type": which,
     "whereis": which,
     "pwd": pwd,
     "mktemp": mktemp,

@@ -27,6 +27,9 @@ _STARTS = re.compile(
     r"\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1)[^\\]){1,4000}?)\1",
     re.DOTALL,
 )
+_WORDS = re.compile(r"\s*,\s*\[([^\]]{0,2000})\]")  # System.cmd("rm", ["-rf", "x"])
+_WORD = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1")
+_BARE = re.compile(r"(?:^|[\[;{]|\n)\s*(?:exec|spawn)\s+([^\]\n;}]+)")  # Tcl
 _STARTS_SOMETHING = re.compile(
     r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder"
 )
@@ -184,7 +187,12 @@ def foreign(call: Call, text: str) -> str:
     found = False
     for start in _STARTS.finditer(text[: 64 << 10]):
         found = True
-        call.shell.nested(start.group(2).replace('\\"', '"').replace("\\'", "'"))
+        more = _WORDS.match(text, start.end())
+        words = [found[2] for found in _WORD.finditer(more[1])] if more else []
+        call.shell.nested(" ".join([start.group(2).replace('\\"', '"').replace("\\'", "'"), *words]))
+    for start in _BARE.finditer(text[: 64 << 10]) if call.name in ("tclsh", "wish", "expect") else ():
+        found = True
+        call.shell.nested(start[1])
     if not found and _STARTS_SOMETHING.search(text):
         call.shell.unknown("code that starts a command which is not known")
     elif not found:
@@ -278,6 +286,11 @@ def _module(call: Call, rest: list[str]) -> str:
         )
     elif name in _PROGRAM_MODULES:
         return call.run(rest)
+    elif name == "timeit" or (name == "pdb" and "-c" in rest):
+        for text in [arg for arg in rest[1:] if not arg.startswith("-")]:
+            call.code(Language.PYTHON, text.removeprefix("!"))
+    elif name in ("zipfile", "tarfile") and len(rest) > 2 and rest[1].startswith(("-e", "--extract")):
+        call.shell.touch(EffectKind.WRITE, rest[3] if len(rest) > 3 else ".", "unpacks files there")
     else:
         call.shell.give(EffectKind.RUN, "runs a module", target=name)
     return OUTPUT

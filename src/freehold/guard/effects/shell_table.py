@@ -53,6 +53,8 @@ def by_table(entry: Program, call: Call) -> str:
     if call.stdin:
         escapes(call)
     flags = parted(args, entry.takes, single=entry.single)
+    if call.stdin:
+        flags.values["input"] = [call.stdin]
     start = len(shell.effects)
     out = ""
     clauses = entry.matching(flags.words, flags)
@@ -148,8 +150,7 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
         rest = _tail(does.select, call.args, flags)
         return shell.execute(shell, list(rest), call.stdin) if rest else ""
     if does.action == "code":
-        given = [call.stdin] if does.select == "input" and call.stdin else chosen(does.select, words, flags)
-        for text in given:
+        for text in chosen(does.select, words, flags):
             if does.language is not None:
                 call.code(does.language, text)
         return OUTPUT

@@ -203,7 +203,9 @@ def _expansion(node: Node, shell: Shell) -> str:
     name = text_of(
         children[0].named_children[0] if children[0].type == "subscript" and children[0].named_children else children[0]
     )
-    value: str | None = _variable(name, shell)
+    value: str | None = _item(text_of(children[0]), shell) if children[0].type == "subscript" else None
+    if value is None:
+        value = _variable(name, shell)
     if indirect:
         value = _variable(value or "", shell) if value and HOLE not in value else HOLE
     if len(children) == 1:
@@ -212,6 +214,11 @@ def _expansion(node: Node, shell: Shell) -> str:
     signs = "".join(text_of(child) for child in rest if not child.is_named)
     words = [_text(child, shell) for child in rest if child.is_named]
     return _formed(value or "", signs, words, assigned=name in shell.known)
+
+
+def _item(text: str, shell: Shell) -> str | None:
+    """One of an array, where the script names it as it did when it was set."""
+    return shell.value(text.replace('"', "").replace("'", ""))
 
 
 def _formed(value: str, signs: str, words: list[str], *, assigned: bool) -> str:
