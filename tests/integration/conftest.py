@@ -25,8 +25,7 @@ def node(tmp_path_factory: pytest.TempPathFactory, remote: provider.Provider) ->
     nodes.furnish(
         home,
         f"""
-[guard.categories.personal_data]
-mode = "enforce"
+guard.categories.personal_data.mode = "enforce"
 
 [[upstreams]]
 name = "scripted"

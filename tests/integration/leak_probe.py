@@ -25,6 +25,9 @@ id = "people-are-nobodys-business"
 categories = "personal_data"
 action = "mask"
 mode = "enforce"
+
+[calls]
+preset = "observe"
 """
 
 

@@ -65,13 +65,17 @@ def embedded_model() -> Path | None:
     return folder if (folder / "manifest.json").exists() else None
 
 
+OBSERVES = '[calls]\npreset = "observe"\n'  # a policy for tests whose calls mean nothing: nobody is asked about any
+
+
 def furnish(home: Path, config: str = "") -> None:
-    """Give a home the user's pulled model and key, so that a node in it needs no network."""
+    """Give a home the user's pulled model and key, so that a node in it needs no network. With a `config`, it stops no call."""
     source = user_home()
     shutil.copytree(source / "models" / "smollm2-135m", home / "models" / "smollm2-135m", copy_function=_link)
     shutil.copytree(source / "keys", home / "keys")
     if config:
-        (home / "freehold.toml").write_text(config)
+        (home / "freehold.toml").write_text(f'guard.policy = "policy.toml"\n{config}')
+        (home / "policy.toml").write_text(OBSERVES)
 
 
 def _link(source: str, target: str) -> None:
