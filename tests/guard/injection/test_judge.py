@@ -117,6 +117,10 @@ def test_any_text_gets_a_verdict(text: str, source: Channel) -> None:
         "ignore " * 30_000,
         "忽略" * 50_000,
         "(((" * 50_000,
+        "a" * 60_000 + "tpmorp" + "vtaber" + "a" * 60_000,
+        "tpmorp vtaber " * 10_000,
+        '[{"a b' * 20_000,
+        '{"a": "' + "\\\\" * 50_000,
         "\n" * 200_000,
     ],
 )

@@ -26,9 +26,6 @@ _BINARY = re.compile(r"(?<![01])(?:[01]{8}[ ,]?){8,}(?![01])")
 _SPELLED = re.compile(r"(?<!\S)(?:[A-Za-z][ .\-_*]{1,2}){10,}[A-Za-z](?!\w)")
 _BACKWARDS = r"(?i)snoitcurtsni|tpmorp|erongi|drawssap|dragersid|tegrof|etucexe|laever"
 _ROTATED = r"(?i)vafgehpgvba|cebzcg|vtaber|cnffjbeq|qvfertneq|sbetrg|rkrphgr|erirny"
-_AROUND_BACKWARDS, _AROUND_ROTATED = (
-    re.compile(rf"(?i)[^\n]{{0,2000}}(?:{words.removeprefix('(?i)')})[^\n]{{0,2000}}") for words in (_BACKWARDS, _ROTATED)
-)
 _GAPS = re.compile(r"[ .\-_*]")
 
 
@@ -54,9 +51,11 @@ def _decoded(text: str) -> Iterator[Decoded]:
         for count, found in enumerate(kind.regex.finditer(text)):
             if count == LIMIT_RUNS:
                 break
-            said = kind.decode(found[0][:LIMIT_RUN_CHARS])
-            if said and said != found[0]:
-                yield Decoded(said, found.start(), found.end(), kind.words)
+            start, end = max(0, found.start() - kind.around_chars), min(len(text), found.end() + kind.around_chars)
+            run = text[start : min(end, start + LIMIT_RUN_CHARS)]
+            said = kind.decode(run)
+            if said and said != run:
+                yield Decoded(said, start, end, kind.words)
 
 
 def _from_base64(run: str) -> str:
@@ -112,12 +111,14 @@ def _readable(data: bytes) -> str:
 
 
 class _Kind(NamedTuple):
-    """`trigger` is in RE2's syntax: all triggers are looked for in one pass, as almost no text has any."""
+    """`trigger` is in RE2's syntax: all triggers are looked for in one pass, as almost no text has any. What stands so many
+    characters around a match is decoded with it."""
 
     trigger: str
     regex: re.Pattern[str]
     decode: Callable[[str], str]
     words: str
+    around_chars: int = 0
 
 
 _KINDS = (
@@ -129,8 +130,8 @@ _KINDS = (
     _Kind(r"(?:[01]{8}[ ,]?){8}", _BINARY, _from_binary, "binary digits say it"),
     _Kind(r"(?:[A-Za-z][ .\-_*]{1,2}){10}", _SPELLED, _from_spelled, "spelled letters say it"),
     # Words of attacks as they read backwards and under ROT13; texts without one are not turned round.
-    _Kind(_BACKWARDS, _AROUND_BACKWARDS, lambda text: text[::-1], "read backwards, it says so"),
-    _Kind(_ROTATED, _AROUND_ROTATED, lambda text: codecs.decode(text, "rot13"), "ROT13 says it"),
+    _Kind(_BACKWARDS, re.compile(_BACKWARDS), lambda text: text[::-1], "read backwards, it says so", 400),
+    _Kind(_ROTATED, re.compile(_ROTATED), lambda text: codecs.decode(text, "rot13"), "ROT13 says it", 400),
 )
 
 
