@@ -22,6 +22,8 @@ from freehold.guard.effects.shell_words import expand, heredoc, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
+# The grammar takes a here-string before another redirection, and not after it; to a shell the order of these is one.
+_HERE_STRING = re.compile(r"(\d?>>?[ \t]*[\w./~$-]+)[ \t]+(<<<[ \t]*(?:'[^']*'|\"[^\"`$\\]*\"|\"?\$?[\w./-]+\"?))")
 _KEYWORDS = named("keywords")
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
@@ -56,6 +58,9 @@ def walk_text(shell: Shell, text: str, stdin: str) -> str:
         shell.unknown("a shell text that can't be parsed in bounded time")
         return HOLE
     root = tree.root_node
+    if root.has_error and "<<<" in text:
+        again = parse(Language.SHELL, _HERE_STRING.sub(r"\2 \1", text).encode("utf-8", "replace"))
+        root = again.root_node if again is not None and not again.root_node.has_error else root
     if root.has_error:
         shell.unknown("a shell text that does not parse")
     out = walk(shell, root, stdin)

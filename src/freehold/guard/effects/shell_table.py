@@ -12,6 +12,7 @@ from freehold.guard.effects.places import graver, host_of, host_place
 from freehold.guard.effects.programs import Clause, Does, Flags, Program, chosen, parted, program, verb_kind
 from freehold.guard.effects.shell_call import Call
 from freehold.guard.effects.shell_interpreters import run_script_file
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECRET, Shell, filtered
 
 _HELP = frozenset(("--help", "--version", "-help", "-version"))
@@ -24,6 +25,7 @@ _DEFENCES = re.compile(
     r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
+_REGISTRIES = named("registries")  # those that package managers go to by themselves
 _BUILDS = (EffectKind.RUN, EffectKind.INSTALL)
 _PROGRAMS = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".sh", ".bash")
 _ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM)
@@ -103,6 +105,8 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
         if does.of_host:
             # Of packages, an address has a scheme: `name@1.2` is one of a registry.
             host = host_of(word) if kind is not EffectKind.INSTALL or "://" in word else None
+            if kind is EffectKind.INSTALL and host in _REGISTRIES:
+                host = None
             if host is None and does.place is None:
                 continue
             place = host_place(host or word)
