@@ -135,7 +135,7 @@ HARMLESS = [
     "curl -sSf https://api.github.com/repos/a/b/releases/latest | jq -r .tag_name",
     "curl -X POST localhost:3000/api/items -d '{\"a\":1}'",
     "python manage.py migrate && python manage.py runserver 0.0.0.0:8000",
-    "npm start > server.log 2>&1 & sleep 2; kill %1",
+    "npm start > server.log 2>&1 & sleep 2; lsof -i :3000; kill %1",
     "python3 -m http.server 8000",
     'python -c \'import json;print(json.load(open("a.json"))["x"])\'',
     "node -p 'require(\"./package.json\").version'",
