@@ -89,8 +89,8 @@ def parse(language: Language, source: bytes) -> Tree | None:
     except ValueError:
         parser.reset()
         return None
-    # The time can be limited only where the text is read in pieces, and then each look at a node's text costs a call. Parsed again
-    # from what is known a tree without errors takes microseconds, and its nodes' texts are slices.
+    # The time can be limited only where the text is read in pieces, and then each look at a node's text costs a call. Parsed
+    # again from what is known a tree without errors takes microseconds, and its nodes' texts are slices.
     return tree if tree.root_node.has_error else parser.parse(clean, tree)
 
 
