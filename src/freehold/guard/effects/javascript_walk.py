@@ -98,12 +98,12 @@ class Walk(Expressions):
                 kind.bases.append(self.visit(child.named_children[0]))
         body = node.child_by_field_name("body")
         for member in body.named_children if body is not None else ():
-            self._member(member, kind, owner)
+            self._class_member(member, kind, owner)
         if name is not None:
             self.names[self.text(name)] = owner
         return owner
 
-    def _member(self, member: Node, kind: Kind, owner: Value) -> None:
+    def _class_member(self, member: Node, kind: Kind, owner: Value) -> None:
         if member.type == "method_definition":
             name = member.child_by_field_name("name")
             if name is not None:

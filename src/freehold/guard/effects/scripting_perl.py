@@ -6,7 +6,7 @@ Decided here: what is followed are texts, scalar variables, concatenation, and c
 
 import re
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from freehold.core.effects import Effect, EffectKind
 from freehold.guard.effects.places import HOLE
@@ -177,7 +177,7 @@ class Perl(Program):
 
     language = Language.PERL
     folds = _FOLDS
-    special: Mapping[str, Callable[..., Value]] = {}
+    special: ClassVar[Mapping[str, Callable[..., Value]]] = {}
     showing = frozenset(("print", "say"))
 
     def __init__(self, scene: Scene, tokens: list[Token]) -> None:

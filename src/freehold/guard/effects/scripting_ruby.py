@@ -1,6 +1,7 @@
 """Ruby programs to effects: a script, or a one-liner of `ruby -e`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import ClassVar
 
 from tree_sitter import Node
 
@@ -91,7 +92,7 @@ class Ruby(Tree):
     language = Language.RUBY
     functions = ("method", "singleton_method")
     folds = _FOLDS
-    special: Mapping[str, Callable[..., Value]] = {}
+    special: ClassVar[Mapping[str, Callable[..., Value]]] = {}
     joining = frozenset(("+", "<<"))
     showing = frozenset(("puts", "p", "pp", "print"))
 

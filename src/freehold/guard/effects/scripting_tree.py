@@ -93,13 +93,13 @@ class Tree(Program):
 
     def joined(self, node: Node) -> Value:
         """A text with values in it."""
-        parts = [self.visit(child) if child.type not in _PARTS else self.part(child) for child in node.named_children]
+        parts = [self.visit(child) if child.type not in _PARTS else self.piece(child) for child in node.named_children]
         varied = next((at for at, one in enumerate(parts) if one.others), None)
         if varied is None:
             return join(parts)
         return map_each(parts[varied], lambda one: join([*parts[:varied], one, *parts[varied + 1 :]]))
 
-    def part(self, node: Node) -> Value:
+    def piece(self, node: Node) -> Value:
         text = self.text(node)
         if node.type != "escape_sequence":
             return known(text)
