@@ -251,3 +251,16 @@ def test_an_analyser_gives_a_list_and_a_shell_can_be_run_word_by_word() -> None:
 )  # fmt: skip
 def test_braces_become_alternatives(text: str, made: list[str]) -> None:
     assert braces(text) == made
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [
+        ("download.pytorch.org", "workspace"),
+        ("mirror.proxy.golang.org", "workspace"),
+        ("download.pytorch.org.evil.test", "host"),
+        ("evil-pytorch.org", "host"),
+    ],
+)
+def test_a_registry_that_everybody_uses_is_no_other_host(host: str, place: str) -> None:
+    assert f"install-{place}" in rules(f"pip install --index-url https://{host}/simple torch")

@@ -25,7 +25,7 @@ _DEFENCES = re.compile(
     r"|packetbeat|td-agent|splunk\w*|datadog\w*|newrelic\w*|elastic-agent|falco|tetragon|watchdog|defender|cloudtrail|guardduty|securityhub|macie|flow-?logs?|config-recorder|detector|waf|security-?center|auditlog|log-?sink|sinks|diagnostic-settings?|event-?hub|cloudwatch)(?![A-Za-z0-9])",
     re.IGNORECASE,
 )
-_REGISTRIES = named("registries")  # those that package managers go to by themselves
+_REGISTRIES = tuple(f"{name}." for name in sorted(named("registries")))
 _BUILDS = (EffectKind.RUN, EffectKind.INSTALL)
 _PROGRAMS = (".py", ".js", ".mjs", ".cjs", ".ts", ".rb", ".php", ".pl", ".sh", ".bash")
 _ENDS = (EffectKind.PROCESS, EffectKind.DELETE, EffectKind.SYSTEM)
@@ -105,7 +105,7 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
         if does.of_host:
             # Of packages, an address has a scheme: `name@1.2` is one of a registry.
             host = host_of(word) if kind is not EffectKind.INSTALL or "://" in word else None
-            if kind is EffectKind.INSTALL and host in _REGISTRIES:
+            if kind is EffectKind.INSTALL and host is not None and _is_registry(host):
                 host = None
             if host is None and does.place is None:
                 continue
@@ -119,6 +119,10 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
                 shell.store(word, filtered(call.stdin) or LOCAL)
         else:
             shell.give(kind, because, place=_at_least(does.place, word, shell), target=word)
+
+
+def _is_registry(host: str) -> bool:
+    return ".".join([*reversed(host.split(".")), ""]).startswith(_REGISTRIES)
 
 
 def _at_least(place: Place, word: str, shell: Shell) -> Place:
