@@ -274,8 +274,7 @@ class _Reading:
 
     def _shell(self, kind: ToolKind, text: str) -> None:
         if kind is ToolKind.SHELL:
-            told = shell_dialect(text)
-            languages = dict.fromkeys((Language.SHELL, *told) if self._is_posix() else told)
+            languages = dict.fromkeys((Language.SHELL,) if self._is_posix() else shell_dialect(text))
         else:
             languages = dict.fromkeys((LANGUAGES[kind],))
         for language in languages:

@@ -180,12 +180,17 @@ class Path:
         return before == of or (before.endswith(of) and before[-len(of) - 1] in "./\\:")
 
 
+_KEPT_PATHS = 4096
+_KEPT_CHARS = 200  # of a path: whoever writes the code chooses how long they are
+
+
 @dataclass(slots=True)
 class PathIndex:
     """Rules by the names of their paths."""
 
     by_name: dict[str, list[tuple[Path, Any]]] = field(default_factory=dict)
     of_any: list[tuple[Path, Any]] = field(default_factory=list)
+    _known: dict[tuple[str, str], list[Any]] = field(default_factory=dict)  # a program calls the same things again and again
 
     def add(self, written: str, rule: Any) -> None:
         path = Path.read(written)
@@ -193,9 +198,13 @@ class PathIndex:
         place.append((path, rule))
 
     def find(self, name: str, path: str) -> list[Any]:
-        found = [rule for pattern, rule in self.by_name.get(name, ()) if pattern.holds(path)]
-        if self.of_any:
-            found += [rule for pattern, rule in self.of_any if pattern.holds(path)]
+        if (found := self._known.get((name, path))) is None:
+            rules = (*self.by_name.get(name, ()), *self.of_any)
+            found = [rule for pattern, rule in rules if pattern.holds(path)]
+            if len(path) <= _KEPT_CHARS:
+                if len(self._known) >= _KEPT_PATHS:
+                    self._known.clear()
+                self._known[name, path] = found
         return found
 
     def has(self, name: str, path: str) -> bool:
