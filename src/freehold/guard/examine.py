@@ -27,11 +27,11 @@ from freehold.guard.policy_file import PolicyFile
 from freehold.guard.ruling import strictest
 from freehold.guard.syntax import Language
 from freehold.guard.weaknesses.fences import Fences
+from freehold.guard.weaknesses.find import find
 from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.packages import squatted
 from freehold.guard.weaknesses.settings import ruling
 from freehold.guard.weaknesses.stage import findings_of as of_code
-from freehold.guard.weaknesses.stage import weaknesses_of
 from freehold.guard.weaknesses.weakness import Weakness
 
 
@@ -173,7 +173,7 @@ class Examiner:
 
     def _weak(self, text: str, language: Language | None, name: str = "", *, is_run: bool = False) -> list[Weakness]:
         """Those that policy cares about; of what is only run, the names of packages it installs."""
-        look = squatted if is_run else weaknesses_of
+        look = squatted if is_run else find
         return [found for found in look(text, language, name) if ruling(found, self._policy.code) is not None]
 
     def _held(self, text: str, channel: Channel, tool: str = "") -> tuple[Finding, ...]:

@@ -39,7 +39,8 @@ from freehold.guard.restorer import Restorer
 from freehold.guard.ruling import strictest as strictest_action
 from freehold.guard.seal import Seal
 from freehold.guard.vault import Vault
-from freehold.guard.weaknesses.find import SQUAT, find
+from freehold.guard.weaknesses.find import find
+from freehold.guard.weaknesses.packages import squatted
 from freehold.guard.weaknesses.stage import CodeStage, findings_of
 
 _ANYBODY = Context()
@@ -255,10 +256,8 @@ class Session:
         settings = self._in_force.policy.file.code
         if not settings.enabled:
             return []
-        found = find(written.text, written.language, written.name)
-        if written.is_run:
-            found = tuple(weakness for weakness in found if weakness.rule == SQUAT)  # the rest are its effects' business
-        return findings_of(found, settings, Channel.TOOL_ARGUMENTS, part)
+        look = squatted if written.is_run else find  # of what is run all but the names of packages is its effects' business
+        return findings_of(look(written.text, written.language, written.name), settings, Channel.TOOL_ARGUMENTS, part)
 
     def restorer(self) -> Stage | None:
         return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None

@@ -11,7 +11,6 @@ from dataclasses import replace
 from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PartKind, TextDelta
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
 from freehold.guard.languages import language_named
-from freehold.guard.syntax import Language
 from freehold.guard.weaknesses.fences import Code, Fences
 from freehold.guard.weaknesses.find import SQUAT, find
 from freehold.guard.weaknesses.settings import CodeSettings, ruling
@@ -21,10 +20,6 @@ CATEGORY = "weakness"
 LIMIT_TEXTS = 1024  # of one answer that are watched; as many as the redactor lets be open
 _PASSED = 256  # pieces of prose until they are let go
 _NOTED = 3  # weaknesses named in one note
-
-
-def weaknesses_of(text: str, language: Language | None, name: str = "") -> tuple[Weakness, ...]:
-    return find(text, language, name)
 
 
 def findings_of(
