@@ -12,9 +12,13 @@ _HALVES: dict[TensorType, tuple[tuple[int, float], ...]] = {
     TensorType.Q5_0: ((0, 0.01),),
     TensorType.Q5_1: ((0, 0.01), (2, 0.15)),
     TensorType.Q8_0: ((0, 0.002),),
+    TensorType.Q2_K: ((80, 0.006), (82, 0.01)),
+    TensorType.Q3_K: ((108, 0.002),),
     TensorType.Q4_K: ((0, 0.0005), (2, 0.003)),
     TensorType.Q5_K: ((0, 0.0003), (2, 0.003)),
     TensorType.Q6_K: ((208, 0.0001),),
+    TensorType.IQ4_NL: ((0, 0.002),),
+    TensorType.IQ4_XS: ((0, 0.0001),),
 }
 
 

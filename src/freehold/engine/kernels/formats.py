@@ -205,6 +205,87 @@ def _q6_k(rows: Rows, save: Save) -> None:
             save(4 * half + j, groups, scales, [rows.times(-32.0, value) for value in scales])
 
 
+def _pairs_of(rows: Rows, offset: int, half: int, j: int) -> list[Value]:
+    """Two bits a weight of block j (0-3) of a half of 128: bits 2 j of the half's 32 bytes."""
+    words = [word for g in range(2) for word in rows.sixteen(offset + 32 * half + 16 * g)]
+    return [rows.masked(word, 0x03030303, 2 * j) for word in words]
+
+
+def _q2_k(rows: Rows, save: Save) -> None:
+    """16 bytes: scale (low nibble) and min of 16 weights each | 64 bytes of bit pairs | f16 d, f16 dmin
+
+    Pairs lie as the upper ones of Q6_K. weight = d * scale * q - dmin * min
+    """
+    factors, head = rows.sixteen(0), rows.sixteen(68)[3]  # the last 16 bytes of the block: d and dmin are its last four
+    d, dmin = rows.half(head), rows.times(-1.0, rows.half(head, 16))
+
+    def factor(of: Value, index: int, shift: int) -> Value:
+        return rows.product(of, rows.number(rows.masked(factors[index // 4], 15, 8 * (index % 4) + shift)))
+
+    for half in range(2):
+        for j in range(4):
+            places = [8 * half + 2 * j + g for g in range(2)]
+            scales, mins = [factor(d, i, 0) for i in places], [factor(dmin, i, 4) for i in places]
+            save(4 * half + j, _pairs_of(rows, 16, half, j), scales, mins)
+
+
+def _q3_k(rows: Rows, save: Save) -> None:
+    """32 bytes: bit j of byte i is the third bit of weight i of block j | 64 bytes of bit pairs | 12 bytes of scales | f16 d
+
+    Pairs lie as the upper ones of Q6_K. Scale i (0-15, six bits) serves 16 weights: its low four are nibble i // 8 of byte
+    i % 8, its upper two bits 2 * (i // 4) of byte 8 + i % 4. weight = d * (scale - 32) * (q - 4)
+    """
+    b, e = rows.e.builder, rows.e
+    words = rows.sixteen(94)  # the last 16 bytes of the block: two of bit pairs, the scales, d
+    d = rows.half(words[3], 16)
+
+    def bits(byte: int, mask: int, shift: int) -> Value:
+        return rows.masked(words[(byte + 2) // 4], mask, 8 * ((byte + 2) % 4) + shift)
+
+    def scale(i: int) -> Value:
+        whole = b.or_(bits(i % 8, 15, 4 * (i // 8)), rows.raised(bits(8 + i % 4, 3, 2 * (i // 4)), 4))
+        return rows.product(d, rows.number(b.sub(whole, e.const(e.ints, 32))))
+
+    for half in range(2):
+        for j in range(4):
+            block = 4 * half + j
+            high = [rows.masked(word, 0x01010101, block) for g in range(2) for word in rows.sixteen(16 * g)]
+            pairs = _pairs_of(rows, 32, half, j)
+            groups = [b.or_(pair, rows.raised(bit, 2)) for pair, bit in zip(pairs, high, strict=True)]
+            scales = [scale(2 * block + g) for g in range(2)]
+            save(block, groups, scales, [rows.times(-4.0, value) for value in scales])
+
+
+# What a nibble of IQ4_NL and IQ4_XS stands for (ggml-common.h, kvalues_iq4nl), plus 128 to be unsigned.
+_IQ4_VALUES: Final = (1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241)
+
+
+def _iq4_groups(rows: Rows, offset: int) -> list[Value]:
+    """16 bytes: low nibbles are weights 0-15, high nibbles 16-31."""
+    words = rows.sixteen(offset)
+    return [rows.target.look_up(rows.e, _IQ4_VALUES, word) for word in rows.nibbles(words, 0) + rows.nibbles(words, 4)]
+
+
+def _iq4_nl(rows: Rows, save: Save) -> None:
+    """f16 d | 16 bytes of nibbles. weight = d * (value of the nibble - 128)"""
+    scale = rows.half(rows.dword(0))
+    save(0, _iq4_groups(rows, 2), [scale], [rows.times(-128.0, scale)])
+
+
+def _iq4_xs(rows: Rows, save: Save) -> None:
+    """f16 d | 2 bytes: bit pair j is the upper two bits of scale j | 4 bytes: nibble j its low four | 8 x 16 bytes of nibbles
+
+    weight = d * (scale - 32) * (value of the nibble - 128)
+    """
+    b, e = rows.e.builder, rows.e
+    head, low, _, _ = rows.sixteen(0)
+    d = rows.half(head)
+    for j in range(8):
+        whole = b.or_(rows.masked(low, 15, 4 * j), rows.raised(rows.masked(head, 3, 16 + 2 * j), 4))
+        scale = rows.product(d, rows.number(b.sub(whole, e.const(e.ints, 32))))
+        save(j, _iq4_groups(rows, 8 + 16 * j), [scale], [rows.times(-128.0, scale)])
+
+
 def _f32(rows: Rows, save: Callable[[int, Value], None]) -> None:
     for i in range(8):
         for j, word in enumerate(rows.sixteen(16 * i)):
@@ -235,9 +316,13 @@ FORMATS: Final[Mapping[TensorType, Format]] = {
     TensorType.Q5_0: Format(Quantised(1, 5), _q5_0),
     TensorType.Q5_1: Format(Quantised(1, 5), _q5_1),
     TensorType.Q8_0: Format(Quantised(1, 8), _q8_0),
+    TensorType.Q2_K: Format(Quantised(2, 2), _q2_k),
+    TensorType.Q3_K: Format(Quantised(2, 3), _q3_k),
     TensorType.Q4_K: Format(Quantised(1, 4), _q4_k),
     TensorType.Q5_K: Format(Quantised(1, 5), _q5_k),
     TensorType.Q6_K: Format(Quantised(2, 6), _q6_k),
+    TensorType.IQ4_NL: Format(Quantised(1, 8), _iq4_nl),
+    TensorType.IQ4_XS: Format(Quantised(1, 8), _iq4_xs),
 }
 
 

@@ -128,6 +128,38 @@ def _q6_k(blocks: Bytes) -> Any:
     return _half(blocks, 208)[..., None] * scales * q
 
 
+def _pairs(blocks: Bytes, offset: int) -> npt.NDArray[np.int32]:
+    """Two-bit numbers (N, 8, 32) of 64 bytes: a half of 128 weights shares 32 bytes, block j of it bits 2 j."""
+    bytes_ = blocks[:, offset : offset + 64].reshape(-1, 2, 1, 32)
+    return (bytes_ >> np.array([0, 2, 4, 6], np.uint8)[:, None] & 3).astype(np.int32).reshape(-1, 8, 32)
+
+
+def _q2_k(blocks: Bytes) -> Any:
+    factors = blocks[:, :16].astype(np.int32)[..., None]
+    scales, mins = _half(blocks, 80)[..., None] * (factors & 15), _half(blocks, 82)[..., None] * (factors >> 4)
+    return _pairs(blocks, 16).reshape(-1, 16, 16) * scales - mins
+
+
+def _q3_k(blocks: Bytes) -> Any:
+    high = np.unpackbits(blocks[:, :32, None], axis=2, bitorder="little").transpose(0, 2, 1)  # (N, 8, 32)
+    q = (_pairs(blocks, 32) | high.astype(np.int32) << 2).reshape(-1, 16, 16) - 4
+    low = _nibbles(blocks, 96, 8)
+    upper = blocks[:, None, 104:108].astype(np.int32) >> np.array([0, 2, 4, 6])[:, None] & 3
+    scales = (low | upper.reshape(-1, 16) << 4) - 32
+    return _half(blocks, 108)[..., None] * scales[..., None] * q
+
+
+# Written as the table of ggml-common.h has it; the kernels hold it 128 higher.
+_IQ4_VALUES: Final = np.array([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113])
+
+
+def _iq4_xs(blocks: Bytes) -> Any:
+    low = (blocks[:, 4:8, None] >> np.array([0, 4], np.uint8) & 15).reshape(-1, 8).astype(np.int32)
+    upper = np.ascontiguousarray(blocks[:, 2:4]).view(np.uint16).astype(np.int32) >> 2 * np.arange(8) & 3
+    values = np.stack([_IQ4_VALUES[_nibbles(blocks, 8 + 16 * j, 16)] for j in range(8)], 1)
+    return (_half(blocks, 0) * ((low | upper << 4) - 32))[..., None] * values
+
+
 _DEQUANTISE: Final[Mapping[TensorType, Callable[[Bytes], Any]]] = {
     TensorType.F32: lambda b: b.view(np.float32),
     TensorType.F16: lambda b: b.view(np.float16),
@@ -137,7 +169,11 @@ _DEQUANTISE: Final[Mapping[TensorType, Callable[[Bytes], Any]]] = {
     TensorType.Q5_0: lambda b: _half(b, 0) * ((_nibbles(b, 6, 16) | _fifth(b, 2)) - 16),
     TensorType.Q5_1: lambda b: _half(b, 0) * (_nibbles(b, 8, 16) | _fifth(b, 4)) + _half(b, 2),
     TensorType.Q8_0: lambda b: _half(b, 0) * b[:, 2:].view(np.int8),
+    TensorType.Q2_K: _q2_k,
+    TensorType.Q3_K: _q3_k,
     TensorType.Q4_K: _q4_k,
     TensorType.Q5_K: _q5_k,
     TensorType.Q6_K: _q6_k,
+    TensorType.IQ4_NL: lambda b: _half(b, 0) * _IQ4_VALUES[_nibbles(b, 2, 16)],
+    TensorType.IQ4_XS: _iq4_xs,
 }

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from llvmlite import binding as llvm
+from llvmlite import ir
 
 from freehold.core.errors import ConfigError
 from freehold.engine.kernels.emit import F16, F32, I8, I16, I32, VOID, Emitter, Value, vector
@@ -34,6 +35,10 @@ class Target(Protocol):
 
         Weights are below 2 ** weight_bits. Exact.
         """
+        ...
+
+    def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
+        """Each byte of i32 lanes, which is below 16, as an index into 16 bytes."""
         ...
 
     def multiply_add(self, e: Emitter, a: Value, b: Value, c: Value) -> Value:
@@ -70,6 +75,13 @@ class _X86:
         e.named("llvm.x86.sse2.pause", VOID)
 
 
+def _shuffle_bytes(e: Emitter, name: str, table: Sequence[int], words: Value) -> Value:
+    """vpshufb looks up within each 128 bits: the table is there once for each."""
+    bytes_ = vector(4 * e.lanes, I8)
+    tables = ir.Constant(bytes_, [*table] * (e.lanes // 4))
+    return e.bits(e.named(name, bytes_, tables, e.bits(words, bytes_)), e.ints)
+
+
 @dataclass(frozen=True, slots=True)
 class Vnni(_X86):
     name: str = "vnni"
@@ -82,6 +94,9 @@ class Vnni(_X86):
         for w, a in zip(weights, activations, strict=True):
             total = e.named("llvm.x86.avx512.vpdpbusd.512", e.ints, total, e.bits(w, operand), e.bits(a, operand))
         return total
+
+    def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
+        return _shuffle_bytes(e, "llvm.x86.avx512.pshuf.b.512", table, words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +118,9 @@ class Avx2(_X86):
                 total = e.builder.add(total, e.named("llvm.x86.avx2.pmadd.wd", e.ints, narrow, ones))
                 narrow = None
         return total
+
+    def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
+        return _shuffle_bytes(e, "llvm.x86.avx2.pshuf.b", table, words)
 
     def _dot_bytes(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value]) -> Value:
         """Full bytes would saturate vpmaddubsw: even and odd bytes apart, as 16-bit words."""
@@ -132,6 +150,16 @@ class Portable:
                 quarter = e.shuffle(product, product, range(place, 16, 4))
                 total = b.add(total, b.sext(quarter, e.ints))
         return total
+
+    def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
+        """A tree of choices, a bit of the index each."""
+        b, bytes_ = e.builder, vector(16, I8)
+        indices = e.bits(words, bytes_)
+        values = [e.const(bytes_, value) for value in table]
+        for bit in range(4):
+            is_set = b.icmp_unsigned("!=", b.and_(indices, e.const(bytes_, 1 << bit)), e.const(bytes_, 0))
+            values = [b.select(is_set, odd, even) for even, odd in zip(values[::2], values[1::2], strict=True)]
+        return e.bits(values[0], e.ints)
 
     def multiply_add(self, e: Emitter, a: Value, b: Value, c: Value) -> Value:
         return e.builder.fadd(e.builder.fmul(a, b), c)
