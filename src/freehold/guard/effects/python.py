@@ -1,19 +1,18 @@
-"""Python programs to effects. Read by `ast`; a text that is no Python is salvaged line by line.
+"""Python programs to effects. Read by `ast`; of a text that it does not take, what tree-sitter finds whole.
 
 Decided here: what is taken for Python. Notebook magics (`!ls`, `%pip install`, `%%bash`) are commands; prompts (`>>> `) and the
 words around a fenced block are left out; Python 2's `print x` and `exec x` are read as calls. Of a text that still does not
-parse, each run of lines that does is walked, and the rest is unknown if there is a call in it that may do something. The walk
-itself is `python_walk`.
+parse, what stands whole is walked (`python_salvage`), and the rest is unknown if there is a call in it that may do something. The
+walk itself is `python_walk`.
 """
 
 import re
 
 from freehold.core.effects import Effect
 from freehold.guard.effects.python_parse import parse
+from freehold.guard.effects.python_salvage import salvage
 from freehold.guard.effects.python_walk import Walk
 from freehold.guard.effects.scene import Scene, unknown
-
-LIMIT_PARTS = 60  # of a text that does not parse, which are tried
 
 _PYTHON_2 = re.compile(r"^([ \t]*)(print|exec)\b(?!\s*[(=.\[,:])[ \t]*(>>)?(.*)$", re.MULTILINE)
 _ONE_TEXT = re.compile(r"""\s*(?:"[^"]*"|'[^']*')""")
@@ -23,18 +22,7 @@ _MAGIC = re.compile(r"(?:[\w, ]{1,200}=\s*)?(!{1,2}|%%?)(.*)$")
 _SHELL_MAGICS = ("sh", "bash", "system", "sx", "script", "cmd", "%sh", "%bash")
 _COMMAND_MAGICS = ("pip", "conda", "mamba", "uv", "rm", "cp", "mv", "ls", "cat", "mkdir", "rmdir", "man")
 _PROMPT = re.compile(r"^[ \t]*(?:>>> ?|\.\.\. ?|In \[\d+\]: )", re.MULTILINE)
-_CONTINUING = (")", "]", "}", "#", "else", "elif", "except", "finally")
 _FENCE = re.compile(r"```[ \t]*+(?:python3?|py)?[ \t]*+\n(.*?)(?:```|\Z)", re.DOTALL | re.IGNORECASE)
-_CALL = re.compile(r"(?:(?<!\w)(\w++)|[\])])\s*+\(")
-# Calls that do nothing to anything outside the program, whatever they are given.
-_HARMLESS = frozenset((
-    "print", "len", "range", "str", "int", "float", "bool", "list", "dict", "set", "tuple", "sorted", "sum", "min", "max",
-    "abs", "enumerate", "zip", "round", "format", "append", "join", "split", "lower", "upper", "strip", "replace",
-    "reversed", "items", "isinstance", "type", "any", "all", "chr", "ord", "pop", "keys", "values", "extend", "isdigit",
-    "isalpha", "in", "and", "or", "if", "while", "not", "return", "for", "elif", "def", "is", "input", "reverse", "sort",
-    "count", "index", "title", "pow",
-))  # fmt: skip
-_DEFINED = re.compile(r"\b(?:def|class)\s+(\w+)")
 
 
 def python(text: str, scene: Scene) -> list[Effect]:
@@ -55,7 +43,10 @@ def _whole(text: str, walk: Walk) -> None:
     if module is not None:
         walk.module(module.body)
         return
-    _by_parts(text, walk)
+    salvaged = salvage(text)
+    walk.statements(salvaged.body)
+    if not salvaged.is_whole:
+        walk.sinks.effects.append(unknown("text that could not be read as Python"))
     walk.finish()
 
 
@@ -105,26 +96,3 @@ def _magics(text: str, walk: Walk) -> str:
             walk.command(f"python {rest}")
         lines[at] = f"{indent}pass"
     return "\n".join(lines)
-
-
-def _by_parts(text: str, walk: Walk) -> None:
-    """Runs of lines that begin at the margin, each on its own; what has no call in it cannot do anything."""
-    lost = False
-    harmless = _HARMLESS.union(_DEFINED.findall(text))
-    for count, part in enumerate(_parts(text)):
-        module = parse(part) if count < LIMIT_PARTS else None
-        if module is not None:
-            walk.statements(module.body)
-        elif count >= LIMIT_PARTS or not harmless.issuperset(found or "" for found in _CALL.findall(part)):
-            lost = True
-    if lost:
-        walk.sinks.effects.append(unknown("text that could not be read as Python"))
-
-
-def _parts(text: str) -> list[str]:
-    parts: list[list[str]] = []
-    for line in text.split("\n"):
-        if not parts or (line[:1].strip() and not line.startswith(_CONTINUING)):
-            parts.append([])
-        parts[-1].append(line)
-    return ["\n".join(part) for part in parts]
