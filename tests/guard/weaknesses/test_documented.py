@@ -7,6 +7,7 @@ import pytest
 
 from freehold.core.errors import ConfigError
 from freehold.guard.syntax import Language
+from freehold.guard.weaknesses import access
 from freehold.guard.weaknesses.find import SPECIALS
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.rules import KINDS, CallRule, RuleFile, SetRule, Sources, indexed, rules_of
@@ -30,7 +31,8 @@ EVERYWHERE = frozenset(("hard-coded-secret", "hidden-text", "ignored-error", "ty
 def kinds_of(language: Language) -> set[str]:
     file = rules_of(language).file
     written = {rule.kind for rule in file.calls} | {rule.kind for rule in file.sets} | {rule.kind for rule in file.imports}
-    return written | set(SPECIALS.get(language, Special).kinds) | EVERYWHERE
+    routed = {access.KIND} if language in access.LANGUAGES else set()
+    return written | set(SPECIALS.get(language, Special).kinds) | routed | EVERYWHERE
 
 
 def table() -> str:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 
 from freehold.guard.syntax import LIMIT_BYTES, Language, parse
+from freehold.guard.weaknesses.access import unguarded
 from freehold.guard.weaknesses.flow import Flow, OutOfSteps
 from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.guess import guess
@@ -62,7 +63,7 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
         hits.append(_unread(source))
     if lowering.is_cut:
         hits.append(_unread(source))
-    return [*flow.matching.found.values(), *hits, *_hidden(source)]
+    return [*flow.matching.found.values(), *hits, *unguarded(lowering, source, language), *_hidden(source)]
 
 
 def _hidden(source: bytes) -> list[Hit]:
