@@ -1,0 +1,292 @@
+"""What this machine can do, measured in about two seconds and kept: the rates that `fit` predicts with.
+
+Decided here: what is run, and for how long. Kernels are those of a pass, on weights that come out of memory and on all threads; the
+disk is read as a streamed tile is, past the page cache into huge pages; blocks are hashed as a check hashes them. What is kept
+holds for one processor, number of threads, kernel set, disk, size of memory and release; anything else is measured anew.
+
+    $FREEHOLD_HOME/cache/machine/KEY.json, else below the user's cache folder; a file that can't be read is as good as none
+"""
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import platform
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+from freehold import __version__
+from freehold.core.models import BLOCK_BYTES
+from freehold.engine.fit import Kernel, Machine
+from freehold.engine.kernels import rows
+from freehold.engine.kernels.formats import FORMATS
+from freehold.engine.kernels.jit import cache_folder, compile_function
+from freehold.engine.kernels.library import Kernels
+from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
+from freehold.engine.kernels.records import SCRATCH_BYTES
+from freehold.engine.memory import private_buffer, room
+from freehold.engine.tensor_types import TensorType
+
+TILE_BYTES: Final = 8 << 20
+_LARGEST_BYTES: Final = 384 << 20  # weights that are gone over: beyond the last cache of any one processor's share
+_MEMORY_SHARE: Final = 4  # of what is free, one in so many
+_ROUNDS: Final = 3
+_ROW_ELEMENTS: Final = 4096
+_COLUMNS: Final = 64
+_DISK_S: Final = 0.6
+_WRITE_S: Final = 1.0
+_SAMPLE_BYTES: Final = 512 << 20  # of a file made for reading
+_SMALLEST_SAMPLE_BYTES: Final = 64 << 20
+_SECTOR_BYTES: Final = 4096
+
+
+class Rates(msgspec.Struct, kw_only=True):
+    """What is kept of a machine. None was not measured."""
+
+    measured_at: str
+    threads: int
+    ram_bytes_per_s: float | None = None
+    kernels: dict[str, tuple[float, float]] = {}  # type -> bytes a second, seconds per byte and further column
+    disk_bytes_per_s: float | None = None
+    read_cpu_s_per_byte: float = 0.0
+    check_bytes_per_s: float | None = None
+    vram_bytes_per_s: float | None = None
+    pcie_bytes_per_s: float | None = None
+
+    def machine(self) -> Machine:
+        return Machine(
+            threads=self.threads,
+            kernels={name: Kernel(bytes_per_s=rate, column_s_per_byte=column) for name, (rate, column) in self.kernels.items()},
+            ram_bytes_per_s=self.ram_bytes_per_s,
+            disk_bytes_per_s=self.disk_bytes_per_s,
+            check_bytes_per_s=self.check_bytes_per_s,
+            read_cpu_s_per_byte=self.read_cpu_s_per_byte,
+            vram_bytes_per_s=self.vram_bytes_per_s,
+            pcie_bytes_per_s=self.pcie_bytes_per_s,
+        )
+
+
+def calibrate(
+    types: Iterable[TensorType], place: Path, threads: int, *, kernels: str | None = None, disk: bool = True, fresh: bool = False
+) -> Rates:
+    """Rates for these tensor types and for the disk under `place`, a model's file or a folder. Measures only what is not kept."""
+    wanted = [type_ for type_ in dict.fromkeys(types) if type_ in FORMATS]
+    made = Kernels(kernels)
+    path = kept_at(place, threads, made.name)
+    rates = None if fresh else _kept(path)
+    if rates is None or rates.threads != threads:
+        rates = Rates(measured_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), threads=threads)
+    before = msgspec.json.encode(rates)
+    if missing := [type_ for type_ in wanted if type_.name not in rates.kernels]:
+        bench = _Bench(made, threads)
+        if rates.ram_bytes_per_s is None:
+            rates.ram_bytes_per_s = bench.read_rate()
+        rates.kernels |= {type_.name: bench.kernel(type_) for type_ in missing}
+    if disk and rates.disk_bytes_per_s is None:
+        rates.check_bytes_per_s = check_rate()
+        rates.disk_bytes_per_s, rates.read_cpu_s_per_byte = disk_rate(place)
+    if msgspec.json.encode(rates) != before:
+        _keep(path, rates)
+    return rates
+
+
+def kept_at(place: Path, threads: int, kernels: str) -> Path:
+    """Where the rates of this machine are kept. Two folders on one disk share them."""
+    existing = next((folder for folder in (place, *place.absolute().parents) if folder.exists()), Path("/"))
+    device = existing.stat().st_dev
+    memory_class = room().limit_bytes.bit_length()
+    facts = [_cpu(), str(threads), kernels, f"{os.major(device)}:{os.minor(device)}", str(memory_class), __version__]
+    return cache_folder().parent / "machine" / f"{hashlib.sha256(chr(0).join(facts).encode()).hexdigest()[:32]}.json"
+
+
+def _cpu() -> str:
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return found[1]
+    return platform.processor() or platform.machine()
+
+
+def _kept(path: Path) -> Rates | None:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Rates)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _keep(path: Path, rates: Rates) -> None:
+    """Not being able to costs two seconds at the next start, nothing else."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(rates)))
+        part.replace(path)
+
+
+# ---- kernels and memory -----------------------------------------------------------------------------------------
+
+
+class _Bench:
+    """Weights in memory, and threads that go over them."""
+
+    def __init__(self, kernels: Kernels, threads: int) -> None:
+        self._kernels, self._threads = kernels, threads
+        free = max(0, room().usable_bytes)
+        each = min(_LARGEST_BYTES, max(free // _MEMORY_SHARE, TILE_BYTES)) // threads // _SECTOR_BYTES * _SECTOR_BYTES
+        self._each_bytes = max(each, 1 << 20)
+        self._weights = private_buffer(self._each_bytes * threads)
+        # Any type reads 0x3c bytes as numbers of ordinary size: NaN and the smallest numbers take other paths in some cores.
+        self._weights[:] = 0x3C
+        self._scratch = [private_buffer(SCRATCH_BYTES) for _ in range(threads)]
+        self._columns = _columns()
+
+    def read_rate(self) -> float:
+        """Bytes a second that all threads together can load."""
+        name = f"read_{self._kernels.name}"
+        function = _function(compile_function(name, lambda module: rows.emit_read(module, name, self._kernels.target)), 3)
+        arguments = [(self._start(i), self._each_bytes, self._scratch[i].ctypes.data) for i in range(self._threads)]
+        return self._each_bytes * self._threads / self._median_s(function, arguments)
+
+    def kernel(self, type_: TensorType) -> tuple[float, float]:
+        """(bytes a second with one column, seconds per byte and further column)."""
+        name, target = f"rows_{self._kernels.name}", self._kernels.target
+        function = _function(compile_function(name, lambda module: rows.emit_rows(module, name, target)), 10)
+        row_bytes = type_.row_bytes(_ROW_ELEMENTS)
+        panel_bytes = row_bytes * target.lanes
+
+        def seconds(panels: int, columns: int) -> float:
+            made = (self._kernels.pack(type_), self._kernels.dots(type_), self._kernels.single(type_))
+            record = self._columns[0].ctypes.data
+            shape = (row_bytes, panels, _ROW_ELEMENTS // BLOCK, record, columns)
+            arguments = [(*made, self._start(i), *shape, self._scratch[i].ctypes.data) for i in range(self._threads)]
+            return self._median_s(function, arguments)
+
+        whole = self._each_bytes // panel_bytes
+        some = min(whole, max(1, (1 << 20) // panel_bytes))
+        one_s = seconds(whole, 1) / whole
+        many_s = seconds(some, _COLUMNS) / some
+        read_bytes = panel_bytes * self._threads
+        return read_bytes / one_s, max(0.0, many_s - one_s) / (_COLUMNS - 1) / read_bytes
+
+    def _start(self, thread: int) -> int:
+        return int(self._weights.ctypes.data) + thread * self._each_bytes
+
+    def _median_s(self, function: Any, arguments: list[tuple[int, ...]]) -> float:
+        return median(_together(function, arguments) for _ in range(_ROUNDS))
+
+
+def _function(address: int, arguments: int) -> Any:
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)(address)
+
+
+def _together(function: Any, arguments: list[tuple[int, ...]]) -> float:
+    """Seconds of the slowest thread, by its own CPU clock: other programs that take turns on the cores do not count."""
+    barrier = threading.Barrier(len(arguments))
+    taken_s: list[float] = []
+
+    def work(mine: tuple[int, ...]) -> None:
+        barrier.wait()
+        began_s = time.thread_time()
+        function(*mine)
+        taken_s.append(time.thread_time() - began_s)
+
+    threads = [threading.Thread(target=work, args=(mine,), daemon=True) for mine in arguments[1:]]
+    for thread in threads:
+        thread.start()
+    work(arguments[0])
+    for thread in threads:
+        thread.join()
+    return max(taken_s)
+
+
+def _columns() -> list[npt.NDArray[Any]]:
+    """A record of columns, and the arrays it points into."""
+    quantised = np.ones((_COLUMNS, _ROW_ELEMENTS), np.int8)
+    headers = np.full((_COLUMNS, _ROW_ELEMENTS // BLOCK, HEADER_BYTES // 4), 0.01, np.float32)
+    floats = np.full((_COLUMNS, _ROW_ELEMENTS), 0.01, np.float32)
+    arrays: list[npt.NDArray[Any]] = [quantised, headers, floats]
+    record = np.array([value for a in arrays for value in (a.ctypes.data, a.strides[0])], np.int64)
+    return [record, *arrays]
+
+
+# ---- disk and checks --------------------------------------------------------------------------------------------
+
+
+def check_rate() -> float:
+    """Bytes a second of one core that hashes blocks as a manifest has them."""
+    block = private_buffer(BLOCK_BYTES).data[:BLOCK_BYTES]
+    taken_s = []
+    for _ in range(8):
+        began_s = time.thread_time()
+        digest = blake3(b"\x00")
+        digest.update(block)
+        digest.digest()
+        taken_s.append(time.thread_time() - began_s)
+    return BLOCK_BYTES / max(median(taken_s), 1e-9)
+
+
+def disk_rate(place: Path) -> tuple[float | None, float]:
+    """(bytes a second past the page cache, CPU seconds a byte) of the disk under `place`; None where it cannot be measured.
+
+    A large file is read where it lies. Where there is none, one is written, read and removed.
+    """
+    if place.is_file() and place.stat().st_size >= _SMALLEST_SAMPLE_BYTES:
+        return _read_rate(place)
+    folder = next((found for found in (place, *place.absolute().parents) if found.is_dir()), Path("/"))
+    sample = folder / f".freehold-{os.getpid()}.sample"
+    try:
+        _write_sample(sample)
+        return _read_rate(sample)
+    except OSError:
+        return None, 0.0
+    finally:
+        with contextlib.suppress(OSError):
+            sample.unlink()
+
+
+def _write_sample(path: Path) -> None:
+    """Random bytes, as a disk that compresses would be flattered by others."""
+    buffer = private_buffer(TILE_BYTES)
+    buffer[:TILE_BYTES] = np.frombuffer(np.random.default_rng().bytes(TILE_BYTES), np.uint8)
+    until_s = time.monotonic() + _WRITE_S
+    with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as fd:
+        for _ in range(_SAMPLE_BYTES // TILE_BYTES):
+            os.write(fd, buffer[:TILE_BYTES])
+            if time.monotonic() > until_s:
+                break
+        os.fsync(fd)
+
+
+def _read_rate(path: Path) -> tuple[float | None, float]:
+    buffer = private_buffer(TILE_BYTES)
+    buffer[:] = 1  # its pages are there before the clock runs
+    tiles = path.stat().st_size // TILE_BYTES
+    with _opened(path, os.O_RDONLY) as fd:
+        done, until_s = 0, time.monotonic() + _DISK_S
+        began_s, cpu_s = time.monotonic(), time.thread_time()
+        while done == 0 or time.monotonic() < until_s:
+            done += os.preadv(fd, [buffer[:TILE_BYTES]], done // TILE_BYTES % tiles * TILE_BYTES)
+        taken_s, used_s = time.monotonic() - began_s, time.thread_time() - cpu_s
+    return done / max(taken_s, 1e-9), used_s / done
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | getattr(os, "O_DIRECT", 0), 0o600)
+    except OSError:
+        fd = os.open(path, (flags & ~os.O_EXCL) | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
