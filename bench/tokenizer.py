@@ -2,7 +2,8 @@
 
 `smollm` is compared on the embedded model's own file. The other pre-tokenizers are too, on small files that we write with the
 same vocabulary (and some digits) under their name: what differs between them is how text is split, and both see the same file.
-Real files of theirs are compared as well where they have been fetched.
+Real files of theirs are compared as well where they have been fetched: Gemma's is the one with a SentencePiece vocabulary.
+SentencePiece is compared on a small random vocabulary, too, whose pieces meet each other more often, and some at equal scores.
 """
 
 import json
@@ -21,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from freehold.engine.gguf import FilePrefix, read_header
-from freehold.engine.tokenizer import PRE_TOKENIZERS, BpeTokenizer
+from freehold.engine.sentencepiece import SPACE
+from freehold.engine.tokenizer import PRE_TOKENIZERS, read_tokenizer
 
 TEXTS = 2000
 EMBEDDED = "smollm2-135m.gguf"
-OTHERS = ("qwen2.5-coder-0.5b.gguf", "qwen2.5-coder-1.5b.gguf")
+OTHERS = ("qwen2.5-coder-0.5b.gguf", "qwen2.5-coder-1.5b.gguf", "gemma-3-270m.gguf")
 
 _CODE = (
     "def f(x):\n    return x**2  # squared\n",
@@ -110,6 +112,9 @@ def run(report: Callable[..., None], models_dir: Path) -> None:
     with tempfile.TemporaryDirectory() as directory:
         others = [pre for pre in PRE_TOKENIZERS if pre != "smollm"]
         compared = [compare(_renamed(embedded, pre, Path(directory)), TEXTS // 5) for pre in others]
+        small = Path(directory) / "pieces.gguf"
+        write_model(small, small_pieces(), model="llama")
+        tell(report, "random_pieces", compare(small, TEXTS))
     tell(report, f"{len(others)}_other_pre_tokenizers", [sum(each) for each in zip(*compared, strict=True)])
     for name in OTHERS:
         if (models_dir / name).exists():
@@ -119,7 +124,7 @@ def run(report: Callable[..., None], models_dir: Path) -> None:
 def compare(file: Path, count: int) -> list[float]:
     """[texts, of them the same plain, of them the same with markers, bytes of text, CPU seconds to encode them]"""
     asked = texts(count)
-    tokenizer = BpeTokenizer(read_header(FilePrefix(file), file.name).metadata, file.name)
+    tokenizer = read_tokenizer(read_header(FilePrefix(file), file.name).metadata, file.name)
     begun_s = time.process_time()
     plain = [tokenizer.encode(text) for text in asked]
     spent_s = time.process_time() - begun_s
@@ -161,16 +166,40 @@ def ask_peer(file: Path, asked: Sequence[str]) -> dict[str, list[list[int]]]:
 
 def _renamed(source: Path, pre: str, directory: Path) -> Path:
     """A tiny random Llama with the vocabulary of `source` under another pre-tokenizer's name."""
-    import gguf  # noqa: PLC0415 - of the bench extra alone
-
     metadata = read_header(FilePrefix(source), source.name).metadata
-    path = directory / f"{pre}.gguf"
-    width = 32
     # The source knows no number of two digits and no word that merges do not lead to, and on those pre-tokenizers differ.
     pairs = [f"{number:02}" for number in range(100)]
     tokens = [*metadata["tokenizer.ggml.tokens"], *pairs, f"Ġ{_NO_MERGES}"]
     kinds = [*metadata["tokenizer.ggml.token_type"].tolist(), *[1] * (len(pairs) + 1)]
     merges = [*(" ".join(pair) for pair in pairs), *metadata["tokenizer.ggml.merges"]]
+    path = directory / f"{pre}.gguf"
+    write_model(path, {"token_list": tokens, "token_types": kinds, "token_merges": merges}, model="gpt2", pre=pre)
+    return path
+
+
+def small_pieces(seed: int = 1) -> dict[str, list[Any]]:
+    """A SentencePiece vocabulary of some 1,500 pieces, unions of each other, a tenth of them at scores that others have, too."""
+    rng = random.Random(seed)
+    control = ["<unk>", "<s>", "</s>", "<|im_start|>", "<|im_end|>"]
+    words = ["\n\n", "   ", "<table>", "</td>"]
+    pieces = list(dict.fromkeys([SPACE, *"etaoinshrdlucmfwypvbgkqjxz0123456789.,;:(){}[]<>=_-/*#\"'\n\t", *"ñéöпривет世界你好"]))
+    known = set(pieces)
+    while len(pieces) < 1500:
+        union = rng.choice(pieces) + rng.choice(pieces)
+        if len(union) < 12 and union not in known:
+            known.add(union)
+            pieces.append(union)
+    scores = [-float(i if rng.random() < 0.9 else rng.randrange(len(pieces))) for i in range(len(pieces))]
+    tokens = [*control, *(f"<0x{byte:02X}>" for byte in range(256)), *words, *pieces]
+    kinds = [2, *[3] * 4, *[6] * 256, *[4] * len(words), *[1] * len(pieces)]
+    return {"token_list": tokens, "token_types": kinds, "token_scores": [*[0.0] * 261, *[-1000.0] * len(words), *scores]}
+
+
+def write_model(path: Path, vocabulary: dict[str, list[Any]], *, model: str, pre: str = "default") -> None:
+    """A tiny Llama of zeros with a vocabulary, by gguf's own writer."""
+    import gguf  # noqa: PLC0415 - of the bench extra alone
+
+    width = 32
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_block_count(1)
     writer.add_context_length(128)
@@ -178,14 +207,13 @@ def _renamed(source: Path, pre: str, directory: Path) -> Path:
     writer.add_feed_forward_length(width)
     writer.add_head_count(1)
     writer.add_layer_norm_rms_eps(1e-5)
-    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_model(model)
     writer.add_tokenizer_pre(pre)
-    writer.add_token_list(tokens)
-    writer.add_token_types(kinds)
-    writer.add_token_merges(merges)
+    for part, values in vocabulary.items():
+        getattr(writer, f"add_{part}")(values)
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
-    writer.add_tensor("token_embd.weight", np.zeros((len(tokens), width), np.float32))
+    writer.add_tensor("token_embd.weight", np.zeros((len(vocabulary["token_list"]), width), np.float32))
     writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
     for part in ("attn_norm", "ffn_norm"):
         writer.add_tensor(f"blk.0.{part}.weight", np.ones(width, np.float32))
@@ -195,7 +223,6 @@ def _renamed(source: Path, pre: str, directory: Path) -> Path:
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    return path
 
 
 def _peer(file: str, question: str, answer: str) -> None:

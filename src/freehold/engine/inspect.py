@@ -9,7 +9,7 @@ from freehold.core.errors import ArtefactError
 from freehold.engine.gguf import FilePrefix, GgufHeader, read_header
 from freehold.engine.models import shape_of
 from freehold.engine.template import chat_template
-from freehold.engine.tokenizer import BpeTokenizer
+from freehold.engine.tokenizer import read_tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def inspect(path: Path) -> ModelFacts:
         reasons.append(exc.message)
     bos = eos = ""
     try:
-        tokenizer = BpeTokenizer(metadata, path.name)
+        tokenizer = read_tokenizer(metadata, path.name)
         bos, eos = tokenizer.text_of(tokenizer.bos_id), tokenizer.text_of(tokenizer.eos_id)
     except ArtefactError as exc:
         reasons.append(exc.message)

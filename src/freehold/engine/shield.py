@@ -6,11 +6,11 @@ words before the template runs, and taken out again after the markers have been 
 split what it is given; and the words reach the model exactly as they were written, as plain text.
 """
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from freehold.core.errors import InvalidRequest
+from freehold.engine.vocabulary import Literals
 
 # Supplementary private use area B: assigned to no character, and in no template or vocabulary.
 _MARKS = range(0x100000, 0x10FFFE)
@@ -26,10 +26,8 @@ class Shield:
     """Knows the texts of a model's special tokens; one per model."""
 
     def __init__(self, specials: Iterable[str]) -> None:
-        texts = [special.casefold() for special in specials]
-        alternatives = "|".join(map(re.escape, sorted(texts, key=len, reverse=True)))
-        # A look-ahead finds overlapping ones too. Templates may change case, so case does not matter here.
-        self._starts = re.compile(f"(?=(?:{alternatives}))" if texts else r"(?!)", re.IGNORECASE)
+        texts = [_folded(special) for special in specials]
+        self._literals = Literals(dict.fromkeys(texts, 0))
         self._texts = texts
         self._heads = frozenset(text[:i] for text in texts for i in range(1, len(text)))
         self._tails = frozenset(text[i:] for text in texts for i in range(1, len(text)))
@@ -44,18 +42,19 @@ class Shield:
             return text
         at = 0
         pieces: list[str] = []
-        for match in self._starts.finditer(text):
-            pieces += (text[at : match.start() + 1], mark)
-            at = match.start() + 1
+        folded = _folded(text)
+        for start in self._literals.starts_in(folded):
+            pieces += (text[at : start + 1], mark)
+            at = start + 1
         whole = "".join(pieces) + text[at:]
         # The template's text may stand right beside this one: an end that could be half of a marker is marked as well.
-        low = text[: self._longest].casefold()
+        low = folded[: self._longest]
         if any(low[:i] in self._tails for i in range(1, len(low) + 1)):
             whole = mark + whole
-        low = text[-self._longest :].casefold()
+        low = folded[-self._longest :]
         if any(low[i:] in self._heads for i in range(len(low))):
             whole += mark
-        if len(text) < self._longest and any(text.casefold() in special for special in self._texts):
+        if len(text) < self._longest and any(folded in special for special in self._texts):
             whole = mark + whole
         return whole
 
@@ -73,6 +72,14 @@ def unused_mark(values: Any) -> str:
         if chr(code) not in seen:
             return chr(code)
     raise InvalidRequest("the messages use every private-use character there is; leave one out")
+
+
+def _folded(text: str) -> str:
+    """Without case, as templates may change it, and each character still in its place."""
+    folded = text.casefold()
+    if len(folded) == len(text):  # folding a character never shortens it
+        return folded
+    return "".join(folded if len(folded := symbol.casefold()) == 1 else symbol for symbol in text)
 
 
 def _each_string(value: Any, change: Callable[[str], str]) -> Any:
