@@ -1,11 +1,11 @@
 """Which bytes of a model stay in memory and which are read anew in each pass.
 
-Decided here, from a header alone: the placement that a number of bytes allows. Pure, so that what is predicted before a download and
-what is done at load are the same. How many bytes there are is decided in `memory`.
+Decided here, from a header alone: the placement that a number of bytes allows. Pure, so that what is predicted before a
+download and what is done at load are the same. How many bytes there are is decided in `memory`.
 
-Every byte of a dense model is read once a pass, so no tile deserves memory more than another; what matters is that the streamed ones
-come evenly over the pass, for then the disk never waits for compute, nor compute for the disk, longer than the ring evens out. Tiles
-so small that a read costs more than their bytes are streamed only when nothing else is left.
+Every byte of a dense model is read once a pass, so no tile deserves memory more than another; what matters is that the streamed
+ones come evenly over the pass, for then the disk never waits for compute, nor compute for the disk, longer than the ring evens
+out. Tiles so small that a read costs more than their bytes are streamed only when nothing else is left.
 """
 
 from collections import Counter
@@ -84,8 +84,8 @@ def place(
     embedding: str = "token_embd.weight",
     tile_bytes: int = TILE_BYTES,
 ) -> Placement:
-    """The placement of a model in `memory_bytes`. `order` is the model's own: the groups of matrices that a pass uses, one after the
-    other. Streams what does not fit, all of it if need be: whether that is enough is for the caller to see by `memory_bytes`.
+    """The placement of a model in `memory_bytes`. `order` is the model's own: the groups of matrices that a pass uses, one after
+    the other. Streams what does not fit, all of it if need be: whether that is enough is for the caller to see by `memory_bytes`.
     """
     groups = [tuple(group) for group in order]
     used = {use.tensor for group in groups for use in group}

@@ -1,10 +1,10 @@
 """Matrices cut into tiles: the pieces in which weights are placed, read, checked and given up.
 
-Decided here: where a tile begins and ends, and the order in which a pass over the model uses them. Where a tile lies is decided in
-`tiers`, how a streamed one gets into memory in `ring`.
+Decided here: where a tile begins and ends, and the order in which a pass over the model uses them. Where a tile lies is decided
+in `tiers`, how a streamed one gets into memory in `ring`.
 
-    a matrix of a layer          rows   | tile 0 | tile 1 | ... | last |     whole rows, about 8 MiB, of one size but the last
-    two that are used together   gate 0, up 0, gate 1, up 1, ...             equal rows a tile, so that neighbours hold the same rows
+    a matrix of a layer          | tile 0 | tile 1 | ... | last |      whole rows, about 8 MiB, of one size but the last
+    two that are used together   gate 0, up 0, gate 1, up 1, ...       equal rows a tile: neighbours hold the same rows
 
 A small read buffer that is used again and again stays in the last cache: 8 MiB read 1.3 times faster than layers of a file.
 """
