@@ -157,10 +157,10 @@ class Emitter:
         else:
             self.builder.call(_Address(self.pointer(function), len(values)), values)
 
-    def external(self, name: str) -> None:
-        """Call a C function without arguments, found in the process."""
-        type_ = ir.FunctionType(I32, [])
-        self.builder.call(self._declared(name, type_), [])
+    def external(self, name: str, *arguments: Value) -> None:
+        """Call a C function, found in the process. What it gives back is not looked at."""
+        type_ = ir.FunctionType(I32, [argument.type for argument in arguments])
+        self.builder.call(self._declared(name, type_), list(arguments))
 
     def returns(self) -> None:
         self.builder.ret_void()
@@ -217,9 +217,10 @@ class Emitter:
         return self.builder.select(self.builder.fcmp_ordered(">", a, b), a, b)
 
     def prefetch(self, address: Value, offset: Count = 0) -> None:
+        """Fetch a line into the second cache. What is asked for a panel ahead would only wash the first one out."""
         type_ = ir.FunctionType(VOID, [POINTER, I32, I32, I32])
         pointer = self.pointer(self.add(address, offset))
-        self.builder.call(self._declared("llvm.prefetch.p0", type_), [pointer, *(ir.Constant(I32, v) for v in (0, 3, 1))])
+        self.builder.call(self._declared("llvm.prefetch.p0", type_), [pointer, *(ir.Constant(I32, v) for v in (0, 2, 1))])
 
     def _declared(self, name: str, type_: Any) -> Any:
         found = self.module.globals.get(name)
