@@ -1,72 +1,13 @@
-from collections.abc import Sequence
-from typing import Any
-
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InternalError, InvalidRequest, UpstreamUnavailable
 from freehold.core.events import FinishReason
-from freehold.engine.gguf import BytesPrefix, read_header
-from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import Batch
-from freehold.engine.sampler import Floats, Settings
-from freehold.engine.scheduler import Failed, Finished, Grown, Limits, Request, Scheduler
-from freehold.engine.tokenizer import BpeTokenizer
-from tests.fakes.history_model import HistoryModel
-from tests.fakes.tiny_gguf import tiny_gguf
-
-TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata, "tiny")
-
-
-class Bench:
-    """A scheduler over a history model, and what came out of it."""
-
-    def __init__(self, *, pages: int = 40, end_rate: float = 0.0, **limits: Any) -> None:
-        chosen = {"context_tokens": 256, "max_sequences": 8, "queue_limit": 16, "prefill_chunk_tokens": 32, "threads": 2} | limits
-        self.cache = KvCache(1, 1, 32, pages, chosen["max_sequences"], 4)
-        self.model = HistoryModel(self.cache, TOKENIZER.vocabulary, ends=TOKENIZER.end_ids, end_rate=end_rate)
-        self.now_s = 0.0
-        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock)
-        self.texts: dict[int, str] = {}
-        self.ended: dict[int, Finished | Failed] = {}
-
-    def clock(self) -> float:
-        self.now_s += 0.25
-        return self.now_s
-
-    def submit(self, number: int, prompt: Sequence[int], **changes: Any) -> None:
-        values: dict[str, Any] = {"seed": number, "temperature": 1.0, "max_tokens": 20} | changes
-        self.scheduler.submit(Request(id=number, prompt=tuple(prompt), settings=Settings(**values)))
-
-    def step(self) -> None:
-        for output in self.scheduler.step():
-            if isinstance(output, Grown):
-                assert output.request not in self.ended
-                self.texts[output.request] = self.texts.get(output.request, "") + output.piece.text
-            else:
-                self.ended[output.request] = output
-
-    def run(self) -> None:
-        while self.scheduler.stats().running or self.scheduler.stats().waiting:
-            self.step()
-
-    def finished(self, number: int) -> Finished:
-        found = self.ended[number]
-        assert isinstance(found, Finished)
-        return found
-
-
-def prompt(seed: int, size: int) -> list[int]:
-    return [int(token) for token in np.random.default_rng(seed).integers(3, 250, size)]
-
-
-def alone(number: int, size: int, **changes: Any) -> str:
-    bench = Bench()
-    bench.submit(number, prompt(number, size), **changes)
-    bench.run()
-    return bench.texts[number]
+from freehold.engine.sampler import Floats
+from freehold.engine.sequence import Failed
+from tests.engine.scheduler_bench import Bench, alone, prompt
 
 
 def test_an_answer_has_its_tokens_and_its_counts() -> None:
@@ -171,9 +112,8 @@ def test_a_stop_string_ends_an_answer_and_is_not_sent() -> None:
 def test_log_probabilities_join_to_the_text() -> None:
     bench = Bench()
     bench.submit(1, prompt(1, 10), top_logprobs=2)
-    pieces = []
-    while bench.scheduler.stats().running or bench.scheduler.stats().waiting:
-        pieces += [output.piece for output in bench.scheduler.step() if isinstance(output, Grown)]
+    bench.run()
+    pieces = bench.pieces[1]
     tokens = [token for piece in pieces for token in piece.logprobs]
     assert b"".join(token.token_bytes for token in tokens).decode(errors="replace") == "".join(piece.text for piece in pieces)
     assert all(len(token.top) == 2 and token.top[0][2] >= token.logprob - 1e-6 for token in tokens)
@@ -207,8 +147,8 @@ def test_one_requests_failure_is_its_own(monkeypatch: pytest.MonkeyPatch) -> Non
     bench.submit(1, prompt(1, 10))
     bench.submit(2, prompt(2, 10))
     bench.step()
-    broken = bench.scheduler._running[0].sampler
-    monkeypatch.setattr(broken, "choose", lambda logits: 1 / 0)
+    broken = bench.scheduler._running[0]._sampler
+    monkeypatch.setattr(broken, "choose", lambda *_: 1 / 0)
     bench.run()
     failed = bench.ended[1]
     assert isinstance(failed, Failed)

@@ -15,10 +15,24 @@ from freehold.engine.models import Batch
 
 
 class HistoryModel:
-    """Implements `scheduler.Model`. `end_rate` is how often, roughly, an end token is by far the likeliest."""
+    """Implements `scheduler.Model`. `end_rate` is how often, roughly, an end token is by far the likeliest.
 
-    def __init__(self, cache: KvCache, vocabulary: int, *, ends: frozenset[int] = frozenset(), end_rate: float = 0.0) -> None:
+    `repeat_rate` is how often the token of `PERIOD` places before is.
+    """
+
+    PERIOD = 9
+
+    def __init__(
+        self,
+        cache: KvCache,
+        vocabulary: int,
+        *,
+        ends: frozenset[int] = frozenset(),
+        end_rate: float = 0.0,
+        repeat_rate: float = 0.0,
+    ) -> None:
         self._cache, self._vocabulary, self._ends, self._end_rate = cache, vocabulary, sorted(ends), end_rate
+        self._repeat_rate = repeat_rate
         self._tokens = np.full((cache.pages, PAGE_POSITIONS), -1, np.int32)
         self.batches: list[Batch] = []
         self.may_step = threading.Event()
@@ -34,13 +48,15 @@ class HistoryModel:
             self._tokens[table[position // PAGE_POSITIONS], position % PAGE_POSITIONS] = token
             if wants:
                 past = self._tokens[table[: position // PAGE_POSITIONS + 1]].reshape(-1)[: position + 1]
-                rows.append(self._logits(past))
+                rows.append(self.logits(past))
         return np.array(rows, np.float32).reshape(len(rows), self._vocabulary)
 
-    def _logits(self, past: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
+    def logits(self, past: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
         rng = np.random.default_rng(int.from_bytes(blake2b(past.tobytes(), digest_size=8).digest(), "little"))
         logits = rng.standard_normal(self._vocabulary) * 4
         logits[self._ends] = -100.0
         if self._ends and rng.random() < self._end_rate:
             logits[self._ends[-1]] = 100.0
+        if len(past) >= self.PERIOD and rng.random() < self._repeat_rate:
+            logits[past[-self.PERIOD]] = 60.0
         return logits

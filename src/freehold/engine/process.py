@@ -41,7 +41,8 @@ from freehold.engine.frames import (
     refused,
 )
 from freehold.engine.runtime import Runtime
-from freehold.engine.scheduler import Failed, Finished, Grown, Output, SchedulerStats
+from freehold.engine.scheduler import SchedulerStats
+from freehold.engine.sequence import Failed, Finished, Grown, Output
 
 log = logging.getLogger("freehold.engine")
 

@@ -19,10 +19,12 @@ from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.memory import check_fit, room
 from freehold.engine.models import ARCHITECTURES, LlamaShape, shape_of
 from freehold.engine.sampler import Settings
-from freehold.engine.scheduler import Limits, Request, Scheduler
+from freehold.engine.scheduler import Limits, Scheduler
+from freehold.engine.sequence import Request
 from freehold.engine.shield import Shield, unused_mark
 from freehold.engine.template import ChatTemplate, chat_template
-from freehold.engine.tokenizer import BpeTokenizer
+from freehold.engine.tokenizer import read_tokenizer
+from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import ResidentWeights
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192  # more only where it is asked for: each position costs KV memory
@@ -32,7 +34,7 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 class Prompts:
     """Turns conversations into tokens. Thread-safe."""
 
-    def __init__(self, tokenizer: BpeTokenizer, template: ChatTemplate, context_tokens: int) -> None:
+    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate, context_tokens: int) -> None:
         self._tokenizer, self._template = tokenizer, template
         self._shield = Shield(tokenizer.specials)
         longest = max(len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocabulary))
@@ -75,7 +77,7 @@ class Runtime:
         weights = ResidentWeights(model)
         metadata = weights.header.metadata
         shape = shape_of(metadata, weights.header.tensors)
-        tokenizer = BpeTokenizer(metadata, name)
+        tokenizer = read_tokenizer(metadata, name)
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
         pages, context = pages_and_context(shape, config)
         page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)

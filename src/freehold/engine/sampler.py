@@ -3,10 +3,11 @@
 The order of operations, each only where asked for:
 
     1. log-probabilities for the client, of the model's own distribution, before anything below
-    2. penalties: repetition over prompt and answer, then presence and frequency over the answer
-    3. temperature 0: the largest logit, ties to the lower token; else divide by temperature
-    4. top_k, the k likeliest; 5. top_p, the likeliest that together reach p; 6. min_p, those at least p times the likeliest
-    7. one draw from what is left
+    2. penalties: repetition over prompt and answer, then presence and frequency over the answer; then the biases of single tokens
+    3. the mask of a constraint: what may not come next is out
+    4. temperature 0: the largest logit, ties to the lower token; else divide by temperature
+    5. top_k, the k likeliest; 6. top_p, the likeliest that together reach p; 7. min_p, those at least p times the likeliest
+    8. one draw from what is left
 
 A sequence draws from its own counter-based generator: the n-th token of a seed is the same whatever else the engine is computing.
 Filters never sort a whole vocabulary: the k largest are found among the blocks whose maxima are among the k largest.
@@ -22,6 +23,7 @@ import numpy.typing as npt
 
 from freehold.core.errors import InternalError, InvalidRequest
 from freehold.core.exchange import Sampling
+from freehold.engine.constraint import Mask
 
 Floats = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
@@ -50,6 +52,7 @@ class Settings:
     stop: tuple[str, ...] = field(repr=False, default=())
     max_tokens: int | None = None
     top_logprobs: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()  # (token, what is added to its logit)
 
     @classmethod
     def of(cls, sampling: Sampling, seed: int) -> "Settings":
@@ -96,8 +99,11 @@ class Sampler:
         self._penalties = _Penalties(settings, prompt, vocabulary)
         self._draws = 0
 
-    def choose(self, logits: Floats) -> Chosen:
-        """The next token. `logits` is scratch afterwards. Raises InternalError for logits that are no numbers."""
+    def choose(self, logits: Floats, mask: Mask | None = None) -> Chosen:
+        """The next token, one that the mask allows. `logits` is scratch afterwards.
+
+        Raises InternalError for logits that are no numbers, and for a mask that allows nothing.
+        """
         settings = self._settings
         largest = float(logits.max())
         if not -inf < largest < inf:  # NaN fails too
@@ -106,6 +112,10 @@ class Sampler:
         if settings.top_logprobs is not None:
             reported = _log_probabilities(logits, settings.top_logprobs)
         self._penalties.apply(logits)
+        for biased, bias in settings.logit_bias:
+            logits[biased] += bias
+        if mask is not None:
+            _forbid(logits, mask)
         token = int(logits.argmax()) if settings.temperature == 0 else self._draw(logits)
         self._penalties.count(token)
         if reported is None or settings.top_logprobs is None:
@@ -121,6 +131,14 @@ class Sampler:
         point = uniform(settings.seed, self._draws)
         chosen = pick(weights, point)
         return chosen if tokens is None else int(tokens[chosen])
+
+
+def _forbid(logits: Floats, mask: Mask) -> None:
+    """Minus infinity for each token whose bit in the mask is 0. Raises InternalError where that is all of them."""
+    allowed = np.unpackbits(mask.astype("<u4", copy=False).view(np.uint8), count=logits.size, bitorder="little")
+    if not allowed.any():
+        raise InternalError("the form asked of the answer allows no token at this place")
+    logits[allowed == 0] = -inf
 
 
 def _filtered(scaled: Floats, settings: Settings) -> tuple[Tokens | None, Floats]:

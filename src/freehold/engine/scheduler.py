@@ -1,9 +1,10 @@
 """Continuous batching: which tokens of which sequences each compute step takes.
 
-One step computes the next token of every running answer, and beside them a chunk of the prompts that are being read in. The chunk
-is shared evenly among those, so that a short prompt does not wait behind a long one. Decided here too: who is admitted (by
-free KV pages), who gives way when pages run out (the youngest: its positions are computed again later, with the same result, as
-kernels are batch-invariant), and what share of the work each request is charged.
+One step computes the next token of every running answer, drafts of the tokens after it where they promise more than they cost
+(`speculation`), and beside them a chunk of the prompts that are being read in. The chunk is shared evenly among those, so that a
+short prompt does not wait behind a long one. Decided here too: who is admitted (by free KV pages), which pages of earlier
+sequences a newcomer begins with, who gives way when pages run out (the youngest: its positions are computed again later, with the
+same result, as kernels are batch-invariant), and what share of the work each request is charged.
 
 One thread calls `wait` and `step`; the others are for any thread.
 """
@@ -11,21 +12,30 @@ One thread calls `wait` and `step`; the others are for any thread.
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamUnavailable
-from freehold.core.events import FinishReason, TokenLogprob, Worked
 from freehold.core.ports import MonotonicClock
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models import Batch
-from freehold.engine.sampler import Chosen, Sampler, Settings
-from freehold.engine.stops import Piece, StopFilter
-from freehold.engine.tokenizer import BpeTokenizer, Detokenizer
+from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
+from freehold.engine.speculation import MAX_DRAFTS, PassTimes, allot
+from freehold.engine.vocabulary import Tokenizer
+
+FIRST_CHUNK: Final = 64  # prompt tokens of a pass while nobody knows how long one takes
+LARGEST_CHUNK: Final = 256  # records.MAX_COLUMNS: a pass takes no more at once
+SMALLEST_CHUNK: Final = 16
+READING_S: Final = 10.0  # a pass that only reads prompts in may take so long: until it ends, nobody new is seen
+PAUSE_S: Final = 0.5  # running answers may wait so much longer for a chunk beside them
+STUCK_S: Final = 300.0
+STUCK_TIMES: Final = 20.0  # of what a pass of so many columns usually takes
+STUCK_UNKNOWN_S: Final = 900.0
 
 
 class Model(Protocol):
@@ -38,45 +48,14 @@ class Model(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
+    """`prefill_chunk_tokens` 0 is chosen by the time that passes take, `max_drafts` 0 is no speculation."""
+
     context_tokens: int
     max_sequences: int
     queue_limit: int
     prefill_chunk_tokens: int
     threads: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    id: int
-    prompt: tuple[int, ...] = field(repr=False)
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grown:
-    """A request's answer has grown by a piece, and has cost `worked` up to here."""
-
-    request: int
-    piece: Piece
-    worked: Worked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    request: int
-    reason: FinishReason
-    input_tokens: int
-    output_tokens: int
-    worked: Worked
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
-    request: int
-    error: FreeholdError
-
-
-Output: TypeAlias = Grown | Finished | Failed
+    max_drafts: int = MAX_DRAFTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,49 +67,41 @@ class SchedulerStats:
     prompt_tokens: int  # computed since the start
     output_tokens: int
     busy_s: float
+    cached_tokens: int = 0  # prompt tokens that were not computed: their pages were there
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0  # of them, those that were right
 
 
-class _Sequence:
-    """One request on its way. `tokens[:computed]` have keys and values in the cache."""
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What the next step computes of a sequence: its next `count` tokens, and drafts of those after them."""
 
-    def __init__(self, request: Request, tokenizer: BpeTokenizer) -> None:
-        self.request = request
-        self.tokens = list(request.prompt)
-        self.computed = 0
-        self.slot: int | None = None
-        self.outputs = 0
-        self.sampler = Sampler(request.settings, request.prompt, tokenizer.vocabulary)
-        self.detokenizer = Detokenizer(tokenizer)
-        self.stops = StopFilter(request.settings.stop)
-        self.compute_s = 0.0
-        self.started_s: float | None = None
-        self.first_token_s: float | None = None
+    sequence: Sequence
+    count: int
+    drafts: tuple[int, ...] = ()
 
     @property
-    def left(self) -> int:
-        """Tokens still to compute: 1 while the answer runs, more while the prompt is read in."""
-        return len(self.tokens) - self.computed
-
-    def worked(self, now_s: float) -> Worked:
-        started = self.started_s if self.started_s is not None else now_s
-        first = self.first_token_s if self.first_token_s is not None else now_s
-        return Worked(compute_s=self.compute_s, prefill_s=first - started, decode_s=now_s - first)
+    def columns(self) -> int:
+        return self.count + len(self.drafts)
 
 
 class Scheduler:
     def __init__(
-        self, model: Model, cache: KvCache, tokenizer: BpeTokenizer, limits: Limits, clock: MonotonicClock = time.perf_counter
+        self, model: Model, cache: KvCache, tokenizer: Tokenizer, limits: Limits, clock: MonotonicClock = time.perf_counter
     ) -> None:
         if cache.pages * PAGE_POSITIONS < limits.context_tokens:
             raise InternalError(f"{cache.pages} KV pages cannot hold one sequence of {limits.context_tokens} tokens")
         self._model, self._cache, self._tokenizer, self._limits, self._clock = model, cache, tokenizer, limits, clock
         self._changed = threading.Condition()
-        self._waiting: deque[_Sequence] = deque()
-        self._running: list[_Sequence] = []  # in the order of admission
+        self._waiting: deque[Sequence] = deque()
+        self._running: list[Sequence] = []  # in the order of admission
         self._cancelled: set[int] = set()
-        self._prompt_tokens = self._output_tokens = 0
+        self._times = PassTimes()
+        self._prompt_tokens = self._output_tokens = self._cached_tokens = 0
+        self._drafted_tokens = self._accepted_tokens = 0
         self._busy_s = 0.0
         self._step_begun_s: float | None = None
+        self._stuck_after_s = STUCK_UNKNOWN_S
         self._closed = False
 
     def submit(self, request: Request) -> None:
@@ -144,7 +115,7 @@ class Scheduler:
                 param="messages",
                 code="context_length_exceeded",
             )
-        sequence = _Sequence(request, self._tokenizer)
+        sequence = Sequence(request, self._tokenizer, context, self._clock)
         with self._changed:
             if len(self._waiting) >= self._limits.queue_limit:
                 raise UpstreamUnavailable(
@@ -181,12 +152,20 @@ class Scheduler:
                 prompt_tokens=self._prompt_tokens,
                 output_tokens=self._output_tokens,
                 busy_s=self._busy_s,
+                cached_tokens=self._cached_tokens,
+                drafted_tokens=self._drafted_tokens,
+                accepted_tokens=self._accepted_tokens,
             )
 
     def step_age_s(self) -> float:
         """How long the step that runs now has been running; 0 between steps."""
         begun_s = self._step_begun_s
         return 0.0 if begun_s is None else self._clock() - begun_s
+
+    @property
+    def is_stuck(self) -> bool:
+        """A step has run for so long that it will not end."""
+        return self.step_age_s() > self._stuck_after_s
 
     def step(self) -> list[Output]:
         """One pass over the weights. Returns what has come of it; nothing where there was nothing to do."""
@@ -203,8 +182,9 @@ class Scheduler:
             shares = self._shares()
         if not shares:
             return []
-        for sequence, _ in shares:
-            sequence.started_s = begun_s if sequence.started_s is None else sequence.started_s
+        for share in shares:
+            share.sequence.started_s = begun_s if share.sequence.started_s is None else share.sequence.started_s
+        self._stuck_after_s = self._patience_s(sum(share.columns for share in shares))
         try:
             logits = self._model.step(_batch(shares))
         except Exception as exc:  # the batch is lost, the engine is not
@@ -212,12 +192,16 @@ class Scheduler:
         self._charge(shares, self._clock() - begun_s)
         outputs: list[Output] = []
         rows = iter(logits)
-        for sequence, count in shares:
-            sequence.computed += count
-            if sequence.left == 0:
-                outputs += self._advance(sequence, next(rows))
+        for share in shares:
+            outputs += self._advance(share, rows)
         self._retire({output.request for output in outputs if isinstance(output, (Finished, Failed))})
         return outputs
+
+    def _patience_s(self, columns: int) -> float:
+        """A pass over weights that are read from a slow disk takes a minute and more, so its own kind says what is long."""
+        return max(STUCK_S, STUCK_TIMES * self._times.expected(columns)) if self._times.is_known else STUCK_UNKNOWN_S
+
+    # ---- who runs -------------------------------------------------------------------------------------------
 
     def _drop_cancelled(self) -> None:
         for sequence in [sequence for sequence in self._running if sequence.request.id in self._cancelled]:
@@ -226,34 +210,92 @@ class Scheduler:
         self._cancelled.clear()
 
     def _admit(self) -> None:
-        """In order of arrival. One page for each running sequence stays free, so that a newcomer is not turned out at once."""
-        while self._waiting and self._cache.free_sequences and len(self._running) < self._limits.max_sequences:
-            sequence = self._waiting[0]
-            pages = -(-len(sequence.tokens) // PAGE_POSITIONS)
-            if pages + len(self._running) > self._cache.free_pages:
-                return
-            self._waiting.popleft()
-            sequence.slot = self._cache.open()
-            self._cache.reserve(sequence.slot, len(sequence.tokens))
-            self._running.append(sequence)
+        """In order of arrival. One page for each running sequence stays free, so that a newcomer is not turned out at once.
 
-    def _shares(self) -> list[tuple[_Sequence, int]]:
-        """How many tokens of each running sequence the next step computes."""
+        Who begins like a prompt that is being read in right now waits for its pages instead of computing them as well.
+        """
+        for sequence in list(self._waiting):
+            if not self._cache.free_sequences or len(self._running) == self._limits.max_sequences:
+                return
+            # The last token is computed in any case: its logits choose the next one.
+            digests = sequence.digests((len(sequence.tokens) - 1) // PAGE_POSITIONS)
+            pages = self._cache.found(digests)
+            missing = digests[len(pages)] if len(pages) < len(digests) else None
+            if any(missing in running.coming for running in self._running):
+                continue
+            needed = -(-len(sequence.tokens) // PAGE_POSITIONS) - len(pages) + self._cache.idle_among(pages)
+            if needed + len(self._running) > self._cache.free_pages:
+                return
+            self._waiting.remove(sequence)
+            self._begin(sequence, pages)
+
+    def _begin(self, sequence: Sequence, pages: list[int]) -> None:
+        sequence.slot = self._cache.open(pages)
+        sequence.computed, sequence.kept_pages = len(pages) * PAGE_POSITIONS, len(pages)
+        if sequence.cached_tokens is None:
+            sequence.cached_tokens = sequence.computed
+            self._cached_tokens += sequence.computed
+        self._cache.reserve(sequence.slot, len(sequence.tokens))
+        self._running.append(sequence)
+
+    # ---- what the next step computes ------------------------------------------------------------------------
+
+    def _shares(self) -> list[_Share]:
         for sequence in list(self._running):
             if sequence.left == 1:
                 self._make_room(sequence)
-        answering = [(sequence, 1) for sequence in self._running if sequence.left == 1]
-        reading = sorted((sequence for sequence in self._running if sequence.left > 1), key=lambda sequence: sequence.left)
-        budget = self._limits.prefill_chunk_tokens
+        answering = [sequence for sequence in self._running if sequence.left == 1]
+        chunks = self._chunks([sequence for sequence in self._running if sequence.left > 1], len(answering))
+        drafts = self._drafts(answering, len(answering) + sum(chunk.count for chunk in chunks))
+        return [_Share(sequence, 1, some) for sequence, some in zip(answering, drafts, strict=True)] + chunks
+
+    def _chunks(self, reading: list[Sequence], answering: int) -> list[_Share]:
+        """The shortest first; what it leaves of its share goes to the others."""
+        reading.sort(key=lambda sequence: sequence.left)
+        budget = self._chunk_tokens(answering) if reading else 0
         chunks = []
         for i, sequence in enumerate(reading):
-            share = min(sequence.left, -(-budget // (len(reading) - i)))
-            if share > 0:
-                chunks.append((sequence, share))
-                budget -= share
-        return answering + chunks
+            count = min(sequence.left, -(-budget // (len(reading) - i)))
+            if count > 0:
+                chunks.append(_Share(sequence, count))
+                budget -= count
+        return chunks
 
-    def _make_room(self, sequence: _Sequence) -> None:
+    def _chunk_tokens(self, answering: int) -> int:
+        if self._limits.prefill_chunk_tokens:
+            return self._limits.prefill_chunk_tokens
+        if not self._times.is_known:
+            return FIRST_CHUNK
+        if answering:
+            alone_s = self._times.expected(answering)
+            limit_s = alone_s + max(PAUSE_S, alone_s)
+        else:
+            limit_s = max(READING_S, 2 * self._times.expected(1))
+        size = LARGEST_CHUNK
+        while size > SMALLEST_CHUNK and self._times.expected(answering + size) > limit_s:
+            size //= 2
+        return min(size, LARGEST_CHUNK - min(answering, LARGEST_CHUNK // 2))
+
+    def _drafts(self, answering: list[Sequence], columns: int) -> list[tuple[int, ...]]:
+        """For each answer, the drafts that are worth a column, as far as its pages go."""
+        if not self._limits.max_drafts:
+            return [()] * len(answering)
+        likely = [sequence.likely(self._limits.max_drafts) for sequence in answering]
+        counts = allot([[chance for _, chance in row] for row in likely], columns, self._times)
+        return [
+            tuple(token for token, _ in row[: self._backed(sequence, count)])
+            for sequence, row, count in zip(answering, likely, counts, strict=True)
+        ]
+
+    def _backed(self, sequence: Sequence, drafts: int) -> int:
+        """How many drafts have pages. Another page is taken for them only while there is one for each that runs."""
+        assert sequence.slot is not None
+        positions = len(sequence.tokens) + drafts
+        if self._cache.pages_needed(sequence.slot, positions) and self._cache.free_pages > len(self._running):
+            self._cache.reserve(sequence.slot, positions)
+        return min(drafts, self._cache.positions_held(sequence.slot) - len(sequence.tokens))
+
+    def _make_room(self, sequence: Sequence) -> None:
         """Back the sequence's next position with a page, if need be by turning out the youngest."""
         while sequence.slot is not None:
             if self._cache.pages_needed(sequence.slot, len(sequence.tokens)) <= self._cache.free_pages:
@@ -264,112 +306,76 @@ class Scheduler:
             youngest.computed = 0
             self._waiting.appendleft(youngest)
 
-    def _advance(self, sequence: _Sequence, logits: npt.NDArray[np.float32]) -> list[Output]:
-        """Choose the next token and see what it means. An error here is this request's alone."""
-        try:
-            return self._take(sequence, sequence.sampler.choose(logits))
-        except FreeholdError as exc:
-            return [Failed(request=sequence.request.id, error=exc)]
-        except Exception as exc:
-            return [Failed(request=sequence.request.id, error=_internal(exc))]
+    # ---- what has come of it --------------------------------------------------------------------------------
 
-    def _take(self, sequence: _Sequence, chosen: Chosen) -> list[Output]:
-        request = sequence.request
-        sequence.tokens.append(chosen.token)
-        sequence.outputs += 1
-        sequence.first_token_s = self._clock() if sequence.first_token_s is None else sequence.first_token_s
-        pieces = []
-        reason: FinishReason | None = None
-        if chosen.token in self._tokenizer.end_ids:
-            reason = FinishReason.STOP
-        else:
-            pieces.append(sequence.stops.receive(sequence.detokenizer.receive(chosen.token), self._logprob(chosen)))
-            if sequence.stops.stopped:
-                reason = FinishReason.STOP
-            elif sequence.outputs == request.settings.max_tokens or len(sequence.tokens) == self._limits.context_tokens:
-                reason = FinishReason.LENGTH
-        if reason is not None and not sequence.stops.stopped:
-            if rest := sequence.detokenizer.close():
-                pieces.append(sequence.stops.receive(rest))
-            if not sequence.stops.stopped:
-                pieces.append(sequence.stops.close())
-        worked = sequence.worked(self._clock())
-        outputs: list[Output] = [
-            Grown(request=request.id, piece=piece, worked=worked) for piece in pieces if piece.text or piece.logprobs
-        ]
-        if reason is not None:
-            outputs.append(self._finished(sequence, reason))
+    def _advance(self, share: _Share, rows: Iterable[npt.NDArray[np.float32]]) -> list[Output]:
+        sequence, outputs = share.sequence, list[Output]()
+        sequence.computed += share.count
+        if sequence.left == 0:
+            before = sequence.outputs
+            outputs = sequence.advance(list(islice(rows, 1 + len(share.drafts))), share.drafts)
+            with self._changed:
+                self._output_tokens += sequence.outputs - before
+                self._drafted_tokens += len(share.drafts)
+                self._accepted_tokens += max(0, sequence.outputs - before - 1)
+        self._keep(sequence)
         return outputs
 
-    def _finished(self, sequence: _Sequence, reason: FinishReason) -> Finished:
-        return Finished(
-            request=sequence.request.id,
-            reason=reason,
-            input_tokens=len(sequence.request.prompt),
-            output_tokens=sequence.outputs,
-            worked=sequence.worked(self._clock()),
-        )
+    def _keep(self, sequence: Sequence) -> None:
+        """Let others share the pages that are full now."""
+        if sequence.slot is None:
+            return
+        full = sequence.computed // PAGE_POSITIONS
+        for number, digest in enumerate(sequence.digests(full)[sequence.kept_pages :], sequence.kept_pages):
+            self._cache.keep(sequence.slot, number, digest)
+        sequence.kept_pages = full
 
-    def _logprob(self, chosen: Chosen) -> TokenLogprob | None:
-        if chosen.logprob is None:
-            return None
-        text = self._tokenizer.token_bytes
-        return TokenLogprob(
-            token=text(chosen.token).decode(errors="replace"),
-            token_bytes=text(chosen.token),
-            logprob=chosen.logprob,
-            top=tuple((text(token).decode(errors="replace"), text(token), value) for token, value in chosen.top),
-        )
-
-    def _charge(self, shares: Sequence[tuple[_Sequence, int]], spent_s: float) -> None:
-        """Split the step's thread-seconds by tokens; the shares add up to the whole."""
-        tokens = sum(count for _, count in shares)
-        for sequence, count in shares:
-            sequence.compute_s += spent_s * self._limits.threads * count / tokens
+    def _charge(self, shares: list[_Share], spent_s: float) -> None:
+        """Split the step's thread-seconds by columns; the shares add up to the whole."""
+        columns = sum(share.columns for share in shares)
+        self._times.note(columns, spent_s)
+        for share in shares:
+            share.sequence.compute_s += spent_s * self._limits.threads * share.columns / columns
         with self._changed:
             self._busy_s += spent_s
-            self._prompt_tokens += sum(count for sequence, count in shares if sequence.outputs == 0)
-            self._output_tokens += sum(sequence.left == count for sequence, count in shares)
+            self._prompt_tokens += sum(share.count for share in shares if share.sequence.outputs == 0)
 
     def _retire(self, ended: set[int]) -> None:
         with self._changed:
             for sequence in [sequence for sequence in self._running if sequence.request.id in ended]:
                 self._release(sequence)
 
-    def _release(self, sequence: _Sequence) -> None:
+    def _release(self, sequence: Sequence) -> None:
         if sequence.slot is not None:
             self._cache.free(sequence.slot)
             sequence.slot = None
         self._running.remove(sequence)
 
-    def _fail_all(self, shares: Sequence[tuple[_Sequence, int]], cause: Exception) -> list[Output]:
-        error = cause if isinstance(cause, FreeholdError) else _internal(cause)
-        self._retire({sequence.request.id for sequence, _ in shares})
-        return [Failed(request=sequence.request.id, error=error) for sequence, _ in shares]
+    def _fail_all(self, shares: list[_Share], cause: Exception) -> list[Output]:
+        """Nothing that this step wrote is read again: what it began is thrown away with its sequences."""
+        error = cause if isinstance(cause, FreeholdError) else internal(cause)
+        failed = {share.sequence.request.id for share in shares}
+        self._retire(failed)
+        return [Failed(request=request, error=error) for request in failed]
 
 
-def _batch(shares: Sequence[tuple[_Sequence, int]]) -> Batch:
-    """The next `count` tokens of each sequence, and logits for those that complete what is known of theirs."""
+def _batch(shares: list[_Share]) -> Batch:
+    """The tokens of each share, and logits for those after which something is chosen."""
     tokens: list[int] = []
     positions: list[int] = []
     sequences: list[int] = []
     wanted: list[bool] = []
-    for sequence, count in shares:
+    for share in shares:
+        sequence, start = share.sequence, share.sequence.computed
         assert sequence.slot is not None
-        end = sequence.computed + count
-        tokens += sequence.tokens[sequence.computed : end]
-        positions += range(sequence.computed, end)
-        sequences += [sequence.slot] * count
-        wanted += [False] * (count - 1) + [end == len(sequence.tokens)]
+        end = start + share.count
+        tokens += [*sequence.tokens[start:end], *share.drafts]
+        positions += range(start, start + share.columns)
+        sequences += [sequence.slot] * share.columns
+        wanted += [False] * (share.count - 1) + [end == len(sequence.tokens)] + [True] * len(share.drafts)
     return Batch(
         tokens=np.array(tokens, np.int32),
         positions=np.array(positions, np.int32),
         sequences=np.array(sequences, np.int32),
         wants_logits=np.array(wanted, np.bool_),
     )
-
-
-def _internal(cause: Exception) -> InternalError:
-    error = InternalError(f"the engine failed on this request with {type(cause).__name__}; the log has the details")
-    error.__cause__ = cause
-    return error
