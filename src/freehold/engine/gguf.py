@@ -8,13 +8,14 @@ each count is first held against the bytes that are left. What the metadata mean
 """
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact
 from freehold.engine.tensor_types import TensorType
@@ -51,13 +52,18 @@ _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
-    """Where a tensor lies. `shape` is in ggml's order: shape[0] is the row length. `offset` counts from the start of the file."""
+    """Where a tensor lies. `shape` is in ggml's order: shape[0] is the row length. `offset` counts from the start of the file.
+
+    `convert` makes the tensor's bytes out of those that are stored, where they differ: only ever of a vector, and never in a GGUF.
+    `type` and `shape` are then what comes out.
+    """
 
     name: str
     type: TensorType
     shape: tuple[int, ...]
     offset: int
     size_bytes: int
+    convert: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
