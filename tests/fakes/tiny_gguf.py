@@ -135,3 +135,15 @@ def tiny_tensors(metadata: Mapping[str, Any], seed: int = 0) -> dict[str, np.nda
 def tiny_gguf(seed: int = 0, **changes: Any) -> bytes:
     metadata = tiny_metadata(**changes)
     return write_gguf(metadata, tiny_tensors(metadata, seed))
+
+
+def tiny_parts(count: int, **changes: Any) -> dict[str, bytes]:
+    """The tiny model in `count` files, their names and bytes: the first has the metadata, each its share of the tensors."""
+    metadata = tiny_metadata(**changes)
+    tensors = list(tiny_tensors(metadata).items())
+    files = {}
+    for i in range(count):
+        place = {"split.no": i, "split.count": count, "split.tensors.count": len(tensors)}
+        share = dict(tensors[len(tensors) * i // count : len(tensors) * (i + 1) // count])
+        files[f"tiny-{i + 1:05}-of-{count:05}.gguf"] = write_gguf((metadata if i == 0 else {}) | place, share)
+    return files

@@ -54,8 +54,9 @@ _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 class TensorInfo:
     """Where a tensor lies. `shape` is in ggml's order: shape[0] is the row length. `offset` counts from the start of the file.
 
-    `convert` makes the tensor's bytes out of those that are stored, where they differ: only ever of a vector, and never in a GGUF.
-    `type` and `shape` are then what comes out.
+    `part` is the place of that file among the model's: see `split`.
+    `convert` makes the tensor's bytes out of those that are stored, where they differ: only of vectors, and never in a GGUF. `type`
+    and `shape` are then what comes out.
     """
 
     name: str
@@ -63,6 +64,7 @@ class TensorInfo:
     shape: tuple[int, ...]
     offset: int
     size_bytes: int
+    part: int = 0
     convert: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
 
 

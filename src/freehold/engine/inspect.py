@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from freehold.core.errors import ArtefactError
-from freehold.engine.gguf import FilePrefix, GgufHeader, read_header
+from freehold.engine.gguf import GgufHeader
 from freehold.engine.models import shape_of
+from freehold.engine.split import read_file
 from freehold.engine.template import chat_template
 from freehold.engine.tokenizer import read_tokenizer
 
@@ -51,7 +52,7 @@ class ModelFacts:
 
 def inspect(path: Path) -> ModelFacts:
     """Raises MalformedArtefact or UnsupportedArtefact where the header cannot be read, DeviceError where the file cannot."""
-    header = read_header(FilePrefix(path), path.name)
+    header = read_file(path)
     metadata = header.metadata
     architecture = _text(metadata, "general.architecture")
     reasons: list[str] = []
