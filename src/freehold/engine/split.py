@@ -75,7 +75,7 @@ def _check_place(header: GgufHeader, index: int, names: list[str]) -> None:
     if count != len(names):
         if len(names) == 1:
             raise UnsupportedArtefact(
-                f"{name} holds one of {count} parts: keep all parts in one folder under the names NAME-00001-of-{count:05}.gguf, ..."
+                f"{name} holds one of {count} parts: keep all parts in one folder as NAME-00001-of-{count:05}.gguf, ..."
             )
         raise MalformedArtefact(f"{name} says it is one of {count} parts, its name says {len(names)}: fetch it again")
     if (number := _number(header, "split.no", 0)) != index:
@@ -96,8 +96,8 @@ def _joined(headers: list[GgufHeader], names: list[str]) -> GgufHeader:
     for name, header in zip(names, headers, strict=True):
         if (said := _number(header, "split.tensors.count", len(tensors))) != len(tensors):
             raise MalformedArtefact(
-                f"{name} says the model has {said} tensors, its {len(names)} parts have {len(tensors)}: they are not parts of one "
-                "model, fetch all of them again"
+                f"{name} says the model has {said} tensors, its {len(names)} parts have {len(tensors)}: they are not parts of "
+                "one model, fetch all of them again"
             )
     return replace(headers[0], tensors=MappingProxyType(tensors), file_bytes=sum(header.file_bytes for header in headers))
 
