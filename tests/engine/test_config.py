@@ -12,5 +12,11 @@ def test_a_number_that_makes_no_sense_is_refused_by_name(name: str) -> None:
         msgspec.toml.decode(f"{name} = -1", type=EngineConfig)
 
 
+@pytest.mark.parametrize("value", ["-1", "17", '"some"'])
+def test_a_number_of_drafts_that_makes_no_sense_is_refused(value: str) -> None:
+    with pytest.raises(msgspec.ValidationError, match="speculation_tokens"):
+        msgspec.toml.decode(f"speculation_tokens = {value}", type=EngineConfig)
+
+
 def test_the_defaults_hold() -> None:
     assert msgspec.toml.decode("", type=EngineConfig) == EngineConfig()

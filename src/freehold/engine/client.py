@@ -165,7 +165,9 @@ class EngineClient:
                 assert isinstance(frame, Text), "an answer is text until it ends"
                 yield TextDelta(text=frame.piece.text, logprobs=frame.piece.logprobs)
                 yield frame.worked  # so far: should the client leave, this is what its answer has cost
-            yield Usage(input_tokens=frame.input_tokens, output_tokens=frame.output_tokens)
+            yield Usage(
+                input_tokens=frame.input_tokens, output_tokens=frame.output_tokens, cached_input_tokens=frame.cached_tokens
+            )
             yield frame.worked
             yield MessageEnd(finish_reason=frame.reason)
         finally:
@@ -345,7 +347,15 @@ class _Link:
     def ask(self, exchange: Exchange, seed: int) -> _Answer:
         self._asked += 1
         self.write(
-            Submit(request=self._asked, messages=exchange.messages, tools=exchange.tools, sampling=exchange.sampling, seed=seed)
+            Submit(
+                request=self._asked,
+                messages=exchange.messages,
+                tools=exchange.tools,
+                sampling=exchange.sampling,
+                seed=seed,
+                key=exchange.principal.key_id,
+                team=exchange.principal.team,
+            )
         )
         return self._awaited()
 

@@ -1,17 +1,20 @@
 """What can be set about the engine, and what each setting means."""
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+PrefixReuse: TypeAlias = Literal["key", "team", "all", "off"]
+
+MAX_DRAFTS: Final = 16  # of one answer in one step
 _LEAST: Final[Mapping[str, int]] = {
     "threads": 0,
     "context_tokens": 0,
     "kv_memory_mb": 1,
     "max_sequences": 1,
     "queue_limit": 0,
-    "prefill_chunk_tokens": 1,
+    "prefill_chunk_tokens": 0,
 }
 
 
@@ -34,13 +37,22 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     queue_limit: int = 64
     """Requests that may wait; beyond that they are turned away with 503."""
 
-    prefill_chunk_tokens: int = 128
-    """Prompt tokens computed in one step beside the running answers: more is faster prefill, less is smoother answers."""
+    prefill_chunk_tokens: int = 0
+    """Prompt tokens computed in one step beside the running answers: more is faster prefill, less is smoother answers. 0 chooses
+    by the time that steps take."""
+
+    speculation_tokens: int | Literal["auto"] = "auto"
+    """Tokens drafted ahead of an answer in one step, at most; 0 drafts none. Drafts never change an answer."""
+
+    prefix_reuse: PrefixReuse = "key"
+    """Whose earlier prompts a prompt may begin with without being computed again: those of its key, of its team, or all."""
 
     kernels: Literal["auto", "vnni", "avx2", "portable"] = "auto"
     """The kernel set; auto takes the best the CPU has."""
 
     def __post_init__(self) -> None:
+        if self.speculation_tokens != "auto" and not 0 <= self.speculation_tokens <= MAX_DRAFTS:
+            raise ValueError(f'[engine] speculation_tokens {self.speculation_tokens} must be "auto" or from 0 to {MAX_DRAFTS}')
         for name, least in _LEAST.items():
             if getattr(self, name) < least:
                 raise ValueError(f"[engine] {name} {getattr(self, name)} must be at least {least}")

@@ -17,7 +17,7 @@ from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, Sampling, Tool
 from freehold.engine.stops import Piece
 
-PROTOCOL: Final = 3
+PROTOCOL: Final = 4
 MAX_FRAME_BYTES: Final = 80 << 20  # above the largest body the gateway takes, which a prompt may fill
 LENGTH_BYTES: Final = 4
 
@@ -51,6 +51,8 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     tools: tuple[Tool, ...]
     sampling: Sampling
     seed: int
+    key: str = ""  # who asks: see `prefix_reuse`
+    team: str | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -95,6 +97,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     input_tokens: int
     output_tokens: int
     worked: Worked
+    cached_tokens: int = 0
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -118,6 +121,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     prompt_tokens: int = 0
     output_tokens: int = 0
     busy_s: float = 0.0
+    cached_tokens: int = 0
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0
     prompt_tokens_per_s: float = 0.0
     output_tokens_per_s: float = 0.0
 

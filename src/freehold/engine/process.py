@@ -47,7 +47,6 @@ from freehold.engine.sequence import Failed, Finished, Grown, Output
 log = logging.getLogger("freehold.engine")
 
 STATS_INTERVAL_S: Final = 1.0
-STUCK_AFTER_S: Final = 300.0  # no step takes so long: a prompt is read in by chunks
 EXIT_CANNOT_LOAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
@@ -174,7 +173,7 @@ class _Engine:
         told = Stats()
         while True:
             await asyncio.sleep(STATS_INTERVAL_S)
-            if self._runtime.scheduler.step_age_s() > STUCK_AFTER_S:
+            if self._runtime.scheduler.is_stuck:
                 log.error("engine_stuck")
                 os._exit(1)  # the node starts us again
             now, now_s = self._runtime.scheduler.stats(), self._loop.time()
@@ -216,6 +215,7 @@ def _frame(output: Output) -> Frame:
                 input_tokens=output.input_tokens,
                 output_tokens=output.output_tokens,
                 worked=output.worked,
+                cached_tokens=output.cached_tokens,
             )
         case Failed():
             return refused(output.error, output.request)
@@ -230,6 +230,9 @@ def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats
         prompt_tokens=now.prompt_tokens,
         output_tokens=now.output_tokens,
         busy_s=now.busy_s,
+        cached_tokens=now.cached_tokens,
+        drafted_tokens=now.drafted_tokens,
+        accepted_tokens=now.accepted_tokens,
         prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
         output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
     )

@@ -12,7 +12,7 @@ from freehold import __version__
 from freehold.core.errors import DeviceError, InvalidRequest
 from freehold.core.exchange import Message, Tool
 from freehold.core.models import VerifiedModel
-from freehold.engine.config import EngineConfig
+from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
@@ -34,8 +34,10 @@ Progress = Callable[[str, int, int], None]  # what, done, total
 class Prompts:
     """Turns conversations into tokens. Thread-safe."""
 
-    def __init__(self, tokenizer: Tokenizer, template: ChatTemplate, context_tokens: int) -> None:
-        self._tokenizer, self._template = tokenizer, template
+    def __init__(
+        self, tokenizer: Tokenizer, template: ChatTemplate, context_tokens: int, prefix_reuse: PrefixReuse = "key"
+    ) -> None:
+        self._tokenizer, self._template, self._prefix_reuse = tokenizer, template, prefix_reuse
         self._shield = Shield(tokenizer.specials)
         longest = max(len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocabulary))
         self._max_bytes = context_tokens * max(1, longest)
@@ -43,7 +45,12 @@ class Prompts:
     def request(self, submit: Submit) -> Request:
         """Raises InvalidRequest for what cannot be asked of this model."""
         prompt = self.tokens(submit.messages, submit.tools)
-        return Request(id=submit.request, prompt=tuple(prompt), settings=Settings.of(submit.sampling, submit.seed))
+        return Request(
+            id=submit.request,
+            prompt=tuple(prompt),
+            settings=Settings.of(submit.sampling, submit.seed),
+            scope=self._scope(submit),
+        )
 
     def tokens(self, asked: Sequence[Message], offered: Sequence[Tool]) -> list[int]:
         """The prompt as it is read in before an answer. Raises InvalidRequest for what cannot be asked of this model."""
@@ -55,6 +62,17 @@ class Prompts:
         mark = unused_mark([messages, tools])
         text = self._template.render(self._shield.over(messages, mark), self._shield.over(tools, mark))
         return self._tokenizer.with_bos(self._tokenizer.encode_marked(text, mark))
+
+    def _scope(self, submit: Submit) -> str | None:
+        """Who shares pages with this request: how fast a prompt is read in tells whether somebody of them asked it before."""
+        match self._prefix_reuse:
+            case "off":
+                return None
+            case "all":
+                return "all"
+            case "team" if submit.team is not None:
+                return f"team {submit.team}"
+        return f"key {submit.key}"
 
     def _check_size(self, messages: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]]) -> None:
         """Turn away in microseconds what no tokenizer could fit: no token is longer than the longest."""
@@ -94,9 +112,10 @@ class Runtime:
             queue_limit=config.queue_limit,
             prefill_chunk_tokens=config.prefill_chunk_tokens,
             threads=threads,
+            max_drafts=MAX_DRAFTS if config.speculation_tokens == "auto" else config.speculation_tokens,
         )
         self.scheduler = Scheduler(self.model, cache, tokenizer, limits)
-        self.prompts = Prompts(tokenizer, template, context)
+        self.prompts = Prompts(tokenizer, template, context, config.prefix_reuse)
         self.ready = Ready(
             model_id=model.manifest.model_id,
             template_digest=template.digest,

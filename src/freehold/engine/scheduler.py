@@ -22,10 +22,11 @@ import numpy.typing as npt
 
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamUnavailable
 from freehold.core.ports import MonotonicClock
+from freehold.engine.config import MAX_DRAFTS
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models import Batch
 from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
-from freehold.engine.speculation import MAX_DRAFTS, PassTimes, allot
+from freehold.engine.speculation import PassTimes, allot
 from freehold.engine.vocabulary import Tokenizer
 
 FIRST_CHUNK: Final = 64  # prompt tokens of a pass while nobody knows how long one takes

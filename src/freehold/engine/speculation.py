@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from itertools import accumulate, pairwise
 from typing import Final
 
-MAX_DRAFTS: Final = 16  # of one sequence in one pass
 MAX_COLUMNS: Final = 64  # of drafts in one pass, all sequences together
 PASS_COLUMNS: Final = 256  # kernels.records.MAX_COLUMNS: more would be a second pass over the weights
 WORTH: Final = 1.05  # drafts are taken where they promise this much more than a pass without: times are estimates
