@@ -55,8 +55,8 @@ class TensorInfo:
     """Where a tensor lies. `shape` is in ggml's order: shape[0] is the row length. `offset` counts from the start of the file.
 
     `part` is the place of that file among the model's: see `split`.
-    `convert` makes the tensor's bytes out of those that are stored, where they differ: only of vectors, and never in a GGUF. `type`
-    and `shape` are then what comes out.
+    `convert` makes the tensor's bytes out of those that are stored, where they differ: only of vectors, and never in a GGUF.
+    `type` and `shape` are then what comes out.
     """
 
     name: str
