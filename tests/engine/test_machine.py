@@ -11,9 +11,8 @@ from freehold.engine.tensor_types import TensorType
 
 @pytest.fixture(autouse=True)
 def little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A home of its own, and less of everything: what is measured here is not believed."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("FREEHOLD_HOME", raising=False)
+    """A folder of its own for rates, and less of everything: what is measured here is not believed."""
+    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "cache" / "kernels")  # compiled ones stay where they are
     for name, value in (("_LARGEST_BYTES", 4 << 20), ("_DISK_S", 0.01), ("_WRITE_S", 0.01), ("_SAMPLE_BYTES", 16 << 20)):
         monkeypatch.setattr(machine, name, value)
 

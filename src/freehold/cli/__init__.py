@@ -16,6 +16,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",
+    "fit": "freehold.cli.fit:fit",
     "guard": "freehold.cli.guard:guard",
     "keys": "freehold.cli.keys:keys",
     "log": "freehold.cli.audit:log",

@@ -340,23 +340,27 @@ def _unknown(machine: Machine, bytes_: PassBytes) -> tuple[Link, ...]:
 # ---- in words ----------------------------------------------------------------------------------------------------
 
 
-def lines(prediction: Prediction) -> list[str]:
-    """A fact a line, as `freehold fit` prints them and as an engine says them when it loads."""
+def facts(prediction: Prediction) -> list[tuple[str, str]]:
+    """(what, how much), a fact a line: as `freehold fit` prints them, and as an engine says them when it loads."""
     bytes_ = prediction.bytes
     tiers = [f"{size(bytes_.of(tier))} {_WHERE[tier]}" for tier in Tier if bytes_.of(tier)]
-    said = [f"each token reads {size(bytes_.size_bytes)} of weights: {', '.join(tiers)}"]
-    if prediction.fits:
-        said.append("this fits: nothing is streamed")
     least = "at least " if prediction.unknown else ""
-    said.append(f"predicted: {least}{pace(prediction.token_s)}")
-    first = duration(prediction.first_token_s)
-    said.append(f"first token of a prompt of {prediction.prompt_tokens} tokens: after {least}{first}")
-    if prediction.unknown:
-        said.append(f"nobody knows how fast here: {', '.join(prediction.unknown)}")
     rate = prediction.bottleneck_bytes_per_s
-    said.append(f"bottleneck: {_HOLDS_UP[prediction.bottleneck]}" + (f", {size(rate)}/s" if rate else ""))
+    said = [("a token reads", f"{size(bytes_.size_bytes)}: {', '.join(tiers)}")]
+    if prediction.fits:
+        said.append(("fits", "yes: nothing is streamed"))
+    said.append(("predicted", least + pace(prediction.token_s)))
+    first = f"{least}{duration(prediction.first_token_s)} after a prompt of {prediction.prompt_tokens} tokens"
+    said.append(("first token", first))
+    if prediction.unknown:
+        said.append(("not known here", f"how fast this is: {', '.join(prediction.unknown)}"))
+    said.append(("bottleneck", _HOLDS_UP[prediction.bottleneck] + (f", {size(rate)}/s" if rate else "")))
     said += _gains(prediction)
     return said
+
+
+def lines(prediction: Prediction) -> list[str]:
+    return [f"{what}: {how}" for what, how in facts(prediction)]
 
 
 _WHERE: Final[Mapping[Tier, str]] = {Tier.VRAM: "in VRAM", Tier.RAM: "in memory", Tier.DISK: "streamed from the disk"}
@@ -370,7 +374,7 @@ _HOLDS_UP: Final[Mapping[Link, str]] = {
 }
 
 
-def _gains(prediction: Prediction) -> Iterable[str]:
+def _gains(prediction: Prediction) -> Iterable[tuple[str, str]]:
     for what, seconds in (
         ("1 GB more memory", prediction.with_more_ram_s),
         ("1 GB more VRAM", prediction.with_more_vram_s),
@@ -378,7 +382,7 @@ def _gains(prediction: Prediction) -> Iterable[str]:
     ):
         if seconds is not None:
             less = 1 - seconds / prediction.token_s if prediction.token_s else 0.0
-            yield f"{what}: {pace(seconds)}" + (f", {less:.0%} less" if less >= 0.005 else ", no gain")
+            yield what, pace(seconds) + (f", {less:.0%} less time" if less >= 0.005 else ": no gain")
 
 
 def size(size_bytes: float) -> str:

@@ -1,6 +1,6 @@
 """What this machine can do, measured in about two seconds and kept: the rates that `fit` predicts with.
 
-Decided here: what is run, and for how long. Kernels are those of a pass, on weights that come out of memory and on all threads; the
+Decided here: what is run, and for how long. Kernels are those of a pass, on weights that come out of memory, on all threads; the
 disk is read as a streamed tile is, past the page cache into huge pages; blocks are hashed as a check hashes them. What is kept
 holds for one processor, number of threads, kernel set, disk, size of memory and release; anything else is measured anew.
 
@@ -15,7 +15,7 @@ import platform
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -181,7 +181,7 @@ class _Bench:
     def _start(self, thread: int) -> int:
         return int(self._weights.ctypes.data) + thread * self._each_bytes
 
-    def _median_s(self, function: Any, arguments: list[tuple[int, ...]]) -> float:
+    def _median_s(self, function: Any, arguments: Sequence[tuple[int, ...]]) -> float:
         return median(_together(function, arguments) for _ in range(_ROUNDS))
 
 
@@ -189,7 +189,7 @@ def _function(address: int, arguments: int) -> Any:
     return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * arguments)(address)
 
 
-def _together(function: Any, arguments: list[tuple[int, ...]]) -> float:
+def _together(function: Any, arguments: Sequence[tuple[int, ...]]) -> float:
     """Seconds of the slowest thread, by its own CPU clock: other programs that take turns on the cores do not count."""
     barrier = threading.Barrier(len(arguments))
     taken_s: list[float] = []
@@ -261,7 +261,7 @@ def _write_sample(path: Path) -> None:
     until_s = time.monotonic() + _WRITE_S
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as fd:
         for _ in range(_SAMPLE_BYTES // TILE_BYTES):
-            os.write(fd, buffer[:TILE_BYTES])
+            os.write(fd, buffer.data[:TILE_BYTES])
             if time.monotonic() > until_s:
                 break
         os.fsync(fd)
@@ -275,7 +275,7 @@ def _read_rate(path: Path) -> tuple[float | None, float]:
         done, until_s = 0, time.monotonic() + _DISK_S
         began_s, cpu_s = time.monotonic(), time.thread_time()
         while done == 0 or time.monotonic() < until_s:
-            done += os.preadv(fd, [buffer[:TILE_BYTES]], done // TILE_BYTES % tiles * TILE_BYTES)
+            done += os.preadv(fd, [buffer.data[:TILE_BYTES]], done // TILE_BYTES % tiles * TILE_BYTES)
         taken_s, used_s = time.monotonic() - began_s, time.thread_time() - cpu_s
     return done / max(taken_s, 1e-9), used_s / done
 

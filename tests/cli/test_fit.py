@@ -1,0 +1,109 @@
+"""What `freehold fit` says. Rates are measured, but on little data: no number is held to what a machine makes of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from freehold.cli import main
+from freehold.cli.sizes import bytes_of
+from freehold.engine import machine
+from tests.engine.embedded_model import embedded_model
+
+
+@pytest.fixture(scope="module")
+def model() -> str:
+    """Looked for before the home is another one."""
+    return str(embedded_model())
+
+
+@pytest.fixture(autouse=True)
+def little(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FREEHOLD_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(machine, "cache_folder", lambda: tmp_path / "cache" / "kernels")  # compiled ones stay where they are
+    for name, value in (("_LARGEST_BYTES", 4 << 20), ("_DISK_S", 0.01), ("_WRITE_S", 0.01), ("_SAMPLE_BYTES", 16 << 20)):
+        monkeypatch.setattr(machine, name, value)
+
+
+def fit(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["fit", *arguments])
+
+
+def told(*arguments: str) -> dict[str, Any]:
+    result = fit(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert isinstance(document, dict)
+    return document
+
+
+def test_a_size_and_a_quantisation_are_enough() -> None:
+    found = told("--params", "70B", "--quant", "q4_k_m", "--ram", "32G", "--disk-rate", "3.5G")
+    assert found["model"] == "llama-3.1-70b q4_k_m"
+    assert found["runs"]
+    assert not found["fits"]
+    assert sum(found["bytes"].values()) == 41_916_252_160
+    assert found["machine"]["disk_bytes_per_s"] == 3.5e9
+    assert found["prediction"]["token_s"] >= found["bytes"]["disk"] / 3.5e9
+    assert found["prediction"]["with_more_ram_s"] <= found["prediction"]["token_s"]
+
+
+def test_more_memory_and_a_card_move_bytes_up() -> None:
+    asked = ("--params", "70B", "--pcie", "25G", "--vram-rate", "800G", "--disk-rate", "3.5")
+    less, more = told(*asked, "--ram", "16G"), told(*asked, "--ram", "16G", "--vram", "21.5G")
+    assert less["bytes"]["vram"] == 0
+    assert 21_500_000_000 - 8 < more["bytes"]["vram"] <= 21_500_000_000  # each type rounds down
+    assert more["bytes"]["disk"] < less["bytes"]["disk"]
+    assert more["prediction"]["with_more_vram_s"] is not None
+
+
+def test_it_reads_as_one_fact_a_line() -> None:
+    result = fit("--params", "8B", "--quant", "Q6_K", "--ram", "4G")
+    assert result.exit_code == 0, result.output
+    facts = [line.split("  ")[0] for line in result.stdout.splitlines()]
+    assert facts[:6] == ["model", "machine", "memory", "a token reads", "predicted", "first token"]
+    assert "streamed from the disk" in result.stdout
+    assert "measured 20" in result.stdout
+
+
+def test_a_scaled_shape_is_said_to_be_one() -> None:
+    assert "a shape scaled from its size" in fit("--params", "13B", "--ram", "64G").stdout
+
+
+def test_what_does_not_fit_is_said_with_the_numbers_and_by_the_exit_code() -> None:
+    result = fit("--params", "8B", "--ram", "500M")
+    assert result.exit_code == 1
+    assert "does not fit" in result.output
+    as_json = fit("--params", "8B", "--ram", "500M", "--json")
+    assert as_json.exit_code == 1
+    assert json.loads(as_json.stdout)["runs"] is False
+
+
+@pytest.mark.model
+def test_a_file_is_asked_by_its_header(model: str) -> None:
+    found = told(model, "--threads", "1")
+    assert found["fits"]
+    assert found["parameters"] == 134_515_008
+    assert set(found["machine"]["kernels"]) == {"Q4_1", "Q8_0", "F32"}
+
+
+def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path) -> None:
+    for arguments, words in (
+        ((), "--params"),
+        (("smollm2-135m", "--params", "8B"), "one of the two"),
+        (("--params", "huge"), "no size"),
+        (("--params", "8B", "--quant", "Q9"), "no quantisation"),
+        (("--params", "8B", "--ram", "lots"), "no size"),
+        ((str(tmp_path / "none.gguf"),), "none.gguf"),
+    ):
+        result = fit(*arguments)
+        assert result.exit_code != 0
+        assert words in result.output
+
+
+@pytest.mark.parametrize(("text", "size_bytes"), [("24", 24e9), ("600M", 6e8), ("3.5G", 3.5e9), ("7GB/s", 7e9), ("1TiB", 1e12)])
+def test_sizes_are_read_as_people_write_them(text: str, size_bytes: float) -> None:
+    assert bytes_of(text) == size_bytes
