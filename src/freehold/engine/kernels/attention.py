@@ -1,18 +1,19 @@
 """Rotary embedding, the write into the KV cache, and attention over its pages.
 
-A query walks its sequence's pages from the first to the one that holds its own position, keeping a running maximum and sum
-(online softmax). Scores sum over dimensions in order, outputs over positions in order. Up to four neighbouring tokens walk
-together and share the loads; each one's operations are the same as alone.
+A query walks its sequence's pages from the first that it sees to the one that holds its own position, keeping a running
+maximum and sum (online softmax). Scores sum over dimensions in order, outputs over positions in order. Up to four neighbouring
+tokens walk together and share the loads; each one's operations are the same as alone.
 """
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import Any, Final
 
 from llvmlite import ir
 
-from freehold.engine.kernels.elementwise import exp, quantise
-from freehold.engine.kernels.emit import F32, I16, I32, Emitter, Value, vector
+from freehold.core.errors import InternalError
+from freehold.engine.kernels.elementwise import exp, quantise, rms_norm, soft_cap
+from freehold.engine.kernels.emit import F32, I16, I32, Count, Emitter, Value, vector
+from freehold.engine.kernels.graph import Graph, Rope
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
 from freehold.engine.kernels.records import Layer, Step
 from freehold.engine.kernels.targets import Target
@@ -21,19 +22,13 @@ from freehold.engine.kv_cache import PAGE_POSITIONS
 TILE: Final = 4  # tokens that attend together
 
 
-class Rope(Enum):
-    """Which dimensions turn together: (2 i, 2 i + 1) in llama, (i, i + half) in qwen2."""
-
-    INTERLEAVED = "interleaved"
-    HALVES = "halves"
-
-
-def emit_place(module: Any, name: str, head_dim: int, rope: Rope, target: Target) -> None:
+def emit_place(module: Any, name: str, graph: Graph, target: Target) -> None:
     """(step, layer record, layer, item): finish one head of q, k or v for all tokens.
 
-    Items count q heads, then k heads, then v heads. Queries are turned, scaled by 1 / sqrt(head_dim) and stay; keys are
-    turned and go to the cache; values go to the cache.
+    Items count q heads, then k heads, then v heads. Queries are turned, scaled and stay; keys are turned and go to the cache;
+    values go to the cache.
     """
+    head_dim = graph.head_dim
     e = Emitter(module, name, 4, target.lanes)
     step, record, layer, item = e.arguments
     heads, kv_heads, tokens = e.field(step, Step.HEADS), e.field(step, Step.KV_HEADS), e.field(step, Step.TOKENS)
@@ -48,17 +43,24 @@ def emit_place(module: Any, name: str, head_dim: int, rope: Rope, target: Target
             total = e.builder.fadd(e.load(e.floats, at, i), e.load(e.floats, e.add(bias, column), i))
             e.store(total, at, i)
 
+    def normalise(at: Value, weight: Layer) -> None:
+        if graph.qk_norm:
+            epsilon = e.bits(e.builder.trunc(e.field(step, Step.EPSILON), I32), F32)
+            rms_norm(e, target, at, e.field(record, weight), epsilon, at, e.i64(head_dim // BLOCK))
+
     def query(t: Value) -> None:
         at, position = vectors(t)
-        scale = e.const(e.floats, head_dim**-0.5)
-        for i, value in enumerate(_turn(e, target, step, rope, head_dim, at, position)):
+        normalise(at, Layer.Q_NORM)
+        scale = e.const(e.floats, graph.query_scale)
+        for i, value in enumerate(_turn(e, target, record, graph, at, position)):
             e.store(e.builder.fmul(value, scale), at, 4 * e.lanes * i)
 
     def key(t: Value) -> None:
         at, position = vectors(t)
+        normalise(at, Layer.K_NORM)
         keys, _ = _page(e, step, layer, e.sub(item, heads), e.div(position, PAGE_POSITIONS), t, head_dim)
         place = e.add(keys, e.mul(e.builder.urem(position, e.i64(PAGE_POSITIONS)), 2))
-        for i, value in enumerate(_turn(e, target, step, rope, head_dim, at, position)):
+        for i, value in enumerate(_turn(e, target, record, graph, at, position)):
             halves = target.to_half(e, value)
             for lane in range(e.lanes):
                 one = e.builder.extract_element(halves, ir.Constant(I32, lane))
@@ -88,21 +90,22 @@ def _position(e: Emitter, step: Value, token: Value) -> Value:
     return e.load_index(e.field(step, Step.POSITIONS), token)
 
 
-def _turn(e: Emitter, target: Target, step: Value, rope: Rope, head_dim: int, at: Value, position: Value) -> list[Value]:
+def _turn(e: Emitter, target: Target, record: Value, graph: Graph, at: Value, position: Value) -> list[Value]:
     """The rotated head: x * cos + partner * sin, with the sign of the rotation in the table's sin."""
     width = 4 * e.lanes
-    table = e.add(e.field(step, Step.ROPE), e.mul(position, 8 * head_dim))
-    count = head_dim // e.lanes
-    values = [e.load(e.floats, at, i * width) for i in range(count)]
-    if rope is Rope.INTERLEAVED:
-        partners = [e.shuffle(v, v, [lane ^ 1 for lane in range(e.lanes)]) for v in values]
+    table = e.add(e.field(record, Layer.ROPE), e.mul(position, 8 * graph.rotated))
+    count = graph.rotated // e.lanes
+    values = [e.load(e.floats, at, i * width) for i in range(graph.head_dim // e.lanes)]
+    turning, passing = values[:count], values[count:]
+    if graph.rope is Rope.INTERLEAVED:
+        partners = [e.shuffle(v, v, [lane ^ 1 for lane in range(e.lanes)]) for v in turning]
     else:
-        partners = values[count // 2 :] + values[: count // 2]
+        partners = turning[count // 2 :] + turning[: count // 2]
     turned = []
-    for i, (value, partner) in enumerate(zip(values, partners, strict=True)):
-        cos, sin = e.load(e.floats, table, i * width), e.load(e.floats, table, 4 * head_dim + i * width)
+    for i, (value, partner) in enumerate(zip(turning, partners, strict=True)):
+        cos, sin = e.load(e.floats, table, i * width), e.load(e.floats, table, 4 * graph.rotated + i * width)
         turned.append(target.multiply_add(e, partner, sin, e.builder.fmul(value, cos)))
-    return turned
+    return turned + passing
 
 
 def _page(e: Emitter, step: Value, layer: Value, kv_head: Value, page: Value, token: Value, head_dim: int) -> tuple[Value, Value]:
@@ -118,9 +121,9 @@ def _page(e: Emitter, step: Value, layer: Value, kv_head: Value, page: Value, to
     return keys, e.add(keys, 2 * PAGE_POSITIONS * head_dim)
 
 
-def emit_attend(module: Any, name: str, head_dim: int, target: Target) -> None:
+def emit_attend(module: Any, name: str, graph: Graph, target: Target) -> None:
     """(step, layer, tile, head): attention of the tile's tokens at one head, quantised for the next matrix."""
-    walks = {count: _emit_walk(module, f"{name}_{count}", head_dim, target, count) for count in (1, TILE)}
+    walks = {count: _emit_walk(module, f"{name}_{count}", graph, target, count) for count in (1, TILE)}
     e = Emitter(module, name, 4, target.lanes)
     step, layer, tile, head = e.arguments
     first = e.load_index(e.field(step, Step.TILE_FIRST), tile)
@@ -133,10 +136,10 @@ def emit_attend(module: Any, name: str, head_dim: int, target: Target) -> None:
     e.returns()
 
 
-def _emit_walk(module: Any, name: str, head_dim: int, target: Target, count: int) -> Emitter:
+def _emit_walk(module: Any, name: str, graph: Graph, target: Target, count: int) -> Emitter:
     """(step, layer, first token, head)"""
     e = Emitter(module, name, 4, target.lanes, internal=True)
-    walk = _Walk(e, target, head_dim, count)
+    walk = (_WindowedWalk if graph.windowed else _Walk)(e, target, graph, count)
     walk.emit()
     e.returns()
     return e
@@ -145,14 +148,14 @@ def _emit_walk(module: Any, name: str, head_dim: int, target: Target, count: int
 class _Walk:
     """Emits the walk of `count` neighbouring tokens over their pages."""
 
-    def __init__(self, e: Emitter, target: Target, head_dim: int, count: int) -> None:
-        self.e, self.target, self.head_dim, self.count = e, target, head_dim, count
+    def __init__(self, e: Emitter, target: Target, graph: Graph, count: int) -> None:
+        self.e, self.target, self.graph, self.head_dim, self.count = e, target, graph, graph.head_dim, count
         self.step, self.layer, self.first, self.head = e.arguments
         self.width = 4 * e.lanes
         self.tokens = [e.add(self.first, i) for i in range(count)]
         self.positions = [_position(e, self.step, token) for token in self.tokens]
         self.scores = [e.stack(4 * PAGE_POSITIONS) for _ in range(count)]
-        self.outs = [e.stack(4 * head_dim) for _ in range(count)]
+        self.outs = [e.stack(4 * self.head_dim) for _ in range(count)]
 
     def emit(self) -> None:
         e, step = self.e, self.step
@@ -166,17 +169,27 @@ class _Walk:
         lowest, zero = e.f32(float("-inf")), e.f32(0.0)
 
         def page(i: Value, carried: list[Value]) -> list[Value]:
-            keys, values = _page(e, step, self.layer, kv_head, i, self.first, self.head_dim)
+            number = e.add(i, first)
+            keys, values = _page(e, step, self.layer, kv_head, number, self.first, self.head_dim)
             self._score(queries, keys)
-            start = e.mul(i, PAGE_POSITIONS)
+            start = e.mul(number, PAGE_POSITIONS)
             seen = [e.minimum(e.sub(e.add(p, 1), start), PAGE_POSITIONS) for p in self.positions]
-            carried = self._soften(seen, carried)
-            self._gather(seen, values)
+            hidden = self._hidden(start)
+            carried = self._soften(hidden, seen, carried)
+            self._gather(hidden, seen, values)
             return carried
 
-        pages = e.add(e.div(self.positions[-1], PAGE_POSITIONS), 1)
+        first = self._first_page()
+        pages = e.sub(e.add(e.div(self.positions[-1], PAGE_POSITIONS), 1), first)
         carried = e.loop(pages, page, [lowest] * self.count + [zero] * self.count)
         self._finish(carried[self.count :])
+
+    def _first_page(self) -> Count:
+        return 0
+
+    def _hidden(self, start: Value) -> list[Value] | None:
+        """Per query: how many positions of the page that begins at `start` are too old for it. None where none ever are."""
+        return None
 
     def _score(self, queries: Sequence[Value], keys: Value) -> None:
         """scores[query][position] = query . key, summed over the dimensions in order."""
@@ -198,7 +211,7 @@ class _Walk:
                 for j in range(together):
                     e.store(sums[i * together + j], scores, 4 * start + j * self.width)
 
-    def _soften(self, seen: Sequence[Value], carried: list[Value]) -> list[Value]:
+    def _soften(self, hidden: Sequence[Value] | None, seen: Sequence[Value], carried: list[Value]) -> list[Value]:
         """Scores to weights relative to the running maximum; what was summed before is scaled to it."""
         e, b = self.e, self.e.builder
         maxima, sums = [], []
@@ -207,8 +220,13 @@ class _Walk:
             rows, masks = [], []
             for j in range(PAGE_POSITIONS // e.lanes):
                 places = ir.Constant(e.ints, list(range(j * e.lanes, (j + 1) * e.lanes)))
-                masks.append(b.icmp_signed("<", places, limit))
+                mask = b.icmp_signed("<", places, limit)
+                if hidden is not None:
+                    mask = b.and_(mask, b.icmp_signed(">=", places, e.splat(b.trunc(hidden[i], I32))))
+                masks.append(mask)
                 score = e.load(e.floats, scores, j * self.width)
+                if self.graph.attention_cap:
+                    score = soft_cap(e, self.target, score, self.graph.attention_cap)
                 rows.append(b.select(masks[-1], score, e.const(e.floats, float("-inf"))))
             top = rows[0]
             for row in rows[1:]:
@@ -219,7 +237,7 @@ class _Walk:
                 weight = b.select(mask, exp(e, self.target, b.fsub(row, spread)), e.const(e.floats, 0.0))
                 e.store(weight, scores, j * self.width)
                 total = weight if total is None else b.fadd(total, weight)
-            # exp of a vector: the one exp there is. Before the first page the maximum is -inf and there is nothing to scale.
+            # exp of a vector: the one exp there is. Before the first position the maximum is -inf and there is nothing to scale.
             factor = exp(e, self.target, e.splat(b.fsub(carried[i], top)))
             for at in range(0, 4 * self.head_dim, self.width):
                 e.store(b.fmul(e.load(e.floats, self.outs[i], at), factor), self.outs[i], at)
@@ -228,7 +246,7 @@ class _Walk:
             sums.append(b.fadd(scaled, e.fold(total, b.fadd)))
         return maxima + sums
 
-    def _gather(self, seen: Sequence[Value], values: Value) -> None:
+    def _gather(self, hidden: Sequence[Value] | None, seen: Sequence[Value], values: Value) -> None:
         """outs[query] += weight * value, over the positions in order. Positions not yet written are not touched."""
         e = self.e
         common = seen[0]  # neighbours: the first sees the fewest
@@ -277,3 +295,39 @@ class _Walk:
                 e.store(b.fmul(e.load(e.floats, out, at), inverse), x, at)
             first = e.mul(self.head, blocks)
             quantise(e, x, e.add(q, e.mul(first, BLOCK)), e.add(headers, e.mul(first, HEADER_BYTES)), blocks)
+
+
+class _WindowedWalk(_Walk):
+    """A walk that begins at the first page inside the layer's window: of its positions, some are hidden, too old to be seen."""
+
+    def _window(self) -> Value:
+        e = self.e
+        records = e.field(self.step, Step.LAYER_RECORDS)
+        return e.field(e.add(records, e.mul(self.layer, 8 * Layer.LENGTH)), Layer.WINDOW)
+
+    def _first_page(self) -> Count:
+        """Neighbours walk from the page that the first of them needs."""
+        e = self.e
+        oldest = e.sub(e.add(self.positions[0], 1), self._window())
+        return e.div(e.select(e.less(oldest, 0), 0, oldest), PAGE_POSITIONS)
+
+    def _hidden(self, start: Value) -> list[Value] | None:
+        e = self.e
+        edge = e.add(start, self._window())
+        hidden = [e.sub(e.add(p, 1), edge) for p in self.positions]
+        return [e.minimum(e.select(e.less(h, 0), 0, h), PAGE_POSITIONS) for h in hidden]
+
+    def _gather(self, hidden: Sequence[Value] | None, seen: Sequence[Value], values: Value) -> None:
+        """What all neighbours see is read once for all; what lies before and behind it, for each that sees it."""
+        if hidden is None:
+            raise InternalError("a windowed walk always has an edge")
+        e = self.e
+        low, common = hidden[-1], seen[0]  # neighbours: the last sees the latest, the first the fewest
+        high = e.select(e.less(common, low), low, common)
+        size = self._chunk() * e.lanes
+        for start in range(0, self.head_dim, size):
+            for i in range(self.count - 1):
+                self._gather_chunk([i], hidden[i], e.minimum(low, seen[i]), values, start, size)
+            self._gather_chunk(range(self.count), low, high, values, start, size)
+            for i in range(1, self.count):
+                self._gather_chunk([i], high, seen[i], values, start, size)

@@ -1,9 +1,10 @@
-"""What stands between the matrices: exp, SiLU, RMS norm, the quantiser of activations. All along one column, in vectors.
+"""What stands between the matrices: exp, activations, soft caps, RMS norm, the quantiser of columns; each along one column.
 
 Activations are quantised by blocks of 32 to signed bytes, scale = largest / 127, as llama.cpp's Q8_0 does it; the scale stays
 f32.
 """
 
+import math
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ from freehold.engine.kernels.targets import Target
 # exp(r) for |r| <= ln(2) / 2: Cephes expf. Largest relative error over 5 million points: 8.4e-8 on every target.
 _EXP: Final = (1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1)
 _LN2_HIGH, _LN2_LOW, _LOG2_E = 0.693359375, -2.12194440e-4, 1.44269504088896341
+_GELU: Final = 2 * math.sqrt(2 / math.pi)
 _ROUND: Final = 12582912.0  # 1.5 * 2^23: adding it leaves the nearest integer in the low mantissa bits
 
 
@@ -44,6 +46,21 @@ def silu_times(e: Emitter, target: Target, gate: Value, up: Value) -> Value:
     """gate * sigmoid(gate) * up."""
     b, one = e.builder, e.const(gate.type, 1.0)
     return b.fmul(b.fdiv(gate, b.fadd(one, exp(e, target, b.fneg(gate)))), up)
+
+
+def gelu_times(e: Emitter, target: Target, gate: Value, up: Value) -> Value:
+    """gelu(gate) * up in the tanh form: x * (1 + tanh(u)) / 2 is x * sigmoid(2 u), with u = sqrt(2 / pi) * (x + 0.044715 x^3)."""
+    b, type_ = e.builder, gate.type
+    cube = b.fmul(b.fmul(gate, gate), gate)
+    twice = b.fmul(target.multiply_add(e, cube, e.const(type_, 0.044715), gate), e.const(type_, _GELU))
+    return b.fmul(b.fdiv(gate, b.fadd(e.const(type_, 1.0), exp(e, target, b.fneg(twice)))), up)
+
+
+def soft_cap(e: Emitter, target: Target, x: Value, cap: float) -> Value:
+    """cap * tanh(x / cap), as cap - 2 cap / (1 + exp(2 x / cap)): right to 2e-7 of the cap."""
+    b, type_ = e.builder, x.type
+    grown = b.fadd(exp(e, target, b.fmul(x, e.const(type_, 2 / cap))), e.const(type_, 1.0))
+    return b.fsub(e.const(type_, cap), b.fdiv(e.const(type_, 2 * cap), grown))
 
 
 def quantise_block(e: Emitter, x: Value, q: Value, header: Value) -> None:

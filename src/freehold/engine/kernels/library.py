@@ -3,7 +3,7 @@
 from typing import Any
 
 from freehold.engine.kernels import attention, formats, matmul, step
-from freehold.engine.kernels.attention import Rope
+from freehold.engine.kernels.graph import Graph
 from freehold.engine.kernels.jit import compile_function
 from freehold.engine.kernels.targets import Target, choose_target
 from freehold.engine.tensor_types import TensorType
@@ -14,7 +14,7 @@ class Kernels:
 
     def __init__(self, name: str | None = None) -> None:
         self.target: Target = choose_target(name)
-        self._made: dict[str, int] = {}
+        self._made: dict[tuple[Any, ...], int] = {}
 
     @property
     def name(self) -> str:
@@ -30,21 +30,21 @@ class Kernels:
         panel = formats.FORMATS[type_].panel
         return self._make(f"dots_{panel.name}", matmul.emit_dots, panel)
 
-    def expand(self, type_: TensorType) -> int:
+    def expand(self, type_: TensorType, scale: float = 1.0) -> int:
         panel = formats.FORMATS[type_].panel
-        return self._make(f"expand_{panel.name}", matmul.emit_expand, panel)
+        return self._make(f"expand_{panel.name}", matmul.emit_expand, panel, scale)
 
-    def place(self, head_dim: int, rope: Rope) -> int:
-        return self._make(f"place_{head_dim}_{rope.name}", attention.emit_place, head_dim, rope)
+    def place(self, graph: Graph) -> int:
+        return self._make("place", attention.emit_place, graph)
 
-    def attend(self, head_dim: int) -> int:
-        return self._make(f"attend_{head_dim}", attention.emit_attend, head_dim)
+    def attend(self, graph: Graph) -> int:
+        return self._make("attend", attention.emit_attend, graph)
 
-    def step(self) -> int:
-        return self._make("step", step.emit_step)
+    def step(self, graph: Graph) -> int:
+        return self._make("step", step.emit_step, graph)
 
     def _make(self, name: str, emit: Any, *what: Any) -> int:
-        name = f"{name}_{self.name}".lower()
-        if name not in self._made:
-            self._made[name] = compile_function(name, lambda module: emit(module, name, *what, self.target))
-        return self._made[name]
+        name, key = f"{name}_{self.name}".lower(), (name, *what)
+        if key not in self._made:
+            self._made[key] = compile_function(name, lambda module: emit(module, name, *what, self.target))
+        return self._made[key]

@@ -126,8 +126,8 @@ class Quantised:
             total = target.multiply_add(e, factors[self.parts + part], header(1 if self.parts == 1 else 2 + part), total)
         return total
 
-    def emit_expand(self, e: Emitter) -> None:
-        """(panel, blocks, lane, out): the weights of one row as f32."""
+    def emit_expand(self, e: Emitter, scale_by: float) -> None:
+        """(panel, blocks, lane, out): the weights of one row as f32, times `scale_by`."""
         panel, blocks, lane, out = e.arguments
         b, width, each = e.builder, 4 * e.lanes, 8 // self.parts
 
@@ -140,6 +140,7 @@ class Quantised:
                 for j in range(4):
                     byte = b.and_(b.lshr(word, ir.Constant(I32, 8 * j)), ir.Constant(I32, 255))
                     value = b.fadd(b.fmul(b.uitofp(byte, F32), scale), low)
+                    value = value if scale_by == 1.0 else b.fmul(value, e.f32(scale_by))
                     e.store(value, out, e.add(e.mul(i, 4 * BLOCK), 4 * (4 * group + j)))
 
         e.each(blocks, block)
@@ -195,10 +196,16 @@ class Floats:
         factor = e.load(F32, column[0], e.add(e.mul(first, 4 * BLOCK), 4 * block))
         return target.multiply_add(e, parts[0], e.splat(factor), total)
 
-    def emit_expand(self, e: Emitter) -> None:
+    def emit_expand(self, e: Emitter, scale_by: float) -> None:
         panel, blocks, lane, out = e.arguments
         place = e.add(panel, e.mul(lane, 4))
-        e.each(e.mul(blocks, BLOCK), lambda i: e.store(e.load(F32, place, e.mul(i, 4 * e.lanes)), out, e.mul(i, 4)))
+
+        def weight(i: Value) -> None:
+            value = e.load(F32, place, e.mul(i, 4 * e.lanes))
+            value = value if scale_by == 1.0 else e.builder.fmul(value, e.f32(scale_by))
+            e.store(value, out, e.mul(i, 4))
+
+        e.each(e.mul(blocks, BLOCK), weight)
 
 
 Panel = Quantised | Floats
@@ -221,7 +228,7 @@ def emit_dots(module: Any, name: str, panel: Panel, target: Target) -> None:
     e.returns()
 
 
-def emit_expand(module: Any, name: str, panel: Panel, target: Target) -> None:
+def emit_expand(module: Any, name: str, panel: Panel, scale_by: float, target: Target) -> None:
     e = Emitter(module, name, 4, target.lanes)
-    panel.emit_expand(e)
+    panel.emit_expand(e, scale_by)
     e.returns()

@@ -12,12 +12,14 @@ PANEL_BYTES: Final = 1 << 16  # packed panel of a thread: 32 blocks of f32 at 16
 SCRATCH_BYTES: Final = PANEL_BYTES + 2 * 32 * 4 * MAX_COLUMNS  # and the totals of 32 rows, twice
 OPEN: Final = -1  # in a thread's place: the record is ready, let threads enter
 CLOSED: Final = 1 << 40  # added to the count of who entered, once a pass is over
+ALWAYS: Final = 1 << 62  # a tile that is here in every pass
+SHARES_A_THREAD: Final = 2  # where rows are cut freely: evens out a preempted thread; each start costs a cold panel
 
 
 class Matrix(IntEnum):
-    """One weight matrix: bytes as in the file, and the kernels of its type."""
+    """One weight matrix: rows as in the file, in tiles, and the kernels of its type."""
 
-    DATA = 0
+    TILES = 0  # address of its Tile records; a matrix that is resident as a whole has one
     ROWS = 1
     ROW_BYTES = 2
     BLOCKS = 3  # of 32 weights, in a row
@@ -25,6 +27,27 @@ class Matrix(IntEnum):
     DOTS = 5
     EXPAND = 6
     SINGLE = 7
+    TILE_ROWS = 8  # of every tile but the last, which may have fewer
+    SHARES = 9  # pieces that a phase over its rows is cut into
+    LENGTH = 16
+
+
+class Tile(IntEnum):
+    """Some rows of a matrix, and whether they are in memory. One cache line."""
+
+    BASE = 0  # where row 0 of the matrix would lie, if all rows lay as the tile's do
+    ARRIVED = 1  # the last pass for which its bytes are here and checked: ALWAYS where it is resident
+    DONE = 2  # rows used since the start, of a streamed tile
+    ROWS = 3  # 0 where it is resident: nobody counts its rows
+    WANTED = 4  # the last pass that has chosen it, of a streamed tile that passes choose among
+    LENGTH = 8
+
+
+class Ring(IntEnum):
+    """What a pass and the threads that read streamed tiles tell each other."""
+
+    FAILED = 0  # not 0: a tile will not come, and the pass has to end
+    WAKE = 1  # a file descriptor that takes a byte for each tile that was used up
     LENGTH = 8
 
 
@@ -34,14 +57,20 @@ class Layer(IntEnum):
     ATTENTION_NORM = 0
     FFN_NORM = 1
     BIAS = 2  # f32 of q, k and v end to end; 0 is none
-    Q = 8
-    K = 16
-    V = 24
-    OUTPUT = 32
-    GATE = 40
-    UP = 48
-    DOWN = 56
-    LENGTH = 64
+    ROPE = 3  # per position: cos (rotated), sin (rotated), f32
+    Q_NORM = 4
+    K_NORM = 5
+    ATTENTION_POST_NORM = 6
+    FFN_POST_NORM = 7
+    WINDOW = 8  # positions that a token sees, its own among them
+    Q = 16
+    K = 32
+    V = 48
+    OUTPUT = 64
+    GATE = 80
+    UP = 96
+    DOWN = 112
+    LENGTH = 128
 
 
 class Step(IntEnum):
@@ -78,7 +107,7 @@ class Step(IntEnum):
     KV_HEADS = 28
     HEAD_DIM = 29
     FFN_GROUPS = 30  # of 32 rows
-    ROPE = 31  # per position: cos (head_dim), sin (head_dim), f32
+    BRANCH = 31  # f32, as X: what attention or the feed-forward part gives, where it is normalised before it is added
     CACHE = 32
     CACHE_LAYER_BYTES = 33
     CACHE_PAGE_BYTES = 34
@@ -86,11 +115,15 @@ class Step(IntEnum):
     TABLES_PITCH = 36
     PLACE = 37
     ATTEND = 38
-    LENGTH = 40
+    PASS = 39  # counts from 1
+    RING = 40  # a Ring record
+    EMBEDS = 41  # 0: the residual stream is there already
+    LENGTH = 48
 
 
 def phases(layers: int) -> int:
-    return 1 + 7 * layers + 2
+    """At most: a graph with post norms has 8 in a layer."""
+    return 1 + 8 * layers + 2
 
 
 def sync_bytes(layers: int) -> int:

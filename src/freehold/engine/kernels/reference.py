@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from freehold.engine.kernels.attention import Rope
+from freehold.engine.kernels.graph import Rope
 from freehold.engine.kernels.matmul import BLOCK
 from freehold.engine.tensor_types import TensorType
 
@@ -53,23 +53,47 @@ def silu(x: Floats) -> Floats:
     return np.asarray(x / (1 + np.exp(-x.astype(np.float64))), np.float32)
 
 
+def gelu(x: Floats) -> Floats:
+    wide = x.astype(np.float64)
+    return np.asarray(wide * (1 + np.tanh(np.sqrt(2 / np.pi) * (wide + 0.044715 * wide**3))) / 2, np.float32)
+
+
+def soft_cap(x: npt.NDArray[Any], cap: float) -> npt.NDArray[Any]:
+    return cap * np.tanh(x / cap)
+
+
 def turn(x: Floats, angles: npt.NDArray[np.float64], rope: Rope) -> Floats:
-    """Rotate heads (T, H, D) by angles (T, D / 2)."""
+    """Rotate the first R dimensions of heads (T, H, D) by angles (T, R / 2)."""
     cos, sin = np.cos(angles)[:, None], np.sin(angles)[:, None]
-    out = np.empty_like(x)
-    half = x.shape[-1] // 2
+    out = x.copy()
+    half = angles.shape[-1]
+    x, turned = x[..., : 2 * half], out[..., : 2 * half]
     a, b = (slice(0, None, 2), slice(1, None, 2)) if rope is Rope.INTERLEAVED else (slice(0, half), slice(half, None))
-    out[..., a] = x[..., a] * cos - x[..., b] * sin
-    out[..., b] = x[..., b] * cos + x[..., a] * sin
+    turned[..., a] = x[..., a] * cos - x[..., b] * sin
+    turned[..., b] = x[..., b] * cos + x[..., a] * sin
     return out
 
 
-def attend(q: Floats, k: Floats, v: Floats, positions: npt.NDArray[np.int64]) -> Floats:
-    """Causal attention of queries (T, H, D) over keys and values (S, KV, D) held as f16: (T, H, D)."""
+def attend(
+    q: Floats,
+    k: Floats,
+    v: Floats,
+    positions: npt.NDArray[np.int64],
+    *,
+    scale: float | None = None,
+    window: int = 0,
+    cap: float = 0.0,
+) -> Floats:
+    """Causal attention of queries (T, H, D) over keys and values (S, KV, D) held as f16: (T, H, D).
+
+    A token sees `window` positions, its own among them; 0 is all.
+    """
     repeat = q.shape[1] // k.shape[1]
     keys, values = (np.repeat(a.astype(np.float16).astype(np.float64), repeat, 1) for a in (k, v))
-    scores = np.einsum("thd,shd->hts", q, keys) / np.sqrt(q.shape[-1])
-    scores = np.where(np.arange(len(k)) <= positions[:, None], scores, -np.inf)
+    scores = np.einsum("thd,shd->hts", q, keys) * (q.shape[-1] ** -0.5 if scale is None else scale)
+    scores = soft_cap(scores, cap) if cap else scores
+    behind = positions[:, None] - np.arange(len(k))
+    scores = np.where((behind >= 0) & (behind < (window or len(k))), scores, -np.inf)
     weights = np.exp(scores - scores.max(-1, keepdims=True))
     weights /= weights.sum(-1, keepdims=True)
     return np.asarray(np.einsum("hts,shd->thd", weights, values), np.float32)

@@ -1,13 +1,15 @@
-"""Forward passes, one file an architecture family. `ARCHITECTURES` names what can be run."""
+"""Forward passes. `ARCHITECTURES` names what can be run, `families.FAMILIES` says per name what differs."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
 from freehold.core.errors import UnsupportedArtefact
-from freehold.engine.models.llama import Batch, HasShape, Llama, LlamaShape
+from freehold.engine.models.families import FAMILIES
+from freehold.engine.models.llama import Batch, Llama
+from freehold.engine.models.shape import HasShape, LlamaShape
 
-# general.architecture -> the forward pass. llama.py says per name what differs (rotation, biases).
-ARCHITECTURES: Final[Mapping[str, type[Llama]]] = {"llama": Llama, "qwen2": Llama}
+# general.architecture -> the forward pass.
+ARCHITECTURES: Final[Mapping[str, type[Llama]]] = dict.fromkeys(FAMILIES, Llama)
 
 
 def shape_of(metadata: Mapping[str, Any], tensors: Mapping[str, HasShape]) -> LlamaShape:

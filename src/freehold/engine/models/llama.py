@@ -1,33 +1,31 @@
-"""The Llama family: RMS norm, rotary grouped-query attention, SwiGLU. Covers `llama` and `qwen2`.
+"""A loaded model: RMS norm, rotary grouped-query attention, a gated feed-forward part, and what `families` adds.
 
-Decided here: which files we run (anything else is refused by name before weights are read), and how a batch of tokens becomes the
-records that `kernels.step` computes from. Which tokens to compute is the scheduler's, what the logits mean the sampler's.
+Decided here: how weights and a batch of tokens become the records that `kernels.step` computes from. Which files we run is
+`shape`'s to say; which tokens to compute is the scheduler's, what the logits mean the sampler's.
 
 A batch may mix sequences, and prompts with single tokens: a token's logits depend on its own sequence alone, bit for bit.
 """
 
 import itertools
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from freehold.core.errors import InternalError, MalformedArtefact, UnsupportedArtefact
+from freehold.core.errors import InternalError
 from freehold.engine.kernels import records
-from freehold.engine.kernels.attention import TILE, Rope
-from freehold.engine.kernels.formats import FORMATS
+from freehold.engine.kernels.attention import TILE
 from freehold.engine.kernels.library import Kernels
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
-from freehold.engine.kernels.records import Layer, Matrix, Step
+from freehold.engine.kernels.records import Layer, Matrix, Step, Tile
 from freehold.engine.kernels.team import Team
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.tensor_types import Tensor, TensorType
+from freehold.engine.models.rotary import Rotation
+from freehold.engine.models.shape import LlamaShape
+from freehold.engine.tensor_types import Tensor
 
-_ROPE: Final[Mapping[str, Rope]] = {"llama": Rope.INTERLEAVED, "qwen2": Rope.HALVES}
-_HAS_BIAS: Final = frozenset({"qwen2"})
 _MATRICES: Final[Mapping[str, Layer]] = {
     "attn_q": Layer.Q,
     "attn_k": Layer.K,
@@ -37,172 +35,7 @@ _MATRICES: Final[Mapping[str, Layer]] = {
     "ffn_up": Layer.UP,
     "ffn_down": Layer.DOWN,
 }
-
-
-class HasShape(Protocol):
-    """A tensor, or what a header says of one."""
-
-    @property
-    def type(self) -> TensorType: ...
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LlamaShape:
-    architecture: str
-    layers: int
-    embedding: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ffn: int
-    vocabulary: int
-    context: int  # positions the model was trained for
-    rope_base: float
-    norm_epsilon: float
-    tied: bool  # the head is the embedding
-    rope_factors: bool  # rope_freqs.weight divides the frequencies
-    rope_scale: float = 1.0  # positions are divided by it
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any], tensors: Mapping[str, HasShape]) -> "LlamaShape":
-        """Raises MalformedArtefact for what contradicts itself, UnsupportedArtefact for what we don't run."""
-        return _Reader(metadata, tensors).read()
-
-    def matrices(self) -> Iterator[tuple[str, int, int]]:
-        """(name, row length, rows) of every matrix."""
-        yield "token_embd.weight", self.embedding, self.vocabulary
-        q, kv = self.heads * self.head_dim, self.kv_heads * self.head_dim
-        sizes = {
-            "attn_q": (self.embedding, q),
-            "attn_k": (self.embedding, kv),
-            "attn_v": (self.embedding, kv),
-            "attn_output": (q, self.embedding),
-            "ffn_gate": (self.embedding, self.ffn),
-            "ffn_up": (self.embedding, self.ffn),
-            "ffn_down": (self.ffn, self.embedding),
-        }
-        for layer in range(self.layers):
-            for name, (length, rows) in sizes.items():
-                yield f"blk.{layer}.{name}.weight", length, rows
-        if not self.tied:
-            yield "output.weight", self.embedding, self.vocabulary
-
-    def vectors(self) -> Iterator[tuple[str, int]]:
-        """(name, length) of every f32 vector."""
-        for layer in range(self.layers):
-            yield f"blk.{layer}.attn_norm.weight", self.embedding
-            yield f"blk.{layer}.ffn_norm.weight", self.embedding
-            if self.architecture in _HAS_BIAS:
-                for part, heads in (("q", self.heads), ("k", self.kv_heads), ("v", self.kv_heads)):
-                    yield f"blk.{layer}.attn_{part}.bias", heads * self.head_dim
-        yield "output_norm.weight", self.embedding
-        if self.rope_factors:
-            yield "rope_freqs.weight", self.head_dim // 2
-
-
-@dataclass(frozen=True, slots=True)
-class _Reader:
-    """Reads a shape out of metadata, refusing what does not fit."""
-
-    metadata: Mapping[str, Any]
-    tensors: Mapping[str, HasShape]
-
-    def read(self) -> LlamaShape:
-        architecture = self.metadata.get("general.architecture")
-        if not isinstance(architecture, str) or architecture not in _ROPE:
-            raise UnsupportedArtefact(f"architecture {architecture!r} is not supported; supported are {', '.join(_ROPE)}")
-        embedding, heads = self._count("embedding_length"), self._count("attention.head_count")
-        if "token_embd.weight" not in self.tensors:
-            raise MalformedArtefact("the model has no tensor token_embd.weight")
-        shape = LlamaShape(
-            architecture=architecture,
-            layers=self._count("block_count"),
-            embedding=embedding,
-            heads=heads,
-            kv_heads=self._count("attention.head_count_kv", heads),
-            head_dim=self._count("attention.key_length", embedding // heads),
-            ffn=self._count("feed_forward_length"),
-            vocabulary=self.tensors["token_embd.weight"].shape[-1],
-            context=self._count("context_length"),
-            rope_base=self._number("rope.freq_base", 10000.0),
-            norm_epsilon=self._number("attention.layer_norm_rms_epsilon", 1e-5),
-            tied="output.weight" not in self.tensors,
-            rope_factors="rope_freqs.weight" in self.tensors,
-            rope_scale=self._rope_scale(),
-        )
-        self._check_dimensions(shape)
-        self._check_tensors(shape)
-        return shape
-
-    def _key(self, name: str) -> str:
-        return f"{self.metadata['general.architecture']}.{name}"
-
-    def _count(self, name: str, default: int | None = None) -> int:
-        value = self.metadata.get(self._key(name), default)
-        if value is None:
-            raise MalformedArtefact(f"the model's metadata has no {self._key(name)}")
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-            raise UnsupportedArtefact(f"{self._key(name)} is {type(value).__name__}; one number for all layers is supported")
-        if not 0 < int(value) < 1 << 31:
-            raise MalformedArtefact(f"{self._key(name)} is {value}; it must be a positive number")
-        return int(value)
-
-    def _number(self, name: str, default: float) -> float:
-        value = self.metadata.get(self._key(name), default)
-        if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not 0 < float(value) < math.inf:
-            raise MalformedArtefact(f"{self._key(name)} is not a positive number")
-        return float(value)
-
-    def _rope_scale(self) -> float:
-        kind = self.metadata.get(self._key("rope.scaling.type"), "none")
-        if not isinstance(kind, str) or kind not in ("none", "linear"):
-            raise UnsupportedArtefact(f"rope scaling {kind!r:.40} is not supported; supported are none and linear")
-        # Files from before rope.scaling.* say it so.
-        old = self._number("rope.scale_linear", 1.0)
-        return self._number("rope.scaling.factor", old) if kind == "linear" else old
-
-    def _check_dimensions(self, s: LlamaShape) -> None:
-        for name, value, multiple in (
-            ("embedding length", s.embedding, BLOCK),
-            ("feed-forward length", s.ffn, BLOCK),
-            ("head size", s.head_dim, BLOCK),
-            ("head count", s.heads, s.kv_heads),
-        ):
-            if value % multiple:
-                raise UnsupportedArtefact(f"{name} {value} is not a multiple of {multiple}")
-        if s.head_dim > 256:
-            raise UnsupportedArtefact(f"head size {s.head_dim} is above 256")
-        for name, default in (("attention.value_length", s.head_dim), ("rope.dimension_count", s.head_dim)):
-            if self._count(name, default) != s.head_dim:
-                raise UnsupportedArtefact(f"{self._key(name)} {self._count(name)} differs from the head size {s.head_dim}")
-        for name in ("expert_count", "attention.sliding_window"):
-            if not isinstance(value := self.metadata.get(self._key(name), 0), int) or value:
-                raise UnsupportedArtefact(f"{self._key(name)} {value!r:.40} is not supported")
-
-    def _check_tensors(self, shape: LlamaShape) -> None:
-        if shape.layers > len(self.tensors):  # before any list as long as a hostile header says
-            raise MalformedArtefact(f"the metadata says {shape.layers} layers, the file has {len(self.tensors)} tensors in all")
-        expected: dict[str, tuple[int, ...]] = {name: (length,) for name, length in shape.vectors()}
-        expected |= {name: (length, rows) for name, length, rows in shape.matrices()}
-        for name, dimensions in expected.items():
-            if name not in self.tensors:
-                raise MalformedArtefact(f"the model has no tensor {name}")
-            tensor = self.tensors[name]
-            if tuple(tensor.shape) != dimensions:
-                raise MalformedArtefact(f"tensor {name} has shape {tuple(tensor.shape)}, {dimensions} is expected")
-            if len(dimensions) == 1 and tensor.type is not TensorType.F32:
-                raise UnsupportedArtefact(f"tensor {name} has type {tensor.type.name}; F32 is supported for it")
-            if tensor.type not in FORMATS:
-                known = ", ".join(type_.name for type_ in FORMATS)
-                raise UnsupportedArtefact(f"tensor {name} has type {tensor.type.name}; supported are {known}")
-            tensor.type.row_bytes(dimensions[0])
-        if extra := sorted(set(self.tensors) - set(expected)):
-            raise UnsupportedArtefact(
-                f"{len(extra)} tensors of a kind that {shape.architecture} does not have here, first {extra[0]}"
-            )
+_NO_WINDOW: Final = 1 << 40  # longer than any context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,11 +67,12 @@ class Llama:
         self.shape, self.cache = shape, cache
         self.kernels = Kernels(kernels)
         self._tensors = tensors
+        self._threads = threads
         self._kept: list[npt.NDArray[Any]] = []  # arrays that native code points into
         self._record = self._array(Step.LENGTH)
         self._activations = _Activations(shape, self._buffer)
         self._fill_constants(threads)
-        self._team = Team(threads, self.kernels.step())
+        self._team = Team(threads, self.kernels.step(shape.graph))
 
     def step(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits (tokens that want them, vocabulary), in batch order. Writes keys and values of every token to the cache."""
@@ -264,6 +98,7 @@ class Llama:
         padded = -(-self.shape.vocabulary // 16) * 16  # the last panel writes whole vectors
         logits = np.empty((len(outputs), padded), np.float32)
         self._sync[8:] = 0
+        record[Step.PASS] += 1
         for field_, value in (
             (Step.TOKENS, len(tokens)),
             (Step.TOKEN_IDS, tokens.ctypes.data),
@@ -318,8 +153,7 @@ class Llama:
         self._sync[0] = records.CLOSED
         embedding = self._matrix("token_embd.weight", np.zeros(Matrix.LENGTH, np.int64), embeds=True)
         head = embedding if shape.tied else self._matrix("output.weight", np.zeros(Matrix.LENGTH, np.int64))
-        table = _rope_table(shape, self._rope_factors(), _positions_ever(cache))
-        self._kept += [embedding, head, table]
+        self._kept += [embedding, head]
         heads = shape.heads + 2 * shape.kv_heads
         constants = {
             Step.THREADS: threads,
@@ -342,24 +176,30 @@ class Llama:
             Step.KV_HEADS: shape.kv_heads,
             Step.HEAD_DIM: shape.head_dim,
             Step.FFN_GROUPS: shape.ffn // BLOCK,
-            Step.ROPE: table.ctypes.data,
+            Step.BRANCH: self._activations.branch,
             Step.CACHE: cache.store.ctypes.data,
             Step.CACHE_LAYER_BYTES: cache.store.strides[1],
             Step.CACHE_PAGE_BYTES: cache.store.strides[0],
             Step.TABLES: cache.block_tables.ctypes.data,
             Step.TABLES_PITCH: cache.block_tables.strides[0],
-            Step.PLACE: self.kernels.place(shape.head_dim, _ROPE[shape.architecture]),
-            Step.ATTEND: self.kernels.attend(shape.head_dim),
+            Step.PLACE: self.kernels.place(shape.graph),
+            Step.ATTEND: self.kernels.attend(shape.graph),
+            Step.PASS: 0,
+            Step.RING: self._array(records.Ring.LENGTH).ctypes.data,
+            Step.EMBEDS: 1,
         }
         for field_, value in constants.items():
             record[field_] = value
 
     def _layers(self) -> int:
-        layers = np.zeros((self.shape.layers, Layer.LENGTH), np.int64)
+        shape, tables = self.shape, self._rope_tables()
+        layers = np.zeros((shape.layers, Layer.LENGTH), np.int64)
         for i, record in enumerate(layers):
-            record[Layer.ATTENTION_NORM] = self._vector(f"blk.{i}.attn_norm.weight")
-            record[Layer.FFN_NORM] = self._vector(f"blk.{i}.ffn_norm.weight")
-            if self.shape.architecture in _HAS_BIAS:
+            for place, name in self._norms():
+                record[place] = self._vector(f"blk.{i}.{name}.weight")
+            record[Layer.ROPE] = tables[shape.rotation_of(i)].ctypes.data
+            record[Layer.WINDOW] = shape.window_of(i) or _NO_WINDOW
+            if shape.family.bias:
                 parts = [self._floats(f"blk.{i}.attn_{part}.bias") for part in "qkv"]
                 bias = np.concatenate(parts)
                 self._kept.append(bias)
@@ -370,20 +210,38 @@ class Llama:
         return int(layers.ctypes.data)
 
     def _matrix(self, name: str, record: npt.NDArray[np.int64], *, embeds: bool = False) -> npt.NDArray[np.int64]:
-        tensor, kernels = self._tensors[name], self.kernels
+        tensor, kernels = self._rows(name), self.kernels
         row_bytes = tensor.type.row_bytes(tensor.row_elements)
         if tensor.data.nbytes != row_bytes * tensor.rows or not tensor.data.flags.c_contiguous:
             raise InternalError(f"tensor {name} holds {tensor.data.nbytes} bytes, {row_bytes * tensor.rows} are expected")
-        self._kept.append(tensor.data)
-        record[Matrix.DATA] = tensor.data.ctypes.data
-        record[Matrix.ROWS] = tensor.rows
+        record[Matrix.TILES] = self._resident_tile(tensor.data)
+        record[Matrix.TILE_ROWS] = record[Matrix.ROWS] = tensor.rows
+        record[Matrix.SHARES] = records.SHARES_A_THREAD * self._threads
         record[Matrix.ROW_BYTES] = row_bytes
         record[Matrix.BLOCKS] = tensor.row_elements // BLOCK
         record[Matrix.PACK] = kernels.pack(tensor.type)
         record[Matrix.DOTS] = kernels.dots(tensor.type)
         record[Matrix.SINGLE] = kernels.single(tensor.type)
-        record[Matrix.EXPAND] = kernels.expand(tensor.type) if embeds else 0
+        record[Matrix.EXPAND] = kernels.expand(tensor.type, self.shape.graph.embedding_scale) if embeds else 0
         return record
+
+    def _resident_tile(self, data: npt.NDArray[np.uint8]) -> int:
+        """Address of a Tile record over rows that stay in memory."""
+        tile = self._array(Tile.LENGTH)
+        tile[Tile.BASE], tile[Tile.ARRIVED] = data.ctypes.data, records.ALWAYS
+        self._kept.append(data)
+        return int(tile.ctypes.data)
+
+    def _rows(self, name: str) -> Tensor:
+        """A matrix by its name: a tensor of the file, or some rows of one."""
+        source, first = self.shape.source(name)
+        tensor, matrix = self._tensors[source], name.removesuffix(".weight").rpartition(".")[2]
+        length, rows = self.shape.layer_matrices().get(matrix, (tensor.row_elements, tensor.rows))
+        if rows == tensor.rows:
+            return tensor
+        row_bytes = tensor.type.row_bytes(length)
+        data = tensor.data[first * row_bytes : (first + rows) * row_bytes]
+        return Tensor(name=name, type=tensor.type, shape=(length, rows), data=data)
 
     def _floats(self, name: str) -> npt.NDArray[np.float32]:
         return self._tensors[name].data.view(np.float32)
@@ -393,8 +251,19 @@ class Llama:
         self._kept.append(vector)
         return int(vector.ctypes.data)
 
-    def _rope_factors(self) -> npt.NDArray[np.float32] | None:
-        return self._floats("rope_freqs.weight") if self.shape.rope_factors else None
+    def _norms(self) -> Iterator[tuple[Layer, str]]:
+        graph = self.shape.graph
+        yield from ((Layer.ATTENTION_NORM, "attn_norm"), (Layer.FFN_NORM, "ffn_norm"))
+        if graph.qk_norm:
+            yield from ((Layer.Q_NORM, "attn_q_norm"), (Layer.K_NORM, "attn_k_norm"))
+        if graph.post_norms:
+            yield from ((Layer.ATTENTION_POST_NORM, "post_attention_norm"), (Layer.FFN_POST_NORM, "post_ffw_norm"))
+
+    def _rope_tables(self) -> Mapping[Rotation, npt.NDArray[np.float32]]:
+        rope, positions = self.shape.graph.rope, _positions_ever(self.cache)
+        tables = {rotation: rotation.table(rope, positions, self._floats) for rotation in self.shape.rotations}
+        self._kept += tables.values()
+        return tables
 
 
 @dataclass(slots=True)
@@ -404,6 +273,7 @@ class _Activations:
     shape: LlamaShape
     buffer: Any = field(repr=False)
     residual: int = 0
+    branch: int = 0  # 0 where the graph needs none
     hidden: npt.NDArray[np.int64] = field(init=False)
     attended: npt.NDArray[np.int64] = field(init=False)
     ffn: npt.NDArray[np.int64] = field(init=False)
@@ -411,6 +281,7 @@ class _Activations:
     def __post_init__(self) -> None:
         shape = self.shape
         self.residual = self.buffer(records.MAX_COLUMNS * 4 * shape.embedding)
+        self.branch = self.buffer(records.MAX_COLUMNS * 4 * shape.embedding) if shape.graph.post_norms else 0
         self.hidden = self._columns(shape.embedding)
         self.attended = self._columns(shape.heads * shape.head_dim)
         self.ffn = self._columns(shape.ffn)
@@ -438,21 +309,3 @@ def _tiles(
 def _positions_ever(cache: KvCache) -> int:
     """No sequence is longer than its block table, nor than all pages together."""
     return max(1, min(cache.max_pages_per_sequence, cache.pages)) * PAGE_POSITIONS
-
-
-def _rope_table(shape: LlamaShape, factors: npt.NDArray[np.float32] | None, positions: int) -> npt.NDArray[np.float32]:
-    """(positions, 2, head_dim): cos, and sin with the sign that the rotation gives its partner."""
-    half = shape.head_dim // 2
-    frequencies = shape.rope_base ** (-np.arange(half, dtype=np.float64) / half) / shape.rope_scale
-    if factors is not None:
-        frequencies = frequencies / factors.astype(np.float64)
-    angles = np.arange(positions, dtype=np.float64)[:, None] * frequencies
-    cos, sin = np.cos(angles), np.sin(angles)
-    table = np.empty((positions, 2, shape.head_dim), np.float32)
-    if _ROPE[shape.architecture] is Rope.INTERLEAVED:
-        table[:, 0, 0::2] = table[:, 0, 1::2] = cos
-        table[:, 1, 0::2], table[:, 1, 1::2] = -sin, sin
-    else:
-        table[:, 0, :half] = table[:, 0, half:] = cos
-        table[:, 1, :half], table[:, 1, half:] = -sin, sin
-    return table
