@@ -144,3 +144,18 @@ def test_missing_norms_are_named() -> None:
     tensors = {name: tensor for name, tensor in model.tensors.items() if name != "blk.3.post_ffw_norm.weight"}
     with pytest.raises(MalformedArtefact, match=r"no tensor blk\.3\.post_ffw_norm\.weight"):
         shape_of(model.metadata, tensors)
+
+
+@pytest.mark.parametrize("architecture", FAMILIES)
+def test_a_pass_uses_every_row_of_the_file_once(architecture: str) -> None:
+    model = tiny(architecture)
+    used: dict[str, list[tuple[int, int]]] = {}
+    for group in model.shape.order():
+        for use in group:
+            assert use.rows % use.multiple == 0 or use.name == "token_embd.weight"
+            used.setdefault(use.tensor, []).append((use.first_row, use.first_row + use.rows))
+    matrices = {name: tensor.rows for name, tensor in model.tensors.items() if len(tensor.shape) == 2}
+    for name, rows in matrices.items():
+        ends = [0, *(end for pair in sorted(used[name]) for end in pair), rows]
+        assert all(ends[i] == ends[i + 1] for i in range(0, len(ends), 2))
+    assert used.keys() == matrices.keys()

@@ -17,8 +17,10 @@ from freehold.engine.kernels.matmul import BLOCK
 from freehold.engine.models.families import FAMILIES, Family
 from freehold.engine.models.rotary import Rotation, Yarn
 from freehold.engine.tensor_types import TensorType
+from freehold.engine.tiles import Use
 
 ROPE_KEY: Final = "freehold.rope"  # for weights that are not in GGUF's order: which dimensions turn together
+MOST_LANES: Final = 16  # rows of a panel on the widest target: a multiple of every other's
 _SCALINGS: Final = ("none", "linear", "yarn", "longrope")  # llama3's is a tensor of factors
 _POST_NORMS: Final = ("post_attention_norm", "post_ffw_norm")
 # Keys that change a graph in ways we do not compute, with the value besides 0 that changes nothing.
@@ -120,6 +122,28 @@ class LlamaShape:
                 sizes = self.layer_matrices()
                 return f"{prefix}.{whole}.weight", sum(sizes[part][1] for part in parts[: parts.index(rest)])
         return name, 0
+
+    def order(self) -> Iterator[tuple[Use, ...]]:
+        """The matrices in the order in which a pass uses their rows; those of one group side by side."""
+        groups = (("attn_q",), ("attn_k",), ("attn_v",), ("attn_output",), ("ffn_gate", "ffn_up"), ("ffn_down",))
+        multiples = {
+            "attn_q": self.head_dim,
+            "attn_k": self.head_dim,
+            "attn_v": self.head_dim,
+            "ffn_gate": BLOCK,
+            "ffn_up": BLOCK,
+        }
+        sizes = self.layer_matrices()
+        for layer in range(self.layers):
+            for group in groups:
+                yield tuple(
+                    self._use(f"blk.{layer}.{name}.weight", sizes[name][1], multiples.get(name, MOST_LANES)) for name in group
+                )
+        yield (self._use("token_embd.weight" if self.tied else "output.weight", self.vocabulary, MOST_LANES),)
+
+    def _use(self, name: str, rows: int, multiple: int) -> Use:
+        tensor, first_row = self.source(name)
+        return Use(name=name, tensor=tensor, first_row=first_row, rows=rows, multiple=multiple)
 
     def in_file(self) -> Iterator[tuple[str, int, int]]:
         """(name, row length, rows) of every matrix as the file has it."""
