@@ -18,13 +18,14 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from starlette.types import ASGIApp
 
 from freehold import config as configuration
 from freehold.config import Config
-from freehold.core.errors import DeviceError, InvalidKey
+from freehold.core.errors import ConfigError, DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import DAY_NS, DayUse, day_of
 from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
@@ -86,15 +87,22 @@ class Place:
         return self.config_path.parent if self.config_path is not None else self.home
 
 
-def find_place(config_path: Path | None = None) -> Place:
-    """Raises ConfigError and DeviceError. The home is made, private to its user."""
-    config = configuration.load(config_path)
+def find_place(config_path: Path | None = None, engine: Mapping[str, Any] | None = None) -> Place:
+    """`engine` goes before what the file says of it. The home is made, private to its user. Raises ConfigError, DeviceError."""
+    config = _with_engine(configuration.load(config_path), engine or {})
     home = configuration.home()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise DeviceError(f"cannot make the home {home}: {exc.strerror}; set FREEHOLD_HOME to a folder of this user") from exc
     return Place(home=home, config=config, config_path=configuration.find(config_path))
+
+
+def _with_engine(config: Config, given: Mapping[str, Any]) -> Config:
+    try:
+        return msgspec.structs.replace(config, engine=msgspec.structs.replace(config.engine, **given))
+    except ValueError as exc:
+        raise ConfigError(str(exc)) from exc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,8 +251,9 @@ async def _start_engine(place: Place, stack: contextlib.AsyncExitStack) -> Engin
 
 
 def _engine_command(place: Place) -> Sequence[str]:
-    command = [sys.executable, "-m", "freehold", "engine"]
-    return [*command, "--config", str(place.config_path.absolute())] if place.config_path else command
+    """The settings travel as they are here: the file may have changed since, and the command line goes before it."""
+    settings = msgspec.json.encode(place.config.engine).decode()
+    return [sys.executable, "-m", "freehold", "engine", "--settings", settings]
 
 
 def _make_router(
@@ -338,9 +347,14 @@ class OneKey:
 
 
 @contextlib.asynccontextmanager
-async def private_node(config_path: Path | None = None, progress: Progress | None = None) -> AsyncIterator[tuple[str, str]]:
-    """A whole node for one program: (URL, key). It listens on a free loopback port and goes with the context."""
-    place = find_place(config_path)
+async def private_node(
+    config_path: Path | None = None, progress: Progress | None = None, engine: Mapping[str, Any] | None = None
+) -> AsyncIterator[tuple[str, str]]:
+    """A whole node for one program: (URL, key). It listens on a free loopback port and goes with the context.
+
+    `engine` as in `find_place`.
+    """
+    place = find_place(config_path, engine)
     gateway = msgspec.structs.replace(place.config.gateway, host="127.0.0.1", port=0, tls_certificate=None, tls_key=None)
     place = Place(home=place.home, config=msgspec.structs.replace(place.config, gateway=gateway), config_path=place.config_path)
     await asyncio.to_thread(fetch_model, place, progress or Silent())

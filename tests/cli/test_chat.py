@@ -149,7 +149,7 @@ async def borrowed(node: ScriptedNode, closed: list[str]) -> AsyncIterator[tuple
 
 def test_without_a_url_a_node_runs_inside_until_the_chat_ends(node: ScriptedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
-    monkeypatch.setattr(app, "private_node", lambda progress: borrowed(node, closed))
+    monkeypatch.setattr(app, "private_node", lambda progress, engine: borrowed(node, closed))
     node.readiness = [503, 503]
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": "", "FREEHOLD_API_KEY": ""})
     assert result.exit_code == 0, result.output
@@ -166,10 +166,16 @@ class Broken:
 
 
 def test_a_node_inside_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "private_node", lambda progress: Broken())
+    monkeypatch.setattr(app, "private_node", lambda progress, engine: Broken())
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": ""})
     assert result.exit_code == 1
     assert result.stderr == "the disk is full\n"
+
+
+def test_what_a_node_of_our_own_may_take_cannot_be_said_of_another(node: ScriptedNode) -> None:
+    result = CliRunner().invoke(chat, ["--url", node.url, "--threads", "1", "--once", "hello"])
+    assert result.exit_code == 2
+    assert "where the node is started" in result.output
 
 
 class Terminal:

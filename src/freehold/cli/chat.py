@@ -13,14 +13,16 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import click
 
 from freehold import app
 from freehold.cli.chat_client import Answer, Chat, ChatError, Node, await_ready, first_model
+from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import FreeholdError
 
@@ -36,7 +38,9 @@ JOINS = "\u200d\ufe0f"  # not printable by themselves, but emoji are built with 
 class Inside:
     """A node of our own, on a thread of its own: it goes on while this thread waits for a line."""
 
-    def __init__(self) -> None:
+    def __init__(self, engine: Mapping[str, Any]) -> None:
+        """`engine` goes before the configured settings of the engine."""
+        self._engine = engine
         self._ready: Future[Node] = Future()
         self._loop = asyncio.new_event_loop()
         self._life = self._loop.create_task(self._live())
@@ -57,7 +61,7 @@ class Inside:
     async def _live(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             with PullProgress() as progress:  # shown when the model has to be fetched first
-                url, key = await stack.enter_async_context(app.private_node(progress=progress))
+                url, key = await stack.enter_async_context(app.private_node(progress=progress, engine=self._engine))
             self._ready.set_result(Node(url=url, key=key))
             await asyncio.Event().wait()  # until cancelled
 
@@ -221,6 +225,7 @@ def read_prompt() -> str:
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 always takes the likeliest token.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
 @click.option("--seed", type=int, help="The same seed gives the same answer, from our engine.")
+@engine_options
 @click.option("--once", metavar="PROMPT", help="Answer this and end; `-` reads it from standard input.")
 def chat(
     url: str | None,
@@ -231,12 +236,18 @@ def chat(
     max_tokens: int | None,
     seed: int | None,
     once: str | None,
+    **engine: int | None,
 ) -> None:
     """Talk to a model, streaming."""
+    if url and engine_settings(engine):
+        raise click.UsageError("what the engine may take is said where the node is started: leave that out, or leave --url out")
     options = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
     screen = Screen()
     try:
-        with contextlib.nullcontext(Node(url=url, key=key)) if url else Inside() as node, asyncio.Runner() as runner:
+        with (
+            contextlib.nullcontext(Node(url=url, key=key)) if url else Inside(engine_settings(engine)) as node,
+            asyncio.Runner() as runner,
+        ):
             if not url:
                 runner.run(await_ready(node, screen.progress))
                 screen.progress_over()

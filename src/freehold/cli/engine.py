@@ -3,18 +3,24 @@
 from pathlib import Path
 
 import click
+import msgspec
 
 from freehold import config as configuration
 from freehold.cli.log import log_events
+from freehold.core.errors import ConfigError
+from freehold.engine.config import EngineConfig
 from freehold.engine.process import serve_engine
 from freehold.provenance.pull import open_model
 
 
 @click.command(hidden=True)
 @click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True)
-@click.option("--config", "config_path", type=click.Path(path_type=Path))
-def engine(socket_path: Path, config_path: Path | None) -> None:
+@click.option("--settings", required=True, help="The [engine] table as the node has it, as JSON.")
+def engine(socket_path: Path, settings: str) -> None:
     """Load the model and compute answers for the node at the other end of SOCKET."""
     log_events()
-    config = configuration.load(config_path).engine
+    try:
+        config = msgspec.json.decode(settings, type=EngineConfig)
+    except msgspec.DecodeError as exc:
+        raise ConfigError(f"--settings is not an [engine] table: {exc}") from exc
     serve_engine(open_model(configuration.home(), config.model), socket_path, config)

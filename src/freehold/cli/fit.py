@@ -49,16 +49,12 @@ class _Subject:
 @click.option(
     "--quant", default="Q4_K_M", show_default=True, help=f"Its quantisation, with --params: {', '.join(QUANTISATIONS)}."
 )
-@click.option(
-    "--ram", callback=size_of, metavar="SIZE", help="Memory the node may use, as 32G or 600M. Default: what is free here."
-)
+@click.option("--ram", callback=size_of, metavar="SIZE", help="Memory to use, as 32G or 600M. Default: what is free here.")
 @click.option("--vram", callback=size_of, metavar="SIZE", help="Memory of the card that weights may use. Default: none.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Compute threads. Default: the cores of this machine.")
 @click.option("--ctx", type=click.IntRange(min=1), help="Tokens of context to set memory aside for. Default: as configured.")
 @click.option("--prompt", type=click.IntRange(1, 1 << 20), default=512, show_default=True, help="Tokens of the prompt.")
-@click.option(
-    "--disk-rate", callback=size_of, metavar="SIZE", help="What the disk reads a second, as 3.5G. Default: measured here."
-)
+@click.option("--disk-rate", callback=size_of, metavar="SIZE", help="What the disk reads a second. Default: measured here.")
 @click.option("--ram-rate", callback=size_of, metavar="SIZE", help="What memory gives a second. Default: measured here.")
 @click.option("--pcie", "pcie_rate", callback=size_of, metavar="SIZE", help="What the link to the card carries a second.")
 @click.option("--vram-rate", callback=size_of, metavar="SIZE", help="What the card's memory gives a second.")

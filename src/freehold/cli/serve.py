@@ -17,6 +17,7 @@ import msgspec
 from rich.console import Console
 
 from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
+from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.log import log_events
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
@@ -30,11 +31,12 @@ POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a se
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
+@engine_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step.")
-def serve(config_path: Path | None, host: str | None, port: int | None, as_json: bool) -> None:
+def serve(config_path: Path | None, host: str | None, port: int | None, as_json: bool, **engine: int | None) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
     log_events()
-    place = _with_address(find_place(config_path), host, port)
+    place = _with_address(find_place(config_path, engine_settings(engine)), host, port)
     tell = _JsonTeller() if as_json else _Teller()
     with PullProgress(quiet=as_json) as progress:
         fetch_model(place, progress)
