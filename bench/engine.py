@@ -28,7 +28,7 @@ from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest, ManifestFile, VerifiedModel
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models import Batch, Llama, shape_of
-from freehold.engine.weights import ResidentWeights
+from freehold.engine.weights import Weights
 
 EMBEDDED, QWEN = "smollm2-135m.gguf", "qwen2.5-coder-1.5b.gguf"
 DECODE_LIMIT, PREFILL_LIMIT = 1.0, 0.8
@@ -142,7 +142,7 @@ def _side(
         stdout.close()
 
 
-def _serve(side: "_Ours | _Peer") -> None:
+def _serve(side: "Ours | _Peer") -> None:
     for line in sys.stdin:
         task = json.loads(line)
         print(json.dumps(getattr(side, task.pop("do"))(**task)), flush=True)
@@ -153,11 +153,11 @@ def _prompt(seed: int, length: int) -> list[int]:
     return [rng.randrange(100, 40_000) for _ in range(length)]
 
 
-class _Ours:
+class Ours:
     def __init__(self, path: Path, threads: int) -> None:
-        weights = ResidentWeights(_unsigned(path))
+        weights = Weights(unsigned(path))
         shape = shape_of(weights.header.metadata, weights.header.tensors)
-        tensors = weights.load(lambda *_: None)
+        tensors = weights.load(lambda *_: None).tensors
         pages = CONTEXT // PAGE_POSITIONS
         cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, 1, pages)
         began_s = time.perf_counter()
@@ -210,7 +210,7 @@ class _Ours:
         )
 
 
-def _unsigned(path: Path) -> VerifiedModel:
+def unsigned(path: Path) -> VerifiedModel:
     """A model whose blocks nobody checks: speed is measured here, and the models are pinned by digest when fetched."""
     file = ManifestFile(name=path.name, size_bytes=path.stat().st_size, root=b"", sha256="", leaves=())
     manifest = Manifest(model_id=ModelId("00" * 32), name=path.stem, files=(file,), origin="a bench")
@@ -254,6 +254,6 @@ class _Peer:
 
 
 if __name__ == "__main__":
-    made: _Ours | _Peer = (_Ours if sys.argv[1] == "ours" else _Peer)(Path(sys.argv[2]), int(sys.argv[3]))
+    made: Ours | _Peer = (Ours if sys.argv[1] == "ours" else _Peer)(Path(sys.argv[2]), int(sys.argv[3]))
     _serve(made)
     os._exit(0)  # llama.cpp's threads do not end by themselves

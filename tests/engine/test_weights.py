@@ -6,7 +6,7 @@ import pytest
 
 from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact, VerificationError
 from freehold.core.models import BLOCK_BYTES
-from freehold.engine.weights import ResidentWeights, weights_file
+from freehold.engine.weights import Weights, weights_files
 from tests.engine.models_on_disk import model_of, verified_model
 from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors, write_gguf
 
@@ -21,7 +21,7 @@ def large_gguf() -> bytes:
 
 
 def test_tensors_are_the_files_bytes(tmp_path: Path) -> None:
-    tensors = ResidentWeights(verified_model(tmp_path, tiny_gguf())).load(nothing)
+    tensors = Weights(verified_model(tmp_path, tiny_gguf())).load(nothing).tensors
     expected = tiny_tensors(tiny_metadata())
     assert set(tensors) == set(expected)
     for name, values in expected.items():
@@ -39,8 +39,8 @@ def test_every_block_is_checked_once_and_progress_is_told(tmp_path: Path) -> Non
         assert (name, bytes(content)) == ("model.gguf", data[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES])
         seen.append(block)
 
-    weights = ResidentWeights(model_of(tmp_path, check, size_bytes=len(data)))
-    tensors = weights.load(lambda done, whole: told.append((done, whole)))
+    weights = Weights(model_of(tmp_path, check, size_bytes=len(data)))
+    tensors = weights.load(lambda done, whole: told.append((done, whole))).tensors
     assert seen == [0, 1, 2]
     assert told == [(BLOCK_BYTES, len(data)), (2 * BLOCK_BYTES, len(data)), (len(data), len(data))]
     assert np.array_equal(tensors["a"].data.view("<f4"), np.arange(2_500_000, dtype=np.float32))
@@ -54,12 +54,12 @@ def test_a_changed_byte_anywhere_is_refused(tmp_path: Path, at: int) -> None:
     changed[at] ^= 1
     (tmp_path / "model.gguf").write_bytes(changed)
     with pytest.raises(VerificationError, match="is not the signed one"):
-        ResidentWeights(model).load(nothing)
+        Weights(model).load(nothing)
 
 
 def test_what_is_written_after_the_check_does_not_reach_the_tensors(tmp_path: Path) -> None:
     data = large_gguf()
-    tensors = ResidentWeights(verified_model(tmp_path, data)).load(nothing)
+    tensors = Weights(verified_model(tmp_path, data)).load(nothing).tensors
     (tmp_path / "model.gguf").write_bytes(bytes(len(data)))
     assert np.array_equal(tensors["a"].data.view("<f4"), np.arange(2_500_000, dtype=np.float32))
 
@@ -71,7 +71,7 @@ def test_the_header_is_parsed_only_from_checked_bytes(tmp_path: Path) -> None:
         raise VerificationError("refused")
 
     with pytest.raises(VerificationError):
-        ResidentWeights(model_of(tmp_path, refuse, size_bytes=11))
+        Weights(model_of(tmp_path, refuse, size_bytes=11))
 
 
 def test_a_truncated_file_is_refused_by_its_size(tmp_path: Path) -> None:
@@ -79,32 +79,32 @@ def test_a_truncated_file_is_refused_by_its_size(tmp_path: Path) -> None:
     model = verified_model(tmp_path, data)
     (tmp_path / "model.gguf").write_bytes(data[:-1])
     with pytest.raises(VerificationError, match="pull the model again"):
-        ResidentWeights(model)
+        Weights(model)
 
 
 def test_a_signed_file_that_is_no_gguf_is_malformed(tmp_path: Path) -> None:
     with pytest.raises(MalformedArtefact, match="not a GGUF file"):
-        ResidentWeights(verified_model(tmp_path, b"PK\x03\x04 and so on"))
+        Weights(verified_model(tmp_path, b"PK\x03\x04 and so on"))
     with pytest.raises(MalformedArtefact, match="ends inside"):
-        ResidentWeights(verified_model(tmp_path, b""))
+        Weights(verified_model(tmp_path, b""))
 
 
 def test_a_missing_file_is_a_device_error(tmp_path: Path) -> None:
     model = verified_model(tmp_path, tiny_gguf())
     (tmp_path / "model.gguf").unlink()
     with pytest.raises(DeviceError, match=r"cannot open model\.gguf"):
-        ResidentWeights(model)
+        Weights(model)
 
 
 def test_file_systems_without_direct_reads_work_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = large_gguf()
     model = verified_model(tmp_path, data)
     monkeypatch.delattr(os, "O_DIRECT")
-    tensors = ResidentWeights(model).load(nothing)
+    tensors = Weights(model).load(nothing).tensors
     assert np.array_equal(tensors["a"].data.view("<f4"), np.arange(2_500_000, dtype=np.float32))
 
 
 @pytest.mark.parametrize("names", [(), ("a.gguf", "b.gguf"), ("model.safetensors",)])
 def test_a_model_of_other_than_one_gguf_is_unsupported(tmp_path: Path, names: tuple[str, ...]) -> None:
-    with pytest.raises(UnsupportedArtefact, match=r"\.gguf files"):
-        weights_file(verified_model(tmp_path, tiny_gguf(), names=names))
+    with pytest.raises(UnsupportedArtefact, match="model tiny cannot be run"):
+        weights_files(verified_model(tmp_path, tiny_gguf(), names=names))

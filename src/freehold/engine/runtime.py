@@ -25,7 +25,7 @@ from freehold.engine.shield import Shield, unused_mark
 from freehold.engine.template import ChatTemplate, chat_template
 from freehold.engine.tokenizer import read_tokenizer
 from freehold.engine.vocabulary import Tokenizer
-from freehold.engine.weights import ResidentWeights
+from freehold.engine.weights import Weights
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192  # more only where it is asked for: each position costs KV memory
 Progress = Callable[[str, int, int], None]  # what, done, total
@@ -92,15 +92,15 @@ class Runtime:
         """Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice."""
         name = model.manifest.name
         threads = config.threads or usable_cores()
-        weights = ResidentWeights(model)
+        weights = Weights(model)
         metadata = weights.header.metadata
         shape = shape_of(metadata, weights.header.tensors)
-        tokenizer = read_tokenizer(metadata, name)
+        self.tokenizer = tokenizer = read_tokenizer(metadata, name)
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
         pages, context = pages_and_context(shape, config)
         page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
         check_fit({"weights": weights.header.file_bytes, "the KV cache": pages * page_bytes}, room())
-        tensors = weights.load(lambda done, total: progress("weights", done, total))
+        tensors = weights.load(lambda done, total: progress("weights", done, total)).tensors
         progress("kernels", 0, 0)
         max_pages = -(-context // PAGE_POSITIONS)
         cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, config.max_sequences, max_pages)

@@ -1,152 +1,301 @@
-"""Brings a verified model's bytes into private memory, each block checked in the very buffer it is computed from.
+"""Brings a verified model's bytes into private memory: a block is checked in the very buffer it is computed or copied from.
 
 Decided here: the order of reading and checking. Nothing looks at a byte, not even the header's parser, before its block has
 passed `check_block`; and nothing is mapped from the file, because a mapped page can be read again from a file changed since.
 
-    file    |  block 0  |  block 1  | ... |  last block  |      4 MiB each, as in the manifest
-    buffer  |  checked  |  checked  | ... |  checked     |      tensors are views of it, at the file's own offsets
+    file           |  block 0  |  block 1  | ... |  last block  |     4 MiB each, as in the manifest
+    whole models   |  checked  |  checked  | ... |  checked     |     tensors are views of it, at the file's own offsets
+    larger ones    |     one block, checked     |                     resident tiles and vectors are copied out of it, streamed
+                                                                      tiles and pages of embedding rows are sealed from it
 """
 
-import os
-from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Final, Protocol
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
 
-from freehold.core.errors import DeviceError, UnsupportedArtefact, VerificationError
+import numpy as np
+import numpy.typing as npt
+from blake3 import blake3
+
+from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
 from freehold.core.models import BLOCK_BYTES, ManifestFile, VerifiedModel
-from freehold.engine.gguf import GgufHeader, read_header
+from freehold.engine.embedding import EmbeddingRows, page_rows
+from freehold.engine.files import WeightsFile
+from freehold.engine.gguf import MAX_HEADER_BYTES, GgufHeader, TensorInfo
+from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.memory import private_buffer
+from freehold.engine.split import order_parts, read_parts
+from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor
+from freehold.engine.tiers import Placement
+from freehold.engine.tile_table import LoadedTile
+from freehold.engine.tiles import Tile, Use, cut
 
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
-_SECTOR_BYTES: Final = 4096
+_TILE_ALIGNMENT = 64
+_EMBEDDING = "token_embd.weight"
 
 
-class Weights(Protocol):
-    """A model whose header is known, and whose tensors can be had."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """`tensors` are those that are in memory as a whole; what is not has `streaming`, which the caller closes."""
+
+    tensors: Mapping[str, Tensor]
+    streaming: Streaming | None
+
+
+class CheckedFile:
+    """One file of a verified model, as bytes that passed. Its start is a `gguf.Prefix`. Close it."""
+
+    def __init__(self, model: VerifiedModel, file: ManifestFile) -> None:
+        """Raises DeviceError where it cannot be opened, VerificationError where it has another size."""
+        self._check = model.check_block
+        self.name, self.size_bytes = file.name, file.size_bytes
+        self.file = WeightsFile(model.directory / file.name, file.size_bytes)
+        self._prefix: npt.NDArray[np.uint8] | None = None
+        self._prefix_bytes = 0
 
     @property
-    def header(self) -> GgufHeader: ...
+    def blocks(self) -> int:
+        return -(-self.size_bytes // BLOCK_BYTES)
 
-    def load(self, progress: Progress) -> Mapping[str, Tensor]:
-        """All tensors. Raises VerificationError for a block that is not the manifest's, DeviceError where reading fails."""
-        ...
+    def upto(self, end: int) -> memoryview:
+        """At least the first `end` bytes. Raises MalformedArtefact beyond what any header needs."""
+        if self._prefix is None:  # memory is taken as it is touched
+            self._prefix = private_buffer(min(self.size_bytes, MAX_HEADER_BYTES + BLOCK_BYTES))
+        if end > min(self.size_bytes, self._prefix.size):
+            raise MalformedArtefact(f"{self.name} has a header of more than {MAX_HEADER_BYTES} bytes")
+        while self._prefix_bytes < end:
+            block = self._prefix_bytes // BLOCK_BYTES
+            view = self.read(block, self._prefix.data[self._prefix_bytes :])
+            self.check(block, view)
+            self._prefix_bytes += len(view)
+        return self._prefix.data[: self._prefix_bytes]
+
+    def release(self) -> None:
+        """Give up the memory of the file's start."""
+        self._prefix, self._prefix_bytes = None, 0
+
+    def close(self) -> None:
+        self.release()
+        self.file.close()
+
+    def read(self, block: int, buffer: memoryview) -> memoryview:
+        """A block, in the start of `buffer`, not yet checked unless it was needed before."""
+        start = block * BLOCK_BYTES
+        end = min(start + BLOCK_BYTES, self.size_bytes)
+        if self._prefix is not None and end <= self._prefix_bytes:
+            buffer[: end - start] = self._prefix.data[start:end]
+            return buffer[: end - start]
+        return self.file.read(start, end, buffer)
+
+    def check(self, block: int, view: memoryview) -> None:
+        """Raises VerificationError where the bytes are not the manifest's."""
+        if block * BLOCK_BYTES >= self._prefix_bytes:
+            self._check(self.name, block, view)
+
+    def each(self, buffer_of: Callable[[int], memoryview]) -> Iterator[tuple[int, memoryview]]:
+        """(offset, bytes) of every block once it has passed, in the buffer that `buffer_of` gives for its number.
+
+        A block is read while the one before it is checked and used: two buffers in turn are enough.
+        """
+        with ThreadPoolExecutor(1, "weights-read") as ahead:
+            reading = ahead.submit(self.read, 0, buffer_of(0)) if self.blocks else None
+            for block in range(self.blocks):
+                assert reading is not None
+                view = reading.result()
+                if block + 1 < self.blocks:
+                    reading = ahead.submit(self.read, block + 1, buffer_of(block + 1))
+                self.check(block, view)
+                yield block * BLOCK_BYTES, view
 
 
-class ResidentWeights:
-    """The whole file in memory."""
+class Weights:
+    """A verified model's header, and its tensors once they are loaded. Close it where they are not."""
 
     def __init__(self, model: VerifiedModel) -> None:
         """Reads as far as the header goes. Raises ArtefactError for a file that is not what it must be."""
-        self._file = weights_file(model)
-        self._model = model
-        self._done_bytes = 0
-        with _BlockReader(model, self._file) as reader:
-            self._buffer = private_buffer(self._file.size_bytes)
-            self.header = read_header(_Checked(self, reader), self._file.name)
+        self._files: list[CheckedFile] = []
+        try:
+            for file in weights_files(model):
+                self._files.append(CheckedFile(model, file))
+            self.header: GgufHeader = read_parts([(file, file.name) for file in self._files])
+        except BaseException:
+            self.close()
+            raise
 
-    def load(self, progress: Progress) -> Mapping[str, Tensor]:
-        with _BlockReader(self._model, self._file) as reader:
-            progress(self._done_bytes, self._file.size_bytes)
-            while self._done_bytes < self._file.size_bytes:
-                self.read_block(reader)
-                progress(self._done_bytes, self._file.size_bytes)
+    @property
+    def file_bytes(self) -> int:
+        return sum(file.size_bytes for file in self._files)
+
+    def close(self) -> None:
+        for file in self._files:
+            file.close()
+
+    def load(self, progress: Progress, placement: Placement | None = None) -> Loaded:
+        """All tensors, where `placement` says, or in memory where it is None.
+
+        Raises VerificationError for a block that is not the manifest's, DeviceError where reading fails.
+        """
+        try:
+            if placement is None or placement.is_whole:
+                tensors = self._load_whole(progress)
+                self.close()
+                return Loaded(tensors=tensors, streaming=None)
+            return self._load_tiles(progress, placement)
+        except BaseException:
+            self.close()
+            raise
+
+    def _load_whole(self, progress: Progress) -> Mapping[str, Tensor]:
+        arenas = []
+        for file in self._files:
+            arena = private_buffer(file.size_bytes)
+            arenas.append(arena)
+            self._read_all(file, progress, lambda block, arena=arena: arena.data[block * BLOCK_BYTES :])
         return {
-            info.name: Tensor(
-                name=info.name,
-                type=info.type,
-                shape=info.shape,
-                data=self._buffer[info.offset : info.offset + info.size_bytes],
-            )
+            info.name: _tensor(info, arenas[info.part][info.offset : info.offset + info.size_bytes])
             for info in self.header.tensors.values()
         }
 
-    def read_block(self, reader: "_BlockReader") -> None:
-        """The next block, read into its place and checked there."""
-        start = self._done_bytes
-        end = min(start + BLOCK_BYTES, self._file.size_bytes)
-        view = self._buffer.data
-        reader.read(start, end, view)
-        self._model.check_block(self._file.name, start // BLOCK_BYTES, view[start:end])
-        self._done_bytes = end
-
-    def checked_upto(self, end: int, reader: "_BlockReader") -> memoryview:
-        while self._done_bytes < end:
-            self.read_block(reader)
-        return self._buffer.data[: self._done_bytes]
-
-
-class _Checked:
-    """The file's start for the header's parser: it only ever sees blocks that passed."""
-
-    def __init__(self, weights: ResidentWeights, reader: "_BlockReader") -> None:
-        self._weights, self._reader = weights, reader
-        self.size_bytes = reader.size_bytes
-
-    def upto(self, end: int) -> memoryview:
-        return self._weights.checked_upto(end, self._reader)
-
-
-class _BlockReader:
-    """Reads past the page cache where the file system allows it: weights are read once, and the cache has better uses."""
-
-    def __init__(self, model: VerifiedModel, file: ManifestFile) -> None:
-        self._path = model.directory / file.name
-        self.size_bytes = file.size_bytes
-        self._direct = hasattr(os, "O_DIRECT")
-        self._open()
-        found_bytes = os.fstat(self._fd).st_size
-        if found_bytes != file.size_bytes:
-            os.close(self._fd)
-            raise VerificationError(
-                f"{file.name} has {found_bytes} bytes, its manifest says {file.size_bytes}: pull the model again"
-            )
-
-    def __enter__(self) -> "_BlockReader":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
-        os.close(self._fd)
-
-    def read(self, start: int, end: int, buffer: memoryview) -> None:
-        """Fill `buffer[start:end]` from the file. The buffer reaches past `end` to a whole sector."""
-        at = start
-        while at < end:
-            # O_DIRECT wants whole sectors; what lies past the end of the file is not written.
-            upto = -(-end // _SECTOR_BYTES) * _SECTOR_BYTES if self._direct else end
-            try:
-                count = os.preadv(self._fd, [buffer[at:upto]], at)
-            except OSError as exc:
-                if not self._direct:
-                    raise DeviceError(f"reading {self._path.name} failed at byte {at}: {exc.strerror}") from exc
-                count = 0
-            if count == 0 and not self._direct:
-                raise DeviceError(f"{self._path.name} ended at byte {at} of {self.size_bytes} while it was read")
-            at += count
-            if self._direct and at < end and (count == 0 or at % _SECTOR_BYTES):
-                self._reopen_buffered()
-
-    def _open(self) -> None:
-        try:
-            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | (os.O_DIRECT if self._direct else 0))
-        except OSError as exc:
-            if not self._direct:
-                raise DeviceError(f"cannot open {self._path.name}: {exc.strerror}") from exc
-            self._direct = False  # tmpfs and some network file systems know no O_DIRECT
-            self._open()
-
-    def _reopen_buffered(self) -> None:
-        os.close(self._fd)
-        self._direct = False
-        self._open()
-
-
-def weights_file(model: VerifiedModel) -> ManifestFile:
-    """The one GGUF of a model. Raises UnsupportedArtefact."""
-    found = [file for file in model.manifest.files if file.name.endswith(".gguf")]
-    if len(found) != 1:
-        raise UnsupportedArtefact(
-            f"model {model.manifest.name} has {len(found)} .gguf files; the engine runs models of exactly one"
+    def _load_tiles(self, progress: Progress, placement: Placement) -> Loaded:
+        sinks = _Sinks(self.header.tensors, placement)
+        staging = [private_buffer(BLOCK_BYTES).data for _ in range(2)]
+        for part, file in enumerate(self._files):
+            deal = sinks.dealer(part)
+            self._read_all(file, progress, lambda block: staging[block % 2], deal)
+            file.release()
+        tiles = sinks.tiles()
+        table = self.header.tensors[_EMBEDDING]
+        files = [file.file for file in self._files]
+        embedding = EmbeddingRows(
+            files[table.part],
+            sinks.pages(),
+            [loaded for loaded in tiles if loaded.tile.use == _EMBEDDING],
+            MAX_COLUMNS,
         )
-    return found[0]
+        return Loaded(tensors=sinks.vectors(), streaming=Streaming(files, tiles, embedding, _head(placement)))
+
+    def _read_all(
+        self,
+        file: CheckedFile,
+        progress: Progress,
+        buffer_of: Callable[[int], memoryview],
+        take: Callable[[int, memoryview], None] | None = None,
+    ) -> None:
+        before = sum(other.size_bytes for other in self._files[: self._files.index(file)])
+        for start, view in file.each(buffer_of):
+            if take is not None:
+                take(start, view)
+            progress(before + start + len(view), self.file_bytes)
+
+
+@dataclass(slots=True)
+class _Span:
+    """Where some bytes of a file go: into memory, or into a digest."""
+
+    start: int
+    end: int
+    part: int
+    into: npt.NDArray[np.uint8] | None = None
+    digest: Any = field(default_factory=blake3)
+
+    def take(self, at: int, view: memoryview) -> None:
+        if self.into is None:
+            self.digest.update(view)
+        else:
+            self.into[at : at + len(view)] = np.frombuffer(view, np.uint8)
+
+
+class _Sinks:
+    """Deals out a file's blocks to tiles, vectors and seals of embedding pages."""
+
+    def __init__(self, tensors: Mapping[str, TensorInfo], placement: Placement) -> None:
+        self._placement = placement
+        self._infos = [info for info in tensors.values() if len(info.shape) == 1]
+        resident = [tile for tile, streamed in zip(placement.tiles, placement.is_streamed, strict=True) if not streamed]
+        sizes = [-(-tile.size_bytes // _TILE_ALIGNMENT) * _TILE_ALIGNMENT for tile in resident]
+        places = dict(zip(resident, np.cumsum([0, *sizes]).tolist(), strict=False))
+        arena = private_buffer(sum(sizes) + _TILE_ALIGNMENT)
+        self._tiles = [
+            _Span(
+                start=tile.offset,
+                end=tile.end,
+                part=tile.part,
+                into=arena[places[tile] : places[tile] + tile.size_bytes] if tile in places else None,
+            )
+            for tile in placement.tiles
+        ]
+        self._vectors = [
+            _Span(start=info.offset, end=info.offset + info.size_bytes, part=info.part, into=np.empty(info.size_bytes, np.uint8))
+            for info in self._infos
+        ]
+        table = tensors[_EMBEDDING]
+        rows = table.shape[-1]
+        use = Use(name=_EMBEDDING, tensor=_EMBEDDING, first_row=0, rows=rows, multiple=1)
+        step = page_rows(table.type.row_bytes(table.shape[0]))
+        self._page_tiles = cut([[use]], tensors, step * table.type.row_bytes(table.shape[0]))
+        self._pages = [_Span(start=tile.offset, end=tile.end, part=tile.part) for tile in self._page_tiles]
+
+    def dealer(self, part: int) -> Callable[[int, memoryview], None]:
+        """Takes the blocks of a file one after the other."""
+        # Pages lie over tiles where the head is the embedding: each of the two lists is without overlaps.
+        lists = [
+            sorted((span for span in spans if span.part == part and span.start < span.end), key=lambda span: span.start)
+            for spans in ([*self._tiles, *self._vectors], self._pages)
+        ]
+
+        def take(start: int, view: memoryview) -> None:
+            for spans in lists:
+                _deal(spans, start, view)
+
+        return take
+
+    def tiles(self) -> list[LoadedTile]:
+        return [_loaded(tile, span) for tile, span in zip(self._placement.tiles, self._tiles, strict=True)]
+
+    def pages(self) -> list[LoadedTile]:
+        return [_loaded(tile, span) for tile, span in zip(self._page_tiles, self._pages, strict=True)]
+
+    def vectors(self) -> Mapping[str, Tensor]:
+        return {
+            info.name: _tensor(info, span.into)
+            for info, span in zip(self._infos, self._vectors, strict=True)
+            if span.into is not None
+        }
+
+
+def _deal(spans: Sequence[_Span], start: int, view: memoryview) -> None:
+    """Gives each span, of a list without overlaps in the order of their starts, what the block has of it."""
+    end = start + len(view)
+    for span in spans[bisect_left(spans, start + 1, key=lambda span: span.end) :]:
+        if span.start >= end:
+            return
+        low, high = max(span.start, start), min(span.end, end)
+        span.take(low - span.start, view[low - start : high - start])
+
+
+def _loaded(tile: Tile, span: _Span) -> LoadedTile:
+    return LoadedTile(tile=tile, data=span.into, seal=None if span.into is not None else span.digest.digest())
+
+
+def _tensor(info: TensorInfo, stored: npt.NDArray[np.uint8]) -> Tensor:
+    data = stored if info.convert is None else info.convert(stored)
+    return Tensor(name=info.name, type=info.type, shape=info.shape, data=data)
+
+
+def _head(placement: Placement) -> str | None:
+    """The matrix that is used last."""
+    return placement.tiles[-1].use if placement.tiles else None
+
+
+def weights_files(model: VerifiedModel) -> list[ManifestFile]:
+    """The files that hold a model's weights, in order. Raises UnsupportedArtefact."""
+    files = {file.name: file for file in model.manifest.files}
+    try:
+        return [files[name] for name in order_parts(files)]
+    except UnsupportedArtefact as exc:
+        raise UnsupportedArtefact(f"model {model.manifest.name} cannot be run: {exc.message}") from exc

@@ -16,7 +16,7 @@ from freehold.core.models import Manifest, ManifestFile, VerifiedModel
 from freehold.engine.kernels.targets import host_targets
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models import Llama, shape_of
-from freehold.engine.weights import ResidentWeights
+from freehold.engine.weights import Weights
 from tests.engine.embedded_model import embedded_model
 from tests.engine.models.tiny import batch
 
@@ -27,13 +27,13 @@ VECTORS = Path(__file__).parents[2] / "vectors" / "agreement_smollm2.json"
 def loaded(path: Path, kernels: str) -> Llama:
     file = ManifestFile(name=path.name, size_bytes=path.stat().st_size, root=b"", sha256="", leaves=())
     manifest = Manifest(model_id=ModelId("00" * 32), name="smollm2-135m", files=(file,), origin="a test")
-    weights = ResidentWeights(
+    weights = Weights(
         VerifiedModel(manifest=manifest, directory=path.parent, signed_by=KeyId("test"), check_block=lambda *_: None)
     )
     shape = shape_of(weights.header.metadata, weights.header.tensors)
     pages = 256 // PAGE_POSITIONS
     cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, 1, pages)
-    return Llama(shape, weights.load(lambda *_: None), cache, 1, kernels)
+    return Llama(shape, weights.load(lambda *_: None).tensors, cache, 1, kernels)
 
 
 def log_probabilities(model: Llama, case: dict[str, Any]) -> np.ndarray[Any, Any]:

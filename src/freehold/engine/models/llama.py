@@ -6,6 +6,7 @@ Decided here: how weights and a batch of tokens become the records that `kernels
 A batch may mix sequences, and prompts with single tokens: a token's logits depend on its own sequence alone, bit for bit.
 """
 
+import ctypes
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,10 @@ from freehold.engine.kernels.team import Team
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models.rotary import Rotation
 from freehold.engine.models.shape import LlamaShape
-from freehold.engine.tensor_types import Tensor
+from freehold.engine.ring import RingStats
+from freehold.engine.streaming import Streaming
+from freehold.engine.tensor_types import Tensor, TensorType
+from freehold.engine.tile_table import TiledMatrix
 
 _MATRICES: Final[Mapping[str, Layer]] = {
     "attn_q": Layer.Q,
@@ -35,6 +39,8 @@ _MATRICES: Final[Mapping[str, Layer]] = {
     "ffn_up": Layer.UP,
     "ffn_down": Layer.DOWN,
 }
+_SHARED: Final = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))  # matrices whose rows are cut in one phase
+_SHARES_A_TILE: Final = 3  # of a streamed matrix: threads that work on neighbouring shares then need no more than two tiles
 _NO_WINDOW: Final = 1 << 40  # longer than any context
 
 
@@ -60,13 +66,27 @@ class Llama:
     """A loaded model. Not thread-safe: one thread steps it."""
 
     def __init__(
-        self, shape: LlamaShape, tensors: Mapping[str, Tensor], cache: KvCache, threads: int, kernels: str | None = None
+        self,
+        shape: LlamaShape,
+        tensors: Mapping[str, Tensor],
+        cache: KvCache,
+        threads: int,
+        kernels: str | None = None,
+        *,
+        streaming: Streaming | None = None,
+        layers: range | None = None,
     ) -> None:
-        if (cache.layers, cache.kv_heads, cache.head_dim) != (shape.layers, shape.kv_heads, shape.head_dim):
+        """Matrices come from `streaming`, where there is one, else from `tensors`.
+
+        With `layers` it computes those alone, for `run`: `cache` holds as many, and the embedding may be missing, as may the
+        head and its norm.
+        """
+        self.layers = range(shape.layers) if layers is None else layers
+        if (cache.layers, cache.kv_heads, cache.head_dim) != (len(self.layers), shape.kv_heads, shape.head_dim):
             raise InternalError("the KV cache was made for another model")
         self.shape, self.cache = shape, cache
         self.kernels = Kernels(kernels)
-        self._tensors = tensors
+        self._tensors, self._streaming = tensors, streaming
         self._threads = threads
         self._kept: list[npt.NDArray[Any]] = []  # arrays that native code points into
         self._record = self._array(Step.LENGTH)
@@ -82,14 +102,37 @@ class Llama:
         outs = [self._pass(part) for part in parts]
         return outs[0] if len(outs) == 1 else np.concatenate([*outs, np.empty((0, self.shape.vocabulary), np.float32)])
 
+    def run(
+        self, batch: Batch, residual: npt.NDArray[np.float32] | None = None
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The layers that this model has, for one part of a model that others compute the rest of.
+
+        Starts from `residual` (tokens, embedding), or from the tokens' embedding where it is None. Returns the residual after the
+        last layer, and logits as `step` does: a model without a head must not be asked for any. At most MAX_COLUMNS tokens.
+        """
+        self._check(batch)
+        count = len(batch.tokens)
+        if count > records.MAX_COLUMNS:
+            raise InternalError(f"{count} tokens in one pass; {records.MAX_COLUMNS} is the most")
+        if residual is not None:
+            self._activations.residual[:count] = residual
+        logits = self._pass(batch, embeds=residual is None)
+        return self._activations.residual[:count].copy(), logits
+
+    def stream_stats(self) -> RingStats | None:
+        """What was read in passes; None where everything is in memory."""
+        return None if self._streaming is None else self._streaming.stats()
+
     def close(self) -> None:
         """Stop the threads. The model computes no more."""
         self._team.close()
+        if self._streaming is not None:
+            self._streaming.close()
 
     # ---- a pass ---------------------------------------------------------------------------------------------
 
-    def _pass(self, batch: Batch) -> npt.NDArray[np.float32]:
-        record = self._record
+    def _pass(self, batch: Batch, *, embeds: bool = True) -> npt.NDArray[np.float32]:
+        record, number = self._record, int(self._record[Step.PASS]) + 1
         tokens, positions, sequences = (
             np.ascontiguousarray(a, dtype=np.int32) for a in (batch.tokens, batch.positions, batch.sequences)
         )
@@ -98,9 +141,12 @@ class Llama:
         padded = -(-self.shape.vocabulary // 16) * 16  # the last panel writes whole vectors
         logits = np.empty((len(outputs), padded), np.float32)
         self._sync[8:] = 0
-        record[Step.PASS] += 1
+        if self._streaming is not None:
+            tokens = self._streaming.begin(number, tokens if embeds else tokens[:0], wants_logits=len(outputs) > 0)
         for field_, value in (
-            (Step.TOKENS, len(tokens)),
+            (Step.PASS, number),
+            (Step.EMBEDS, embeds),
+            (Step.TOKENS, len(positions)),
             (Step.TOKEN_IDS, tokens.ctypes.data),
             (Step.POSITIONS, positions.ctypes.data),
             (Step.SEQUENCES, sequences.ctypes.data),
@@ -113,8 +159,14 @@ class Llama:
             (Step.LOGITS_PITCH, 4 * padded),
         ):
             record[field_] = value
-        self._team.run(record.ctypes.data)
+        self._compute()
+        if self._streaming is not None:
+            self._streaming.end()
         return logits[:, : self.shape.vocabulary]
+
+    def _compute(self) -> None:
+        """Run the pass that the record describes."""
+        self._team.run(self._record.ctypes.data)
 
     def _check(self, batch: Batch) -> None:
         """Native code trusts its indices: they are checked here."""
@@ -145,27 +197,26 @@ class Llama:
 
     def _fill_constants(self, threads: int) -> None:
         shape, cache, record = self.shape, self.cache, self._record
-        size = records.sync_bytes(shape.layers)
+        size = records.sync_bytes(len(self.layers))
         address = self._buffer(size)
         raw = self._kept[-1]
         start = address - int(raw.ctypes.data)
         self._sync = raw[start : start + size].view(np.int64)
         self._sync[0] = records.CLOSED
-        embedding = self._matrix("token_embd.weight", np.zeros(Matrix.LENGTH, np.int64), embeds=True)
-        head = embedding if shape.tied else self._matrix("output.weight", np.zeros(Matrix.LENGTH, np.int64))
+        embedding, head = self._embedding(), self._head()
         self._kept += [embedding, head]
         heads = shape.heads + 2 * shape.kv_heads
         constants = {
             Step.THREADS: threads,
             Step.SYNC: address,
             Step.SCRATCH: self._buffer(threads * records.SCRATCH_BYTES),
-            Step.LAYERS: shape.layers,
+            Step.LAYERS: len(self.layers),
             Step.LAYER_RECORDS: self._layers(),
             Step.EMBEDDING: embedding.ctypes.data,
             Step.HEAD: head.ctypes.data,
-            Step.FINAL_NORM: self._vector("output_norm.weight"),
+            Step.FINAL_NORM: self._vector("output_norm.weight") if self._has_head else 0,
             Step.EPSILON: int(np.float32(shape.norm_epsilon).view(np.uint32)),
-            Step.X: self._activations.residual,
+            Step.X: self._activations.residual.ctypes.data,
             Step.X_PITCH: 4 * shape.embedding,
             Step.QKV: self._buffer(records.MAX_COLUMNS * 4 * heads * shape.head_dim),
             Step.QKV_PITCH: 4 * heads * shape.head_dim,
@@ -185,7 +236,7 @@ class Llama:
             Step.PLACE: self.kernels.place(shape.graph),
             Step.ATTEND: self.kernels.attend(shape.graph),
             Step.PASS: 0,
-            Step.RING: self._array(records.Ring.LENGTH).ctypes.data,
+            Step.RING: self._streaming.ring_address if self._streaming else self._array(records.Ring.LENGTH).ctypes.data,
             Step.EMBEDS: 1,
         }
         for field_, value in constants.items():
@@ -193,8 +244,8 @@ class Llama:
 
     def _layers(self) -> int:
         shape, tables = self.shape, self._rope_tables()
-        layers = np.zeros((shape.layers, Layer.LENGTH), np.int64)
-        for i, record in enumerate(layers):
+        layers = np.zeros((len(self.layers), Layer.LENGTH), np.int64)
+        for i, record in zip(self.layers, layers, strict=True):
             for place, name in self._norms():
                 record[place] = self._vector(f"blk.{i}.{name}.weight")
             record[Layer.ROPE] = tables[shape.rotation_of(i)].ctypes.data
@@ -204,33 +255,72 @@ class Llama:
                 bias = np.concatenate(parts)
                 self._kept.append(bias)
                 record[Layer.BIAS] = bias.ctypes.data
-            for name, place in _MATRICES.items():
+            for name, place in self._places().items():
                 self._matrix(f"blk.{i}.{name}.weight", record[place : place + Matrix.LENGTH])
+            for phase in _SHARED:  # its first matrix says how finely it is cut
+                first, *others = (record[_MATRICES[name] + Matrix.SHARES] for name in phase)
+                record[_MATRICES[phase[0]] + Matrix.SHARES] = max(first, *others)
         self._kept.append(layers)
         return int(layers.ctypes.data)
 
-    def _matrix(self, name: str, record: npt.NDArray[np.int64], *, embeds: bool = False) -> npt.NDArray[np.int64]:
-        tensor, kernels = self._rows(name), self.kernels
+    def _places(self) -> Mapping[str, Layer]:
+        """A layer's matrices by name, and where they lie in its record."""
+        return _MATRICES
+
+    @property
+    def _has_head(self) -> bool:
+        return "output_norm.weight" in self._tensors
+
+    def _embedding(self) -> npt.NDArray[np.int64]:
+        """A Matrix record of one tile: the whole table, or rows that each pass is given."""
+        record, name = np.zeros(Matrix.LENGTH, np.int64), "token_embd.weight"
+        record[Matrix.BLOCKS] = self.shape.embedding // BLOCK
+        if self._streaming is not None:
+            rows, type_ = self._streaming.embedding_rows, self._streaming.embedding_type
+            self._describe(record, self._one_tile(type_, rows.shape[1], rows.reshape(-1)))
+        elif name in self._tensors:
+            type_ = self._tensors[name].type
+            self._matrix(name, record)
+        else:
+            return record
+        record[Matrix.EXPAND] = self.kernels.expand(type_, self.shape.graph.embedding_scale)
+        return record
+
+    def _head(self) -> npt.NDArray[np.int64]:
+        record = np.zeros(Matrix.LENGTH, np.int64)
+        if self._has_head:
+            self._matrix("token_embd.weight" if self.shape.tied else "output.weight", record)
+        return record
+
+    def _matrix(self, name: str, record: npt.NDArray[np.int64]) -> None:
+        if self._streaming is not None:
+            self._describe(record, self._streaming.matrix(name))
+            return
+        tensor = self._rows(name)
         row_bytes = tensor.type.row_bytes(tensor.row_elements)
         if tensor.data.nbytes != row_bytes * tensor.rows or not tensor.data.flags.c_contiguous:
             raise InternalError(f"tensor {name} holds {tensor.data.nbytes} bytes, {row_bytes * tensor.rows} are expected")
-        record[Matrix.TILES] = self._resident_tile(tensor.data)
-        record[Matrix.TILE_ROWS] = record[Matrix.ROWS] = tensor.rows
-        record[Matrix.SHARES] = records.SHARES_A_THREAD * self._threads
-        record[Matrix.ROW_BYTES] = row_bytes
-        record[Matrix.BLOCKS] = tensor.row_elements // BLOCK
-        record[Matrix.PACK] = kernels.pack(tensor.type)
-        record[Matrix.DOTS] = kernels.dots(tensor.type)
-        record[Matrix.SINGLE] = kernels.single(tensor.type)
-        record[Matrix.EXPAND] = kernels.expand(tensor.type, self.shape.graph.embedding_scale) if embeds else 0
-        return record
+        self._describe(record, self._one_tile(tensor.type, row_bytes, tensor.data))
 
-    def _resident_tile(self, data: npt.NDArray[np.uint8]) -> int:
-        """Address of a Tile record over rows that stay in memory."""
-        tile = self._array(Tile.LENGTH)
+    def _describe(self, record: npt.NDArray[np.int64], matrix: TiledMatrix) -> None:
+        kernels, type_ = self.kernels, matrix.type
+        shares = records.SHARES_A_THREAD * self._threads
+        record[Matrix.TILES] = matrix.address
+        record[Matrix.TILE_ROWS] = matrix.tile_rows
+        record[Matrix.ROWS] = matrix.rows
+        record[Matrix.ROW_BYTES] = matrix.row_bytes
+        record[Matrix.BLOCKS] = matrix.row_bytes // type_.block_bytes * type_.block_elements // BLOCK
+        record[Matrix.SHARES] = max(shares, _SHARES_A_TILE * matrix.tiles) if matrix.is_streamed else shares
+        record[Matrix.PACK] = kernels.pack(type_)
+        record[Matrix.DOTS] = kernels.dots(type_)
+        record[Matrix.SINGLE] = kernels.single(type_)
+
+    def _one_tile(self, type_: TensorType, row_bytes: int, data: npt.NDArray[np.uint8]) -> TiledMatrix:
+        """Rows that are all in memory, and stay where they are."""
+        tile, rows = self._array(Tile.LENGTH), data.nbytes // row_bytes
         tile[Tile.BASE], tile[Tile.ARRIVED] = data.ctypes.data, records.ALWAYS
         self._kept.append(data)
-        return int(tile.ctypes.data)
+        return TiledMatrix(address=int(tile.ctypes.data), type=type_, row_bytes=row_bytes, rows=rows, tile_rows=rows)
 
     def _rows(self, name: str) -> Tensor:
         """A matrix by its name: a tensor of the file, or some rows of one."""
@@ -272,7 +362,7 @@ class _Activations:
 
     shape: LlamaShape
     buffer: Any = field(repr=False)
-    residual: int = 0
+    residual: npt.NDArray[np.float32] = field(init=False)  # (MAX_COLUMNS, embedding)
     branch: int = 0  # 0 where the graph needs none
     hidden: npt.NDArray[np.int64] = field(init=False)
     attended: npt.NDArray[np.int64] = field(init=False)
@@ -280,7 +370,9 @@ class _Activations:
 
     def __post_init__(self) -> None:
         shape = self.shape
-        self.residual = self.buffer(records.MAX_COLUMNS * 4 * shape.embedding)
+        floats = records.MAX_COLUMNS * shape.embedding
+        memory = (ctypes.c_float * floats).from_address(self.buffer(4 * floats))
+        self.residual = np.frombuffer(memory, np.float32).reshape(records.MAX_COLUMNS, shape.embedding)
         self.branch = self.buffer(records.MAX_COLUMNS * 4 * shape.embedding) if shape.graph.post_norms else 0
         self.hidden = self._columns(shape.embedding)
         self.attended = self._columns(shape.heads * shape.head_dim)
