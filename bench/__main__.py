@@ -30,6 +30,7 @@ PARTS: dict[str, str] = {
     "tokenizer": "bench.tokenizer",
     "gateway": "bench.gateway",
     "hostile": "bench.hostile",
+    "families": "bench.families",
     "engine": "bench.engine",
 }
 PEERS = ("numpy", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
