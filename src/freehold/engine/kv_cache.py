@@ -1,4 +1,4 @@
-"""Keys and values of past positions, f16, in pages of 64 positions.
+"""Keys and values of past positions, f16 or q8, in pages of 64 positions.
 
 Decided here: which pages belong to which sequences, and the layout inside a page. Which sequence is admitted, and when, is left
 to the scheduler. A page is whole (64 positions of every layer), so a sequence wastes at most 63 positions.
@@ -7,8 +7,13 @@ A page that is full can be kept under a digest of its tokens and of all before t
 it (`open`): they read it, and write behind it. A kept page that nobody holds stays until somebody needs a page; the one let go of
 longest ago goes first.
 
-    store (pages, layers, kv_heads, 2 * 64 * head_dim) f16
-           a head's part of a page:  keys (head_dim, 64)  |  values (64, head_dim)
+    f16   store (pages, layers, kv_heads, 2 * 64 * head_dim) f16
+          a head's part of a page:  keys (head_dim, 64)  |  values (64, head_dim)
+    q8    store (pages, layers, kv_heads, 2 * 64 * head_dim + 2 * 64 * 4) bytes
+          keys (head_dim, 64) int8  |  values (64, head_dim) int8  |  scales of keys (64) f32  |  scales of values (64) f32
+
+A key or value of q8 is scale * int8, the scale being the largest of the head at this position over 127: each element is off by
+at most half a scale, the largest over 254.
 
 Keys lie position-fastest and values dimension-fastest: both inner loops of attention then run along memory, and neither sums
 across a vector, so the order of every sum is fixed by position alone. A page is one run of memory: with
@@ -17,7 +22,8 @@ the layers outermost, its first use took a huge page of the system's in each lay
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from enum import Enum
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,20 +33,40 @@ from freehold.core.errors import DeviceError, InternalError
 PAGE_POSITIONS: Final = 64  # 4 vectors of 16 lanes
 
 
+class KvType(Enum):
+    """How a key or value is held."""
+
+    F16 = "f16"
+    Q8 = "q8"
+
+    def head_bytes(self, head_dim: int) -> int:
+        """Of one head's part of a page."""
+        elements = 2 * PAGE_POSITIONS * head_dim
+        return 2 * elements if self is KvType.F16 else elements + 2 * PAGE_POSITIONS * 4
+
+
 class KvCache:
     """Hands out pages. Not thread-safe: the scheduler's thread owns it."""
 
     def __init__(
-        self, layers: int, kv_heads: int, head_dim: int, pages: int, max_sequences: int, max_pages_per_sequence: int
+        self,
+        layers: int,
+        kv_heads: int,
+        head_dim: int,
+        pages: int,
+        max_sequences: int,
+        max_pages_per_sequence: int,
+        kv_type: KvType = KvType.F16,
     ) -> None:
-        self.layers, self.kv_heads, self.head_dim = layers, kv_heads, head_dim
+        self.layers, self.kv_heads, self.head_dim, self.kv_type = layers, kv_heads, head_dim, kv_type
         self.pages, self.max_sequences, self.max_pages_per_sequence = pages, max_sequences, max_pages_per_sequence
+        dtype = np.dtype(np.uint16 if kv_type is KvType.F16 else np.uint8)
         try:
-            self.store: npt.NDArray[np.uint16] = np.zeros(
-                (pages, layers, kv_heads, 2 * PAGE_POSITIONS * head_dim), dtype=np.uint16
+            self.store: npt.NDArray[Any] = np.zeros(
+                (pages, layers, kv_heads, kv_type.head_bytes(head_dim) // dtype.itemsize), dtype=dtype
             )
         except MemoryError as exc:
-            size_bytes = pages * self.page_bytes(layers, kv_heads, head_dim)
+            size_bytes = pages * self.page_bytes(layers, kv_heads, head_dim, kv_type)
             raise DeviceError(f"no memory for a KV cache of {size_bytes} bytes ({pages} pages); lower the KV memory") from exc
         self.block_tables: npt.NDArray[np.int32] = np.zeros((max_sequences, max_pages_per_sequence), dtype=np.int32)
         self._held = [0] * max_sequences  # pages of each open sequence
@@ -53,8 +79,8 @@ class KvCache:
         self._idle: OrderedDict[int, None] = OrderedDict()  # kept pages that no sequence holds, longest idle first
 
     @staticmethod
-    def page_bytes(layers: int, kv_heads: int, head_dim: int) -> int:
-        return layers * kv_heads * head_dim * 2 * PAGE_POSITIONS * 2
+    def page_bytes(layers: int, kv_heads: int, head_dim: int, kv_type: KvType = KvType.F16) -> int:
+        return layers * kv_heads * kv_type.head_bytes(head_dim)
 
     @property
     def free_pages(self) -> int:

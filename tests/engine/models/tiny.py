@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from freehold.engine.kernels import reference
 from freehold.engine.kernels.graph import Rope
-from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import Batch, Llama, LlamaShape, shape_of
+from freehold.engine.kv_cache import KvCache, KvType
+from freehold.engine.models import Batch, Llama, LlamaShape, model_class, shape_of
 from freehold.engine.tensor_types import Tensor, TensorType
 from tests.engine.kernels.blocks import random_rows
 
@@ -21,6 +21,13 @@ GEMMAS = ("gemma", "gemma2", "gemma3")
 # What a file of the family says besides what every file says. Windows are short, so that they hide something.
 FACTS: dict[str, dict[str, Any]] = {
     "qwen3": {"attention.key_length": 96, "attention.value_length": 96},
+    "qwen3moe": {
+        "attention.key_length": 96,
+        "attention.value_length": 96,
+        "expert_count": 24,  # more than the lanes of any kernel, and no multiple of them
+        "expert_used_count": 4,
+        "expert_feed_forward_length": 256,
+    },
     "gemma2": {
         "attention.sliding_window": 24,
         "attn_logit_softcapping": 5.0,
@@ -116,6 +123,11 @@ def tiny(
     norms += ["post_attention_norm", "post_ffw_norm"] if architecture in ("gemma2", "gemma3") else []
     sizes = {"attn_q": (embedding, q), "attn_k": (embedding, kv), "attn_v": (embedding, kv), "attn_output": (q, embedding)}
     sizes |= {"ffn_gate": (embedding, ffn), "ffn_up": (embedding, ffn), "ffn_down": (ffn, embedding)}
+    experts = facts.get(f"{architecture}.expert_count", 0)
+    if experts:
+        ffn = facts.get(f"{architecture}.expert_feed_forward_length", ffn)
+        sizes = {name: size for name, size in sizes.items() if name.startswith("attn")}
+        each = {"ffn_gate": (embedding, ffn), "ffn_up": (embedding, ffn), "ffn_down": (ffn, embedding)}
     if architecture == "phi3":
         sizes = {"attn_qkv": (embedding, q + 2 * kv), "attn_output": (q, embedding)}
         sizes |= {"ffn_up": (embedding, 2 * ffn), "ffn_down": (ffn, embedding)}
@@ -124,19 +136,36 @@ def tiny(
             vector(f"blk.{i}.{norm}.weight", rng.uniform(0.5, 1.5, embedding))
         for name, (length, rows) in sizes.items():
             matrix(f"blk.{i}.{name}.weight", length, rows)
+        for name, (length, rows) in each.items() if experts else ():
+            data = random_rows(rng, type_, rows * experts, length).reshape(-1)
+            whole = f"blk.{i}.{name}_exps.weight"
+            tensors[whole] = Tensor(name=whole, type=type_, shape=(length, rows, experts), data=data)
+        if experts:
+            router = rng.normal(0, 0.3, (experts, embedding)).astype(np.float32)
+            name = f"blk.{i}.ffn_gate_inp.weight"
+            data = router.view(np.uint8).reshape(-1)
+            tensors[name] = Tensor(name=name, type=TensorType.F32, shape=(embedding, experts), data=data)
         if architecture == "qwen2":
             for name, size in (("attn_q", q), ("attn_k", kv), ("attn_v", kv)):
                 vector(f"blk.{i}.{name}.bias", rng.normal(0, 1, size))
-        if architecture in ("qwen3", "gemma3"):
+        if architecture in ("qwen3", "qwen3moe", "gemma3"):
             vector(f"blk.{i}.attn_q_norm.weight", rng.uniform(0.5, 1.5, head_dim))
             vector(f"blk.{i}.attn_k_norm.weight", rng.uniform(0.5, 1.5, head_dim))
     return Tiny(shape=shape_of(facts, tensors), metadata=facts, tensors=tensors)
 
 
-def built(model: Tiny, *, threads: int = 1, kernels: str | None = None, pages: int = 24, sequences: int = 6) -> Llama:
+def built(
+    model: Tiny,
+    *,
+    threads: int = 1,
+    kernels: str | None = None,
+    pages: int = 24,
+    sequences: int = 6,
+    kv_type: KvType = KvType.F16,
+) -> Llama:
     shape = model.shape
-    cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, sequences, pages)
-    return Llama(shape, model.tensors, cache, threads, kernels)
+    cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, sequences, pages, kv_type)
+    return model_class(shape)(shape, model.tensors, cache, threads, kernels)
 
 
 def batch(*parts: tuple[int, int, npt.NDArray[np.int32]]) -> Batch:
@@ -147,14 +176,16 @@ def batch(*parts: tuple[int, int, npt.NDArray[np.int32]]) -> Batch:
     return Batch(tokens=tokens, positions=positions, sequences=sequences, wants_logits=np.ones(len(tokens), np.bool_))
 
 
-def forward(model: Tiny, tokens: npt.NDArray[np.int32], *, long: bool = False) -> npt.NDArray[np.float64]:
+def forward(
+    model: Tiny, tokens: npt.NDArray[np.int32], *, long: bool = False, kv_type: KvType = KvType.F16
+) -> npt.NDArray[np.float64]:
     """Logits (T, vocabulary) of one sequence from its start. `long`: its context is longer than the original one."""
     architecture, count = model.metadata["general.architecture"], len(tokens)
     embedding, heads = model.fact("embedding_length"), model.fact("attention.head_count")
     kv_heads, epsilon = model.fact("attention.head_count_kv"), model.fact("attention.layer_norm_rms_epsilon")
     head_dim = model.fact("attention.key_length", embedding // heads)
     rope = Rope.INTERLEAVED if architecture == "llama" else Rope.HALVES
-    has_post_norms, has_head_norms = architecture in ("gemma2", "gemma3"), architecture in ("qwen3", "gemma3")
+    has_post_norms, has_head_norms = architecture in ("gemma2", "gemma3"), architecture in ("qwen3", "qwen3moe", "gemma3")
     positions = np.arange(count)
     x = reference.dequantise(model.tensors["token_embd.weight"].type, _rows(model, "token_embd.weight"))[tokens]
     x = x * np.float32(math.sqrt(embedding)) if architecture in GEMMAS else x
@@ -178,10 +209,13 @@ def forward(model: Tiny, tokens: npt.NDArray[np.int32], *, long: bool = False) -
         q, k = reference.turn(q, angles, rope), reference.turn(k, angles, rope)
         q[..., :turned] *= magnitude
         k[..., :turned] *= magnitude
-        out = reference.attend(q, k, v, positions, window=window, cap=model.fact("attn_logit_softcapping", 0.0))
+        out = reference.attend(q, k, v, positions, window=window, cap=model.fact("attn_logit_softcapping", 0.0), kv_type=kv_type)
         branch = _project(model, out.reshape(count, -1), f"blk.{i}.attn_output")
         x = x + (norm(branch, f"blk.{i}.post_attention_norm") if has_post_norms else branch)
         h = norm(x, f"blk.{i}.ffn_norm")
+        if model.fact("expert_count"):
+            x = x + _mixture(model, h, i)
+            continue
         up = _project(model, h, f"blk.{i}.ffn_up")
         if architecture == "phi3":
             gate, up = np.split(up, 2, -1)
@@ -194,6 +228,29 @@ def forward(model: Tiny, tokens: npt.NDArray[np.int32], *, long: bool = False) -
     logits = _project(model, norm(x, "output_norm"), head).astype(np.float64)
     cap = model.fact("final_logit_softcapping", 0.0)
     return np.asarray(reference.soft_cap(logits, cap) if cap else logits)
+
+
+def _mixture(model: Tiny, h: npt.NDArray[np.float32], layer: int) -> npt.NDArray[np.float32]:
+    """Token by token: the softmax of all scores, the largest of them scaled to add up to 1, each times its expert's output."""
+    scores = _project(model, h, f"blk.{layer}.ffn_gate_inp").astype(np.float64)
+    experts, used = model.fact("expert_count"), model.fact("expert_used_count")
+    rows = {part: _rows(model, f"blk.{layer}.ffn_{part}_exps.weight").reshape(experts, -1) for part in ("gate", "up", "down")}
+    out = np.zeros(h.shape)
+    for t in range(len(h)):
+        shares = np.exp(scores[t] - scores[t].max())
+        shares /= shares.sum()
+        best = sorted(range(experts), key=lambda expert: -shares[expert])[:used]
+        for expert in best:
+            part = {name: data[expert].reshape(-1, _row_bytes(model, layer, name)) for name, data in rows.items()}
+            kind = model.tensors[f"blk.{layer}.ffn_gate_exps.weight"].type
+            gate, up = (reference.multiply(kind, part[name], h[t : t + 1]).astype(np.float32) for name in ("gate", "up"))
+            out[t] += shares[expert] / shares[best].sum() * reference.multiply(kind, part["down"], reference.silu(gate) * up)[0]
+    return out.astype(np.float32)
+
+
+def _row_bytes(model: Tiny, layer: int, part: str) -> int:
+    tensor = model.tensors[f"blk.{layer}.ffn_{part}_exps.weight"]
+    return tensor.type.row_bytes(tensor.row_elements)
 
 
 def _window(model: Tiny, architecture: str, layer: int) -> int:

@@ -12,8 +12,9 @@ from llvmlite import ir
 
 from freehold.core.errors import InternalError
 from freehold.engine.kernels.elementwise import exp, quantise, rms_norm, soft_cap
-from freehold.engine.kernels.emit import F32, I16, I32, Count, Emitter, Value, vector
+from freehold.engine.kernels.emit import F32, I32, Count, Emitter, Value
 from freehold.engine.kernels.graph import Graph, Rope
+from freehold.engine.kernels.held import HELD
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
 from freehold.engine.kernels.records import Layer, Step
 from freehold.engine.kernels.targets import Target
@@ -28,7 +29,7 @@ def emit_place(module: Any, name: str, graph: Graph, target: Target) -> None:
     Items count q heads, then k heads, then v heads. Queries are turned, scaled and stay; keys are turned and go to the cache;
     values go to the cache.
     """
-    head_dim = graph.head_dim
+    head_dim, held = graph.head_dim, HELD[graph.kv_type]
     e = Emitter(module, name, 4, target.lanes)
     step, record, layer, item = e.arguments
     heads, kv_heads, tokens = e.field(step, Step.HEADS), e.field(step, Step.KV_HEADS), e.field(step, Step.TOKENS)
@@ -58,21 +59,16 @@ def emit_place(module: Any, name: str, graph: Graph, target: Target) -> None:
     def key(t: Value) -> None:
         at, position = vectors(t)
         normalise(at, Layer.K_NORM)
-        keys, _ = _page(e, step, layer, e.sub(item, heads), e.div(position, PAGE_POSITIONS), t, head_dim)
-        place = e.add(keys, e.mul(e.builder.urem(position, e.i64(PAGE_POSITIONS)), 2))
-        for i, value in enumerate(_turn(e, target, record, graph, at, position)):
-            halves = target.to_half(e, value)
-            for lane in range(e.lanes):
-                one = e.builder.extract_element(halves, ir.Constant(I32, lane))
-                e.store(one, place, (i * e.lanes + lane) * 2 * PAGE_POSITIONS, align=2)
+        keys = _page(e, step, layer, e.sub(item, heads), e.div(position, PAGE_POSITIONS), t, graph)
+        turned = _turn(e, target, record, graph, at, position)
+        held.write_key(e, target, keys, e.builder.urem(position, e.i64(PAGE_POSITIONS)), turned)
 
     def value(t: Value) -> None:
         at, position = vectors(t)
         head = e.sub(item, e.add(heads, kv_heads))
-        _, values = _page(e, step, layer, head, e.div(position, PAGE_POSITIONS), t, head_dim)
-        place = e.add(values, e.mul(e.builder.urem(position, e.i64(PAGE_POSITIONS)), 2 * head_dim))
-        for i in range(head_dim // e.lanes):
-            e.store(target.to_half(e, e.load(e.floats, at, 4 * e.lanes * i)), place, 2 * e.lanes * i)
+        keys = _page(e, step, layer, head, e.div(position, PAGE_POSITIONS), t, graph)
+        whole = [e.load(e.floats, at, 4 * e.lanes * i) for i in range(head_dim // e.lanes)]
+        held.write_value(e, target, keys, e.builder.urem(position, e.i64(PAGE_POSITIONS)), whole)
 
     with e.when(e.less(0, bias)):
         e.each(tokens, add_bias)
@@ -108,17 +104,16 @@ def _turn(e: Emitter, target: Target, record: Value, graph: Graph, at: Value, po
     return turned + passing
 
 
-def _page(e: Emitter, step: Value, layer: Value, kv_head: Value, page: Value, token: Value, head_dim: int) -> tuple[Value, Value]:
-    """Addresses of the keys and values of one head in the `page`-th page of the token's sequence."""
+def _page(e: Emitter, step: Value, layer: Value, kv_head: Value, page: Value, token: Value, graph: Graph) -> Value:
+    """Address of one head's part, which its keys begin, in the `page`-th page of the token's sequence."""
     sequence = e.load_index(e.field(step, Step.SEQUENCES), token)
     table = e.add(e.field(step, Step.TABLES), e.mul(sequence, e.field(step, Step.TABLES_PITCH)))
-    keys = e.add(
+    return e.add(
         e.field(step, Step.CACHE),
         e.mul(layer, e.field(step, Step.CACHE_LAYER_BYTES)),
         e.mul(e.load_index(table, page), e.field(step, Step.CACHE_PAGE_BYTES)),
-        e.mul(kv_head, 4 * PAGE_POSITIONS * head_dim),
+        e.mul(kv_head, graph.kv_type.head_bytes(graph.head_dim)),
     )
-    return keys, e.add(keys, 2 * PAGE_POSITIONS * head_dim)
 
 
 def emit_attend(module: Any, name: str, graph: Graph, target: Target) -> None:
@@ -150,6 +145,7 @@ class _Walk:
 
     def __init__(self, e: Emitter, target: Target, graph: Graph, count: int) -> None:
         self.e, self.target, self.graph, self.head_dim, self.count = e, target, graph, graph.head_dim, count
+        self.held = HELD[graph.kv_type]
         self.step, self.layer, self.first, self.head = e.arguments
         self.width = 4 * e.lanes
         self.tokens = [e.add(self.first, i) for i in range(count)]
@@ -170,13 +166,14 @@ class _Walk:
 
         def page(i: Value, carried: list[Value]) -> list[Value]:
             number = e.add(i, first)
-            keys, values = _page(e, step, self.layer, kv_head, number, self.first, self.head_dim)
+            keys = _page(e, step, self.layer, kv_head, number, self.first, self.graph)
             self._score(queries, keys)
             start = e.mul(number, PAGE_POSITIONS)
             seen = [e.minimum(e.sub(e.add(p, 1), start), PAGE_POSITIONS) for p in self.positions]
             hidden = self._hidden(start)
             carried = self._soften(hidden, seen, carried)
-            self._gather(hidden, seen, values)
+            self._weigh(keys)
+            self._gather(hidden, seen, e.add(keys, PAGE_POSITIONS * self.head_dim * self.held.element_bytes))
             return carried
 
         first = self._first_page()
@@ -193,13 +190,12 @@ class _Walk:
 
     def _score(self, queries: Sequence[Value], keys: Value) -> None:
         """scores[query][position] = query . key, summed over the dimensions in order."""
-        e, together = self.e, 4  # vectors of positions
+        e, together, size = self.e, 4, self.held.element_bytes  # vectors of positions
         for start in range(0, PAGE_POSITIONS, together * e.lanes):
 
             def dimension(d: Value, sums: list[Value], start: int = start) -> list[Value]:
-                at = e.add(keys, e.mul(d, 2 * PAGE_POSITIONS), 2 * start)
-                halves = [e.load(vector(e.lanes, I16), at, 2 * e.lanes * j) for j in range(together)]
-                row = [self.target.from_half(e, half) for half in halves]
+                at = e.add(keys, e.mul(d, size * PAGE_POSITIONS), size * start)
+                row = self.held.read(e, self.target, at, together)
                 out = []
                 for i, query in enumerate(queries):
                     factor = e.splat(e.load(F32, query, e.mul(d, 4)))
@@ -207,9 +203,11 @@ class _Walk:
                 return out
 
             sums = e.loop(self.head_dim, dimension, [e.const(e.floats, 0.0)] * (together * self.count))
-            for i, scores in enumerate(self.scores):
-                for j in range(together):
-                    e.store(sums[i * together + j], scores, 4 * start + j * self.width)
+            for j in range(together):
+                scales = self.held.key_scales(e, keys, self.head_dim, start + j * e.lanes)
+                for i, scores in enumerate(self.scores):
+                    total = sums[i * together + j]
+                    e.store(total if scales is None else e.builder.fmul(total, scales), scores, 4 * start + j * self.width)
 
     def _soften(self, hidden: Sequence[Value] | None, seen: Sequence[Value], carried: list[Value]) -> list[Value]:
         """Scores to weights relative to the running maximum; what was summed before is scaled to it."""
@@ -246,6 +244,14 @@ class _Walk:
             sums.append(b.fadd(scaled, e.fold(total, b.fadd)))
         return maxima + sums
 
+    def _weigh(self, keys: Value) -> None:
+        """Weights times the scales of their values, where those have any. Places not yet written are not read afterwards."""
+        e = self.e
+        for first in range(0, PAGE_POSITIONS, e.lanes):
+            if (scales := self.held.value_scales(e, keys, self.head_dim, first)) is not None:
+                for scores in self.scores:
+                    e.store(e.builder.fmul(e.load(e.floats, scores, 4 * first), scales), scores, 4 * first)
+
     def _gather(self, hidden: Sequence[Value] | None, seen: Sequence[Value], values: Value) -> None:
         """outs[query] += weight * value, over the positions in order. Positions not yet written are not touched."""
         e = self.e
@@ -264,12 +270,12 @@ class _Walk:
         return max(size for size in range(1, limit + 1) if whole % size == 0)
 
     def _gather_chunk(self, which: Sequence[int], low: Value, high: Value, values: Value, start: int, size: int) -> None:
-        e, count = self.e, size // self.e.lanes
+        e, count, size_bytes = self.e, size // self.e.lanes, self.held.element_bytes
 
         def position(i: Value, sums: list[Value]) -> list[Value]:
             place = e.add(low, i)
-            at = e.add(values, e.mul(place, 2 * self.head_dim), 2 * start)
-            row = [self.target.from_half(e, e.load(vector(e.lanes, I16), at, 2 * e.lanes * j)) for j in range(count)]
+            at = e.add(values, e.mul(place, size_bytes * self.head_dim), size_bytes * start)
+            row = self.held.read(e, self.target, at, count)
             out = []
             for n, query in enumerate(which):
                 weight = e.splat(e.load(F32, self.scores[query], e.mul(place, 4)))

@@ -7,6 +7,8 @@ come from is `models.shape`'s.
 from dataclasses import dataclass
 from enum import Enum
 
+from freehold.engine.kv_cache import KvType
+
 
 class Rope(Enum):
     """Which dimensions turn together: (2 i, 2 i + 1) in llama, (i, i + half) in qwen2."""
@@ -34,6 +36,8 @@ class Graph:
     qk_norm: bool = False  # every head of q and k is RMS-normalised before it turns
     post_norms: bool = False  # what attention and the feed-forward part give is RMS-normalised before it is added
     windowed: bool = False  # some layers see the last `Layer.WINDOW` positions alone
+    experts: bool = False  # a router and experts stand where the feed-forward part is
     embedding_scale: float = 1.0
     attention_cap: float = 0.0  # scores become cap * tanh(score / cap); 0 is none
     logit_cap: float = 0.0
+    kv_type: KvType = KvType.F16

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from freehold.engine.kernels.graph import Rope
 from freehold.engine.kernels.matmul import BLOCK
+from freehold.engine.kv_cache import KvType
 from freehold.engine.tensor_types import TensorType
 
 Floats = npt.NDArray[np.float32]
@@ -74,6 +75,14 @@ def turn(x: Floats, angles: npt.NDArray[np.float64], rope: Rope) -> Floats:
     return out
 
 
+def held(x: Floats, kv_type: KvType) -> npt.NDArray[np.float64]:
+    """What is left of keys or values (S, KV, D) in the cache: f16, or int8 with a scale a head and position."""
+    if kv_type is KvType.F16:
+        return x.astype(np.float16).astype(np.float64)
+    scales = np.abs(x).max(-1, keepdims=True).astype(np.float64) / 127
+    return np.asarray(np.rint(np.divide(x, scales, out=np.zeros(x.shape), where=scales > 0)) * scales)
+
+
 def attend(
     q: Floats,
     k: Floats,
@@ -83,13 +92,14 @@ def attend(
     scale: float | None = None,
     window: int = 0,
     cap: float = 0.0,
+    kv_type: KvType = KvType.F16,
 ) -> Floats:
-    """Causal attention of queries (T, H, D) over keys and values (S, KV, D) held as f16: (T, H, D).
+    """Causal attention of queries (T, H, D) over keys and values (S, KV, D) as the cache holds them: (T, H, D).
 
     A token sees `window` positions, its own among them; 0 is all.
     """
     repeat = q.shape[1] // k.shape[1]
-    keys, values = (np.repeat(a.astype(np.float16).astype(np.float64), repeat, 1) for a in (k, v))
+    keys, values = (np.repeat(held(a, kv_type), repeat, 1) for a in (k, v))
     scores = np.einsum("thd,shd->hts", q, keys) * (q.shape[-1] ** -0.5 if scale is None else scale)
     scores = soft_cap(scores, cap) if cap else scores
     behind = positions[:, None] - np.arange(len(k))

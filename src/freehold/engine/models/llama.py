@@ -9,7 +9,7 @@ A batch may mix sequences, and prompts with single tokens: a token's logits depe
 import ctypes
 import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import numpy as np
@@ -233,8 +233,8 @@ class Llama:
             Step.CACHE_PAGE_BYTES: cache.store.strides[0],
             Step.TABLES: cache.block_tables.ctypes.data,
             Step.TABLES_PITCH: cache.block_tables.strides[0],
-            Step.PLACE: self.kernels.place(shape.graph),
-            Step.ATTEND: self.kernels.attend(shape.graph),
+            Step.PLACE: self.kernels.place(replace(shape.graph, kv_type=cache.kv_type)),
+            Step.ATTEND: self.kernels.attend(replace(shape.graph, kv_type=cache.kv_type)),
             Step.PASS: 0,
             Step.RING: self._streaming.ring_address if self._streaming else self._array(records.Ring.LENGTH).ctypes.data,
             Step.EMBEDS: 1,
