@@ -6,8 +6,9 @@ import pytest
 
 from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact, VerificationError
 from freehold.core.models import BLOCK_BYTES
-from freehold.engine.weights import Weights, weights_files
-from tests.engine.models_on_disk import model_of, verified_model
+from freehold.engine.weights import Weights
+from tests.engine.models_on_disk import model_of, verified_directory, verified_model
+from tests.fakes.tiny_directory import tiny_directory
 from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors, write_gguf
 
 
@@ -107,4 +108,23 @@ def test_file_systems_without_direct_reads_work_too(tmp_path: Path, monkeypatch:
 @pytest.mark.parametrize("names", [(), ("a.gguf", "b.gguf"), ("model.safetensors",)])
 def test_a_model_of_other_than_one_gguf_is_unsupported(tmp_path: Path, names: tuple[str, ...]) -> None:
     with pytest.raises(UnsupportedArtefact, match="model tiny cannot be run"):
-        weights_files(verified_model(tmp_path, tiny_gguf(), names=names))
+        Weights(verified_model(tmp_path, tiny_gguf(), names=names))
+
+
+def test_a_directory_of_safetensors_is_loaded_as_it_lies(tmp_path: Path) -> None:
+    weights = tiny_directory(tmp_path, "qwen2", shards=2)
+    loaded = Weights(verified_directory(tmp_path)).load(nothing).tensors
+    found = loaded["blk.1.ffn_down.weight"].data.view("<u2").astype(np.uint32) << 16
+    expected = weights["model.layers.1.mlp.down_proj.weight"]
+    np.testing.assert_array_equal(found.view(np.float32).reshape(expected.shape), expected)
+    bias = loaded["blk.0.attn_q.bias"].data.view(np.float32)
+    np.testing.assert_array_equal(bias, weights["model.layers.0.self_attn.q_proj.bias"])
+
+
+def test_settings_and_vocabularies_are_read_from_checked_bytes_too(tmp_path: Path) -> None:
+    tiny_directory(tmp_path, "llama")
+    model = verified_directory(tmp_path)
+    text = (tmp_path / "config.json").read_text()
+    (tmp_path / "config.json").write_text(text.replace("256", "128"))
+    with pytest.raises(VerificationError, match=r"config\.json: block 0"):
+        Weights(model)

@@ -10,7 +10,7 @@ passed `check_block`; and nothing is mapped from the file, because a mapped page
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,10 +23,10 @@ from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
 from freehold.core.models import BLOCK_BYTES, ManifestFile, VerifiedModel
 from freehold.engine.embedding import EmbeddingRows, page_rows
 from freehold.engine.files import WeightsFile
-from freehold.engine.gguf import MAX_HEADER_BYTES, GgufHeader, TensorInfo
+from freehold.engine.gguf import MAX_HEADER_BYTES, TensorInfo
+from freehold.engine.header import ModelHeader, read_model
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.memory import private_buffer
-from freehold.engine.split import order_parts, read_parts
 from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor
 from freehold.engine.tiers import Placement
@@ -119,13 +119,23 @@ class Weights:
     def __init__(self, model: VerifiedModel) -> None:
         """Reads as far as the header goes. Raises ArtefactError for a file that is not what it must be."""
         self._files: list[CheckedFile] = []
+        files = {file.name: file for file in model.manifest.files}
+        opened: dict[str, CheckedFile] = {}
+
+        def open_file(name: str) -> CheckedFile:
+            if name not in opened:
+                opened[name] = CheckedFile(model, files[name])
+            return opened[name]
+
         try:
-            for file in weights_files(model):
-                self._files.append(CheckedFile(model, file))
-            self.header: GgufHeader = read_parts([(file, file.name) for file in self._files])
+            self.header: ModelHeader = _header(model, files, open_file)
         except BaseException:
-            self.close()
+            for file in opened.values():
+                file.close()
             raise
+        self._files = [opened.pop(name) for name in self.header.files]
+        for file in opened.values():  # settings and vocabularies, which are in the header by now
+            file.close()
 
     @property
     def file_bytes(self) -> int:
@@ -292,10 +302,8 @@ def _head(placement: Placement) -> str | None:
     return placement.tiles[-1].use if placement.tiles else None
 
 
-def weights_files(model: VerifiedModel) -> list[ManifestFile]:
-    """The files that hold a model's weights, in order. Raises UnsupportedArtefact."""
-    files = {file.name: file for file in model.manifest.files}
+def _header(model: VerifiedModel, files: Collection[str], open_file: Callable[[str], CheckedFile]) -> ModelHeader:
     try:
-        return [files[name] for name in order_parts(files)]
+        return read_model(files, open_file, model.manifest.name)
     except UnsupportedArtefact as exc:
         raise UnsupportedArtefact(f"model {model.manifest.name} cannot be run: {exc.message}") from exc
