@@ -8,10 +8,7 @@ from freehold.core.exchange import Message, Sampling, Tool, ToolCall
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
 from freehold.engine.frames import Submit
-from freehold.engine.kernels.graph import Graph
-from freehold.engine.models import LlamaShape
-from freehold.engine.models.rotary import Rotation
-from freehold.engine.runtime import Runtime, pages_and_context
+from freehold.engine.runtime import Runtime
 from freehold.engine.sequence import Failed, Finished, Grown
 from tests.engine.embedded_model import embedded_model
 from tests.engine.models_on_disk import model_of, verified_model
@@ -105,26 +102,6 @@ def test_context_and_kv_memory_bound_each_other(tmp_path: Path) -> None:
     made = runtime(model, context_tokens=100)
     assert made.ready.context_tokens == 100
     made.model.close()
-
-
-def test_kv_memory_that_holds_not_one_page_is_refused_with_the_numbers() -> None:
-    shape = LlamaShape(
-        architecture="llama",
-        layers=64,
-        embedding=4096,
-        heads=32,
-        kv_heads=8,
-        head_dim=128,
-        ffn=64,
-        vocabulary=64,
-        context=4096,
-        norm_epsilon=1e-5,
-        tied=True,
-        graph=Graph(head_dim=128, rotated=128, query_scale=128**-0.5),
-        rotation=Rotation(base=1e4, dimensions=128),
-    )
-    with pytest.raises(DeviceError, match=r"engine\.kv_memory_mb 1 holds not one page of 16384 KB"):
-        pages_and_context(shape, EngineConfig(kv_memory_mb=1))
 
 
 @pytest.mark.parametrize(

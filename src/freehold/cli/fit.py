@@ -17,6 +17,7 @@ from freehold import config as configuration
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import print_table
 from freehold.core.errors import DeviceError, InvalidRequest
+from freehold.engine.budget import DEFAULT_CONTEXT_TOKENS
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
 from freehold.engine.fit import Given, Machine, Misfit, Need, PassBytes, Prediction, Tier, facts, place, predict, size
@@ -24,7 +25,6 @@ from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
 from freehold.engine.memory import Room, room
 from freehold.engine.needs import need_of_dimensions, need_of_header, types_of
-from freehold.engine.runtime import DEFAULT_CONTEXT_TOKENS
 from freehold.engine.shapes import QUANTISATIONS, dimensions
 from freehold.engine.split import read_file
 from freehold.provenance import catalogue

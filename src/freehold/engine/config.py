@@ -11,6 +11,7 @@ MAX_DRAFTS: Final = 16  # of one answer in one step
 _LEAST: Final[Mapping[str, int]] = {
     "threads": 0,
     "context_tokens": 0,
+    "ram_mb": 0,
     "kv_memory_mb": 1,
     "max_sequences": 1,
     "queue_limit": 0,
@@ -28,8 +29,15 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     context_tokens: int = 0
     """Longest prompt and answer together; 0 takes the model's own, up to 8192."""
 
+    ram_mb: int = 0
+    """Memory that the engine may take in all; weights that do not fit are read from disk in each pass. 0 takes what is free under
+    the tightest limit, less headroom."""
+
     kv_memory_mb: int = 1024
-    """Memory for the keys and values of running sequences. It is taken page by page as sequences grow."""
+    """Memory for the keys and values of running sequences, at most. It is taken page by page as sequences grow."""
+
+    kv_type: Literal["f16", "q8"] = "f16"
+    """How a key or value is held: q8 takes half the memory, so twice the context or the sequences, and rounds to 1 in 254."""
 
     max_sequences: int = 16
     """Answers computed at the same time; more wait their turn."""

@@ -6,6 +6,7 @@ Decided here: the limit is the tightest of the control groups' and the machine's
 
 import contextlib
 import mmap
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ from freehold.core.errors import DeviceError
 
 HEADROOM_BYTES: Final = 300 << 20
 HEADROOM_SHARE: Final = 0.08
+HEADROOM_SMALL: Final = 7
 _HUGE_PAGE_BYTES: Final = 2 << 20
 
 
@@ -30,7 +32,12 @@ class Room:
 
     @property
     def usable_bytes(self) -> int:
-        return self.available_bytes - max(HEADROOM_BYTES, int(HEADROOM_SHARE * self.limit_bytes))
+        return self.available_bytes - headroom_bytes(self.limit_bytes)
+
+
+def headroom_bytes(limit_bytes: int) -> int:
+    """What stays free of a limit: where 300 MB would be a large part of it, a seventh."""
+    return max(int(HEADROOM_SHARE * limit_bytes), min(HEADROOM_BYTES, limit_bytes // HEADROOM_SMALL))
 
 
 def room(root: Path = Path("/")) -> Room:
@@ -38,16 +45,10 @@ def room(root: Path = Path("/")) -> Room:
     return min((_machine(root), *_groups(root)), key=lambda found: found.usable_bytes)
 
 
-def check_fit(needed: dict[str, int], found: Room) -> None:
-    """Raises DeviceError where the parts of `needed` do not fit together, with the numbers."""
-    total = sum(needed.values())
-    if total > found.usable_bytes:
-        parts = " + ".join(f"{_mb(size)} for {what}" for what, size in needed.items())
-        raise DeviceError(
-            f"not enough memory: {parts} = {_mb(total)}, but {_mb(max(0, found.usable_bytes))} can be used "
-            f"({_mb(found.available_bytes)} free under {found.bound_by}'s limit of {_mb(found.limit_bytes)}, less headroom). "
-            "Choose a smaller model, lower engine.kv_memory_mb, or give the node more memory"
-        )
+def resident_bytes(root: Path = Path("/")) -> int:
+    """What this process has in memory now; 0 where the system does not say."""
+    fields = _text(root / "proc/self/statm").split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
 
 
 def private_buffer(size_bytes: int) -> npt.NDArray[np.uint8]:
@@ -56,7 +57,7 @@ def private_buffer(size_bytes: int) -> npt.NDArray[np.uint8]:
     try:
         memory = mmap.mmap(-1, whole + _HUGE_PAGE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except (OSError, OverflowError, ValueError) as exc:
-        raise DeviceError(f"the system gives no {_mb(whole)} of memory: {exc}") from exc
+        raise DeviceError(f"the system gives no {megabytes(whole)} of memory: {exc}") from exc
     if hasattr(mmap, "MADV_HUGEPAGE"):
         with contextlib.suppress(OSError):  # a kernel without transparent huge pages: slower, and right
             memory.madvise(mmap.MADV_HUGEPAGE)
@@ -108,5 +109,6 @@ def _text(path: Path) -> str:
         return ""
 
 
-def _mb(size_bytes: int) -> str:
+def megabytes(size_bytes: int) -> str:
+    """For people."""
     return f"{size_bytes / 1e6:.0f} MB"

@@ -6,18 +6,19 @@ read; how much context and KV memory there is; and how a conversation becomes th
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from freehold import __version__
-from freehold.core.errors import DeviceError, InvalidRequest
+from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Message, Tool
 from freehold.core.models import VerifiedModel
+from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
 from freehold.engine.frames import Ready, Submit
-from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.memory import check_fit, room
-from freehold.engine.models import ARCHITECTURES, LlamaShape, shape_of
+from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
+from freehold.engine.memory import resident_bytes, room
+from freehold.engine.models import ARCHITECTURES, shape_of
 from freehold.engine.sampler import Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request
@@ -27,7 +28,6 @@ from freehold.engine.tokenizer import read_tokenizer
 from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
 
-DEFAULT_CONTEXT_TOKENS: Final = 8192  # more only where it is asked for: each position costs KV memory
 Progress = Callable[[str, int, int], None]  # what, done, total
 
 
@@ -97,15 +97,24 @@ class Runtime:
         shape = shape_of(metadata, weights.header.tensors)
         self.tokenizer = tokenizer = read_tokenizer(metadata, name)
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
-        pages, context = pages_and_context(shape, config)
-        page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
-        check_fit({"weights": weights.header.file_bytes, "the KV cache": pages * page_bytes}, room())
-        tensors = weights.load(lambda done, total: progress("weights", done, total)).tensors
+        self.plan = plan(shape, weights.header.tensors, config, threads, room(), resident_bytes())
+        context = self.plan.context_tokens
+        loaded = weights.load(lambda done, total: progress("weights", done, total), self.plan.placement)
         progress("kernels", 0, 0)
         max_pages = -(-context // PAGE_POSITIONS)
-        cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, config.max_sequences, max_pages)
+        cache = KvCache(
+            shape.layers,
+            shape.kv_heads,
+            shape.head_dim,
+            self.plan.pages,
+            config.max_sequences,
+            max_pages,
+            KvType(config.kv_type),
+        )
         kernels = None if config.kernels == "auto" else config.kernels
-        self.model = ARCHITECTURES[shape.architecture](shape, tensors, cache, threads, kernels)
+        self.model = ARCHITECTURES[shape.architecture](
+            shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming
+        )
         limits = Limits(
             context_tokens=context,
             max_sequences=config.max_sequences,
@@ -123,23 +132,6 @@ class Runtime:
             context_tokens=context,
             supports_tools=template.supports_tools,
         )
-
-
-def pages_and_context(shape: LlamaShape, config: EngineConfig) -> tuple[int, int]:
-    """KV pages and the longest sequence. All running sequences at full length need no more pages than there are."""
-    context = min(config.context_tokens or DEFAULT_CONTEXT_TOKENS, shape.context)
-    page_bytes = KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
-    affordable = (config.kv_memory_mb << 20) // page_bytes
-    per_sequence = -(-context // PAGE_POSITIONS)
-    if affordable < per_sequence and config.context_tokens:
-        raise DeviceError(
-            f"a context of {context} tokens needs {per_sequence * page_bytes >> 20} MB of KV memory, "
-            f"engine.kv_memory_mb is {config.kv_memory_mb}: raise it, or lower engine.context_tokens"
-        )
-    if affordable < 1:
-        raise DeviceError(f"engine.kv_memory_mb {config.kv_memory_mb} holds not one page of {page_bytes >> 10} KB: raise it")
-    pages = min(affordable, per_sequence * config.max_sequences)
-    return pages, min(context, pages * PAGE_POSITIONS)
 
 
 def _turn(message: Message) -> dict[str, Any]:
