@@ -9,18 +9,14 @@ from hypothesis import strategies as st
 
 from freehold.engine.fit import (
     GB,
-    Given,
     Kernel,
     Link,
     Machine,
-    Misfit,
-    Need,
     PassBytes,
     Share,
     Tier,
     lines,
     pass_time,
-    place,
     predict,
 )
 from freehold.engine.fit import size as shown
@@ -31,6 +27,12 @@ PCIE3_X8, PCIE4_X16 = 6.5, 25.0
 
 def weights(size_gb: float, *, type_: str = "Q4_K", is_head: bool = False) -> Share:
     return Share(tier=Tier.RAM, type=type_, size_bytes=int(size_gb * GB), is_head=is_head)
+
+
+def laid(size_gb: float, ram_gb: float, vram_gb: float = 0) -> PassBytes:
+    """What fits lies in VRAM, then in memory; the rest on the disk."""
+    on_disk = PassBytes(shares=(replace(weights(size_gb), tier=Tier.DISK),), kv_bytes_per_position=131072)
+    return on_disk.moved(int(vram_gb * GB), Tier.VRAM, Tier.DISK).moved(int(ram_gb * GB), Tier.RAM, Tier.DISK)
 
 
 def card_of_24_gb(disk: float, pcie: float) -> Machine:
@@ -62,9 +64,7 @@ TABLE = [
 def test_seconds_a_token_are_those_of_the_table(
     size_gb: float, ram_gb: float, pcie: float, on_card: tuple[float, ...], hybrid: tuple[float, ...]
 ) -> None:
-    need = Need(weights=(weights(size_gb),), kv_bytes_per_position=0)
-    placed = place(need, Given(ram_bytes=int(ram_gb * GB), vram_bytes=int(21.5 * GB)))
-    assert isinstance(placed, PassBytes)
+    placed = laid(size_gb, ram_gb, 21.5)
     for disk, all_s, hybrid_s in zip((3.5, 7.0, 14.0), on_card, hybrid, strict=True):
         machine = card_of_24_gb(disk, pcie)
         assert pass_time(machine, placed).seconds == pytest.approx(min(all_s, hybrid_s), abs=0.02)
@@ -85,33 +85,27 @@ def two_cores(**changes: Any) -> Machine:
     return replace(machine, **changes)
 
 
-def streamed(size_gb: float, ram_gb: float) -> PassBytes:
-    placed = place(Need(weights=(weights(size_gb),), kv_bytes_per_position=131072), Given(ram_bytes=int(ram_gb * GB)))
-    assert isinstance(placed, PassBytes)
-    return placed
-
-
 def test_what_comes_from_the_disk_costs_the_cores_a_hash_and_a_read_as_well() -> None:
-    resident, half = pass_time(two_cores(), streamed(4.5, 5)), pass_time(two_cores(disk_bytes_per_s=1e12), streamed(4.5, 2.25))
+    resident, half = pass_time(two_cores(), laid(4.5, 5)), pass_time(two_cores(disk_bytes_per_s=1e12), laid(4.5, 2.25))
     extra_s = 2.25e9 * (1 / 5e9 + 2e-11) / 2
     assert half.seconds == pytest.approx(resident.seconds + extra_s, rel=1e-6)
 
 
 def test_one_thread_that_checks_can_be_what_holds_a_pass_up() -> None:
-    found = pass_time(two_cores(check_bytes_per_s=1e9, threads=64, disk_bytes_per_s=30e9), streamed(4.5, 1))
+    found = pass_time(two_cores(check_bytes_per_s=1e9, threads=64, disk_bytes_per_s=30e9), laid(4.5, 1))
     assert found.bottleneck is Link.CHECK
 
 
 def test_each_link_is_named_when_it_is_the_slowest() -> None:
-    assert pass_time(two_cores(), streamed(4.5, 2)).bottleneck is Link.DISK
-    assert pass_time(two_cores(), streamed(4.5, 5)).bottleneck is Link.PROCESSOR
-    assert pass_time(two_cores(ram_bytes_per_s=17e9), streamed(4.5, 5)).bottleneck is Link.MEMORY
-    assert pass_time(card_of_24_gb(7, 25), streamed(4.5, 5).moved(4 * GB, Tier.VRAM, Tier.RAM)).bottleneck is Link.MEMORY
-    assert pass_time(card_of_24_gb(7, 25), streamed(4.5, 5).moved(5 * GB, Tier.VRAM, Tier.RAM)).bottleneck is Link.VRAM
+    assert pass_time(two_cores(), laid(4.5, 2)).bottleneck is Link.DISK
+    assert pass_time(two_cores(), laid(4.5, 5)).bottleneck is Link.PROCESSOR
+    assert pass_time(two_cores(ram_bytes_per_s=17e9), laid(4.5, 5)).bottleneck is Link.MEMORY
+    assert pass_time(card_of_24_gb(7, 25), laid(4.5, 5).moved(4 * GB, Tier.VRAM, Tier.RAM)).bottleneck is Link.MEMORY
+    assert pass_time(card_of_24_gb(7, 25), laid(4.5, 5).moved(5 * GB, Tier.VRAM, Tier.RAM)).bottleneck is Link.VRAM
 
 
 def test_a_prompt_costs_a_pass_a_chunk_until_its_arithmetic_costs_more() -> None:
-    bytes_ = streamed(4.5, 2)
+    bytes_ = laid(4.5, 2)
     short = predict(two_cores(), bytes_, prompt_tokens=4, chunk_tokens=4)
     assert short.first_token_s == pytest.approx(short.token_s, rel=0.05)
     long = predict(two_cores(), bytes_, prompt_tokens=1024, chunk_tokens=128)
@@ -137,14 +131,10 @@ def test_experts_that_no_token_chose_are_not_read() -> None:
 
 @given(st.floats(0.1, 60), st.floats(0, 64), st.floats(0, 24), st.floats(0, 8), st.floats(0, 8))
 def test_more_memory_never_makes_it_slower(size_gb: float, ram: float, vram: float, more_ram: float, more_vram: float) -> None:
-    need = Need(
-        weights=(weights(size_gb),), kv_bytes_per_position=131072, idle_bytes=GB // 2, beside_bytes=GB // 4, ring_bytes=GB // 8
-    )
     machine = replace(card_of_24_gb(3.5, 6.5), check_bytes_per_s=5e9, read_cpu_s_per_byte=2e-11)
 
     def token_s(ram_gb: float, vram_gb: float) -> float:
-        placed = place(need, Given(ram_bytes=int(ram_gb * GB), vram_bytes=int(vram_gb * GB), kv_positions=1000))
-        return float("inf") if isinstance(placed, Misfit) else pass_time(machine, placed).seconds
+        return pass_time(machine, laid(size_gb, ram_gb, vram_gb)).seconds
 
     before = token_s(ram, vram)
     assert token_s(ram + more_ram, vram) <= before * (1 + 1e-9)
@@ -155,46 +145,37 @@ def test_more_memory_never_makes_it_slower(size_gb: float, ram: float, vram: flo
 @given(st.floats(0.1, 60), st.floats(0, 64), st.floats(1, 4), st.integers(1, 64), st.integers(0, 4096))
 def test_a_faster_disk_never_makes_it_slower(size_gb: float, ram_gb: float, faster: float, columns: int, positions: int) -> None:
     slow, fast = two_cores(), two_cores(disk_bytes_per_s=faster * 2.8e9)
-    bytes_ = streamed(size_gb, ram_gb)
+    bytes_ = laid(size_gb, ram_gb)
     times = [pass_time(machine, bytes_, columns=columns, positions=positions).seconds for machine in (slow, fast)]
     assert times[1] <= times[0] * (1 + 1e-9)
 
 
-@given(st.floats(0.1, 60), st.floats(0, 64), st.floats(0, 24))
-def test_no_byte_is_lost_in_placing(size_gb: float, ram_gb: float, vram_gb: float) -> None:
-    need = Need(weights=(weights(size_gb), weights(size_gb / 3, type_="Q6_K", is_head=True)), kv_bytes_per_position=0)
-    placed = place(need, Given(ram_bytes=int(ram_gb * GB), vram_bytes=int(vram_gb * GB)))
-    assert isinstance(placed, PassBytes)
-    assert placed.size_bytes == sum(share.size_bytes for share in need.weights)
-    assert placed.of(Tier.VRAM) <= vram_gb * GB + 2
-    assert placed.of(Tier.RAM) <= ram_gb * GB + 2
+@given(st.floats(0.1, 60), st.floats(0.1, 20), st.floats(0, 64), st.floats(0, 24))
+def test_no_byte_is_lost_in_moving(size_gb: float, other_gb: float, ram_gb: float, vram_gb: float) -> None:
+    both = PassBytes(shares=(weights(size_gb), weights(other_gb, type_="Q6_K", is_head=True)))
+    moved = both.moved(int(vram_gb * GB), Tier.VRAM, Tier.DISK, Tier.RAM).moved(int(ram_gb * GB), Tier.DISK, Tier.RAM)
+    assert moved.size_bytes == both.size_bytes
+    assert moved.of(Tier.VRAM) <= vram_gb * GB
+    assert {(share.type, share.is_head) for share in moved.shares} == {("Q4_K", False), ("Q6_K", True)}
 
 
 def test_what_one_more_gigabyte_buys_is_what_the_same_machine_with_it_takes() -> None:
-    found = predict(two_cores(), streamed(4.5, 2), prompt_tokens=100)
-    assert found.with_more_ram_s == pytest.approx(predict(two_cores(), streamed(4.5, 3), prompt_tokens=100).token_s)
+    found = predict(two_cores(), laid(4.5, 2), prompt_tokens=100)
+    assert found.with_more_ram_s == pytest.approx(predict(two_cores(), laid(4.5, 3), prompt_tokens=100).token_s)
     assert found.with_faster_disk_s is not None
     assert found.with_faster_disk_s < found.token_s
     assert found.with_more_vram_s is None
 
 
 def test_a_model_that_fits_says_so_and_has_nothing_to_gain_from_a_disk() -> None:
-    found = predict(two_cores(), streamed(4.5, 5))
+    found = predict(two_cores(), laid(4.5, 5))
     assert found.fits
     assert found.with_more_ram_s is found.with_faster_disk_s is None
     assert "fits: yes: nothing is streamed" in lines(found)
 
 
-def test_memory_for_less_than_the_cache_is_a_misfit_with_the_numbers() -> None:
-    need = Need(weights=(weights(4.5),), kv_bytes_per_position=131072, beside_bytes=GB // 4, ring_bytes=GB // 8)
-    found = place(need, Given(ram_bytes=GB, kv_positions=8192))
-    assert isinstance(found, Misfit)
-    assert found.needed_bytes == 131072 * 8192 + GB // 4 + GB // 8
-    assert "1.45 GB of memory are needed" in found.reason
-
-
 def test_an_unknown_rate_makes_a_lower_bound_that_says_it_is_one() -> None:
-    found = predict(two_cores(disk_bytes_per_s=None), streamed(4.5, 2))
+    found = predict(two_cores(disk_bytes_per_s=None), laid(4.5, 2))
     assert found.unknown == (Link.DISK,)
     said = lines(found)
     assert any("at least" in line for line in said)
@@ -209,7 +190,7 @@ def test_more_threads_scale_arithmetic_up_to_what_memory_gives() -> None:
 
 
 def test_the_lines_are_short_and_say_one_fact_each() -> None:
-    said = lines(predict(two_cores(), streamed(41.92, 20), prompt_tokens=512))
+    said = lines(predict(two_cores(), laid(41.92, 20), prompt_tokens=512))
     assert said[0] == "a token reads: 41.9 GB: 20 GB in memory, 21.9 GB streamed from the disk"
     assert "bottleneck: the disk, 2.8 GB/s" in said
     assert any(line.startswith("1 GB more memory: ") for line in said)

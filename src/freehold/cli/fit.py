@@ -10,22 +10,25 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
 from freehold import config as configuration
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import print_table
-from freehold.core.errors import DeviceError, InvalidRequest
-from freehold.engine.budget import DEFAULT_CONTEXT_TOKENS
+from freehold.core.errors import InvalidRequest
+from freehold.engine.budget import Plan, plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
-from freehold.engine.fit import Given, Machine, Misfit, Need, PassBytes, Prediction, Tier, facts, place, predict, size
+from freehold.engine.fit import Machine, Prediction, Tier, facts, predict, size
+from freehold.engine.gguf import GgufHeader
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
 from freehold.engine.memory import Room, room
-from freehold.engine.needs import need_of_dimensions, need_of_header, types_of
-from freehold.engine.shapes import QUANTISATIONS, dimensions
+from freehold.engine.models import shape_of
+from freehold.engine.needs import engine_bytes, pass_bytes, types_of
+from freehold.engine.shapes import QUANTISATIONS, dimensions, header_of
 from freehold.engine.split import read_file
 from freehold.provenance import catalogue
 from freehold.provenance.pull import open_model
@@ -36,11 +39,14 @@ class _Subject:
     """What is asked about."""
 
     name: str
-    parameters: int
-    need: Need
-    kv_positions: int
+    header: GgufHeader
     file: Path | None = None
     is_guess: bool = False
+
+    @property
+    def parameters(self) -> int:
+        tensors = self.header.tensors.values()
+        return sum(info.size_bytes // info.type.block_bytes * info.type.block_elements for info in tensors)
 
 
 @click.command()
@@ -49,7 +55,9 @@ class _Subject:
 @click.option(
     "--quant", default="Q4_K_M", show_default=True, help=f"Its quantisation, with --params: {', '.join(QUANTISATIONS)}."
 )
-@click.option("--ram", callback=size_of, metavar="SIZE", help="Memory to use, as 32G or 600M. Default: what is free here.")
+@click.option(
+    "--ram", callback=size_of, metavar="SIZE", help="Memory the engine may take, as 32G or 600M. Default: what is free."
+)
 @click.option("--vram", callback=size_of, metavar="SIZE", help="Memory of the card that weights may use. Default: none.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Compute threads. Default: the cores of this machine.")
 @click.option("--ctx", type=click.IntRange(min=1), help="Tokens of context to set memory aside for. Default: as configured.")
@@ -83,58 +91,49 @@ def fit(
     MODEL is the name of a pulled model or the path of a GGUF file, of which only the header is read. Without any file, --params
     and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
     """
-    engine = configuration.load(config_path).engine
-    subject = _subject(model, params, quant, ctx, engine)
-    rates = _rates(subject, threads, engine, fresh=recalibrate)
-    machine = rates.machine().with_threads(threads or engine.threads or rates.threads)
+    engine = _settings(configuration.load(config_path).engine, ram, vram, threads, ctx)
+    subject = _subject(model, params, quant)
+    rates = _rates(subject, engine, fresh=recalibrate)
     known: dict[str, Any] = {
         "disk_bytes_per_s": disk_rate,
         "ram_bytes_per_s": ram_rate,
         "pcie_bytes_per_s": pcie_rate,
         "vram_bytes_per_s": vram_rate,
     }
+    machine = rates.machine().with_threads(engine.threads or rates.threads)
     machine = replace(machine, **{name: rate for name, rate in known.items() if rate})
-    memory = Room(available_bytes=ram, limit_bytes=ram, bound_by="--ram") if ram is not None else room()
-    given = Given(ram_bytes=max(0, memory.usable_bytes), vram_bytes=vram or 0, kv_positions=subject.kv_positions)
-    placed = place(subject.need, given)
-    prediction = None
-    if isinstance(placed, PassBytes):
-        chunk_tokens = engine.prefill_chunk_tokens or MAX_COLUMNS
-        has_card = bool(vram or vram_rate)
-        prediction = predict(machine, placed, prompt_tokens=prompt, chunk_tokens=chunk_tokens, has_card=has_card)
+    planned = _plan(subject, engine, machine.threads, ram, vram or 0)
+    bytes_ = pass_bytes(planned).moved(vram or 0, Tier.VRAM, Tier.RAM)
+    prediction = predict(
+        machine,
+        bytes_,
+        prompt_tokens=min(prompt, planned.context_tokens),
+        chunk_tokens=engine.prefill_chunk_tokens or MAX_COLUMNS,
+        has_card=bool(vram or vram_rate),
+    )
     if as_json:
-        click.echo(json.dumps(_document(subject, machine, rates, given, placed, prediction), indent=2))
-    elif prediction is not None:
-        _show(subject, rates, memory, prediction)
-    if isinstance(placed, Misfit):
-        raise DeviceError(f"{subject.name} does not fit: {placed.reason}")
+        click.echo(json.dumps(_document(subject, machine, rates, planned, prediction), indent=2))
+    else:
+        _show(subject, rates, planned, prediction)
 
 
-def _subject(model: str | None, params: str | None, quant: str, ctx: int | None, engine: EngineConfig) -> _Subject:
+def _settings(engine: EngineConfig, ram: int | None, vram: int | None, threads: int | None, ctx: int | None) -> EngineConfig:
+    """As `serve` would have them, if it were started with these options on a machine that has as much."""
+    given: dict[str, Any] = {"threads": threads, "context_tokens": ctx}
+    if ram is not None:  # what lies on the card needs no memory
+        given["ram_mb"] = max(1, (ram + (vram or 0)) >> 20)
+    return msgspec.structs.replace(engine, **{name: value for name, value in given.items() if value is not None})
+
+
+def _subject(model: str | None, params: str | None, quant: str) -> _Subject:
     if (model is None) == (params is None):
         raise InvalidRequest("name a model, or describe one with --params: one of the two", param="model")
     if params is not None:
         found = dimensions(params)
-        need = need_of_dimensions(found, quant)
-        return _Subject(
-            name=f"{found.name} {quant}",
-            parameters=found.parameters,
-            need=need,
-            kv_positions=ctx or _positions(need, engine),
-            is_guess=found.is_guess,
-        )
+        return _Subject(name=f"{found.name} {quant}", header=header_of(found, quant), is_guess=found.is_guess)
     assert model is not None
     path = _path(model)
-    header = read_file(path)
-    need = need_of_header(header)
-    sizes = [(info.size_bytes, info.type) for info in header.tensors.values()]
-    return _Subject(
-        name=path.name,
-        parameters=sum(size_bytes // type_.block_bytes * type_.block_elements for size_bytes, type_ in sizes),
-        need=need,
-        kv_positions=ctx or _positions(need, engine),
-        file=path,
-    )
+    return _Subject(name=path.name, header=read_file(path), file=path)
 
 
 def _path(model: str) -> Path:
@@ -145,30 +144,29 @@ def _path(model: str) -> Path:
     return path
 
 
-def _positions(need: Need, engine: EngineConfig) -> int:
-    """That the engine would set memory aside for."""
-    context = engine.context_tokens or DEFAULT_CONTEXT_TOKENS
-    return min((engine.kv_memory_mb << 20) // need.kv_bytes_per_position, context * engine.max_sequences)
-
-
-def _rates(subject: _Subject, threads: int | None, engine: EngineConfig, *, fresh: bool) -> Rates:
+def _rates(subject: _Subject, engine: EngineConfig, *, fresh: bool) -> Rates:
     """This machine's, measured with as many threads as it can have of those asked for."""
     cores = usable_cores()
-    measured = min(threads or engine.threads or cores, cores)
     place = subject.file or configuration.home() / "models"
     kernels = None if engine.kernels == "auto" else engine.kernels
     with Console(stderr=True).status("measuring this machine"):
-        return calibrate(types_of(subject.need), place, measured, kernels=kernels, fresh=fresh)
+        return calibrate(types_of(subject.header), place, min(engine.threads or cores, cores), kernels=kernels, fresh=fresh)
 
 
-def _show(subject: _Subject, rates: Rates, memory: Room, prediction: Prediction) -> None:
+def _plan(subject: _Subject, engine: EngineConfig, threads: int, ram: int | None, vram: int) -> Plan:
+    """What the engine would do. Raises DeviceError, with the numbers, where the model would not run."""
+    found = room() if ram is None else Room(available_bytes=ram, limit_bytes=ram, bound_by="--ram")
+    found = replace(found, available_bytes=found.available_bytes + vram)
+    shape = shape_of(subject.header.metadata, subject.header.tensors)
+    return plan(shape, subject.header.tensors, engine, threads, found, engine_bytes(shape.vocabulary))
+
+
+def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction) -> None:
     table = Table("fact", "value", box=None, pad_edge=False, show_header=False)
     guess = "; a shape scaled from its size: a real one may differ by a tenth" if subject.is_guess else ""
     table.add_row("model", f"{subject.name}, {subject.parameters / 1e9:.3g}B parameters{guess}")
     table.add_row("machine", _machine_words(rates))
-    table.add_row(
-        "memory", f"{size(max(0, memory.usable_bytes))} may be used, of {size(memory.limit_bytes)} by {memory.bound_by}"
-    )
+    table.add_row("memory", _memory_words(planned))
     for what, how in facts(prediction):
         table.add_row(what, how)
     print_table(table)
@@ -184,23 +182,28 @@ def _machine_words(rates: Rates) -> str:
     return f"{', '.join(found)}; measured {rates.measured_at} UTC"
 
 
-def _document(
-    subject: _Subject, machine: Machine, rates: Rates, given: Given, placed: PassBytes | Misfit, prediction: Prediction | None
-) -> dict[str, Any]:
-    document: dict[str, Any] = {
+def _memory_words(planned: Plan) -> str:
+    parts = (("weights", planned.placement.memory_bytes), (f"{planned.context_tokens} tokens of context", planned.kv_bytes))
+    words = ", ".join(f"{size(size_bytes)} for {what}" for what, size_bytes in parts)
+    return f"{size(planned.usable_bytes)} may be used: {words}"
+
+
+def _document(subject: _Subject, machine: Machine, rates: Rates, planned: Plan, prediction: Prediction) -> dict[str, Any]:
+    told = asdict(prediction)
+    del told["bytes"]
+    return {
         "model": subject.name,
         "parameters": subject.parameters,
         "is_guess": subject.is_guess,
-        "fits": prediction is not None and prediction.fits,
-        "runs": prediction is not None,
-        "reason": placed.reason if isinstance(placed, Misfit) else None,
-        "given": asdict(given),
+        "fits": prediction.fits,
+        "bytes": {tier.name.lower(): prediction.bytes.of(tier) for tier in Tier},
+        "memory": {
+            "usable_bytes": planned.usable_bytes,
+            "weights_bytes": planned.placement.memory_bytes,
+            "kv_bytes": planned.kv_bytes,
+            "activation_bytes": planned.activation_bytes,
+            "context_tokens": planned.context_tokens,
+        },
         "machine": asdict(machine) | {"measured_at": rates.measured_at},
+        "prediction": told | {"tokens_per_s": prediction.tokens_per_s},
     }
-    if isinstance(placed, PassBytes):
-        document["bytes"] = {tier.name.lower(): placed.of(tier) for tier in Tier}
-    if prediction is not None:
-        told = asdict(prediction)
-        del told["bytes"]
-        document["prediction"] = told | {"tokens_per_s": prediction.tokens_per_s}
-    return document

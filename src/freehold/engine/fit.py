@@ -138,56 +138,6 @@ def _split(share: Share, source: Tier, to: Tier, taken: int, there: int) -> list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
-    """What a model takes: all its passes' weights, and what must be in memory beside them."""
-
-    weights: tuple[Share, ...]  # tiers are not decided yet: RAM
-    kv_bytes_per_position: int
-    idle_bytes: int = 0  # an embedding table of which a token reads one row
-    beside_bytes: int = 0  # the program, activations
-    ring_bytes: int = 0  # buffers for weights on their way from the disk
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
-    """What a machine has for a model."""
-
-    ram_bytes: int  # that may be used: headroom is not in it
-    vram_bytes: int = 0
-    kv_positions: int = 0  # that have memory set aside
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Misfit:
-    """Why a model cannot run at all."""
-
-    needed_bytes: int
-    usable_bytes: int
-
-    @property
-    def reason(self) -> str:
-        return (
-            f"{size(self.needed_bytes)} of memory are needed before any weight, {size(self.usable_bytes)} can be used: "
-            "lower the context, or give it more memory"
-        )
-
-
-def place(need: Need, given: Given) -> PassBytes | Misfit:
-    """Fastest tier first, all types alike. The embedding's rows are read from the disk where the table would cost weights."""
-    total = sum(share.size_bytes for share in need.weights)
-    beside = need.beside_bytes + need.kv_bytes_per_position * given.kv_positions
-    in_vram = min(given.vram_bytes, total)
-    bare = PassBytes(shares=need.weights, kv_bytes_per_position=need.kv_bytes_per_position)
-    if beside + need.idle_bytes + total - in_vram <= given.ram_bytes:
-        return bare.moved(in_vram, Tier.VRAM, Tier.RAM)
-    for_weights = given.ram_bytes - beside - need.ring_bytes
-    if for_weights < 0:
-        return Misfit(needed_bytes=beside + need.ring_bytes, usable_bytes=given.ram_bytes)
-    on_disk = max(0, total - in_vram - for_weights)
-    return bare.moved(in_vram, Tier.VRAM, Tier.RAM).moved(on_disk, Tier.DISK, Tier.RAM)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PassTime:
     """Seconds each link is busy, and which way the weights are computed."""
 

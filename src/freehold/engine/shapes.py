@@ -1,8 +1,9 @@
 """What models of well-known sizes are made of, and which tensor types a quantisation gives them.
 
-For asking about a model before there is a file of it. A size that is not in the table is scaled from its number of parameters,
-and whoever asks is told so. Shapes are those of the models' own configurations; the recipes are what llama.cpp's quantiser does
-without an importance matrix, fallbacks for rows that are not whole blocks of 256 included.
+For asking about a model before there is a file of it: the header that such a file would have. A size that is not in the table is
+scaled from its number of parameters, and whoever asks is told so. Shapes are those of the models' own configurations; the
+recipes are what llama.cpp's quantiser does without an importance matrix, fallbacks for rows that are not whole blocks of 256
+included.
 """
 
 import re
@@ -11,8 +12,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from freehold.core.errors import InvalidRequest
+from freehold.engine.gguf import DEFAULT_ALIGNMENT, GgufHeader, TensorInfo
 from freehold.engine.tensor_types import TensorType
 
+_CONTEXT_TOKENS: Final = 131_072  # of the models of 2024 and later; memory is set aside for what is configured
 Q2, Q3, Q4, Q5, Q6 = TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K
 
 
@@ -49,10 +52,6 @@ class Dimensions:
     @property
     def parameters(self) -> int:
         return sum(length * rows for _, _, length, rows in self.matrices())
-
-    @property
-    def kv_bytes_per_position(self) -> int:
-        return self.layers * self.kv_heads * self.head_dim * 2 * 2  # keys and values, f16
 
 
 def _of(
@@ -162,6 +161,46 @@ _MIXED: Final[Mapping[str, TensorType]] = {
     "Q5_K_M": Q5,
 }
 QUANTISATIONS: Final = (*_MIXED, *_PLAIN)
+
+
+def header_of(shape: Dimensions, quantisation: str) -> GgufHeader:
+    """What a file of it would begin with, as far as sizes go. Raises InvalidRequest for a quantisation that is none."""
+    tensors: dict[str, TensorInfo] = {}
+    at = 0
+
+    def add(name: str, type_: TensorType, dims: tuple[int, ...], size_bytes: int) -> None:
+        nonlocal at
+        tensors[name] = TensorInfo(name=name, type=type_, shape=dims, offset=at, size_bytes=size_bytes)
+        at += -(-size_bytes // DEFAULT_ALIGNMENT) * DEFAULT_ALIGNMENT
+
+    names = tensor_types(shape, quantisation)
+    for (kind, layer, length, rows), (_, type_, size_bytes) in zip(shape.matrices(), names, strict=True):
+        name = f"{kind}.weight" if kind in ("token_embd", "output") else f"blk.{layer}.{kind}.weight"
+        add(name, type_, (length, rows), size_bytes)
+    norms = [f"blk.{layer}.{part}_norm.weight" for layer in range(shape.layers) for part in ("attn", "ffn")]
+    for name in (*norms, "output_norm.weight"):
+        add(name, TensorType.F32, (shape.embedding,), 4 * shape.embedding)
+    settings = {
+        "block_count": shape.layers,
+        "embedding_length": shape.embedding,
+        "feed_forward_length": shape.ffn,
+        "attention.head_count": shape.heads,
+        "attention.head_count_kv": shape.kv_heads,
+        "attention.key_length": shape.head_dim,
+        "attention.value_length": shape.head_dim,
+        "rope.dimension_count": shape.head_dim,
+        "context_length": _CONTEXT_TOKENS,
+    }
+    metadata = {"general.architecture": "llama"} | {f"llama.{key}": value for key, value in settings.items()}
+    return GgufHeader(
+        version=3,
+        metadata=metadata,
+        tensors=tensors,
+        header_bytes=0,
+        data_offset=0,
+        alignment=DEFAULT_ALIGNMENT,
+        file_bytes=at,
+    )
 
 
 def tensor_types(shape: Dimensions, quantisation: str) -> Iterator[tuple[str, TensorType, int]]:

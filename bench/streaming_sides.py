@@ -1,0 +1,132 @@
+"""The two sides of a streamed decode: `python -m bench.streaming_sides ours|peer MODEL THREADS`, asked by `bench.sides`."""
+
+import json
+import os
+import random
+import sys
+import time
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bench.engine import unsigned
+from bench.sides import read_bytes, serve
+from freehold.engine.config import EngineConfig
+from freehold.engine.fit import pass_time
+from freehold.engine.gguf import FilePrefix, read_header
+from freehold.engine.machine import calibrate
+from freehold.engine.models import Batch
+from freehold.engine.needs import pass_bytes, types_of
+from freehold.engine.runtime import Runtime
+from freehold.engine.tile_table import LoadedTile
+
+CONTEXT: Final = 1024
+SEQUENCES: Final = 8
+
+
+class Ours:
+    """A whole engine without its process: what is read, checked and computed is what a node does."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        # Measured here, in the same limit and on the same disk, before there is a model.
+        types = types_of(read_header(FilePrefix(path), path.name))
+        self.machine = calibrate(types, path, threads, fresh=True).machine()
+        config = EngineConfig(threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES)
+        self.runtime = Runtime(unsigned(path), config, lambda *_: None)
+        self.model = self.runtime.model
+        self.bytes = pass_bytes(self.runtime.plan)
+
+    def facts(self) -> dict[str, Any]:
+        # The bare limit: what disk and kernels alone would take, were checks and system calls free.
+        bare = replace(self.machine, check_bytes_per_s=None, read_cpu_s_per_byte=0.0)
+        stats = self.model.stream_stats()
+        return {
+            "predicted_s": pass_time(self.machine, self.bytes).seconds,
+            "limit_s": pass_time(bare, self.bytes).seconds,
+            "bytes": {share.tier.name: share.size_bytes for share in self.bytes.shares},
+            "read_bytes": stats.read_bytes if stats else 0,
+            "machine": {"disk": self.machine.disk_bytes_per_s, "check": self.machine.check_bytes_per_s},
+        }
+
+    def decode(self, tokens: int, seed: int, columns: int = 1) -> dict[str, Any]:
+        """`columns` answers side by side, `tokens` passes."""
+        cache = self.model.cache
+        sequences = [cache.open() for _ in range(columns)]
+        for sequence in sequences:
+            cache.reserve(sequence, tokens + 1)
+        last = np.array([random.Random(seed + i).randrange(100, 40_000) for i in range(columns)])
+        last = self._pass(sequences, 0, last)
+        before, began_s, cpu_s = read_bytes(), time.perf_counter(), time.process_time()
+        for i in range(tokens):
+            last = self._pass(sequences, i + 1, last)
+        taken_s, used_s = time.perf_counter() - began_s, time.process_time() - cpu_s
+        for sequence in sequences:
+            cache.free(sequence)
+        return {"token_s": taken_s / tokens, "cpu_s": used_s / tokens, "read_bytes": (read_bytes() - before) / tokens}
+
+    def checks(self, on: bool) -> dict[str, Any]:
+        """Here alone what is streamed may go unchecked: to see what it costs."""
+        LoadedTile.check = _CHECK if on else _UNCHECKED  # type: ignore[method-assign]
+        return {}
+
+    def _pass(self, sequences: list[int], position: int, tokens: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        count = len(sequences)
+        logits = self.model.step(
+            Batch(
+                tokens=tokens.astype(np.int32),
+                positions=np.full(count, position, np.int32),
+                sequences=np.array(sequences, np.int32),
+                wants_logits=np.ones(count, np.bool_),
+            )
+        )
+        found: npt.NDArray[Any] = logits.argmax(-1)
+        return found
+
+
+_CHECK = LoadedTile.check
+
+
+def _UNCHECKED(self: LoadedTile, view: memoryview, file_name: str) -> None:  # noqa: N802
+    """In the place of a check."""
+
+
+class Peer:
+    """llama.cpp with its weights mapped, which is its default and the only way it has for a file above its memory.
+
+    The prompt cache is off, as each round asks for something new; the context is as long as ours.
+    """
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import xllamacpp  # noqa: PLC0415  # loads llama.cpp: only in the process that runs it
+
+        parameters = xllamacpp.CommonParams()
+        parameters.model.path = str(path)
+        parameters.n_ctx, parameters.n_parallel = CONTEXT, 1
+        parameters.verbosity = -1
+        parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+        parameters.cache_ram_mib = parameters.n_gpu_layers = 0
+        parameters.warmup = False
+        self.server = xllamacpp.Server(parameters)
+
+    def decode(self, tokens: int, seed: int) -> dict[str, Any]:
+        before = read_bytes()
+        prompt = [random.Random(seed).randrange(100, 40_000)]
+        timings = self._complete(prompt, tokens + 1)["timings"]
+        # The first token comes out of the prompt's own pass, before the clock of those that follow starts.
+        return {"token_s": timings["predicted_ms"] / 1e3 / tokens, "read_bytes": (read_bytes() - before) / (tokens + 1)}
+
+    def _complete(self, prompt: list[int], tokens: int) -> dict[str, Any]:
+        task = {"prompt": prompt, "n_predict": tokens, "temperature": 0.0, "cache_prompt": False, "ignore_eos": True}
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self.server.listening_address}/completion", json.dumps(task).encode(), headers)
+        with urllib.request.urlopen(request, timeout=600) as answer:
+            return dict(json.loads(answer.read()))
+
+
+if __name__ == "__main__":
+    serve({"ours": Ours, "peer": Peer}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))
+    os._exit(0)  # llama.cpp's threads do not end by themselves
