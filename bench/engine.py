@@ -41,6 +41,8 @@ PROMPTS = (
     "<|im_start|>system\nYou are a careful assistant.<|im_end|>\n"
     "<|im_start|>user\nList three uses of sodium chloride.<|im_end|>\n<|im_start|>assistant\n",
 )
+COMPARED = ("qwen2.5-coder-0.5b.gguf", "gemma-3-270m.gguf")  # and not timed
+LONG = " ".join(f"The square of {n} is {n * n}." for n in range(1, 68))  # 600 to 1,000 tokens: past the windows of Gemma 3
 FORCED_TOKENS = 32
 
 Report = Callable[..., None]
@@ -57,9 +59,9 @@ def run(report: Report, models_dir: Path) -> None:
         _speed(report, "synthetic-1b", large, threads, prompt=128, decode=16, rounds=3)
         if mixed.exists():  # Q4_K and Q6_K
             _speed(report, mixed.stem, mixed, threads, prompt=64, decode=16, rounds=3)
-    _agreement(report, "smollm2", small)
-    if mixed.exists():
-        _agreement(report, mixed.stem, mixed)
+    for path in (small, *(models_dir / name for name in (QWEN, *COMPARED))):
+        if path.exists():
+            _agreement(report, "smollm2" if path is small else path.stem, path)
 
 
 def _start(report: Report, model: Path) -> None:
@@ -94,7 +96,7 @@ def _speed(report: Report, name: str, model: Path, threads: int, *, prompt: int,
 def _agreement(report: Report, name: str, model: Path) -> None:
     """llama.cpp writes greedily; we read its tokens and say what we would have written at each place."""
     with _side("peer", model, 1) as peer:
-        cases = [peer({"do": "write", "text": text, "tokens": FORCED_TOKENS}) for text in PROMPTS]
+        cases = [peer({"do": "write", "text": text, "tokens": FORCED_TOKENS}) for text in (*PROMPTS, LONG)]
     with _side("ours", model, 1) as ours:
         reads = [ours({"do": "read", "prompt": case["prompt"], "forced": case["forced"], "top": case["top"]}) for case in cases]
     clear, agreed, apart = 0, 0, []
@@ -234,7 +236,7 @@ class _Peer:
         return {"prefill": timings["prompt_per_second"], "decode": timings["predicted_per_second"]}
 
     def write(self, text: str, tokens: int) -> dict[str, Any]:
-        prompt = self._post("/tokenize", {"content": text, "parse_special": True})["tokens"]
+        prompt = self._post("/tokenize", {"content": text, "parse_special": True, "add_special": True})["tokens"]
         written = self._complete(prompt, tokens, n_probs=3)["completion_probabilities"]
         return {
             "prompt": prompt,

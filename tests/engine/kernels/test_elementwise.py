@@ -1,10 +1,12 @@
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from freehold.engine.kernels import reference
-from freehold.engine.kernels.elementwise import exp, rms_norm, silu_times
+from freehold.engine.kernels.elementwise import exp, gelu_times, rms_norm, silu_times, soft_cap
 from freehold.engine.kernels.emit import F32, I16, Emitter, Value, vector
 from freehold.engine.kernels.library import Kernels
+from freehold.engine.kernels.targets import Target
 from tests.engine.kernels.native import Columns, call, emitted
 
 
@@ -46,6 +48,28 @@ def test_silu_times_equals_the_reference(kernels: Kernels) -> None:
     gate, up = (rng.normal(0, 5, 4096).astype(np.float32) for _ in range(2))
     expected = reference.silu(gate) * up
     np.testing.assert_allclose(mapped(kernels, "silu", silu_times, gate, up), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_gelu_times_equals_the_reference(kernels: Kernels) -> None:
+    rng = np.random.default_rng(4)
+    gate, up = (rng.normal(0, 5, 4096).astype(np.float32) for _ in range(2))
+    gate[:16] = [0, -0.0, 1e-20, -1e-20, 30, -30, 500, -500, 1e4, -1e4, 1, -1, 3, -3, 6, -6]
+    expected = reference.gelu(gate) * up
+    np.testing.assert_allclose(mapped(kernels, "gelu", gelu_times, gate, up), expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cap", [5.0, 30.0, 50.0])
+def test_a_soft_cap_equals_the_reference(kernels: Kernels, cap: float) -> None:
+    def capped(e: Emitter, target: Target, x: Value) -> Value:
+        return soft_cap(e, target, x, cap)
+
+    x = np.concatenate([np.linspace(-5 * cap, 5 * cap, 4080), [0, -0.0, 1e-6, -1e-6, 1e4, -1e4, 1e30, -1e30] * 2]).astype(
+        np.float32
+    )
+    capped_x = mapped(kernels, f"cap_{cap:.0f}", capped, x)
+    np.testing.assert_allclose(capped_x, reference.soft_cap(x.astype(np.float64), cap), atol=3e-7 * cap)
+    assert np.abs(capped_x).max() <= cap
+    assert (np.diff(capped_x[:4080]) >= 0).all()  # what is larger stays so
 
 
 def test_quantising_equals_the_reference_bit_for_bit(kernels: Kernels) -> None:
