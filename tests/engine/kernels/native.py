@@ -93,6 +93,20 @@ def multiply_single(
     return out
 
 
+def multiply_few(
+    kernels: Kernels, type_: TensorType, rows: npt.NDArray[np.uint8], x: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """A few columns (C, K) by whole panels of rows (R, bytes), unpacked into registers: (C, R)."""
+    lanes, columns = kernels.target.lanes, Columns(kernels, x)
+    out = np.full((len(x), len(rows)), np.nan, np.float32)
+    totals = np.empty((len(x), lanes), np.float32)
+    for first in range(0, len(rows), lanes):
+        record, blocks = columns.record.ctypes.data, x.shape[1] // BLOCK
+        call(kernels.few(type_), rows[first].ctypes.data, rows.shape[1], blocks, record, len(x), totals.ctypes.data)
+        out[:, first : first + lanes] = totals
+    return out
+
+
 def expand(kernels: Kernels, type_: TensorType, rows: npt.NDArray[np.uint8], length: int) -> npt.NDArray[np.float32]:
     """At most `lanes` rows as f32."""
     lanes, blocks, packed = kernels.target.lanes, length // BLOCK, Aligned(PANEL_BYTES)

@@ -8,7 +8,7 @@ from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.library import Kernels
 from freehold.engine.tensor_types import TensorType
 from tests.engine.kernels.blocks import random_rows
-from tests.engine.kernels.native import expand, multiply, multiply_single
+from tests.engine.kernels.native import expand, multiply, multiply_few, multiply_single
 
 TYPES = sorted(FORMATS)
 
@@ -72,6 +72,17 @@ def test_a_column_alone_takes_a_shorter_way_to_the_same_bits(kernels: Kernels, t
         rows = random_rows(rng, type_, 2 * kernels.target.lanes, length)
         x = rng.normal(size=(1, length)).astype(np.float32)
         assert np.array_equal(multiply_single(kernels, type_, rows, x), multiply(kernels, type_, rows, x))
+
+
+@pytest.mark.parametrize("type_", TYPES, ids=lambda t: t.name)
+def test_a_few_columns_do_too(kernels: Kernels, type_: TensorType) -> None:
+    if not kernels.few(type_):
+        pytest.skip(f"the {kernels.name} kernels pack panels for a few columns, too")
+    rng = np.random.default_rng(8)
+    length = 2304 if type_.block_elements == 256 else 576
+    rows, x = random_rows(rng, type_, kernels.target.lanes, length), rng.normal(size=(5, length)).astype(np.float32)
+    for count in (2, 3, 5):
+        assert np.array_equal(multiply_few(kernels, type_, rows, x[:count]), multiply(kernels, type_, rows, x[:count]))
 
 
 def test_largest_bytes_do_not_saturate(kernels: Kernels) -> None:

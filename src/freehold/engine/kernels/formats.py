@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from freehold.engine.kernels.emit import I16, I32, I64, Emitter, Value, vector
-from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Quantised
+from freehold.engine.kernels.emit import I16, I32, I64, Count, Emitter, Value, vector
+from freehold.engine.kernels.matmul import BLOCK, GROUP, Floats, Panel, Quantised
 from freehold.engine.kernels.records import LINE_BYTES
 from freehold.engine.kernels.targets import Target
 from freehold.engine.tensor_types import TensorType
@@ -374,34 +374,67 @@ def emit_single(module: Any, name: str, type_: TensorType, target: Target) -> No
 
     What `emit_pack` and the dots of one column do, and in the same order, without the way through memory. totals are overwritten.
     """
-    format_ = FORMATS[type_]
     e = Emitter(module, name, 5, target.lanes)
     base, row_bytes, blocks, record, totals = e.arguments
+    (total,) = _emit_meeting(e, type_, target, base, row_bytes, blocks, record, [0])
+    e.store(total, totals)
+    e.returns()
+
+
+def emit_few(module: Any, name: str, type_: TensorType, target: Target) -> None:
+    """(first row's address, bytes of a row, blocks, columns record, columns, totals): a whole panel times a few columns.
+
+    As `emit_single`: weights go from the file's blocks into registers and meet GROUP columns there, again for the next group.
+    Where columns do not fill a group, the last one is computed again in place of those that are missing.
+    """
+    e = Emitter(module, name, 6, target.lanes)
+    base, row_bytes, blocks, record, columns, totals = e.arguments
+
+    def group(i: Value) -> None:
+        numbers = [e.minimum(e.add(e.mul(i, GROUP), c), e.sub(columns, 1)) for c in range(GROUP)]
+        found = _emit_meeting(e, type_, target, base, row_bytes, blocks, record, numbers)
+        for number, total in zip(numbers, found, strict=True):
+            e.store(total, totals, e.mul(number, 4 * e.lanes))
+
+    e.each(e.ceil_div(columns, GROUP), group)
+    e.returns()
+
+
+def _emit_meeting(
+    e: Emitter,
+    type_: TensorType,
+    target: Target,
+    base: Value,
+    row_bytes: Value,
+    blocks: Value,
+    record: Value,
+    numbers: Sequence[Count],
+) -> list[Value]:
+    """Totals of a whole panel of rows with each of the columns of these numbers."""
+    format_ = FORMATS[type_]
     unit = unit_blocks(type_)
     anchors = [e.add(base, e.mul(row_bytes, r)) for r in range(0, e.lanes, 4)]
     steps = [e.mul(row_bytes, r) for r in range(4)]
     ahead = e.add(base, e.mul(row_bytes, e.lanes))
-    column = format_.panel.column(e, record)
+    columns = [format_.panel.column(e, record, number) for number in numbers]
 
     def body(i: Value, carried: list[Value]) -> list[Value]:
         at = e.mul(i, unit_bytes(type_))
         here = [e.add(anchor, at) for anchor in anchors]
         rows = [e.add(anchor, step) for anchor in here for step in steps]
         read = Rows(e, target, rows)
-        total = carried[0]
+        totals = list(carried)
 
         def meet(j: int, *parts: Any) -> None:
-            nonlocal total
-            total = format_.panel.meet(e, target, column, e.mul(i, unit), j, parts, total)
+            for c, column in enumerate(columns):
+                totals[c] = format_.panel.meet(e, target, column, e.mul(i, unit), j, parts, totals[c])
             fetch(j + 1)
 
         fetch = _fetch(e, type_, e.add(ahead, e.mul(at, e.lanes)))
         format_.unpack(read, meet)
-        return [total]
+        return totals
 
-    (total,) = e.loop(e.div(blocks, unit), body, [e.const(e.floats, 0.0)])
-    e.store(total, totals)
-    e.returns()
+    return e.loop(e.div(blocks, unit), body, [e.const(e.floats, 0.0)] * len(numbers))
 
 
 def _fetch(e: Emitter, type_: TensorType, start: Value) -> Callable[[int], None]:

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from llvmlite import ir
 
-from freehold.engine.kernels.emit import F32, I8, I16, I32, Emitter, Value, vector
+from freehold.engine.kernels.emit import I8, I16, I32, Emitter, Value, vector
 from freehold.engine.kernels.targets import Target
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvType
 

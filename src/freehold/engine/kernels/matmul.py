@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from llvmlite import ir
 
-from freehold.engine.kernels.emit import F32, I32, Emitter, Value
+from freehold.engine.kernels.emit import F32, I32, Count, Emitter, Value
 from freehold.engine.kernels.targets import Target
 
 BLOCK: Final = 32  # weights that share one activation scale
@@ -87,9 +87,10 @@ class Quantised:
         for out, total in zip(outs, e.loop(blocks, step, starts), strict=True):
             e.store(total, out)
 
-    def column(self, e: Emitter, record: Value) -> tuple[Value, Value]:
-        """What `meet` needs of the first column."""
-        return e.field(record, Columns.Q), e.field(record, Columns.HEADERS)
+    def column(self, e: Emitter, record: Value, number: Count) -> tuple[Value, Value]:
+        """What `meet` needs of a column."""
+        q = e.add(e.field(record, Columns.Q), e.mul(number, e.field(record, Columns.Q_PITCH)))
+        return q, e.add(e.field(record, Columns.HEADERS), e.mul(number, e.field(record, Columns.HEADERS_PITCH)))
 
     def meet(
         self,
@@ -179,8 +180,8 @@ class Floats:
         for out, total in zip(outs, e.loop(e.mul(blocks, BLOCK // 4), step, starts), strict=True):
             e.store(total, out)
 
-    def column(self, e: Emitter, record: Value) -> tuple[Value, Value]:
-        return e.field(record, Columns.X), e.i64(0)
+    def column(self, e: Emitter, record: Value, number: Count) -> tuple[Value, Value]:
+        return e.add(e.field(record, Columns.X), e.mul(number, e.field(record, Columns.X_PITCH))), e.i64(0)
 
     def meet(
         self,

@@ -314,6 +314,7 @@ class Llama:
         record[Matrix.PACK] = kernels.pack(type_)
         record[Matrix.DOTS] = kernels.dots(type_)
         record[Matrix.SINGLE] = kernels.single(type_)
+        record[Matrix.FEW] = kernels.few(type_)
 
     def _one_tile(self, type_: TensorType, row_bytes: int, data: npt.NDArray[np.uint8]) -> TiledMatrix:
         """Rows that are all in memory, and stay where they are."""
