@@ -56,8 +56,9 @@ from freehold.guard_cache import open_guard
 from freehold.meter.attribution import ExchangeMeter
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.keys import NodeKey, node_key
+from freehold.provenance.local import key_directory
 from freehold.provenance.progress import Progress, Silent
-from freehold.provenance.pull import key_directory, pull
+from freehold.provenance.pull import pull
 from freehold.provenance.signer import NodeSigner
 from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys

@@ -15,7 +15,7 @@ from freehold.cli import doctor
 from freehold.cli.doctor import CHECKS, Level, Situation
 from freehold.core.errors import DeviceError
 from freehold.provenance.keys import node_key
-from freehold.provenance.pull import key_directory
+from freehold.provenance.local import key_directory
 from freehold.store.keys import ClientKeys
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,14 @@ from click.testing import CliRunner, Result
 
 from freehold import config as configuration
 from freehold.cli import main
-from tests.fakes.tiny_gguf import write_gguf
+from freehold.core.exchange import Message, Sampling
+from freehold.engine.config import EngineConfig
+from freehold.engine.frames import Submit
+from freehold.engine.runtime import Runtime
+from freehold.engine.sequence import Finished
+from freehold.provenance.pull import open_model
+from tests.fakes.tiny_directory import tiny_directory
+from tests.fakes.tiny_gguf import tiny_gguf, write_gguf
 from tests.provenance.wheels import offer_toy, only_index
 
 CONTENT = b"weights" * 1000
@@ -101,6 +109,79 @@ def test_inspecting_a_file_that_is_not_there_is_told_in_a_sentence(home: Path) -
     result = freehold("inspect", "absent.gguf")
     assert result.exit_code == 1
     assert "absent.gguf" in result.stderr
+
+
+def test_a_model_of_ones_own_is_added_listed_and_forgotten(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "Tiny Model.gguf"
+    path.write_bytes(tiny_gguf())
+    result = freehold("add", str(path))
+    assert result.exit_code == 0, result.output
+    assert "tiny-model is trusted from here on, as it is now" in result.stdout
+    assert "freehold serve --model tiny-model" in result.stdout
+    (row,) = [row for row in json.loads(freehold("list", "--json").stdout) if row["name"] == "tiny-model"]
+    assert (row["here"], row["path"], row["origin"]) == ("yes", str(path), f"added from {path}")
+    assert "tiny-model" in freehold("list").stdout
+    assert json.loads(freehold("inspect", "tiny-model", "--json").stdout)["supported"] is True
+    path.write_bytes(tiny_gguf(seed=1))
+    assert "--replace" in freehold("add", str(path), "--name", "tiny-model").stderr
+    path.unlink()
+    assert "damaged" in freehold("list").stdout
+    assert "is forgotten; its files are where they were" in freehold("forget", "tiny-model").stdout
+    assert "tiny-model" not in freehold("list").stdout
+    assert freehold("inspect", "tiny-model").exit_code == 2
+
+
+def test_what_would_not_run_is_not_added(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(write_gguf({"general.architecture": "mystery"}, {"w": np.ones((4, 32))}))
+    result = freehold("add", str(path))
+    assert result.exit_code == 1
+    assert "architecture 'mystery' is not supported" in result.stderr
+    assert freehold("add", str(tmp_path / "absent.gguf")).exit_code == 1
+    assert [row["name"] for row in json.loads(freehold("list", "--json").stdout)] == ["toy"]
+
+
+def test_safetensors_are_converted_and_what_comes_of_it_answers(home: Path, tmp_path: Path) -> None:
+    tiny_directory(tmp_path / "tiny", "llama")
+    result = freehold("convert", str(tmp_path / "tiny"), "--quant", "Q8_0")
+    assert result.exit_code == 0, result.output
+    assert "converting to Q8_0" in result.stderr
+    model = open_model(home, "tiny-q8_0")
+    assert model.directory == home / "models" / "tiny-q8_0"
+    assert model.manifest.origin == f"converted to Q8_0 from {tmp_path / 'tiny'}"
+    runtime = Runtime(model, EngineConfig(threads=1, context_tokens=128), lambda what, done, total: None)
+    asked = (Message(role="user", text="hello"),)
+    runtime.scheduler.submit(
+        runtime.prompts.request(Submit(request=1, messages=asked, tools=(), sampling=Sampling(max_tokens=3), seed=1))
+    )
+    outputs = [output for _ in range(20) for output in runtime.scheduler.step()]
+    assert any(isinstance(output, Finished) for output in outputs)
+    runtime.model.close()
+    again = freehold("convert", str(tmp_path / "tiny"), "--quant", "Q8_0")
+    assert (again.exit_code, "--replace" in again.stderr) == (2, True)
+    assert freehold("convert", str(tmp_path / "tiny"), "--quant", "Q8_0", "--replace", "--quiet").output == ""
+    assert "and its files are gone" in freehold("forget", "tiny-q8_0").stdout
+    assert not (home / "models" / "tiny-q8_0").exists()
+
+
+def test_a_conversion_elsewhere_is_added_where_it_lies(home: Path, tmp_path: Path) -> None:
+    tiny_directory(tmp_path / "tiny", "qwen2")
+    out = tmp_path / "elsewhere" / "small.gguf"
+    told = freehold("convert", str(tmp_path / "tiny"), "--out", str(out), "--name", "small", "--json")
+    assert json.loads(told.stdout)["path"] == str(out)
+    assert "already" in freehold("convert", str(out), "--name", "smaller").stderr
+    assert "must end in .gguf" in freehold("convert", str(tmp_path / "tiny"), "--out", str(tmp_path / "x.bin")).stderr
+
+
+def test_a_conversion_without_room_is_refused_before_it_begins(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny_directory(tmp_path / "tiny", "llama")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1 << 30, 1 << 30, 1000))
+    result = freehold("convert", str(tmp_path / "tiny"))
+    assert result.exit_code == 1
+    assert "are free in" in result.stderr
+    assert not list((home / "models").glob("*/*.gguf"))
 
 
 @pytest.mark.model

@@ -33,10 +33,11 @@ from freehold.gateway.serve import check_bind
 from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.policy_watch import policy_path, read_policy
-from freehold.provenance.catalogue import find
+from freehold.provenance.catalogue import lookup
 from freehold.provenance.keys import PRIVATE_NAME
+from freehold.provenance.local import key_directory, model_directory
 from freehold.provenance.manifest import MANIFEST_NAME
-from freehold.provenance.pull import key_directory, model_directory, open_model
+from freehold.provenance.pull import open_model
 from freehold.provenance.verifier import verify_contents
 from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
@@ -166,8 +167,9 @@ def check_matcher(situation: Situation) -> Verdict:
 def check_model(situation: Situation) -> Verdict:
     if not situation.config.engine.model:
         return ok("none: the engine is off, remote providers answer")
-    name = find(situation.config.engine.model).name
-    if not (model_directory(situation.home, name) / MANIFEST_NAME).exists():
+    name = situation.config.engine.model
+    pin = lookup(name)
+    if pin is not None and not (model_directory(situation.home, pin.name) / MANIFEST_NAME).exists():
         return warn(f"{name} is not here yet", f"`freehold models pull {name}` fetches it; `freehold serve` does so by itself")
     model = open_model(situation.home, name)
     size_bytes = sum(file.size_bytes for file in model.manifest.files)

@@ -33,7 +33,7 @@ from freehold.gateway.mcp.services import Bounds, McpServices
 from freehold.guard_cache import open_guard
 from freehold.policy_watch import policy_path, read_policy
 from freehold.provenance.keys import node_key
-from freehold.provenance.pull import key_directory
+from freehold.provenance.local import key_directory
 from freehold.provenance.signer import NodeSigner
 from freehold.store.writer import RecordWriter
 

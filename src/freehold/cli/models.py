@@ -1,6 +1,7 @@
-"""`freehold models`: what can be pulled, what is here, and what is in a file."""
+"""`freehold models`: what can be pulled, what is here, what is in a file; models of one's own, as they are or made smaller."""
 
 import json
+import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,30 +10,36 @@ import click
 from rich.table import Table
 
 from freehold import config as configuration
+from freehold.cli.model_paths import files_of, model_path
 from freehold.cli.terminal import PullProgress, print_table
-from freehold.core.errors import ArtefactError, NotFound
+from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, NotFound, UnsupportedArtefact
+from freehold.core.models import VerifiedModel
+from freehold.engine.convert import QUANTS, Conversion, plan_conversion
+from freehold.engine.header import files_at
 from freehold.engine.inspect import ModelFacts, inspect
-from freehold.provenance import catalogue
+from freehold.provenance import catalogue, local
 from freehold.provenance.catalogue import Pin
-from freehold.provenance.pull import model_directory, open_model, pull
+from freehold.provenance.local import Bringing, added_names, model_directory, name_for
+from freehold.provenance.pull import SPARE_BYTES, open_model, pull
 
 
 @click.group()
 def models() -> None:
-    """Pull, list and inspect models."""
+    """Pull, add, convert, list and inspect models."""
 
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for a program.")
 def list_models(as_json: bool) -> None:
-    """List the models that can be pulled, and which are here."""
-    rows = [_row(pin) for pin in catalogue.CATALOGUE]
+    """List the models that can be pulled or were added, and which are here."""
+    rows = [_row(pin) for pin in catalogue.CATALOGUE] + [_added_row(name) for name in added_names(configuration.home())]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     table = Table("model", "here", "size", "licence", "what it is", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(row["name"], row["here"], f"{row['size_bytes'] / 1e6:.0f} MB", row["licence"], row["description"])
+        size = "unknown" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.0f} MB"
+        table.add_row(row["name"], row["here"], size, row["licence"] or "unknown", row["description"])
     print_table(table)
 
 
@@ -47,6 +54,22 @@ def _row(pin: Pin) -> dict[str, Any]:
         here = f"damaged: {exc.message}"
     about = {"name": pin.name, "aliases": pin.aliases, "size_bytes": pin.size_bytes, "licence": pin.licence}
     return about | {"description": pin.description, "origin": pin.origin, "here": here, "path": str(path), "model_id": model_id}
+
+
+def _added_row(name: str) -> dict[str, Any]:
+    row: dict[str, Any] = {"name": name, "aliases": (), "size_bytes": None, "licence": None, "description": "added here"}
+    row |= {"origin": None, "here": "yes", "path": None, "model_id": None}
+    try:
+        model = open_model(configuration.home(), name)
+    except ArtefactError as exc:
+        return row | {"here": f"damaged: {exc.message}"}
+    manifest = model.manifest
+    found = {
+        "size_bytes": sum(file.size_bytes for file in manifest.files),
+        "licence": manifest.licence,
+        "origin": manifest.origin,
+    }
+    return row | found | {"description": manifest.origin, "path": str(files_of(model)), "model_id": manifest.model_id}
 
 
 @models.command("pull")
@@ -68,18 +91,118 @@ def pull_model(name: str, quiet: bool, as_json: bool) -> None:
         click.echo(str(path))
 
 
+@models.command("add")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--name", help="What to call it. Default: the name of its file or folder.")
+@click.option("--replace", is_flag=True, help="Take over a name that was added before with other bytes.")
+@click.option("--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def add_model(path: Path, name: str | None, replace: bool, quiet: bool, as_json: bool) -> None:
+    """Add a model that is on this machine already, so that it can be served by name.
+
+    PATH is a GGUF file (of a split model, any part) or a folder of safetensors as Hugging Face lays it out. The files stay where
+    they are. Their header is looked at, every byte is hashed, and the node signs for what it found: from then on it runs exactly
+    these bytes or nothing. Who made them is not checked: nobody signed them before.
+    """
+    facts = inspect(path)
+    _refuse_unsupported(path, facts)
+    directory, names = files_at(path)
+    bringing = Bringing(
+        directory=directory,
+        names=names,
+        name=name or name_for(path),
+        origin=f"added from {path.resolve()}",
+        licence=facts.licence,
+    )
+    with PullProgress(quiet=quiet or as_json) as progress:
+        model = local.add(bringing, configuration.home(), progress, replace=replace)
+    _tell_added(model, quiet=quiet, as_json=as_json)
+
+
+def _refuse_unsupported(path: Path, facts: ModelFacts) -> None:
+    if not facts.supported:
+        raise UnsupportedArtefact(f"{path.name} is not run here: {'; '.join(facts.unsupported)}")
+
+
+def _tell_added(model: VerifiedModel, *, quiet: bool, as_json: bool) -> None:
+    name, path = model.manifest.name, files_of(model)
+    if as_json:
+        click.echo(json.dumps({"name": name, "path": str(path), "model_id": model.manifest.model_id}))
+    elif not quiet:
+        click.echo(
+            f"{name} is trusted from here on, as it is now (model id {model.manifest.model_id[:16]}): nobody signed it before.\n"
+            f"Serve it with: freehold serve --model {name}"
+        )
+
+
+@models.command("forget")
+@click.argument("name")
+def forget_model(name: str) -> None:
+    """Take the added model NAME off the list. Files stay where they were added from; what a conversion made here goes."""
+    lay_here = local.forget(configuration.home(), name)
+    click.echo(f"{name} is forgotten{', and its files are gone' if lay_here else '; its files are where they were'}")
+
+
+@models.command("convert")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option("--quant", type=click.Choice(list(QUANTS)), default="Q4_K_M", show_default=True, help="What weights become.")
+@click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: beside the node's other models.")
+@click.option("--name", help="What to call it. Default: the source's name and the quantisation.")
+@click.option("--replace", is_flag=True, help="Write over a file or a model of that name.")
+@click.option("--quiet", is_flag=True, help="Say only what went wrong.")
+@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
+def convert_model(
+    source: Path, quant: str, out: Path | None, name: str | None, replace: bool, quiet: bool, as_json: bool
+) -> None:
+    """Make a smaller GGUF file of unquantised weights, and add it under a name.
+
+    SOURCE is a folder of safetensors or a GGUF file, in F32, F16 or BF16. Q8_0 is half as large as F16 and as good; Q6_K two
+    fifths; Q4_K_M less than a third, for a small loss. Other programs that read GGUF run the result, too.
+    """
+    conversion = plan_conversion(source, quant)
+    facts = inspect(source)
+    _refuse_unsupported(source, facts)
+    name = name or name_for(Path(f"{name_for(source.resolve())}-{quant}"))
+    local.check_model_name(name)
+    home = configuration.home()
+    path = out or model_directory(home, name) / f"{name}.gguf"
+    _check_room(path, conversion, replace=replace)
+    with PullProgress(quiet=quiet or as_json) as progress:
+        progress.step(f"converting to {quant}", sum(tensor.size_bytes for tensor in conversion.tensors))
+        conversion.write(path, lambda done_bytes, _: progress.advance(done_bytes))
+        origin = f"converted to {quant} from {source.resolve()}"
+        bringing = Bringing(directory=path.parent, names=[path.name], name=name, origin=origin, licence=facts.licence)
+        model = local.add(bringing, home, progress, replace=replace)
+    _tell_added(model, quiet=quiet, as_json=as_json)
+
+
+def _check_room(path: Path, conversion: Conversion, *, replace: bool) -> None:
+    """Before hours of work: whether the result has a place."""
+    if path.suffix != ".gguf":
+        raise InvalidRequest(f"{path.name} must end in .gguf: that is what it will be", param="out")
+    if path.exists() and not replace:
+        raise InvalidRequest(f"{path} is there already: say --replace to write over it", param="out")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        free_bytes = shutil.disk_usage(path.parent).free
+    except OSError as exc:
+        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
+    if free_bytes < conversion.size_bytes + SPARE_BYTES:
+        raise DeviceError(
+            f"{path.name} will have {conversion.size_bytes / 1e6:.0f} MB, {free_bytes / 1e6:.0f} MB are free in {path.parent}; "
+            "free some, or say --out on a larger disk"
+        )
+
+
 @models.command("inspect")
 @click.argument("model")
 @click.option("--json", "as_json", is_flag=True, help="The facts as one JSON object.")
 def inspect_model(model: str, as_json: bool) -> None:
-    """Tell what is in MODEL, the name of a pulled model or the path of a GGUF file, and whether this node runs it.
+    """Tell what is in MODEL, and whether this node runs it: a pulled or added model, a GGUF file, or a folder of safetensors.
 
     Only the header is read, and nothing in the file is trusted.
     """
-    path = Path(model)
-    if not path.exists() and any(model in (pin.name, *pin.aliases) for pin in catalogue.CATALOGUE):
-        verified = open_model(configuration.home(), model)
-        path = verified.directory / verified.manifest.files[0].name
+    path = model_path(model)
     facts = inspect(path)
     if as_json:
         click.echo(json.dumps(asdict(facts) | {"path": str(path), "supported": facts.supported}, indent=2))

@@ -20,7 +20,7 @@ from freehold.cli import Unusable
 from freehold.core.errors import DeviceError, FreeholdError, VerificationError
 from freehold.core.exchange import ExchangeId
 from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, read_public, trusted
-from freehold.provenance.pull import key_directory
+from freehold.provenance.local import key_directory
 from freehold.provenance.receipt import timestamp
 from freehold.provenance.verifier import ReceiptReport, event_data, verify_receipt
 from freehold.store.reader import RecordReader

@@ -9,8 +9,10 @@ import asyncio
 import contextlib
 import json
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import click
 import msgspec
@@ -31,12 +33,16 @@ POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a se
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
+@click.option("--model", help="The engine's model: the name of one that can be pulled, or was added.")
 @engine_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step.")
-def serve(config_path: Path | None, host: str | None, port: int | None, as_json: bool, **engine: int | None) -> None:
+def serve(
+    config_path: Path | None, host: str | None, port: int | None, model: str | None, as_json: bool, **engine: int | None
+) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
     log_events()
-    place = _with_address(find_place(config_path, engine_settings(engine)), host, port)
+    settings: dict[str, Any] = engine_settings(engine) | ({} if model is None else {"model": model})
+    place = _with_address(find_place(config_path, settings), host, port)
     tell = _JsonTeller() if as_json else _Teller()
     with PullProgress(quiet=as_json) as progress:
         fetch_model(place, progress)
@@ -86,6 +92,8 @@ async def _await_engine(node: Node, tell: "_Teller") -> None:
         while not node.engine.status().ready:
             if node.engine.trouble is not None:
                 raise UpstreamUnavailable(f"the engine cannot run {node.engine.models[0]}: {node.engine.trouble}")
+            if node.engine.fit:
+                tell.fit(node.engine.fit)
             if node.engine.loading is not None:
                 tell.loading(node.engine.loading)
             await asyncio.sleep(POLL_S)
@@ -99,6 +107,7 @@ class _Teller:
         self._bars = PullProgress(self._console)
         self._url = ""
         self._loads = ""
+        self._fit: Sequence[str] = ()
 
     def __enter__(self) -> None:
         self._bars.__enter__()
@@ -114,6 +123,13 @@ class _Teller:
 
     def listening(self, url: str) -> None:
         self._url = url
+
+    def fit(self, lines: Sequence[str]) -> None:
+        """What is predicted of the model's speed. Told once."""
+        if self._fit != lines:
+            self._fit = lines
+            for line in lines:
+                self._bars.note(f"  {line}")
 
     def loading(self, loading: Loading) -> None:
         if loading.what != self._loads:
@@ -146,6 +162,11 @@ class _JsonTeller(_Teller):
         self._url = url
         self._tell("listening", url=url)
 
+    def fit(self, lines: Sequence[str]) -> None:
+        if self._fit != lines:
+            self._fit = lines
+            self._tell("fit", lines=list(lines))
+
     def loading(self, loading: Loading) -> None:
         if loading.what != self._loads:
             self._tell("loading", what=loading.what)
@@ -157,5 +178,5 @@ class _JsonTeller(_Teller):
     def stopping(self) -> None:
         self._tell("stopping")
 
-    def _tell(self, event: str, **fields: str) -> None:
+    def _tell(self, event: str, **fields: str | list[str]) -> None:
         print(json.dumps({"event": event, **fields}), flush=True)

@@ -21,7 +21,7 @@ _LEAST: Final[Mapping[str, int]] = {
 
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: str = "smollm2-135m"
-    """The name of a pulled model; empty runs no engine."""
+    """The name of a pulled or added model; empty runs no engine."""
 
     threads: int = 0
     """Compute threads; 0 takes one for each core this process may use."""

@@ -1,14 +1,14 @@
-"""Facts of a GGUF file for people: what it is, and whether we run it. Reads the header alone, signed or not."""
+"""Facts of a model on disk for people: what it is, and whether we run it. Reads its header alone, signed or not."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from freehold.core.errors import ArtefactError
-from freehold.engine.gguf import GgufHeader
+from freehold.engine.header import ModelHeader, read_path
 from freehold.engine.models import shape_of
-from freehold.engine.split import read_file
 from freehold.engine.template import chat_template
 from freehold.engine.tokenizer import read_tokenizer
 
@@ -32,7 +32,7 @@ class ModelFacts:
     licence: str | None
     parameters: int
     file_bytes: int
-    gguf_version: int
+    format: str  # "GGUF 3", "safetensors"
     tensors: tuple[TypeShare, ...]  # most bytes first
     layers: int | None
     embedding: int | None
@@ -52,7 +52,7 @@ class ModelFacts:
 
 def inspect(path: Path) -> ModelFacts:
     """Raises MalformedArtefact or UnsupportedArtefact where the header cannot be read, DeviceError where the file cannot."""
-    header = read_file(path)
+    header = read_path(path)
     metadata = header.metadata
     architecture = _text(metadata, "general.architecture")
     reasons: list[str] = []
@@ -80,7 +80,7 @@ def inspect(path: Path) -> ModelFacts:
         licence=_text(metadata, "general.license"),
         parameters=sum(share.parameters for share in types),
         file_bytes=header.file_bytes,
-        gguf_version=header.version,
+        format=header.format,
         tensors=types,
         layers=_count(metadata, f"{architecture}.block_count"),
         embedding=_count(metadata, f"{architecture}.embedding_length"),
@@ -95,14 +95,14 @@ def inspect(path: Path) -> ModelFacts:
     )
 
 
-def _types(header: GgufHeader) -> tuple[TypeShare, ...]:
+def _types(header: ModelHeader) -> tuple[TypeShare, ...]:
     tensors: Counter[str] = Counter()
     parameters: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     for info in header.tensors.values():
         kind = info.type.name
         tensors[kind] += 1
-        parameters[kind] += info.size_bytes // info.type.block_bytes * info.type.block_elements
+        parameters[kind] += math.prod(info.shape)
         sizes[kind] += info.size_bytes
     return tuple(
         TypeShare(type=kind, tensors=tensors[kind], parameters=parameters[kind], size_bytes=size)

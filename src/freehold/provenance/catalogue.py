@@ -45,9 +45,13 @@ CATALOGUE: tuple[Pin, ...] = (
 )
 
 
+def lookup(name: str) -> Pin | None:
+    return next((pin for pin in CATALOGUE if name == pin.name or name in pin.aliases), None)
+
+
 def find(name: str) -> Pin:
-    for pin in CATALOGUE:
-        if name == pin.name or name in pin.aliases:
-            return pin
-    known = ", ".join(pin.name for pin in CATALOGUE)
-    raise NotFound(f"no model {name[:100]!r} to pull; there is: {known}")
+    pin = lookup(name)
+    if pin is None:
+        known = ", ".join(pin.name for pin in CATALOGUE)
+        raise NotFound(f"no model {name[:100]!r} to pull; there is: {known}")
+    return pin

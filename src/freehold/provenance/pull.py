@@ -19,47 +19,35 @@ from freehold.core.models import Manifest, ManifestFile, VerifiedModel
 from freehold.provenance import catalogue
 from freehold.provenance.catalogue import Pin
 from freehold.provenance.download import disk_error, fetch
-from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES
 from freehold.provenance.files import sync_directory, write_durably
-from freehold.provenance.keys import NodeKey, TrustedKeys, node_key, trusted
+from freehold.provenance.keys import NodeKey, node_key, trusted
+from freehold.provenance.local import added_names, key_directory, model_directory, open_added, open_at
 from freehold.provenance.manifest import MANIFEST_NAME, checked, hash_file, model_id
 from freehold.provenance.packages import extract, locate
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.signer import sign_manifest
-from freehold.provenance.verifier import verify_model
 
 SPARE_BYTES = 16 << 20  # what else wants to write while we do
 
 
-def key_directory(home: Path) -> Path:
-    return home / "keys"
-
-
-def model_directory(home: Path, name: str) -> Path:
-    return home / "models" / name
-
-
 def open_model(home: Path, name: str) -> VerifiedModel:
-    """A model that was pulled before, its signature verified. Raises NotFound where it was not."""
-    pin = catalogue.find(name)
+    """A model that was pulled or added before, its signature verified. Raises NotFound where it was not."""
+    pin = catalogue.lookup(name)
+    if pin is None:
+        return open_added(home, name)
     directory = model_directory(home, pin.name)
     if not (directory / MANIFEST_NAME).exists():
         raise NotFound(f"{pin.name} is not on this machine; run: freehold models pull {pin.name}")
-    return _open(directory, trusted(node_key(key_directory(home)).public))
-
-
-def _open(directory: Path, keys: TrustedKeys) -> VerifiedModel:
-    path = directory / MANIFEST_NAME
-    try:
-        with path.open("rb") as file:
-            envelope = file.read(ENVELOPE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
-    return verify_model(directory, envelope, keys)
+    return open_at(directory, trusted(node_key(key_directory(home)).public))
 
 
 def pull(name: str, home: Path, progress: Progress | None = None) -> Path:
-    """The model's file, fetched if need be. Raises NotFound, UpstreamUnavailable, DeviceError or VerificationError."""
+    """The model's file, fetched if need be. Raises NotFound, UpstreamUnavailable, DeviceError or VerificationError.
+
+    Nothing is fetched for a name that was added on this machine: then it is the folder of its files.
+    """
+    if name in added_names(home):
+        return open_added(home, name).directory
     pin = catalogue.find(name)
     progress = progress or Silent()
     key = node_key(key_directory(home))
@@ -96,7 +84,7 @@ def _is_whole(pin: Pin, directory: Path, key: NodeKey, progress: Progress) -> bo
     if not (directory / MANIFEST_NAME).exists():
         return False
     try:
-        model = _open(directory, trusted(key.public))
+        model = open_at(directory, trusted(key.public))
         if [(f.name, f.sha256) for f in model.manifest.files] == [(pin.file_name, pin.sha256)]:
             return True
         progress.note(f"{pin.name} is here in another version than this release pins: pulling it again")
