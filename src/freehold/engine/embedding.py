@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from freehold.engine.files import WeightsFile
 from freehold.engine.memory import private_buffer
+from freehold.engine.seals import Sealer
 from freehold.engine.tiers import ROWS_CACHE_BYTES
 from freehold.engine.tile_table import LoadedTile
 from freehold.engine.tiles import SECTOR_BYTES
@@ -32,10 +33,11 @@ class EmbeddingRows:
         file: WeightsFile,
         pages: Sequence[LoadedTile],
         resident: Sequence[LoadedTile],
+        sealer: Sealer,
         most_rows: int,
     ) -> None:
         """`pages` cut the whole table into tiles of `page_rows` rows, with their seals; `resident` have rows of it in memory."""
-        self._file, self._pages = file, pages
+        self._file, self._pages, self._sealer = file, pages, sealer
         first = pages[0].tile
         self.type = first.type
         self._page_rows, self._row_bytes = first.rows, first.size_bytes // first.rows
@@ -72,5 +74,5 @@ class EmbeddingRows:
     def _load(self, loaded: LoadedTile) -> npt.NDArray[np.uint8]:
         """A copy of the page, checked in the memory that is copied."""
         view = loaded.read(self._file, self._read.data)
-        loaded.check(view, self._file.name)
+        loaded.check(view, self._sealer, self._file.name)
         return np.frombuffer(view, np.uint8).copy()

@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from freehold.core.errors import DeviceError, VerificationError
+from freehold.core.errors import DeviceError, InternalError, VerificationError
 from freehold.engine.tiles import SECTOR_BYTES
 
 _NOT_DIRECT: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP})  # what file systems say that let a file be opened so, not read
@@ -60,6 +60,8 @@ class WeightsFile:
         """
         lead = start % SECTOR_BYTES
         base = at = start - lead
+        if len(buffer) < -(-end // SECTOR_BYTES) * SECTOR_BYTES - base:
+            raise InternalError(f"a buffer of {len(buffer)} bytes is too short for bytes {start} to {end} and their sectors")
         direct = self._direct
         while direct is not None and at < end:
             upto = -(-end // SECTOR_BYTES) * SECTOR_BYTES

@@ -1,7 +1,8 @@
 """Streamed tiles on their way from the disk into a pass: a ring of slots, filled in the order in which passes use them.
 
-Decided here: when a slot may be filled again, and that nothing is published which was not checked. One thread reads, one checks;
-both let go of the interpreter while they do. What is computed from a tile, and by whom, is `kernels.step`'s.
+Decided here: when a slot may be filled again, and that nothing is published which was not checked. Two threads read, so that the
+disk has the next read before the last one's thread runs again; one checks. All let go of the interpreter while they do. What is
+computed from a tile, and by whom, is `kernels.step`'s.
 
     entry     0   1   2   3   4   5   6 ...     streamed tiles in the order of use, pass after pass
     slot      0   1   2   3   0   1   2 ...
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -34,14 +36,17 @@ from freehold.engine.files import WeightsFile
 from freehold.engine.kernels import records
 from freehold.engine.kernels.records import Tile as Record
 from freehold.engine.memory import private_buffer
-from freehold.engine.tiers import SLOTS
+from freehold.engine.seals import Sealer
+from freehold.engine.tiers import SLOTS, slot_bytes
 from freehold.engine.tile_table import LoadedTile, TileTable, base_address
-from freehold.engine.tiles import SECTOR_BYTES, Tile
+from freehold.engine.tiles import Tile
+
+_READERS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingStats:
-    """Since the start. Seconds of the reading thread, of the checking thread, and those for which no slot was free."""
+    """Since the start. Seconds of the reading threads together, of the checking thread, and those for which no slot was free."""
 
     tiles: int
     read_bytes: int
@@ -51,13 +56,14 @@ class RingStats:
 
 
 class Ring:
-    """One thread runs passes: `begin`, the pass itself, `end`. Owns two threads and a pipe until it is closed."""
+    """One thread runs passes: `begin`, the pass itself, `end`. Owns its threads and a pipe until it is closed."""
 
     def __init__(
         self,
         files: Sequence[WeightsFile],
         tiles: Sequence[LoadedTile],
         table: TileTable,
+        sealer: Sealer,
         conditional: Mapping[str, int],
         slots: int = SLOTS,
     ) -> None:
@@ -67,7 +73,7 @@ class Ring:
         reached the pass, and are read if `Record.WANTED` has too. Both are written by whoever decides.
         """
         self._streamed = [loaded for loaded in tiles if loaded.data is None]
-        self._files = files
+        self._files, self._sealer = files, sealer
         self._tiles = [loaded.tile for loaded in self._streamed]
         self._records = [table.record(tile) for tile in self._tiles]
         self._groups = [conditional.get(tile.use) for tile in self._tiles]
@@ -132,8 +138,10 @@ class Ring:
         self.record[records.Ring.FAILED] = 0
         for tile, record in zip(self._tiles, self._records, strict=True):
             record[Record.DONE] = (number - 1) * tile.rows
-        self._to_check: SimpleQueue[tuple[int, memoryview] | None] = SimpleQueue()
-        works = ((self._read_all, "tiles-read"), (self._check_all, "tiles-check")) if self._tiles else ()
+        self._to_check: SimpleQueue[tuple[int, memoryview, float] | None] = SimpleQueue()
+        self._taking, self._next = threading.Lock(), 0
+        reading = [(self._read_all, f"tiles-read-{i + 1}") for i in range(_READERS)]
+        works = [*reading, (self._check_all, "tiles-check")] if self._tiles else []
         self._threads = [threading.Thread(target=self._run, args=(work,), name=name, daemon=True) for work, name in works]
         for thread in self._threads:
             thread.start()
@@ -171,23 +179,27 @@ class Ring:
     # ---- reading --------------------------------------------------------------------------------------------
 
     def _read_all(self) -> None:
-        entry = 0
-        while self._wait_for_place(entry):
-            number, i = self._entry(entry)
-            if self._groups[i] is not None and self._records[i][Record.WANTED] < number:
-                self._records[i][Record.DONE] = number * self._tiles[i].rows
-            else:
-                self._read(entry, i)
-            entry += 1
+        while (entry := self._take()) is not None:
+            _, i = self._entry(entry)
+            tile, begun_s = self._tiles[i], time.perf_counter()
+            view = self._streamed[i].read(self._files[tile.part], self._slots[entry % len(self._slots)])
+            self._to_check.put((entry, view, time.perf_counter() - begun_s))
         self._to_check.put(None)
 
-    def _read(self, entry: int, i: int) -> None:
-        tile, begun_s = self._tiles[i], time.perf_counter()
-        view = self._streamed[i].read(self._files[tile.part], self._slots[entry % len(self._slots)])
-        self._read_s += time.perf_counter() - begun_s
-        self._read_bytes += tile.size_bytes
-        self._tiles_read += 1
-        self._to_check.put((entry, view))
+    def _take(self) -> int | None:
+        """The next entry to be read, once there is a place for it; None where the ring has failed or is to stop.
+
+        One reader waits at a time, and the others for it: entries are taken in order.
+        """
+        with self._taking:
+            while self._wait_for_place(self._next):
+                entry = self._next
+                self._next += 1
+                number, i = self._entry(entry)
+                if self._groups[i] is None or self._records[i][Record.WANTED] >= number:
+                    return entry
+                self._records[i][Record.DONE] = number * self._tiles[i].rows
+        return None
 
     def _wait_for_place(self, entry: int) -> bool:
         """Until the entry has a slot and is known to be wanted or not. False where the ring has failed or is to stop."""
@@ -213,23 +225,23 @@ class Ring:
 
     def _check_all(self) -> None:
         while (found := self._to_check.get()) is not None:
-            entry, view = found
+            entry, view, read_s = found
             number, i = self._entry(entry)
             tile, record = self._tiles[i], self._records[i]
             begun_s = time.perf_counter()
-            self._streamed[i].check(view, self._files[tile.part].name)
+            self._streamed[i].check(view, self._sealer, self._files[tile.part].name)
             self._check_s += time.perf_counter() - begun_s
+            self._read_s += read_s
+            self._read_bytes += tile.size_bytes
+            self._tiles_read += 1
             record[Record.BASE] = base_address(np.frombuffer(view, np.uint8), tile)
             # Seen after the bytes, also on processors that let stores pass each other: since those were written, this thread and
             # the reader have both let go of the interpreter's lock and taken it again.
             record[Record.ARRIVED] = number
 
 
-def _slots(tiles: Sequence[Tile], count: int) -> tuple[npt.NDArray[np.uint8] | None, list[memoryview]]:
-    """Memory for the largest tile with the sectors it begins and ends in, `count` times."""
-    if not count:
-        return None, []
-    size_bytes = max(tile.size_bytes for tile in tiles) + 2 * SECTOR_BYTES
-    size_bytes = -(-size_bytes // SECTOR_BYTES) * SECTOR_BYTES
-    memory = private_buffer(count * size_bytes)
-    return memory, [memory[i * size_bytes : (i + 1) * size_bytes].data for i in range(count)]
+def _slots(tiles: Sequence[Tile], count: int) -> tuple[npt.NDArray[np.uint8], list[memoryview]]:
+    """Memory for any of the tiles, `count` times."""
+    each = slot_bytes(tiles)
+    memory = private_buffer(count * each)
+    return memory, [memory[i * each : (i + 1) * each].data for i in range(count)]

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from freehold.engine.embedding import EmbeddingRows
 from freehold.engine.files import WeightsFile
 from freehold.engine.ring import Ring, RingStats
+from freehold.engine.seals import Sealer
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tile_table import LoadedTile, TiledMatrix, TileTable
 
@@ -19,11 +20,16 @@ class Streaming:
     """One thread runs passes. Owns the files; close it."""
 
     def __init__(
-        self, files: Sequence[WeightsFile], tiles: Sequence[LoadedTile], embedding: EmbeddingRows, head: str | None
+        self,
+        files: Sequence[WeightsFile],
+        tiles: Sequence[LoadedTile],
+        sealer: Sealer,
+        embedding: EmbeddingRows,
+        head: str | None,
     ) -> None:
         """`tiles` in the order of use, `head` the matrix among them that gives logits."""
         self._files, self._table, self._embedding = files, TileTable(tiles), embedding
-        self._ring = Ring(files, tiles, self._table, {} if head is None else {head: _HEAD})
+        self._ring = Ring(files, tiles, self._table, sealer, {} if head is None else {head: _HEAD})
 
     @property
     def ring_address(self) -> int:

@@ -16,7 +16,7 @@ from typing import Final
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tiles import SECTOR_BYTES, TILE_BYTES, InFile, Tile, Use, cut
 
-SLOTS: Final = 4  # one is read into, one is checked, two are computed from: more cost resident bytes and gain nothing
+SLOTS: Final = 6  # two are read into, one is checked, two are computed from; one for whoever is late
 ROWS_CACHE_BYTES: Final = 8 << 20  # embedding rows of late, where the table is not in memory
 _SMALL_BYTES: Final = 1 << 20  # at 2-3 GB/s a read of this size takes three times the latency of a disk
 
@@ -59,8 +59,7 @@ class Placement:
     @property
     def slot_bytes(self) -> int:
         """Of one slot of the ring, which holds the largest streamed tile and the sectors it begins and ends in; 0 without one."""
-        largest = max((tile.size_bytes for tile in self.streamed), default=0)
-        return -(-(largest + 2 * SECTOR_BYTES) // SECTOR_BYTES) * SECTOR_BYTES if largest else 0
+        return slot_bytes(self.streamed)
 
     @property
     def memory_bytes(self) -> int:
@@ -111,8 +110,14 @@ def place(
     spare = memory_bytes - vectors - _overhead(0, rows_read=True)
     if table_bytes and all_bytes <= spare:  # a table that is no head costs a few rows a token, wherever it lies
         return placement([False] * len(tiles), whole=False)
-    slot_bytes = max(tile.size_bytes for tile in tiles) + 2 * SECTOR_BYTES
-    return placement(spread([tile.size_bytes for tile in tiles], all_bytes - spare + SLOTS * slot_bytes), whole=False)
+    ring_bytes = SLOTS * slot_bytes(tiles)
+    return placement(spread([tile.size_bytes for tile in tiles], all_bytes - spare + ring_bytes), whole=False)
+
+
+def slot_bytes(tiles: Sequence[Tile]) -> int:
+    """Memory for any one of them, with the sectors it begins and ends in; 0 for none."""
+    largest = max((tile.size_bytes for tile in tiles), default=0)
+    return (-(-largest // SECTOR_BYTES) + 2) * SECTOR_BYTES if largest else 0
 
 
 def spread(sizes: Sequence[int], streamed_bytes: int) -> list[bool]:
@@ -132,5 +137,5 @@ def spread(sizes: Sequence[int], streamed_bytes: int) -> list[bool]:
     return chosen
 
 
-def _overhead(slot_bytes: int, *, rows_read: bool) -> int:
-    return SLOTS * slot_bytes + (ROWS_CACHE_BYTES if rows_read else 0)
+def _overhead(each_slot_bytes: int, *, rows_read: bool) -> int:
+    return SLOTS * each_slot_bytes + (ROWS_CACHE_BYTES if rows_read else 0)

@@ -1,20 +1,16 @@
-"""Loaded tiles, and where native code finds them: one record each, those of a matrix side by side.
-
-A streamed tile is known by its seal: the digest of its bytes as they were when their blocks had been checked against the
-manifest. The seal never leaves this process's memory, so whoever changes the file later cannot change it too.
-"""
+"""Loaded tiles, and where native code finds them: one record each, those of a matrix side by side."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from freehold.core.errors import VerificationError
 from freehold.engine.files import WeightsFile
 from freehold.engine.kernels.records import ALWAYS, LINE_BYTES
 from freehold.engine.kernels.records import Tile as Record
+from freehold.engine.seals import Sealer
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tiles import Tile
 
@@ -31,9 +27,9 @@ class LoadedTile:
         """The tile's bytes from its file, as a part of `buffer`. Raises DeviceError. Nobody may use them before `check`."""
         return file.read(self.tile.offset, self.tile.end, buffer)
 
-    def check(self, view: memoryview, file_name: str) -> None:
+    def check(self, view: memoryview, sealer: Sealer, file_name: str) -> None:
         """Raises VerificationError where the bytes are not what they were."""
-        if blake3(view).digest() != self.seal:
+        if sealer.seal(view) != self.seal:
             raise VerificationError(
                 f"{file_name}, bytes {self.tile.offset} to {self.tile.end}, are not what they were when the model was loaded: "
                 "the file was changed or the disk is failing; pull the model again"

@@ -12,12 +12,10 @@ passed `check_block`; and nothing is mapped from the file, because a mapped page
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
 from freehold.core.models import BLOCK_BYTES, ManifestFile, VerifiedModel
@@ -27,6 +25,7 @@ from freehold.engine.gguf import MAX_HEADER_BYTES, TensorInfo
 from freehold.engine.header import ModelHeader, read_model
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.memory import private_buffer
+from freehold.engine.seals import Sealer, Sealing
 from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor
 from freehold.engine.tiers import Placement
@@ -165,14 +164,15 @@ class Weights:
         for file in self._files:
             arena = private_buffer(file.size_bytes)
             arenas.append(arena)
-            self._read_all(file, progress, lambda block, arena=arena: arena.data[block * BLOCK_BYTES :])
+            self._read_all(file, progress, _in_place(arena))
         return {
             info.name: _tensor(info, arenas[info.part][info.offset : info.offset + info.size_bytes])
             for info in self.header.tensors.values()
         }
 
     def _load_tiles(self, progress: Progress, placement: Placement) -> Loaded:
-        sinks = _Sinks(self.header.tensors, placement)
+        sealer = Sealer()
+        sinks = _Sinks(self.header.tensors, placement, sealer)
         staging = [private_buffer(BLOCK_BYTES).data for _ in range(2)]
         for part, file in enumerate(self._files):
             deal = sinks.dealer(part)
@@ -185,9 +185,10 @@ class Weights:
             files[table.part],
             sinks.pages(),
             [loaded for loaded in tiles if loaded.tile.use == _EMBEDDING],
+            sealer,
             MAX_COLUMNS,
         )
-        return Loaded(tensors=sinks.vectors(), streaming=Streaming(files, tiles, embedding, _head(placement)))
+        return Loaded(tensors=sinks.vectors(), streaming=Streaming(files, tiles, sealer, embedding, _head(placement)))
 
     def _read_all(
         self,
@@ -205,25 +206,30 @@ class Weights:
 
 @dataclass(slots=True)
 class _Span:
-    """Where some bytes of a file go: into memory, or into a digest."""
+    """Where some bytes of a file go: into memory, or into a seal. They come in order."""
 
     start: int
     end: int
     part: int
     into: npt.NDArray[np.uint8] | None = None
-    digest: Any = field(default_factory=blake3)
+    sealer: Sealer | None = None
+    seal: bytes | None = None
+    _sealing: Sealing | None = None  # only while the bytes come: there are tens of thousands of spans
 
     def take(self, at: int, view: memoryview) -> None:
-        if self.into is None:
-            self.digest.update(view)
-        else:
+        if self.into is not None:
             self.into[at : at + len(view)] = np.frombuffer(view, np.uint8)
+        if self.sealer is not None:
+            self._sealing = self._sealing or self.sealer.begin()
+            self._sealing.update(view)
+            if self.start + at + len(view) == self.end:
+                self.seal, self._sealing = self._sealing.digest(), None
 
 
 class _Sinks:
     """Deals out a file's blocks to tiles, vectors and seals of embedding pages."""
 
-    def __init__(self, tensors: Mapping[str, TensorInfo], placement: Placement) -> None:
+    def __init__(self, tensors: Mapping[str, TensorInfo], placement: Placement, sealer: Sealer) -> None:
         self._placement = placement
         self._infos = [info for info in tensors.values() if len(info.shape) == 1]
         resident = [tile for tile, streamed in zip(placement.tiles, placement.is_streamed, strict=True) if not streamed]
@@ -236,6 +242,7 @@ class _Sinks:
                 end=tile.end,
                 part=tile.part,
                 into=arena[places[tile] : places[tile] + tile.size_bytes] if tile in places else None,
+                sealer=None if tile in places else sealer,
             )
             for tile in placement.tiles
         ]
@@ -248,7 +255,7 @@ class _Sinks:
         use = Use(name=_EMBEDDING, tensor=_EMBEDDING, first_row=0, rows=rows, multiple=1)
         step = page_rows(table.type.row_bytes(table.shape[0]))
         self._page_tiles = cut([[use]], tensors, step * table.type.row_bytes(table.shape[0]))
-        self._pages = [_Span(start=tile.offset, end=tile.end, part=tile.part) for tile in self._page_tiles]
+        self._pages = [_Span(start=tile.offset, end=tile.end, part=tile.part, sealer=sealer) for tile in self._page_tiles]
 
     def dealer(self, part: int) -> Callable[[int, memoryview], None]:
         """Takes the blocks of a file one after the other."""
@@ -265,10 +272,16 @@ class _Sinks:
         return take
 
     def tiles(self) -> list[LoadedTile]:
-        return [_loaded(tile, span) for tile, span in zip(self._placement.tiles, self._tiles, strict=True)]
+        return [
+            LoadedTile(tile=tile, data=span.into, seal=span.seal)
+            for tile, span in zip(self._placement.tiles, self._tiles, strict=True)
+        ]
 
     def pages(self) -> list[LoadedTile]:
-        return [_loaded(tile, span) for tile, span in zip(self._page_tiles, self._pages, strict=True)]
+        return [
+            LoadedTile(tile=tile, data=span.into, seal=span.seal)
+            for tile, span in zip(self._page_tiles, self._pages, strict=True)
+        ]
 
     def vectors(self) -> Mapping[str, Tensor]:
         return {
@@ -276,6 +289,10 @@ class _Sinks:
             for info, span in zip(self._infos, self._vectors, strict=True)
             if span.into is not None
         }
+
+
+def _in_place(arena: npt.NDArray[np.uint8]) -> Callable[[int], memoryview]:
+    return lambda block: arena.data[block * BLOCK_BYTES :]
 
 
 def _deal(spans: Sequence[_Span], start: int, view: memoryview) -> None:
@@ -288,8 +305,8 @@ def _deal(spans: Sequence[_Span], start: int, view: memoryview) -> None:
         span.take(low - span.start, view[low - start : high - start])
 
 
-def _loaded(tile: Tile, span: _Span) -> LoadedTile:
-    return LoadedTile(tile=tile, data=span.into, seal=None if span.into is not None else span.digest.digest())
+def _loaded(tiles: Sequence[Tile], spans: Sequence[_Span]) -> list[LoadedTile]:
+    return [LoadedTile(tile=tile, data=span.into, seal=span.seal) for tile, span in zip(tiles, spans, strict=True)]
 
 
 def _tensor(info: TensorInfo, stored: npt.NDArray[np.uint8]) -> Tensor:
