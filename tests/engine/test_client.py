@@ -11,7 +11,7 @@ import pytest
 
 from freehold.core.errors import ConfigError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, TextDelta, Usage, Worked
-from freehold.core.exchange import Exchange, ExchangeId, KeyId, Message, Principal, Sampling, Tool
+from freehold.core.exchange import Exchange, ExchangeId, KeyId, Message, Principal, ResponseFormat, Sampling, Tool, ToolChoice
 from freehold.core.ports import Upstream
 from freehold.engine.client import EngineClient
 from tests.fakes.tiny_gguf import tiny_gguf
@@ -136,9 +136,10 @@ REFUSED = [
     (ask(sampling=Sampling(temperature=-1.0)), "temperature is -1"),
     (ask(tools=(Tool(name="t", description="", parameters={}),)), "no place for tools"),
     (ask("\ud800"), "surrogate"),
-    (ask(choices=2), "one answer"),
-    (ask(document={"logit_bias": {"50": 100}}), "logit_bias"),
-    (ask(document={"response_format": {"type": "json_object"}}), "response_format"),
+    (ask(sampling=Sampling(logit_bias=((1 << 20, 1.0),))), "logit_bias names token 1048576"),
+    (ask(response_format=ResponseFormat(kind="json_schema", schema={"not": {}})), 'Unimplemented keys: \\["not"\\]'),
+    (ask(tool_choice=ToolChoice(mode="required")), "there are no tools"),
+    (ask(document={"web_search_options": {"x": 1}}), "web_search_options"),
     (ask(messages=(Message(role="user", text="", attachments=1),)), "text alone"),
     (ask(operation="embeddings"), "answers chats"),
 ]
@@ -149,7 +150,7 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(tmp_path:
         for exchange, words in REFUSED:
             with pytest.raises(InvalidRequest, match=words):
                 await anext(client.send(exchange))
-        harmless = {"logit_bias": {}, "response_format": {"type": "text"}, "user": "someone"}
+        harmless = {"web_search_options": {}, "user": "someone"}
         assert text_of(await collect(client, ask(document=harmless)))
 
 

@@ -67,6 +67,25 @@ class Tool:
     name: str
     description: str = field(repr=False)
     parameters: Mapping[str, Any] = field(repr=False)
+    is_strict: bool | None = None  # arguments must fit the schema; None leaves it to the upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolChoice:
+    """`name` goes with "named" alone: the one tool that must be called."""
+
+    mode: Literal["auto", "none", "required", "named"]
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseFormat:
+    """The form that the whole text of an answer must have. `schema` is a JSON schema."""
+
+    kind: Literal["text", "json_object", "json_schema"]
+    name: str = "answer"
+    schema: Mapping[str, Any] | None = field(repr=False, default=None)
+    is_strict: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +93,7 @@ class Sampling:
     """How tokens are chosen. None leaves the choice to the upstream.
 
     `temperature` 0 is greedy. `top_logprobs` None asks for no log-probabilities, 0 for the chosen token's alone.
+    `logit_bias` is (token, what is added to its logit).
     """
 
     max_tokens: int | None = None
@@ -87,6 +107,7 @@ class Sampling:
     seed: int | None = None
     stop: tuple[str, ...] = ()
     top_logprobs: int | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +126,9 @@ class Exchange:
     messages: tuple[Message, ...] = field(repr=False, default=())
     tools: tuple[Tool, ...] = field(repr=False, default=())
     sampling: Sampling = Sampling()
+    response_format: ResponseFormat | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     include_usage: bool = False
     choices: int = 1  # alternatives asked for: OpenAI's `n`
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's words to a provider beside the body: `anthropic-beta`

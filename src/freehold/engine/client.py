@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from freehold import __version__
 from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
-from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, TextDelta, Usage
-from freehold.core.exchange import Exchange, ModelId
+from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, Usage
+from freehold.core.exchange import Exchange, ModelId, Tool
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
 from freehold.engine.frames import (
     PROTOCOL,
@@ -43,6 +43,7 @@ from freehold.engine.frames import (
     error_of,
     read_frame,
 )
+from freehold.engine.telling import Telling, may_call
 
 log = logging.getLogger("freehold.engine")
 
@@ -54,7 +55,7 @@ STOP_TIMEOUT_S: Final = 5.0
 MAX_WAITING_FRAMES: Final = 4096  # per request; at 50 tokens a second, 80 s behind, and some 2 MB
 _ANSWERS: Final = ("chat", "generate_content")  # the GenAI semantic conventions' words, one of them Gemini's own
 _COUNTS: Final = "count_tokens"
-_CANNOT: Final = ("logit_bias", "response_format", "web_search_options")  # each changes the answer; to ignore it would be a lie
+_CANNOT: Final = ("web_search_options",)  # each changes the answer; to ignore it would be a lie
 _MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
 
 
@@ -161,15 +162,13 @@ class EngineClient:
             accepted = await answer.next()
             assert isinstance(accepted, Accepted), "the engine accepts a request before anything else"
             yield MessageStart(served=_served_by(exchange.model, ready, seed))
-            while not isinstance(frame := await answer.next(), Ended):
-                assert isinstance(frame, Text), "an answer is text until it ends"
-                yield TextDelta(text=frame.piece.text, logprobs=frame.piece.logprobs)
-                yield frame.worked  # so far: should the client leave, this is what its answer has cost
-            yield Usage(
-                input_tokens=frame.input_tokens, output_tokens=frame.output_tokens, cached_input_tokens=frame.cached_tokens
-            )
-            yield frame.worked
-            yield MessageEnd(finish_reason=frame.reason)
+            telling = Telling(exchange, ready.calls)
+            while not telling.is_over:
+                frame = await answer.next()
+                assert isinstance(frame, Text | Ended), "an answer is text until it ends"
+                choice = frame.request - answer.request
+                for event in telling.text(choice, frame) if isinstance(frame, Text) else telling.end(choice, frame):
+                    yield event
         finally:
             link.forget(answer)
 
@@ -299,11 +298,12 @@ class EngineClient:
 
 
 class _Answer:
-    """Frames of one request between the socket and their consumer."""
+    """Frames of one exchange between the socket and their consumer. Its answers' numbers are `request` and those after it."""
 
-    def __init__(self, request: int) -> None:
+    def __init__(self, request: int, choices: int = 1) -> None:
         self.request = request
-        self.ended = False
+        self.open = set(range(request, request + choices))  # those that have not ended
+        self.numbers = tuple(self.open)
         self._frames: deque[Frame] = deque()
         self._failure: FreeholdError | None = None
         self._arrived = asyncio.Event()
@@ -326,7 +326,7 @@ class _Answer:
         return True
 
     def fail(self, error: FreeholdError) -> None:
-        self.ended = True
+        self.open.clear()
         self._failure = error
         self._arrived.set()
 
@@ -345,50 +345,67 @@ class _Link:
         self._writer.write(encode(frame))
 
     def ask(self, exchange: Exchange, seed: int) -> _Answer:
-        self._asked += 1
+        answer = self._numbered(exchange.choices)
         self.write(
             Submit(
-                request=self._asked,
+                request=answer.request,
                 messages=exchange.messages,
-                tools=exchange.tools,
+                tools=_offered(exchange),
                 sampling=exchange.sampling,
                 seed=seed,
+                choices=exchange.choices,
+                response_format=exchange.response_format,
+                tool_choice=exchange.tool_choice,
+                parallel_tool_calls=exchange.parallel_tool_calls,
                 key=exchange.principal.key_id,
                 team=exchange.principal.team,
             )
         )
-        return self._awaited()
+        return self._awaited(answer)
 
     def count(self, exchange: Exchange) -> _Answer:
-        self._asked += 1
-        self.write(Count(request=self._asked, messages=exchange.messages, tools=exchange.tools))
-        return self._awaited()
+        answer = self._numbered(1)
+        self.write(Count(request=answer.request, messages=exchange.messages, tools=_offered(exchange)))
+        return self._awaited(answer)
 
-    def _awaited(self) -> _Answer:
-        answer = self._answers[self._asked] = _Answer(self._asked)
+    def _numbered(self, choices: int) -> _Answer:
+        answer = _Answer(self._asked + 1, choices)
+        self._asked += choices
+        return answer
+
+    def _awaited(self, answer: _Answer) -> _Answer:
+        self._answers |= dict.fromkeys(answer.numbers, answer)
         return answer
 
     def forget(self, answer: _Answer) -> None:
         """The consumer has left: what is still being computed for it is not needed."""
-        if self._answers.pop(answer.request, None) is not None and not answer.ended:
-            self.write(Cancel(request=answer.request))
+        for number in answer.numbers:
+            if self._answers.pop(number, None) is not None and number in answer.open:
+                self.write(Cancel(request=number))
 
     def deliver(self, frame: Accepted | Counted | Text | Ended | Refused) -> None:
         answer = self._answers.get(frame.request) if frame.request is not None else None
-        if answer is None or answer.ended:
+        if answer is None or frame.request not in answer.open:
             return  # it was cancelled, and this crossed the word of it
         if isinstance(frame, Refused):
-            answer.fail(error_of(frame))
+            self._fail(answer, error_of(frame), but=frame.request)
         elif not answer.put(frame):
-            answer.fail(UpstreamBroken(f"the answer was read too slowly: {MAX_WAITING_FRAMES} pieces waited; it was stopped"))
-            self.write(Cancel(request=answer.request))
+            self._fail(
+                answer, UpstreamBroken(f"the answer was read too slowly: {MAX_WAITING_FRAMES} pieces waited; it was stopped")
+            )
         elif isinstance(frame, Ended | Counted):
-            answer.ended = True
+            answer.open.discard(frame.request)
+
+    def _fail(self, answer: _Answer, error: FreeholdError, but: int | None = None) -> None:
+        """End all answers of an exchange with the one that failed."""
+        for number in answer.open - {but}:
+            self.write(Cancel(request=number))
+        answer.fail(error)
 
     def broken(self, why: str) -> None:
         self.ready = None
         for answer in self._answers.values():
-            if not answer.ended:
+            if answer.open:
                 answer.fail(UpstreamBroken(why))
         self._answers.clear()
 
@@ -404,13 +421,16 @@ def _check(exchange: Exchange) -> None:
         raise InvalidRequest(f"the embedded engine answers chats; {exchange.operation} needs another model", param="model")
     if exchange.unsaid is not None:
         raise InvalidRequest(f"the embedded engine can't do this: {exchange.unsaid}", code="unsupported_parameter")
-    if exchange.choices > 1:
-        raise InvalidRequest("the embedded engine gives one answer a request: leave `n` at 1", param="n")
     if any(message.attachments for message in exchange.messages):
         raise InvalidRequest("this model reads text alone: leave images, audio and files out", param="messages")
     for param in _CANNOT:
         if exchange.document.get(param) not in (None, {}, {"type": "text"}):
             raise InvalidRequest(f"the embedded engine does not do `{param}` yet: leave it out", param=param)
+
+
+def _offered(exchange: Exchange) -> tuple[Tool, ...]:
+    """A model that may not call is not told of the tools."""
+    return exchange.tools if may_call(exchange) else ()
 
 
 def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:

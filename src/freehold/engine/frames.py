@@ -14,7 +14,7 @@ import msgspec
 from freehold.core import errors
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import FinishReason, Worked
-from freehold.core.exchange import Message, Sampling, Tool
+from freehold.core.exchange import Message, ResponseFormat, Sampling, Tool, ToolChoice
 from freehold.engine.stops import Piece
 
 PROTOCOL: Final = 4
@@ -43,14 +43,21 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     build: str
     context_tokens: int
     supports_tools: bool
+    calls: str | None = None  # the form of tool calls that its template teaches: see calls.py
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Asks for `choices` answers. Of each, frames come under a number of its own: `request` and those after it."""
+
     request: int
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...]
     sampling: Sampling
-    seed: int
+    seed: int  # of the first answer; each after it has the next
+    choices: int = 1
+    response_format: ResponseFormat | None = None
+    tool_choice: ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     key: str = ""  # who asks: see `prefix_reuse`
     team: str | None = None
 

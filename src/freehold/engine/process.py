@@ -136,10 +136,10 @@ class _Engine:
             del self._preparing[request]
 
     async def _accept(self, submit: Submit) -> None:
-        request = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.request, submit)
-        # What the scheduler makes of it is written by this loop later, so `Accepted` comes first.
-        self._runtime.scheduler.submit(request)
-        self._write(Accepted(request=submit.request, input_tokens=len(request.prompt)))
+        requests = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.requests, submit)
+        # What the scheduler makes of them is written by this loop later, so `Accepted` comes first.
+        self._runtime.scheduler.submit(*requests)
+        self._write(Accepted(request=submit.request, input_tokens=len(requests[0].prompt)))
 
     async def _count(self, count: Count) -> None:
         tokens = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.tokens, count.messages, count.tools)

@@ -6,6 +6,7 @@ read; how much context and KV memory there is; and how a conversation becomes th
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from freehold import __version__
@@ -15,11 +16,12 @@ from freehold.core.models import VerifiedModel
 from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
+from freehold.engine.forms import Forms
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
 from freehold.engine.memory import resident_bytes, room
 from freehold.engine.models import ARCHITECTURES, shape_of
-from freehold.engine.sampler import Settings
+from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request
 from freehold.engine.shield import Shield, unused_mark
@@ -39,18 +41,34 @@ class Prompts:
     ) -> None:
         self._tokenizer, self._template, self._prefix_reuse = tokenizer, template, prefix_reuse
         self._shield = Shield(tokenizer.specials)
+        self._forms = Forms(tokenizer, template.calls)
         longest = max(len(tokenizer.token_bytes(token)) for token in range(tokenizer.vocabulary))
         self._max_bytes = context_tokens * max(1, longest)
 
     def request(self, submit: Submit) -> Request:
-        """Raises InvalidRequest for what cannot be asked of this model."""
-        prompt = self.tokens(submit.messages, submit.tools)
-        return Request(
-            id=submit.request,
-            prompt=tuple(prompt),
-            settings=Settings.of(submit.sampling, submit.seed),
-            scope=self._scope(submit),
-        )
+        """As below, of a single answer."""
+        return self.requests(submit)[0]
+
+    def requests(self, submit: Submit) -> list[Request]:
+        """One for each answer asked for. Raises InvalidRequest for what cannot be asked of this model."""
+        prompt = tuple(self.tokens(submit.messages, submit.tools))
+        scope, shown = self._scope(submit), self._forms.shown(submit)
+        settings = Settings.of(submit.sampling, submit.seed)
+        for token, _ in settings.logit_bias:
+            if token >= self._tokenizer.vocabulary:
+                known = f"this model's tokens are 0 to {self._tokenizer.vocabulary - 1}"
+                raise InvalidRequest(f"logit_bias names token {token}: {known}", param="logit_bias")
+        return [
+            Request(
+                id=submit.request + choice,
+                prompt=prompt,
+                settings=replace(settings, seed=(submit.seed + choice) & MAX_SEED),
+                scope=scope,
+                constraint=constraint,
+                shown=shown,
+            )
+            for choice, constraint in enumerate(self._forms.constraints(submit))
+        ]
 
     def tokens(self, asked: Sequence[Message], offered: Sequence[Tool]) -> list[int]:
         """The prompt as it is read in before an answer. Raises InvalidRequest for what cannot be asked of this model."""
@@ -131,6 +149,7 @@ class Runtime:
             build=f"freehold {__version__} {self.model.kernels.name} kernels",
             context_tokens=context,
             supports_tools=template.supports_tools,
+            calls=template.calls.name if template.calls else None,
         )
 
 

@@ -30,6 +30,7 @@ Tokens = npt.NDArray[np.int64]
 
 MAX_TOP_LOGPROBS: Final = 20
 MAX_STOPS: Final = 16
+MAX_SEED: Final = (1 << 64) - 1
 MAX_STOP_CHARS: Final = 256
 _BLOCK: Final = 64
 _FIRST_TRY: Final = 256  # in running text, what top_p keeps mostly lies within so many tokens
@@ -66,7 +67,7 @@ class Settings:
         if not all(0 < len(stop) <= MAX_STOP_CHARS for stop in sampling.stop):
             raise InvalidRequest(f"a stop string must have from 1 to {MAX_STOP_CHARS} characters", param="stop")
         chosen = {name: getattr(sampling, name) for name in _RANGES if getattr(sampling, name) is not None}
-        return cls(seed=seed, stop=sampling.stop, **chosen)
+        return cls(seed=seed, stop=sampling.stop, logit_bias=sampling.logit_bias, **chosen)
 
 
 _RANGES: Final[dict[str, tuple[float, float]]] = {

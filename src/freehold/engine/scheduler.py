@@ -105,8 +105,18 @@ class Scheduler:
         self._stuck_after_s = STUCK_UNKNOWN_S
         self._closed = False
 
-    def submit(self, request: Request) -> None:
-        """Raises InvalidRequest for a prompt that cannot fit, UpstreamUnavailable when too many wait."""
+    def submit(self, *requests: Request) -> None:
+        """All or none. Raises InvalidRequest for a prompt that cannot fit, UpstreamUnavailable when too many wait."""
+        sequences = [self._sequence(request) for request in requests]
+        with self._changed:
+            if len(self._waiting) >= self._limits.queue_limit:
+                raise UpstreamUnavailable(
+                    f"{len(self._waiting)} requests are waiting already; retry in a moment", retry_after_s=2.0
+                )
+            self._waiting += sequences
+            self._changed.notify()
+
+    def _sequence(self, request: Request) -> Sequence:
         context = self._limits.context_tokens
         if not request.prompt:
             raise InvalidRequest("the prompt is empty: send at least one message with text", param="messages")
@@ -116,14 +126,7 @@ class Scheduler:
                 param="messages",
                 code="context_length_exceeded",
             )
-        sequence = Sequence(request, self._tokenizer, context, self._clock)
-        with self._changed:
-            if len(self._waiting) >= self._limits.queue_limit:
-                raise UpstreamUnavailable(
-                    f"{len(self._waiting)} requests are waiting already; retry in a moment", retry_after_s=2.0
-                )
-            self._waiting.append(sequence)
-            self._changed.notify()
+        return Sequence(request, self._tokenizer, context, self._clock)
 
     def cancel(self, request: int) -> None:
         """Forget a request, wherever it is; one that has ended is no error. Takes effect before the next step."""

@@ -25,6 +25,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
 from freehold.core.errors import InvalidRequest, MalformedArtefact, UnsupportedArtefact
+from freehold.engine.calls import call_format
 
 MAX_SOURCE_CHARS: Final = 256 << 10  # the longest in use have some 20 KiB
 MAX_OUTPUT_CHARS: Final = 4 << 20  # above any context we run
@@ -79,6 +80,7 @@ class ChatTemplate:
         if len(source) > MAX_SOURCE_CHARS:
             raise self._malformed(f"it has {len(source)} characters; the limit is {MAX_SOURCE_CHARS}")
         self._render_once = self._compiled()
+        self.calls = call_format(source)
         self.supports_tools = self._probe()
 
     def render(

@@ -41,7 +41,7 @@ UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names 
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"  # RFC 4648's "extended hex", which sorts like the numbers
 _PAIRS = tuple(high + low for high in _BASE32 for low in _BASE32)
 _SHIFTS = range(120, -1, -10)
-_SAMPLING = tuple(field.name for field in fields(Sampling) if field.name != "stop")
+_SAMPLING = tuple(field.name for field in fields(Sampling) if field.name not in ("stop", "logit_bias"))
 
 
 def new_exchange_id(unix_ns: int) -> ExchangeId:
@@ -212,4 +212,8 @@ class Account:
 def _sampling(sampling: Sampling) -> dict[str, object]:
     """How tokens were chosen, as asked for. Stop strings are the user's words: their number is enough."""
     asked = {name: value for name in _SAMPLING if (value := getattr(sampling, name)) is not None}
-    return {**asked, "stop_strings": len(sampling.stop)} if sampling.stop else asked
+    if sampling.stop:
+        asked["stop_strings"] = len(sampling.stop)
+    if sampling.logit_bias:  # tokens are words
+        asked["biased_tokens"] = len(sampling.logit_bias)
+    return asked

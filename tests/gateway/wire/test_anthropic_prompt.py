@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Sampling
+from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.prompt import (
     CallPart,
@@ -15,10 +15,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 from tests.gateway.asking import asked

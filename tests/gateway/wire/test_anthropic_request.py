@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Message, Tool, ToolCall
+from freehold.core.exchange import Message, Tool, ToolCall, ToolChoice
 from freehold.core.findings import Channel
 from tests.gateway.asking import asked
 from tests.gateway.wire.anthropic_playing import CODEC, ask, document
+
+TOOLS = [{"name": "f", "input_schema": {"type": "object"}}]
 
 
 def test_what_our_engine_and_the_record_need_is_read() -> None:
@@ -45,13 +47,21 @@ def test_what_only_its_own_providers_do_is_kept_and_told() -> None:
     assert exchange.unsaid.startswith("container: ")
     assert sum(message.attachments for message in exchange.messages) == 4
     assert CODEC.same_document(exchange, model="claude-sonnet-4-5", ask_usage=True) is exchange.document
-    assert "output_config.format" in (asked(document("request_documents"), "anthropic.messages").unsaid or "")
+
+
+def test_the_form_of_the_answer_and_calls_that_must_be_made_are_told() -> None:
+    form = asked(document("request_documents"), "anthropic.messages").response_format
+    assert form is not None
+    assert form.kind == "json_schema"
+    assert form.schema
+    one = ask(tools=TOOLS, tool_choice={"type": "tool", "name": "f", "disable_parallel_tool_use": True})
+    assert one.tool_choice == ToolChoice(mode="named", name="f")
+    assert one.parallel_tool_calls is False
 
 
 def test_tools_that_must_not_be_called_are_not_offered() -> None:
-    tools = [{"name": "f", "input_schema": {"type": "object"}}]
-    assert [tool.name for tool in ask(tools=tools, tool_choice={"type": "auto"}).tools] == ["f"]
-    assert ask(tools=tools, tool_choice={"type": "none"}).tools == ()
+    assert [tool.name for tool in ask(tools=TOOLS, tool_choice={"type": "auto"}).tools] == ["f"]
+    assert ask(tools=TOOLS, tool_choice={"type": "none"}).tools == ()
 
 
 def test_a_provider_that_calls_the_model_otherwise_gets_its_own_name() -> None:

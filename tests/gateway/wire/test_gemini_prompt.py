@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Sampling
+from freehold.core.exchange import Exchange, ResponseFormat, Sampling, ToolChoice
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.gemini_document import arguments_of
 from freehold.gateway.wire.gemini_schema import to_json_schema
@@ -17,10 +17,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 from tests.gateway import asking

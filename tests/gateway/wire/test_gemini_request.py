@@ -134,12 +134,20 @@ def test_what_our_engine_needs_is_filled_in() -> None:
     [
         (load("search"), "tools[0].googleSearch"),
         (load("cached"), "cachedContent"),
-        (load("snake_case"), "responseMimeType"),
-        (load("everything"), "functionCallingConfig"),
     ],
 )
 def test_what_the_fields_leave_unsaid_is_told(document: dict[str, Any], said: str) -> None:
     assert said in (asked(document).unsaid or "")
+
+
+def test_the_form_of_the_answer_and_calls_that_must_be_made_are_told() -> None:
+    formed = asked(load("snake_case"))
+    assert formed.response_format is not None
+    assert formed.response_format.kind == "json_schema"
+    assert formed.unsaid is None
+    choice = asked(load("everything")).tool_choice
+    assert choice is not None
+    assert choice.mode == "named"
 
 
 def test_an_ordinary_request_leaves_nothing_unsaid() -> None:

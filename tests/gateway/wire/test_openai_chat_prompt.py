@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal, Sampling
+from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal, ResponseFormat, Sampling, ToolChoice
 from freehold.gateway.wire import openai_chat_prompt as chat
 from freehold.gateway.wire import openai_chat_request as request
 from freehold.gateway.wire.codec import Incoming
@@ -14,10 +14,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Sampling, ToolCall
+from freehold.core.exchange import Exchange, ResponseFormat, Sampling, ToolCall, ToolChoice
 from freehold.core.findings import Channel
 from freehold.gateway.wire import openai_chat_request as request
 from freehold.gateway.wire.leaves import rewrite
@@ -89,6 +89,10 @@ def test_every_sampling_field_is_read() -> None:
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         ({"response_format": {"type": "xml"}}, "response_format.type"),
         ({"response_format": "json"}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"schema": []}}}, "response_format.json_schema.schema"),
+        ({"tool_choice": "maybe"}, "tool_choice"),
+        ({"logit_bias": {"a": 1}}, "logit_bias"),
+        ({"logit_bias": {"5": 101}}, "logit_bias.5"),
         ({"tools": {}}, "tools"),
         ({"tools": [{"type": "custom", "custom": {"name": "x"}}]}, "tools[0].type"),
         ({"tools": [{"type": "function", "function": {}}]}, "tools[0].function.name"),
@@ -102,6 +106,25 @@ def test_what_is_wrong_is_named(changes: dict[str, Any], param: str) -> None:
         decode(**changes)
     assert caught.value.param == param
     assert param in caught.value.message
+
+
+def test_the_form_of_the_answer_and_how_tools_are_called_are_read() -> None:
+    schema = {"type": "object"}
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema, "strict": True}}
+    asked = decode(
+        response_format={"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}},
+        tools=[tool],
+        tool_choice={"type": "function", "function": {"name": "f"}},
+        parallel_tool_calls=False,
+        logit_bias={"50": 100, "7": -1.5},
+    )
+    assert asked.response_format == ResponseFormat(kind="json_schema", name="place", schema=schema, is_strict=True)
+    assert asked.tool_choice == ToolChoice(mode="named", name="f")
+    assert asked.parallel_tool_calls is False
+    assert asked.tools[0].is_strict is True
+    assert asked.sampling.logit_bias == ((50, 100.0), (7, -1.5))
+    assert asked.unsaid is None
+    assert (decode(tool_choice={"type": "allowed_tools"}).unsaid or "").startswith("tool_choice.type")
 
 
 def test_roles_parts_and_calls_become_messages() -> None:

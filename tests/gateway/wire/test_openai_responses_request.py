@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Message, Sampling, ToolCall
+from freehold.core.exchange import Exchange, Message, ResponseFormat, Sampling, ToolCall, ToolChoice
 from freehold.core.findings import Channel
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.leaves import rewrite
@@ -18,10 +18,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 from tests.gateway.asking import asked
@@ -134,12 +132,11 @@ def test_the_hosted_tools_of_a_recorded_request_pass_untouched() -> None:
     assert CODEC.same_document(given, model="theirs", ask_usage=True) == {**document, "model": "theirs"}
 
 
-def test_an_answer_in_a_form_is_left_unsaid_for_our_engine_but_not_for_other_dialects() -> None:
+def test_an_answer_in_a_form_is_told_to_our_engine_and_to_other_dialects() -> None:
     given = exchange(text={"format": {"type": "json_schema", "name": "place", "schema": SCHEMA, "strict": True}})
-    assert given.unsaid == "text.format: only text"
-    assert CODEC.read_prompt(given).response_format == ResponseFormat(
-        kind="json_schema", name="place", schema=SCHEMA, is_strict=True
-    )
+    form = ResponseFormat(kind="json_schema", name="place", schema=SCHEMA, is_strict=True)
+    assert given.unsaid is None
+    assert given.response_format == CODEC.read_prompt(given).response_format == form
     assert exchange(text={"format": {"type": "text"}, "verbosity": "low"}).unsaid is None
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Role, Sampling
+from freehold.core.exchange import ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.prompt import (
     CallPart,
@@ -23,10 +23,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 

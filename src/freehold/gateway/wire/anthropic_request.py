@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Sampling
+from freehold.core.exchange import Exchange, Sampling, ToolChoice
 from freehold.gateway.wire import anthropic_prompt as prompts
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
-from freehold.gateway.wire.prompt import Prompt, ToolChoice, messages_of, tools_of
+from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
 
 _MODEL_LIMIT_CHARS = 256
 _TOKENS_LIMIT = 1 << 31
@@ -41,6 +41,9 @@ def decode(request: Incoming, *, dialect: str, operation: str) -> Exchange:
         messages=messages_of(prompt),
         tools=() if prompt.tool_choice == ToolChoice(mode="none") else tools_of(prompt),
         sampling=prompt.sampling,
+        response_format=prompt.response_format,
+        tool_choice=prompt.tool_choice,
+        parallel_tool_calls=prompt.parallel_tool_calls,
         include_usage=True,
         headers=request.headers,
         unsaid=unsaid,
@@ -56,12 +59,11 @@ def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
     """The prompt, and what it leaves unsaid, in words."""
     sampling = _sampling(document)
     try:
-        prompt = prompts.read(document, sampling, strict=True)
+        return prompts.read(document, sampling, strict=True), None
     except InvalidRequest as exc:
         if exc.code != prompts.UNSUPPORTED:
             raise
         return prompts.read(document, sampling, strict=False), exc.message
-    return prompt, "output_config.format: it can't be held to a schema" if prompt.response_format is not None else None
 
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:

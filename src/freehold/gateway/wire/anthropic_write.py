@@ -13,7 +13,7 @@ from typing import Any, assert_never
 
 import orjson
 
-from freehold.core.exchange import Sampling
+from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
 from freehold.gateway.wire.anthropic_prompt import unsupported
 from freehold.gateway.wire.prompt import (
     CallPart,
@@ -23,10 +23,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
 )
 
 _MAX_TOKENS = 8192  # the format wants a limit; each model in service takes at least this much

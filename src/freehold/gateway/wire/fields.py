@@ -33,12 +33,12 @@ def boolean(document: Document, key: str, where: str = "") -> bool | None:
     return value
 
 
-def number(document: Document, key: str, low: float, high: float) -> float | None:
+def number(document: Document, key: str, low: float, high: float, where: str = "") -> float | None:
     value = document.get(key)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise wrong(key, f"a number from {low:g} to {high:g}")
+        raise wrong(where + key, f"a number from {low:g} to {high:g}")
     return float(value)
 
 

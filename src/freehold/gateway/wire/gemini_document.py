@@ -12,7 +12,7 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Sampling
+from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,
@@ -21,10 +21,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange
+from freehold.core.exchange import Exchange, ResponseFormat, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.fields import Document
 from freehold.gateway.wire.gemini_document import ANSWER_KEYS
@@ -26,10 +26,8 @@ from freehold.gateway.wire.prompt import (
     PromptTool,
     Reasoning,
     ReasoningPart,
-    ResponseFormat,
     ResultPart,
     TextPart,
-    ToolChoice,
     Turn,
 )
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from freehold.core.errors import InvalidRequest, NotFound
-from freehold.core.exchange import Exchange, Path, Sampling
+from freehold.core.exchange import Exchange, Path, Sampling, ToolChoice
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
@@ -61,8 +61,10 @@ def decode(incoming: Incoming) -> Exchange:
         body=incoming.body,
         document=document,
         messages=messages_of(prompt),
-        tools=() if prompt.tool_choice is not None and prompt.tool_choice.mode == "none" else tools_of(prompt),
+        tools=() if prompt.tool_choice == ToolChoice(mode="none") else tools_of(prompt),
         sampling=_sampling(config),
+        response_format=prompt.response_format,
+        tool_choice=prompt.tool_choice,
         include_usage=True,
         choices=fields.integer(config, "candidateCount", 1, _CHOICES_LIMIT) or 1,
         headers=incoming.headers,
@@ -73,16 +75,11 @@ def decode(incoming: Incoming) -> Exchange:
 def prompt_of(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
     """The prompt, and what of the request the exchange's own fields don't say."""
     try:
-        prompt = read(document, is_strict=True)
+        return read(document, is_strict=True), None
     except InvalidRequest as exc:
         if exc.code != "unsupported_parameter":
             raise
         return read(document, is_strict=False), exc.message
-    if prompt.response_format is not None:
-        return prompt, "generationConfig.responseMimeType: answers in a given form"
-    if prompt.tool_choice is not None and prompt.tool_choice.mode in ("required", "named"):
-        return prompt, "toolConfig.functionCallingConfig: calls that must be made"
-    return prompt, None
 
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:

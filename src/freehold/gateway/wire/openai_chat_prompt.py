@@ -8,21 +8,10 @@ another provider, and providers that never think aloud refuse the field.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, assert_never
 
-from freehold.core.exchange import Exchange, Role, Sampling
+from freehold.core.exchange import Exchange, ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_media as media
-from freehold.gateway.wire.prompt import (
-    CallPart,
-    MediaPart,
-    Prompt,
-    PromptTool,
-    ReasoningPart,
-    ResponseFormat,
-    ResultPart,
-    TextPart,
-    ToolChoice,
-    Turn,
-)
+from freehold.gateway.wire.prompt import CallPart, MediaPart, Prompt, PromptTool, ReasoningPart, ResultPart, TextPart, Turn
 
 _DIALECT = "openai.chat"
 _ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
@@ -42,11 +31,11 @@ def read(exchange: Exchange) -> Prompt:
     return Prompt(
         turns=_turns(document),
         tools=tuple(_tool(item, f"tools[{at}].") for at, item in enumerate(fields.sequence(document, "tools") or ())),
-        tool_choice=_tool_choice(document),
+        tool_choice=tool_choice_of(document),
         parallel_tool_calls=fields.boolean(document, "parallel_tool_calls"),
         sampling=exchange.sampling,
         choices=exchange.choices,
-        response_format=_response_format(document),
+        response_format=response_format_of(document),
         reasoning=media.read_effort(fields.text(document, "reasoning_effort"), "reasoning_effort"),
         user=fields.text(document, "user") or fields.text(document, "safety_identifier"),
     )
@@ -174,7 +163,7 @@ def _tool(item: Any, at: str) -> PromptTool:
     )
 
 
-def _tool_choice(document: Mapping[str, Any]) -> ToolChoice | None:
+def tool_choice_of(document: Mapping[str, Any]) -> ToolChoice | None:
     choice = document.get("tool_choice")
     if choice is None:
         return None
@@ -189,7 +178,7 @@ def _tool_choice(document: Mapping[str, Any]) -> ToolChoice | None:
     return ToolChoice(mode="named", name=fields.required_text(function, "name", "tool_choice.function."))
 
 
-def _response_format(document: Mapping[str, Any]) -> ResponseFormat | None:
+def response_format_of(document: Mapping[str, Any]) -> ResponseFormat | None:
     form = fields.mapping(document, "response_format")
     match form.get("type") if form is not None else None:
         case "json_schema":

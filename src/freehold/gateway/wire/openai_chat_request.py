@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Message, Path, Role, Sampling, Tool, ToolCall
+from freehold.core.exchange import Exchange, Message, Path, Role, Sampling, Tool, ToolCall, ToolChoice
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
+from freehold.gateway.wire.openai_chat_prompt import response_format_of, tool_choice_of
 
 DIALECT = "openai.chat"
 OPERATION = "chat"
@@ -36,6 +37,7 @@ _MODEL_LIMIT_CHARS = 256
 _STOP_LIMIT = 16  # OpenAI takes 4, others 16
 _TOKENS_LIMIT = 1 << 31
 _CHOICES_LIMIT = 128
+_BIASES_LIMIT = 1024
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
 VOCABULARY = frozenset(
@@ -116,6 +118,7 @@ def decode(incoming: Incoming) -> Exchange:
     _refuse_unscannable(document)
     stream = fields.boolean(document, "stream") or False
     _check_response_format(document)
+    tool_choice, unsaid = _tool_choice(document)
     return Exchange(
         id=incoming.exchange_id,
         received_at_ns=incoming.received_at_ns,
@@ -129,9 +132,13 @@ def decode(incoming: Incoming) -> Exchange:
         messages=_messages(document),
         tools=_tools(document),
         sampling=_sampling(document),
+        response_format=response_format_of(document),
+        tool_choice=tool_choice,
+        parallel_tool_calls=fields.boolean(document, "parallel_tool_calls"),
         include_usage=_include_usage(document, stream),
         choices=fields.integer(document, "n", 1, _CHOICES_LIMIT) or 1,
         headers=incoming.headers,
+        unsaid=unsaid,
     )
 
 
@@ -278,7 +285,18 @@ def _tool(item: Any, where: str) -> Tool:
         name=fields.required_text(function, "name", at),
         description=fields.text(function, "description", at) or "",
         parameters=cast(Mapping[str, Any], fields.mapping(function, "parameters", at) or {}),
+        is_strict=fields.boolean(function, "strict", at),
     )
+
+
+def _tool_choice(document: Mapping[str, Any]) -> tuple[ToolChoice | None, str | None]:
+    """The choice; or what it asks for that only a provider of the same dialect can do, in words."""
+    try:
+        return tool_choice_of(document), None
+    except InvalidRequest as exc:
+        if exc.code != "unsupported_parameter":
+            raise
+        return None, exc.message
 
 
 def _sampling(document: Mapping[str, Any]) -> Sampling:
@@ -297,7 +315,16 @@ def _sampling(document: Mapping[str, Any]) -> Sampling:
         seed=fields.integer(document, "seed", -(1 << 63), (1 << 63) - 1),
         stop=_stop(document),
         top_logprobs=_top_logprobs(document),
+        logit_bias=_logit_bias(document),
     )
+
+
+def _logit_bias(document: Mapping[str, Any]) -> tuple[tuple[int, float], ...]:
+    """Token numbers are keys, and so strings."""
+    biases = fields.mapping(document, "logit_bias") or {}
+    if len(biases) > _BIASES_LIMIT or not all(token.isascii() and token.isdigit() and len(token) < 8 for token in biases):
+        raise fields.wrong("logit_bias", f"an object of up to {_BIASES_LIMIT} token numbers with a bias each")
+    return tuple((int(token), fields.number(biases, token, -100, 100, "logit_bias.") or 0.0) for token in biases)
 
 
 def _positive(document: Mapping[str, Any], key: str, high: float) -> float | None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from freehold.core.errors import InvalidRequest
+from freehold.core.exchange import ResponseFormat
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.prompt import MediaPart, Reasoning, ResponseFormat
+from freehold.gateway.wire.prompt import MediaPart, Reasoning
 
 _EFFORTS = ("minimal", "low", "medium", "high")
 _NO_EFFORT = "none"

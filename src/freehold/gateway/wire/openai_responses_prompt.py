@@ -12,21 +12,10 @@ from typing import Any, Literal
 
 import orjson
 
-from freehold.core.exchange import Exchange, Role, Sampling
+from freehold.core.exchange import Exchange, ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_media as media
-from freehold.gateway.wire.prompt import (
-    CallPart,
-    MediaPart,
-    Prompt,
-    PromptTool,
-    ReasoningPart,
-    ResponseFormat,
-    ResultPart,
-    TextPart,
-    ToolChoice,
-    Turn,
-)
+from freehold.gateway.wire.prompt import CallPart, MediaPart, Prompt, PromptTool, ReasoningPart, ResultPart, TextPart, Turn
 
 ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
 FOREIGN_SEAL = "sealed."  # before a seal of another dialect's provider, in our answers' `encrypted_content`

@@ -134,6 +134,9 @@ def decode(incoming: Incoming) -> Exchange:
         messages=messages_of(prompt),
         tools=tools_of(prompt),
         sampling=prompts.sampling_of(document),
+        response_format=prompt.response_format,
+        tool_choice=prompt.tool_choice,
+        parallel_tool_calls=prompt.parallel_tool_calls,
         headers=incoming.headers,
         unsaid=unsaid,
     )
@@ -152,13 +155,11 @@ def leaves(document: Mapping[str, Any]) -> list[Leaf]:
 def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
     """The prompt as far as other dialects and our engine could take it, and what of it they could not."""
     try:
-        prompt = prompts.read_document(document)
+        return prompts.read_document(document), None
     except InvalidRequest as error:
         if error.code != "unsupported_parameter":
             raise
         return _NO_PROMPT, error.message
-    form = prompt.response_format
-    return prompt, "text.format: only text" if form is not None and form.kind != "text" else None
 
 
 def _channel_of(path: Path, value: Any, around: Channel) -> Channel:

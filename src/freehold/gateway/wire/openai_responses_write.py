@@ -3,21 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, assert_never
 
-from freehold.core.exchange import Role
+from freehold.core.exchange import Role, ToolChoice
 from freehold.gateway.wire import openai_media as media
 from freehold.gateway.wire.openai_responses_prompt import OWN_SEAL
-from freehold.gateway.wire.prompt import (
-    CallPart,
-    MediaPart,
-    Part,
-    Prompt,
-    PromptTool,
-    ReasoningPart,
-    ResultPart,
-    TextPart,
-    ToolChoice,
-    Turn,
-)
+from freehold.gateway.wire.prompt import CallPart, MediaPart, Part, Prompt, PromptTool, ReasoningPart, ResultPart, TextPart, Turn
 
 _DIALECT = "openai.responses"
 _NO_PARAMETERS = {"type": "object", "properties": {}}

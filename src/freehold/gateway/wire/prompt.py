@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from freehold.core.exchange import Message, Role, Sampling, Tool, ToolCall
+from freehold.core.exchange import Message, ResponseFormat, Role, Sampling, Tool, ToolCall, ToolChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,22 +86,6 @@ class PromptTool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToolChoice:
-    """`name` goes with "named" alone: the one tool that must be called."""
-
-    mode: Literal["auto", "none", "required", "named"]
-    name: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResponseFormat:
-    kind: Literal["text", "json_object", "json_schema"]
-    name: str = "answer"
-    schema: Mapping[str, Any] | None = field(repr=False, default=None)
-    is_strict: bool | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Reasoning:
     """How much a model may think: in words ("minimal", "low", "medium", "high"), in tokens, or both. 0 tokens is not at all."""
 
@@ -129,7 +113,10 @@ def messages_of(prompt: Prompt) -> tuple[Message, ...]:
 
 
 def tools_of(prompt: Prompt) -> tuple[Tool, ...]:
-    return tuple(Tool(name=tool.name, description=tool.description, parameters=tool.parameters) for tool in prompt.tools)
+    return tuple(
+        Tool(name=tool.name, description=tool.description, parameters=tool.parameters, is_strict=tool.is_strict)
+        for tool in prompt.tools
+    )
 
 
 def _messages(turn: Turn) -> list[Message]:
