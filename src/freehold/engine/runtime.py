@@ -16,11 +16,13 @@ from freehold.core.models import VerifiedModel
 from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
+from freehold.engine.fit import Prediction
+from freehold.engine.forecast import forecast
 from freehold.engine.forms import Forms
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
 from freehold.engine.memory import resident_bytes, room
-from freehold.engine.models import ARCHITECTURES, shape_of
+from freehold.engine.models import model_class, shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request
@@ -31,6 +33,7 @@ from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
 
 Progress = Callable[[str, int, int], None]  # what, done, total
+Foretell = Callable[[Prediction], None]
 
 
 class Prompts:
@@ -106,8 +109,13 @@ class Prompts:
 class Runtime:
     """Everything one engine process holds."""
 
-    def __init__(self, model: VerifiedModel, config: EngineConfig, progress: Progress) -> None:
-        """Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice."""
+    def __init__(
+        self, model: VerifiedModel, config: EngineConfig, progress: Progress, foretell: Foretell = lambda _: None
+    ) -> None:
+        """`foretell` is called before weights are read, where there is something to tell.
+
+        Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice.
+        """
         name = model.manifest.name
         threads = config.threads or usable_cores()
         weights = Weights(model)
@@ -117,6 +125,11 @@ class Runtime:
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
         self.plan = plan(shape, weights.header.tensors, config, threads, room(), resident_bytes())
         context = self.plan.context_tokens
+        kernels = None if config.kernels == "auto" else config.kernels
+        file = model.directory / model.manifest.files[0].name
+        self.prediction = forecast(weights.header, self.plan, file, threads, kernels)
+        if self.prediction is not None:
+            foretell(self.prediction)
         loaded = weights.load(lambda done, total: progress("weights", done, total), self.plan.placement)
         progress("kernels", 0, 0)
         max_pages = -(-context // PAGE_POSITIONS)
@@ -129,10 +142,7 @@ class Runtime:
             max_pages,
             KvType(config.kv_type),
         )
-        kernels = None if config.kernels == "auto" else config.kernels
-        self.model = ARCHITECTURES[shape.architecture](
-            shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming
-        )
+        self.model = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
         limits = Limits(
             context_tokens=context,
             max_sequences=config.max_sequences,

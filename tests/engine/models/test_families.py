@@ -152,9 +152,9 @@ def test_a_pass_uses_every_row_of_the_file_once(architecture: str) -> None:
     used: dict[str, list[tuple[int, int]]] = {}
     for group in model.shape.order():
         for use in group:
-            assert use.rows % use.multiple == 0 or use.name == "token_embd.weight"
+            assert use.rows % use.multiple == 0 or use.name == "token_embd.weight" or "ffn_gate_inp" in use.name
             used.setdefault(use.tensor, []).append((use.first_row, use.first_row + use.rows))
-    matrices = {name: tensor.rows for name, tensor in model.tensors.items() if len(tensor.shape) == 2}
+    matrices = {name: tensor.rows for name, tensor in model.tensors.items() if len(tensor.shape) == 2}  # no experts
     for name, rows in matrices.items():
         ends = [0, *(end for pair in sorted(used[name]) for end in pair), rows]
         assert all(ends[i] == ends[i + 1] for i in range(0, len(ends), 2))

@@ -208,7 +208,6 @@ def replaced(model: Tiny, name: str, **changes: Any) -> dict[str, Tensor]:
         ({"llama.attention.head_count_kv": [2, 2]}, UnsupportedArtefact, "head_count_kv is list"),
         ({"llama.attention.head_count_kv": 3}, UnsupportedArtefact, "head count 4 is not a multiple of 3"),
         ({"llama.embedding_length": 250}, UnsupportedArtefact, "embedding length 250 is not a multiple of 32"),
-        ({"llama.expert_count": 8}, UnsupportedArtefact, "llama.expert_count 8"),
         ({"llama.block_count": 0}, MalformedArtefact, "llama.block_count is 0"),
         ({"llama.block_count": 3}, MalformedArtefact, "no tensor blk.2.attn_norm.weight"),
         ({"llama.block_count": (1 << 31) - 1}, MalformedArtefact, "the file has 20 tensors in all"),

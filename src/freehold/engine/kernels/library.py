@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from freehold.engine.kernels import attention, formats, matmul, step
+from freehold.engine.kernels import attention, formats, matmul, mixture, step
 from freehold.engine.kernels.graph import Graph
 from freehold.engine.kernels.jit import compile_function
 from freehold.engine.kernels.targets import Target, choose_target
@@ -45,7 +45,7 @@ class Kernels:
         return self._make("attend", attention.emit_attend, graph)
 
     def step(self, graph: Graph) -> int:
-        return self._make("step", step.emit_step, graph)
+        return self._make("step", mixture.emit_mixture_step if graph.experts else step.emit_step, graph)
 
     def _make(self, name: str, emit: Any, *what: Any) -> int:
         name, key = f"{name}_{self.name}".lower(), (name, *what)

@@ -70,9 +70,44 @@ class Layer(IntEnum):
     V = 48
     OUTPUT = 64
     GATE = 80
+    ROUTER = 80  # of a mixture of experts, which has no one gate, up and down
     UP = 96
     DOWN = 112
     LENGTH = 128
+
+
+class Expert(IntEnum):
+    """One expert that some tokens of this call want. Columns and matrices lie in the record itself."""
+
+    SLOTS = 0
+    OUT = 1  # f32: its first slot's output
+    HIDDEN = 2  # a Columns record: its slots' tokens
+    FFN = 8  # a Columns record
+    GATE = 16
+    UP = 32
+    DOWN = 48
+    LENGTH = 64
+
+
+class Mixture(IntEnum):
+    """The experts of one call."""
+
+    EXPERT_RECORDS = 0
+    EXPERTS = 1
+    SHARES = 2  # pieces that an expert's rows are cut into
+    SLOTS = 3  # to gather
+    TOKEN_OF_SLOT = 4  # int32
+    GATHERED = 5  # a Columns record
+    GATHERS_FLOATS = 6  # whether an expert's weights are floats, which meet the activations unrounded
+    OUT = 7  # f32: the slots' outputs
+    OUT_PITCH = 8
+    JOINS = 9  # whether all outputs are there, to be added
+    SLOT_OF_PICK = 10  # int32: of each token's choices, in its own order
+    WEIGHTS = 11  # f32, as SLOT_OF_PICK
+    USED = 12  # choices of a token
+    SCORES = 13  # f32 (tokens, experts): what the router says
+    SCORES_PITCH = 14
+    LENGTH = 16
 
 
 class Step(IntEnum):
@@ -120,12 +155,13 @@ class Step(IntEnum):
     PASS = 39  # counts from 1
     RING = 40  # a Ring record
     EMBEDS = 41  # 0: the residual stream is there already
+    MIXTURE = 42  # a Mixture record
     LENGTH = 48
 
 
 def phases(layers: int) -> int:
-    """At most: a graph with post norms has 8 in a layer."""
-    return 1 + 8 * layers + 2
+    """At most: a graph with post norms has 8 in a layer, a mixture 4 of experts."""
+    return 1 + 4 + 8 * layers + 2
 
 
 def sync_bytes(layers: int) -> int:

@@ -1,23 +1,26 @@
-"""Forward passes. `ARCHITECTURES` names what can be run, `families.FAMILIES` says per name what differs."""
+"""Forward passes. `families.FAMILIES` names what can be run, and says per name what differs."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from freehold.core.errors import UnsupportedArtefact
 from freehold.engine.models.families import FAMILIES
 from freehold.engine.models.llama import Batch, Llama
+from freehold.engine.models.moe import MixtureModel
 from freehold.engine.models.shape import HasShape, LlamaShape
-
-# general.architecture -> the forward pass.
-ARCHITECTURES: Final[Mapping[str, type[Llama]]] = dict.fromkeys(FAMILIES, Llama)
 
 
 def shape_of(metadata: Mapping[str, Any], tensors: Mapping[str, HasShape]) -> LlamaShape:
     """The model's shape, or UnsupportedArtefact naming what stands in the way. Reads no weights."""
     name = metadata.get("general.architecture")
-    if name not in ARCHITECTURES:
-        raise UnsupportedArtefact(f"architecture {name!r} is not supported; supported are {', '.join(ARCHITECTURES)}")
+    if name not in FAMILIES:
+        raise UnsupportedArtefact(f"architecture {name!r} is not supported; supported are {', '.join(FAMILIES)}")
     return LlamaShape.from_metadata(metadata, tensors)
 
 
-__all__ = ["ARCHITECTURES", "Batch", "HasShape", "Llama", "LlamaShape", "shape_of"]
+def model_class(shape: LlamaShape) -> type[Llama]:
+    """The forward pass of a model of this shape."""
+    return MixtureModel if shape.experts else Llama
+
+
+__all__ = ["FAMILIES", "Batch", "HasShape", "Llama", "LlamaShape", "model_class", "shape_of"]

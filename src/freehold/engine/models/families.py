@@ -32,6 +32,7 @@ class Family:
     logit_cap: float = 0.0
     windows: Windows | None = None  # None: a file that asks for them is refused
     fused: Mapping[str, tuple[str, ...]] | None = None  # a tensor of the file that holds the rows of several matrices, end to end
+    mixture: bool | None = False  # of experts: never, always, or (None) where the file says so
     # Layers of the one size whose queries are scaled by embedding / heads instead of by the head size: its
     # query_pre_attn_scalar, which files do not carry.
     odd_scale_layers: int = 0
@@ -44,10 +45,11 @@ _PHI3: Final = {"attn_qkv": ("attn_q", "attn_k", "attn_v"), "ffn_up": ("ffn_gate
 
 # fmt: off
 FAMILIES: Final[Mapping[str, Family]] = {
-    # Llama 2 and 3, Mistral (whose first version has a window in every layer), SmolLM
-    "llama": Family(rope=Rope.INTERLEAVED, windows=Windows()),
+    # Llama 2 and 3, Mistral (whose first version has a window in every layer), SmolLM, Mixtral
+    "llama": Family(rope=Rope.INTERLEAVED, windows=Windows(), mixture=None),
     "qwen2": Family(bias=True),
     "qwen3": Family(qk_norm=True),
+    "qwen3moe": Family(qk_norm=True, mixture=True),
     "gemma": Family(activation=Activation.GELU, scales_embedding=True),
     "gemma2": Family(activation=Activation.GELU, scales_embedding=True, post_norms=True, windows=_GEMMA2, attention_cap=50.0,
                      logit_cap=30.0, odd_scale_layers=46),

@@ -22,10 +22,17 @@ from freehold.engine.tiles import Use
 ROPE_KEY: Final = "freehold.rope"  # for weights that are not in GGUF's order: which dimensions turn together
 MOST_LANES: Final = 16  # rows of a panel on the widest target: a multiple of every other's
 _SCALINGS: Final = ("none", "linear", "yarn", "longrope")  # llama3's is a tensor of factors
+_SOFTMAX: Final = 1  # llama.cpp's number for how a router's scores become weights
+_MOST_EXPERTS: Final = 1024
+_MOST_EXPERTS_USED: Final = 32
 _POST_NORMS: Final = ("post_attention_norm", "post_ffw_norm")
 # Keys that change a graph in ways we do not compute, with the value besides 0 that changes nothing.
 _REFUSED: Final[Mapping[str, float]] = {
-    "expert_count": 0,
+    "expert_group_count": 1,
+    "expert_shared_count": 0,
+    "expert_weights_scale": 1,
+    "interleave_moe_layer_step": 1,
+    "leading_dense_block_count": 0,
     "attention.clamp_kqv": 0,
     "attention.max_alibi_bias": 0,
     "attention.scale": 0,
@@ -67,6 +74,8 @@ class LlamaShape:
     window: int = 0  # positions that a token sees in the layers of `windowed_layers`; 0 is all
     windowed_layers: frozenset[int] = frozenset()
     window_rotation: Rotation | None = None  # in those layers; None is as everywhere
+    experts: int = 0  # of a mixture; `ffn` is then that of one expert
+    experts_used: int = 0  # by each token
     fused: tuple[str, ...] = ()  # tensors that hold the rows of several matrices
 
     @classmethod
@@ -108,10 +117,22 @@ class LlamaShape:
             "attn_k": (self.embedding, kv),
             "attn_v": (self.embedding, kv),
             "attn_output": (q, self.embedding),
+        } | ({"ffn_gate_inp": (self.embedding, self.experts)} if self.experts else self.ffn_matrices())
+
+    def ffn_matrices(self) -> dict[str, tuple[int, int]]:
+        """(row length, rows) of the feed-forward part by name: a layer's, or each expert's."""
+        return {
             "ffn_gate": (self.embedding, self.ffn),
             "ffn_up": (self.embedding, self.ffn),
             "ffn_down": (self.ffn, self.embedding),
         }
+
+    def expert_tensors(self) -> Iterator[tuple[str, tuple[int, int, int]]]:
+        """(name, shape in ggml's order) of the tensors that hold a matrix of all experts of a layer, one after the other."""
+        if self.experts:
+            for layer in range(self.layers):
+                for name, (length, rows) in self.ffn_matrices().items():
+                    yield f"blk.{layer}.{name}_exps.weight", (length, rows, self.experts)
 
     def source(self, name: str) -> tuple[str, int]:
         """The tensor of the file that holds a matrix's rows, and which of its rows is the first."""
@@ -124,8 +145,9 @@ class LlamaShape:
         return name, 0
 
     def order(self) -> Iterator[tuple[Use, ...]]:
-        """The matrices in the order in which a pass uses their rows; those of one group side by side."""
-        groups = (("attn_q",), ("attn_k",), ("attn_v",), ("attn_output",), ("ffn_gate", "ffn_up"), ("ffn_down",))
+        """The matrices in the order in which a pass uses their rows; those of one group side by side; no experts."""
+        ffn = (("ffn_gate_inp",),) if self.experts else (("ffn_gate", "ffn_up"), ("ffn_down",))
+        groups = (("attn_q",), ("attn_k",), ("attn_v",), ("attn_output",), *ffn)
         multiples = {
             "attn_q": self.head_dim,
             "attn_k": self.head_dim,
@@ -193,6 +215,7 @@ class _Reader:
             raise MalformedArtefact(f"the metadata says {layers} layers, the file has {len(self.tensors)} tensors in all")
         head_dim = self._count("attention.key_length", embedding // heads)
         rotated = self._count("rope.dimension_count", head_dim)
+        experts, experts_used = self._experts(family)
         window, windowed = self._window(family, layers, context)
         base = family.windows.base if family.windows else None
         local = None if base is None else Rotation(base=self._number("rope.freq_base_swa", base), dimensions=rotated)
@@ -203,7 +226,7 @@ class _Reader:
             heads=heads,
             kv_heads=self._count("attention.head_count_kv", heads),
             head_dim=head_dim,
-            ffn=self._count("feed_forward_length"),
+            ffn=self._ffn(is_mixture=experts > 0),
             vocabulary=self.tensors["token_embd.weight"].shape[-1],
             context=context,
             norm_epsilon=self._number("attention.layer_norm_rms_epsilon", 1e-5),
@@ -217,6 +240,7 @@ class _Reader:
                 qk_norm=family.qk_norm,
                 post_norms=family.post_norms,
                 windowed=bool(windowed),
+                experts=experts > 0,
                 embedding_scale=math.sqrt(embedding) if family.scales_embedding else 1.0,
                 attention_cap=self._cap("attn_logit_softcapping", family.attention_cap),
                 logit_cap=self._cap("final_logit_softcapping", family.logit_cap),
@@ -225,6 +249,8 @@ class _Reader:
             window=window,
             windowed_layers=windowed,
             window_rotation=local,
+            experts=experts,
+            experts_used=experts_used,
             fused=tuple(name for name in family.fused or () if self._is_fused(name)),
         )
         self._check_dimensions(shape)
@@ -262,6 +288,31 @@ class _Reader:
             value = self.metadata.get(self._key(name), 0)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value not in (0, neutral):
                 raise UnsupportedArtefact(f"{self._key(name)} {value!r:.40} is not supported")
+
+    def _experts(self, family: Family) -> tuple[int, int]:
+        """How many a layer has, and how many of them a token takes; 0 and 0 of a dense model."""
+        key, said = "expert_count", self.metadata.get(self._key("expert_count"), 0)
+        if not isinstance(said, bool) and isinstance(said, int) and said == 0:
+            if family.mixture is True:
+                raise MalformedArtefact(f"the model's metadata has no {self._key(key)}")
+            return 0, 0
+        count = self._count(key)
+        if family.mixture is False:
+            raise UnsupportedArtefact(f"{self._key(key)} {count} is not supported for {self.metadata['general.architecture']}")
+        used = self._count("expert_used_count")
+        if count > _MOST_EXPERTS or used > min(count, _MOST_EXPERTS_USED):
+            raise UnsupportedArtefact(
+                f"{used} of {count} experts for each token; up to {_MOST_EXPERTS_USED} of up to {_MOST_EXPERTS} are supported"
+            )
+        if (gating := self._count("expert_gating_func", _SOFTMAX)) != _SOFTMAX:
+            raise UnsupportedArtefact(f"{self._key('expert_gating_func')} {gating} is not supported; {_SOFTMAX}, softmax, is")
+        if self.metadata.get(self._key("expert_weights_norm"), True) is not True:
+            raise UnsupportedArtefact(f"{self._key('expert_weights_norm')} is not supported where it is false")
+        return count, used
+
+    def _ffn(self, *, is_mixture: bool) -> int:
+        own = "expert_feed_forward_length"
+        return self._count(own if is_mixture and self._key(own) in self.metadata else "feed_forward_length")
 
     def _rope(self, family: Family) -> Rope:
         value = self.metadata.get(ROPE_KEY, family.rope.value)
@@ -347,6 +398,7 @@ class _Reader:
     def _check_tensors(self, shape: LlamaShape) -> None:
         expected: dict[str, tuple[int, ...]] = {name: (length,) for name, length in shape.vectors()}
         expected |= {name: (length, rows) for name, length, rows in shape.in_file()}
+        expected |= dict(shape.expert_tensors())
         for name, dimensions in expected.items():
             if name not in self.tensors:
                 raise MalformedArtefact(f"the model has no tensor {name}")
