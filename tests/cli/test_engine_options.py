@@ -40,8 +40,8 @@ def given(*arguments: str) -> dict[str, int]:
 
 
 def test_options_go_before_the_file_and_the_rest_of_it_holds() -> None:
-    settings = settings_of(find_place(None, given("--threads", "2", "--ctx", "512")))
-    assert (settings.threads, settings.context_tokens, settings.queue_limit) == (2, 512, 9)
+    settings = settings_of(find_place(None, given("--ram", "1G", "--threads", "2", "--ctx", "512")))
+    assert (settings.ram_mb, settings.threads, settings.context_tokens, settings.queue_limit) == (953, 2, 512, 9)
 
 
 def test_without_options_the_file_is_what_counts() -> None:

@@ -70,6 +70,14 @@ def text_of(events: list[Event]) -> str:
     return "".join(event.text for event in events if isinstance(event, TextDelta))
 
 
+async def test_what_was_predicted_is_told_beside_what_is_measured(tmp_path: Path) -> None:
+    async with engine(tmp_path, "foretells") as client:
+        await until(lambda: client.load().token_s is not None)
+        assert list(client.fit) == ["predicted: 2 s a token"]
+        assert (client.load().token_s, client.load().predicted_token_s) == (2.5, 2.0)
+    assert client.load().predicted_token_s is None
+
+
 async def test_an_exchange_is_answered_by_a_real_engine_process(tmp_path: Path) -> None:
     async with engine(tmp_path, "real") as client:
         assert (client.name, list(client.models)) == ("freehold", ["tiny"])

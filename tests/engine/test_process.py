@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from freehold.engine.frames import PROTOCOL, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
+from freehold.engine.frames import PROTOCOL, Fit, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
 from freehold.engine.process import EXIT_CANNOT_LOAD
 from tests.fakes.tiny_gguf import tiny_gguf
 
@@ -42,8 +42,11 @@ async def test_it_says_hello_loads_is_ready_and_stops_when_told(tmp_path: Path) 
         assert isinstance(hello, Hello)
         assert hello.protocol == PROTOCOL
         writer.write(encode(hello))
-        told = [await read_frame(reader) for _ in range(3)]
-        assert [type(frame) for frame in told] == [Loading, Loading, Ready]
+        told = [type(await read_frame(reader))]
+        while told[-1] is not Ready:
+            told.append(type(await read_frame(reader)))
+        assert told[-3:] == [Loading, Loading, Ready]
+        assert told[:-3] in ([], [Fit])  # of a machine that was measured earlier
         writer.write(encode(Stop()))
         assert await asyncio.wait_for(process.wait(), 60) == 0
         writer.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from freehold import __version__
 from freehold.core.events import FinishReason, Worked
 from freehold.engine.config import EngineConfig
-from freehold.engine.frames import PROTOCOL, Accepted, Ended, Hello, Ready, Stop, Submit, Text, encode, read_frame
+from freehold.engine.frames import PROTOCOL, Accepted, Ended, Fit, Hello, Ready, Stats, Stop, Submit, Text, encode, read_frame
 from freehold.engine.process import serve_engine
 from freehold.engine.stops import Piece
 from tests.engine.models_on_disk import model_of
@@ -26,7 +26,11 @@ async def _misbehave(kind: str, socket: Path) -> None:
     writer.write(encode(Hello(protocol=PROTOCOL + (kind == "other-protocol"), version=__version__)))
     if kind == "nonsense":
         writer.write(b"\x00\x00\x00\x02ab")
+    if kind == "foretells":
+        writer.write(encode(Fit(lines=("predicted: 2 s a token",), token_s=2.0)))
     writer.write(encode(READY))
+    if kind == "foretells":
+        writer.write(encode(Stats(token_s=2.5)))
     await read_frame(reader)
     while (frame := await read_frame(reader)) is not None and not isinstance(frame, Stop):
         if isinstance(frame, Submit):

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -656,7 +657,8 @@ async def test_metrics_count_without_content_and_with_few_labels(node: TestNode)
 
 
 async def test_metrics_show_how_busy_the_engine_is() -> None:
-    load = EngineLoad(running=3, waiting=2, pages=10, free_pages=4, input_tokens_per_s=100, output_tokens_per_s=50)
+    busy = EngineLoad(running=3, waiting=2, pages=10, free_pages=4, input_tokens_per_s=100, output_tokens_per_s=50)
+    load = replace(busy, predicted_token_s=0.5)
     for engine_load, shown in ((lambda: load, True), (None, False)):
         async with running(TestNode(engine_load=engine_load)) as node:
             page = (await get(node, "/metrics", None))[1].decode()
@@ -667,8 +669,10 @@ async def test_metrics_show_how_busy_the_engine_is() -> None:
             'freehold_engine_kv_pages{state="free"} 4.0',
             'freehold_engine_tokens_per_second{direction="input"} 100.0',
             'freehold_engine_tokens_per_second{direction="output"} 50.0',
+            'freehold_engine_token_seconds{kind="predicted"} 0.5',
         ):
             assert (line in page) == shown
+        assert 'kind="measured"' not in page
 
 
 async def test_metrics_beyond_loopback_need_an_admin_key() -> None:

@@ -5,13 +5,17 @@ from typing import Any
 
 import click
 
-_NAMES = {"threads": "threads", "ctx": "context_tokens"}  # option -> [engine] setting
+from freehold.cli.sizes import size_of
+
+_SETTINGS: Mapping[str, str] = {"model": "model", "ram": "ram_mb", "threads": "threads", "ctx": "context_tokens"}
+_MB = 1 << 20
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options, for a command that takes `**engine` and reads it with `engine_settings`."""
     for option in reversed(
         (
+            click.option("--ram", callback=size_of, metavar="SIZE", help="Memory the engine may take, as 20G or 600M."),
             click.option("--threads", type=click.IntRange(1, 1024), help="Compute threads of the engine."),
             click.option("--ctx", type=click.IntRange(min=1), help="Tokens of the longest prompt and answer together."),
         )
@@ -20,6 +24,9 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def engine_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+def engine_settings(given: Mapping[str, int | str | None]) -> dict[str, int | str]:
     """Of the options that were given, the [engine] settings."""
-    return {_NAMES[name]: value for name, value in given.items() if value is not None}
+    found = {_SETTINGS[name]: value for name, value in given.items() if value is not None}
+    if isinstance(ram_bytes := found.get("ram_mb"), int):
+        found["ram_mb"] = max(1, ram_bytes // _MB)
+    return found

@@ -55,6 +55,8 @@ class EngineLoad:
     free_pages: int
     input_tokens_per_s: float
     output_tokens_per_s: float
+    token_s: float | None = None  # of one token of one answer, as measured of late
+    predicted_token_s: float | None = None  # as it was told before the model was loaded
 
 
 EngineLoadProbe = Callable[[], EngineLoad]

@@ -29,6 +29,7 @@ from freehold.engine.frames import (
     Count,
     Counted,
     Ended,
+    Fit,
     Frame,
     Hello,
     Loading,
@@ -81,6 +82,7 @@ class EngineClient:
         self._link: _Link | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stats = Stats()
+        self._fit: Fit | None = None
         self._closing = False
 
     @property
@@ -106,6 +108,8 @@ class EngineClient:
             free_pages=stats.free_pages,
             input_tokens_per_s=stats.prompt_tokens_per_s,
             output_tokens_per_s=stats.output_tokens_per_s,
+            token_s=stats.token_s or None,
+            predicted_token_s=self._fit.token_s if self._fit else None,
         )
 
     def status(self) -> UpstreamStatus:
@@ -120,6 +124,11 @@ class EngineClient:
     def loading(self) -> Loading | None:
         """What is being loaded and how far it is; None before and after."""
         return self._loading
+
+    @property
+    def fit(self) -> Sequence[str]:
+        """What the engine predicted of the model's speed before loading it, a fact a line; empty where it predicted nothing."""
+        return self._fit.lines if self._fit else ()
 
     @property
     def process_id(self) -> int | None:
@@ -234,7 +243,7 @@ class EngineClient:
             finally:
                 await _end(process)
         finally:
-            self._link, self._stats = None, Stats()
+            self._link, self._stats, self._fit = None, Stats(), None
             server.close()
             self._socket_path.unlink(missing_ok=True)
 
@@ -284,6 +293,8 @@ class EngineClient:
                     self._loading = frame
                     share = f" {done / total:.0%}" if total else ""
                     self._detail = f"the engine is loading {self._models[0]}: {what}{share}"
+                case Fit():
+                    self._fit = frame
                 case Ready():
                     link.ready = frame
                     self._trouble = self._loading = None

@@ -37,6 +37,13 @@ class Loading(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     total: int
 
 
+class Fit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What is predicted of the model that is about to be loaded: a fact a line, and seconds a token."""
+
+    lines: tuple[str, ...]
+    token_s: float
+
+
 class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     model_id: str
     template_digest: str
@@ -133,9 +140,12 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     accepted_tokens: int = 0
     prompt_tokens_per_s: float = 0.0
     output_tokens_per_s: float = 0.0
+    token_s: float = 0.0  # of a pass of one token of late; 0 is unknown
 
 
-Frame: TypeAlias = Hello | Loading | Ready | Submit | Count | Cancel | Stop | Accepted | Counted | Text | Ended | Refused | Stats
+Frame: TypeAlias = (
+    Hello | Loading | Fit | Ready | Submit | Count | Cancel | Stop | Accepted | Counted | Text | Ended | Refused | Stats
+)
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)

@@ -35,6 +35,7 @@ from freehold.engine.kernels.jit import cache_folder, compile_function
 from freehold.engine.kernels.library import Kernels
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
 from freehold.engine.kernels.records import SCRATCH_BYTES
+from freehold.engine.kernels.targets import choose_target
 from freehold.engine.memory import private_buffer, room
 from freehold.engine.tensor_types import TensorType
 
@@ -78,9 +79,19 @@ class Rates(msgspec.Struct, kw_only=True):
 
 
 def calibrate(
-    types: Iterable[TensorType], place: Path, threads: int, *, kernels: str | None = None, disk: bool = True, fresh: bool = False
+    types: Iterable[TensorType],
+    place: Path,
+    threads: int,
+    *,
+    kernels: str | None = None,
+    disk: bool = True,
+    fresh: bool = False,
+    memory_bytes: int | None = None,
 ) -> Rates:
-    """Rates for these tensor types and for the disk under `place`, a model's file or a folder. Measures only what is not kept."""
+    """Rates for these tensor types and for the disk under `place`, a model's file or a folder. Measures only what is not kept.
+
+    Takes up to `memory_bytes` while it does, or what is sensible here.
+    """
     wanted = [type_ for type_ in dict.fromkeys(types) if type_ in FORMATS]
     made = Kernels(kernels)
     path = kept_at(place, threads, made.name)
@@ -89,7 +100,7 @@ def calibrate(
         rates = Rates(measured_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), threads=threads)
     before = msgspec.json.encode(rates)
     if missing := [type_ for type_ in wanted if type_.name not in rates.kernels]:
-        bench = _Bench(made, threads)
+        bench = _Bench(made, threads, memory_bytes)
         if rates.ram_bytes_per_s is None:
             rates.ram_bytes_per_s = bench.read_rate()
         rates.kernels |= {type_.name: bench.kernel(type_) for type_ in missing}
@@ -99,6 +110,13 @@ def calibrate(
     if msgspec.json.encode(rates) != before:
         _keep(path, rates)
     return rates
+
+
+def kept(types: Iterable[TensorType], place: Path, threads: int, kernels: str | None = None) -> Rates | None:
+    """What was measured earlier, where it is all that these types need. Measures nothing."""
+    rates = _kept(kept_at(place, threads, choose_target(kernels).name))
+    known = rates is not None and rates.threads == threads and all(type_.name in rates.kernels for type_ in types)
+    return rates if known else None
 
 
 def kept_at(place: Path, threads: int, kernels: str) -> Path:
@@ -139,10 +157,10 @@ def _keep(path: Path, rates: Rates) -> None:
 class _Bench:
     """Weights in memory, and threads that go over them."""
 
-    def __init__(self, kernels: Kernels, threads: int) -> None:
+    def __init__(self, kernels: Kernels, threads: int, memory_bytes: int | None) -> None:
         self._kernels, self._threads = kernels, threads
-        free = max(0, room().usable_bytes)
-        each = min(_LARGEST_BYTES, max(free // _MEMORY_SHARE, TILE_BYTES)) // threads // _SECTOR_BYTES * _SECTOR_BYTES
+        most = max(room().usable_bytes // _MEMORY_SHARE, TILE_BYTES) if memory_bytes is None else memory_bytes
+        each = min(_LARGEST_BYTES, most) // threads // _SECTOR_BYTES * _SECTOR_BYTES
         self._each_bytes = max(each, 1 << 20)
         self._weights = private_buffer(self._each_bytes * threads)
         # Any type reads 0x3c bytes as numbers of ordinary size: NaN and the smallest numbers take other paths in some cores.

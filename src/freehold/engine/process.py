@@ -21,6 +21,7 @@ from freehold import __version__
 from freehold.core.errors import DeviceError, FreeholdError, InternalError
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
+from freehold.engine.fit import Prediction, lines
 from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
@@ -28,6 +29,7 @@ from freehold.engine.frames import (
     Count,
     Counted,
     Ended,
+    Fit,
     Frame,
     Hello,
     Loading,
@@ -86,7 +88,8 @@ class _Engine:
         self._write(Hello(protocol=PROTOCOL, version=__version__))
         check_hello(await read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))
-        loading = asyncio.create_task(asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress))
+        made = asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress, self._foretell)
+        loading = asyncio.create_task(made)
         done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading not in done:  # nothing may come before Ready but the end
             os._exit(0)  # the loading thread cannot be stopped otherwise
@@ -193,6 +196,11 @@ class _Engine:
     def _tell_progress(self, what: str, done: int, total: int) -> None:
         self._loop.call_soon_threadsafe(self._write, Loading(what=what, done=done, total=total))
 
+    def _foretell(self, prediction: Prediction) -> None:
+        said = lines(prediction)
+        log.info("engine_fit", extra={"token_s": prediction.token_s, "lines": said})
+        self._loop.call_soon_threadsafe(self._write, Fit(lines=tuple(said), token_s=prediction.token_s))
+
     def _from_thread(self, sending: Coroutine[Any, Any, None]) -> "Future[None]":
         return asyncio.run_coroutine_threadsafe(sending, self._loop)
 
@@ -235,4 +243,5 @@ def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats
         accepted_tokens=now.accepted_tokens,
         prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
         output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
+        token_s=now.token_s,
     )

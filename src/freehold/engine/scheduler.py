@@ -71,6 +71,7 @@ class SchedulerStats:
     cached_tokens: int = 0  # prompt tokens that were not computed: their pages were there
     drafted_tokens: int = 0
     accepted_tokens: int = 0  # of them, those that were right
+    token_s: float = 0.0  # of a pass of one token of late; 0 is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ class Scheduler:
                 cached_tokens=self._cached_tokens,
                 drafted_tokens=self._drafted_tokens,
                 accepted_tokens=self._accepted_tokens,
+                token_s=self._times.single_s or 0.0,
             )
 
     def step_age_s(self) -> float:

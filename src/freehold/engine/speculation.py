@@ -140,6 +140,11 @@ class PassTimes:
     def is_known(self) -> bool:
         return bool(self._points)
 
+    @property
+    def single_s(self) -> float | None:
+        """Of a pass of one column: what one token of one answer takes by itself."""
+        return self._points[0].seconds if 0 in self._points else None
+
     def note(self, columns: int, seconds: float) -> None:
         bucket = (columns - 1).bit_length()
         if bucket in self._points:

@@ -78,6 +78,12 @@ class Metrics:
         self._engine_rate = Gauge(
             "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"], registry=registry
         )
+        self._engine_token = Gauge(
+            "freehold_engine_token_seconds",
+            "Time of one token of one answer in our engine, as measured of late and as predicted before loading.",
+            ["kind"],
+            registry=registry,
+        )
         self._count_decisions(registry)
 
     def _count_decisions(self, registry: CollectorRegistry) -> None:
@@ -189,6 +195,9 @@ class Metrics:
             self._engine_pages.labels("free").set(load.free_pages)
             self._engine_rate.labels("input").set(load.input_tokens_per_s)
             self._engine_rate.labels("output").set(load.output_tokens_per_s)
+            for kind, token_s in (("measured", load.token_s), ("predicted", load.predicted_token_s)):
+                if token_s is not None:  # what is not known is left out
+                    self._engine_token.labels(kind).set(token_s)
         for upstream in upstreams:
             self._upstream_ready.labels(upstream.name).set(upstream.status().ready)
         for name, state in (circuits or {}).items():
