@@ -43,7 +43,8 @@ from freehold.engine.kernels.targets import Target
 
 _SPINS: Final = 4000  # some 50 us of pausing before the core is offered to others
 _YIELDS: Final = 200  # looks between offers before the thread sleeps: whoever it waits for, or who reads for it, needs a core
-_SLEEP_US: Final = 20  # 70 us with the kernel's usual slack: a tile takes milliseconds to come
+_ARRIVAL_SPINS: Final = 200  # a tile takes milliseconds to come, and the threads that bring it need the core
+_SLEEP_US: Final = 20  # 70 us with the kernel's usual slack
 
 
 def emit_step(module: Any, name: str, graph: Graph, target: Target) -> None:
@@ -383,7 +384,7 @@ def _emit_arrival(module: Any, name: str, target: Target) -> Emitter:
         has_failed = e.less(0, e.builder.load_atomic(failed, "acquire", 8, typ=I64))
         return e.builder.not_(e.builder.or_(here, has_failed))
 
-    _emit_wait_while(e, target, missing)
+    _emit_wait_while(e, target, missing, spins=_ARRIVAL_SPINS, yields=0)
     e.returns()
     return e
 
@@ -429,18 +430,20 @@ def _emit_wait(e: Emitter, target: Target, counter: Value, goal: Value) -> None:
     _emit_wait_while(e, target, lambda: e.less(e.builder.load_atomic(counter, "acquire", 8, typ=I64), goal))
 
 
-def _emit_wait_while(e: Emitter, target: Target, condition: Callable[[], Value]) -> None:
+def _emit_wait_while(
+    e: Emitter, target: Target, condition: Callable[[], Value], spins: int = _SPINS, yields: int = _YIELDS
+) -> None:
     """Spin while it holds; after a while, let others have the core between looks; after another, sleep between them."""
-    spins = e.stack(8)
-    e.store(e.i64(0), spins)
+    count = e.stack(8)
+    e.store(e.i64(0), count)
 
     def wait() -> Value:
         waiting = condition()
         with e.when(waiting):
-            tried = e.add(e.load(I64, spins), 1)
-            e.store(tried, spins)
+            tried = e.add(e.load(I64, count), 1)
+            e.store(tried, count)
             target.pause(e)
-            with e.when(e.less(_SPINS, tried)), e.builder.if_else(e.less(tried, _SPINS + _YIELDS)) as (early, late):
+            with e.when(e.less(spins, tried)), e.builder.if_else(e.less(tried, spins + yields)) as (early, late):
                 with early:
                     e.external("sched_yield")
                 with late:
