@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from freehold.engine.gguf import FilePrefix, read_header
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch, Llama, shape_of
+from freehold.engine.models import Batch, model_class, shape_of
 from freehold.engine.tensor_types import Tensor
 
 Report = Callable[..., None]
@@ -34,6 +34,7 @@ VOCABULARY, PROMPT_TOKENS, WRITTEN_TOKENS, CONTEXT = 320, 150, 24, 512
 EMBEDDING, HEADS, KV_HEADS, FFN = 256, 4, 2, 512
 HEAD = {"attention.key_length": 96, "attention.value_length": 96}
 YARN = {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 64}
+QWEN3MOE = {"expert_count": 40, "expert_used_count": 8, "expert_feed_forward_length": 128}
 GEMMA2 = {"block_count": 4, "attention.sliding_window": 24, "attn_logit_softcapping": 5.0, "final_logit_softcapping": 20.0}
 GEMMA3 = {"block_count": 7, "attention.sliding_window": 24, "rope.freq_base": 1e6, "attention.key_length": 128}
 GEMMA3 |= {"attention.value_length": 128}
@@ -49,6 +50,8 @@ VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]]] = 
     "qwen2": ("qwen2", {}, ()),
     "qwen2, yarn": ("qwen2", YARN, ()),
     "qwen3": ("qwen3", HEAD, ()),
+    "mixtral": ("llama", {"expert_count": 8, "expert_used_count": 2}, ()),
+    "qwen3moe": ("qwen3moe", HEAD | QWEN3MOE, ()),
     "gemma": ("gemma", {}, ()),
     "gemma2": ("gemma2", GEMMA2, ()),
     "gemma3": ("gemma3", GEMMA3, ()),
@@ -96,7 +99,7 @@ def _read(path: Path, tokens: list[int]) -> npt.NDArray[np.float64]:
     }
     shape, pages = shape_of(header.metadata, header.tensors), CONTEXT // PAGE_POSITIONS
     cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, pages, 1, pages)
-    model, count = Llama(shape, tensors, cache, 1), len(tokens)
+    model, count = model_class(shape)(shape, tensors, cache, 1), len(tokens)
     sequence = cache.open()
     cache.reserve(sequence, count)
     logits = model.step(
@@ -175,11 +178,12 @@ def write(path: Path, architecture: str, facts: Mapping[str, Any], factors: tupl
     writer.add_eos_token_id(1)
     head = said.get("attention.key_length", EMBEDDING // HEADS)
     half = said.get("rope.dimension_count", head) // 2
-    for name, shape in _tensors(architecture, said["block_count"], head):
+    experts = said.get("expert_count", 0), said.get("expert_feed_forward_length", FFN)
+    for name, shape in _tensors(architecture, said["block_count"], head, *experts):
         if len(shape) == 1:
             values = rng.uniform(0.7, 1.3, shape) if name.endswith("weight") else rng.normal(0, 0.5, shape)
         else:
-            values = rng.normal(0, 1.5 / shape[1] ** 0.5, shape)
+            values = rng.normal(0, 1.5 / shape[-1] ** 0.5, shape)
         writer.add_tensor(name, values.astype(np.float32))
     for name in factors:
         writer.add_tensor(f"{name}.weight", rng.uniform(1, 8 if name.endswith("long") else 2, half).astype(np.float32))
@@ -189,19 +193,25 @@ def write(path: Path, architecture: str, facts: Mapping[str, Any], factors: tupl
     writer.close()
 
 
-def _tensors(architecture: str, layers: int, head: int) -> list[tuple[str, tuple[int, ...]]]:
+def _tensors(architecture: str, layers: int, head: int, experts: int, expert_ffn: int) -> list[tuple[str, tuple[int, ...]]]:
     """(name, NumPy shape) of a tied model's tensors."""
     q, kv = HEADS * head, KV_HEADS * head
     layer: dict[str, tuple[int, ...]] = {"attn_norm.weight": (EMBEDDING,), "ffn_norm.weight": (EMBEDDING,)}
-    layer |= {"attn_output.weight": (EMBEDDING, q), "ffn_down.weight": (EMBEDDING, FFN)}
+    layer["attn_output.weight"] = EMBEDDING, q
+    if experts:
+        layer["ffn_gate_inp.weight"] = experts, EMBEDDING
+        layer |= {f"ffn_{part}_exps.weight": (experts, expert_ffn, EMBEDDING) for part in ("gate", "up")}
+        layer["ffn_down_exps.weight"] = experts, EMBEDDING, expert_ffn
+    else:
+        layer["ffn_down.weight"] = EMBEDDING, FFN
     if architecture == "phi3":
         layer |= {"attn_qkv.weight": (q + 2 * kv, EMBEDDING), "ffn_up.weight": (2 * FFN, EMBEDDING)}
     else:
         layer |= {"attn_q.weight": (q, EMBEDDING), "attn_k.weight": (kv, EMBEDDING), "attn_v.weight": (kv, EMBEDDING)}
-        layer |= {"ffn_gate.weight": (FFN, EMBEDDING), "ffn_up.weight": (FFN, EMBEDDING)}
+        layer |= {} if experts else {"ffn_gate.weight": (FFN, EMBEDDING), "ffn_up.weight": (FFN, EMBEDDING)}
     if architecture == "qwen2":
         layer |= {"attn_q.bias": (q,), "attn_k.bias": (kv,), "attn_v.bias": (kv,)}
-    if architecture in ("qwen3", "gemma3"):
+    if architecture in ("qwen3", "qwen3moe", "gemma3"):
         layer |= {"attn_q_norm.weight": (head,), "attn_k_norm.weight": (head,)}
     if architecture in ("gemma2", "gemma3"):
         layer |= {"post_attention_norm.weight": (EMBEDDING,), "post_ffw_norm.weight": (EMBEDDING,)}
