@@ -74,4 +74,5 @@ def test_a_model_file_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.
     model.write_bytes(bytes(9 << 20))
     monkeypatch.setattr(machine, "_write_sample", None)
     rate, _ = disk_rate(model)
-    assert rate
+    assert rate is not None
+    assert rate > 0

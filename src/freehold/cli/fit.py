@@ -5,6 +5,7 @@ Decided here: what the machine is unless it is said, and how the answer reads. T
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from freehold import config as configuration
+from freehold.cli.model_paths import model_path
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
@@ -22,16 +24,14 @@ from freehold.engine.budget import Plan, plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
 from freehold.engine.fit import Machine, Prediction, Tier, facts, predict, size
-from freehold.engine.gguf import GgufHeader
+from freehold.engine.gguf import TensorInfo
+from freehold.engine.header import read_path
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
 from freehold.engine.memory import Room, room
 from freehold.engine.models import shape_of
 from freehold.engine.needs import engine_bytes, pass_bytes, types_of
 from freehold.engine.shapes import QUANTISATIONS, dimensions, header_of
-from freehold.engine.split import read_file
-from freehold.provenance import catalogue
-from freehold.provenance.pull import open_model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +39,14 @@ class _Subject:
     """What is asked about."""
 
     name: str
-    header: GgufHeader
+    metadata: Mapping[str, Any]
+    tensors: Mapping[str, TensorInfo]
     file: Path | None = None
     is_guess: bool = False
 
     @property
     def parameters(self) -> int:
-        tensors = self.header.tensors.values()
+        tensors = self.tensors.values()
         return sum(info.size_bytes // info.type.block_bytes * info.type.block_elements for info in tensors)
 
 
@@ -88,8 +89,8 @@ def fit(
 ) -> None:
     """Tell how fast MODEL will be here, or on another machine, and what holds it up.
 
-    MODEL is the name of a pulled model or the path of a GGUF file, of which only the header is read. Without any file, --params
-    and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
+    MODEL is the name of a model that was pulled or added, or the path of a GGUF file or of a folder of safetensors; only the
+    header is read. Without any file, --params and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
     """
     engine = _settings(configuration.load(config_path).engine, ram, vram, threads, ctx)
     subject = _subject(model, params, quant)
@@ -130,18 +131,13 @@ def _subject(model: str | None, params: str | None, quant: str) -> _Subject:
         raise InvalidRequest("name a model, or describe one with --params: one of the two", param="model")
     if params is not None:
         found = dimensions(params)
-        return _Subject(name=f"{found.name} {quant}", header=header_of(found, quant), is_guess=found.is_guess)
+        made = header_of(found, quant)
+        return _Subject(name=f"{found.name} {quant}", metadata=made.metadata, tensors=made.tensors, is_guess=found.is_guess)
     assert model is not None
-    path = _path(model)
-    return _Subject(name=path.name, header=read_file(path), file=path)
-
-
-def _path(model: str) -> Path:
-    path = Path(model)
-    if not path.exists() and any(model in (pin.name, *pin.aliases) for pin in catalogue.CATALOGUE):
-        verified = open_model(configuration.home(), model)
-        return verified.directory / verified.manifest.files[0].name
-    return path
+    path = model_path(model)
+    header = read_path(path)
+    file = path if path.is_file() else path / header.files[0]
+    return _Subject(name=path.name, metadata=header.metadata, tensors=header.tensors, file=file)
 
 
 def _rates(subject: _Subject, engine: EngineConfig, *, fresh: bool) -> Rates:
@@ -150,15 +146,15 @@ def _rates(subject: _Subject, engine: EngineConfig, *, fresh: bool) -> Rates:
     place = subject.file or configuration.home() / "models"
     kernels = None if engine.kernels == "auto" else engine.kernels
     with Console(stderr=True).status("measuring this machine"):
-        return calibrate(types_of(subject.header), place, min(engine.threads or cores, cores), kernels=kernels, fresh=fresh)
+        return calibrate(types_of(subject.tensors), place, min(engine.threads or cores, cores), kernels=kernels, fresh=fresh)
 
 
 def _plan(subject: _Subject, engine: EngineConfig, threads: int, ram: int | None, vram: int) -> Plan:
     """What the engine would do. Raises DeviceError, with the numbers, where the model would not run."""
     found = room() if ram is None else Room(available_bytes=ram, limit_bytes=ram, bound_by="--ram")
     found = replace(found, available_bytes=found.available_bytes + vram)
-    shape = shape_of(subject.header.metadata, subject.header.tensors)
-    return plan(shape, subject.header.tensors, engine, threads, found, engine_bytes(shape.vocabulary))
+    shape = shape_of(subject.metadata, subject.tensors)
+    return plan(shape, subject.tensors, engine, threads, found, engine_bytes(shape.vocabulary))
 
 
 def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction) -> None:

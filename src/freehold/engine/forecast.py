@@ -1,12 +1,13 @@
 """What is said of a model's speed before it is loaded. Never a reason not to load it."""
 
 import logging
+from collections.abc import Mapping
 from pathlib import Path
 
 from freehold.core.errors import FreeholdError
 from freehold.engine.budget import Plan
 from freehold.engine.fit import Prediction, predict
-from freehold.engine.gguf import GgufHeader
+from freehold.engine.gguf import TensorInfo
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import calibrate, kept
 from freehold.engine.needs import pass_bytes, types_of
@@ -16,9 +17,9 @@ log = logging.getLogger("freehold.engine")
 _MEMORY_SHARE = 4  # of what the model will have, one part in so many while the machine is measured
 
 
-def forecast(header: GgufHeader, plan: Plan, file: Path, threads: int, kernels: str | None) -> Prediction | None:
+def forecast(tensors: Mapping[str, TensorInfo], plan: Plan, file: Path, threads: int, kernels: str | None) -> Prediction | None:
     """None where nothing is streamed and this machine was never measured: two seconds are much for a model that loads in one."""
-    types = types_of(header)
+    types = types_of(tensors)
     try:
         if plan.placement.is_whole:
             rates = kept(types, file, threads, kernels)

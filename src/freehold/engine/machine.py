@@ -1,7 +1,7 @@
 """What this machine can do, measured in about two seconds and kept: the rates that `fit` predicts with.
 
 Decided here: what is run, and for how long. Kernels are those of a pass, on weights that come out of memory, on all threads; the
-disk is read as a streamed tile is, past the page cache into huge pages; blocks are hashed as a check hashes them. What is kept
+disk is read as streamed tiles are, past the page cache into huge pages, and tiles are checked as they are. What is kept
 holds for one processor, number of threads, kernel set, disk, size of memory and release; anything else is measured anew.
 
     $FREEHOLD_HOME/cache/machine/KEY.json, else below the user's cache folder; a file that can't be read is as good as none
@@ -16,6 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -24,10 +25,9 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 import numpy.typing as npt
-from blake3 import blake3
 
 from freehold import __version__
-from freehold.core.models import BLOCK_BYTES
+from freehold.engine.files import WeightsFile
 from freehold.engine.fit import Kernel, Machine
 from freehold.engine.kernels import rows
 from freehold.engine.kernels.formats import FORMATS
@@ -37,9 +37,11 @@ from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
 from freehold.engine.kernels.records import SCRATCH_BYTES
 from freehold.engine.kernels.targets import choose_target
 from freehold.engine.memory import private_buffer, room
+from freehold.engine.seals import Sealer
 from freehold.engine.tensor_types import TensorType
+from freehold.engine.tiles import SECTOR_BYTES, TILE_BYTES
 
-TILE_BYTES: Final = 8 << 20
+_READERS: Final = 2  # as many as a ring has
 _LARGEST_BYTES: Final = 384 << 20  # weights that are gone over: beyond the last cache of any one processor's share
 _MEMORY_SHARE: Final = 4  # of what is free, one in so many
 _ROUNDS: Final = 3
@@ -47,9 +49,9 @@ _ROW_ELEMENTS: Final = 4096
 _COLUMNS: Final = 64
 _DISK_S: Final = 0.6
 _WRITE_S: Final = 1.0
-_SAMPLE_BYTES: Final = 512 << 20  # of a file made for reading
+_SAMPLE_BYTES: Final = 512 << 20  # of a file made for reading, which is written in such pieces:
+_PIECE_BYTES: Final = 8 << 20
 _SMALLEST_SAMPLE_BYTES: Final = 64 << 20
-_SECTOR_BYTES: Final = 4096
 
 
 class Rates(msgspec.Struct, kw_only=True):
@@ -160,7 +162,7 @@ class _Bench:
     def __init__(self, kernels: Kernels, threads: int, memory_bytes: int | None) -> None:
         self._kernels, self._threads = kernels, threads
         most = max(room().usable_bytes // _MEMORY_SHARE, TILE_BYTES) if memory_bytes is None else memory_bytes
-        each = min(_LARGEST_BYTES, most) // threads // _SECTOR_BYTES * _SECTOR_BYTES
+        each = min(_LARGEST_BYTES, most) // threads // SECTOR_BYTES * SECTOR_BYTES
         self._each_bytes = max(each, 1 << 20)
         self._weights = private_buffer(self._each_bytes * threads)
         # Any type reads 0x3c bytes as numbers of ordinary size: NaN and the smallest numbers take other paths in some cores.
@@ -241,16 +243,15 @@ def _columns() -> list[npt.NDArray[Any]]:
 
 
 def check_rate() -> float:
-    """Bytes a second of one core that hashes blocks as a manifest has them."""
-    block = private_buffer(BLOCK_BYTES).data[:BLOCK_BYTES]
+    """Bytes a second of one core that checks a streamed tile."""
+    tile, sealer = private_buffer(TILE_BYTES).data, Sealer()
+    sealer.seal(tile)
     taken_s = []
     for _ in range(8):
         began_s = time.thread_time()
-        digest = blake3(b"\x00")
-        digest.update(block)
-        digest.digest()
+        sealer.seal(tile)
         taken_s.append(time.thread_time() - began_s)
-    return BLOCK_BYTES / max(median(taken_s), 1e-9)
+    return len(tile) / max(median(taken_s), 1e-9)
 
 
 def disk_rate(place: Path) -> tuple[float | None, float]:
@@ -274,28 +275,42 @@ def disk_rate(place: Path) -> tuple[float | None, float]:
 
 def _write_sample(path: Path) -> None:
     """Random bytes, as a disk that compresses would be flattered by others."""
-    buffer = private_buffer(TILE_BYTES)
-    buffer[:TILE_BYTES] = np.frombuffer(np.random.default_rng().bytes(TILE_BYTES), np.uint8)
+    buffer = private_buffer(_PIECE_BYTES)
+    buffer[:] = np.frombuffer(np.random.default_rng().bytes(_PIECE_BYTES), np.uint8)
     until_s = time.monotonic() + _WRITE_S
     with _opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as fd:
-        for _ in range(_SAMPLE_BYTES // TILE_BYTES):
-            os.write(fd, buffer.data[:TILE_BYTES])
+        for _ in range(_SAMPLE_BYTES // _PIECE_BYTES):
+            os.write(fd, buffer.data)
             if time.monotonic() > until_s:
                 break
         os.fsync(fd)
 
 
 def _read_rate(path: Path) -> tuple[float | None, float]:
-    buffer = private_buffer(TILE_BYTES)
-    buffer[:] = 1  # its pages are there before the clock runs
-    tiles = path.stat().st_size // TILE_BYTES
-    with _opened(path, os.O_RDONLY) as fd:
-        done, until_s = 0, time.monotonic() + _DISK_S
-        began_s, cpu_s = time.monotonic(), time.thread_time()
-        while done == 0 or time.monotonic() < until_s:
-            done += os.preadv(fd, [buffer.data[:TILE_BYTES]], done // TILE_BYTES % tiles * TILE_BYTES)
-        taken_s, used_s = time.monotonic() - began_s, time.thread_time() - cpu_s
-    return done / max(taken_s, 1e-9), used_s / done
+    """Read as a ring reads: tile after tile, two at once."""
+    buffers = [private_buffer(TILE_BYTES + 2 * SECTOR_BYTES) for _ in range(_READERS)]
+    for buffer in buffers:
+        buffer[:] = 1  # its pages are there before the clock runs
+    tiles, taking, taken = max(1, path.stat().st_size // TILE_BYTES), threading.Lock(), 0
+    spent: list[float] = []
+    with WeightsFile(path, path.stat().st_size) as file:
+        began_s = time.monotonic()
+
+        def read(buffer: memoryview) -> None:
+            nonlocal taken
+            used_s = time.thread_time()
+            while taken == 0 or time.monotonic() - began_s < _DISK_S:
+                with taking:
+                    start, taken = taken % tiles * TILE_BYTES, taken + 1
+                file.read(start, min(start + TILE_BYTES, file.size_bytes), buffer)
+            spent.append(time.thread_time() - used_s)
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            for reading in [readers.submit(read, buffer.data) for buffer in buffers]:
+                reading.result()
+        taken_s = time.monotonic() - began_s
+    done = taken * TILE_BYTES
+    return done / max(taken_s, 1e-9), sum(spent) / done
 
 
 @contextlib.contextmanager

@@ -1,11 +1,12 @@
 """What a pass of a model goes over, as its weights are placed, and what memory that leaves a prediction to be made for."""
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Final
 
 from freehold.engine.budget import Plan
 from freehold.engine.fit import PassBytes, Share, Tier
-from freehold.engine.gguf import GgufHeader
+from freehold.engine.gguf import TensorInfo
 from freehold.engine.kv_cache import PAGE_POSITIONS
 from freehold.engine.tensor_types import TensorType
 
@@ -33,10 +34,10 @@ def pass_bytes(plan: Plan) -> PassBytes:
     return PassBytes(shares=shares, kv_bytes_per_position=plan.kv_bytes // (plan.pages * PAGE_POSITIONS))
 
 
-def types_of(header: GgufHeader) -> list[TensorType]:
+def types_of(tensors: Mapping[str, TensorInfo]) -> list[TensorType]:
     """Of the matrices, most bytes first."""
     sizes: Counter[TensorType] = Counter()
-    for info in header.tensors.values():
+    for info in tensors.values():
         if len(info.shape) > 1:
             sizes[info.type] += info.size_bytes
     return [type_ for type_, _ in sizes.most_common()]

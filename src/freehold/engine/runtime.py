@@ -127,7 +127,7 @@ class Runtime:
         context = self.plan.context_tokens
         kernels = None if config.kernels == "auto" else config.kernels
         file = model.directory / model.manifest.files[0].name
-        self.prediction = forecast(weights.header, self.plan, file, threads, kernels)
+        self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
         if self.prediction is not None:
             foretell(self.prediction)
         loaded = weights.load(lambda done, total: progress("weights", done, total), self.plan.placement)
