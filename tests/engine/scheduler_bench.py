@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from freehold.engine.constraint import Constraint
+from freehold.engine.draft import DraftModel
 from freehold.engine.gguf import BytesPrefix, read_header
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.sampler import Settings
@@ -22,14 +23,22 @@ TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata,
 class Bench:
     """A scheduler over a history model, and what came out of it."""
 
-    def __init__(self, *, pages: int = 40, end_rate: float = 0.0, repeat_rate: float = 0.0, **limits: Any) -> None:
+    def __init__(
+        self,
+        *,
+        pages: int = 40,
+        end_rate: float = 0.0,
+        repeat_rate: float = 0.0,
+        draft_model: DraftModel | None = None,
+        **limits: Any,
+    ) -> None:
         chosen = {"context_tokens": 256, "max_sequences": 8, "queue_limit": 16, "prefill_chunk_tokens": 32, "threads": 2} | limits
         self.cache = KvCache(1, 1, 32, pages, chosen["max_sequences"], 4)
         self.model = HistoryModel(
             self.cache, TOKENIZER.vocabulary, ends=TOKENIZER.end_ids, end_rate=end_rate, repeat_rate=repeat_rate
         )
         self.now_s = 0.0
-        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock)
+        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock, draft_model)
         self.texts: dict[int, str] = {}
         self.pieces: dict[int, list[Piece]] = {}
         self.ended: dict[int, Finished | Failed] = {}

@@ -271,8 +271,8 @@ def test_sampled_answers_have_the_models_distribution() -> None:
         patch.setattr(sequences.Sequence, "likely", likely)
         bench.run()
     stats = bench.scheduler.stats()
-    assert stats.drafted_tokens == samples
-    assert samples / 100 < stats.accepted_tokens < samples
+    assert stats.drafted_tokens > samples / 2
+    assert samples / 100 < stats.accepted_tokens < stats.drafted_tokens
     seen = Counter(sequence.tokens[len(asked) + 1] for sequence in made)
     expected = softmax(logits) * samples
     common = np.flatnonzero(expected >= 8)

@@ -9,6 +9,7 @@ same result, as kernels are batch-invariant), and what share of the work each re
 One thread calls `wait` and `step`; the others are for any thread.
 """
 
+import logging
 import threading
 import time
 from collections import deque
@@ -23,12 +24,16 @@ import numpy.typing as npt
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamUnavailable
 from freehold.core.ports import MonotonicClock
 from freehold.engine.config import MAX_DRAFTS
+from freehold.engine.draft import Ask, DraftModel
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models import Batch
 from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
 from freehold.engine.speculation import PassTimes, allot
 from freehold.engine.vocabulary import Tokenizer
 
+log = logging.getLogger("freehold.engine")
+
+LIKELY: Final = 0.5  # a draft by lookup below this chance is left to the draft model, where there is one
 FIRST_CHUNK: Final = 64  # prompt tokens of a pass while nobody knows how long one takes
 LARGEST_CHUNK: Final = 256  # records.MAX_COLUMNS: a pass takes no more at once
 SMALLEST_CHUNK: Final = 16
@@ -71,6 +76,7 @@ class SchedulerStats:
     cached_tokens: int = 0  # prompt tokens that were not computed: their pages were there
     drafted_tokens: int = 0
     accepted_tokens: int = 0  # of them, those that were right
+    draft_model_s: float = 0.0  # what a draft model's passes took, of `busy_s`
     token_s: float = 0.0  # of a pass of one token of late; 0 is unknown
 
 
@@ -89,7 +95,13 @@ class _Share:
 
 class Scheduler:
     def __init__(
-        self, model: Model, cache: KvCache, tokenizer: Tokenizer, limits: Limits, clock: MonotonicClock = time.perf_counter
+        self,
+        model: Model,
+        cache: KvCache,
+        tokenizer: Tokenizer,
+        limits: Limits,
+        clock: MonotonicClock = time.perf_counter,
+        draft_model: DraftModel | None = None,
     ) -> None:
         if cache.pages * PAGE_POSITIONS < limits.context_tokens:
             raise InternalError(f"{cache.pages} KV pages cannot hold one sequence of {limits.context_tokens} tokens")
@@ -99,6 +111,7 @@ class Scheduler:
         self._running: list[Sequence] = []  # in the order of admission
         self._cancelled: set[int] = set()
         self._times = PassTimes()
+        self._draft_model = draft_model
         self._prompt_tokens = self._output_tokens = self._cached_tokens = 0
         self._drafted_tokens = self._accepted_tokens = 0
         self._busy_s = 0.0
@@ -161,6 +174,7 @@ class Scheduler:
                 drafted_tokens=self._drafted_tokens,
                 accepted_tokens=self._accepted_tokens,
                 token_s=self._times.single_s or 0.0,
+                draft_model_s=self._draft_model.busy_s if self._draft_model is not None else 0.0,
             )
 
     def step_age_s(self) -> float:
@@ -188,14 +202,18 @@ class Scheduler:
             shares = self._shares()
         if not shares:
             return []
+        shares = self._with_drafts(shares)
         for share in shares:
             share.sequence.started_s = begun_s if share.sequence.started_s is None else share.sequence.started_s
         self._stuck_after_s = self._patience_s(sum(share.columns for share in shares))
+        passed_s = self._clock()
         try:
             logits = self._model.step(_batch(shares))
         except Exception as exc:  # the batch is lost, the engine is not
             return self._fail_all(shares, exc)
-        self._charge(shares, self._clock() - begun_s)
+        ended_s = self._clock()
+        self._times.note(sum(share.columns for share in shares), ended_s - passed_s)
+        self._charge(shares, ended_s - begun_s)
         outputs: list[Output] = []
         rows = iter(logits)
         for share in shares:
@@ -252,8 +270,7 @@ class Scheduler:
                 self._make_room(sequence)
         answering = [sequence for sequence in self._running if sequence.left == 1]
         chunks = self._chunks([sequence for sequence in self._running if sequence.left > 1], len(answering))
-        drafts = self._drafts(answering, len(answering) + sum(chunk.count for chunk in chunks))
-        return [_Share(sequence, 1, some) for sequence, some in zip(answering, drafts, strict=True)] + chunks
+        return [_Share(sequence, 1) for sequence in answering] + chunks
 
     def _chunks(self, reading: list[Sequence], answering: int) -> list[_Share]:
         """The shortest first; what it leaves of its share goes to the others."""
@@ -282,16 +299,39 @@ class Scheduler:
             size //= 2
         return min(size, LARGEST_CHUNK - min(answering, LARGEST_CHUNK // 2))
 
-    def _drafts(self, answering: list[Sequence], columns: int) -> list[tuple[int, ...]]:
-        """For each answer, the drafts that are worth a column, as far as its pages go."""
-        if not self._limits.max_drafts:
-            return [()] * len(answering)
-        likely = [sequence.likely(self._limits.max_drafts) for sequence in answering]
+    def _with_drafts(self, shares: list[_Share]) -> list[_Share]:
+        """The same, and for each answer the drafts that are worth a column, as far as its pages go."""
+        answers = [share.sequence for share in shares if share.sequence.left == 1]  # these come first
+        if not self._limits.max_drafts or not answers:
+            return shares
+        columns = sum(share.columns for share in shares)
+        likely = [sequence.likely(self._limits.max_drafts) for sequence in answers]
+        if self._draft_model is not None:
+            self._look_ahead(self._draft_model, answers, likely, columns)
         counts = allot([[chance for _, chance in row] for row in likely], columns, self._times)
-        return [
-            tuple(token for token, _ in row[: self._backed(sequence, count)])
-            for sequence, row, count in zip(answering, likely, counts, strict=True)
+        drafted = [
+            _Share(sequence, 1, tuple(token for token, _ in row[: self._backed(sequence, count)]))
+            for sequence, row, count in zip(answers, likely, counts, strict=True)
         ]
+        return drafted + shares[len(answers) :]
+
+    def _look_ahead(
+        self, draft_model: DraftModel, answers: list[Sequence], likely: list[list[tuple[int, float]]], columns: int
+    ) -> None:
+        """Put the small model's drafts where the lookup has none that are likely."""
+        places = [i for i, row in enumerate(likely) if not row or row[0][1] < LIKELY]
+        asks = [
+            Ask(request=answers[i].request.id, tokens=answers[i].tokens, room=min(answers[i].room, self._limits.max_drafts + 1))
+            for i in places
+        ]
+        try:
+            found = draft_model.propose(asks, columns, self._times)
+        except Exception:  # answers do without
+            log.exception("engine_draft_model_failed")
+            self._draft_model = None
+            return
+        for i, row in zip(places, found, strict=True):
+            likely[i] = row or likely[i]
 
     def _backed(self, sequence: Sequence, drafts: int) -> int:
         """How many drafts have pages. Another page is taken for them only while there is one for each that runs."""
@@ -320,10 +360,11 @@ class Scheduler:
         if sequence.left == 0:
             before = sequence.outputs
             outputs = sequence.advance(list(islice(rows, 1 + len(share.drafts))), share.drafts)
+            right = max(0, sequence.outputs - before - 1)
             with self._changed:
                 self._output_tokens += sequence.outputs - before
                 self._drafted_tokens += len(share.drafts)
-                self._accepted_tokens += max(0, sequence.outputs - before - 1)
+                self._accepted_tokens += right
         self._keep(sequence)
         return outputs
 
@@ -339,7 +380,6 @@ class Scheduler:
     def _charge(self, shares: list[_Share], spent_s: float) -> None:
         """Split the step's thread-seconds by columns; the shares add up to the whole."""
         columns = sum(share.columns for share in shares)
-        self._times.note(columns, spent_s)
         for share in shares:
             share.sequence.compute_s += spent_s * self._limits.threads * share.columns / columns
         with self._changed:
@@ -355,6 +395,8 @@ class Scheduler:
         if sequence.slot is not None:
             self._cache.free(sequence.slot)
             sequence.slot = None
+        if self._draft_model is not None:
+            self._draft_model.forget(sequence.request.id)
         self._running.remove(sequence)
 
     def _fail_all(self, shares: list[_Share], cause: Exception) -> list[Output]:

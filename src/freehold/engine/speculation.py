@@ -21,7 +21,7 @@ WORTH: Final = 1.05  # drafts are taken where they promise this much more than a
 _CANDIDATES: Final = 16  # earlier places that are compared, latest first
 _LONGEST: Final = 64  # matching tokens beyond which longer is no better
 # Chance that a match goes on, by the bit length of the matching tokens: 0 (the last did not match), 2-3, 4-7, ... 32 and more.
-_BEFORE: Final = (0.2, 0.2, 0.2, 0.5, 0.75, 0.9, 0.95)
+_BEFORE: Final = (0.1, 0.1, 0.15, 0.25, 0.6, 0.85, 0.95)
 _BEFORE_WEIGHT: Final = 4.0  # tokens seen that outweigh it
 _MEMORY: Final = 0.95  # of what was seen, a token later: the last 20 count
 
@@ -113,7 +113,7 @@ def _bucket(length: int) -> int:
 
 # Seconds of a pass by its columns, one being 1: a 1.5B model of Q4_K in memory, one thread (docs/engine.md). It gives the first
 # guess, and the shape between measured points.
-_CURVE: Final = ((1, 1.0), (2, 1.2), (4, 1.3), (8, 1.7), (16, 2.2), (32, 3.0), (64, 4.9), (128, 9.0), (256, 17.2))
+_CURVE: Final = ((1, 1.0), (2, 1.3), (4, 1.35), (8, 2.6), (16, 4.2), (64, 12.0), (256, 46.0))
 _STEADY: Final = 10  # samples after which a new one counts for a tenth
 _OUTLIER: Final = 3.0  # a pass that took so many times the usual is counted as this: the machine did something else
 

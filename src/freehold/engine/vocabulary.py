@@ -115,6 +115,11 @@ class Tokenizer(ABC):
     def vocabulary(self) -> int:
         return len(self._tokens)
 
+    @property
+    def texts(self) -> Sequence[str]:
+        """Every token as the file has it."""
+        return self._tokens
+
     def text_of(self, token: int | None) -> str:
         """What a template writes for a special token."""
         return "" if token is None else self._tokens[token]
