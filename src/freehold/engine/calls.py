@@ -150,7 +150,7 @@ class CallReader:
         sure = len(text) - _unsure(text, self._form.begin)
         if not self._has_said and not text[:sure].strip(" \n\r\t;," if self._has_called else None):
             return False  # white space before a call is none of the answer's text: wait for what follows
-        found += self._say(sure)
+        found += self._say(self._whole(sure))
         return False
 
     def _opens(self, marker: str, at: int) -> None:
@@ -165,6 +165,15 @@ class CallReader:
         said = [piece for piece in pieces if piece.text or piece.logprobs]
         self._has_said = self._has_said or any(piece.text.strip() for piece in said)
         return list(said)
+
+    def _whole(self, chars: int) -> int:
+        """Up to the end of the last piece that lies in the first `chars`: a token goes out in one piece."""
+        end = 0
+        for piece in self._held:
+            if end + len(piece.text) > chars:
+                break
+            end += len(piece.text)
+        return end
 
     def _text(self) -> str:
         return "".join(piece.text for piece in self._held)

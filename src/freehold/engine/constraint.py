@@ -21,12 +21,12 @@ from freehold.engine.vocabulary import Tokenizer
 
 Mask = npt.NDArray[np.uint32]  # bit i of word i // 32 is set where token i may come next
 
-_KEPT: Final = 32  # grammars; some tens of KB each, 20 MB at worst
+_KEPT: Final = 16  # grammars: some tens of KB each, 20 MB at worst
 _LIMITS: Final = llguidance.LLParserLimits(
     initial_lexer_fuel=1_000_000,  # 20 ms
     step_lexer_fuel=200_000,  # 15 ms
     step_max_items=50_000,  # 3 ms
-    max_lexer_states=20_000,  # 40 MB
+    max_lexer_states=10_000,  # 20 MB
     max_grammar_size=500_000,
     verbose_errors=False,  # true would put the client's schema into our words
 )
@@ -73,18 +73,26 @@ class Grammars:
             self._compiled.move_to_end(grammar)
             while len(self._compiled) > _KEPT:
                 self._compiled.popitem(last=False)
-            return GrammarConstraint(matcher.deep_copy(), where)
+            return GrammarConstraint(matcher.deep_copy(), where, lambda: self._forget(grammar, matcher))
+
+    def _forget(self, grammar: str, matcher: llguidance.LLMatcher) -> None:
+        """The lexer's states are shared by all copies of a grammar: one that has too many is compiled anew."""
+        with self._lock:
+            if self._compiled.get(grammar) is matcher:
+                del self._compiled[grammar]
 
 
 class GrammarConstraint:
     """A `Constraint` by a compiled grammar."""
 
-    def __init__(self, matcher: llguidance.LLMatcher, where: str) -> None:
-        self._matcher, self._where = matcher, where
+    def __init__(self, matcher: llguidance.LLMatcher, where: str, forget: Callable[[], None] = lambda: None) -> None:
+        """`forget` is called when the grammar turns out to cost too much."""
+        self._matcher, self._where, self._forget = matcher, where, forget
 
     def mask(self) -> Mask | None:
         allowed = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)
         if self._matcher.is_error():
+            self._forget()
             raise _refused(self._where, "takes too long to follow", self._matcher.get_error())
         return allowed
 
@@ -94,7 +102,7 @@ class GrammarConstraint:
 
     @property
     def is_over(self) -> bool:
-        return self._matcher.is_stopped()
+        return self._matcher.is_stopped() and not self._matcher.is_error()
 
 
 class _Encoder:
@@ -130,10 +138,10 @@ def _compile(vocabulary: llguidance.LLTokenizer, grammar: str, where: str) -> ll
         raise _refused(where, "can't be followed", matcher.get_error())
     probe = matcher.deep_copy()
     probe.compute_bitmask()
+    if "NoExtension" in probe.get_error():  # a schema that refers to itself and nothing else
+        raise InvalidRequest(f"{where}: no answer can ever fit it", param=where)
     if probe.is_error():
         raise _refused(where, "takes too long to follow", probe.get_error())
-    if probe.is_stopped():  # a schema that refers to itself and nothing else
-        raise InvalidRequest(f"{where}: no answer can ever fit it", param=where)
     return matcher
 
 

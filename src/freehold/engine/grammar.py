@@ -20,7 +20,7 @@ MAX_DEPTH: Final = 64  # of the document; the library's own parser ends at 128
 
 _ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 _OWN_OPTIONS: Final = "x-guidance"  # the library's: it could switch off what is promised here
-SPACED: Final = {"whitespace_pattern": r"[\x20\x0A\x0D\x09]{1,20}"}
+SPACED: Final = {"whitespace_pattern": r"\x20|\n\x20{0,24}"}  # a space, or a line break and what indents the next line
 COMPACT: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as templates write past calls
 _DATA: Final = frozenset({"const", "enum", "default", "examples", "example"})  # what is below them is no schema
 
