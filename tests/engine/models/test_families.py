@@ -34,24 +34,29 @@ def with_facts(architecture: str, changes: dict[str, Any]) -> Tiny:
     return tiny(architecture, TensorType.F32, **changes)
 
 
-@pytest.mark.parametrize("kernels", host_targets())
 @pytest.mark.parametrize("architecture", BEYOND_LLAMA)
-def test_logits_equal_the_reference_forward_pass(architecture: str, kernels: str) -> None:
+def test_logits_equal_the_reference_forward_pass(architecture: str) -> None:
     model = tiny(architecture, TensorType.F32)
+    assert_close(model, built(model))
+
+
+@pytest.mark.parametrize("kernels", host_targets())
+def test_all_that_a_graph_may_have_runs_on_every_target(kernels: str) -> None:
+    facts = {"attn_logit_softcapping": 5.0, "final_logit_softcapping": 3.0, "rope.dimension_count": 32}
+    model = with_facts("gemma3", facts)  # which has the rest
     assert_close(model, built(model, kernels=kernels))
 
 
-@pytest.mark.parametrize("sizes", [[1], [7], [64, 3]], ids=str)
 @pytest.mark.parametrize("architecture", ["gemma2", "gemma3", "phi3"])
-def test_chunks_and_mates_do_not_change_a_bit(architecture: str, sizes: list[int]) -> None:
+def test_chunks_and_mates_do_not_change_a_bit(architecture: str) -> None:
     model = built(tiny(architecture), threads=2)
-    cuts = (sizes * LENGTH)[: next(i for i in range(1, LENGTH + 1) if sum((sizes * LENGTH)[:i]) >= LENGTH)]
-    cuts[-1] -= sum(cuts) - LENGTH
-    assert np.array_equal(stepped(model, cuts, mates=2), whole(model, PROMPT))
+    expected = whole(model, PROMPT)
+    for cuts in ([1] * LENGTH, [*[7] * 21, 3], [64, 3, 64, 3, 16]):
+        assert np.array_equal(stepped(model, cuts, mates=2), expected)
     model.close()
 
 
-@pytest.mark.parametrize("window", [1, 2, 3, 63, 64, 65, 128, 129])
+@pytest.mark.parametrize("window", [1, 3, 63, 64, 65, 129])
 def test_a_window_of_any_length_hides_what_is_older(window: int) -> None:
     model = with_facts("llama", {"attention.sliding_window": window})
     assert_close(model, built(model))
@@ -77,7 +82,6 @@ def test_what_a_window_hides_is_not_read() -> None:
         ("llama", {"rope.scaling.factor": 4.0}),  # no type: linear
         ("llama", {"rope.dimension_count": 32}),
         ("qwen2", {"rope.scaling.type": "yarn", "rope.scaling.factor": 4.0, "rope.scaling.original_context_length": 64}),
-        ("qwen3", {"rope.scaling.type": "yarn", "rope.scaling.factor": 2.0, "rope.scaling.original_context_length": 256}),
         ("gemma3", {"rope.scaling.type": "none", "final_logit_softcapping": 2.0}),
         ("gemma2", {"attn_logit_softcapping": 0.0, "final_logit_softcapping": 0.0}),
         ("phi3", {"tied": False, "attention.sliding_window": 0}),
@@ -118,9 +122,9 @@ def test_which_layers_have_windows() -> None:
 
 
 def test_parts_of_a_fused_tensor_are_rows_of_it() -> None:
-    shape = tiny("phi3").shape  # 4 heads of 96, 2 for keys; 512 wide
+    shape = tiny("phi3").shape  # 4 heads of 64, 2 for keys; 512 wide
     assert shape.source("blk.1.attn_q.weight") == ("blk.1.attn_qkv.weight", 0)
-    assert shape.source("blk.1.attn_v.weight") == ("blk.1.attn_qkv.weight", 6 * 96)
+    assert shape.source("blk.1.attn_v.weight") == ("blk.1.attn_qkv.weight", 6 * 64)
     assert shape.source("blk.1.ffn_gate.weight") == ("blk.1.ffn_up.weight", 0)
     assert shape.source("blk.1.ffn_up.weight") == ("blk.1.ffn_up.weight", 512)
     assert shape.source("blk.1.ffn_down.weight") == ("blk.1.ffn_down.weight", 0)

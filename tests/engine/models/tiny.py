@@ -20,7 +20,7 @@ from tests.engine.kernels.blocks import random_rows
 GEMMAS = ("gemma", "gemma2", "gemma3")
 # What a file of the family says besides what every file says. Windows are short, so that they hide something.
 FACTS: dict[str, dict[str, Any]] = {
-    "qwen3": {"attention.key_length": 96, "attention.value_length": 96},
+    "qwen3": {"attention.key_length": 32, "attention.value_length": 32},
     "qwen3moe": {
         "attention.key_length": 96,
         "attention.value_length": 96,
@@ -29,14 +29,16 @@ FACTS: dict[str, dict[str, Any]] = {
         "expert_feed_forward_length": 256,
     },
     "gemma2": {
+        "attention.key_length": 32,
+        "attention.value_length": 32,
         "attention.sliding_window": 24,
         "attn_logit_softcapping": 5.0,
         "final_logit_softcapping": 3.0,
         "block_count": 3,
     },
     "gemma3": {
-        "attention.key_length": 128,
-        "attention.value_length": 128,
+        "attention.key_length": 64,
+        "attention.value_length": 64,
         "attention.sliding_window": 24,
         "rope.freq_base": 1e6,
         "rope.scaling.type": "linear",
@@ -47,9 +49,7 @@ FACTS: dict[str, dict[str, Any]] = {
     },
     "phi3": {
         "attention.sliding_window": 100,
-        "attention.key_length": 96,
-        "attention.value_length": 96,
-        "rope.dimension_count": 64,
+        "rope.dimension_count": 32,
         "rope.scaling.original_context_length": 512,
         "rope.scaling.attn_factor": 1.25,
     },
