@@ -136,8 +136,9 @@ def make_first_keys(place: Place) -> FirstKeys | None:
 
 def fetch_model(place: Place, progress: Progress) -> None:
     """Bring the engine's model here if it is not; costs no network when it is."""
-    if place.config.engine.model:
-        pull(place.config.engine.model, place.home, progress)
+    for name in (place.config.engine.model, place.config.engine.draft_model):
+        if name and place.config.engine.model:
+            pull(name, place.home, progress)
 
 
 @contextlib.asynccontextmanager

@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import DeviceError, UnsupportedArtefact
+from freehold.core.exchange import Message, Sampling
+from freehold.engine.config import EngineConfig
 from freehold.engine.draft import DraftModel, check_vocabulary
+from freehold.engine.frames import Submit
 from freehold.engine.gguf import BytesPrefix, read_header
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import Batch
+from freehold.engine.runtime import Runtime
+from freehold.engine.sequence import Failed, Grown
 from freehold.engine.tokenizer import read_tokenizer
+from tests.engine.models_on_disk import verified_model
 from tests.engine.scheduler_bench import TOKENIZER, Bench, prompt
 from tests.fakes.history_model import HistoryModel
 from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata
@@ -96,6 +103,38 @@ def test_a_draft_model_that_fails_is_left_out_and_answers_go_on(monkeypatch: pyt
 
     monkeypatch.setattr(pair.small, "step", fail)
     assert answers(pair.bench, 2) == answers(Bench(max_drafts=0), 2)
+
+
+def test_a_real_draft_model_changes_no_answer(tmp_path: Path) -> None:
+    """Of another depth than the model's, or the model itself, whose drafts are mostly right; then both keep within the memory."""
+    for part in ("large", "small"):
+        (tmp_path / part).mkdir()
+    large = verified_model(tmp_path / "large", tiny_gguf())
+    small = verified_model(tmp_path / "small", tiny_gguf(seed=3, **{"llama.block_count": 1}))
+    found = []
+    for draft in (None, small, large):
+        made = Runtime(large, EngineConfig(threads=1, context_tokens=256, kv_memory_mb=8), lambda *_: None, draft=draft)
+        for request in range(3):
+            message = Message(role="user", text="hello world " * (1 + request))
+            sampling = Sampling(max_tokens=30, temperature=0.0 if request else 1.0)
+            asked = Submit(request=request, messages=(message,), tools=(), sampling=sampling, seed=request)
+            made.scheduler.submit(*made.prompts.requests(asked))
+        texts: dict[int, str] = {}
+        while made.scheduler.stats().running or made.scheduler.stats().waiting:
+            for output in made.scheduler.step():
+                assert not isinstance(output, Failed)
+                if isinstance(output, Grown):
+                    texts[output.request] = texts.get(output.request, "") + output.piece.text
+        assert (made.scheduler.stats().draft_model_s > 0) == (draft is not None)
+        found.append(texts)
+        made.close()
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_draft_model_that_does_not_fit_is_refused_with_the_numbers(tmp_path: Path) -> None:
+    model = verified_model(tmp_path, tiny_gguf())
+    with pytest.raises(DeviceError):
+        Runtime(model, EngineConfig(threads=1, ram_mb=1), lambda *_: None, draft=model)
 
 
 def test_models_of_one_vocabulary_go_together() -> None:

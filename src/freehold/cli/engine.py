@@ -23,4 +23,6 @@ def engine(socket_path: Path, settings: str) -> None:
         config = msgspec.json.decode(settings, type=EngineConfig)
     except msgspec.DecodeError as exc:
         raise ConfigError(f"--settings is not an [engine] table: {exc}") from exc
-    serve_engine(open_model(configuration.home(), config.model), socket_path, config)
+    home = configuration.home()
+    draft = open_model(home, config.draft_model) if config.draft_model else None
+    serve_engine(open_model(home, config.model), socket_path, config, draft)

@@ -52,6 +52,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     speculation_tokens: int | Literal["auto"] = "auto"
     """Tokens drafted ahead of an answer in one step, at most; 0 drafts none. Drafts never change an answer."""
 
+    draft_model: str = ""
+    """The name of a pulled model, smaller and of the same vocabulary, that drafts where nothing repeats; empty is none."""
+
     prefix_reuse: PrefixReuse = "key"
     """Whose earlier prompts a prompt may begin with without being computed again: those of its key, of its team, or all."""
 

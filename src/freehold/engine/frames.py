@@ -138,6 +138,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     cached_tokens: int = 0
     drafted_tokens: int = 0
     accepted_tokens: int = 0
+    draft_model_s: float = 0.0
     prompt_tokens_per_s: float = 0.0
     output_tokens_per_s: float = 0.0
     token_s: float = 0.0  # of a pass of one token of late; 0 is unknown

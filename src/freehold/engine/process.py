@@ -53,13 +53,13 @@ EXIT_CANNOT_LOAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
-def serve_engine(model: VerifiedModel, socket_path: Path, config: EngineConfig) -> None:
+def serve_engine(model: VerifiedModel, socket_path: Path, config: EngineConfig, draft: VerifiedModel | None = None) -> None:
     """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run."""
     _die_with_parent()
     # Ctrl-C reaches the whole process group, and a supervisor's SIGTERM the whole unit: the node decides when we stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(asyncio.run(_Engine(model, config).serve(socket_path)))
+    sys.exit(asyncio.run(_Engine(model, config, draft).serve(socket_path)))
 
 
 def _die_with_parent() -> None:
@@ -72,8 +72,8 @@ def _die_with_parent() -> None:
 
 
 class _Engine:
-    def __init__(self, model: VerifiedModel, config: EngineConfig) -> None:
-        self._model, self._config = model, config
+    def __init__(self, model: VerifiedModel, config: EngineConfig, draft: VerifiedModel | None) -> None:
+        self._model, self._config, self._draft = model, config, draft
         self._preparing: dict[int, asyncio.Task[None]] = {}
         # One thread: templates and tokenizers of all requests together never take more than one core from compute.
         self._prompts = ThreadPoolExecutor(1, "prompts")
@@ -88,7 +88,7 @@ class _Engine:
         self._write(Hello(protocol=PROTOCOL, version=__version__))
         check_hello(await read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))
-        made = asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress, self._foretell)
+        made = asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress, self._foretell, self._draft)
         loading = asyncio.create_task(made)
         done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading not in done:  # nothing may come before Ready but the end
@@ -111,7 +111,7 @@ class _Engine:
         telling.cancel()
         self._runtime.scheduler.close()
         await asyncio.to_thread(computing.join, 5)
-        self._runtime.model.close()
+        self._runtime.close()
         return 0
 
     def _take(self, frame: Frame) -> None:
@@ -241,6 +241,7 @@ def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats
         cached_tokens=now.cached_tokens,
         drafted_tokens=now.drafted_tokens,
         accepted_tokens=now.accepted_tokens,
+        draft_model_s=now.draft_model_s,
         prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
         output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
         token_s=now.token_s,

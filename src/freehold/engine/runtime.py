@@ -7,21 +7,24 @@ read; how much context and KV memory there is; and how a conversation becomes th
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from freehold import __version__
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import DeviceError, InvalidRequest
 from freehold.core.exchange import Message, Tool
 from freehold.core.models import VerifiedModel
 from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
+from freehold.engine.draft import DraftModel, check_vocabulary
 from freehold.engine.fit import Prediction
 from freehold.engine.forecast import forecast
 from freehold.engine.forms import Forms
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
-from freehold.engine.memory import resident_bytes, room
+from freehold.engine.memory import megabytes, resident_bytes, room
 from freehold.engine.models import model_class, shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
@@ -32,6 +35,9 @@ from freehold.engine.tokenizer import read_tokenizer
 from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
 
+_DRAFT_KV_SHARE: Final = (
+    4  # of the memory for keys and values, as much again for the draft model's: they are smaller, and of bytes
+)
 Progress = Callable[[str, int, int], None]  # what, done, total
 Foretell = Callable[[Prediction], None]
 
@@ -110,9 +116,14 @@ class Runtime:
     """Everything one engine process holds."""
 
     def __init__(
-        self, model: VerifiedModel, config: EngineConfig, progress: Progress, foretell: Foretell = lambda _: None
+        self,
+        model: VerifiedModel,
+        config: EngineConfig,
+        progress: Progress,
+        foretell: Foretell = lambda _: None,
+        draft: VerifiedModel | None = None,
     ) -> None:
-        """`foretell` is called before weights are read, where there is something to tell.
+        """`foretell` is called before weights are read, where there is something to tell. `draft` is a draft model.
 
         Raises ArtefactError for a model that is damaged or that we do not run, DeviceError where memory does not suffice.
         """
@@ -123,9 +134,14 @@ class Runtime:
         shape = shape_of(metadata, weights.header.tensors)
         self.tokenizer = tokenizer = read_tokenizer(metadata, name)
         template = chat_template(metadata, name, bos=tokenizer.text_of(tokenizer.bos_id), eos=tokenizer.text_of(tokenizer.eos_id))
-        self.plan = plan(shape, weights.header.tensors, config, threads, room(), resident_bytes())
-        context = self.plan.context_tokens
         kernels = None if config.kernels == "auto" else config.kernels
+        # The draft model is whole or not at all, so it comes first: what it takes, the model's placement does without.
+        self._small = _Small(draft, tokenizer, config, threads, progress) if draft is not None else None
+        untouched = self._small.plan.kv_bytes if self._small is not None else 0
+        found = room()
+        found = replace(found, available_bytes=found.available_bytes - untouched)
+        self.plan = plan(shape, weights.header.tensors, config, threads, found, resident_bytes() + untouched)
+        context = self.plan.context_tokens
         file = model.directory / model.manifest.files[0].name
         self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
         if self.prediction is not None:
@@ -151,7 +167,8 @@ class Runtime:
             threads=threads,
             max_drafts=MAX_DRAFTS if config.speculation_tokens == "auto" else config.speculation_tokens,
         )
-        self.scheduler = Scheduler(self.model, cache, tokenizer, limits)
+        drafts = self._small.draft_model if self._small is not None else None
+        self.scheduler = Scheduler(self.model, cache, tokenizer, limits, draft_model=drafts)
         self.prompts = Prompts(tokenizer, template, context, config.prefix_reuse)
         self.ready = Ready(
             model_id=model.manifest.model_id,
@@ -161,6 +178,39 @@ class Runtime:
             supports_tools=template.supports_tools,
             calls=template.calls.name if template.calls else None,
         )
+
+    def close(self) -> None:
+        """Stop the compute threads."""
+        self.model.close()
+        if self._small is not None:
+            self._small.model.close()
+
+
+class _Small:
+    """A draft model, loaded whole, with keys and values of one byte in a quarter of the memory that the model's may take."""
+
+    def __init__(self, model: VerifiedModel, large: Tokenizer, config: EngineConfig, threads: int, progress: Progress) -> None:
+        name, weights = model.manifest.name, Weights(model)
+        shape = shape_of(weights.header.metadata, weights.header.tensors)
+        tokenizer = read_tokenizer(weights.header.metadata, name)
+        check_vocabulary(tokenizer, large, name)
+        kv_memory_mb = max(1, config.kv_memory_mb // _DRAFT_KV_SHARE)
+        own = msgspec.structs.replace(config, kv_type="q8", kv_memory_mb=kv_memory_mb, context_tokens=0)
+        self.plan = plan(shape, weights.header.tensors, own, threads, room(), resident_bytes())
+        if not self.plan.placement.is_whole:
+            raise DeviceError(
+                f"the draft model {name} does not fit in memory: {megabytes(self.plan.needed_bytes)} are needed and "
+                f"{megabytes(self.plan.usable_bytes)} can be used; leave engine.draft_model empty, or choose a smaller one"
+            )
+        loaded = weights.load(lambda done, total: progress("draft model", done, total), self.plan.placement)
+        pages, positions = self.plan.pages, self.plan.context_tokens
+        cache = KvCache(
+            shape.layers, shape.kv_heads, shape.head_dim, pages, config.max_sequences, -(-positions // PAGE_POSITIONS), KvType.Q8
+        )
+        kernels = None if config.kernels == "auto" else config.kernels
+        self.model = model_class(shape)(shape, loaded.tensors, cache, threads, kernels)
+        vocabulary = min(tokenizer.vocabulary, large.vocabulary, shape.vocabulary)
+        self.draft_model = DraftModel(self.model, cache, vocabulary, large.end_ids)
 
 
 def _turn(message: Message) -> dict[str, Any]:
