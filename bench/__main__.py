@@ -31,6 +31,7 @@ PARTS: dict[str, str] = {
     "gateway": "bench.gateway",
     "hostile": "bench.hostile",
     "families": "bench.families",
+    "conversion": "bench.conversion",
     "engine": "bench.engine",
 }
 PEERS = ("numpy", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")

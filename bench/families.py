@@ -115,6 +115,11 @@ def _read(path: Path, tokens: list[int]) -> npt.NDArray[np.float64]:
     return np.asarray(shifted - np.log(np.exp(shifted).sum(-1, keepdims=True)))
 
 
+def peer_log_probabilities(path: Path, prompt: list[int]) -> npt.NDArray[np.float64]:
+    """llama.cpp's, of what comes after a prompt: (up to VOCABULARY)."""
+    return np.array(_peer(path, prompt)["logprobs"][0])
+
+
 def _peer(path: Path, prompt: list[int]) -> dict[str, Any]:
     """llama.cpp in a process of its own: what it wrote, and its log-probabilities."""
     command = [sys.executable, "-m", "bench.families", str(path)]

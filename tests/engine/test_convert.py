@@ -112,6 +112,25 @@ def test_a_gguf_of_floats_is_a_source_too(tmp_path: Path) -> None:
         plan_conversion(tmp_path / "out.gguf", "Q8_0")
 
 
+def test_experts_are_made_smaller_and_their_router_is_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    metadata = tiny_metadata(**{"llama.expert_count": 4, "llama.expert_used_count": 2})
+    tensors = tiny_tensors(metadata)
+    for layer in range(2):
+        for part in ("gate", "up", "down"):
+            rows, columns = tensors.pop(f"blk.{layer}.ffn_{part}.weight").shape
+            tensors[f"blk.{layer}.ffn_{part}_exps.weight"] = rng.standard_normal((4, rows, columns)).astype(np.float32)
+        tensors[f"blk.{layer}.ffn_gate_inp.weight"] = rng.standard_normal((4, 64)).astype(np.float32)
+    (tmp_path / "in.gguf").write_bytes(write_gguf(metadata, tensors))
+    header = converted(tmp_path / "in.gguf", tmp_path / "out.gguf", "Q8_0")
+    assert header.tensors["blk.0.ffn_gate_inp.weight"].type is TensorType.F32
+    info = header.tensors["blk.1.ffn_up_exps.weight"]
+    assert (info.type, info.shape) == (TensorType.Q8_0, (64, 96, 4))
+    raw = np.fromfile(tmp_path / "out.gguf", np.uint8, info.size_bytes, offset=info.offset)
+    found = dequantise(info.type, raw.reshape(4 * 96, -1)).reshape(4, 96, 64)
+    np.testing.assert_allclose(found, tensors[info.name], atol=0.02)
+
+
 def test_gguf_files_can_be_read_by_ggufs_own_reader(tmp_path: Path) -> None:
     gguf: Any = pytest.importorskip("gguf")
     tiny_directory(tmp_path / "source", "gemma3", pieces=True)

@@ -150,6 +150,43 @@ def test_pieces_are_the_librarys_own(tmp_path: Path) -> None:
     assert (ours.bos_id, ours.eos_id) == (1, 2)
 
 
+LLAMA_3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "whole_words", "pre"),
+    [(LLAMA_3, True, "llama-bpe"), (LLAMA_3, False, "dbrx"), (LLAMA_3.replace("{1,3}", ""), False, "qwen2")],
+)
+def test_ways_to_split_are_known_by_their_expressions(pattern: str, whole_words: bool, pre: str, tmp_path: Path) -> None:
+    tiny_directory(tmp_path, "llama")
+    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    rename = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+
+    def change(document: dict[str, Any]) -> None:
+        document["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [split, rename]}
+        document["normalizer"] = {"type": "NFC"}
+        document["model"]["ignore_merges"] = whole_words
+
+    edited(tmp_path, "tokenizer.json", change)
+    header = read(tmp_path)
+    assert header.metadata["tokenizer.ggml.pre"] == pre
+    ours, theirs = read_tokenizer(header.metadata, "tiny"), Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    for text in ("Hello WORLD'LL hello", "1234567 12 ab\r\n\n  x", "  hello\t你好  "):
+        assert ours.encode(text) == theirs.encode(text, add_special_tokens=False).ids
+
+
+def test_pieces_that_are_split_or_changed_otherwise_are_refused(tmp_path: Path) -> None:
+    tiny_directory(tmp_path, "llama", pieces=True)
+    edited(tmp_path, "tokenizer.json", lambda document: document.update(pre_tokenizer={"type": "Whitespace"}))
+    with pytest.raises(UnsupportedArtefact, match="splits pieces by 'Whitespace'"):
+        read(tmp_path)
+    edited(tmp_path, "tokenizer.json", lambda document: document.update(pre_tokenizer={"type": "Metaspace", "split": False}))
+    assert read(tmp_path).metadata["tokenizer.ggml.add_space_prefix"] is True
+    edited(tmp_path, "tokenizer.json", lambda document: document.update(normalizer={"type": "Replace", "content": "x"}))
+    with pytest.raises(UnsupportedArtefact, match="changes text by 'Replace'"):
+        read(tmp_path)
+
+
 def test_a_template_of_its_own_file_is_taken(tmp_path: Path) -> None:
     tiny_directory(tmp_path, "llama")
     (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}!")
@@ -169,6 +206,7 @@ def test_a_template_of_its_own_file_is_taken(tmp_path: Path) -> None:
         ("config.json", {"attention_bias": True}, "attention_bias"),
         ("tokenizer.json", {"model": {"type": "Unigram", "vocab": []}}, "'Unigram' model"),
         ("tokenizer.json", {"pre_tokenizer": {"type": "Whitespace"}}, "not known: by 'Whitespace'"),
+        ("tokenizer.json", {"normalizer": {"type": "Lowercase"}}, "changes text by 'Lowercase'"),
         ("tokenizer.json", {"added_tokens": [{"id": 9999, "content": "x"}]}, "token number 9999"),
         ("tokenizer.json", {"model": {"type": "BPE", "vocab": {}, "merges": ["a"]}}, "not two tokens"),
     ],

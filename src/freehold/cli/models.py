@@ -1,5 +1,6 @@
 """`freehold models`: what can be pulled, what is here, what is in a file; models of one's own, as they are or made smaller."""
 
+import contextlib
 import json
 import shutil
 from dataclasses import asdict
@@ -169,7 +170,11 @@ def convert_model(
     _check_room(path, conversion, replace=replace)
     with PullProgress(quiet=quiet or as_json) as progress:
         progress.step(f"converting to {quant}", sum(tensor.size_bytes for tensor in conversion.tensors))
-        conversion.write(path, lambda done_bytes, _: progress.advance(done_bytes))
+        try:
+            conversion.write(path, lambda done_bytes, _: progress.advance(done_bytes))
+        finally:
+            with contextlib.suppress(OSError):
+                path.parent.rmdir()  # where nothing came of it, no empty folder stays
         origin = f"converted to {quant} from {source.resolve()}"
         bringing = Bringing(directory=path.parent, names=[path.name], name=name, origin=origin, licence=facts.licence)
         model = local.add(bringing, home, progress, replace=replace)

@@ -40,6 +40,8 @@ _SOURCES: Final = (TensorType.F32, TensorType.F16, TensorType.BF16)
 _NARROW: Final[Mapping[TensorType, TensorType]] = {TensorType.Q4_K: TensorType.Q5_0, TensorType.Q6_K: TensorType.Q8_0}
 _CHUNK_WEIGHTS: Final = 1 << 20
 _EMBEDDING, _HEAD = "token_embd.weight", "output.weight"
+_ROUTER: Final = "ffn_gate_inp.weight"  # small, and rounding would send tokens to other experts
+_MORE: Final = frozenset({"attn_v", "attn_qkv", "ffn_down", "ffn_down_exps"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,7 @@ def _metadata(header: ModelHeader, shape: LlamaShape, quant: str) -> dict[str, A
 
 
 def _type(info: TensorInfo, quant: str, shape: LlamaShape) -> TensorType:
-    if len(info.shape) == 1:
+    if len(info.shape) == 1 or info.name.endswith(_ROUTER):
         return TensorType.F32
     if quant != "Q4_K_M":
         wanted = TensorType[quant]
@@ -111,7 +113,7 @@ def _type(info: TensorInfo, quant: str, shape: LlamaShape) -> TensorType:
 def _gets_more(name: str, layers: int) -> bool:
     """The value and down matrices of the first and last eighth of the layers, and of every third between."""
     parts = name.split(".")
-    if len(parts) < 3 or parts[2] not in ("attn_v", "attn_qkv", "ffn_down"):
+    if len(parts) < 3 or parts[2] not in _MORE:
         return False
     layer, eighth = int(parts[1]), layers // 8
     return parts[2] == "attn_qkv" or layer < eighth or layer >= 7 * layers // 8 or (layer - eighth) % 3 == 2

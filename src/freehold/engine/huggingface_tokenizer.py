@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
+from freehold.engine.sentencepiece import SPACE
 from freehold.engine.tokenizer import PRE_TOKENIZERS
 from freehold.engine.vocabulary import BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED
 
@@ -52,10 +53,11 @@ class _Reader:
         self._document, self._companions, self._rows, self._name = document, companions, rows, name
         self._model = self._map(document, "model")
         if self._model.get("type", "BPE") != "BPE":
-            raise UnsupportedArtefact(f"{name}: tokenizer.json has a {self._model.get('type')!r:.40} model; BPE is supported")
+            raise self._unsupported(f"has a {self._model.get('type')!r:.40} model; BPE is supported")
         self._falls_back = self._model.get("byte_fallback") is True
 
     def read(self) -> dict[str, Any]:
+        self._refuse_other_text()
         tokens, kinds = self._tokens()
         merges = self._merges()
         found: dict[str, Any] = {"tokens": tokens, "token_type": np.array(kinds, np.int32)}
@@ -103,6 +105,18 @@ class _Reader:
             merges.append(pair)
         return merges
 
+    def _refuse_other_text(self) -> None:
+        """Steps that would change text before it is split, or split it where pieces could still merge."""
+        known = ("Prepend", "Replace") if self._falls_back else ("NFC",)  # we send what was written; Qwen's differs in NFD alone
+        for step in self._steps("normalizer", "normalizers"):
+            is_space = step.get("type") != "Replace" or (step.get("pattern"), step.get("content")) == ({"String": " "}, SPACE)
+            if step.get("type") not in known or not is_space:
+                raise self._unsupported(f"changes text by {step.get('type')!r:.40}")
+        for step in self._steps("pre_tokenizer", "pretokenizers") if self._falls_back else ():
+            is_space = step.get("type") == "Split" and step.get("pattern") == {"String": " "}  # of which none is left
+            if step.get("type") != "Metaspace" and not is_space:
+                raise self._unsupported(f"splits pieces by {step.get('type')!r:.40}")
+
     def _adds_space(self) -> bool:
         """Text gets a space in front: said by a normalizer that prepends one, or by a Metaspace."""
         for step in self._steps("normalizer", "normalizers"):
@@ -120,7 +134,7 @@ class _Reader:
         pre = _PRE.get(way)
         if pre is None:
             shown = ", then ".join(ascii(step)[:200] for step in way) or "nothing"
-            raise UnsupportedArtefact(f"{self._name}: tokenizer.json splits text in a way that is not known: by {shown}")
+            raise self._unsupported(f"splits text in a way that is not known: by {shown}")
         return _WHOLE_WORDS_FIRST.get(pre, pre) if self._model.get("ignore_merges") is True else pre
 
     def _split_by(self, step: Mapping[str, Any]) -> str | None:
@@ -197,6 +211,9 @@ class _Reader:
         return value if isinstance(value, str) else None
 
     # ---- documents ------------------------------------------------------------------------------------------
+
+    def _unsupported(self, what: str) -> UnsupportedArtefact:
+        return UnsupportedArtefact(f"{self._name}: tokenizer.json {what}")
 
     def _malformed(self, what: str) -> MalformedArtefact:
         return MalformedArtefact(f"{self._name}: tokenizer.json: {what}")
