@@ -12,6 +12,7 @@ same seal with probability 2^-128 at most (`kernels.seal` has the source), as al
 
 import ctypes
 import os
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -30,7 +31,7 @@ class Sealer:
     def __init__(self, key: bytes | None = None) -> None:
         """`key`, of KEY_BYTES, is for tests: seals of a known key prove nothing."""
         self._key = np.frombuffer(key if key is not None else os.urandom(KEY_BYTES), np.uint8)
-        self._function = _SIGNATURE(compile_function("seal", lambda module: emit_seal(module, "seal")))
+        self._function = _native()
 
     def begin(self) -> "Sealing":
         """For bytes that come in pieces."""
@@ -47,6 +48,11 @@ class Sealer:
         sums = np.empty(blocks * SUM_BYTES, np.uint8)
         self._function(data.ctypes.data, blocks, self._key.ctypes.data, sums.ctypes.data)
         return sums
+
+
+@cache
+def _native() -> Any:
+    return _SIGNATURE(compile_function("seal", lambda module: emit_seal(module, "seal")))
 
 
 class Sealing:

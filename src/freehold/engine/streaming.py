@@ -6,11 +6,13 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from freehold.core.errors import FreeholdError
 from freehold.engine.embedding import EmbeddingRows
 from freehold.engine.files import WeightsFile
 from freehold.engine.ring import Ring, RingStats
 from freehold.engine.seals import Sealer
 from freehold.engine.tensor_types import TensorType
+from freehold.engine.tiers import SLOTS
 from freehold.engine.tile_table import LoadedTile, TiledMatrix, TileTable
 
 _HEAD: Final = 0  # the group of matrices that a pass without logits does not read
@@ -26,10 +28,12 @@ class Streaming:
         sealer: Sealer,
         embedding: EmbeddingRows,
         head: str | None,
+        slots: int = SLOTS,
     ) -> None:
         """`tiles` in the order of use, `head` the matrix among them that gives logits."""
-        self._files, self._table, self._embedding = files, TileTable(tiles), embedding
-        self._ring = Ring(files, tiles, self._table, sealer, {} if head is None else {head: _HEAD})
+        self.files, self.sealer = files, sealer  # for who reads tiles of the same files elsewhere
+        self._table, self._embedding = TileTable(tiles), embedding
+        self._ring = Ring(files, tiles, self._table, sealer, {} if head is None else {head: _HEAD}, slots)
 
     @property
     def ring_address(self) -> int:
@@ -58,11 +62,15 @@ class Streaming:
         """After the pass. Raises VerificationError or DeviceError where its weights did not all come: its results are void."""
         self._ring.end()
 
+    def fail(self, error: FreeholdError) -> None:
+        """Instead of `end`, for a pass that was given up."""
+        self._ring.fail(error)
+
     def stats(self) -> RingStats:
         return self._ring.stats()
 
     def close(self) -> None:
         """Ends the ring's threads. No pass may be running."""
         self._ring.close()
-        for file in self._files:
+        for file in self.files:
             file.close()

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -28,11 +29,12 @@ from freehold.engine.memory import private_buffer
 from freehold.engine.seals import Sealer, Sealing
 from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor
-from freehold.engine.tiers import Placement
+from freehold.engine.tiers import SLOTS, Placement
 from freehold.engine.tile_table import LoadedTile
 from freehold.engine.tiles import Tile, Use, cut
 
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
+Take = Callable[[int, memoryview], None]  # where a checked block begins in its file, and its bytes: gone when it returns
 
 _TILE_ALIGNMENT = 64
 _EMBEDDING = "token_embd.weight"
@@ -44,6 +46,14 @@ class Loaded:
 
     tensors: Mapping[str, Tensor]
     streaming: Streaming | None
+
+
+class Beside(Protocol):
+    """Somebody else who has use for a model's checked bytes."""
+
+    def dealer(self, part: int, sealer: Sealer) -> Take:
+        """What is given the blocks of a file, one after the other."""
+        ...
 
 
 class CheckedFile:
@@ -144,17 +154,24 @@ class Weights:
         for file in self._files:
             file.close()
 
-    def load(self, progress: Progress, placement: Placement | None = None) -> Loaded:
-        """All tensors, where `placement` says, or in memory where it is None.
+    def load(
+        self,
+        progress: Progress,
+        placement: Placement | None = None,
+        beside: "Beside | None" = None,
+        *,
+        slots: int = SLOTS,
+    ) -> Loaded:
+        """All tensors, where `placement` says, or in memory where it is None. With `beside`, only those whose tiles it names.
 
         Raises VerificationError for a block that is not the manifest's, DeviceError where reading fails.
         """
         try:
-            if placement is None or placement.is_whole:
+            if placement is None or (placement.is_whole and beside is None):
                 tensors = self._load_whole(progress)
                 self.close()
                 return Loaded(tensors=tensors, streaming=None)
-            return self._load_tiles(progress, placement)
+            return self._load_tiles(progress, placement, beside, slots)
         except BaseException:
             self.close()
             raise
@@ -170,13 +187,13 @@ class Weights:
             for info in self.header.tensors.values()
         }
 
-    def _load_tiles(self, progress: Progress, placement: Placement) -> Loaded:
+    def _load_tiles(self, progress: Progress, placement: Placement, beside: "Beside | None", slots: int) -> Loaded:
         sealer = Sealer()
         sinks = _Sinks(self.header.tensors, placement, sealer)
         staging = [private_buffer(BLOCK_BYTES).data for _ in range(2)]
         for part, file in enumerate(self._files):
-            deal = sinks.dealer(part)
-            self._read_all(file, progress, lambda block: staging[block % 2], deal)
+            takers = [sinks.dealer(part), *([beside.dealer(part, sealer)] if beside is not None else [])]
+            self._read_all(file, progress, lambda block: staging[block % 2], takers)
             file.release()
         tiles = sinks.tiles()
         table = self.header.tensors[_EMBEDDING]
@@ -188,18 +205,19 @@ class Weights:
             sealer,
             MAX_COLUMNS,
         )
-        return Loaded(tensors=sinks.vectors(), streaming=Streaming(files, tiles, sealer, embedding, _head(placement)))
+        streaming = Streaming(files, tiles, sealer, embedding, _head(placement), slots)
+        return Loaded(tensors=sinks.vectors(), streaming=streaming)
 
     def _read_all(
         self,
         file: CheckedFile,
         progress: Progress,
         buffer_of: Callable[[int], memoryview],
-        take: Callable[[int, memoryview], None] | None = None,
+        takers: Sequence[Take] = (),
     ) -> None:
         before = sum(other.size_bytes for other in self._files[: self._files.index(file)])
         for start, view in file.each(buffer_of):
-            if take is not None:
+            for take in takers:
                 take(start, view)
             progress(before + start + len(view), self.file_bytes)
 
@@ -257,7 +275,7 @@ class _Sinks:
         self._page_tiles = cut([[use]], tensors, step * table.type.row_bytes(table.shape[0]))
         self._pages = [_Span(start=tile.offset, end=tile.end, part=tile.part, sealer=sealer) for tile in self._page_tiles]
 
-    def dealer(self, part: int) -> Callable[[int, memoryview], None]:
+    def dealer(self, part: int) -> Take:
         """Takes the blocks of a file one after the other."""
         # Pages lie over tiles where the head is the embedding: each of the two lists is without overlaps.
         lists = [

@@ -8,13 +8,14 @@ from freehold.engine.kernels.jit import compile_function
 from freehold.engine.kernels.targets import Target, choose_target
 from freehold.engine.tensor_types import TensorType
 
+_made: dict[tuple[Any, ...], int] = {}  # by name and what it is made for: code lives as long as the process
+
 
 class Kernels:
     """Addresses of machine code. Safe to share between threads once made."""
 
     def __init__(self, name: str | None = None) -> None:
         self.target: Target = choose_target(name)
-        self._made: dict[tuple[Any, ...], int] = {}
 
     @property
     def name(self) -> str:
@@ -48,7 +49,8 @@ class Kernels:
         return self._make("step", mixture.emit_mixture_step if graph.experts else step.emit_step, graph)
 
     def _make(self, name: str, emit: Any, *what: Any) -> int:
-        name, key = f"{name}_{self.name}".lower(), (name, *what)
-        if key not in self._made:
-            self._made[key] = compile_function(name, lambda module: emit(module, name, *what, self.target))
-        return self._made[key]
+        name = f"{name}_{self.name}".lower()
+        key = (name, *what)
+        if key not in _made:
+            _made[key] = compile_function(name, lambda module: emit(module, name, *what, self.target))
+        return _made[key]
