@@ -26,6 +26,10 @@ class Shape:
     ffn: int = 8960
     vocabulary: int = 151936
     context: int = 32768
+    experts_used: int = 0
+
+    def expert_uses(self) -> Iterable[Iterable[Sequence[Use]]]:
+        return ()
 
     def order(self) -> Iterable[Sequence[Use]]:
         for layer in range(self.layers):

@@ -52,6 +52,11 @@ class HasDimensions(Protocol):
     @property
     def context(self) -> int: ...
 
+    @property
+    def experts_used(self) -> int: ...
+
+    def expert_uses(self) -> Iterable[Iterable[Sequence[Use]]]: ...
+
     def order(self) -> Iterable[Sequence[Use]]: ...
 
 
@@ -116,6 +121,9 @@ def activation_bytes(shape: HasDimensions, threads: int, max_sequences: int, con
     heads = shape.heads + 2 * shape.kv_heads
     columns = shape.embedding + shape.heads * shape.head_dim + shape.ffn
     floats = 2 * shape.embedding + heads * shape.head_dim
+    # Each choice of an expert has columns and an output of its own.
+    columns += shape.experts_used * (shape.embedding + shape.ffn)
+    floats += shape.experts_used * shape.embedding
     tables = 2 * 8 * context_tokens * shape.head_dim
     logits = 2 * 4 * max_sequences * shape.vocabulary
     return int(MAX_COLUMNS * (_COLUMN_BYTES * columns + 4 * floats)) + threads * SCRATCH_BYTES + tables + logits
@@ -133,7 +141,13 @@ def _plan(
     kv_bytes = pages * page_bytes(shape, config)
     activations = activation_bytes(shape, threads, config.max_sequences, context)
     return Plan(
-        placement=place(shape.order(), tensors, usable_bytes - kv_bytes - activations - BESIDE_BYTES),
+        placement=place(
+            shape.order(),
+            tensors,
+            usable_bytes - kv_bytes - activations - BESIDE_BYTES,
+            experts=shape.expert_uses(),
+            experts_used=shape.experts_used,
+        ),
         pages=pages,
         context_tokens=context,
         kv_bytes=kv_bytes,

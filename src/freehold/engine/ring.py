@@ -110,6 +110,10 @@ class Ring:
         if self._error is not None:
             raise type(self._error)(self._error.message) from self._error
 
+    def fail(self, error: FreeholdError) -> None:
+        """The pass is given up for another reason, and will not use its tiles: the next one starts the ring anew."""
+        self._fail(error)
+
     def stats(self) -> RingStats:
         return RingStats(
             tiles=self._tiles_read,

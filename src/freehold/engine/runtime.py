@@ -19,13 +19,14 @@ from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
 from freehold.engine.draft import DraftModel, check_vocabulary
+from freehold.engine.expert_cache import ExpertSeals
 from freehold.engine.fit import Prediction
 from freehold.engine.forecast import forecast
 from freehold.engine.forms import Forms
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
 from freehold.engine.memory import megabytes, resident_bytes, room
-from freehold.engine.models import model_class, shape_of
+from freehold.engine.models import Llama, MixtureModel, model_class, shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request
@@ -146,7 +147,9 @@ class Runtime:
         self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
         if self.prediction is not None:
             foretell(self.prediction)
-        loaded = weights.load(lambda done, total: progress("weights", done, total), self.plan.placement)
+        placement = self.plan.placement
+        experts = ExpertSeals(placement.experts) if placement.expert_slots else None
+        loaded = weights.load(lambda done, total: progress("weights", done, total), placement, experts)
         progress("kernels", 0, 0)
         max_pages = -(-context // PAGE_POSITIONS)
         cache = KvCache(
@@ -158,7 +161,13 @@ class Runtime:
             max_pages,
             KvType(config.kv_type),
         )
-        self.model = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
+        if experts is not None and loaded.streaming is not None:
+            held = experts.open(loaded.streaming.files, loaded.streaming.sealer, placement.expert_slots)
+            self.model: Llama = MixtureModel(
+                shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming, experts=held
+            )
+        else:
+            self.model = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
         limits = Limits(
             context_tokens=context,
             max_sequences=config.max_sequences,

@@ -68,7 +68,7 @@ def test_the_number_of_threads_changes_nothing() -> None:
         computing = built(model, threads=threads)
         outs.append(run(computing, computing.cache.open(), TOKENS, 5))
         computing.close()
-    assert np.array_equal(*outs)
+    assert np.array_equal(outs[0], outs[1])
 
 
 def test_routing_takes_the_best_and_scales_their_shares_to_one() -> None:

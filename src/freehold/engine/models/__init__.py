@@ -23,4 +23,4 @@ def model_class(shape: LlamaShape) -> type[Llama]:
     return MixtureModel if shape.experts else Llama
 
 
-__all__ = ["FAMILIES", "Batch", "HasShape", "Llama", "LlamaShape", "model_class", "shape_of"]
+__all__ = ["FAMILIES", "Batch", "HasShape", "Llama", "LlamaShape", "MixtureModel", "model_class", "shape_of"]

@@ -14,12 +14,19 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from freehold.core.errors import FreeholdError
+from freehold.engine.expert_cache import ExpertCache, ExpertStats
 from freehold.engine.kernels import records
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
 from freehold.engine.kernels.records import Expert, Layer, Matrix, Mixture, Step, Tile
+from freehold.engine.kv_cache import KvCache
 from freehold.engine.models.llama import Llama
+from freehold.engine.models.shape import LlamaShape
+from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor, TensorType
 from freehold.engine.tile_table import TiledMatrix
+
+Indices = npt.NDArray[np.int64]
 
 _PLACES: Final[Mapping[str, Layer]] = {
     "attn_q": Layer.Q,
@@ -35,11 +42,11 @@ _FLOATS: Final = frozenset({TensorType.F32, TensorType.F16, TensorType.BF16})
 class Experts(Protocol):
     """The experts of all layers."""
 
-    def groups(self, layer: int, wanted: npt.NDArray[np.int64]) -> Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """(places in `wanted`, Expert records) of parts of `wanted`, which hold every one of them once.
+    def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
+        """(places in `wanted`, their Expert records, whether they are the last) until every one of `wanted` had its turn.
 
-        The records have their matrices filled in, and these stay where they are until the next group is asked for. Raises
-        DeviceError or VerificationError for an expert that cannot be had.
+        The records have their matrices filled in, and these stay where they are until the next group is asked for, the last
+        one's until the next call. Raises DeviceError or VerificationError for an expert that cannot be had.
         """
         ...
 
@@ -77,6 +84,31 @@ def route(scores: npt.NDArray[np.float32], used: int) -> Routing:
 class MixtureModel(Llama):
     """Not thread-safe, as `Llama`."""
 
+    def __init__(
+        self,
+        shape: LlamaShape,
+        tensors: Mapping[str, Tensor],
+        cache: KvCache,
+        threads: int,
+        kernels: str | None = None,
+        *,
+        streaming: Streaming | None = None,
+        layers: range | None = None,
+        experts: ExpertCache | None = None,
+    ) -> None:
+        """Experts come from `experts`, which is closed with the model, where there is one, else from `tensors`."""
+        self._expert_cache = experts
+        super().__init__(shape, tensors, cache, threads, kernels, streaming=streaming, layers=layers)
+
+    def expert_stats(self) -> ExpertStats | None:
+        """What experts were taken and read; None where all are in memory."""
+        return None if self._expert_cache is None else self._expert_cache.stats()
+
+    def close(self) -> None:
+        if self._expert_cache is not None:
+            self._expert_cache.close()
+        super().close()
+
     def _fill_constants(self, threads: int) -> None:
         super()._fill_constants(threads)
         shape, slots = self.shape, records.MAX_COLUMNS * self.shape.experts_used
@@ -103,11 +135,15 @@ class MixtureModel(Llama):
         return _PLACES
 
     def _open_experts(self) -> Experts:
+        if self._expert_cache is not None:
+            return CachedExperts(self, self._expert_cache)
         return ResidentExperts(
             self, [{name: self._tensors[f"blk.{i}.{name}_exps.weight"] for name in PARTS} for i in self.layers]
         )
 
     def _has_float_experts(self) -> bool:
+        if self._expert_cache is not None:
+            return any(type_ in _FLOATS for types in self._expert_cache.types for type_ in types)
         return any(tensor.type in _FLOATS for name, tensor in self._tensors.items() if "_exps." in name)
 
     # ---- a pass ---------------------------------------------------------------------------------------------
@@ -127,6 +163,10 @@ class MixtureModel(Llama):
                 self._take(i, routing)
             record[Step.LAYERS], record[Step.OUTPUTS] = 0, kept[Step.OUTPUTS]
             self._call()
+        except FreeholdError as exc:
+            if self._streaming is not None:
+                self._streaming.fail(exc)
+            raise
         finally:
             record[:] = kept
 
@@ -138,14 +178,12 @@ class MixtureModel(Llama):
             mixture[field] = array.ctypes.data
         mixture[Mixture.SLOTS], mixture[Mixture.JOINS] = len(routing.token_of_slot), 0
         firsts = np.cumsum(routing.counts) - routing.counts
-        is_first = True
-        for places, experts in self._experts.groups(layer, routing.wanted):
-            if not is_first:
-                layers, record[Step.LAYERS] = record[Step.LAYERS], 0
-                self._call()
-                record[Step.LAYERS], mixture[Mixture.SLOTS] = layers, 0
+        for places, experts, is_last in self._experts.groups(layer, routing.wanted):
             self._describe_slots(experts, firsts[places], routing.counts[places])
-            is_first = False
+            if not is_last:
+                record[Step.LAYERS] = 0
+                self._call()
+                record[Step.LAYERS], mixture[Mixture.SLOTS] = 1, 0  # gathered once
         mixture[Mixture.JOINS] = 1
 
     def _describe_slots(
@@ -206,5 +244,24 @@ class ResidentExperts:
                 tiles[:, Tile.BASE] = tensors[name].data.ctypes.data + np.arange(count) * each
                 self._records[i, :, place + Matrix.TILES] = tiles.ctypes.data + np.arange(count) * tiles.strides[0]
 
-    def groups(self, layer: int, wanted: npt.NDArray[np.int64]) -> Iterable[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        yield np.arange(len(wanted)), self._records[layer][wanted]
+    def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
+        yield np.arange(len(wanted)), self._records[layer][wanted], True
+
+
+class CachedExperts:
+    """Those in memory that an `ExpertCache` holds: three Tile records a slot, whatever layer its expert is of."""
+
+    def __init__(self, model: MixtureModel, cache: ExpertCache) -> None:
+        self._cache = cache
+        self._tiles = np.zeros((cache.slots, len(PARTS), Tile.LENGTH), np.int64)
+        self._tiles[..., Tile.ARRIVED] = records.ALWAYS
+        self._layers = [model.expert_record(of_layer) for of_layer in cache.types]
+
+    def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
+        for places, slots, is_last in self._cache.groups(layer, wanted):
+            self._tiles[slots, :, Tile.BASE] = self._cache.addresses[slots]
+            experts = np.repeat(self._layers[layer][None], len(slots), 0)
+            first, (of_slot, of_part, _) = self._tiles.ctypes.data, self._tiles.strides
+            for part, place in enumerate(PARTS.values()):
+                experts[:, place + Matrix.TILES] = first + slots * of_slot + part * of_part
+            yield places, experts, is_last

@@ -163,6 +163,24 @@ class LlamaShape:
                 )
         yield (self._use("token_embd.weight" if self.tied else "output.weight", self.vocabulary, MOST_LANES),)
 
+    def expert_uses(self) -> Iterator[Iterator[tuple[Use, ...]]]:
+        """Gate, up and down of each layer's experts."""
+        sizes = self.ffn_matrices()
+        for layer in range(self.layers if self.experts else 0):
+            yield (
+                tuple(
+                    Use(
+                        name=f"blk.{layer}.{name}.{expert}.weight",
+                        tensor=f"blk.{layer}.{name}_exps.weight",
+                        first_row=expert * rows,
+                        rows=rows,
+                        multiple=1,
+                    )
+                    for name, (_, rows) in sizes.items()
+                )
+                for expert in range(self.experts)
+            )
+
     def _use(self, name: str, rows: int, multiple: int) -> Use:
         tensor, first_row = self.source(name)
         return Use(name=name, tensor=tensor, first_row=first_row, rows=rows, multiple=multiple)
@@ -284,6 +302,8 @@ class _Reader:
         return 0.0 if not isinstance(value, bool) and value == 0 else self._number(name, default)
 
     def _refuse_unknown(self) -> None:
+        if self.metadata.get(self._key("attention.causal"), True) is not True:
+            raise UnsupportedArtefact(f"{self._key('attention.causal')} is off: the model reads texts and writes none")
         for name, neutral in _REFUSED.items():
             value = self.metadata.get(self._key(name), 0)
             if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or value not in (0, neutral):
@@ -351,16 +371,16 @@ class _Reader:
         has_sets = short in self.tensors or long in self.tensors
         if kind == "longrope" and not has_sets:
             raise MalformedArtefact(f"rope scaling is longrope, and the model has no tensor {short}")
-        yarn = None
+        base, yarn = self._number("rope.freq_base", 10000.0), None
+        if base <= 1:
+            raise MalformedArtefact(f"{self._key('rope.freq_base')} {base} is not above 1")
         magnitude = self._number("rope.scaling.attn_factor", 1.0)
         if kind == "yarn":
             fast, slow = (self._number(f"rope.scaling.yarn_beta_{name}", d) for name, d in (("fast", 32.0), ("slow", 1.0)))
             yarn = Yarn(original_context=original, fast=fast, slow=slow)
             magnitude *= 1 + 0.1 * math.log(scale) if scale > 1 else 1.0
-            if self._number("rope.freq_base", 10000.0) <= 1:
-                raise MalformedArtefact(f"{self._key('rope.freq_base')} is not above 1, and rope scaling is yarn")
         return Rotation(
-            base=self._number("rope.freq_base", 10000.0),
+            base=base,
             dimensions=dimensions,
             scale=scale,
             yarn=yarn,
