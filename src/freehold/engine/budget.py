@@ -164,9 +164,10 @@ def _too_little(made: Plan, found: Room, config: EngineConfig) -> str:
         "the rest": BESIDE_BYTES,
     }
     listed = " + ".join(f"{megabytes(size)} for {what}" for what, size in parts.items())
-    allowed = f"engine.ram_mb is {config.ram_mb}" if config.ram_mb else f"{megabytes(max(0, made.usable_bytes))} can be used"
+    whose = f"of engine.ram_mb {config.ram_mb}, beside what the process has already" if config.ram_mb else "less headroom"
     return (
-        f"not enough memory, even with every layer streamed: {listed} = {megabytes(made.needed_bytes)}, but {allowed} "
-        f"({megabytes(found.available_bytes)} free under {found.bound_by}'s limit of {megabytes(found.limit_bytes)}, less "
-        "headroom). Lower engine.context_tokens, engine.kv_memory_mb or engine.max_sequences, or give the node more memory"
+        f"not enough memory, even with every layer streamed: {listed} = {megabytes(made.needed_bytes)}, but "
+        f"{megabytes(max(0, made.usable_bytes))} can be used ({whose}; {megabytes(found.available_bytes)} free under "
+        f"{found.bound_by}'s limit of {megabytes(found.limit_bytes)}). "
+        "Lower engine.context_tokens, engine.kv_memory_mb or engine.max_sequences, or give the node more memory"
     )
