@@ -94,7 +94,7 @@ def _directory(report: Report, family: str, folder: Path) -> None:
         folder / f"directory-{len(family)}{family[:1]}",
         folder / "model.gguf",
     )  # llama.cpp goes by the name "phi3", too
-    changes = {"num_hidden_layers": LAYERS[family]} if family in LAYERS else {}
+    changes: dict[str, Any] = {"num_hidden_layers": LAYERS[family]} if family in LAYERS else {}
     tiny_directory(source, family, pieces=family in HAS_PIECES, **changes)
     plan_conversion(source, "F16").write(path, lambda done, total: None)
     prompt = np.random.default_rng(7).integers(*WORD_TOKENS, PROMPT_TOKENS).tolist()

@@ -20,7 +20,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 _LARGEST: Final = np.float32(65504)  # float16's; no weight of a model that works comes near it
-_CHUNK_BLOCKS: Final = 128  # of 256 weights: with what is computed of them some 1.5 MB
+_CHUNK_BLOCKS: Final = 256  # of 256 weights: with what is computed of them some 1.5 MB
 _TRIES_4: Final = np.arange(-10, 11, dtype=np.float32) * np.float32(
     0.1
 )  # levels more or less than there are, for the widest block
@@ -109,43 +109,49 @@ def _q6_k(blocks: Floats) -> Bytes:
     return np.concatenate([low.reshape(-1, 128), high.reshape(-1, 64), eight.view(np.uint8), _f16(d)], 1)
 
 
-def _scale_and_minimum(x: Floats, levels: int) -> tuple[Floats, Floats]:
-    """For each of (N, W): s and m, none below 0, so that s * q - m with q in 0..levels is near x."""
-    spread = np.sqrt(np.mean(x * x, 1, keepdims=True))
-    weights = spread + np.abs(x)
-    best_low, high = np.minimum(x.min(1), 0), x.max(1)
-    w, wx, wxx = weights.sum(1), np.einsum("nw,nw->n", weights, x), np.einsum("nw,nw,nw->n", weights, x, x)
-    best = np.full(len(x), np.inf, np.float32)
+def _scale_and_minimum(blocks: Floats, levels: int) -> tuple[Floats, Floats]:
+    """For each of (N, W): s and m, none below 0, so that s * q - m with q in 0..levels is near the block."""
+    x = np.ascontiguousarray(blocks.T)  # (W, N): sums over a block are sums of long rows
+    q, wq, product = np.empty_like(x), np.empty_like(x), np.empty_like(x)
+
+    def dot(a: Floats, b: Floats) -> Floats:
+        return np.asarray(np.multiply(a, b, out=product).sum(0))
+
+    weights = np.sqrt(dot(x, x) / np.float32(len(x))) + np.abs(x)
+    best_low, high = np.minimum(x.min(0), 0), x.max(0)
+    w, wx = weights.sum(0), dot(weights, x)
+    wxx = np.multiply(product, x, out=product).sum(0)
+    best = np.full(len(w), np.inf, np.float32)
     best_scale = (high - best_low) / levels
     for more in (np.float32(0), *_TRIES_4):
         finer = (levels + more) * _inverse(high - best_low)
-        q = np.clip(np.rint((x - best_low[:, None]) * finer[:, None]), 0, levels)
-        wq = weights * q
-        sq, sqq, sqx = wq.sum(1), np.einsum("nw,nw->n", wq, q), np.einsum("nw,nw->n", wq, x)
+        np.clip(np.rint(np.multiply(np.subtract(x, best_low, out=q), finer, out=q), out=q), 0, levels, out=q)
+        sq = np.multiply(weights, q, out=wq).sum(0)
+        sqq, sqx = dot(wq, q), dot(wq, x)
         # Least squares of s * q + l over the weights; l may not be above 0, and is 0 where it would be.
         determinant = w * sqq - sq * sq
         inverse = _inverse(np.maximum(determinant, 0))
-        scale, offset = (w * sqx - wx * sq) * inverse, (sqq * wx - sq * sqx) * inverse
-        is_above = offset > 0
-        scale = np.where(is_above, sqx * _inverse(sqq), scale)
-        offset = np.where(is_above, np.float32(0), offset)
-        error = wxx + scale * scale * sqq + offset * offset * w + 2 * (scale * offset * sq - scale * sqx - offset * wx)
+        scale, low = (w * sqx - wx * sq) * inverse, (sqq * wx - sq * sqx) * inverse
+        is_above = low > 0
+        scale, low = np.where(is_above, sqx * _inverse(sqq), scale), np.where(is_above, np.float32(0), low)
+        error = wxx + scale * scale * sqq + low * low * w + 2 * (scale * low * sq - scale * sqx - low * wx)
         is_better = (determinant > 0) & (error < best) & (scale > 0)
         best = np.where(is_better, error, best)
-        best_scale, best_low = np.where(is_better, scale, best_scale), np.where(is_better, offset, best_low)
+        best_scale, best_low = np.where(is_better, scale, best_scale), np.where(is_better, low, best_low)
     return best_scale, -best_low
 
 
-def _signed_scale(x: Floats, half: int) -> Floats:
-    """For each of (N, W): s of either sign, so that s * q with q in -half..half - 1 is near x."""
-    weights = x * x
-    largest = np.take_along_axis(x, np.abs(x).argmax(1)[:, None], 1)[:, 0]
-    inverse = _inverse(largest)
-    best_scale, best = np.zeros(len(x), np.float32), np.zeros(len(x), np.float32)
+def _signed_scale(blocks: Floats, half: int) -> Floats:
+    """For each of (N, W): s of either sign, so that s * q with q in -half..half - 1 is near the block."""
+    x = np.ascontiguousarray(blocks.T)  # (W, N)
+    weights, q, product = x * x, np.empty_like(x), np.empty_like(x)
+    inverse = _inverse(np.take_along_axis(x, np.abs(x).argmax(0)[None], 0)[0])
+    best_scale, best = np.zeros_like(inverse), np.zeros_like(inverse)
     for more in (np.float32(0), *_TRIES_6):
-        q = np.clip(np.rint(x * (-(half + more) * inverse)[:, None]), -half, half - 1)
-        wq = weights * q
-        sqq, sqx = np.einsum("nw,nw->n", wq, q), np.einsum("nw,nw->n", wq, x)
+        np.clip(np.rint(np.multiply(x, -(half + more) * inverse, out=q), out=q), -half, half - 1, out=q)
+        wq = np.multiply(weights, q, out=product)
+        sqx = np.multiply(wq, x).sum(0)
+        sqq = np.multiply(wq, q, out=product).sum(0)
         scale = sqx * _inverse(sqq)
         gain = scale * sqx  # what the error is smaller by than without any scale
         is_better = gain > best
