@@ -33,6 +33,7 @@ PARTS: dict[str, str] = {
     "families": "bench.families",
     "conversion": "bench.conversion",
     "engine": "bench.engine",
+    "batching": "bench.batching",
 }
 PEERS = ("numpy", "llvmlite", "hyperscan", "google-re2", "tokenizers", "uvicorn", "aiohttp", "blake3", "xllamacpp")
 WIDTH = 130  # in a file: wide enough to keep a figure on one line

@@ -27,13 +27,14 @@ class Bench:
         self,
         *,
         pages: int = 40,
+        page_table: int = 4,
         end_rate: float = 0.0,
         repeat_rate: float = 0.0,
         draft_model: DraftModel | None = None,
         **limits: Any,
     ) -> None:
         chosen = {"context_tokens": 256, "max_sequences": 8, "queue_limit": 16, "prefill_chunk_tokens": 32, "threads": 2} | limits
-        self.cache = KvCache(1, 1, 32, pages, chosen["max_sequences"], 4)
+        self.cache = KvCache(1, 1, 32, pages, chosen["max_sequences"], page_table)
         self.model = HistoryModel(
             self.cache, TOKENIZER.vocabulary, ends=TOKENIZER.end_ids, end_rate=end_rate, repeat_rate=repeat_rate
         )

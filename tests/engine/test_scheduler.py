@@ -203,3 +203,78 @@ def test_waiting_ends_with_work_and_with_closing() -> None:
     assert bench.scheduler.wait()
     bench.scheduler.close()
     assert not bench.scheduler.wait()
+
+
+# ---- passes of any length ----------------------------------------------------------------------------------------
+
+
+class Slow:
+    """Seconds as passes take them: `fixed_s` for reading the weights, `column_s` for each column once these have been read."""
+
+    def __init__(self, fixed_s: float, column_s: float) -> None:
+        self.bench = Bench(prefill_chunk_tokens=0, context_tokens=2048, pages=80, page_table=32)
+        self.now_s, real = 0.0, self.bench.model.step
+        self.bench.scheduler._clock = lambda: self.now_s
+
+        def step(batch: Batch) -> Floats:
+            self.now_s += max(fixed_s, column_s * len(batch.tokens))
+            return real(batch)
+
+        self.bench.model.step = step  # type: ignore[method-assign]
+
+    def columns(self) -> list[int]:
+        return [len(batch.tokens) for batch in self.bench.model.batches]
+
+
+def test_a_prompt_alone_is_read_in_large_chunks_once_the_time_of_a_pass_is_known() -> None:
+    slow = Slow(0.05, 0.001)
+    slow.bench.submit(1, prompt(1, 1000), max_tokens=1)
+    slow.bench.run()
+    assert slow.columns()[:3] == [64, 256, 256]
+
+
+def test_a_streamed_pass_takes_the_columns_that_cost_nothing() -> None:
+    slow = Slow(6.0, 0.1)  # a model of 70B: 6 s of reading, in which 60 columns are computed
+    slow.bench.submit(1, prompt(1, 30), max_tokens=200)
+    slow.bench.run()
+    slow.bench.submit(2, prompt(2, 30), max_tokens=100)
+    for _ in range(3):
+        slow.bench.step()
+    slow.bench.submit(3, prompt(3, 1500), max_tokens=1)
+    began_s = slow.now_s
+    slow.bench.step()
+    assert slow.columns()[-1] > 60
+    assert slow.now_s - began_s <= 2 * 6.0 + 0.1  # who answers waits for one more pass at most
+
+
+def test_a_chunk_holds_up_answers_for_half_a_second_at_most() -> None:
+    slow = Slow(0.02, 0.01)
+    slow.bench.submit(1, prompt(1, 300), max_tokens=400)
+    while not slow.bench.texts:
+        slow.bench.step()
+    for _ in range(5):
+        slow.bench.step()
+    slow.bench.submit(2, prompt(2, 1000), max_tokens=1)
+    began_s = slow.now_s
+    slow.bench.step()
+    assert 16 < slow.columns()[-1] <= 64
+    assert slow.now_s - began_s < 0.7
+
+
+def test_what_is_stuck_is_told_from_what_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(60.0, 0.1)
+    slow.bench.submit(1, prompt(1, 10), max_tokens=5)
+    slow.bench.step()
+    stuck: list[tuple[float, bool]] = []
+    real = slow.bench.model.step
+
+    def step(batch: Batch) -> Floats:
+        for _ in range(20):
+            slow.now_s += 100.0
+            stuck.append((slow.bench.scheduler.step_age_s(), slow.bench.scheduler.is_stuck))
+        return real(batch)
+
+    monkeypatch.setattr(slow.bench.model, "step", step)
+    slow.bench.step()
+    assert all(is_stuck == (age_s > 20 * 60.0) for age_s, is_stuck in stuck)
+    assert not slow.bench.scheduler.is_stuck

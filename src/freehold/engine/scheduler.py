@@ -223,7 +223,9 @@ class Scheduler:
 
     def _patience_s(self, columns: int) -> float:
         """A pass over weights that are read from a slow disk takes a minute and more, so its own kind says what is long."""
-        return max(STUCK_S, STUCK_TIMES * self._times.expected(columns)) if self._times.is_known else STUCK_UNKNOWN_S
+        if not self._times.is_known:
+            return STUCK_UNKNOWN_S
+        return max(STUCK_S, STUCK_TIMES * max(self._times.longest_s, self._times.expected(columns)))
 
     # ---- who runs -------------------------------------------------------------------------------------------
 

@@ -145,6 +145,11 @@ class PassTimes:
         """Of a pass of one column: what one token of one answer takes by itself."""
         return self._points[0].seconds if 0 in self._points else None
 
+    @property
+    def longest_s(self) -> float:
+        """Of the passes of any one size, as they usually take."""
+        return max((point.seconds for point in self._points.values()), default=0.0)
+
     def note(self, columns: int, seconds: float) -> None:
         bucket = (columns - 1).bit_length()
         if bucket in self._points:
