@@ -1,4 +1,4 @@
-"""Shared pages, drafts of both kinds, keys and values of bytes, and answers held to a form, all at once: the same answers as plain."""
+"""Shared pages, drafts of both kinds, keys and values of bytes, answers held to a form, all at once: the answers of plain."""
 
 from pathlib import Path
 from typing import Any
