@@ -658,7 +658,7 @@ async def test_metrics_count_without_content_and_with_few_labels(node: TestNode)
 
 async def test_metrics_show_how_busy_the_engine_is() -> None:
     busy = EngineLoad(running=3, waiting=2, pages=10, free_pages=4, input_tokens_per_s=100, output_tokens_per_s=50)
-    load = replace(busy, predicted_token_s=0.5)
+    load = replace(busy, predicted_token_s=0.5, cached_tokens=64, drafted_tokens=9, accepted_tokens=7, draft_model_s=1.5)
     for engine_load, shown in ((lambda: load, True), (None, False)):
         async with running(TestNode(engine_load=engine_load)) as node:
             page = (await get(node, "/metrics", None))[1].decode()
@@ -670,6 +670,10 @@ async def test_metrics_show_how_busy_the_engine_is() -> None:
             'freehold_engine_tokens_per_second{direction="input"} 100.0',
             'freehold_engine_tokens_per_second{direction="output"} 50.0',
             'freehold_engine_token_seconds{kind="predicted"} 0.5',
+            'freehold_engine_spared_tokens{kind="cached"} 64.0',
+            'freehold_engine_spared_tokens{kind="drafted"} 9.0',
+            'freehold_engine_spared_tokens{kind="accepted"} 7.0',
+            "freehold_engine_draft_model_seconds 1.5",
         ):
             assert (line in page) == shown
         assert 'kind="measured"' not in page

@@ -55,6 +55,10 @@ class EngineLoad:
     free_pages: int
     input_tokens_per_s: float
     output_tokens_per_s: float
+    cached_tokens: int = 0  # since the engine's start: prompt tokens that were there already
+    drafted_tokens: int = 0
+    accepted_tokens: int = 0  # of them, those that were right
+    draft_model_s: float = 0.0  # what a draft model has computed
     token_s: float | None = None  # of one token of one answer, as measured of late
     predicted_token_s: float | None = None  # as it was told before the model was loaded
 

@@ -108,6 +108,10 @@ class EngineClient:
             free_pages=stats.free_pages,
             input_tokens_per_s=stats.prompt_tokens_per_s,
             output_tokens_per_s=stats.output_tokens_per_s,
+            cached_tokens=stats.cached_tokens,
+            drafted_tokens=stats.drafted_tokens,
+            accepted_tokens=stats.accepted_tokens,
+            draft_model_s=stats.draft_model_s,
             token_s=stats.token_s or None,
             predicted_token_s=self._fit.token_s if self._fit else None,
         )

@@ -78,6 +78,15 @@ class Metrics:
         self._engine_rate = Gauge(
             "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"], registry=registry
         )
+        self._engine_spared = Gauge(
+            "freehold_engine_spared_tokens",
+            "Tokens since our engine's start: of prompts, found computed; drafted ahead of answers; drafts that were right.",
+            ["kind"],
+            registry=registry,
+        )
+        self._engine_drafting = Gauge(
+            "freehold_engine_draft_model_seconds", "What a draft model has computed since our engine's start.", registry=registry
+        )
         self._engine_token = Gauge(
             "freehold_engine_token_seconds",
             "Time of one token of one answer in our engine, as measured of late and as predicted before loading.",
@@ -195,6 +204,10 @@ class Metrics:
             self._engine_pages.labels("free").set(load.free_pages)
             self._engine_rate.labels("input").set(load.input_tokens_per_s)
             self._engine_rate.labels("output").set(load.output_tokens_per_s)
+            self._engine_spared.labels("cached").set(load.cached_tokens)
+            self._engine_spared.labels("drafted").set(load.drafted_tokens)
+            self._engine_spared.labels("accepted").set(load.accepted_tokens)
+            self._engine_drafting.set(load.draft_model_s)
             for kind, token_s in (("measured", load.token_s), ("predicted", load.predicted_token_s)):
                 if token_s is not None:  # what is not known is left out
                     self._engine_token.labels(kind).set(token_s)
