@@ -199,6 +199,7 @@ def test_a_template_of_its_own_file_is_taken(tmp_path: Path) -> None:
         ("config.json", {"auto_map": {"AutoModel": "evil.Model"}}, "code of its own"),
         ("config.json", {"quantization_config": {"quant_method": "gptq"}}, "unquantised weights"),
         ("config.json", {"model_type": "mamba"}, "model_type 'mamba' is not supported"),
+        ("config.json", {"model_type": ["llama"]}, "is not supported"),
         ("config.json", {"hidden_act": "relu"}, "hidden_act 'relu' is not supported"),
         ("config.json", {"rope_scaling": {"rope_type": "dynamic"}}, "rope scaling 'dynamic'"),
         ("config.json", {"rope_scaling": 3}, "rope_scaling is not an object"),

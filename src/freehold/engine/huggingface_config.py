@@ -27,7 +27,7 @@ _ARCHITECTURES: Final[Mapping[str, str]] = {
     "gemma3_text": "gemma3",
     "phi3": "phi3",
 }
-_HAS_TEXT_PART: Final = frozenset({"gemma3"})  # models that also see: their text part stands in text_config
+_HAS_TEXT_PART: Final = ("gemma3",)  # models that also see: their text part stands in text_config
 _GELU: Final = ("gelu_pytorch_tanh", "gelu")  # Gemma's first release said gelu and computed the tanh form
 _ODD_SCALE_LAYERS: Final = {"gemma2": 46, "gemma3": 62}  # the sizes whose queries are scaled by embedding / heads
 _REFUSED: Final = {
