@@ -41,6 +41,22 @@ def test_all_that_is_unsupported_is_named(tmp_path: Path) -> None:
         assert words in reason
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"llama.rope.scaling.type": "su"}, "rope scaling 'su' is not supported"),
+        ({"llama.attention.key_length": 48, "llama.rope.dimension_count": 48}, "head size 48 is not a multiple of 32"),
+        ({"llama.attention.causal": False}, "the model reads texts and writes none"),
+        ({"llama.attention.scale": 0.5}, "llama.attention.scale 0.5 is not supported"),
+        ({"general.architecture": "gemma3n"}, "architecture 'gemma3n' is not supported; supported are llama, qwen2, qwen3"),
+    ],
+    ids=lambda v: next(iter(v)) if isinstance(v, dict) else "",
+)
+def test_a_graph_that_we_do_not_compute_is_named(tmp_path: Path, changes: dict[str, Any], words: str) -> None:
+    found = facts(tmp_path, tiny_gguf(**changes))
+    assert [words in reason for reason in found.unsupported] == [True]
+
+
 def test_names_out_of_the_file_are_printable(tmp_path: Path) -> None:
     changes: dict[str, Any] = {"general.name": "a\x1b[31mb\n"}
     assert facts(tmp_path, tiny_gguf(**changes)).name == "a[31mb"
@@ -61,7 +77,10 @@ def read(directory: Path, changes: dict[str, Any]) -> None:
 
 
 TENSORS = tiny_tensors(tiny_metadata())
-KEYS = [*tiny_metadata(), "llama.rope.scaling.type", "llama.rope.scaling.factor", "llama.expert_count", "general.alignment"]
+NAMES = ["rope.scaling.type", "rope.scaling.factor", "rope.scaling.original_context_length", "rope.scaling.attn_factor"]
+NAMES += ["rope.scaling.yarn_beta_fast", "attention.sliding_window", "attention.sliding_window_pattern", "attention.causal"]
+NAMES += ["attention.key_length", "attention.scale", "attn_logit_softcapping", "final_logit_softcapping", "expert_count"]
+KEYS = [*tiny_metadata(), *(f"llama.{name}" for name in NAMES), "freehold.rope", "general.alignment"]
 VALUES: list[Any] = [
     None,
     True,

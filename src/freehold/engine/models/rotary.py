@@ -40,7 +40,8 @@ class Yarn:
 
     def _pair(self, turns: float, base: float, dimensions: int) -> float:
         """The pair, as a real number, that turns so many times within the original context."""
-        return dimensions * math.log(self.original_context / (turns * 2 * math.pi)) / (2 * math.log(base))
+        in_context = max(self.original_context / (turns * 2 * math.pi), 1e-9)
+        return dimensions * math.log(in_context) / (2 * math.log(base))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

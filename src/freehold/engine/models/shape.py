@@ -298,8 +298,7 @@ class _Reader:
 
     def _cap(self, name: str, default: float) -> float:
         """A soft cap; 0 is none, and where the file says so, too."""
-        value = self.metadata.get(self._key(name), default)
-        return 0.0 if not isinstance(value, bool) and value == 0 else self._number(name, default)
+        return 0.0 if _is_zero(self.metadata.get(self._key(name), default)) else self._number(name, default)
 
     def _refuse_unknown(self) -> None:
         if self.metadata.get(self._key("attention.causal"), True) is not True:
@@ -336,7 +335,7 @@ class _Reader:
 
     def _rope(self, family: Family) -> Rope:
         value = self.metadata.get(ROPE_KEY, family.rope.value)
-        if value not in [rope.value for rope in Rope]:
+        if not isinstance(value, str) or value not in [rope.value for rope in Rope]:
             raise MalformedArtefact(f"{ROPE_KEY} {value!r:.40} is not one of {', '.join(rope.value for rope in Rope)}")
         return Rope(value)
 
@@ -344,7 +343,7 @@ class _Reader:
         """How many positions the windows have, and in which layers: 0 and none where they would hide nothing."""
         windows, key = family.windows, "attention.sliding_window"
         said = self.metadata.get(self._key(key), 0 if windows is None else windows.default)
-        if not isinstance(said, bool) and isinstance(said, int) and said == 0:
+        if _is_zero(said):
             return 0, frozenset()
         size = self._count(key, said)
         if windows is None:
@@ -363,8 +362,7 @@ class _Reader:
         if not isinstance(kind, str) or kind not in _SCALINGS:
             raise UnsupportedArtefact(f"rope scaling {kind!r:.40} is not supported; supported are {', '.join(_SCALINGS)}")
         old = self._number("rope.scale_linear", 1.0)
-        factor = self.metadata.get(self._key("rope.scaling.factor"), 0)
-        says_none = kind in ("none", "longrope") or (not isinstance(factor, (bool, str)) and np.ndim(factor) == 0 and factor == 0)
+        says_none = kind in ("none", "longrope") or _is_zero(self.metadata.get(self._key("rope.scaling.factor"), 0))
         scale = old if says_none else self._number("rope.scaling.factor", old)
         original = self._count("rope.scaling.original_context_length", context)
         short, long, own = (f"rope_{name}.weight" for name in ("factors_short", "factors_long", "freqs"))
@@ -435,3 +433,7 @@ class _Reader:
             raise UnsupportedArtefact(
                 f"{len(extra)} tensors of a kind that {shape.architecture} does not have here, first {extra[0]}"
             )
+
+
+def _is_zero(value: Any) -> bool:
+    return isinstance(value, (int, float, np.number)) and not isinstance(value, bool) and value == 0
