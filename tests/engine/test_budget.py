@@ -1,5 +1,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ class Shape:
         }
 
 
-def planned(available_mb: int, limit_mb: int | None = None, **settings: int) -> Plan:
+def planned(available_mb: int, limit_mb: int | None = None, **settings: Any) -> Plan:
     limit = (limit_mb or available_mb) * MB
     found = Room(available_bytes=available_mb * MB, limit_bytes=limit, bound_by="the control group")
     return plan(Shape(), Shape().tensors(), EngineConfig(**settings), 2, found)

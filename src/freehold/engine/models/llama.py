@@ -373,7 +373,7 @@ class _Activations:
         shape = self.shape
         floats = records.MAX_COLUMNS * shape.embedding
         memory = (ctypes.c_float * floats).from_address(self.buffer(4 * floats))
-        self.residual = np.frombuffer(memory, np.float32).reshape(records.MAX_COLUMNS, shape.embedding)
+        self.residual = np.ctypeslib.as_array(memory).reshape(records.MAX_COLUMNS, shape.embedding)
         self.branch = self.buffer(records.MAX_COLUMNS * 4 * shape.embedding) if shape.graph.post_norms else 0
         self.hidden = self._columns(shape.embedding)
         self.attended = self._columns(shape.heads * shape.head_dim)
