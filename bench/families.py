@@ -52,6 +52,7 @@ VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]]] = 
     "qwen3": ("qwen3", HEAD, ()),
     "mixtral": ("llama", {"expert_count": 8, "expert_used_count": 2}, ()),
     "qwen3moe": ("qwen3moe", HEAD | QWEN3MOE, ()),
+    "smollm3": ("smollm3", {"block_count": 5}, ()),
     "gemma": ("gemma", {}, ()),
     "gemma2": ("gemma2", GEMMA2, ()),
     "gemma3": ("gemma3", GEMMA3, ()),

@@ -1,5 +1,6 @@
 """Every family against the NumPy forward pass of `tiny`, which is written without looking at `models.families`."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from freehold.engine.models import Llama, shape_of
 from freehold.engine.models.families import FAMILIES
 from freehold.engine.tensor_types import TensorType
 from tests.engine.models.test_llama import PROMPT, log_probabilities, stepped, whole
+from tests.engine.models.test_streaming import EVERYTHING, gguf_of, loaded
 from tests.engine.models.tiny import Tiny, batch, built, forward, metadata, tiny
+from tests.engine.models_on_disk import verified_model
 
 BEYOND_LLAMA = [name for name in FAMILIES if name not in ("llama", "qwen2")]  # those two are test_llama's
 LENGTH = 150  # three pages, and longer than every window
@@ -54,6 +57,18 @@ def test_chunks_and_mates_do_not_change_a_bit(architecture: str) -> None:
     for cuts in ([1] * LENGTH, [*[7] * 21, 3], [64, 3, 64, 3, 16]):
         assert np.array_equal(stepped(model, cuts, mates=2), expected)
     model.close()
+
+
+@pytest.mark.parametrize("architecture", ["gemma3", "phi3"])
+def test_read_from_disk_in_tiles_they_compute_the_same_bits(architecture: str, tmp_path: Path) -> None:
+    model = verified_model(tmp_path, gguf_of(tiny(architecture)))
+    outs = []
+    for memory_bytes in (EVERYTHING, 0):
+        llama, placement = loaded(model, memory_bytes, threads=2)
+        outs.append(whole(llama, PROMPT[:70]))
+        llama.close()
+    assert placement.streamed
+    assert np.array_equal(outs[0], outs[1])
 
 
 @pytest.mark.parametrize("window", [1, 3, 63, 64, 65, 129])

@@ -28,6 +28,7 @@ FACTS: dict[str, dict[str, Any]] = {
         "expert_used_count": 4,
         "expert_feed_forward_length": 256,
     },
+    "smollm3": {"block_count": 5},
     "gemma2": {
         "attention.key_length": 32,
         "attention.value_length": 32,
@@ -184,7 +185,7 @@ def forward(
     embedding, heads = model.fact("embedding_length"), model.fact("attention.head_count")
     kv_heads, epsilon = model.fact("attention.head_count_kv"), model.fact("attention.layer_norm_rms_epsilon")
     head_dim = model.fact("attention.key_length", embedding // heads)
-    rope = Rope.INTERLEAVED if architecture == "llama" else Rope.HALVES
+    rope = Rope.INTERLEAVED if architecture in ("llama", "smollm3") else Rope.HALVES
     has_post_norms, has_head_norms = architecture in ("gemma2", "gemma3"), architecture in ("qwen3", "qwen3moe", "gemma3")
     positions = np.arange(count)
     x = reference.dequantise(model.tensors["token_embd.weight"].type, _rows(model, "token_embd.weight"))[tokens]
@@ -204,8 +205,9 @@ def forward(
         if has_head_norms:
             q, k = norm(q, f"blk.{i}.attn_q_norm"), norm(k, f"blk.{i}.attn_k_norm")
         window = _window(model, architecture, i)
+        is_still = architecture == "smollm3" and i % 4 == 3
         frequencies, magnitude = _frequencies(model, architecture, head_dim, local=bool(window), long=long)
-        angles, turned = positions[:, None] * frequencies, 2 * len(frequencies)
+        angles, turned = positions[:, None] * frequencies * (not is_still), 2 * len(frequencies)
         q, k = reference.turn(q, angles, rope), reference.turn(k, angles, rope)
         q[..., :turned] *= magnitude
         k[..., :turned] *= magnitude

@@ -31,6 +31,7 @@ class Family:
     attention_cap: float = 0.0  # where the file does not say
     logit_cap: float = 0.0
     windows: Windows | None = None  # None: a file that asks for them is refused
+    still_period: int = 0  # in the last of so many layers nothing turns: positions are not told apart (arXiv 2501.18795)
     fused: Mapping[str, tuple[str, ...]] | None = None  # a tensor of the file that holds the rows of several matrices, end to end
     mixture: bool | None = False  # of experts: never, always, or (None) where the file says so
     # Layers of the one size whose queries are scaled by embedding / heads instead of by the head size: its
@@ -45,11 +46,12 @@ _PHI3: Final = {"attn_qkv": ("attn_q", "attn_k", "attn_v"), "ffn_up": ("ffn_gate
 
 # fmt: off
 FAMILIES: Final[Mapping[str, Family]] = {
-    # Llama 2 and 3, Mistral (whose first version has a window in every layer), SmolLM, Mixtral
+    # Llama 2 and 3, Mistral (whose first version has a window in every layer), SmolLM 1 and 2, Mixtral
     "llama": Family(rope=Rope.INTERLEAVED, windows=Windows(), mixture=None),
     "qwen2": Family(bias=True),
     "qwen3": Family(qk_norm=True),
     "qwen3moe": Family(qk_norm=True, mixture=True),
+    "smollm3": Family(rope=Rope.INTERLEAVED, still_period=4),
     "gemma": Family(activation=Activation.GELU, scales_embedding=True),
     "gemma2": Family(activation=Activation.GELU, scales_embedding=True, post_norms=True, windows=_GEMMA2, attention_cap=50.0,
                      logit_cap=30.0, odd_scale_layers=46),

@@ -97,6 +97,8 @@ class LlamaShape:
         return self.window if layer in self.windowed_layers else 0
 
     def rotation_of(self, layer: int) -> Rotation:
+        if (period := self.family.still_period) and layer % period == period - 1:
+            return Rotation(base=self.rotation.base, dimensions=self.rotation.dimensions, scale=math.inf)
         return self.window_rotation or self.rotation if layer in self.windowed_layers else self.rotation
 
     def matrices(self) -> Iterator[tuple[str, int, int]]:
