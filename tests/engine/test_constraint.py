@@ -202,12 +202,20 @@ def test_calls_that_must_be_made_are_made_in_every_form_and_read_back(name: str,
 def test_text_is_free_and_calls_in_it_are_held_to_their_schemas(name: str) -> None:
     grammar = calls_grammar(TOOLS, rules(name), ToolChoice(mode="auto"), None, parallel=True)
     follow(GRAMMARS.constraint(grammar, "tools"), "I say [what] I like.")
-    bare = FORMATS[name].may_be_bare
+    for beginning in ("`x` is", "```python\n", "<b>", "\n - one"):
+        follow(GRAMMARS.constraint(grammar, "tools"), beginning)
+    bare = FORMATS[name].is_bare
     held = GRAMMARS.constraint(grammar, "tools")
     opening = "" if bare else FORMATS[name].begin
     wrong = {"hermes": '\n{"name": "other', "mistral": '[{"name": "other', "tekken": "other", "marked": '[{"name": "other'}
     with pytest.raises(InvalidRequest, match="does not allow token"):
         follow(held, opening + wrong.get(name, '{"name": "other'))
+    if not FORMATS[name].named:
+        arguments = '{"n": [1]}'
+        bare_call = f'{{"name": "sum", "{FORMATS[name].key}": {arguments}}}'
+        follow(GRAMMARS.constraint(grammar, "tools"), bare_call)
+        with pytest.raises(InvalidRequest, match="does not allow token"):
+            follow(GRAMMARS.constraint(grammar, "tools"), bare_call.replace("1", '"x"'))
 
 
 def test_an_answer_is_a_call_or_by_the_schema() -> None:

@@ -9,10 +9,14 @@ until then its text is held back. What turns out to be no call stays text. The f
     marked     <|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>  Phi-4, Granite
     llama      {"name": ..., "parameters": {...}}, perhaps after <|python_tag|>     Llama 3
 
+Small models and those made for code forget the markers: where an answer begins with a JSON object, in a fence or not, that has
+the name of a tool that was offered, its arguments and nothing else, it is a call as well.
+
 Pure: text in, text and calls out.
 """
 
 import json
+import re
 import secrets
 import string
 from collections.abc import Sequence
@@ -24,14 +28,25 @@ from freehold.engine.stops import Piece
 _ID_CHARS: Final = string.ascii_letters + string.digits
 _MISTRAL_ID_CHARS: Final = 9  # its templates refuse ids of any other length
 _ARGUMENTS: Final = ("arguments", "parameters")
+_FENCES: Final = ("```json", "```tool_call", "```", "<tools>")
+_FENCE_ENDS: Final = {"`": "```", "<": "</tools>"}
+_FENCE: Final = re.compile(rf"(?:(?:{'|'.join(_FENCES)})\s*)?\{{")
+_FENCE_BEGUN: Final = re.compile(
+    "|".join(
+        [
+            *(re.escape(fence[:size]) + "$" for fence in _FENCES for size in range(1, len(fence))),
+            *(rf"{fence}\s*$" for fence in _FENCES),
+        ]
+    )
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFormat:
     """`begin` stands before a call or a list of calls, `end` after it; empty where there is none.
 
-    `key` names the arguments. In a form that `may_be_bare`, an answer that begins with a brace may be a call, too. With `named`
-    the call is its name, that marker, and its arguments.
+    `key` names the arguments. In a form that `is_bare`, models are taught to write the JSON alone. With `named` the call is its
+    name, that marker, and its arguments.
     """
 
     name: str
@@ -39,7 +54,7 @@ class CallFormat:
     end: str = ""
     key: str = "arguments"
     is_list: bool = False
-    may_be_bare: bool = False
+    is_bare: bool = False
     named: str = ""
     break_inside: str = ""  # what the template writes between the markers and the JSON
     between: str = ""  # and between calls
@@ -57,7 +72,7 @@ FORMATS: Final = {
         CallFormat(name="mistral", begin="[TOOL_CALLS]", is_list=True, short_ids=True),
         CallFormat(name="tekken", begin="[TOOL_CALLS]", named="[ARGS]", short_ids=True),
         CallFormat(name="marked", begin="<|tool_call|>", end="<|/tool_call|>", is_list=True),
-        CallFormat(name="llama", begin="<|python_tag|>", key="parameters", may_be_bare=True),
+        CallFormat(name="llama", begin="<|python_tag|>", key="parameters", is_bare=True),
     )
 }
 
@@ -89,13 +104,15 @@ Read: TypeAlias = Piece | Call
 
 
 class CallReader:
-    """Of one answer. `names` are the tools that were offered: a bare call must be of one of them."""
+    """Of one answer. `names` are the tools that were offered: a call without its markers must be of one of them."""
 
     def __init__(self, form: CallFormat, names: Sequence[str]) -> None:
         self._form, self._names = form, frozenset(names)
+        self._may_be_bare = not form.named
         self._held: list[Piece] = []  # from where a call may have begun, or a marker of one
         self._open: _Body | None = None
-        self._opened_with = ""
+        self._opened_chars = 0
+        self._is_marked = False
         self._has_said = self._has_called = False
 
     def receive(self, piece: Piece) -> list[Read]:
@@ -121,10 +138,10 @@ class CallReader:
             if calls:
                 found += calls
                 self._has_called, self._has_said = True, False
-                self._held = _after(self._held, len(self._opened_with) + end)
+                self._held = _after(self._held, self._opened_chars + end)
             else:  # no call: its marker is text like any other
-                found += self._say(max(1, len(self._opened_with)))
-            self._open = None
+                found += self._say(max(1, self._opened_chars))
+            self._open, self._is_marked = None, False
         if is_last and self._held:
             chars = sum(len(piece.text) for piece in self._held)
             if self._has_called and not self._text().strip():
@@ -137,27 +154,30 @@ class CallReader:
         """Give out what is surely text; True where a call begins."""
         text = self._text()
         start = len(text) - len(text.lstrip(" \n\r\t;," if self._has_called else None))
-        if self._form.may_be_bare and not self._has_said and text[start : start + 1] == "{":
-            self._opens("", start)
+        if self._may_be_bare and not self._has_said and (fence := _FENCE.match(text, start)):
+            self._opens(fence.end() - 1, _FENCE_ENDS.get(text[start], ""))
             return True
         at = text.find(self._form.begin)
         if at >= 0:
-            if text[:at].strip():
+            if self._has_said or text[:at].strip():
                 found += self._say(at)
                 at = 0
-            self._opens(self._form.begin, at)
+            self._is_marked = True
+            self._opens(at + len(self._form.begin), self._form.end, self._form.named)
             return True
+        if self._may_be_bare and not self._has_said and _FENCE_BEGUN.match(text, start):
+            return False
         sure = len(text) - _unsure(text, self._form.begin)
         if not self._has_said and not text[:sure].strip(" \n\r\t;," if self._has_called else None):
             return False  # white space before a call is none of the answer's text: wait for what follows
         found += self._say(self._whole(sure))
         return False
 
-    def _opens(self, marker: str, at: int) -> None:
-        self._held = _after(self._held, at)
-        self._opened_with = marker
-        self._open = _Body(self._form)
-        self._open.add(self._text()[len(marker) :])
+    def _opens(self, at: int, end: str, named: str = "") -> None:
+        """A body begins at `at`; white space and the marker or fence before it are part of the call, if it is one."""
+        self._opened_chars = at
+        self._open = _Body(end, named)
+        self._open.add(self._text()[at:])
 
     def _say(self, chars: int) -> list[Read]:
         """The first `chars` of what is held, as text."""
@@ -187,7 +207,7 @@ class CallReader:
     def _call(self, item: Any) -> Call | None:
         if not isinstance(item, dict) or not isinstance(name := item.get("name"), str) or not name:
             return None
-        if not self._opened_with and name not in self._names:
+        if not self._is_marked and (name not in self._names or not item.keys() <= {"name", "type", "id", *_ARGUMENTS}):
             return None
         arguments = next((item[key] for key in (self._form.key, *_ARGUMENTS) if key in item), {})
         if isinstance(arguments, str):  # some models write them as JSON in a string
@@ -206,8 +226,8 @@ class CallReader:
 class _Body:
     """What follows a marker: one JSON value, or a name and one, and the end marker. Each character is looked at once."""
 
-    def __init__(self, form: CallFormat) -> None:
-        self._form = form
+    def __init__(self, marker_after: str, marker_inside: str) -> None:
+        self._end, self._named = marker_after, marker_inside
         self._text = ""
         self._at = 0  # looked at up to here
         self._depth = 0
@@ -222,12 +242,12 @@ class _Body:
 
     def end(self, *, is_last: bool) -> int | None:
         """Where it ends, in its own characters; None until that is known, -1 where it is none."""
-        if self._form.named and self._name is None:
-            at = self._text.find(self._form.named)
+        if self._named and self._name is None:
+            at = self._text.find(self._named)
             if at < 0:
                 return -1 if is_last else None
             self._name = self._text[:at].strip()
-            self._at = at + len(self._form.named)
+            self._at = at + len(self._named)
         if self._stop is None:
             if not self._scan():
                 return -1
@@ -236,13 +256,13 @@ class _Body:
             assert self._start is not None
             value = _loads(self._text[self._start : self._stop])
             self.parsed = value if self._name is None else {"name": self._name, "arguments": value}
-        if not self._form.end:
+        if not self._end:
             return self._stop
         rest = self._text[self._stop :]
         tail = rest.lstrip()
-        if tail.startswith(self._form.end):
-            return len(self._text) - len(tail) + len(self._form.end)
-        may_come = self._form.end.startswith(tail)
+        if tail.startswith(self._end):
+            return len(self._text) - len(tail) + len(self._end)
+        may_come = self._end.startswith(tail)
         return None if may_come and not is_last else self._stop  # a model that forgets the end has called all the same
 
     def _scan(self) -> bool:

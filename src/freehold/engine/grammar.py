@@ -22,6 +22,8 @@ _ANY_OBJECT: Final[Mapping[str, Any]] = {"type": "object"}
 _OWN_OPTIONS: Final = "x-guidance"  # the library's: it could switch off what is promised here
 SPACED: Final = {"whitespace_pattern": r"\x20|\n\x20{0,24}"}  # a space, or a line break and what indents the next line
 COMPACT: Final = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}  # as templates write past calls
+# What begins as a call does where models forget the marker (calls.py) is left out: a brace, a fence of JSON, <tools>.
+_TEXT: Final = r"\s*([^\s{`<]|<[^t]|`[^`]|```[a-ik-su-zA-Z])(.|\n)*|\s+"
 _DATA: Final = frozenset({"const", "enum", "default", "examples", "example"})  # what is below them is no schema
 
 
@@ -102,9 +104,9 @@ def calls_grammar(
     more = '(", " one)*' if many else ""
     items = f'"[" one {more} "]"' if form.is_list else "one"
     lines.append(f"body: {inside} {items} {inside} {rules.end}")
-    again = many and not form.is_list and not form.may_be_bare
+    again = many and not form.is_list and not form.is_bare
     between = json.dumps(form.between) if form.between else ""
-    called = "body" if form.may_be_bare else f"{rules.begin} body"
+    called = "body" if form.is_bare else f"{rules.begin} body"
     lines.append(f"calls: {called}{f' ({between} {called})*' if again else ''}")
     if choice.mode in ("required", "named"):
         return written("\n".join(["start: calls", *lines, ""]), schemas)
@@ -115,14 +117,16 @@ def calls_grammar(
 
 
 def _free_text(rules: CallRules, *, many: bool) -> list[str]:
-    """Text as the model likes it, until a marker comes up."""
-    if rules.form.may_be_bare:
+    """Text as the model likes it, until a marker comes up. Where it begins like a call without its marker, it is one."""
+    if rules.form.is_bare:
         return ["start: TEXT | calls", r"TEXT: /[^{](.|\n)*/"]
     repeated = "*" if many and not rules.form.is_list else "?"
+    bare = [] if rules.form.named else ['bare: one | "```json\\n" one "\\n```"']
+    first = "bare | " if bare else ""
     if rules.is_control:
-        return [f"start: (TEXT? {rules.begin} body){repeated} TEXT?", r"TEXT: /(.|\n)+/"]
+        return [f"start: {first}(TEXT? {rules.begin} body){repeated} TEXT?", rf"TEXT: /{_TEXT}/", *bare]
     marker = re.escape(rules.form.begin).replace("/", r"\/")
-    return [f"start: (head body){repeated} TEXT", r"TEXT: /(.|\n)*/", rf"head[lazy]: /(.|\n)*{marker}/"]
+    return [f"start: {first}(head body){repeated} TEXT", rf"TEXT: /({_TEXT})?/", rf"head[lazy]: /({_TEXT})?{marker}/", *bare]
 
 
 def _one(tool: Tool, arguments: str, rules: CallRules) -> str:
