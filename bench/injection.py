@@ -2,7 +2,8 @@
 
 Texts of `injection.jsonl.gz` and people's prompts of `extraction.jsonl.gz` go through what `freehold guard check --jsonl` asks:
 BIPIA's e-mails and tables as a tool's results, all others as their user's text. Found is whatever has a finding of the category
-"injection". Times are CPU time, best of some rounds.
+"injection". The harmless texts that speak of injections and of instructions are our own, in `injection_talk.txt`; nobody trains
+on them. Times are CPU time, best of some rounds.
 """
 
 from collections import defaultdict
@@ -20,7 +21,8 @@ RECALL_BAR, PROMPTS_BAR, TALK_BAR = 0.70, 0.03, 0.10
 RESULT_BAR_MS, PROMPT_BAR_US = 15.0, 60.0
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")
 RESULTS = ("bipia",)  # what somebody else wrote into an e-mail or a table
-TALK = ("llm-guard-tests",)  # harmless ones that look like attacks
+TALK = (Path(__file__).parent / "injection_talk.txt").read_text(encoding="utf-8").strip().split("\n\n")
+LOOKALIKES = ("llm-guard-tests",)  # harmless ones that look like attacks
 
 _PROMPT = (
     "Please compare these three proposals for the new bus line, and say which of them serves most people for its price. " * 3
@@ -38,6 +40,9 @@ def run(report: Report, models_dir: Path) -> None:
     report("injection.tool_result_100k", best(lambda: judge(result, Channel.TOOL_RESULT)) * 1e3, "ms", limit=RESULT_BAR_MS)
     seconds = best(lambda: [judge(prompt, Channel.USER) for _ in range(100)]) / 100
     report("injection.prompt_300", seconds * 1e6, "us", limit=PROMPT_BAR_US)
+    for kind, examine in (("as_text", examiner.text), ("as_result", examiner.tool_result)):
+        found = sum(_is_found(examine(text)) for text in TALK)
+        report(f"injection.false_positives.talk.{kind}", found / len(TALK), f"of {len(TALK)}", limit=TALK_BAR)
     corpora = folder("injection")
     if corpora is not None:
         _rates(report, examiner, corpora)
@@ -56,7 +61,7 @@ def _rates(report: Report, examiner: Examiner, corpora: Path) -> None:
                 tally[0] += 1
                 tally[1] += _is_found(examine(row["text"]))
     for (source, label, kind), (total, found) in sorted(counts.items()):
-        limit = RECALL_BAR if label else TALK_BAR if source in TALK else PROMPTS_BAR
+        limit = RECALL_BAR if label else TALK_BAR if source in LOOKALIKES else PROMPTS_BAR
         report(f"injection.{'recall' if label else 'false_positives'}.{source}.{kind}", found / total, f"of {total}", limit=limit)
 
 
