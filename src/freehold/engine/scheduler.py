@@ -240,20 +240,21 @@ class Scheduler:
 
         Who begins like a prompt that is being read in right now waits for its pages instead of computing them as well.
         """
+        coming = {digest for running in self._running for digest in running.coming}
         for sequence in list(self._waiting):
             if not self._cache.free_sequences or len(self._running) == self._limits.max_sequences:
                 return
             # The last token is computed in any case: its logits choose the next one.
             digests = sequence.digests((len(sequence.tokens) - 1) // PAGE_POSITIONS)
             pages = self._cache.found(digests)
-            missing = digests[len(pages)] if len(pages) < len(digests) else None
-            if any(missing in running.coming for running in self._running):
+            if len(pages) < len(digests) and digests[len(pages)] in coming:
                 continue
             needed = -(-len(sequence.tokens) // PAGE_POSITIONS) - len(pages) + self._cache.idle_among(pages)
             if needed + len(self._running) > self._cache.free_pages:
                 return
             self._waiting.remove(sequence)
             self._begin(sequence, pages)
+            coming.update(sequence.coming)
 
     def _begin(self, sequence: Sequence, pages: list[int]) -> None:
         sequence.slot = self._cache.open(pages)
