@@ -82,12 +82,16 @@ class ExpertCache:
         Those that are here come first: they are computed while the others are read. A group's slots stay as they are until the
         next one is asked for, the last one's until the next call. Raises DeviceError or VerificationError for what cannot be had.
         """
-        self._uses[layer] *= _DECAY
-        self._uses[layer, wanted] += 1
-        slots = self._slot_of[layer, wanted]
+        uses = self._uses[layer]
+        uses *= _DECAY
+        uses[wanted] += 1
+        slots = self._slot_of[layer][wanted]
+        self._taken += len(wanted)
+        if slots.min() >= 0:
+            yield np.arange(len(wanted)), slots, True
+            return
         places, missing = np.flatnonzero(slots >= 0), np.flatnonzero(slots < 0)
         held = slots[places]
-        self._taken += len(wanted)
         reading: list[Future[int]] = []
         try:
             while places.size or missing.size:

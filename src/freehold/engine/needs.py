@@ -1,7 +1,7 @@
 """What a pass of a model goes over, as its weights are placed, and what memory that leaves a prediction to be made for."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from freehold.engine.budget import Plan
@@ -9,6 +9,7 @@ from freehold.engine.fit import PassBytes, Share, Tier
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.kv_cache import PAGE_POSITIONS
 from freehold.engine.tensor_types import TensorType
+from freehold.engine.tiers import Placement
 
 # Both measured, on vocabularies of 49,152 and of 151,936 tokens.
 _PROGRAM_BYTES: Final = 105_000_000  # an engine's process before it has read anything
@@ -27,11 +28,25 @@ def pass_bytes(plan: Plan) -> PassBytes:
     sizes: Counter[tuple[Tier, TensorType, bool]] = Counter()
     for tile, is_streamed in zip(tiles, plan.placement.is_streamed, strict=True):
         sizes[Tier.DISK if is_streamed else Tier.RAM, tile.type, tile.use == head] += tile.size_bytes
+    for tier, type_, size_bytes in _experts(plan.placement):
+        sizes[tier, type_, False] += size_bytes
     shares = tuple(
         Share(tier=tier, type=type_.name, size_bytes=size_bytes, is_head=is_head)
         for (tier, type_, is_head), size_bytes in sizes.items()
     )
     return PassBytes(shares=shares, kv_bytes_per_position=plan.kv_bytes // (plan.pages * PAGE_POSITIONS))
+
+
+def _experts(placement: Placement) -> Iterator[tuple[Tier, TensorType, int]]:
+    """What a token takes of experts. Which ones is not known before: as many of them are taken to be in memory as there is room
+    for. Texts that keep to their experts are read with fewer bytes from disk."""
+    for layer in placement.experts:
+        here = min(1.0, placement.expert_slots / sum(map(len, placement.experts))) if placement.expert_slots else 1.0
+        for tile in (tile for expert in layer for tile in expert):
+            taken = tile.size_bytes * placement.experts_used / len(layer)
+            yield Tier.RAM, tile.type, int(taken * here)
+            if here < 1:
+                yield Tier.DISK, tile.type, int(taken * (1 - here))
 
 
 def types_of(tensors: Mapping[str, TensorInfo]) -> list[TensorType]:

@@ -75,6 +75,7 @@ def test_routing_takes_the_best_and_scales_their_shares_to_one() -> None:
     scores = np.array([[0.0, 3.0, 1.0, 2.0], [5.0, 5.0, 5.0, 5.0], [9.0, 0.0, 0.0, 8.0]], np.float32)
     routing = route(scores, 2)
     assert routing.wanted.tolist() == [0, 1, 3]
+    assert routing.firsts.tolist() == [0, 2, 4]
     assert routing.counts.tolist() == [2, 2, 2]
     assert routing.token_of_slot.tolist() == [1, 2, 0, 1, 0, 2]
     assert routing.slot_of_pick.tolist() == [[2, 4], [0, 3], [1, 5]]

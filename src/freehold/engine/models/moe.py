@@ -55,29 +55,37 @@ class Experts(Protocol):
 class Routing:
     """Who takes whom in one layer. A slot is one choice of one token; slots of one expert lie side by side."""
 
-    wanted: npt.NDArray[np.int64]  # experts that some token takes, in order
-    counts: npt.NDArray[np.int64]  # slots of each
+    wanted: Indices  # experts that some token takes, in order
+    firsts: Indices  # the first slot of each
+    counts: Indices  # slots of each
     token_of_slot: npt.NDArray[np.int32]
     slot_of_pick: npt.NDArray[np.int32]  # (tokens, used), best first
     weights: npt.NDArray[np.float32]  # (tokens, used), best first
 
 
 def route(scores: npt.NDArray[np.float32], used: int) -> Routing:
-    """The `used` best of each token's scores (tokens, experts)."""
-    picks = np.argsort(-scores, axis=1, kind="stable")[:, :used]
-    best = np.take_along_axis(scores, picks, 1).astype(np.float64)
+    """The `used` best of each token's scores (tokens, experts).
+
+    In few calls of NumPy: between two layers each costs some 10 us, its code and data being out of every near cache by then.
+    """
+    tokens, experts = scores.shape
+    picks = (-scores).argsort(1, kind="stable")[:, :used]
+    best = scores.reshape(-1)[picks + experts * np.arange(tokens)[:, None]].astype(np.float64)
     weights = np.exp(best - best[:, :1])
     weights /= weights.sum(1, keepdims=True)
-    by_expert = np.argsort(picks, axis=None, kind="stable")  # pick of each slot
-    slot_of_pick = np.empty(picks.size, np.int32)
-    slot_of_pick[by_expert] = np.arange(picks.size, dtype=np.int32)
-    wanted, counts = np.unique(picks, return_counts=True)
+    flat = picks.reshape(-1)
+    by_expert = flat.argsort(kind="stable")  # pick of each slot
+    slot_of_pick = np.empty(flat.size, np.int32)
+    slot_of_pick[by_expert] = np.arange(flat.size, dtype=np.int32)
+    taken = flat[by_expert]
+    firsts = np.arange(used) if tokens == 1 else np.flatnonzero(np.diff(taken, prepend=-1))
     return Routing(
-        wanted=wanted.astype(np.int64),
-        counts=counts.astype(np.int64),
+        wanted=taken[firsts],
+        firsts=firsts,
+        counts=np.diff(firsts, append=flat.size),
         token_of_slot=(by_expert // used).astype(np.int32),
         slot_of_pick=slot_of_pick.reshape(picks.shape),
-        weights=np.ascontiguousarray(weights, np.float32),
+        weights=weights.astype(np.float32),
     )
 
 
@@ -118,6 +126,11 @@ class MixtureModel(Llama):
         self._gathered = self._columns(slots, shape.embedding)
         self._ffn = self._columns(slots, shape.ffn)
         self._out = self._buffer(slots * 4 * shape.embedding)
+        self._first_slot, self._each_slot = np.zeros(Expert.GATE, np.int64), np.zeros(Expert.GATE, np.int64)
+        self._first_slot[Expert.OUT], self._each_slot[Expert.OUT] = self._out, 4 * shape.embedding
+        for place, columns in ((Expert.HIDDEN, self._gathered), (Expert.FFN, self._ffn)):
+            self._first_slot[place : place + 6] = columns
+            self._each_slot[place : place + 6 : 2] = columns[1::2]  # addresses move on, pitches do not
         mixture = self._mixture = self._array(Mixture.LENGTH)
         for field, value in {
             Mixture.GATHERED: self._gathered.ctypes.data,
@@ -177,9 +190,8 @@ class MixtureModel(Llama):
         for field, array in zip((Mixture.TOKEN_OF_SLOT, Mixture.SLOT_OF_PICK, Mixture.WEIGHTS), self._held, strict=True):
             mixture[field] = array.ctypes.data
         mixture[Mixture.SLOTS], mixture[Mixture.JOINS] = len(routing.token_of_slot), 0
-        firsts = np.cumsum(routing.counts) - routing.counts
         for places, experts, is_last in self._experts.groups(layer, routing.wanted):
-            self._describe_slots(experts, firsts[places], routing.counts[places])
+            self._describe_slots(experts, routing.firsts[places], routing.counts[places])
             if not is_last:
                 record[Step.LAYERS] = 0
                 self._call()
@@ -191,12 +203,8 @@ class MixtureModel(Llama):
     ) -> None:
         """The group's experts, with the columns of their slots."""
         mixture = self._mixture
+        experts[:, : Expert.GATE] = self._first_slot + firsts[:, None] * self._each_slot
         experts[:, Expert.SLOTS] = counts
-        experts[:, Expert.OUT] = self._out + firsts * mixture[Mixture.OUT_PITCH]
-        for place, columns in ((Expert.HIDDEN, self._gathered), (Expert.FFN, self._ffn)):
-            for i in range(0, 6, 2):  # address and pitch of q, headers and x
-                experts[:, place + i] = columns[i] + firsts * columns[i + 1]
-                experts[:, place + i + 1] = columns[i + 1]
         mixture[Mixture.EXPERT_RECORDS], mixture[Mixture.EXPERTS] = experts.ctypes.data, len(experts)
         mixture[Mixture.SHARES] = max(1, -(-records.SHARES_A_THREAD * self._team.size // len(experts)))
         self._held = [*self._held[:3], experts]
@@ -256,12 +264,13 @@ class CachedExperts:
         self._tiles = np.zeros((cache.slots, len(PARTS), Tile.LENGTH), np.int64)
         self._tiles[..., Tile.ARRIVED] = records.ALWAYS
         self._layers = [model.expert_record(of_layer) for of_layer in cache.types]
+        self._places = [place + Matrix.TILES for place in PARTS.values()]
+        slots, parts = np.ogrid[: cache.slots, : len(PARTS)]
+        self._addresses = self._tiles.ctypes.data + slots * self._tiles.strides[0] + parts * self._tiles.strides[1]
 
     def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
         for places, slots, is_last in self._cache.groups(layer, wanted):
             self._tiles[slots, :, Tile.BASE] = self._cache.addresses[slots]
             experts = np.repeat(self._layers[layer][None], len(slots), 0)
-            first, (of_slot, of_part, _) = self._tiles.ctypes.data, self._tiles.strides
-            for part, place in enumerate(PARTS.values()):
-                experts[:, place + Matrix.TILES] = first + slots * of_slot + part * of_part
+            experts[:, self._places] = self._addresses[slots]
             yield places, experts, is_last
