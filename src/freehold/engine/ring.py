@@ -142,6 +142,7 @@ class Ring:
         self.record[records.Ring.FAILED] = 0
         for tile, record in zip(self._tiles, self._records, strict=True):
             record[Record.DONE] = (number - 1) * tile.rows
+            record[Record.ARRIVED] = 0  # also what came for this pass before the ring failed: its slot is filled anew
         self._to_check: SimpleQueue[tuple[int, memoryview, float] | None] = SimpleQueue()
         self._taking, self._next = threading.Lock(), 0
         reading = [(self._read_all, f"tiles-read-{i + 1}") for i in range(_READERS)]

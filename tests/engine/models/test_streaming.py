@@ -216,7 +216,7 @@ def flip(path: Path, at: int) -> None:
         os.fsync(file.fileno())
 
 
-@pytest.mark.parametrize("which", [0, 7, -1], ids=str)
+@pytest.mark.parametrize("which", [0, 4, 7, -1], ids=str)
 def test_a_bit_that_changes_on_disk_is_caught_before_a_token_comes_of_it(
     streamed: tuple[Llama, Placement, Path], which: int
 ) -> None:
@@ -224,13 +224,15 @@ def test_a_bit_that_changes_on_disk_is_caught_before_a_token_comes_of_it(
     compute = one_token(llama)
     expected = compute()
     tile = placement.streamed[which]
+    settled(llama)
     flip(path, tile.end - 1)
     with pytest.raises(VerificationError, match=rf"model\.gguf, bytes {tile.offset} to {tile.end}, are not what they were"):
         twice(compute, expected)
     with pytest.raises(VerificationError):
-        compute()
+        twice(compute, expected)
     flip(path, tile.end - 1)
-    assert np.array_equal(compute(), expected)  # the bytes are right again: so are the tokens
+    for _ in range(3):  # the bytes are right again: so are the tokens
+        assert np.array_equal(compute(), expected)
 
 
 def test_a_changed_embedding_row_is_caught_when_it_is_asked_for(streamed: tuple[Llama, Placement, Path]) -> None:
