@@ -5,7 +5,7 @@ maximum and sum (online softmax). Scores sum over dimensions in order, outputs o
 tokens walk together and share the loads; each one's operations are the same as alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from llvmlite import ir
@@ -237,12 +237,21 @@ class _Walk:
                 total = weight if total is None else b.fadd(total, weight)
             # exp of a vector: the one exp there is. Before the first position the maximum is -inf and there is nothing to scale.
             factor = exp(e, self.target, e.splat(b.fsub(carried[i], top)))
-            for at in range(0, 4 * self.head_dim, self.width):
-                e.store(b.fmul(e.load(e.floats, self.outs[i], at), factor), self.outs[i], at)
+            self._scale(self.outs[i], factor, self.outs[i])
             scaled = b.fmul(carried[self.count + i], b.extract_element(factor, ir.Constant(I32, 0)))
             maxima.append(top)
             sums.append(b.fadd(scaled, e.fold(total, b.fadd)))
         return maxima + sums
+
+    def _scale(self, source: Value, factor: Value, target: Value) -> None:
+        """target = source * factor, along a head."""
+        e = self.e
+
+        def one(i: Value) -> None:
+            at = e.mul(i, self.width)
+            e.store(e.builder.fmul(e.load(e.floats, source, at), factor), target, at)
+
+        e.each(self.head_dim // e.lanes, one)
 
     def _weigh(self, keys: Value) -> None:
         """Weights times the scales of their values, where those have any. Places not yet written are not read afterwards."""
@@ -257,11 +266,18 @@ class _Walk:
         e = self.e
         common = seen[0]  # neighbours: the first sees the fewest
         common = e.select(e.less(common, 0), 0, common)
-        size = self._chunk() * e.lanes
-        for start in range(0, self.head_dim, size):
-            self._gather_chunk(range(self.count), e.i64(0), common, values, start, size)
+
+        def chunk(start: Value) -> None:
+            self._gather_chunk(range(self.count), e.i64(0), common, values, start)
             for i in range(1, self.count):
-                self._gather_chunk([i], common, seen[i], values, start, size)
+                self._gather_chunk([i], common, seen[i], values, start)
+
+        self._each_chunk(chunk)
+
+    def _each_chunk(self, body: Callable[[Value], None]) -> None:
+        """body(first dimension) for all pieces of an output."""
+        size = self._chunk() * self.e.lanes
+        self.e.each(self.head_dim // size, lambda i: body(self.e.mul(i, size)))
 
     def _chunk(self) -> int:
         """Vectors of an output held in registers: all queries' together at most half of the machine's."""
@@ -269,12 +285,13 @@ class _Walk:
         whole = self.head_dim // self.e.lanes
         return max(size for size in range(1, limit + 1) if whole % size == 0)
 
-    def _gather_chunk(self, which: Sequence[int], low: Value, high: Value, values: Value, start: int, size: int) -> None:
-        e, count, size_bytes = self.e, size // self.e.lanes, self.held.element_bytes
+    def _gather_chunk(self, which: Sequence[int], low: Value, high: Value, values: Value, start: Value) -> None:
+        e, count, size_bytes = self.e, self._chunk(), self.held.element_bytes
+        first = e.add(values, e.mul(start, size_bytes))
 
         def position(i: Value, sums: list[Value]) -> list[Value]:
             place = e.add(low, i)
-            at = e.add(values, e.mul(place, size_bytes * self.head_dim), size_bytes * start)
+            at = e.add(first, e.mul(place, size_bytes * self.head_dim))
             row = self.held.read(e, self.target, at, count)
             out = []
             for n, query in enumerate(which):
@@ -282,7 +299,7 @@ class _Walk:
                 out += [self.target.multiply_add(e, weight, row[j], sums[n * count + j]) for j in range(count)]
             return out
 
-        places = [(self.outs[query], 4 * start + j * self.width) for query in which for j in range(count)]
+        places = [(e.add(self.outs[query], e.mul(start, 4)), j * self.width) for query in which for j in range(count)]
         sums = e.loop(e.sub(high, low), position, [e.load(e.floats, out, at) for out, at in places])
         for (out, at), total in zip(places, sums, strict=True):
             e.store(total, out, at)
@@ -296,9 +313,7 @@ class _Walk:
             x = e.add(x, e.mul(self.head, 4 * self.head_dim))
             q = e.add(e.field(record, Columns.Q), e.mul(token, e.field(record, Columns.Q_PITCH)))
             headers = e.add(e.field(record, Columns.HEADERS), e.mul(token, e.field(record, Columns.HEADERS_PITCH)))
-            inverse = e.splat(b.fdiv(e.f32(1.0), total))
-            for at in range(0, 4 * self.head_dim, self.width):
-                e.store(b.fmul(e.load(e.floats, out, at), inverse), x, at)
+            self._scale(out, e.splat(b.fdiv(e.f32(1.0), total)), x)
             first = e.mul(self.head, blocks)
             quantise(e, x, e.add(q, e.mul(first, BLOCK)), e.add(headers, e.mul(first, HEADER_BYTES)), blocks)
 
@@ -330,10 +345,12 @@ class _WindowedWalk(_Walk):
         e = self.e
         low, common = hidden[-1], seen[0]  # neighbours: the last sees the latest, the first the fewest
         high = e.select(e.less(common, low), low, common)
-        size = self._chunk() * e.lanes
-        for start in range(0, self.head_dim, size):
+
+        def chunk(start: Value) -> None:
             for i in range(self.count - 1):
-                self._gather_chunk([i], hidden[i], e.minimum(low, seen[i]), values, start, size)
-            self._gather_chunk(range(self.count), low, high, values, start, size)
+                self._gather_chunk([i], hidden[i], e.minimum(low, seen[i]), values, start)
+            self._gather_chunk(range(self.count), low, high, values, start)
             for i in range(1, self.count):
-                self._gather_chunk([i], high, seen[i], values, start, size)
+                self._gather_chunk([i], high, seen[i], values, start)
+
+        self._each_chunk(chunk)
