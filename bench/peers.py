@@ -1,4 +1,4 @@
-"""Other gateways, each in a virtual environment of its own that the first `make bench` makes and later ones find again."""
+"""Peers with dependencies of their own, each in a virtual environment that the first `make bench` makes and later ones find."""
 
 import contextlib
 import os
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LITELLM_VERSION = "1.106.2"  # the newest whose own dependencies could be had on 2026-11-23
+AIRLLM_VERSION = "4.0.0"
 _INSTALL_LIMIT_S = 600
 _START_LIMIT_S = 90
 

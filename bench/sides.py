@@ -7,12 +7,15 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.limits import Group
+
+_LAST_BYTES = 600
 
 Ask = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -24,11 +27,12 @@ def side(
     """`words` follow `python -m`: a module that calls `serve`. Raises RuntimeError where it ends without an answer."""
     command = [str(python or sys.executable), "-m", *words]
     env = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | (environment or {})
+    errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed below, once it was read
     process = subprocess.Popen(
         group.command(command) if group else command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         text=True,
         env=env,
     )
@@ -46,7 +50,7 @@ def side(
             if line.startswith("{"):  # libraries may write to stdout, too
                 return dict(json.loads(line))
         killed = f", {group.oom_kills} of its group were killed for memory" if group else ""
-        raise RuntimeError(f"{' '.join(words)} ended without an answer{killed}")
+        raise RuntimeError(f"{' '.join(words)} ended without an answer{killed}: {_last_words(errors)}")
 
     try:
         yield ask
@@ -56,6 +60,12 @@ def side(
         process.kill()
         process.wait()
         stdout.close()
+        errors.close()
+
+
+def _last_words(errors: IO[bytes]) -> str:
+    errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_BYTES))
+    return errors.read().decode(errors="replace").strip()
 
 
 def serve(made: Any) -> None:

@@ -9,32 +9,56 @@ pages are charged to the group that read them first.
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 from bench.limits import Group, memory_limit
+from bench.peers import AIRLLM_VERSION, environment
 from bench.sides import Ask, side
-from bench.synthetic import EIGHT_B, synthetic
+from bench.streaming_node import ask, many
+from bench.streaming_node import node as running
+from bench.synthetic import EIGHT_B, SMALL_BF16, synthetic
+from freehold.engine.header import read_path
+from freehold.engine.kernels.formats import FORMATS
+from freehold.engine.machine import calibrate
 
 Report = Callable[..., None]
 
 EMBEDDED: Final = "smollm2-135m.gguf"
+QWEN: Final = "qwen2.5-coder-1.5b.gguf"
 MB: Final = 1_000_000
 # Share of the file that memory is limited to -> how many times as fast as llama.cpp's mmap it is to be.
 LIMITS: Final[Mapping[int, float]] = {54: 2.3, 86: 3.5}
 EFFICIENCY_LIMIT: Final = 0.9
+AIRLLM_LIMIT: Final = 1000 * MB  # PyTorch alone takes half of it
+STREAMED_OVERHEAD_MB: Final = 330  # of ours, beside the weights that stay
+NODE_LIMIT: Final = 600 * MB
+NODE_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 400, "context_tokens": 1024, "max_sequences": 2}
+REQUESTS_LIMIT: Final = 400 * MB
+REQUESTS_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 260, "context_tokens": 256, "max_sequences": 8}
+REQUESTS: Final = 1000
+KINDS: Final = ("measured", "predicted")  # of the gauge
 ROUNDS: Final = 4
 TOKENS: Final = 3  # of a round, each side in its turn
 
 
-def run(report: Report, models_dir: Path, parts: Sequence[str] = ()) -> None:
-    for name in parts or SUBPARTS:
+def run(report: Report, models_dir: Path) -> None:
+    """All of them: one that fails is told, and raises when the others are done."""
+    failed = []
+    for name, part in SUBPARTS.items():
         began_s = time.monotonic()
-        SUBPARTS[name](report, models_dir)
+        try:
+            part(report, models_dir)
+        except Exception:
+            traceback.print_exc()
+            failed.append(name)
         print(f"streaming.{name} took {time.monotonic() - began_s:.0f} s", flush=True)
+    if failed:
+        raise RuntimeError(f"failed: {', '.join(failed)}")
 
 
 def limits(report: Report, models_dir: Path) -> None:
@@ -65,16 +89,15 @@ class Sides:
 
 
 @contextlib.contextmanager
-def both(path: Path, limit_bytes: int, *, threads: int | None = None) -> Iterator[Sides | None]:
-    count = str(threads or min(2, os.cpu_count() or 1))
+def both(path: Path, limit_bytes: int) -> Iterator[Sides | None]:
     with memory_limit(limit_bytes) as first, memory_limit(limit_bytes) as second:
         if first is None or second is None:
             yield None
             return
         drop_cache(path)
-        with side(["bench.streaming_sides", "ours", str(path), count], group=first) as ours:
+        with side(_ours(path), group=first) as ours:
             ours({"do": "facts"})  # loaded, before the other one begins to read
-            with side(["bench.streaming_sides", "peer", str(path), count], group=second) as peer:
+            with side(_peer(path), group=second) as peer:
                 yield Sides(ours, peer, (first, second))
 
 
@@ -106,6 +129,152 @@ def drop_cache(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
+# ---- other peers, other questions --------------------------------------------------------------------------------
+
+
+def airllm(report: Report, models_dir: Path) -> None:
+    """Beside AirLLM: a small model, both in the same limit; ours twice, once with a third of the weights in memory."""
+    python = environment(f"airllm-{AIRLLM_VERSION}", f"airllm=={AIRLLM_VERSION}")
+    if python is None:
+        return
+    path = synthetic(SMALL_BF16, models_dir, models_dir / EMBEDDED)
+    vocabulary = int(read_path(path).tensors["token_embd.weight"].shape[-1])
+    names = ("embedding", "ffn", "layers", "heads", "kv_heads")
+    shape = {name: getattr(SMALL_BF16, name) for name in names} | {"vocabulary": vocabulary}
+    folder = models_dir / "airllm-230m"
+    with side(["bench.airllm_side", str(folder)], python=python) as ask:
+        ask({"do": "make", "shape": shape})
+    streamed_mb = STREAMED_OVERHEAD_MB + path.stat().st_size // 3 // MB
+    with memory_limit(AIRLLM_LIMIT) as group:
+        if group is None:
+            return
+        drop_cache(path)
+        with side(["bench.airllm_side", str(folder)], python=python, group=group) as peer:
+            peer({"do": "load"})
+            theirs_s = median(peer({"do": "decode", "tokens": 2, "seed": i})["token_s"] for i in range(3))
+    for how, ram_mb in (("whole", 0), ("streamed", streamed_mb)):
+        with memory_limit(AIRLLM_LIMIT) as group, side(_ours(path, ram_mb), group=group) as ours:
+            figures = [ours({"do": "decode", "tokens": 8, "seed": i})["token_s"] for i in range(4)]
+            report(
+                name=f"streaming.airllm.{how}",
+                value=median(figures[1:]),
+                unit="s/token",
+                peer="airllm",
+                peer_version=AIRLLM_VERSION,
+                ratio=theirs_s / median(figures[1:]),
+                limit=10.0,
+            )
+
+
+def batch(report: Report, models_dir: Path) -> None:
+    """Eight answers over one streamed pass, of what one answer gets."""
+    path = _eight_b(models_dir)
+    with memory_limit(path.stat().st_size * 54 // 100) as group:
+        if group is None:
+            return
+        drop_cache(path)
+        with side(_ours(path), group=group) as ours:
+            times: dict[int, list[float]] = {1: [], 8: []}
+            for i in range(ROUNDS):
+                for columns, taken in times.items():
+                    answer = ours({"do": "decode", "tokens": 2, "seed": i, "columns": columns})
+                    taken += [answer["token_s"]] if i else []  # the first is for warming up
+    one, eight = (columns / median(taken) for columns, taken in times.items())
+    report(name="streaming.batch8", value=eight, unit="tok/s", ratio=eight / one, limit=5.0)
+
+
+def checks(report: Report, models_dir: Path) -> None:
+    """What it costs that every streamed byte is checked: CPU and time, on and off in turns."""
+    path = _eight_b(models_dir)
+    with memory_limit(path.stat().st_size * 54 // 100) as group:
+        if group is None:
+            return
+        drop_cache(path)
+        with side(_ours(path), group=group) as ours:
+            found: dict[bool, list[dict[str, float]]] = {True: [], False: []}
+            for i in range(2 * ROUNDS):
+                for on, answers in found.items():
+                    ours({"do": "checks", "on": on})
+                    answer = ours({"do": "decode", "tokens": 2, "seed": i})
+                    answers += [answer] if i else []
+    for what, limit in (("token_s", 1.03), ("cpu_s", None)):
+        on_s, off_s = (median(answer[what] for answer in found[on]) for on in (True, False))
+        report(name=f"streaming.checks.{what}", value=on_s, unit="s/token", ratio=on_s / off_s, limit=limit)
+
+
+def kernels(report: Report, models_dir: Path) -> None:
+    """Bytes a second that each type's kernels take in, of what memory gives."""
+    threads = _threads()
+    rates = calibrate(FORMATS, models_dir, threads, fresh=True)
+    assert rates.ram_bytes_per_s is not None
+    report(name=f"streaming.memory.t{threads}", value=rates.ram_bytes_per_s / 1e9, unit="GB/s")
+    for name, (rate, _) in rates.kernels.items():
+        report(name=f"streaming.kernel.{name}.t{threads}", value=rate / 1e9, unit="GB/s", ratio=rate / rates.ram_bytes_per_s)
+    if rates.disk_bytes_per_s:
+        report(name="streaming.disk", value=rates.disk_bytes_per_s / 1e9, unit="GB/s")
+    if rates.check_bytes_per_s:
+        report(name="streaming.check", value=rates.check_bytes_per_s / 1e9, unit="GB/s a core")
+
+
+def node(report: Report, models_dir: Path) -> None:
+    """A real model and a whole node in 600 MB: a question, a tool call, speed and prediction; llama.cpp in as much for itself."""
+    path = models_dir / QWEN
+    if not path.exists():
+        print(f"streaming.node: {path} is not there: `make models` fetches it", flush=True)
+        return
+    name = "streaming.qwen"
+    with memory_limit(NODE_LIMIT) as group:
+        if group is None:
+            return
+        drop_cache(path)
+        with running(path, NODE_SETTINGS, group) as made:
+            for line in made.fit:
+                print(f"  {line}", flush=True)
+            ask(report, name, made)
+            token_s, predicted_s = (made.metric(f'freehold_engine_token_seconds{{kind="{kind}"}}') for kind in KINDS)
+        report(name=f"{name}.oom_kills", value=group.oom_kills, unit="processes", limit=0)
+    with memory_limit(NODE_LIMIT) as group, side(_peer(path), group=group) as peer:
+        drop_cache(path)
+        theirs_s = median(peer({"do": "decode", "tokens": 3, "seed": i})["token_s"] for i in range(3))
+    common = {"peer": "llama.cpp mmap", "peer_version": version("xllamacpp")}
+    report(name=f"{name}.token.llama.cpp", value=theirs_s, unit="s/token")
+    if token_s:
+        report(name=f"{name}.token", value=token_s, unit="s/token", ratio=theirs_s / token_s, **common)
+    if token_s and predicted_s:
+        report(name=f"{name}.prediction", value=predicted_s / token_s, unit="predicted / measured")
+
+
+def requests(report: Report, models_dir: Path) -> None:
+    """A thousand short requests to a node whose model does not fit: none is lost, nothing is left behind."""
+    name = "streaming.requests"
+    with memory_limit(REQUESTS_LIMIT) as group:
+        if group is None:
+            return
+        with running(models_dir / EMBEDDED, REQUESTS_SETTINGS, group) as made:
+            many(report, name, made, REQUESTS)
+        report(name=f"{name}.oom_kills", value=group.oom_kills, unit="processes", limit=0)
+        if (peak := group.peak_bytes) is not None:
+            report(name=f"{name}.peak", value=peak / group.limit_bytes, unit="of the limit", limit=1.0)
+
+
+def _ours(path: Path, ram_mb: int = 0) -> list[str]:
+    return ["bench.streaming_sides", "ours", str(path), str(_threads()), str(ram_mb)]
+
+
+def _peer(path: Path) -> list[str]:
+    return ["bench.streaming_sides", "peer", str(path), str(_threads())]
+
+
+def _threads() -> int:
+    return min(2, os.cpu_count() or 1)
+
+
 SUBPARTS: Final[Mapping[str, Callable[[Report, Path], Any]]] = {
+    "kernels": kernels,
     "limits": limits,
+    "batch": batch,
+    "checks": checks,
+    "airllm": airllm,
+    "node": node,
+    "requests": requests,
 }

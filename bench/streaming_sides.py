@@ -17,7 +17,7 @@ from bench.engine import unsigned
 from bench.sides import read_bytes, serve
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import pass_time
-from freehold.engine.gguf import FilePrefix, read_header
+from freehold.engine.header import read_path
 from freehold.engine.machine import calibrate
 from freehold.engine.models import Batch
 from freehold.engine.needs import pass_bytes, types_of
@@ -31,11 +31,11 @@ SEQUENCES: Final = 8
 class Ours:
     """A whole engine without its process: what is read, checked and computed is what a node does."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, ram_mb: int = 0) -> None:
         # Measured here, in the same limit and on the same disk, before there is a model.
-        types = types_of(read_header(FilePrefix(path), path.name))
+        types = types_of(read_path(path).tensors)
         self.machine = calibrate(types, path, threads, fresh=True).machine()
-        config = EngineConfig(threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES)
+        config = EngineConfig(threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES, ram_mb=ram_mb)
         self.runtime = Runtime(unsigned(path), config, lambda *_: None)
         self.model = self.runtime.model
         self.bytes = pass_bytes(self.runtime.plan)
@@ -70,7 +70,7 @@ class Ours:
 
     def checks(self, on: bool) -> dict[str, Any]:
         """Here alone what is streamed may go unchecked: to see what it costs."""
-        LoadedTile.check = _CHECK if on else _UNCHECKED  # type: ignore[method-assign]
+        setattr(LoadedTile, "check", _CHECK if on else _unchecked)  # noqa: B010 - a method is put in the place of another
         return {}
 
     def _pass(self, sequences: list[int], position: int, tokens: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -90,7 +90,7 @@ class Ours:
 _CHECK = LoadedTile.check
 
 
-def _UNCHECKED(self: LoadedTile, view: memoryview, file_name: str) -> None:  # noqa: N802
+def _unchecked(*_: object) -> None:
     """In the place of a check."""
 
 
@@ -110,6 +110,8 @@ class Peer:
         parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
         parameters.cache_ram_mib = parameters.n_gpu_layers = 0
         parameters.warmup = False
+        # Weights laid out anew at load are a copy in memory of its own: with them it is killed in any limit below the file.
+        parameters.no_extra_bufts = True
         self.server = xllamacpp.Server(parameters)
 
     def decode(self, tokens: int, seed: int) -> dict[str, Any]:
@@ -128,5 +130,5 @@ class Peer:
 
 
 if __name__ == "__main__":
-    serve({"ours": Ours, "peer": Peer}[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3])))
+    serve({"ours": Ours, "peer": Peer}[sys.argv[1]](Path(sys.argv[2]), *map(int, sys.argv[3:])))
     os._exit(0)  # llama.cpp's threads do not end by themselves

@@ -63,6 +63,18 @@ EIGHT_B: Final = Synthetic(
     embedding_type=_Type.Q8_0,
 )
 
+# Small enough for a peer that takes seconds a token whatever its size; in the one form that it reads.
+SMALL_BF16: Final = Synthetic(
+    name="synthetic-230m-bf16",
+    layers=16,
+    embedding=1024,
+    ffn=2816,
+    heads=16,
+    kv_heads=4,
+    layer_type=_Type.BF16,
+    embedding_type=_Type.BF16,
+)
+
 
 def synthetic(made: Synthetic, folder: Path, tokenizer_from: Path) -> Path:
     """The file, made if it is not there. Made under another name and then renamed: a half one is never used."""
@@ -145,6 +157,9 @@ def _tensors(made: Synthetic, vocabulary: int) -> Iterator[tuple[str, int, int]]
 
 def _random(rng: np.random.Generator, type_: Any, rows: int, length: int) -> Blocks:
     """(rows, bytes). Any bytes are blocks; the scales make the weights' mean 0 and their size 1 / sqrt(length)."""
+    if type_ is _Type.BF16:
+        wide = rng.standard_normal((rows, length), np.float32) * np.float32(length**-0.5)
+        return np.ascontiguousarray((wide.view(np.uint32) >> 16).astype(np.uint16)).view(np.uint8)
     elements, block_bytes = gguf.GGML_QUANT_SIZES[type_]
     blocks = np.frombuffer(rng.bytes(rows * length // elements * block_bytes), np.uint8).reshape(-1, block_bytes).copy()
     _SCALED[type_](blocks, length**-0.5)

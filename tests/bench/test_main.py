@@ -60,6 +60,15 @@ def test_an_unknown_part_names_the_known_ones(parts: None) -> None:
     assert "the parts are good, bad, absent" in result.output
 
 
+def test_a_part_of_a_part_can_be_run_alone(parts: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        sys.modules["bench_good"], "SUBPARTS", {"half": lambda report, _: report("good.half", 1.0, "s")}, raising=False
+    )
+    result = CliRunner().invoke(bench.main, ["--only", "good.half", "--out", str(tmp_path / "out.jsonl")])
+    assert result.exit_code == 0, result.output
+    assert [json.loads(line)["name"] for line in (tmp_path / "out.jsonl").read_text().splitlines()] == ["good.half"]
+
+
 def test_no_name_means_every_part(parts: None) -> None:
     assert bench.chosen("") == ["good", "bad", "absent"]
 
