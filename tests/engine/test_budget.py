@@ -69,7 +69,9 @@ def test_what_does_not_fit_is_streamed_inside_the_memory(available_mb: int) -> N
 
 
 def test_a_context_that_is_asked_for_is_kept() -> None:
-    assert planned(700, context_tokens=4096, max_sequences=1).context_tokens == 4096
+    made = planned(700, context_tokens=4096)
+    assert made.context_tokens == 4096
+    assert made.pages == 64  # for one sequence of this length: all of sixteen would take the weights' memory
 
 
 def test_ram_that_is_said_counts_without_headroom() -> None:

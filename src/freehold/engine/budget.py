@@ -86,8 +86,9 @@ def plan(
         usable = min((config.ram_mb << 20) - taken_bytes, found.available_bytes)
     pages, context = pages_and_context(shape, config, config.kv_memory_mb << 20)
     made = _plan(shape, tensors, config, threads, usable, pages, context)
-    if not made.placement.is_whole and not config.context_tokens:
-        share = max(page_bytes(shape, config), usable // _KV_SHARE)
+    if not made.placement.is_whole:
+        least = -(-config.context_tokens // PAGE_POSITIONS) or 1  # pages
+        share = max(least * page_bytes(shape, config), usable // _KV_SHARE)
         pages, context = pages_and_context(shape, config, min(config.kv_memory_mb << 20, share))
         made = _plan(shape, tensors, config, threads, usable, pages, context)
     if made.needed_bytes > usable:
