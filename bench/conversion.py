@@ -38,7 +38,7 @@ KINDS: dict[str, Callable[[np.random.Generator], Any]] = {
 TYPES = {"q8_0": TensorType.Q8_0, "q4_K": TensorType.Q4_K, "q6_K": TensorType.Q6_K}
 PROMPT_TOKENS, WORD_TOKENS = 60, (5, 250)  # below the windows of 100 positions that llama.cpp leaves out
 FAR = 0.05
-LAYERS = {"gemma2": 3, "gemma3": 7}  # so that there are layers of both kinds
+LAYERS = {"smollm3": 5, "gemma2": 3, "gemma3": 7}  # so that there are layers of both kinds
 HAS_PIECES = ("llama", "mistral", "gemma", "gemma2", "gemma3")
 
 
@@ -99,7 +99,7 @@ def _directory(report: Report, family: str, folder: Path) -> None:
     plan_conversion(source, "F16").write(path, lambda done, total: None)
     prompt = np.random.default_rng(7).integers(*WORD_TOKENS, PROMPT_TOKENS).tolist()
     expected = peer_log_probabilities(path, prompt)
-    ours = _read(source, prompt)
+    ours = _read(path if read_path(source).must_be_converted else source, prompt)
     report(
         name=f"conversion.{family}.logprob",
         value=float(np.abs(ours - expected[: len(ours)]).max()),
@@ -110,9 +110,9 @@ def _directory(report: Report, family: str, folder: Path) -> None:
     )
 
 
-def _read(directory: Path, tokens: list[int]) -> npt.NDArray[np.float64]:
+def _read(path: Path, tokens: list[int]) -> npt.NDArray[np.float64]:
     """Our log-probabilities (vocabulary) of what comes after."""
-    header, tensors = read_path(directory), {}
+    header, tensors, directory = read_path(path), {}, path if path.is_dir() else path.parent
     files = [np.fromfile(directory / name, np.uint8) for name in header.files]
     for info in header.tensors.values():
         stored = files[info.part][info.offset : info.offset + info.size_bytes]

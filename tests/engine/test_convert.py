@@ -13,8 +13,10 @@ from freehold.engine.kernels.reference import dequantise
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import Llama, shape_of
 from freehold.engine.tensor_types import Tensor, TensorType
+from freehold.engine.weights import Weights
 from tests.engine.models.tiny import batch
-from tests.fakes.tiny_directory import CONFIGS, safetensors, tiny_directory
+from tests.engine.models_on_disk import verified_directory
+from tests.fakes.tiny_directory import CONFIGS, EXPERTS, safetensors, tiny_directory
 from tests.fakes.tiny_gguf import tiny_metadata, tiny_tensors, write_gguf
 
 PROMPT = np.random.default_rng(3).integers(0, 260, 40).astype(np.int32)
@@ -129,6 +131,24 @@ def test_experts_are_made_smaller_and_their_router_is_not(tmp_path: Path) -> Non
     raw = np.fromfile(tmp_path / "out.gguf", np.uint8, info.size_bytes, offset=info.offset)
     found = dequantise(info.type, raw.reshape(4 * 96, -1)).reshape(4, 96, 64)
     np.testing.assert_allclose(found, tensors[info.name], atol=0.02)
+
+
+@pytest.mark.parametrize("family", EXPERTS)
+def test_experts_that_lie_apart_are_put_together(family: str, tmp_path: Path) -> None:
+    weights = tiny_directory(tmp_path / "source", family, shards=2)
+    header = converted(tmp_path / "source", tmp_path / "out.gguf", "F16")
+    block, names = EXPERTS[family]
+    for ours, theirs in zip(("gate", "up", "down"), names, strict=True):
+        info = header.tensors[f"blk.1.ffn_{ours}_exps.weight"]
+        raw = np.fromfile(tmp_path / "out.gguf", np.float16, info.size_bytes // 2, offset=info.offset)
+        for expert, found in enumerate(raw.astype(np.float32).reshape(info.shape[::-1])):
+            expected = weights[f"model.layers.1.{block}.experts.{expert}.{theirs}.weight"]
+            np.testing.assert_allclose(found, expected, atol=1e-6)
+    with pytest.raises(UnsupportedArtefact, match="models convert"):
+        Weights(verified_directory(tmp_path / "source"))
+    (tmp_path / "source" / "model-00002-of-00002.safetensors").write_bytes(safetensors({}))
+    with pytest.raises(MalformedArtefact, match="experts of blk"):
+        read_path(tmp_path / "source")
 
 
 def test_gguf_files_can_be_read_by_ggufs_own_reader(tmp_path: Path) -> None:

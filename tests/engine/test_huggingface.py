@@ -202,6 +202,8 @@ def test_a_template_of_its_own_file_is_taken(tmp_path: Path) -> None:
         ("config.json", {"model_type": ["llama"]}, "is not supported"),
         ("config.json", {"hidden_act": "relu"}, "hidden_act 'relu' is not supported"),
         ("config.json", {"rope_scaling": {"rope_type": "dynamic"}}, "rope scaling 'dynamic'"),
+        ("config.json", {"model_type": "qwen3_moe", "norm_topk_prob": False}, "norm_topk_prob False is not supported"),
+        ("config.json", {"model_type": "smollm3", "no_rope_layers": [0, 1]}, "no_rope_layers other"),
         ("config.json", {"rope_scaling": 3}, "rope_scaling is not an object"),
         ("config.json", {"hidden_size": "256"}, "hidden_size '256' is not a positive"),
         ("config.json", {"attention_bias": True}, "attention_bias"),

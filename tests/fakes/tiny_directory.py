@@ -21,6 +21,20 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mistral": {"model_type": "mistral", "sliding_window": 100, "tie_word_embeddings": False},
     "qwen2": {"model_type": "qwen2", "use_sliding_window": False, "sliding_window": 100, "tie_word_embeddings": True},
     "qwen3": {"model_type": "qwen3", "head_dim": 96, "attention_bias": False, "tie_word_embeddings": True},
+    "mixtral": {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2, "tie_word_embeddings": False},
+    "qwen3_moe": {
+        "model_type": "qwen3_moe",
+        "head_dim": 96,
+        "num_experts": 6,
+        "num_experts_per_tok": 2,
+        "intermediate_size": 768,
+        "moe_intermediate_size": 512,
+        "norm_topk_prob": True,
+        "decoder_sparse_step": 1,
+        "mlp_only_layers": [],
+        "tie_word_embeddings": True,
+    },
+    "smollm3": {"model_type": "smollm3", "no_rope_layer_interval": 4, "tie_word_embeddings": True},
     "gemma": {"model_type": "gemma", "hidden_act": "gelu", "head_dim": 64},
     "gemma2": {"model_type": "gemma2", "sliding_window": 24, "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}
     | _GEMMA,
@@ -40,6 +54,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "rope_scaling": {"type": "longrope", "short_factor": [1.0] * 32, "long_factor": [2.0] * 32},
         "tie_word_embeddings": False,
     },
+}
+
+# Where a layer's experts are, and what their gate, up and down matrices are called.
+EXPERTS = {
+    "mixtral": ("block_sparse_moe", ("w1", "w3", "w2")),
+    "qwen3_moe": ("mlp", ("gate_proj", "up_proj", "down_proj")),
 }
 
 
@@ -90,7 +110,15 @@ def tensors(config: Mapping[str, Any], rows: int, seed: int = 0) -> dict[str, Ar
                 if kind == "qwen2":
                     parts[f"self_attn.{part}_proj.bias"] = norm(count * head)
             parts |= {f"mlp.{part}_proj.weight": matrix(hidden, width) for part in ("gate", "up")}
-        if kind in ("qwen3", "gemma3_text"):
+        if experts := EXPERTS.get(kind):
+            block, names = experts
+            parts = {name: values for name, values in parts.items() if not name.startswith("mlp.")}
+            count, inner = config.get("num_experts", config.get("num_local_experts")), config.get("moe_intermediate_size", hidden)
+            parts[f"{block}.gate.weight"] = matrix(count, width)
+            for expert in range(count):
+                for name, (out, into) in zip(names, ((inner, width), (inner, width), (width, inner)), strict=True):
+                    parts[f"{block}.experts.{expert}.{name}.weight"] = matrix(out, into)
+        if kind in ("qwen3", "qwen3_moe", "gemma3_text"):
             parts |= {f"self_attn.{part}_norm.weight": norm(head) for part in "qk"}
         if has_four_norms:
             parts |= {f"{part}_feedforward_layernorm.weight": norm(width) for part in ("pre", "post")}

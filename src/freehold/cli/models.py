@@ -107,6 +107,8 @@ def add_model(path: Path, name: str | None, replace: bool, quiet: bool, as_json:
     """
     facts = inspect(path)
     _refuse_unsupported(path, facts)
+    if facts.must_be_converted:
+        raise UnsupportedArtefact(f"{path.name} keeps its experts apart; run: freehold models convert '{path}'")
     directory, names = files_at(path)
     bringing = Bringing(
         directory=directory,
@@ -220,9 +222,10 @@ def _show(path: Path, facts: ModelFacts) -> None:
     about.columns[1].overflow = "fold"  # digests and paths are there to be copied
     about.add_row("file", str(path))
     for name, value in asdict(facts).items():
-        if name not in ("tensors", "unsupported"):
+        if name not in ("tensors", "unsupported", "must_be_converted"):
             about.add_row(name.replace("_", " "), _words(value))
-    about.add_row("runs here", "yes" if facts.supported else "no: " + "; ".join(facts.unsupported))
+    runs = "once converted: freehold models convert" if facts.must_be_converted else "yes"
+    about.add_row("runs here", runs if facts.supported else "no: " + "; ".join(facts.unsupported))
     types = Table("tensor type", "tensors", "parameters", "bytes", box=None, pad_edge=False)
     for share in facts.tensors:
         types.add_row(share.type, f"{share.tensors:,}", f"{share.parameters:,}", f"{share.size_bytes:,}")

@@ -144,13 +144,14 @@ class _Source:
 
     def _pieces(self, plan: TensorPlan, done: int, progress: Callable[[int], None]) -> Iterator[bytes | memoryview]:
         info = self._conversion.header.tensors[plan.name]
-        head_rows = self._turned(plan.name)
+        parts = info.apart or (info,)
+        head_rows, rows = self._turned(plan.name), plan.rows // len(parts)
         step = max(1, _CHUNK_WEIGHTS // plan.shape[0])
         step = -(-step // head_rows) * head_rows if head_rows else step
-        ranges = [(low, min(low + step, plan.rows)) for low in range(0, plan.rows, step)]
+        ranges = [(part, low, min(low + step, rows)) for part in parts for low in range(0, rows, step)]
         for low in range(0, len(ranges), 2 * usable_cores()):  # no more in memory than that
             some = ranges[low : low + 2 * usable_cores()]
-            for piece in self._pool.map(lambda rows: self._rows(plan, info, rows[0], rows[1], head_rows), some):
+            for piece in self._pool.map(lambda place: self._rows(plan, place[0], place[1], place[2], head_rows), some):
                 done += piece.nbytes
                 yield piece.data
                 progress(done)

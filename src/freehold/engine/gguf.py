@@ -56,7 +56,8 @@ class TensorInfo:
 
     `part` is the place of that file among the model's: see `split`.
     `convert` makes the tensor's bytes out of those that are stored, where they differ: only of vectors, and never in a GGUF.
-    `type` and `shape` are then what comes out.
+    `type` and `shape` are then what comes out. `apart` are the tensors that it is made of where these do not lie side by side:
+    one for each index of the last dimension. Such a tensor can be converted, and not loaded.
     """
 
     name: str
@@ -66,6 +67,7 @@ class TensorInfo:
     size_bytes: int
     part: int = 0
     convert: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
+    apart: tuple["TensorInfo", ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,11 @@ class ModelHeader:
     files: tuple[str, ...]  # that hold weights
     file_bytes: int  # of `files` together
 
+    @property
+    def must_be_converted(self) -> bool:
+        """Some tensors lie apart that are computed with as one: experts, as Hugging Face keeps them."""
+        return any(info.apart for info in self.tensors.values())
+
 
 def read_model(names: Collection[str], open_file: Callable[[str], Prefix], name: str) -> ModelHeader:
     """`names` are a model's files, `open_file` opens one of them. Raises MalformedArtefact or UnsupportedArtefact."""

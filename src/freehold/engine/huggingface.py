@@ -37,7 +37,18 @@ _WHOLE: Final[Mapping[str, str]] = {
     "lm_head.weight": "output.weight",
 }
 _LAYER: Final = re.compile(r"model\.layers\.(0|[1-9][0-9]{0,4})\.([a-z_.]+)\.(weight|bias)")
+_EXPERT: Final = re.compile(
+    r"model\.layers\.(0|[1-9][0-9]{0,4})\.(?:mlp|block_sparse_moe)\.experts\.(0|[1-9][0-9]{0,3})\.(\w+)\.weight"
+)
+# Qwen's names, and Mixtral's.
+_EXPERT_PARTS: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("gate_proj", "w1"), "ffn_gate_exps"),
+    **dict.fromkeys(("up_proj", "w3"), "ffn_up_exps"),
+    **dict.fromkeys(("down_proj", "w2"), "ffn_down_exps"),
+}
 _PARTS: Final[Mapping[str, str]] = {
+    "mlp.gate": "ffn_gate_inp",
+    "block_sparse_moe.gate": "ffn_gate_inp",
     "input_layernorm": "attn_norm",
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
@@ -92,6 +103,7 @@ def read_directory(names: Collection[str], open_file: Callable[[str], Prefix], n
     metadata, made = config_metadata(text, name)
     architecture = metadata["general.architecture"]
     tensors: dict[str, TensorInfo] = {}
+    experts: dict[str, dict[int, TensorInfo]] = {}
     file_bytes = 0
     for part, file in enumerate(files):
         prefix = open_file(file)
@@ -99,6 +111,9 @@ def read_directory(names: Collection[str], open_file: Callable[[str], Prefix], n
         for stored in read_safetensors(prefix, file).values():
             info = _tensor(stored, part, architecture, file)
             if info is None:
+                continue
+            if match := _EXPERT.fullmatch(stored.name):
+                experts.setdefault(info.name, {})[int(match[2])] = info
                 continue
             if info.name in tensors:
                 raise MalformedArtefact(f"{name}: two tensors are {info.name}; the second is in {file}")
@@ -108,6 +123,7 @@ def read_directory(names: Collection[str], open_file: Callable[[str], Prefix], n
     elif "output.weight" not in tensors:
         raise MalformedArtefact(f"{name}: the model has no lm_head.weight, and {CONFIG} does not say that it is the embedding")
     tensors |= {key: _made(key, values) for key, values in made.items()}
+    tensors |= {key: _together(key, parts, name) for key, parts in experts.items()}
     if "token_embd.weight" not in tensors:
         raise MalformedArtefact(f"{name}: the model has no tensor model.embed_tokens.weight")
     companions = {CONFIG: config | text, **{file: documents.optional(file) for file in COMPANIONS}}
@@ -190,9 +206,22 @@ def _tensor(stored: StoredTensor, part: int, architecture: str, file: str) -> Te
     )
 
 
+def _together(key: str, parts: Mapping[int, TensorInfo], name: str) -> TensorInfo:
+    """The same matrix of all experts of a layer, which lie apart."""
+    found = tuple(parts[i] for i in sorted(parts))
+    first = found[0]
+    if sorted(parts) != list(range(len(parts))) or any((part.type, part.shape) != (first.type, first.shape) for part in found):
+        raise MalformedArtefact(f"{name}: the experts of {key} are not numbered from 0 on, or are not of one shape and type")
+    size_bytes = sum(part.size_bytes for part in found)
+    return TensorInfo(name=key, type=first.type, shape=(*first.shape, len(found)), offset=0, size_bytes=size_bytes, apart=found)
+
+
 def _name(name: str, architecture: str) -> str | None:
     if name in _WHOLE:
         return _WHOLE[name]
+    if match := _EXPERT.fullmatch(name):
+        part = _EXPERT_PARTS.get(match[3])
+        return None if part is None else f"blk.{match[1]}.{part}.weight"
     match = _LAYER.fullmatch(name)
     parts = _PARTS_AROUND if architecture in ("gemma2", "gemma3") else _PARTS
     if match is None or match[2] not in parts:

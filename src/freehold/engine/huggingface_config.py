@@ -21,7 +21,10 @@ _ARCHITECTURES: Final[Mapping[str, str]] = {
     "llama": "llama",
     "mistral": "llama",
     "qwen2": "qwen2",
+    "mixtral": "llama",
     "qwen3": "qwen3",
+    "qwen3_moe": "qwen3moe",
+    "smollm3": "smollm3",
     "gemma": "gemma",
     "gemma2": "gemma2",
     "gemma3_text": "gemma3",
@@ -84,7 +87,7 @@ class _Config:
             "rope.dimension_count": rotated,
         }
         scaling, made = self._rotation(rotated, architecture)
-        found |= scaling | self._gemma(architecture, head_dim, embedding // heads) | self._windows(architecture)
+        found |= scaling | self._gemma(architecture, head_dim, embedding // heads) | self._windows(architecture) | self._mixture()
         metadata = {f"{architecture}.{key}": value for key, value in found.items()}
         label = self.text.get("_name_or_path")
         about = {"general.architecture": architecture, "general.name": label if isinstance(label, str) and label else self.name}
@@ -185,10 +188,29 @@ class _Config:
         caps = ("attn_logit_softcapping", "final_logit_softcapping")
         return {key: 0.0 if self.text.get(key) is None else self._number(key) for key in caps}
 
+    def _mixture(self) -> dict[str, Any]:
+        match self.text["model_type"]:
+            case "mixtral":
+                return {"expert_count": self._count("num_local_experts"), "expert_used_count": self._count("num_experts_per_tok")}
+            case "qwen3_moe":
+                for key, computed in (("norm_topk_prob", True), ("decoder_sparse_step", 1), ("mlp_only_layers", [])):
+                    if self.text.get(key, computed) != computed:
+                        raise self._unsupported(f"{key} {self.text[key]!r:.40}")
+                return {
+                    "expert_count": self._count("num_experts"),
+                    "expert_used_count": self._count("num_experts_per_tok"),
+                    "expert_feed_forward_length": self._count("moe_intermediate_size"),
+                }
+            case "smollm3":  # every fourth layer tells no positions apart
+                turns = [int((layer + 1) % 4 != 0) for layer in range(self._count("num_hidden_layers"))]
+                if self.text.get("no_rope_layers", turns) != turns or self.text.get("no_rope_layer_interval", 4) != 4:
+                    raise self._unsupported("no_rope_layers other than every fourth")
+        return {}
+
     def _windows(self, architecture: str) -> dict[str, Any]:
         """Which layers see only the last positions."""
         size = self.text.get("sliding_window")
-        if architecture in ("qwen2", "qwen3"):
+        if architecture in ("qwen2", "qwen3", "qwen3moe", "smollm3"):
             if self.text.get("use_sliding_window"):
                 raise self._unsupported("use_sliding_window")
             return {}

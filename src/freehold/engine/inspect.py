@@ -44,6 +44,7 @@ class ModelFacts:
     template_digest: str | None
     supports_tools: bool | None
     unsupported: tuple[str, ...]  # why we do not run it; empty where we do
+    must_be_converted: bool  # before it runs
 
     @property
     def supported(self) -> bool:
@@ -92,6 +93,7 @@ def inspect(path: Path) -> ModelFacts:
         template_digest=digest,
         supports_tools=tools,
         unsupported=tuple(reasons),
+        must_be_converted=header.must_be_converted,
     )
 
 

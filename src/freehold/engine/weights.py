@@ -339,6 +339,9 @@ def _head(placement: Placement) -> str | None:
 
 def _header(model: VerifiedModel, files: Collection[str], open_file: Callable[[str], CheckedFile]) -> ModelHeader:
     try:
-        return read_model(files, open_file, model.manifest.name)
+        header = read_model(files, open_file, model.manifest.name)
+        if header.must_be_converted:
+            raise UnsupportedArtefact("its experts lie apart: make a GGUF of it with `freehold models convert`")
+        return header
     except UnsupportedArtefact as exc:
         raise UnsupportedArtefact(f"model {model.manifest.name} cannot be run: {exc.message}") from exc
