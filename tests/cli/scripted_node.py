@@ -45,6 +45,17 @@ class ScriptedNode:
             for number in range(10_000):
                 await send(response, delta(f"{number} "))
                 await asyncio.sleep(0.02)
+        if said == "call":
+            start = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "f", "arguments": ""}}
+            more = [{"index": 0, "function": {"arguments": piece}} for piece in ('{"a"', ": 1}")]
+            for part in (start, *more):
+                await send(response, {"choices": [{"delta": {"tool_calls": [part]}, "finish_reason": None}]})
+            await send(response, {"choices": [{"delta": {}, "finish_reason": "tool_calls"}]})
+            await response.write(b"data: [DONE]\n\n")
+            return response
+        if body.get("logprobs"):
+            told = {"token": "You ", "logprob": -0.6931471805599453, "top_logprobs": [{"token": "He ", "logprob": -1.5}]}
+            await send(response, {"choices": [{"delta": {}, "logprobs": {"content": [told]}, "finish_reason": None}]})
         for word in ("You ", "said: ", said):
             await send(response, delta(word))
             await asyncio.sleep(0.005)

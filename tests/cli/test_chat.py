@@ -55,6 +55,53 @@ def test_options_reach_the_node_and_what_is_not_given_is_left_to_it(node: Script
     assert node.requests[-1].keys() == {"model", "messages", "stream", "stream_options"}
 
 
+def test_the_form_of_the_answer_is_asked_for(node: ScriptedNode, tmp_path: Path) -> None:
+    schema = tmp_path / "schema.json"
+    schema.write_text('{"type": "array"}')
+    run(node, "--once", "a", "--json")
+    assert node.requests[-1]["response_format"] == {"type": "json_object"}
+    run(node, "--once", "a", "--schema", str(schema))
+    form = {"name": "answer", "schema": {"type": "array"}, "strict": True}
+    assert node.requests[-1]["response_format"] == {"type": "json_schema", "json_schema": form}
+    schema.write_text("[1]")
+    assert "is no JSON object" in run(node, "--once", "a", "--schema", str(schema)).stderr
+    schema.write_text("{")
+    assert "is no JSON: " in run(node, "--once", "a", "--schema", str(schema)).stderr
+
+
+def test_calls_are_shown_and_answered_by_hand(node: ScriptedNode, tmp_path: Path) -> None:
+    tools = tmp_path / "tools.json"
+    tools.write_text('{"name": "f", "parameters": {"type": "object"}}')
+    result = run(node, "--tools", str(tools), stdin="call\n42\n")
+    call = {"name": "f", "arguments": '{"a": 1}', "id": "call_1"}
+    assert json.loads(result.stdout.splitlines()[0]) == call
+    assert result.stdout.splitlines()[1] == "You said: 42"
+    assert "what does f give?" in result.stderr
+    sent = node.requests[-1]
+    assert sent["tools"] == [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}]
+    function = {"name": "f", "arguments": '{"a": 1}'}
+    assert sent["messages"][1:] == [
+        {"role": "assistant", "content": "", "tool_calls": [{"id": "call_1", "type": "function", "function": function}]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "42"},
+    ]
+    once = run(node, "--tools", str(tools), "--once", "call")
+    assert json.loads(once.stdout) == call
+    assert run(node, "--tools", str(tools), stdin="call\n").exit_code == 0
+    tools.write_text('[{"description": "no name"}]')
+    assert "tool 0 has no name" in run(node, "--tools", str(tools), "--once", "a").stderr
+
+
+def test_how_likely_tokens_were_is_said_beside_the_answer(node: ScriptedNode) -> None:
+    result = run(node, "--once", "a", "--logprobs", "1")
+    assert (node.requests[-1]["logprobs"], node.requests[-1]["top_logprobs"]) == (True, 1)
+    assert result.stdout == "You said: a\n"
+    assert result.stderr.splitlines()[0] == " 50.0% 'You '   of  22.3% 'He '"
+
+
+def test_a_pipe_is_a_conversation_of_a_line_each(node: ScriptedNode) -> None:
+    assert run(node, stdin="hello\n").stdout == "You said: hello\n"
+
+
 def test_a_url_that_ends_in_v1_works_too(node: ScriptedNode) -> None:
     result = CliRunner().invoke(chat, ["--url", node.url + "/v1/", "--key", KEY, "--once", "hi"])
     assert result.stdout == "You said: hi\n"

@@ -13,15 +13,17 @@ import os
 import select
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from math import exp
 from pathlib import Path
 from typing import Any
 
 import click
 
 from freehold import app
-from freehold.cli.chat_client import Answer, Chat, ChatError, Node, await_ready, first_model
+from freehold.cli.chat_client import Answer, Call, Chat, ChatError, Node, await_ready, first_model
+from freehold.cli.chat_options import request_options
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import FreeholdError
@@ -31,6 +33,7 @@ HELP = """/help        this text
 /save FILE   write the conversation to FILE as JSON
 /quit        leave (or Ctrl-D; Ctrl-C stops an answer, a second one leaves)"""
 
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PASTE_GAP_S = 0.03  # lines that come faster than this were pasted, not typed
 JOINS = "\u200d\ufe0f"  # not printable by themselves, but emoji are built with them
 
@@ -97,6 +100,14 @@ class Screen:
             self._ends_line = text.endswith("\n")
         sys.stdout.flush()
 
+    def call(self, call: Call) -> None:
+        """For a person in words, for a program as a line of JSON."""
+        self.end()
+        if self._is_terminal:
+            click.secho(plain(f"calls {call.name} {call.arguments}"), fg="yellow")
+        else:
+            click.echo(json.dumps({"name": call.name, "arguments": call.arguments, "id": call.call_id}))
+
     def end(self) -> None:
         if not self._ends_line:
             click.echo()
@@ -126,19 +137,52 @@ def plain(text: str) -> str:
     return "".join(char for char in text if char in "\n\t" or char in JOINS or char.isprintable())
 
 
-def answer_once(runner: asyncio.Runner, chat: Chat, prompt: str, screen: Screen) -> bool:
-    """One turn. False when it failed; KeyboardInterrupt passes."""
+def answer_once(runner: asyncio.Runner, chat: Chat, prompt: str, screen: Screen, read: Callable[[], str] | None = None) -> bool:
+    """One turn, its tool calls answered by what `read` gives. False when it failed; KeyboardInterrupt passes."""
     answer = Answer()
-    try:
-        runner.run(chat.ask(prompt, answer, screen.piece))
-    except ChatError as failure:
-        screen.failure(str(failure))
-        return False
-    except KeyboardInterrupt:
-        screen.note("stopped")
-        raise
-    screen.note(_ending(answer))
-    return True
+    asking = chat.ask(prompt, answer, screen.piece)
+    while True:
+        try:
+            runner.run(asking)
+        except ChatError as failure:
+            screen.failure(str(failure))
+            return False
+        except KeyboardInterrupt:
+            screen.note("stopped")
+            raise
+        for call in answer.calls.values():
+            screen.call(call)
+        screen.note("\n".join([*_likely(answer.logprobs), _ending(answer)]))
+        if not answer.calls or read is None:
+            return True
+        results = _results(answer.calls.values(), screen, read)
+        if results is None:
+            return True
+        answer = Answer()
+        asking = chat.give_results(results, answer, screen.piece)
+
+
+def _results(calls: Iterable[Call], screen: Screen, read: Callable[[], str]) -> list[tuple[Call, str]] | None:
+    """What the person says each tool gave; None where nobody says anything any more."""
+    results = []
+    for call in calls:
+        screen.note(f"what does {call.name} give?")
+        try:
+            results.append((call, read()))
+        except EOFError:
+            return None
+    return results
+
+
+def _likely(logprobs: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A token a line: how likely it was, and what else might have stood there."""
+    for token in logprobs:
+        others = "  ".join(f"{_chance(other)} {other['token']!r}" for other in token.get("top_logprobs") or ())
+        yield f"{_chance(token)} {token['token']!r}" + (f"   of {others}" if others else "")
+
+
+def _chance(token: Mapping[str, Any]) -> str:
+    return f"{exp(token['logprob']):6.1%}"
 
 
 def _ending(answer: Answer) -> str:
@@ -157,7 +201,7 @@ def converse(runner: asyncio.Runner, chat: Chat, screen: Screen, read: Callable[
                 if not command(line, chat, screen):
                     return
             elif line:
-                answer_once(runner, chat, line, screen)
+                answer_once(runner, chat, line, screen, read)
         except EOFError:
             screen.end()
             return
@@ -225,6 +269,15 @@ def read_prompt() -> str:
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 always takes the likeliest token.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
 @click.option("--seed", type=int, help="The same seed gives the same answer, from our engine.")
+@click.option("--json", "json_object", is_flag=True, help="The answer is a JSON object.")
+@click.option("--schema", type=_FILE, metavar="FILE", help="The answer is JSON that fits the JSON schema in FILE.")
+@click.option(
+    "--tools",
+    type=_FILE,
+    metavar="FILE",
+    help="Tools the model may call: JSON, a list of {name, description, parameters}. You say what they give.",
+)
+@click.option("--logprobs", type=click.IntRange(0, 20), metavar="N", help="Show how likely each token was, and N others.")
 @engine_options
 @click.option("--once", metavar="PROMPT", help="Answer this and end; `-` reads it from standard input.")
 def chat(
@@ -235,13 +288,23 @@ def chat(
     temperature: float | None,
     max_tokens: int | None,
     seed: int | None,
+    json_object: bool,
+    schema: Path | None,
+    tools: Path | None,
+    logprobs: int | None,
     once: str | None,
     **engine: int | None,
 ) -> None:
     """Talk to a model, streaming."""
     if url and engine_settings(engine):
         raise click.UsageError("what the engine may take is said where the node is started: leave that out, or leave --url out")
-    options = {"temperature": temperature, "max_tokens": max_tokens, "seed": seed}
+    options = request_options(
+        json_object=json_object,
+        schema=schema,
+        tools=tools,
+        logprobs=logprobs,
+        sampling={"temperature": temperature, "max_tokens": max_tokens, "seed": seed},
+    )
     screen = Screen()
     try:
         with (
@@ -255,7 +318,7 @@ def chat(
                 node,
                 model or runner.run(first_model(node)),
                 system,
-                {name: value for name, value in options.items() if value is not None},
+                options,
             )
             if once is not None:
                 prompt = sys.stdin.read() if once == "-" else once

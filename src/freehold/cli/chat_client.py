@@ -7,7 +7,7 @@ a node's errors read in words. Knows nothing of terminals.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,10 +44,21 @@ class Node:
 
 
 @dataclass(slots=True)
+class Call:
+    """A tool call, as far as it has come. `arguments` is JSON text."""
+
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(slots=True)
 class Answer:
     """One answer as it arrives. `output_tokens` is the node's count; None until it says so."""
 
     text: str = ""
+    calls: dict[int, Call] = field(default_factory=dict)  # by their index
+    logprobs: list[dict[str, Any]] = field(default_factory=list)  # of its tokens, as the node tells them
     receipt: str | None = None
     finish_reason: str | None = None
     output_tokens: int | None = None
@@ -78,7 +89,7 @@ class Chat:
     node: Node
     model: str
     options: dict[str, Any]
-    messages: list[dict[str, str]]
+    messages: list[dict[str, Any]]
 
     @classmethod
     def begin(cls, node: Node, model: str, system: str | None, options: dict[str, Any]) -> "Chat":
@@ -89,19 +100,38 @@ class Chat:
 
     async def ask(self, prompt: str, answer: Answer, show: Callable[[str], None]) -> None:
         """Fill `answer`, showing each piece. The turn is remembered as far as it came; if nothing came, it never was."""
-        self.messages.append({"role": "user", "content": prompt})
+        await self._turn([{"role": "user", "content": prompt}], answer, show)
+
+    async def give_results(self, results: Sequence[tuple[Call, str]], answer: Answer, show: Callable[[str], None]) -> None:
+        """As `ask`, with what the tools gave to the calls of the last answer."""
+        given = [{"role": "tool", "tool_call_id": call.call_id, "content": result} for call, result in results]
+        await self._turn(given, answer, show)
+
+    async def _turn(self, said: list[dict[str, Any]], answer: Answer, show: Callable[[str], None]) -> None:
+        before = len(self.messages)
+        self.messages += said
         try:
             async for event in _stream(self.node, self._body(), answer):
                 _take(event, answer, show)
         finally:
-            if answer.text:
-                self.messages.append({"role": "assistant", "content": answer.text})
+            if answer.text or answer.calls:
+                self.messages.append(_said(answer))
             else:
-                self.messages.pop()
+                del self.messages[before:]
 
     def _body(self) -> dict[str, Any]:
         stream = {"stream": True, "stream_options": {"include_usage": True}}
         return {"model": self.model, "messages": self.messages, **stream, **self.options}
+
+
+def _said(answer: Answer) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "assistant", "content": answer.text}
+    if answer.calls:
+        message["tool_calls"] = [
+            {"id": call.call_id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for _, call in sorted(answer.calls.items())
+        ]
+    return message
 
 
 async def _stream(node: Node, body: dict[str, Any], answer: Answer) -> AsyncIterator[dict[str, Any]]:
@@ -147,10 +177,22 @@ def _take(event: dict[str, Any], answer: Answer, show: Callable[[str], None]) ->
     if usage := event.get("usage"):
         answer.output_tokens = usage.get("completion_tokens")
     for choice in event.get("choices") or ():
-        if piece := (choice.get("delta") or {}).get("content"):
+        delta = choice.get("delta") or {}
+        if piece := delta.get("content"):
             answer.add(piece)
             show(piece)
+        for part in delta.get("tool_calls") or ():
+            _take_call(part, answer)
+        answer.logprobs += (choice.get("logprobs") or {}).get("content") or ()
         answer.finish_reason = choice.get("finish_reason") or answer.finish_reason
+
+
+def _take_call(part: dict[str, Any], answer: Answer) -> None:
+    call, function = answer.calls.setdefault(part.get("index", 0), Call()), part.get("function") or {}
+    call.call_id = part.get("id") or call.call_id
+    call.name = function.get("name") or call.name
+    call.arguments += function.get("arguments") or ""
+    answer.add("")
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> str:
