@@ -49,8 +49,8 @@ def test_a_context_longer_than_the_original_takes_the_long_factors() -> None:
 @pytest.mark.parametrize("rope", Rope)
 def test_a_table_turns_by_position_times_frequency(rope: Rope) -> None:
     rotation = Rotation(base=10_000.0, dimensions=64, magnitude=1.5, factors="freqs")
-    table = rotation.table(rope, 50, floats)  # (positions, 2, dimensions)
-    angles = np.arange(50)[:, None] * PLAIN.frequencies() / FACTORS
+    table = rotation.table(rope, 1500, floats)  # (positions, 2, dimensions)
+    angles = np.arange(1500)[:, None] * PLAIN.frequencies() / FACTORS
     cos, sin = (table[:, i, 0::2] if rope is Rope.INTERLEAVED else table[:, i, :32] for i in range(2))
     np.testing.assert_allclose(cos, 1.5 * np.cos(angles), atol=1e-6)
     np.testing.assert_allclose(sin, -1.5 * np.sin(angles), atol=1e-6)

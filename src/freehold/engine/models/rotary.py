@@ -14,6 +14,7 @@ context than the base was made for:
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,8 @@ import numpy.typing as npt
 from freehold.engine.kernels.graph import Rope
 
 Floats = npt.NDArray[np.float32]
+
+_AT_ONCE: Final = 1024  # positions: a few MB of angles in double precision, whatever the context
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +82,13 @@ class Rotation:
         `floats` gives a tensor by name.
         """
         name, half = self.factors_for(positions), self.dimensions // 2
-        angles = np.arange(positions, dtype=np.float64)[:, None] * self.frequencies(floats(name) if name else None)
-        cos, sin = self.magnitude * np.cos(angles), self.magnitude * np.sin(angles)
+        frequencies = self.frequencies(floats(name) if name else None)
+        a, b = (slice(0, None, 2), slice(1, None, 2)) if rope is Rope.INTERLEAVED else (slice(0, half), slice(half, None))
         table = np.empty((positions, 2, self.dimensions), np.float32)
-        if rope is Rope.INTERLEAVED:
-            table[:, 0, 0::2] = table[:, 0, 1::2] = cos
-            table[:, 1, 0::2], table[:, 1, 1::2] = -sin, sin
-        else:
-            table[:, 0, :half] = table[:, 0, half:] = cos
-            table[:, 1, :half], table[:, 1, half:] = -sin, sin
+        for start in range(0, positions, _AT_ONCE):
+            part = table[start : start + _AT_ONCE]
+            angles = np.arange(start, start + len(part), dtype=np.float64)[:, None] * frequencies
+            cos, sin = self.magnitude * np.cos(angles), self.magnitude * np.sin(angles)
+            part[:, 0, a] = part[:, 0, b] = cos
+            part[:, 1, a], part[:, 1, b] = -sin, sin
         return table
