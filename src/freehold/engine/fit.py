@@ -116,6 +116,10 @@ class PassBytes:
     def size_bytes(self) -> int:
         return sum(share.size_bytes for share in self.shares)
 
+    def token_bytes(self, tier: Tier) -> float:
+        """What one token alone reads in a tier: of experts, those that it takes."""
+        return sum(share.read_bytes(1) for share in self.shares if share.tier is tier)
+
     def moved(self, size_bytes: int, to: Tier, *sources: Tier) -> "PassBytes":
         """`size_bytes` more in tier `to`, taken from the first of the sources that has any, of all its types alike."""
         shares = list(self.shares)
@@ -293,10 +297,11 @@ def _unknown(machine: Machine, bytes_: PassBytes) -> tuple[Link, ...]:
 def facts(prediction: Prediction) -> list[tuple[str, str]]:
     """(what, how much), a fact a line: as `freehold fit` prints them, and as an engine says them when it loads."""
     bytes_ = prediction.bytes
-    tiers = [f"{size(bytes_.of(tier))} {_WHERE[tier]}" for tier in Tier if bytes_.of(tier)]
+    read = {tier: bytes_.token_bytes(tier) for tier in Tier if bytes_.of(tier)}
+    tiers = [f"{size(part)} {_WHERE[tier]}" for tier, part in read.items()]
     least = "at least " if prediction.unknown else ""
     rate = prediction.bottleneck_bytes_per_s
-    said = [("a token reads", f"{size(bytes_.size_bytes)}: {', '.join(tiers)}")]
+    said = [("a token reads", f"{size(sum(read.values()))}: {', '.join(tiers)}")]
     if prediction.fits:
         said.append(("fits", "yes: nothing is streamed"))
     said.append(("predicted", least + pace(prediction.token_s)))

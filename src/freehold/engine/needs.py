@@ -28,25 +28,35 @@ def pass_bytes(plan: Plan) -> PassBytes:
     sizes: Counter[tuple[Tier, TensorType, bool]] = Counter()
     for tile, is_streamed in zip(tiles, plan.placement.is_streamed, strict=True):
         sizes[Tier.DISK if is_streamed else Tier.RAM, tile.type, tile.use == head] += tile.size_bytes
-    for tier, type_, size_bytes in _experts(plan.placement):
-        sizes[tier, type_, False] += size_bytes
     shares = tuple(
         Share(tier=tier, type=type_.name, size_bytes=size_bytes, is_head=is_head)
         for (tier, type_, is_head), size_bytes in sizes.items()
     )
+    shares += tuple(_experts(plan.placement))
     return PassBytes(shares=shares, kv_bytes_per_position=plan.kv_bytes // (plan.pages * PAGE_POSITIONS))
 
 
-def _experts(placement: Placement) -> Iterator[tuple[Tier, TensorType, int]]:
-    """What a token takes of experts. Which ones is not known before: as many of them are taken to be in memory as there is room
-    for. Texts that keep to their experts are read with fewer bytes from disk."""
+def _experts(placement: Placement) -> Iterator[Share]:
+    """Which ones tokens take is not known before: as many of those taken are thought to be in memory as there is room for.
+
+    A text that keeps to its experts reads less from disk.
+    """
+    sizes: Counter[TensorType] = Counter()
+    count = sum(len(layer) for layer in placement.experts)
     for layer in placement.experts:
-        here = min(1.0, placement.expert_slots / sum(map(len, placement.experts))) if placement.expert_slots else 1.0
         for tile in (tile for expert in layer for tile in expert):
-            taken = tile.size_bytes * placement.experts_used / len(layer)
-            yield Tier.RAM, tile.type, int(taken * here)
-            if here < 1:
-                yield Tier.DISK, tile.type, int(taken * (1 - here))
+            sizes[tile.type] += tile.size_bytes
+    here = placement.expert_slots / count if placement.expert_slots else 1.0
+    for type_, size_bytes in sizes.items():
+        for tier, part in ((Tier.RAM, int(size_bytes * here)), (Tier.DISK, size_bytes - int(size_bytes * here))):
+            if part:
+                yield Share(
+                    tier=tier,
+                    type=type_.name,
+                    size_bytes=part,
+                    experts=len(placement.experts[0]),
+                    experts_used=placement.experts_used,
+                )
 
 
 def types_of(tensors: Mapping[str, TensorInfo]) -> list[TensorType]:
