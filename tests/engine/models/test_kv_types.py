@@ -12,7 +12,6 @@ from freehold.engine.tensor_types import TensorType
 from tests.engine.models.test_llama import PROMPT, cut, log_probabilities, stepped, whole
 from tests.engine.models.tiny import built, forward, tiny
 
-
 CASES: list[tuple[str, str, dict[str, Any]]] = [
     *((kernels, "llama", {}) for kernels in host_targets()),
     (host_targets()[0], "qwen2", {"attention.head_count": 2, "attention.head_count_kv": 1}),  # heads of 128
