@@ -106,6 +106,20 @@ def test_the_beginning_is_marked_unless_the_file_says_otherwise() -> None:
     assert PIECES.end_ids == {2, 4}
 
 
+def test_phi_3s_markers_take_the_white_space_behind_them() -> None:
+    metadata = {
+        "general.architecture": "phi3",
+        "tokenizer.ggml.model": "llama",
+        "tokenizer.ggml.tokens": VECTORS["tokens"],
+        "tokenizer.ggml.scores": np.array(VECTORS["scores"], np.float32),
+        "tokenizer.ggml.token_type": np.array(VECTORS["kinds"], np.int32),
+    }
+    phi = read_tokenizer(metadata, "phi")
+    assert phi.encode_marked("<|im_end|> \n\ta <s> b") == [*PIECES.encode_marked("<|im_end|>a "), *PIECES.encode_marked("<s> b")]
+    # What a user wrote is not white space of the template's.
+    assert phi.encode_marked(f"<|im_end|>{MARK}\na", MARK) == PIECES.encode_marked("<|im_end|>\na")
+
+
 def test_bytes_without_a_token_are_unknown() -> None:
     kinds = [1 if i == 5 + 0xFF else kind for i, kind in enumerate(VECTORS["kinds"])]
     with pytest.raises(MalformedArtefact, match="255 of 256 byte tokens"):

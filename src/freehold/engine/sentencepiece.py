@@ -25,6 +25,8 @@ MAX_PIECE_CHARS: Final = 1024  # the longest in use has 128
 
 _KEPT_CHARS, _KEPT_STRETCHES = 32, 1 << 16
 _BYTE_TEXT: Final = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+# Phi 3's own setting of its markers ("rstrip" in its tokenizer.json), which a GGUF does not carry; llama.cpp goes by its name.
+_NOT_SWALLOWING: Final = frozenset({"<unk>", "<s>", "<|endoftext|>"})
 _BOS, _EOS = 1, 2  # where the file names none, as SentencePiece numbers them
 
 
@@ -44,6 +46,8 @@ class SentencePieceTokenizer(Tokenizer):
         self._longest = max(map(len, self._ids), default=0)
         if self._longest > MAX_PIECE_CHARS:
             raise fields.malformed("tokens", f"has one of {self._longest} characters; the limit is {MAX_PIECE_CHARS}")
+        if metadata.get("general.architecture") == "phi3":
+            self.swallowing = frozenset(i for text, i in self.specials.items() if text not in _NOT_SWALLOWING)
         self._byte_values, self._byte_ids = _byte_tokens(fields, self._tokens, kinds)
         self._neighbours = _neighbours(self._ids)
         self._kept: dict[str, list[int]] = {}

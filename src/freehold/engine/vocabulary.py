@@ -20,6 +20,7 @@ NORMAL, UNKNOWN, CONTROL, USER_DEFINED, UNUSED, BYTE = 1, 2, 3, 4, 5, 6
 _TURN_ENDS: Final = frozenset(
     {"<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|end|>", "<|endoftext|>", "<|end_of_text|>", "<end_of_turn>"}
 )
+_SPACES: Final = frozenset(" \t\n\v\f\r")  # C's isspace
 _HTML: Final = frozenset(
     f"<{slash}{name}>"
     for slash in ("", "/")
@@ -86,6 +87,7 @@ class Tokenizer(ABC):
     """Immutable; safe to share between threads."""
 
     leading_space = False  # text begins with a space of its own, which answers have and readers do not want
+    swallowing: frozenset[int] = frozenset()  # special tokens that take the white space behind them
 
     def __init__(self, fields: Fields, *, adds_bos: bool) -> None:
         """`adds_bos`: where the file has no `add_bos_token`."""
@@ -154,6 +156,8 @@ class Tokenizer(ABC):
             ids += self._plain(text[at:start], mark)
             ids.append(token)
             at = end
+            while token in self.swallowing and text[at : at + 1] in _SPACES:
+                at += 1
         return ids + self._plain(text[at:], mark)
 
     def with_bos(self, ids: list[int]) -> list[int]:
