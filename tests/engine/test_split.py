@@ -93,7 +93,7 @@ def test_the_files_of_a_model_are_one_or_one_whole_set() -> None:
     for names, words in (
         (["a.txt"], "no .gguf file"),
         (["a.gguf", "b.gguf"], "b.gguf is beside a.gguf"),
-        (["a-00001-of-00003.gguf"], "a-00002-of-00003.gguf and 1 more are of 3 parts missing"),
+        (["a-00001-of-00003.gguf"], "a-00002-of-00003.gguf and 1 more are missing of 3 parts"),
         (["a-00001-of-00001.gguf", "b.gguf"], "b.gguf is beside"),
     ):
         with pytest.raises(ArtefactError, match=words):

@@ -1,15 +1,16 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact, VerificationError
-from freehold.core.models import BLOCK_BYTES
+from freehold.core.models import BLOCK_BYTES, ManifestFile
 from freehold.engine.weights import Weights
 from tests.engine.models_on_disk import model_of, verified_directory, verified_model
 from tests.fakes.tiny_directory import tiny_directory
-from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_tensors, write_gguf
+from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_parts, tiny_tensors, write_gguf
 
 
 def nothing(done: int, whole: int) -> None:
@@ -128,3 +129,22 @@ def test_settings_and_vocabularies_are_read_from_checked_bytes_too(tmp_path: Pat
     (tmp_path / "config.json").write_text(text.replace("256", "128"))
     with pytest.raises(VerificationError, match=r"config\.json: block 0"):
         Weights(model)
+
+
+def test_the_parts_of_a_split_model_are_one(tmp_path: Path) -> None:
+    files = tiny_parts(3)
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    seen: list[str] = []
+    listed = tuple(ManifestFile(name=n, size_bytes=len(d), root=b"", sha256="", leaves=()) for n, d in reversed(files.items()))
+    model = model_of(tmp_path, lambda name, *_: seen.append(name), size_bytes=0)
+    model = replace(model, manifest=replace(model.manifest, files=listed))
+    tensors = Weights(model).load(nothing).tensors
+    for name, values in tiny_tensors(tiny_metadata()).items():
+        assert tensors[name].data.tobytes() == values.astype("<f4").tobytes()
+    assert seen == list(files)  # each of them checked
+    (tmp_path / list(files)[2]).unlink()
+    with pytest.raises(DeviceError, match=r"cannot open tiny-00003-of-00003\.gguf"):
+        Weights(model)
+    with pytest.raises(UnsupportedArtefact, match=r"tiny-00002-of-00003\.gguf is missing"):
+        Weights(replace(model, manifest=replace(model.manifest, files=(listed[0], listed[2]))))

@@ -44,7 +44,7 @@ def order_parts(names: Iterable[str]) -> list[str]:
         raise UnsupportedArtefact("there is no .gguf file")
     expected = part_names(names[0])
     if missing := [name for name in expected if name not in names]:
-        raise UnsupportedArtefact(f"{_listed(missing)} of {len(expected)} parts missing: all are needed")
+        raise UnsupportedArtefact(f"{_listed(missing)} missing of {len(expected)} parts: all are needed")
     if extra := [name for name in names if name not in expected]:
         raise UnsupportedArtefact(f"{_listed(extra)} beside {expected[0]}; the engine runs one .gguf file or the parts of one")
     return expected
