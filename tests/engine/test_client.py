@@ -115,6 +115,21 @@ async def test_an_exchange_is_answered_by_a_real_engine_process(tmp_path: Path) 
         assert all(len(token.top) == 2 for event in with_logprobs if isinstance(event, TextDelta) for token in event.logprobs)
 
 
+async def test_a_beginning_known_from_the_same_key_is_not_computed_again(tmp_path: Path) -> None:
+    long = "hello world " * 14
+    other = Principal(key_id=KeyId("other"), name="test")
+    async with engine(tmp_path, "real") as client:
+        cached, texts = [], []
+        for exchange in (ask(long), ask(long), ask(long, principal=other)):
+            events = await collect(client, exchange)
+            cached += [event.cached_input_tokens for event in events if isinstance(event, Usage)]
+            texts.append(text_of(events))
+        await until(lambda: client.load().cached_tokens > 0)
+    assert cached[0] == cached[2] == 0
+    assert (cached[1] or 0) >= 64
+    assert texts[0] == texts[1] == texts[2]
+
+
 async def test_a_prompt_is_counted_as_it_would_be_read_in(tmp_path: Path) -> None:
     async with engine(tmp_path, "real") as client:
         for text in ("hello", "hello world " * 7):
