@@ -22,8 +22,10 @@ from typing import Any
 import click
 
 from freehold import app
+from freehold import config as configuration
 from freehold.cli.chat_client import Answer, Call, Chat, ChatError, Node, await_ready, first_model
 from freehold.cli.chat_options import request_options
+from freehold.cli.chat_stats import engine_speed
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import FreeholdError
@@ -264,7 +266,7 @@ def read_prompt() -> str:
     "--url", envvar="FREEHOLD_URL", show_envvar=True, help="A running node. Without it, a node runs inside this command."
 )
 @click.option("--key", envvar="FREEHOLD_API_KEY", show_envvar=True, default="", help="The key to show it.")
-@click.option("--model", help="The model to talk to. Default: the first the node names.")
+@click.option("--model", help="The model to talk to, pulled or added or an upstream's. Default: the first the node names.")
 @click.option("--system", metavar="TEXT", help="What the model is told before the conversation.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 always takes the likeliest token.")
 @click.option("--max-tokens", type=click.IntRange(min=1), help="The longest answer.")
@@ -279,6 +281,7 @@ def read_prompt() -> str:
 )
 @click.option("--logprobs", type=click.IntRange(0, 20), metavar="N", help="Show how likely each token was, and N others.")
 @engine_options
+@click.option("--stats", is_flag=True, help="Say at the end how fast the engine was, and how fast it was predicted to be.")
 @click.option("--once", metavar="PROMPT", help="Answer this and end; `-` reads it from standard input.")
 def chat(
     url: str | None,
@@ -292,6 +295,7 @@ def chat(
     schema: Path | None,
     tools: Path | None,
     logprobs: int | None,
+    stats: bool,
     once: str | None,
     **engine: int | None,
 ) -> None:
@@ -308,7 +312,7 @@ def chat(
     screen = Screen()
     try:
         with (
-            contextlib.nullcontext(Node(url=url, key=key)) if url else Inside(engine_settings(engine)) as node,
+            contextlib.nullcontext(Node(url=url, key=key)) if url else Inside(_own_engine(engine, model)) as node,
             asyncio.Runner() as runner,
         ):
             if not url:
@@ -324,17 +328,27 @@ def chat(
                 prompt = sys.stdin.read() if once == "-" else once
                 if not answer_once(runner, talk, prompt, screen):
                     sys.exit(1)
-                return
-            _line_editing()
-            if sys.stdin.isatty():
-                screen.note(f"{talk.model} at {node.url} · /help for commands, Ctrl-D to leave")
-            converse(runner, talk, screen, read_prompt)
+            else:
+                _line_editing()
+                if sys.stdin.isatty():
+                    screen.note(f"{talk.model} at {node.url} · /help for commands, Ctrl-D to leave")
+                converse(runner, talk, screen, read_prompt)
+            if stats:
+                screen.note(runner.run(engine_speed(node)))
     except (ChatError, FreeholdError) as failure:
         screen.progress_over()
         screen.failure(str(failure))
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _own_engine(given: Mapping[str, int | None], model: str | None) -> dict[str, int | str]:
+    """The [engine] settings of a node inside. A model that no upstream has is the engine's."""
+    settings = engine_settings(given)
+    if model and not any(model in upstream.models for upstream in configuration.load(None).upstreams):
+        settings["model"] = model
+    return settings
 
 
 def _line_editing() -> None:
