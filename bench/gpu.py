@@ -56,7 +56,8 @@ def facts(run: Run) -> None:
     run.rates["pcie"] = gpu_kernels.link_rate()
     run.rates["disk"] = gpu_models.disk_rate(Path(run.options.folder), 2 << 30)
     run.keep(
-        f"card copy {run.rates['vram'] / 1e9:.0f} GB/s (read and written), matrix units {run.rates['matrix'] / 1e12:.0f} TFLOP/s bf16, "
+        f"card copy {run.rates['vram'] / 1e9:.0f} GB/s (read and written), "
+        f"matrix units {run.rates['matrix'] / 1e12:.0f} TFLOP/s bf16, "
         f"pinned to card {run.rates['pcie'] / 1e9:.1f} GB/s, disk O_DIRECT {run.rates['disk'] / 1e9:.2f} GB/s"
     )
 
@@ -92,7 +93,8 @@ def kernels(run: Run) -> None:
     for type_, tokens in ((TensorType.Q4_K, 512), (TensorType.Q6_K, 512), (TensorType.Q4_K, 128)):
         whole, ours, library = (rate / 1e12 for rate in gpu_kernels.prompt_rate(type_, tokens, 8192, 8192))
         run.keep(
-            f"  prompt of {tokens}, {type_.name}: {whole:.0f} TFLOP/s with expanding, {ours:.0f} the product, {library:.0f} torch.matmul"
+            f"  prompt of {tokens}, {type_.name}: {whole:.0f} TFLOP/s with expanding, {ours:.0f} the product, "
+            f"{library:.0f} torch.matmul"
         )
     for context, sequences in ((4096, 1), (32768, 1), (4096, 16)):
         rate = gpu_kernels.attention_rate(context, sequences)

@@ -1,6 +1,7 @@
 """Kernels of the GPU tier: right against their references, and their rates beside what the card was measured to give."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -58,7 +59,7 @@ def timed(calls: Sequence[Callable[[], Any]], repeats: int = 20) -> float:
         graph.replay()
         end.record()
     torch.cuda.synchronize()
-    return median(begin.elapsed_time(end) for begin, end in events) / 1e3 / len(calls)
+    return float(median(begin.elapsed_time(end) for begin, end in events)) / 1e3 / len(calls)
 
 
 def copy_rate() -> float:
@@ -85,7 +86,7 @@ def link_rate(chunk_bytes: int = 64 << 20, chunks: int = 16) -> float:
         target.copy_(source, non_blocking=True)
     end.record()
     torch.cuda.synchronize()
-    return chunks * chunk_bytes / (begin.elapsed_time(end) / 1e3)
+    return float(chunks * chunk_bytes / (begin.elapsed_time(end) / 1e3))
 
 
 # ---- right? -------------------------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def multiply_rate(
     matrices = [lay_out(type_, length, rows, random_rows(i, type_, rows, length).reshape(-1)) for i in range(copies)]
     given = columns_of(np.random.default_rng(1).normal(0, 1, (columns, length)).astype(np.float32))
     out = torch.empty((columns, rows), device=CARD)
-    return size / timed([lambda m=m: multiply.multiply(m, given, 0, columns, out, tuning) for m in matrices])
+    return size / timed([partial(multiply.multiply, matrix, given, 0, columns, out, tuning) for matrix in matrices])
 
 
 def prompt_rate(type_: TensorType, tokens: int, rows: int, length: int, **tuning: Any) -> tuple[float, float, float]:
@@ -256,7 +257,7 @@ def attention_rate(context: int, sequences: int, share_pages: int = 8) -> float:
         attention.Partials(sequences, heads, shares, head_dim, CARD),
     )
     queries = torch.randn((sequences, (heads + 2 * kv) * head_dim), device=CARD)
-    size = store.numel() * 2
+    size = int(store.numel()) * 2
     return size / timed([lambda: attention.attend(queries, graph, (heads, kv), tiles, where, store, partials, out)] * 4)
 
 

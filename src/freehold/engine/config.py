@@ -12,6 +12,7 @@ _LEAST: Final[Mapping[str, int]] = {
     "threads": 0,
     "context_tokens": 0,
     "ram_mb": 0,
+    "vram_mb": 0,
     "kv_memory_mb": 1,
     "max_sequences": 1,
     "queue_limit": 0,
@@ -32,6 +33,12 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ram_mb: int = 0
     """Memory that the engine may take in all; weights that do not fit are read from disk in each pass. 0 takes what is free under
     the tightest limit, less headroom."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where a model is computed: auto takes a CUDA card where there is one that runs it, and the extra `gpu` is installed."""
+
+    vram_mb: int = 0
+    """What may be taken of the card's memory; 0 takes what is free, less headroom."""
 
     kv_memory_mb: int = 1024
     """Memory for the keys and values of running sequences, at most. It is taken page by page as sequences grow."""

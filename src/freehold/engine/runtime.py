@@ -18,6 +18,7 @@ from freehold.core.models import VerifiedModel
 from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
+from freehold.engine.device import CardModel, on_card
 from freehold.engine.draft import DraftModel, check_vocabulary
 from freehold.engine.expert_cache import ExpertSeals
 from freehold.engine.fit import Prediction
@@ -144,13 +145,6 @@ class Runtime:
         self.plan = plan(shape, weights.header.tensors, config, threads, found, resident_bytes() + untouched)
         context = self.plan.context_tokens
         file = model.directory / model.manifest.files[0].name
-        self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
-        if self.prediction is not None:
-            foretell(self.prediction)
-        placement = self.plan.placement
-        experts = ExpertSeals(placement.experts) if placement.expert_slots else None
-        loaded = weights.load(lambda done, total: progress("weights", done, total), placement, experts)
-        progress("kernels", 0, 0)
         max_pages = -(-context // PAGE_POSITIONS)
         cache = KvCache(
             shape.layers,
@@ -161,13 +155,27 @@ class Runtime:
             max_pages,
             KvType(config.kv_type),
         )
-        if experts is not None and loaded.streaming is not None:
-            held = experts.open(loaded.streaming.files, loaded.streaming.sealer, placement.expert_slots)
-            self.model: Llama = MixtureModel(
-                shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming, experts=held
-            )
+        self.on_card = on_card(weights, shape, cache, config, self.plan, threads, file)
+        self.prediction: Prediction | None = None
+        if self.on_card is not None:
+            self.model: Llama | CardModel = self.on_card.load(lambda done, total: progress("weights", done, total))
+            computed_by = self.on_card.name
         else:
-            self.model = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
+            self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
+            if self.prediction is not None:
+                foretell(self.prediction)
+            placement = self.plan.placement
+            experts = ExpertSeals(placement.experts) if placement.expert_slots else None
+            loaded = weights.load(lambda done, total: progress("weights", done, total), placement, experts)
+            progress("kernels", 0, 0)
+            if experts is not None and loaded.streaming is not None:
+                held = experts.open(loaded.streaming.files, loaded.streaming.sealer, placement.expert_slots)
+                made: Llama = MixtureModel(
+                    shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming, experts=held
+                )
+            else:
+                made = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
+            self.model, computed_by = made, made.kernels.name
         limits = Limits(
             context_tokens=context,
             max_sequences=config.max_sequences,
@@ -182,7 +190,7 @@ class Runtime:
         self.ready = Ready(
             model_id=model.manifest.model_id,
             template_digest=template.digest,
-            build=f"freehold {__version__} {self.model.kernels.name} kernels",
+            build=f"freehold {__version__} {computed_by} kernels",
             context_tokens=context,
             supports_tools=template.supports_tools,
             calls=template.calls.name if template.calls else None,

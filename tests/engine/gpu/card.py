@@ -1,9 +1,11 @@
 """Where the tests run: on a card if there is one, otherwise in the interpreter."""
 
+import os
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 
 from freehold.engine.gpu.multiply import Columns
@@ -29,3 +31,9 @@ def columns_of(x: npt.NDArray[np.float32]) -> Columns:
     columns.hs.copy_(on_device((sums * np.repeat(scales, 2, 1)).astype(np.float32)))
     columns.bs.copy_(on_device((sums.reshape(len(x), -1, 2).sum(-1) * scales).astype(np.float32)))
     return columns
+
+
+slow = pytest.mark.skipif(
+    DEVICE.type == "cpu" and not os.environ.get("FREEHOLD_TEST_GPU"),
+    reason="slow in the interpreter: runs on a card, or with FREEHOLD_TEST_GPU=1",
+)

@@ -1,4 +1,7 @@
+from typing import Any, TypeAlias
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from freehold.engine.gpu.attention import Partials, Tiles, attend
@@ -7,10 +10,19 @@ from freehold.engine.kernels import reference
 from freehold.engine.kernels.graph import Graph
 from tests.engine.gpu.card import DEVICE, HALF, on_device
 
+Floats: TypeAlias = npt.NDArray[Any]
 HEADS, KV, DIM = 6, 2, 32
 
 
-def attended(positions, tokens_each, shares, share_pages=2, window=0, cap=0.0, length=None):
+def attended(
+    positions: npt.NDArray[Any],
+    tokens_each: int,
+    shares: int,
+    share_pages: int = 2,
+    window: int = 0,
+    cap: float = 0.0,
+    length: int = 0,
+) -> tuple[Floats, Floats, Floats, Floats]:
     """(what the kernel gives, queries, keys, values) for tokens at `positions` of one sequence."""
     length = length or int(positions.max()) + 1
     q = np.random.default_rng(10).normal(0, 1, (len(positions), HEADS, DIM)).astype(np.float32)
@@ -35,13 +47,13 @@ def attended(positions, tokens_each, shares, share_pages=2, window=0, cap=0.0, l
 
 
 @pytest.mark.parametrize(("tokens_each", "shares", "share_pages"), [(1, 3, 2), (4, 1, 1 << 20)])
-def test_answers_and_prompts_attend_as_the_reference(tokens_each, shares, share_pages):
+def test_answers_and_prompts_attend_as_the_reference(tokens_each: int, shares: int, share_pages: int) -> None:
     positions = np.arange(254, 259, dtype=np.int32)
     out, q, k, v = attended(positions, tokens_each, shares, share_pages)
     np.testing.assert_allclose(out, reference.attend(q, k, v, positions), rtol=2e-2, atol=4e-3)
 
 
-def test_a_window_hides_what_lies_before_it():
+def test_a_window_hides_what_lies_before_it() -> None:
     positions = np.array([200, 201], np.int32)
     near, *_ = attended(positions, 1, 3, window=64)
     _, q, k, v = attended(positions, 1, 3)
@@ -52,14 +64,14 @@ def test_a_window_hides_what_lies_before_it():
         np.testing.assert_allclose(near[i : i + 1], expected, rtol=2e-2, atol=4e-3)
 
 
-def test_capped_scores_differ_and_stay_finite():
+def test_capped_scores_differ_and_stay_finite() -> None:
     positions = np.array([90], np.int32)
     capped, plain = attended(positions, 1, 1, 1 << 20, cap=0.5)[0], attended(positions, 1, 1, 1 << 20)[0]
     assert np.isfinite(capped).all()
     assert np.abs(capped - plain).max() > 1e-3
 
 
-def test_an_answers_bits_do_not_depend_on_its_neighbours():
+def test_an_answers_bits_do_not_depend_on_its_neighbours() -> None:
     positions = np.arange(150, 152, dtype=np.int32)
     whole, alone = attended(positions, 1, 2)[0], attended(positions[:1], 1, 2, length=152)[0]
     assert np.array_equal(whole[:1], alone)

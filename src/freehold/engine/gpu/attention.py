@@ -132,12 +132,14 @@ def attend(
     group = heads[0] // heads[1]
     padded = triton.next_power_of_2(group)
     _attend[(len(tiles.firsts), heads[1], tiles.shares)](
-        queries, queries.stride(0), tiles.firsts, tiles.counts, positions, sequences, pages, pages.stride(0), store, store.stride(0),
+        queries, queries.stride(0), tiles.firsts, tiles.counts, positions, sequences, pages, pages.stride(0),
+        store, store.stride(0),
         partials.out, partials.peaks, partials.sums, tiles.shares, tiles.share_pages, window, graph.attention_cap or 1.0,
         D=graph.head_dim, P=triton.next_power_of_2(graph.head_dim), GROUP=group, GP=padded,
         M=max(16, triton.next_power_of_2(tiles.tokens_each) * padded), CAPPED=graph.attention_cap > 0, num_warps=4, num_stages=2,
     )  # fmt: skip
     _combine[(len(queries), heads[0])](
         partials.out, partials.peaks, partials.sums, tiles.shares, tiles.share_pages, positions,
-        out.x, out.half, out.q, out.xs, out.hs, out.bs, heads[0], D=graph.head_dim, B=triton.next_power_of_2(graph.head_dim // 32), num_warps=1,
+        out.x, out.half, out.q, out.xs, out.hs, out.bs, heads[0],
+        D=graph.head_dim, B=triton.next_power_of_2(graph.head_dim // 32), num_warps=1,
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """What lies between the matrices: norms and residual sums, the gate, rotation and the write into the KV cache.
 
-Every kernel that makes a matrix's input also rounds it to the forms of `Columns`, as kernels/elementwise.py does for the CPU: blocks
-of 32 to signed bytes, by the largest of each. A program sees one token alone, so that no value depends on a neighbour.
+Every kernel that makes a matrix's input also rounds it to the forms of `Columns`, as kernels/elementwise.py does for the CPU:
+blocks of 32 to signed bytes, by the largest of each. A program sees one token alone, so that no value depends on a neighbour.
 """
 
 from typing import Final
@@ -127,7 +127,7 @@ def _place(
 
 
 def _blocks(elements: int) -> int:
-    return triton.next_power_of_2(elements // 32)
+    return int(triton.next_power_of_2(elements // 32))
 
 
 def normalise(
@@ -138,7 +138,7 @@ def normalise(
     delta: torch.Tensor | None = None,
     post: torch.Tensor | None = None,
 ) -> None:
-    """Add `delta` (T, E), normalised by `post` first if there is one, to the residual stream (T, E); `out` is the stream's norm."""
+    """Add `delta` (T, E), normalised by `post` if there is one, to the residual stream (T, E); `out` is the stream's norm."""
     tokens, elements = stream.shape
     count = _blocks(elements)
     _normalise[(tokens,)](

@@ -1,8 +1,8 @@
 """Columns by matrices, and matrices as plain numbers.
 
 Up to 16 columns meet the blocks as signed bytes (`Columns` holds them, with their scales): dot products of four bytes at a time
-are exact, and each column's sums are taken in an order that the row length and the type alone decide, so its bits do not depend on
-the columns beside it. More columns, of a prompt, meet tiles of bf16 weights in the matrix units.
+are exact, and each column's sums are taken in an order that the row length and the type alone decide, so its bits do not depend
+on the columns beside it. More columns, of a prompt, meet tiles of bf16 weights in the matrix units.
 
     program (rows / R)    R rows x G groups x C columns at a time; G groups lie on the threads, rows and columns in registers
 """
@@ -77,6 +77,14 @@ class Columns:
         self.bs = torch.zeros((tokens, elements // GROUP), dtype=torch.float32, device=device)
         self.hs = torch.zeros((tokens, elements // GROUP * 2), dtype=torch.float32, device=device)
 
+    def part(self, low: int, high: int) -> "Columns":
+        """Some tokens' columns, in the same memory."""
+        some = Columns.__new__(Columns)
+        some.elements = self.elements
+        for name in ("x", "half", "q", "xs", "bs", "hs"):
+            setattr(some, name, getattr(self, name)[low:high])
+        return some
+
 
 @triton.jit
 def _dot(words, x, total, SIGNED: tl.constexpr, NATIVE: tl.constexpr):
@@ -86,21 +94,24 @@ def _dot(words, x, total, SIGNED: tl.constexpr, NATIVE: tl.constexpr):
         x0, x1, x2, x3 = four(x)
         if SIGNED:
             total = tl.inline_asm_elementwise(
-                "dp4a.s32.s32 $0, $1, $5, $9; dp4a.s32.s32 $0, $2, $6, $0; dp4a.s32.s32 $0, $3, $7, $0; dp4a.s32.s32 $0, $4, $8, $0;",
+                "dp4a.s32.s32 $0, $1, $5, $9; dp4a.s32.s32 $0, $2, $6, $0; "
+                "dp4a.s32.s32 $0, $3, $7, $0; dp4a.s32.s32 $0, $4, $8, $0;",
                 "=&r,r,r,r,r,r,r,r,r,r", [w0, w1, w2, w3, x0, x1, x2, x3, total], dtype=tl.int32, is_pure=True, pack=1,
             )  # fmt: skip
         else:
             total = tl.inline_asm_elementwise(
-                "dp4a.u32.s32 $0, $1, $5, $9; dp4a.u32.s32 $0, $2, $6, $0; dp4a.u32.s32 $0, $3, $7, $0; dp4a.u32.s32 $0, $4, $8, $0;",
+                "dp4a.u32.s32 $0, $1, $5, $9; dp4a.u32.s32 $0, $2, $6, $0; "
+                "dp4a.u32.s32 $0, $3, $7, $0; dp4a.u32.s32 $0, $4, $8, $0;",
                 "=&r,r,r,r,r,r,r,r,r,r", [w0, w1, w2, w3, x0, x1, x2, x3, total], dtype=tl.int32, is_pure=True, pack=1,
             )  # fmt: skip
     else:
-        for i in tl.static_range(4):
-            if SIGNED:
-                weight = (words << (24 - 8 * i)) >> 24
-            else:
-                weight = (words >> (8 * i)) & 255
-            total += tl.sum(weight * ((x << (24 - 8 * i)) >> 24), 3)
+        shift = 8 * tl.arange(0, 4)[None, None, None, None, :]
+        left, right = words[:, :, :, :, None], x[:, :, :, :, None]
+        if SIGNED:
+            weight = (left << (24 - shift)) >> 24
+        else:
+            weight = (left >> shift) & 255
+        total += tl.sum(tl.sum(weight * ((right << (24 - shift)) >> 24), 4), 3)
     return total
 
 
@@ -150,7 +161,7 @@ def _multiply(
             first, second = places(g, TYPE)
             none = tl.zeros((FOUR, R, G), tl.int32)
             t = t0 if n == 0 else t1 if n == 1 else t2 if n == 2 else t3
-            # Fused multiply-adds are written out: a compiler that fused sums for one column count and not another would change bits.
+            # Fused multiply-adds are written out: a compiler that fused them for one column count alone would change bits.
             if STEP == 2:
                 at = c * (groups * 2) + g * 4
                 dot_a = _dot(a0, _four_words(q, at, wide), none, SIGNED, NATIVE)
@@ -245,7 +256,18 @@ def _sixteen(words, scale, low, SIGNED: tl.constexpr):
 
 @triton.jit
 def _product(
-    out, pitch, x, weights, tokens, rows, elements, BT: tl.constexpr, BR: tl.constexpr, BK: tl.constexpr, STAGES: tl.constexpr
+    out,
+    pitch,
+    x,
+    weights,
+    tokens,
+    rows,
+    elements,
+    BT: tl.constexpr,
+    BR: tl.constexpr,
+    BK: tl.constexpr,
+    STAGES: tl.constexpr,
+    NATIVE: tl.constexpr,
 ):
     """x (T, K) by weights (R, K): out (T, R) f32. One order of sums whatever T is."""
     t = tl.program_id(1) * BT + tl.arange(0, BT)
@@ -258,13 +280,15 @@ def _product(
         inside = start + k < elements
         left = tl.load(x_at + start, mask=inside[None, :], other=0.0)
         right = tl.load(w_at + start, mask=inside[:, None], other=0.0)
+        if not NATIVE:  # NumPy has matrix products of f32, none of 16 bits
+            left, right = left.to(tl.float32), right.to(tl.float32)
         total = tl.dot(left, right, total)
     tl.store(out + t[:, None] * pitch + r[None, :], total, mask=(t[:, None] < tokens) & (r[None, :] < rows))
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """Rows a program and warps. The order of a column's sums depends on `groups` and `warps`: one choice for all column counts."""
+    """Rows a program and warps. The order of a column's sums depends on `groups`: one choice for all column counts."""
 
     groups: int = 32
     warps: int = 1
@@ -276,6 +300,7 @@ _TUNING: Final = Tuning()
 _FLOATS_STEP: Final = 512
 _PRODUCT: Final[dict[str, int]] = {"BT": 128, "BR": 128, "BK": 64, "STAGES": 4}
 _PRODUCT_WARPS: Final = 8
+_INTERPRETED_ROWS: Final = 512  # a program costs the interpreter much the same, whatever it does
 
 
 def interpreted() -> bool:
@@ -293,7 +318,7 @@ def multiply(
     """out[:count, :rows] = columns[first : first + count] by the matrix; up to MAX_COLUMNS. `out` f32, its rows contiguous."""
     c = bucket(count)
     tuning = tuning or _TUNING
-    rows_each = tuning.rows or (4 if c == 4 else 2)
+    rows_each = _INTERPRETED_ROWS if interpreted() else tuning.rows or (4 if c == 4 else 2)
     grid = (triton.cdiv(matrix.rows, rows_each),)
     last = first + count
     if matrix.type in QUANTISED:
@@ -301,10 +326,14 @@ def multiply(
         _multiply[grid](
             out, out.stride(0), matrix.data, matrix.layout.row_units, matrix.rows, groups, *matrix.layout.planes,
             columns.q[first:last], columns.xs[first:last], columns.hs[first:last], columns.bs[first:last], count,
-            TYPE=int(matrix.type), ALIGNED=matrix.layout.aligned, C=c, R=rows_each, G=tuning.groups, NATIVE=not interpreted(), STAGES=tuning.stages, LEVELS=tuning.groups.bit_length() - 1,
+            TYPE=int(matrix.type), ALIGNED=matrix.layout.aligned, C=c, R=rows_each, G=tuning.groups,
+            NATIVE=not interpreted(), STAGES=tuning.stages, LEVELS=tuning.groups.bit_length() - 1,
             num_warps=tuning.warps,
         )  # fmt: skip
         return
+    if interpreted():
+        rows_each //= 4
+        grid = (triton.cdiv(matrix.rows, rows_each),)
     _multiply_floats[grid](
         out, out.stride(0), matrix.data.view(FLOATS[matrix.type]), matrix.rows, matrix.elements, columns.x[first:last], count,
         C=c, R=rows_each, K=_FLOATS_STEP, LEVELS=_FLOATS_STEP.bit_length() - 1, num_warps=4,
@@ -319,10 +348,11 @@ def expand(matrix: DeviceMatrix, first: int, count: int, out: torch.Tensor) -> N
         out.copy_(data.view(FLOATS[matrix.type]).view(count, -1))
         return
     groups = matrix.elements // GROUP
-    grid = (triton.cdiv(count, 4), triton.cdiv(groups, 32))
+    each = _INTERPRETED_ROWS if interpreted() else 4
+    grid = (triton.cdiv(count, each), triton.cdiv(groups, 32))
     _expand[grid](
         out, data, matrix.layout.row_units, count, groups, *matrix.layout.planes,
-        TYPE=int(matrix.type), ALIGNED=matrix.layout.aligned, R=4, G=32, num_warps=4,
+        TYPE=int(matrix.type), ALIGNED=matrix.layout.aligned, R=each, G=32, num_warps=4,
     )  # fmt: skip
 
 
@@ -333,6 +363,6 @@ def product(x: torch.Tensor, weights: torch.Tensor, out: torch.Tensor, **tuning:
     warps = tuning.pop("num_warps", _PRODUCT_WARPS)
     blocks = _PRODUCT | tuning
     if interpreted():
-        blocks |= {"BT": 16, "BR": 32, "BK": 64}
+        blocks |= {"BT": 64, "BR": 256, "BK": 128}
     grid = (triton.cdiv(rows, blocks["BR"]), triton.cdiv(tokens, blocks["BT"]))
-    _product[grid](out, out.stride(0), x, weights, tokens, rows, elements, **blocks, num_warps=warps)
+    _product[grid](out, out.stride(0), x, weights, tokens, rows, elements, **blocks, NATIVE=not interpreted(), num_warps=warps)

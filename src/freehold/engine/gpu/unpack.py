@@ -6,9 +6,9 @@ group, as words of four weights. Two layouts hold the same fields:
     raw      a row is blocks as in the file: 18 to 210 bytes each, at 2-byte boundaries, so words are put together from halves
     planar   a row is one plane a field, each starting at a 16-byte boundary: words come 16 bytes at a time
 
-Q4_K and Q5_K blocks are multiples of 16 bytes and need no other layout. Tiles that stay in VRAM are laid out in planes as they are
-loaded, those that are streamed are used as they land: there the link is the limit, not the load unit. Block layouts: ggml-common.h;
-each is drawn in kernels/formats.py.
+Q4_K and Q5_K blocks are multiples of 16 bytes and need no other layout. Tiles that stay in VRAM are laid out in planes as they
+are loaded, those that are streamed are used as they land: there the link is the limit, not the load unit. Block layouts:
+ggml-common.h; each is drawn in kernels/formats.py.
 """
 
 from collections.abc import Mapping
@@ -158,7 +158,7 @@ def four(x):
 
 @triton.jit
 def unpack_chunk(data, row, chunk, mask, TYPE: tl.constexpr):
-    """64 weights of Q4_K or Q5_K, which share 32 bytes: words of the first 32 weights (twice 4), of the second, their scales and mins."""
+    """64 weights of Q4_K or Q5_K, which share 32 bytes: words of the first 32 (twice 4), of the second, their scales and mins."""
     block, i = chunk // 4, chunk % 4
     UNITS: tl.constexpr = 11 if TYPE == _Q5_K else 9
     base = row + block * UNITS
@@ -245,7 +245,7 @@ def _q6_k_group(data, row, g, mask, p1, p2, p3, ALIGNED: tl.constexpr):
 
 @triton.jit
 def _group(data, row, g, mask, p1, p2, TYPE: tl.constexpr, ALIGNED: tl.constexpr):
-    """Blocks of 32: f16 d, in the _1 types f16 m | in the Q5 types 4 bytes, bit i the fifth bit of weight i | nibbles, or bytes."""
+    """Blocks of 32: f16 d, in the _1 types f16 m | in the Q5 types 4 bytes, bit i of weight i's fifth | nibbles, or bytes."""
     HAS_MIN: tl.constexpr = TYPE == _Q4_1 or TYPE == _Q5_1
     FIVE: tl.constexpr = TYPE == _Q5_0 or TYPE == _Q5_1
     HEAD: tl.constexpr = 2 if HAS_MIN else 1  # 2-byte units
