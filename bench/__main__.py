@@ -33,6 +33,7 @@ PARTS: dict[str, str] = {
     "hostile": "bench.hostile",
     "families": "bench.families",
     "conversion": "bench.conversion",
+    "kernels": "bench.kernels",
     "engine": "bench.engine",
     "batching": "bench.batching",
     "streaming": "bench.streaming",

@@ -180,12 +180,13 @@ class _Bench:
     def kernel(self, type_: TensorType) -> tuple[float, float]:
         """(bytes a second with one column, seconds per byte and further column)."""
         name, target = f"rows_{self._kernels.name}", self._kernels.target
-        function = _function(compile_function(name, lambda module: rows.emit_rows(module, name, target)), 10)
+        function = _function(compile_function(name, lambda module: rows.emit_rows(module, name, target)), 11)
         row_bytes = type_.row_bytes(_ROW_ELEMENTS)
         panel_bytes = row_bytes * target.lanes
 
         def seconds(panels: int, columns: int) -> float:
-            made = (self._kernels.pack(type_), self._kernels.dots(type_), self._kernels.single(type_))
+            kernels = self._kernels
+            made = (kernels.pack(type_), kernels.dots(type_), kernels.single(type_), kernels.few(type_))
             record = self._columns[0].ctypes.data
             shape = (row_bytes, panels, _ROW_ELEMENTS // BLOCK, record, columns)
             arguments = [(*made, self._start(i), *shape, self._scratch[i].ctypes.data) for i in range(self._threads)]

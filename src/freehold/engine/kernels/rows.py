@@ -7,21 +7,24 @@ from typing import Any, Final
 
 from freehold.engine.kernels.emit import Emitter, Value
 from freehold.engine.kernels.matmul import PANEL_BLOCKS
-from freehold.engine.kernels.records import PANEL_BYTES
+from freehold.engine.kernels.records import FEW_COLUMNS, PANEL_BYTES
 from freehold.engine.kernels.targets import Target
 
 _STREAMS: Final = 8  # vectors in flight: enough for any core's load ports
 
 
 def emit_rows(module: Any, name: str, target: Target) -> None:
-    """(pack, dots, single, rows, row bytes, panels, blocks, columns record, columns, scratch): totals are thrown away."""
-    e = Emitter(module, name, 10, target.lanes)
-    pack, dots, single, base, row_bytes, panels, blocks, record, columns, scratch = e.arguments
+    """(pack, dots, single, few, rows, row bytes, panels, blocks, columns record, columns, scratch): totals are thrown away."""
+    e = Emitter(module, name, 11, target.lanes)
+    pack, dots, single, few, base, row_bytes, panels, blocks, record, columns, scratch = e.arguments
     totals, rows = e.add(scratch, PANEL_BYTES), e.stack(8 * e.lanes)
     panel_bytes = e.mul(row_bytes, e.lanes)
 
     def one(i: Value) -> None:
         e.call(single, e.add(base, e.mul(i, panel_bytes)), row_bytes, blocks, record, totals)
+
+    def some(i: Value) -> None:
+        e.call(few, e.add(base, e.mul(i, panel_bytes)), row_bytes, blocks, record, columns, totals)
 
     def many(i: Value) -> None:
         first = e.add(base, e.mul(i, panel_bytes))
@@ -39,6 +42,10 @@ def emit_rows(module: Any, name: str, target: Target) -> None:
 
     with e.builder.if_then(e.less(columns, 2)):
         e.each(panels, one)
+        e.returns()
+    has_few = e.less(0, few)  # 0 where a few columns are packed for, too
+    with e.builder.if_then(e.builder.and_(has_few, e.less(columns, FEW_COLUMNS + 1))):
+        e.each(panels, some)
         e.returns()
     e.each(panels, many)
     e.returns()
