@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.engine import sequence as sequences
-from freehold.engine.constraint import Mask
+from freehold.engine.constraint import Grammars, Mask
+from freehold.engine.grammar import answer_grammar
 from freehold.engine.sequence import Finished
 from freehold.engine.speculation import MAX_COLUMNS, Lookup, PassTimes, allot
 from tests.engine.scheduler_bench import TOKENIZER, Bench, prompt
@@ -215,6 +216,9 @@ class Alternating:
     def accept(self, token: int) -> None:
         self.accepted.append(token)
 
+    def forced(self) -> list[int]:
+        return []
+
     @property
     def is_over(self) -> bool:
         return len(self.accepted) == self._size
@@ -239,6 +243,61 @@ def test_a_form_holds_with_drafts_as_without() -> None:
     assert [facts[3] for facts in drafted.values()] == [30, 31, 32]
 
 
+class Spelled:
+    """The answer begins with these tokens, of which it forces a few at a time, and once wrongly."""
+
+    is_over = False
+
+    def __init__(self, tokens: list[int], wrong_at: int) -> None:
+        self._left, self._wrong_at, self._place = list(tokens), wrong_at, 0
+
+    def mask(self) -> Mask | None:
+        if not self._left:
+            return None
+        mask = np.zeros(-(-TOKENIZER.vocabulary // 32), np.uint32)
+        mask[self._left[0] // 32] = 1 << self._left[0] % 32
+        return mask
+
+    def accept(self, token: int) -> None:
+        del self._left[:1]
+        self._place += 1
+
+    def forced(self) -> list[int]:
+        found = self._left[:5]
+        return [3, *found[1:]] if found and self._place == self._wrong_at else found
+
+
+def test_what_a_form_leaves_no_choice_about_takes_few_passes() -> None:
+    spelled = prompt(8, 30)
+    plain, slow = answers(max_drafts=0, requests=1, rate=0.0, constraint=lambda _: Spelled(spelled, 12))
+    drafted, fast = answers(requests=1, rate=0.0, constraint=lambda _: Spelled(spelled, 12))
+    assert drafted == plain
+    assert len(slow.model.batches) - len(fast.model.batches) > 15
+
+
+def test_a_schemas_keys_are_forced_once_they_are_begun() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"surname": {"type": "integer"}},
+        "required": ["surname"],
+        "additionalProperties": False,
+    }
+    constraint = Grammars(TOKENIZER, {}).constraint(answer_grammar(schema, "response_format"), "response_format")
+    for token in TOKENIZER.encode('{"'):
+        constraint.accept(token)
+    assert b"".join(TOKENIZER.token_bytes(token) for token in constraint.forced()).startswith(b"surname")
+
+
+def test_a_form_whose_guesses_fail_is_answered_without_them() -> None:
+    class Broken(Spelled):
+        def forced(self) -> list[int]:
+            raise RuntimeError("no guess")
+
+    plain, _ = answers(max_drafts=0, requests=1, constraint=lambda _: Spelled(prompt(8, 30), 0))
+    found, _ = answers(requests=1, constraint=lambda _: Broken(prompt(8, 30), 0))
+    assert found == plain
+
+
 class FirstToken:
     """The answer begins with this token; after it, anything may come."""
 
@@ -253,6 +312,9 @@ class FirstToken:
 
     def accept(self, token: int) -> None:
         self._mask = None
+
+    def forced(self) -> list[int]:
+        return []
 
 
 def test_sampled_answers_have_the_models_distribution() -> None:

@@ -36,6 +36,9 @@ class Digits:
     def accept(self, token: int) -> None:
         self._count += 1
 
+    def forced(self) -> list[int]:
+        return []
+
     @property
     def is_over(self) -> bool:
         return self._count == 25

@@ -9,7 +9,7 @@ again and again.
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import llguidance
@@ -44,6 +44,13 @@ class Constraint(Protocol):
 
     def accept(self, token: int) -> None:
         """`token` was chosen."""
+        ...
+
+    def forced(self) -> Sequence[int]:
+        """Tokens in which all that can come next is usually written: a key that a schema requires. None where there is a choice.
+
+        They are drafts: what is chosen in the end may be cut into other tokens.
+        """
         ...
 
     @property
@@ -99,6 +106,10 @@ class GrammarConstraint:
     def accept(self, token: int) -> None:
         if not self._matcher.consume_token(token):
             raise _refused(self._where, f"does not allow token {token}", self._matcher.get_error())
+
+    def forced(self) -> Sequence[int]:
+        found: list[int] = self._matcher.compute_ff_tokens()
+        return found
 
     @property
     def is_over(self) -> bool:

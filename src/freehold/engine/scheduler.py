@@ -308,7 +308,7 @@ class Scheduler:
         if not self._limits.max_drafts or not answers:
             return shares
         columns = sum(share.columns for share in shares)
-        likely = [sequence.likely(self._limits.max_drafts) for sequence in answers]
+        likely = [self._likely(sequence) for sequence in answers]
         if self._draft_model is not None:
             self._look_ahead(self._draft_model, answers, likely, columns)
         counts = allot([[chance for _, chance in row] for row in likely], columns, self._times)
@@ -317,6 +317,14 @@ class Scheduler:
             for sequence, row, count in zip(answers, likely, counts, strict=True)
         ]
         return drafted + shares[len(answers) :]
+
+    def _likely(self, sequence: Sequence) -> list[tuple[int, float]]:
+        """An answer does without drafts where looking for them fails: whatever is wrong with its form is told when it chooses."""
+        try:
+            return sequence.likely(self._limits.max_drafts)
+        except Exception:
+            log.exception("engine_lookup_failed")
+            return []
 
     def _look_ahead(
         self, draft_model: DraftModel, answers: list[Sequence], likely: list[list[tuple[int, float]]], columns: int

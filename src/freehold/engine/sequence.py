@@ -7,7 +7,7 @@ sequence is computed when is the scheduler's.
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from freehold.engine.speculation import Lookup
 from freehold.engine.stops import Piece, StopFilter
 from freehold.engine.tokenizer import Detokenizer
 from freehold.engine.vocabulary import Tokenizer
+
+FORCED: Final = 0.95  # chance that a token that a form forces is cut as the tokenizer would cut it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +124,15 @@ class Sequence:
         return self.digests(len(self.tokens) // PAGE_POSITIONS)[self.computed // PAGE_POSITIONS :] if self.left > 1 else []
 
     def likely(self, count: int) -> list[tuple[int, float]]:
-        """Up to `count` tokens that may come next, by prompt lookup, with their chances. Nothing beyond an end of the answer."""
+        """Up to `count` tokens that may come next, with their chances. Nothing beyond an end of the answer.
+
+        First what the form asked of it leaves no choice about, else by prompt lookup.
+        """
         if self._lookup is None:
             self._lookup = Lookup(self.tokens)
-        drafts = self._lookup.propose(min(count, self.room - 1))
+        count = min(count, self.room - 1)
+        forced = self.request.constraint.forced()[:count] if self.request.constraint is not None and count > 0 else ()
+        drafts = [(token, FORCED ** (i + 1)) for i, token in enumerate(forced)] or self._lookup.propose(count)
         ends = [i for i, (token, _) in enumerate(drafts) if token in self._tokenizer.end_ids]
         return drafts[: ends[0]] if ends else drafts
 
