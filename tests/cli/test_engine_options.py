@@ -27,21 +27,22 @@ def settings_of(place: Place) -> EngineConfig:
     return msgspec.json.decode(command[command.index("--settings") + 1], type=EngineConfig)
 
 
-def given(*arguments: str) -> dict[str, int]:
+def given(*arguments: str) -> dict[str, int | str]:
     @click.command()
     @engine_options
     def command(**engine: int | None) -> None:
         found.update(engine_settings(engine))
 
-    found: dict[str, int] = {}
+    found: dict[str, int | str] = {}
     result = CliRunner().invoke(command, arguments)
     assert result.exit_code == 0, result.output
     return found
 
 
 def test_options_go_before_the_file_and_the_rest_of_it_holds() -> None:
-    settings = settings_of(find_place(None, given("--ram", "1G", "--threads", "2", "--ctx", "512")))
-    assert (settings.ram_mb, settings.threads, settings.context_tokens, settings.queue_limit) == (953, 2, 512, 9)
+    settings = settings_of(find_place(None, given("--ram", "1G", "--vram", "2G", "--threads", "2", "--ctx", "512")))
+    assert (settings.ram_mb, settings.vram_mb, settings.threads) == (953, 1907, 2)
+    assert (settings.context_tokens, settings.queue_limit) == (512, 9)
 
 
 def test_without_options_the_file_is_what_counts() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+import freehold.cli.fit as fits
 from freehold.cli import main
 from freehold.cli.sizes import bytes_of
 from freehold.engine import machine
@@ -118,3 +119,12 @@ def test_what_cannot_be_asked_is_refused_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("text", "size_bytes"), [("24", 24e9), ("600M", 6e8), ("3.5G", 3.5e9), ("7GB/s", 7e9), ("1TiB", 1e12)])
 def test_sizes_are_read_as_people_write_them(text: str, size_bytes: float) -> None:
     assert bytes_of(text) == size_bytes
+
+
+def test_a_card_that_is_here_is_counted_unless_another_machine_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = fits._Card(usable_bytes=3_000_000_000, bytes_per_s=800_000_000_000, link_bytes_per_s=25_000_000_000)
+    monkeypatch.setattr(fits._Card, "here", classmethod(lambda cls, engine: found))
+    here = told("--params", "8B")
+    assert here["bytes"]["vram"] > 2_990_000_000
+    assert here["machine"]["pcie_bytes_per_s"] == 25_000_000_000
+    assert told("--params", "8B", "--ram", "16G")["bytes"]["vram"] == 0

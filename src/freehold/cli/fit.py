@@ -4,6 +4,7 @@ Decided here: what the machine is unless it is said, and how the answer reads. T
 `engine/machine.py`.
 """
 
+import importlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -23,6 +24,7 @@ from freehold.core.errors import InvalidRequest
 from freehold.engine.budget import Plan, plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
+from freehold.engine.device import find_card
 from freehold.engine.fit import Machine, Prediction, Tier, facts, predict, size
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.header import read_path
@@ -50,6 +52,24 @@ class _Subject:
         return sum(info.size_bytes // info.type.block_bytes * info.type.block_elements for info in tensors)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Card:
+    """The card of this machine, as it is now."""
+
+    usable_bytes: int
+    bytes_per_s: int
+    link_bytes_per_s: int
+
+    @classmethod
+    def here(cls, engine: EngineConfig) -> "_Card | None":
+        """None where the engine would not use one. What needs PyTorch is imported only where there is one."""
+        found = find_card(engine.device)
+        if found is None:
+            return None
+        on_card, link = importlib.import_module("freehold.engine.gpu.build").card_rates(found)
+        return cls(usable_bytes=found.usable_bytes(engine.vram_mb), bytes_per_s=int(on_card), link_bytes_per_s=int(link))
+
+
 @click.command()
 @click.argument("model", required=False)
 @click.option("--params", help="A size instead of a file: 70B, 8B, qwen2.5-7b.")
@@ -59,14 +79,14 @@ class _Subject:
 @click.option(
     "--ram", callback=size_of, metavar="SIZE", help="Memory the engine may take, as 32G or 600M. Default: what is free."
 )
-@click.option("--vram", callback=size_of, metavar="SIZE", help="Memory of the card that weights may use. Default: none.")
+@click.option("--vram", callback=size_of, metavar="SIZE", help="Memory of a card that weights may use. Default: the card here.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="Compute threads. Default: the cores of this machine.")
 @click.option("--ctx", type=click.IntRange(min=1), help="Tokens of context to set memory aside for. Default: as configured.")
 @click.option("--prompt", type=click.IntRange(1, 1 << 20), default=512, show_default=True, help="Tokens of the prompt.")
 @click.option("--disk-rate", callback=size_of, metavar="SIZE", help="What the disk reads a second. Default: measured here.")
 @click.option("--ram-rate", callback=size_of, metavar="SIZE", help="What memory gives a second. Default: measured here.")
-@click.option("--pcie", "pcie_rate", callback=size_of, metavar="SIZE", help="What the link to the card carries a second.")
-@click.option("--vram-rate", callback=size_of, metavar="SIZE", help="What the card's memory gives a second.")
+@click.option("--pcie", "pcie_rate", callback=size_of, metavar="SIZE", help="What the link to a card carries a second.")
+@click.option("--vram-rate", callback=size_of, metavar="SIZE", help="What a card's memory gives a second.")
 @click.option("--recalibrate", is_flag=True, help="Measure this machine again, and keep the new rates.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document, for a program.")
@@ -93,6 +113,9 @@ def fit(
     header is read. Without any file, --params and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
     """
     engine = _settings(configuration.load(config_path).engine, ram, vram, threads, ctx)
+    card = _Card.here(engine) if vram is None and ram is None else None
+    if card is not None:
+        vram, vram_rate, pcie_rate = card.usable_bytes, vram_rate or card.bytes_per_s, pcie_rate or card.link_bytes_per_s
     subject = _subject(model, params, quant)
     rates = _rates(subject, engine, fresh=recalibrate)
     known: dict[str, Any] = {
