@@ -16,6 +16,7 @@ from typing import Final
 
 MAX_COLUMNS: Final = 64  # of drafts in one pass, all sequences together
 PASS_COLUMNS: Final = 256  # kernels.records.MAX_COLUMNS: more would be a second pass over the weights
+HOPELESS: Final = 0.02  # a draft with so small a chance is not taken even where columns are free
 WORTH: Final = 1.05  # drafts are taken where they promise this much more than a pass without: times are estimates
 
 _CANDIDATES: Final = 16  # earlier places that are compared, latest first
@@ -135,6 +136,7 @@ class PassTimes:
     """How long a pass takes by its columns, learned from the passes that were made."""
 
     _points: dict[int, _Point] = field(default_factory=dict)  # by the bit length of columns - 1
+    _known: list[tuple[float, float]] = field(default_factory=list)  # (place on the curve, seconds), made when asked for
 
     @property
     def is_known(self) -> bool:
@@ -151,6 +153,7 @@ class PassTimes:
         return max((point.seconds for point in self._points.values()), default=0.0)
 
     def note(self, columns: int, seconds: float) -> None:
+        self._known.clear()
         bucket = (columns - 1).bit_length()
         if bucket in self._points:
             self._points[bucket].add(columns, seconds)
@@ -161,11 +164,12 @@ class PassTimes:
         """Seconds, or where nothing was measured yet, in units of a pass of one column. Never falls with more columns."""
         if not self._points:
             return _curve(columns)
-        known: list[tuple[float, float]] = []
-        for bucket in sorted(self._points):
-            point = self._points[bucket]
-            known.append((_curve(point.columns), max(point.seconds, known[-1][1] if known else 0.0)))
-        return _between(known, _curve(columns))
+        if not self._known:
+            longest_s = 0.0
+            for _, point in sorted(self._points.items()):
+                longest_s = max(longest_s, point.seconds)
+                self._known.append((_curve(point.columns), longest_s))
+        return _between(self._known, _curve(columns))
 
 
 def _between(known: Sequence[tuple[float, float]], x: float) -> float:
@@ -193,7 +197,7 @@ def allot(chances: Sequence[Sequence[float]], columns: int, times: PassTimes) ->
     only what drafts add is held against the tokens they promise.
     """
     answers = len(chances)
-    ranked = sorted(((chance, i) for i, row in enumerate(chances) for chance in row), reverse=True)
+    ranked = sorted(((chance, i) for i, row in enumerate(chances) for chance in row if chance > HOPELESS), reverse=True)
     ranked = ranked[: max(0, min(MAX_COLUMNS, PASS_COLUMNS - columns))]
     if not ranked:
         return [0] * answers
