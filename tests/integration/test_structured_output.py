@@ -32,7 +32,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["word", "n"],
     "additionalProperties": False,
 }
-WEATHER: dict[str, Any] = {
+WEATHER: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -73,7 +73,7 @@ def test_every_dialect_has_a_way_to_ask_for_it(node: Node) -> None:
         extra_body={"temperature": 1.5, "output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
     )
     jsonschema.validate(json.loads(message.content[0].text), SCHEMA)  # type: ignore[union-attr]
-    with genai.Client(api_key=node.client_key, http_options={"base_url": node.url}) as client:  # type: ignore[arg-type]
+    with genai.Client(api_key=node.client_key, http_options={"base_url": node.url}) as client:
         answered = client.models.generate_content(
             model=MODEL,
             contents="A colour and a number.",
@@ -124,7 +124,7 @@ def test_a_bias_of_a_hundred_is_an_order(node: Node) -> None:
 
 def test_a_model_without_a_place_for_tools_says_so(node: Node) -> None:
     with pytest.raises(openai.BadRequestError, match="no place for tools"):
-        node.sdk().chat.completions.create(model=MODEL, messages=user("x"), tools=[WEATHER])  # type: ignore[list-item]
+        node.sdk().chat.completions.create(model=MODEL, messages=user("x"), tools=[WEATHER])
 
 
 QWEN = Path.home() / ".cache" / "freehold" / "models" / "qwen2.5-coder-0.5b.gguf"

@@ -209,7 +209,7 @@ class CallReader:
             return None
         if not self._is_marked and (name not in self._names or not item.keys() <= {"name", "type", "id", *_ARGUMENTS}):
             return None
-        arguments = next((item[key] for key in (self._form.key, *_ARGUMENTS) if key in item), {})
+        arguments: Any = next((item[key] for key in (self._form.key, *_ARGUMENTS) if key in item), {})
         if isinstance(arguments, str):  # some models write them as JSON in a string
             arguments = _loads(arguments)
         if not isinstance(arguments, dict):
@@ -249,11 +249,11 @@ class _Body:
             self._name = self._text[:at].strip()
             self._at = at + len(self._named)
         if self._stop is None:
-            if not self._scan():
-                return -1
+            self._stop = self._scan()
             if self._stop is None:
                 return -1 if is_last else None
-            assert self._start is not None
+            if self._start is None:
+                return -1
             value = _loads(self._text[self._start : self._stop])
             self.parsed = value if self._name is None else {"name": self._name, "arguments": value}
         if not self._end:
@@ -265,15 +265,15 @@ class _Body:
         may_come = self._end.startswith(tail)
         return None if may_come and not is_last else self._stop  # a model that forgets the end has called all the same
 
-    def _scan(self) -> bool:
-        """On through the JSON. False where there is none."""
+    def _scan(self) -> int | None:
+        """On through the JSON to its end; None while it goes on, -1 where there is none."""
         for at in range(self._at, len(self._text)):
             char = self._text[at]
             if self._start is None:
                 if char.isspace():
                     continue
                 if char not in "{[":
-                    return False
+                    return -1
                 self._start = at
             if self._in_string:
                 if self._is_escaped:
@@ -289,10 +289,9 @@ class _Body:
             elif char in "}]":
                 self._depth -= 1
                 if self._depth == 0:
-                    self._stop = at + 1
-                    break
+                    return at + 1
         self._at = len(self._text)
-        return True
+        return None
 
 
 def _loads(text: str) -> Any:

@@ -140,7 +140,8 @@ class _Encoder:
 
 def _vocabulary(tokenizer: Tokenizer, whole: dict[str, int]) -> llguidance.LLTokenizer:
     wrapped = llguidance.TokenizerWrapper(_Encoder(tokenizer, whole))
-    return llguidance.LLTokenizer(wrapped, n_vocab=tokenizer.vocabulary, eos_token=sorted(tokenizer.end_ids))
+    # Without slices: 20 MB for 150,000 tokens where it would be 54, and a mask takes 0.08 ms where it would take 0.03.
+    return llguidance.LLTokenizer(wrapped, n_vocab=tokenizer.vocabulary, eos_token=sorted(tokenizer.end_ids), slices=[])
 
 
 def _compile(vocabulary: llguidance.LLTokenizer, grammar: str, where: str) -> llguidance.LLMatcher:
