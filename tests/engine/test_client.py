@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,34 @@ async def test_a_client_that_leaves_frees_its_sequence(tmp_path: Path) -> None:
             lambda: client.stats.output_tokens > 0 and client.stats.running == 0 and client.stats.free_pages == client.stats.pages
         )
         assert client.stats.output_tokens < 200
+
+
+async def test_a_client_that_leaves_frees_all_its_answers(tmp_path: Path) -> None:
+    async with engine(tmp_path, "real") as client:
+        several = ask(choices=3, sampling=Sampling(max_tokens=200, seed=1, temperature=1.0))
+        stream = client.send(several)
+        async for event in stream:
+            if isinstance(event, TextDelta):
+                break
+        await stream.aclose()  # type: ignore[attr-defined]
+        await until(
+            lambda: client.stats.output_tokens > 0 and client.stats.running == 0 and client.stats.free_pages == client.stats.pages
+        )
+        few = Sampling(max_tokens=8, seed=1, temperature=1.0)
+        events = await collect(client, ask(choices=3, sampling=few))
+        texts = ["".join(event.text for event in events if isinstance(event, TextDelta) and event.choice == i) for i in range(3)]
+        alone = [text_of(await collect(client, ask(sampling=replace(few, seed=1 + i)))) for i in range(3)]
+        assert texts == alone
+        assert sum(isinstance(event, MessageEnd) for event in events) == 3
+
+
+async def test_an_answer_by_a_schema_is_given_by_a_real_engine_process(tmp_path: Path) -> None:
+    async with engine(tmp_path, "real") as client:
+        form = ResponseFormat(kind="json_schema", schema={"enum": ["yes", "no"]})
+        for seed in range(3):
+            events = await collect(client, ask(response_format=form, sampling=Sampling(seed=seed, temperature=5.0)))
+            assert text_of(events) in ('"yes"', '"no"')
+            assert events[-1] == MessageEnd(finish_reason=FinishReason.STOP)
 
 
 async def test_an_engine_killed_mid_answer_says_so_and_comes_back(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from freehold.core import errors
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import FinishReason, TokenLogprob, Worked
-from freehold.core.exchange import Message, Sampling, Tool, ToolCall
+from freehold.core.exchange import Message, ResponseFormat, Sampling, Tool, ToolCall, ToolChoice
 from freehold.engine import frames
 from freehold.engine.frames import (
     MAX_FRAME_BYTES,
@@ -51,6 +51,10 @@ FRAMES: list[Frame] = [
         tools=(Tool(name="f", description=SECRET, parameters={"type": "object", "x": [1, None, 1.5, {"y": True}]}),),
         sampling=Sampling(temperature=0.5, stop=("a",), top_logprobs=0),
         seed=(1 << 64) - 1,
+        choices=2,
+        response_format=ResponseFormat(kind="json_schema", schema={"const": SECRET}),
+        tool_choice=ToolChoice(mode="named", name="f"),
+        parallel_tool_calls=False,
     ),
     Count(request=1, messages=MESSAGES, tools=()),
     Counted(request=1, input_tokens=2),
