@@ -15,17 +15,31 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from bench import gpu_kernels, gpu_models
+from freehold.core.models import VerifiedModel
+from freehold.engine.cores import usable_cores
+from freehold.engine.gpu import build
+from freehold.engine.gpu.card import Card, find_card
+from freehold.engine.gpu.llama import GpuLlama
+from freehold.engine.gpu.matrices import TILE_BYTES, matrices_of
+from freehold.engine.gpu.placement import CardPlacement, LinkRates, Matrix, place
+from freehold.engine.gpu.sender import CARD_SLOTS
+from freehold.engine.kv_cache import KvCache
+from freehold.engine.models import shape_of
+from freehold.engine.models.shape import LlamaShape
 from freehold.engine.tensor_types import TensorType
+from freehold.engine.weights import Weights
 
 PARTS: dict[str, Callable[["Run"], None]] = {}
+_NO_MATTER = LinkRates(card=1.0, link=1.0, disk=1.0, cpu=1.0)
 
 
 @dataclass(slots=True)
@@ -101,8 +115,128 @@ def kernels(run: Run) -> None:
         run.keep(f"  attention at {context} positions x {sequences}: {rate / 1e9:.0f} GB/s of keys and values")
 
 
-PARTS["facts"] = facts
-PARTS["kernels"] = kernels
+def model(run: Run) -> None:
+    """Wholly on the card."""
+    with _opened(Path(run.options.folder), gpu_models.LLAMA_8B) as opened:
+        placement = opened.placed(card_bytes=1 << 62, host_bytes=0, shared=False)
+        made = opened.load(placement, 0, sequences=16)
+        try:
+            copy = run.rates.get("vram") or gpu_kernels.copy_rate()
+            run.keep(f"8B shape, {placement.resident_bytes / 1e9:.2f} GB of weights on the card:")
+            for sequences in (1, 4, 16):
+                token_s = gpu_models.settled([*gpu_models.decode_s(made, sequences, 34, 100)])
+                rate = placement.resident_bytes / token_s
+                run.keep(
+                    f"  {sequences:2} at a time: {sequences / token_s:.0f} tokens/s, {token_s * 1e3:.2f} ms a pass, "
+                    f"{rate / 1e9:.0f} GB/s ({rate / copy:.2f} of what it copies)"
+                )
+            for tokens in (128, 512):
+                gpu_models.prompt_s(made, tokens)
+                run.keep(f"  prompt of {tokens}: {tokens / gpu_models.prompt_s(made, tokens):.0f} tokens/s")
+        finally:
+            made.close()
+
+
+def streaming(run: Run) -> None:
+    """Under a cap on the card's memory: sent from disk, sent from memory, and shared with the CPU."""
+    size = gpu_models.llama_70b(run.options.layers)
+    torch.cuda.set_per_process_memory_fraction(
+        min(1.0, (run.options.vram_mb << 20) / torch.cuda.get_device_properties(0).total_memory)
+    )
+    with _opened(Path(run.options.folder), size) as opened:
+        rates = build.measured(opened.card, opened.weights().header.tensors.values(), opened.file, opened.threads, None)
+        run.keep(
+            f"70B shape, {size.layers} layers, {opened.total_bytes / 1e9:.1f} GB, {run.options.vram_mb} MB on the card; GB/s: "
+            f"card {rates.card / 1e9:.0f}, link {rates.link / 1e9:.1f}, disk {rates.disk / 1e9:.2f}, CPU {rates.cpu / 1e9:.1f}"
+        )
+        for name, host_bytes, shared, passes in (
+            ("sent from disk", 0, False, 5),
+            ("sent from memory", 1 << 62, False, 12),
+            ("shared with the CPU, from memory", 1 << 62, True, 12),
+        ):
+            if run.options.ways and name.split()[0] + name.split()[-1] not in run.options.ways:
+                continue
+            room = (run.options.vram_mb << 20) - opened.beside_bytes(sequences=8)
+            placement = opened.placed(room, min(host_bytes, opened.total_bytes), shared, rates)
+            begun_s = time.perf_counter()
+            made = opened.load(placement, host_bytes, sequences=8)
+            load_s = time.perf_counter() - begun_s
+            try:
+                token_s = gpu_models.settled([*gpu_models.decode_s(made, 1, passes, 10)])
+                eight_s = gpu_models.settled([*gpu_models.decode_s(made, 8, max(3, passes // 3), 100)])
+            finally:
+                made.close()
+            run.keep(
+                f"  {name}: {token_s:.3f} s a token, the limit is {placement.token_s:.3f}: "
+                f"efficiency {placement.token_s / token_s:.2f}; 8 at a time {8 / eight_s:.2f} tokens/s; "
+                f"{placement.resident_bytes / 1e9:.1f} GB stay, loaded in {load_s:.0f} s"
+            )
+
+
+@dataclass(slots=True)
+class _Opened:
+    """A model's file on disk, to be loaded again and again."""
+
+    verified: VerifiedModel
+    card: Card
+
+    @property
+    def file(self) -> Path:
+        return self.verified.directory / self.verified.manifest.files[0].name
+
+    @property
+    def threads(self) -> int:
+        return usable_cores()
+
+    @property
+    def total_bytes(self) -> int:
+        return sum(matrix.size_bytes for matrix in self._matrices())
+
+    def weights(self) -> Weights:
+        return Weights(self.verified)
+
+    def shape(self, weights: Weights) -> LlamaShape:
+        return shape_of(weights.header.metadata, weights.header.tensors)
+
+    def _matrices(self) -> list[Matrix]:
+        weights = self.weights()
+        try:
+            return matrices_of(self.shape(weights), weights.header.tensors)
+        finally:
+            weights.close()
+
+    def placed(self, card_bytes: int, host_bytes: int, shared: bool, rates: LinkRates = _NO_MATTER) -> CardPlacement:
+        return place(self._matrices(), card_bytes, host_bytes, rates, shared=shared)
+
+    def cache(self, shape: LlamaShape, sequences: int) -> KvCache:
+        cache = KvCache(shape.layers, shape.kv_heads, shape.head_dim, 16 * sequences, sequences, 16)
+        for _ in range(sequences):
+            cache.reserve(cache.open(), 1024)
+        return cache
+
+    def beside_bytes(self, sequences: int) -> int:
+        weights = self.weights()
+        shape = self.shape(weights)
+        weights.close()
+        return build.fixed_bytes(shape, self.cache(shape, sequences)) + CARD_SLOTS * TILE_BYTES
+
+    def load(self, placement: CardPlacement, host_bytes: int, sequences: int) -> GpuLlama:
+        weights = self.weights()
+        shape = self.shape(weights)
+        cache = self.cache(shape, sequences)
+        return build.load(self.card, weights, shape, cache, placement, self.threads, "auto", host_bytes, lambda *_: None)
+
+
+@contextmanager
+def _opened(folder: Path, size: gpu_models.Size) -> Iterator[_Opened]:
+    card = find_card()
+    assert card is not None
+    with tempfile.TemporaryDirectory(dir=folder) as made:
+        yield _Opened(gpu_models.write_model(Path(made), size), card)
+    torch.cuda.empty_cache()
+
+
+PARTS |= {"facts": facts, "kernels": kernels, "model": model, "streaming": streaming}
 
 
 def main() -> int:
@@ -111,7 +245,7 @@ def main() -> int:
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where big files are written")
     parser.add_argument("--layers", type=int, default=80, help="of the 70B-shaped file")
     parser.add_argument("--vram-mb", type=int, default=24_000, help="what streaming may take of the card's memory")
-    parser.add_argument("--quick", action="store_true", help="fewer sizes and repeats")
+    parser.add_argument("--ways", nargs="*", default=[], help="of sentdisk, sentmemory, sharedmemory: all where none is named")
     run = Run(parser.parse_args())
     if not torch.cuda.is_available():
         print("bench.gpu needs a CUDA card; there is none here", file=sys.stderr)

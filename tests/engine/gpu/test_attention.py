@@ -50,7 +50,7 @@ def attended(
 def test_answers_and_prompts_attend_as_the_reference(tokens_each: int, shares: int, share_pages: int) -> None:
     positions = np.arange(254, 259, dtype=np.int32)
     out, q, k, v = attended(positions, tokens_each, shares, share_pages)
-    np.testing.assert_allclose(out, reference.attend(q, k, v, positions), rtol=2e-2, atol=4e-3)
+    np.testing.assert_allclose(out, reference.attend(q, k, v, positions.astype(np.int64)), rtol=2e-2, atol=4e-3)
 
 
 def test_a_window_hides_what_lies_before_it() -> None:

@@ -83,7 +83,7 @@ def planned(
         rates = LinkRates(card=1.0, link=1.0, disk=1.0, cpu=1.0)  # nothing to choose
     else:
         room = max(0, room - CARD_SLOTS * TILE_BYTES)
-        rates = _rates(card, tensors.values(), file, threads, None if config.kernels == "auto" else config.kernels)
+        rates = measured(card, tensors.values(), file, threads, None if config.kernels == "auto" else config.kernels)
     placement = place(matrices, room, host_bytes, rates)
     return placement, host_bytes, line(card, placement, total)
 
@@ -177,7 +177,7 @@ def _layer(name: str) -> int:
     return int(name.split(".")[1]) if name.startswith("blk.") else -1
 
 
-def _rates(card: Card, tensors: Iterable[TensorInfo], file: Path, threads: int, kernels: str | None) -> LinkRates:
+def measured(card: Card, tensors: Iterable[TensorInfo], file: Path, threads: int, kernels: str | None) -> LinkRates:
     """Measured, the host's once a machine."""
     infos: Sequence[TensorInfo] = [info for info in tensors if len(info.shape) > 1]
     host = calibrate({info.type for info in infos}, file, threads, kernels=kernels)
