@@ -20,7 +20,7 @@ from freehold.engine.tiers import Placement, place
 from freehold.engine.tiles import InFile, Use
 
 DEFAULT_CONTEXT_TOKENS: Final = 8192  # more only where it is asked for: each position costs KV memory
-BESIDE_BYTES: Final = 64 << 20  # compiled kernels and the compiler's own memory, and what tokenizer and requests take meanwhile
+BESIDE_BYTES: Final = 32 << 20  # compiling kernels takes 10 to 20 MB; requests the rest
 _KV_SHARE: Final = 8
 _COLUMN_BYTES: Final = 5.5  # of an activation: f32, int8, and a header of 16 for 32
 

@@ -80,7 +80,7 @@ class Ring:
         self.decided: npt.NDArray[np.int64] = np.zeros(1 + max(conditional.values(), default=0), np.int64)
         # No more than there are tiles: one tile would lie in two slots, for two passes.
         self._memory, self._slots = _slots(self._tiles, min(slots, len(self._tiles)))
-        self._wake, wake = os.pipe2(os.O_CLOEXEC)
+        self._wake, wake = os.pipe()
         os.set_blocking(wake, False)  # a pipe that is full wakes the reader as well
         self.record: npt.NDArray[np.int64] = np.zeros(records.Ring.LENGTH, np.int64)
         self.record[records.Ring.WAKE] = wake
