@@ -15,10 +15,10 @@ import numpy as np
 
 from bench.engine import EMBEDDED, QWEN, Ours, unsigned
 from bench.synthetic import synthetic_1b
-from freehold.core.exchange import Message, Sampling
+from freehold.core.exchange import Message, ResponseFormat, Sampling
 from freehold.engine.config import MAX_DRAFTS, EngineConfig
 from freehold.engine.frames import Submit
-from freehold.engine.models import Batch
+from freehold.engine.models import Batch, Llama
 from freehold.engine.runtime import Runtime
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Failed, Finished, Grown
@@ -57,6 +57,23 @@ OTHER = (
     "What should one know before moving to another country?",
 )
 
+_PERSON = {
+    "type": "object",
+    "properties": {
+        "first_name": {"type": "string"},
+        "year_of_birth": {"type": "integer"},
+        "favourite_programming_language": {"enum": ["python", "rust", "haskell"]},
+        "has_driving_licence": {"type": "boolean"},
+    },
+    "required": ["first_name", "year_of_birth", "favourite_programming_language", "has_driving_licence"],
+    "additionalProperties": False,
+}
+_PEOPLE = {"type": "array", "items": _PERSON, "minItems": 3, "maxItems": 3}
+FORM = ResponseFormat(
+    kind="json_schema",
+    schema={"type": "object", "properties": {"people": _PEOPLE}, "required": ["people"], "additionalProperties": False},
+)
+
 Report = Callable[..., None]
 
 
@@ -68,6 +85,7 @@ def run(report: Report, models_dir: Path) -> None:
     if mixed.exists():
         _columns(report, mixed.stem, mixed)
         _drafts(report, mixed.stem, mixed)
+        _form(report, mixed.stem, mixed)
         _prefix(report, mixed.stem, mixed)
         _bytes(report, mixed.stem, mixed)
 
@@ -81,6 +99,12 @@ def _loaded(path: Path, **changes: Any) -> Runtime:
         "max_sequences": 4,
     }
     return Runtime(unsigned(path), EngineConfig(**(settings | changes)), lambda *_: None)
+
+
+def _on_cpu(made: Runtime) -> Llama:
+    if not isinstance(made.model, Llama):
+        raise TypeError("this bench is of the CPU's engine")
+    return made.model
 
 
 # ---- columns -----------------------------------------------------------------------------------------------------
@@ -125,14 +149,17 @@ class _Asked:
         limits = Limits(
             context_tokens=CONTEXT, max_sequences=4, queue_limit=4, prefill_chunk_tokens=128, threads=1, max_drafts=drafts
         )
-        model = self.made.model
+        model = _on_cpu(self.made)
         return Scheduler(model, model.cache, self.made.tokenizer, limits, clock=time.thread_time)
 
-    def answer(self, text: str, drafts: int, key: str = "", **sampling: Any) -> tuple[str, float, float]:
+    def answer(
+        self, text: str, drafts: int, key: str = "", form: ResponseFormat | None = None, **sampling: Any
+    ) -> tuple[str, float, float]:
         """The answer, CPU seconds a token of it after the first, and CPU seconds up to the first."""
         scheduler, texts = self._schedulers[drafts], list[str]()
         message = Message(role="user", text=text)
-        submit = Submit(request=1, messages=(message,), tools=(), sampling=Sampling(**sampling), seed=1, key=key)
+        chosen = Sampling(**sampling)
+        submit = Submit(request=1, messages=(message,), tools=(), sampling=chosen, seed=1, key=key, response_format=form)
         scheduler.submit(*self.made.prompts.requests(submit))
         while True:
             for output in scheduler.step():
@@ -176,6 +203,28 @@ def _compared(asked: _Asked, texts: Sequence[str], temperature: float) -> dict[i
     return {drafts: sum(seconds) / len(seconds) for drafts, seconds in spent.items()}
 
 
+def _form(report: Report, name: str, path: Path) -> None:
+    """Three people in JSON, held to a schema whose keys have to come."""
+    asked, spent = _Asked(path), {0: list[float](), MAX_DRAFTS: list[float]()}
+    for _ in range(2):
+        found = set()
+        for drafts, samples in spent.items():
+            answer, seconds, _ = asked.answer("Invent three people.", drafts, form=FORM, temperature=0.0, max_tokens=250)
+            samples.append(seconds)
+            found.add(answer)
+        if len(found) > 1:
+            raise AssertionError("drafts changed an answer")
+    asked.made.close()
+    without, with_ = (median(samples) for samples in spent.values())
+    report(
+        name=f"batching.drafts.{name}.form",
+        value=1 / with_,
+        unit="tok/s of one core",
+        peer="without drafts",
+        ratio=without / with_,
+    )
+
+
 # ---- a known beginning, and keys and values of bytes -------------------------------------------------------------
 
 
@@ -196,12 +245,13 @@ def _bytes(report: Report, name: str, path: Path) -> None:
     spent = {}
     for kv_type in ("f16", "q8"):
         made = _loaded(path, kv_type=kv_type)
-        sequence = made.model.cache.open()
-        made.model.cache.reserve(sequence, CONTEXT)
+        model = _on_cpu(made)
+        sequence = model.cache.open()
+        model.cache.reserve(sequence, CONTEXT)
         samples = []
         for _ in range(8):
             began_s = time.thread_time()
-            made.model.step(_batch(sequence, 1, CONTEXT - 1))
+            model.step(_batch(sequence, 1, CONTEXT - 1))
             samples.append(time.thread_time() - began_s)
         spent[kv_type] = median(samples[1:])
         made.close()
