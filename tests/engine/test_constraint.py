@@ -207,7 +207,13 @@ def test_text_is_free_and_calls_in_it_are_held_to_their_schemas(name: str) -> No
     bare = FORMATS[name].is_bare
     held = GRAMMARS.constraint(grammar, "tools")
     opening = "" if bare else FORMATS[name].begin
-    wrong = {"hermes": '\n{"name": "other', "mistral": '[{"name": "other', "tekken": "other", "marked": '[{"name": "other'}
+    wrong = {
+        "hermes": '\n{"name": "other',
+        "mistral": '[{"name": "other',
+        "tekken": "other",
+        "marked": '[{"name": "other',
+        "granite": '[{"name": "other',
+    }
     with pytest.raises(InvalidRequest, match="does not allow token"):
         follow(held, opening + wrong.get(name, '{"name": "other'))
     if not FORMATS[name].named:

@@ -6,7 +6,8 @@ until then its text is held back. What turns out to be no call stays text. The f
     hermes     <tool_call>{"name": ..., "arguments": {...}}</tool_call>             Hermes, Qwen 2.5 and 3, SmolLM3
     mistral    [TOOL_CALLS][{"name": ..., "arguments": {...}}, ...]                 Mistral to 2024
     tekken     [TOOL_CALLS]name[ARGS]{...}                                          Mistral since
-    marked     <|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>  Phi-4, Granite
+    marked     <|tool_call|>[{"name": ..., "arguments": {...}}, ...]<|/tool_call|>  Phi-4
+    granite    the same without the end                                             Granite 3
     llama      {"name": ..., "parameters": {...}}, perhaps after <|python_tag|>     Llama 3
 
 Small models and those made for code forget the markers: where an answer begins with a JSON object, in a fence or not, that has
@@ -72,6 +73,7 @@ FORMATS: Final = {
         CallFormat(name="mistral", begin="[TOOL_CALLS]", is_list=True, short_ids=True),
         CallFormat(name="tekken", begin="[TOOL_CALLS]", named="[ARGS]", short_ids=True),
         CallFormat(name="marked", begin="<|tool_call|>", end="<|/tool_call|>", is_list=True),
+        CallFormat(name="granite", begin="<|tool_call|>", is_list=True),
         CallFormat(name="llama", begin="<|python_tag|>", key="parameters", is_bare=True),
     )
 }
@@ -85,7 +87,7 @@ def call_format(template: str) -> CallFormat | None:
         # Qwen3-Coder and GLM write arguments as tags of their own inside the same marker.
         return None if "<function=" in template or "<arg_key>" in template else FORMATS["hermes"]
     if "<|tool_call|>" in template:
-        return FORMATS["marked"]
+        return FORMATS["marked" if "<|/tool_call|>" in template else "granite"]
     if '"parameters": dictionary' in template:
         return FORMATS["llama"]
     return None
