@@ -148,6 +148,11 @@ def check_multiply(type_: TensorType, laid_out: Callable[..., multiply.DeviceMat
     errors["expand"] = off(weights, reference.dequantise(type_, host))
     out = torch.full((19, rows), torch.nan, device=CARD)
     multiply.product(columns.half, weights, out)
+    many = torch.cat([columns.half, torch.randn((300, length), device=CARD).bfloat16()])
+    beside = torch.empty((len(many), rows), device=CARD)
+    multiply.product(many, weights, beside)
+    if not torch.equal(out, beside[:19]):
+        out.fill_(torch.nan)  # nor on how long the prompt is
     errors["prompt"] = off(out, x.astype(np.float64) @ reference.dequantise(type_, host).astype(np.float64).T)
     return errors
 

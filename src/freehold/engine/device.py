@@ -63,7 +63,7 @@ def find_card(device: str) -> Any:
         return None
     found = importlib.import_module("freehold.engine.gpu.card").find_card()
     if found is None and device == "cuda":
-        raise DeviceError("engine.device is cuda, and there is no CUDA card of compute capability 7.5 or later here")
+        raise DeviceError("engine.device is cuda, and there is no CUDA card of compute capability 8.0 or later here")
     return found
 
 

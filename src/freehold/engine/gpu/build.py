@@ -157,9 +157,7 @@ def fixed_bytes(shape: LlamaShape, cache: KvCache) -> int:
     columns = shape.embedding + q + shape.ffn
     floats = 2 * shape.embedding + q + 2 * shape.kv_heads * shape.head_dim + 2 * shape.ffn
     partials = MAX_TOKENS * shape.heads * (shape.head_dim + 2)
-    # The largest stack of matrices lies there twice while it is laid out in planes.
-    twice = max(rows * length for length, rows in shape.layer_matrices().values())
-    return int(kv + MAX_TOKENS * (_COLUMN_BYTES * columns + 4 * floats) + 4 * partials) + twice + _EXPANDED_BYTES + _SMALL_BYTES
+    return int(kv + MAX_TOKENS * (_COLUMN_BYTES * columns + 4 * floats) + 4 * partials) + _EXPANDED_BYTES + _SMALL_BYTES
 
 
 def line(card: Card, placement: CardPlacement, total_bytes: int) -> str:

@@ -19,7 +19,7 @@ from freehold.engine.memory import megabytes
 
 HEADROOM_BYTES: Final = 512 << 20
 HEADROOM_SHARE: Final = 0.04
-LEAST_CAPABILITY: Final = (7, 5)  # the first with what the kernels need: products of bytes, f16 in the matrix units
+LEAST_CAPABILITY: Final = (8, 0)  # the first with bf16 in the matrix units
 _COPY_BYTES: Final = 256 << 20
 _LINK_BYTES: Final = 64 << 20
 
@@ -92,11 +92,14 @@ class Card:
             mark.synchronize()
 
     def pin(self, memory: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """The memory as a tensor whose copies to the card are asynchronous. Slower copies where the system pins no more."""
+        """The memory as a tensor whose copies to the card are asynchronous. Raises DeviceError where the system pins no more."""
         tensor = torch.from_numpy(memory)
         if self.is_cuda and len(memory):
             torch.cuda.init()
-            torch.cuda.cudart().cudaHostRegister(tensor.data_ptr(), len(memory), 0)
+            if code := int(torch.cuda.cudart().cudaHostRegister(tensor.data_ptr(), len(memory), 0)):
+                raise DeviceError(
+                    f"the system does not pin {megabytes(len(memory))} of memory (CUDA error {code}): lower engine.ram_mb"
+                )
         return tensor
 
     def unpin(self, tensor: torch.Tensor) -> None:

@@ -125,7 +125,9 @@ class GpuLlama:
         self._hidden, self._attended, self._opened = columns(shape.embedding), columns(q), columns(shape.ffn)
         self._expanded: torch.Tensor | None = None  # only prompts need it
         self._prompt_partials: Partials | None = None
-        self._single_partials = self._partials(multiply.MAX_COLUMNS, self._shares)
+        # Recorded passes point into the first, which is therefore never replaced.
+        self._few_partials = self._partials(multiply.MAX_COLUMNS, self._shares)
+        self._many_partials: Partials | None = None
         self._tables = torch.zeros(cache.block_tables.shape, dtype=torch.int32, device=card.device)
         self._replays: dict[int, _Replay] = {}
 
@@ -284,8 +286,7 @@ class GpuLlama:
                 qkv[:prompt], graph, self._heads, work.tiles, where, store, self._prompt_partials, out.part(0, prompt), window
             )
         if count > prompt:
-            if len(self._single_partials.out) < count - prompt:
-                self._single_partials = self._partials(count - prompt, self._shares)
+            partials = self._partials_of(count - prompt)
             where = (positions[prompt:], sequences[prompt:], tables)
             attention.attend(
                 qkv[prompt:],
@@ -294,10 +295,17 @@ class GpuLlama:
                 work.singles,
                 where,
                 store,
-                self._single_partials,
+                partials,
                 out.part(prompt, count),
                 window,
             )
+
+    def _partials_of(self, singles: int) -> Partials:
+        if singles <= multiply.MAX_COLUMNS:
+            return self._few_partials
+        if self._many_partials is None or len(self._many_partials.out) < singles:
+            self._many_partials = self._partials(singles, self._shares)
+        return self._many_partials
 
     def _apply(self, layer: int, site: str, columns: Columns, prompt: int, out: torch.Tensor) -> None:
         """out (T, rows of the place) = columns (T, K) by the place's matrices."""
@@ -389,12 +397,12 @@ class _Replay:
         device = model.card.device
         self.where = torch.zeros((2, size), dtype=torch.int32, device=device)
         self.where[0] = -1  # padding writes nothing
-        firsts = torch.arange(size, dtype=torch.int32, device=device)
-        model._recorded(size, self.where, firsts)  # compiles; the second time nothing does
+        self._firsts = torch.arange(size, dtype=torch.int32, device=device)  # kept: the recording points to it
+        model._recorded(size, self.where, self._firsts)  # compiles; the second time nothing does
         torch.cuda.synchronize(device)
         self._graph: Any = torch.cuda.CUDAGraph()
         with torch.cuda.graph(self._graph):
-            self._out = model._recorded(size, self.where, firsts)
+            self._out = model._recorded(size, self.where, self._firsts)
 
     def __call__(self) -> torch.Tensor:
         self._graph.replay()

@@ -6,7 +6,7 @@ type), how checked bytes get into the card's memory while the file is read, and 
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,8 +16,9 @@ import torch
 from freehold.core.errors import InternalError
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.gpu.card import Card
-from freehold.engine.gpu.multiply import DeviceMatrix, resident
+from freehold.engine.gpu.multiply import DeviceMatrix
 from freehold.engine.gpu.placement import HEAD_LAYER, CardPlacement, Matrix
+from freehold.engine.gpu.unpack import planar_layout, to_planes
 from freehold.engine.memory import private_buffer
 from freehold.engine.models.shape import LlamaShape
 from freehold.engine.seals import Sealer, Sealing
@@ -81,15 +82,37 @@ class _Target:
 
 @dataclass(slots=True)
 class _Stack:
-    """Matrices of one type that become one: raw bytes until all have come, then as they stay."""
+    """Matrices of one type that become one, laid out as they stay."""
 
     uses: Sequence[Use]
     info: TensorInfo
     first: int  # row of the place's output
-    rows: int
-    raw: torch.Tensor | None = None
-    missing_bytes: int = 0
-    matrix: DeviceMatrix | None = field(default=None)
+    matrix: DeviceMatrix
+    missing_rows: int
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Rows of a stack as they come out of the file: in pieces that end anywhere."""
+
+    stack: _Stack
+    next_row: int
+    rest: bytes = b""
+
+    def take(self, _: int, view: memoryview) -> None:
+        info, matrix = self.stack.info, self.stack.matrix
+        data = self.rest + view
+        row_bytes = info.type.row_bytes(matrix.elements)
+        rows = len(data) // row_bytes
+        self.rest = data[rows * row_bytes :]
+        if not rows:
+            return
+        # The view is written over once this returns, hence the copy.
+        piece = torch.frombuffer(bytearray(data[: rows * row_bytes]), dtype=torch.uint8).to(matrix.data.device)
+        out = matrix.data.view(matrix.rows, -1)[self.next_row : self.next_row + rows]
+        to_planes(info.type, matrix.elements, piece.view(rows, -1), out)
+        self.next_row += rows
+        self.stack.missing_rows -= rows
 
 
 class CardLoader:
@@ -135,10 +158,9 @@ class CardLoader:
         for (layer, site), stacks in self._stacks.items():
             pieces = []
             for stack in stacks:
-                if stack.missing_bytes:
-                    raise InternalError(f"{stack.missing_bytes} bytes of {stack.uses[0].name} did not come")
-                if stack.matrix is not None:
-                    pieces.append(Piece(stack.first, stack.rows, stack.info.shape[0], stack.matrix))
+                if stack.missing_rows:
+                    raise InternalError(f"{stack.missing_rows} rows of {stack.uses[0].name} did not come")
+                pieces.append(Piece(stack.first, stack.matrix.rows, stack.matrix.elements, stack.matrix))
             offsets = dict(_offsets(self._names(layer, site), self._shape))
             pieces += [
                 Piece(offsets[tile.use] + tile.first_row, tile.rows, self._elements(tile), None, tile)
@@ -180,7 +202,9 @@ class CardLoader:
 
     def _stacked(self, run: Sequence[Use], first: int) -> _Stack:
         info, rows = self._tensors[run[0].tensor], sum(use.rows for use in run)
-        return _Stack(list(run), info, first, rows, missing_bytes=rows * info.type.row_bytes(info.shape[0]))
+        layout = planar_layout(info.type, info.shape[0])
+        data = self._card.zeros((rows * layout.row_bytes,), torch.uint8)
+        return _Stack(list(run), info, first, DeviceMatrix(info.type, info.shape[0], rows, data, layout), rows)
 
     def _targets(self, sealer: Sealer) -> Iterator[_Target]:
         for stacks in self._stacks.values():
@@ -194,27 +218,12 @@ class CardLoader:
 
     def _stack_targets(self, stack: _Stack) -> Iterator[_Target]:
         row_bytes = stack.info.type.row_bytes(stack.info.shape[0])
-        at = 0
+        row = 0
         for use in stack.uses:
             info = self._tensors[use.tensor]
-            start, base = info.offset + use.first_row * row_bytes, at
-
-            def take(within: int, view: memoryview, base: int = base) -> None:
-                self._take(stack, base + within, view)
-
-            yield _Target(start, start + use.rows * row_bytes, info.part, take)
-            at += use.rows * row_bytes
-
-    def _take(self, stack: _Stack, at: int, view: memoryview) -> None:
-        info = stack.info
-        if stack.raw is None:
-            stack.raw = self._card.zeros((stack.rows * info.type.row_bytes(info.shape[0]),), torch.uint8)
-        # The view is written over once this returns: the copy must be done by then.
-        stack.raw[at : at + len(view)].copy_(torch.frombuffer(view, dtype=torch.uint8))
-        stack.missing_bytes -= len(view)
-        if not stack.missing_bytes:
-            stack.matrix = resident(info.type, info.shape[0], stack.rows, stack.raw)
-            stack.raw = None
+            start = info.offset + use.first_row * row_bytes
+            yield _Target(start, start + use.rows * row_bytes, info.part, _Rows(stack, row).take)
+            row += use.rows
 
 
 def _into(place: npt.NDArray[np.uint8]) -> Callable[[int, memoryview], None]:

@@ -8,7 +8,7 @@ on the columns beside it. More columns, of a prompt, meet tiles of bf16 weights 
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import torch
 import triton
@@ -298,8 +298,13 @@ class Tuning:
 
 _TUNING: Final = Tuning()
 _FLOATS_STEP: Final = 512
-_PRODUCT: Final[dict[str, int]] = {"BT": 128, "BR": 128, "BK": 64, "STAGES": 4}
-_PRODUCT_WARPS: Final = 8
+# Tokens and rows a program, and warps. All go through a row in the same steps, so a sum's order is one.
+_STEP: Final = 64
+_NARROW: Final = {"BT": 64, "BR": 128, "STAGES": 4, "num_warps": 4}  # 96 KB of a multiprocessor's shared memory, as any card has
+_WIDE: Final = {"BT": 128, "BR": 256, "STAGES": 3, "num_warps": 8}  # 144 KB
+_INTERPRETED: Final = {"BT": 64, "BR": 256, "STAGES": 1, "num_warps": 1}
+_WIDE_BYTES: Final = 150 << 10
+_WIDE_TOKENS: Final = 256  # below, a wide grid leaves multiprocessors without work
 _INTERPRETED_ROWS: Final = 512  # a program costs the interpreter much the same, whatever it does
 
 
@@ -356,13 +361,17 @@ def expand(matrix: DeviceMatrix, first: int, count: int, out: torch.Tensor) -> N
     )  # fmt: skip
 
 
-def product(x: torch.Tensor, weights: torch.Tensor, out: torch.Tensor, **tuning: Any) -> None:
+def product(x: torch.Tensor, weights: torch.Tensor, out: torch.Tensor, **tuning: int) -> None:
     """out (T, R) f32 = x (T, K) by weights (R, K), both bf16 or f16, through the matrix units."""
     tokens, elements = x.shape
     rows = len(weights)
-    warps = tuning.pop("num_warps", _PRODUCT_WARPS)
-    blocks = _PRODUCT | tuning
-    if interpreted():
-        blocks |= {"BT": 64, "BR": 256, "BK": 128}
+    blocks = _blocks(tokens, x.device) | tuning
     grid = (triton.cdiv(rows, blocks["BR"]), triton.cdiv(tokens, blocks["BT"]))
-    _product[grid](out, out.stride(0), x, weights, tokens, rows, elements, **blocks, NATIVE=not interpreted(), num_warps=warps)
+    _product[grid](out, out.stride(0), x, weights, tokens, rows, elements, BK=_STEP, NATIVE=not interpreted(), **blocks)
+
+
+def _blocks(tokens: int, device: torch.device) -> dict[str, int]:
+    if interpreted():
+        return _INTERPRETED
+    shared = torch.cuda.get_device_properties(device).shared_memory_per_block_optin
+    return _WIDE if tokens >= _WIDE_TOKENS and shared >= _WIDE_BYTES else _NARROW
