@@ -94,6 +94,7 @@ def _loaded(path: Path, **changes: Any) -> Runtime:
     settings: dict[str, Any] = {
         "model": path.stem,
         "threads": 1,
+        "device": "cpu",
         "context_tokens": CONTEXT,
         "kv_memory_mb": 512,
         "max_sequences": 4,

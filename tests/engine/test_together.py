@@ -81,6 +81,7 @@ def test_nothing_of_it_changes_an_answer(kv_type: str, tmp_path: Path) -> None:
     plain, _ = answers(model, None, kv_type=kv_type, speculation_tokens=0, prefix_reuse="off", prefill_chunk_tokens=128)
     full, made = answers(model, small, kv_type=kv_type)
     assert full == plain
+    assert ("keys and values in q8" in made.ready.build) == (kv_type == "q8")
     stats = made.scheduler.stats()
     assert stats.cached_tokens > 0
     assert stats.accepted_tokens > 0

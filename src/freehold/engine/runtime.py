@@ -184,13 +184,15 @@ class Runtime:
             threads=threads,
             max_drafts=MAX_DRAFTS if config.speculation_tokens == "auto" else config.speculation_tokens,
         )
+        # Other bits come of it, so receipts have to say so.
+        kept_in = "" if config.kv_type == "f16" else f", keys and values in {config.kv_type}"
         drafts = self._small.draft_model if self._small is not None else None
         self.scheduler = Scheduler(self.model, cache, tokenizer, limits, draft_model=drafts)
         self.prompts = Prompts(tokenizer, template, context, config.prefix_reuse)
         self.ready = Ready(
             model_id=model.manifest.model_id,
             template_digest=template.digest,
-            build=f"freehold {__version__} {computed_by} kernels",
+            build=f"freehold {__version__} {computed_by} kernels{kept_in}",
             context_tokens=context,
             supports_tools=template.supports_tools,
             calls=template.calls.name if template.calls else None,
