@@ -60,7 +60,7 @@ def test_a_flipped_bit_fails_the_requests_and_not_the_engine(model: VerifiedMode
     path.write_bytes(content)
     for asked in ASKED:
         streamed.scheduler.submit(streamed.prompts.request(structs.replace(asked, request=100 + asked.request)))
-    failed = []
+    failed: list[Failed] = []
     while len(failed) < len(ASKED):
         failed += [output for output in streamed.scheduler.step() if isinstance(output, Failed)]
     assert all(isinstance(output.error, VerificationError) for output in failed)
