@@ -66,8 +66,13 @@ class _State:
             self.right, self.judged = self.right * _MEMORY + (draft == token), self.judged * _MEMORY + 1
             if draft != token:
                 break
-            self.pause = _PAUSE_TOKENS
         self.proposed = []
+
+    def rest(self, tokens: int) -> None:
+        """Leave the sequence, now of so many tokens, alone for a while; then it begins with a fresh mind."""
+        self.silent_until = tokens + self.pause
+        self.pause = min(2 * self.pause, _LONGEST_PAUSE)
+        self.right, self.judged = FIRST_GUESS * _WEIGHT, _WEIGHT
 
     @property
     def chance(self) -> float:
@@ -96,15 +101,13 @@ class DraftModel:
             if state is not None:
                 state.judge(ask.tokens)
         ready = [(ask, state) for ask, state in zip(asks, states, strict=True) if state is not None and self._may(ask, state)]
-        count = self._count([state.chance for _, state in ready], columns, times) if ready else 0
-        if not count:
-            for ask, state in ready:
-                state.silent_until = len(ask.tokens) + state.pause
-                state.pause = min(2 * state.pause, _LONGEST_PAUSE)
-                state.right, state.judged = FIRST_GUESS * _WEIGHT, _WEIGHT  # when it is asked again, with a fresh mind
-            return [[] for _ in asks]
+        ready.sort(key=lambda pair: pair[1].chance, reverse=True)
+        count = 0
+        while ready and not (count := self._count([state.chance for _, state in ready], columns, times)):
+            ask, state = ready.pop()  # the least likely is left alone; perhaps it pays for the others
+            state.rest(len(ask.tokens))
         found: dict[int, list[tuple[int, float]]] = {}
-        for (ask, state), drafts in zip(ready, self._draft(ready, count), strict=True):
+        for (ask, state), drafts in zip(ready, self._draft(ready, count) if ready else (), strict=True):
             state.proposed, state.proposed_at = drafts, len(ask.tokens)
             found[ask.request] = [(token, state.chance ** (i + 1)) for i, token in enumerate(self._cut(drafts))]
         return [found.get(ask.request, []) for ask in asks]
@@ -117,7 +120,10 @@ class DraftModel:
     # ---- whether and how far --------------------------------------------------------------------------------
 
     def _may(self, ask: Ask, state: _State) -> bool:
-        return len(ask.tokens) >= state.silent_until and ask.room > 1 and max(ask.tokens[-1:], default=0) < self._vocabulary
+        """Tokens that the small model lacks are padding of the large one's vocabulary: whoever writes them is left alone."""
+        if len(ask.tokens) < state.silent_until or ask.room < 2:
+            return False
+        return max(ask.tokens[state.sure :], default=0) < self._vocabulary
 
     def _count(self, chances: Sequence[float], columns: int, times: PassTimes) -> int:
         """Drafts of each answer with which tokens come fastest; 0 where they come faster without."""
