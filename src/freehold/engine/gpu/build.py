@@ -161,14 +161,15 @@ def fixed_bytes(shape: LlamaShape, cache: KvCache) -> int:
 
 
 def line(card: Card, placement: CardPlacement, total_bytes: int) -> str:
-    """What lies and is computed where."""
+    """What lies and is computed where, and how fast that is at best."""
+    pace = f"at best {placement.token_s:.2g} s a token"
     if placement.is_whole:
         return f"{card.name}: all {megabytes(total_bytes)} of the weights are in its memory"
     stays = f"{card.name}: {megabytes(placement.resident_bytes)} of {megabytes(total_bytes)} of the weights are in its memory"
     if placement.cpu_layers:
-        return f"{stays}, the CPU computes layers 0 to {placement.cpu_layers - 1}"
+        return f"{stays}, the CPU computes layers 0 to {placement.cpu_layers - 1}: {pace}"
     read = max(0, placement.sent_bytes - placement.ram_bytes)
-    return f"{stays}, {megabytes(placement.sent_bytes)} are sent each pass, {megabytes(read)} of them from disk"
+    return f"{stays}, {megabytes(placement.sent_bytes)} are sent each pass, {megabytes(read)} of them from disk: {pace}"
 
 
 def _layer(name: str) -> int:
