@@ -89,12 +89,10 @@ class Ring:
         self._is_closed = False
         self._start(1)
 
-    @property
-    def streams(self) -> bool:
-        return bool(self._tiles)
-
     def begin(self, number: int, wanted: Mapping[int, bool]) -> None:
         """Pass `number`, counted from 1, is about to run, and wants these groups of matrices or does not."""
+        if self._is_closed:
+            raise InternalError("the weights have been closed")
         if self._error is not None:
             self._stop()
             self._start(number)
@@ -112,7 +110,8 @@ class Ring:
 
     def fail(self, error: FreeholdError) -> None:
         """The pass is given up for another reason, and will not use its tiles: the next one starts the ring anew."""
-        self._fail(error)
+        if not self._is_closed:
+            self._fail(error)
 
     def stats(self) -> RingStats:
         return RingStats(
@@ -127,8 +126,8 @@ class Ring:
         """Ends the threads. No pass may be running, nor begin."""
         if self._is_closed:
             return
-        self._is_closed = True
         self._stop()
+        self._is_closed = True
         os.close(self._wake)
         os.close(int(self.record[records.Ring.WAKE]))
 

@@ -5,6 +5,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from freehold.core.errors import DeviceError, FreeholdError, VerificationError
+from freehold.core.errors import DeviceError, FreeholdError, InternalError, VerificationError
 from freehold.core.models import VerifiedModel
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import Batch, Llama, shape_of
@@ -290,6 +291,39 @@ def test_file_systems_without_direct_reads_stream_too(own: VerifiedModel, monkey
     llama, _ = loaded(own, 0)
     assert np.array_equal(one_token(llama)(), expected)
     llama.close()
+
+
+def test_a_model_closed_while_a_pass_waits_for_its_disk(own: VerifiedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    llama, _ = loaded(own, 0)
+    compute = one_token(llama)
+    compute()
+    gate, read, found = threading.Event(), os.preadv, []
+
+    def waits(*arguments: Any) -> int:
+        gate.wait()
+        return read(*arguments)
+
+    def step() -> None:
+        try:
+            twice(compute)
+        except InternalError as exc:
+            found.append(exc.message)
+
+    monkeypatch.setattr(os, "preadv", waits)
+    stepping = threading.Thread(target=step)
+    stepping.start()
+    while llama.stream_stats() and not llama._passing.locked():
+        pass
+    closing = threading.Thread(target=llama.close)
+    closing.start()
+    stepping.join(timeout=30)
+    assert not stepping.is_alive()
+    gate.set()
+    closing.join(timeout=30)
+    assert not closing.is_alive()
+    assert found == ["the model was closed while it computed"] or found == ["the weights have been closed"]
+    with pytest.raises(InternalError, match="closed"):
+        compute()
 
 
 @pytest.mark.parametrize("failed", [False, True])

@@ -8,6 +8,7 @@ A batch may mix sequences, and prompts with single tokens: a token's logits depe
 
 import ctypes
 import itertools
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -88,6 +89,7 @@ class Llama:
         self.kernels = Kernels(kernels)
         self._tensors, self._streaming = tensors, streaming
         self._threads = threads
+        self._passing = threading.Lock()
         self._kept: list[npt.NDArray[Any]] = []  # arrays that native code points into
         self._record = self._array(Step.LENGTH)
         self._activations = _Activations(shape, self._buffer)
@@ -124,10 +126,13 @@ class Llama:
         return None if self._streaming is None else self._streaming.stats()
 
     def close(self) -> None:
-        """Stop the threads. The model computes no more."""
-        self._team.close()
+        """Stop the threads. The model computes no more; a pass that is running ends first, or early, if it waits for weights."""
         if self._streaming is not None:
-            self._streaming.close()
+            self._streaming.fail(InternalError("the model was closed while it computed"))
+        with self._passing:
+            self._team.close()
+            if self._streaming is not None:
+                self._streaming.close()
 
     # ---- a pass ---------------------------------------------------------------------------------------------
 
@@ -140,28 +145,29 @@ class Llama:
         outputs = np.flatnonzero(batch.wants_logits).astype(np.int32)
         padded = -(-self.shape.vocabulary // 16) * 16  # the last panel writes whole vectors
         logits = np.empty((len(outputs), padded), np.float32)
-        self._sync[8:] = 0
-        if self._streaming is not None:
-            tokens = self._streaming.begin(number, tokens if embeds else tokens[:0], wants_logits=len(outputs) > 0)
-        for field_, value in (
-            (Step.PASS, number),
-            (Step.EMBEDS, embeds),
-            (Step.TOKENS, len(positions)),
-            (Step.TOKEN_IDS, tokens.ctypes.data),
-            (Step.POSITIONS, positions.ctypes.data),
-            (Step.SEQUENCES, sequences.ctypes.data),
-            (Step.TILES, len(first)),
-            (Step.TILE_FIRST, first.ctypes.data),
-            (Step.TILE_COUNT, counts.ctypes.data),
-            (Step.OUTPUTS, len(outputs)),
-            (Step.OUTPUT_TOKENS, outputs.ctypes.data),
-            (Step.LOGITS, logits.ctypes.data),
-            (Step.LOGITS_PITCH, 4 * padded),
-        ):
-            record[field_] = value
-        self._compute()
-        if self._streaming is not None:
-            self._streaming.end()
+        with self._passing:
+            self._sync[8:] = 0
+            if self._streaming is not None:
+                tokens = self._streaming.begin(number, tokens if embeds else tokens[:0], wants_logits=len(outputs) > 0)
+            for field_, value in (
+                (Step.PASS, number),
+                (Step.EMBEDS, embeds),
+                (Step.TOKENS, len(positions)),
+                (Step.TOKEN_IDS, tokens.ctypes.data),
+                (Step.POSITIONS, positions.ctypes.data),
+                (Step.SEQUENCES, sequences.ctypes.data),
+                (Step.TILES, len(first)),
+                (Step.TILE_FIRST, first.ctypes.data),
+                (Step.TILE_COUNT, counts.ctypes.data),
+                (Step.OUTPUTS, len(outputs)),
+                (Step.OUTPUT_TOKENS, outputs.ctypes.data),
+                (Step.LOGITS, logits.ctypes.data),
+                (Step.LOGITS_PITCH, 4 * padded),
+            ):
+                record[field_] = value
+            self._compute()
+            if self._streaming is not None:
+                self._streaming.end()
         return logits[:, : self.shape.vocabulary]
 
     def _compute(self) -> None:
