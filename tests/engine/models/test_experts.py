@@ -1,6 +1,7 @@
 """A mixture whose experts are read when a token takes them computes what it computes in memory, bit for bit."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import pytest
 
 from freehold.core.errors import DeviceError, VerificationError
 from freehold.core.models import VerifiedModel
+from freehold.engine import runtime as runtime_module
+from freehold.engine.budget import Plan, plan
 from freehold.engine.expert_cache import ExpertSeals, ExpertStats
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import shape_of
@@ -20,6 +23,8 @@ from tests.engine.models.test_moe import TOKENS, run
 from tests.engine.models.test_streaming import gguf_of
 from tests.engine.models.tiny import built, tiny
 from tests.engine.models_on_disk import verified_model
+from tests.engine.test_runtime import answers, runtime, submit, user
+from tests.fakes.tiny_gguf import tiny_metadata, tiny_tensors, write_gguf
 
 MIXTURE = tiny("qwen3moe", TensorType.Q4_1)
 EXPERTS = 2 * 24
@@ -160,3 +165,39 @@ def test_a_placement_gives_experts_what_every_pass_leaves(model: VerifiedModel) 
         assert found.memory_bytes <= memory
         assert found.expert_slots >= 4
         assert found.expert_slots == 4 or not found.streamed_bytes
+
+
+def with_experts() -> bytes:
+    """The tiny model, each feed-forward part of it made into four."""
+    metadata = tiny_metadata(**{"llama.expert_count": 4, "llama.expert_used_count": 2})
+    rng = np.random.default_rng(2)
+    tensors: dict[str, np.ndarray[Any, Any]] = {}
+    for name, values in tiny_tensors(metadata).items():
+        block, _, part = name.removesuffix(".weight").rpartition(".")
+        if part in ("ffn_gate", "ffn_up", "ffn_down"):
+            tensors[f"{block}.{part}_exps.weight"] = np.stack([values * rng.uniform(0.5, 1.5) for _ in range(4)])
+        else:
+            tensors[name] = values
+        if part == "ffn_norm":
+            tensors[f"{block}.ffn_gate_inp.weight"] = rng.normal(0, 0.5, (4, values.size)).astype(np.float32)
+    return write_gguf(metadata, tensors)
+
+
+def test_an_engine_answers_alike_with_experts_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, asked = verified_model(tmp_path, with_experts()), [submit(i, user("hello " * (1 + i))) for i in range(3)]
+    whole = runtime(model)
+    expected = answers(whole, *asked)
+    whole.model.close()
+
+    def few_experts(shape: Any, tensors: Any, *others: Any) -> Plan:
+        """A tiny model always fits: this one has two slots for its eight experts all the same."""
+        experts = {"experts": shape.expert_uses(), "experts_used": shape.experts_used}
+        return replace(plan(shape, tensors, *others), placement=place(shape.order(), tensors, 0, tile_bytes=8192, **experts))
+
+    monkeypatch.setattr(runtime_module, "plan", few_experts)
+    streamed = runtime(model)
+    assert streamed.plan.placement.expert_slots == 2
+    assert answers(streamed, *asked) == expected
+    assert isinstance(streamed.model, MixtureModel)
+    assert stats_of(streamed.model).read > 0
+    streamed.model.close()
