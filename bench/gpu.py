@@ -166,6 +166,8 @@ def streaming(run: Run) -> None:
                 eight_s = gpu_models.settled([*gpu_models.decode_s(made, 8, max(3, passes // 3), 100)])
             finally:
                 made.close()
+                del made  # or the next one would find no room
+                torch.cuda.empty_cache()
             run.keep(
                 f"  {name}: {token_s:.3f} s a token, the limit is {placement.token_s:.3f}: "
                 f"efficiency {placement.token_s / token_s:.2f}; 8 at a time {8 / eight_s:.2f} tokens/s; "

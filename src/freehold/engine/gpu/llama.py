@@ -47,6 +47,8 @@ class Embedding(Protocol):
         """(rows of blocks, which of them each token has)."""
         ...
 
+    def close(self) -> None: ...
+
 
 class FirstLayers(Protocol):
     """What computes the layers before the card's: `models.llama.Llama` with `layers`."""
@@ -141,10 +143,14 @@ class GpuLlama:
         return outs[0] if len(outs) == 1 else np.concatenate(outs)
 
     def close(self) -> None:
+        """Ends the threads, and lets go of host memory and files. The model computes no more."""
         if self._sender is not None:
             self._sender.close()
-        if self._first is not None:
-            self._first.close()
+        for part in (self._first, self._embedding):
+            if part is not None:
+                part.close()
+        self._replays.clear()
+        self.card.unpin(self._matrices.pinned)
 
     def _check(self, batch: Batch) -> None:
         """Kernels trust their indices: they are checked here."""
