@@ -43,7 +43,7 @@ class ExpertStats:
 
 
 class ExpertCache:
-    """One thread asks for experts; the others only read. `files` stay the caller's. Close it."""
+    """One thread asks for experts; those of the cache only read. `files` stay the caller's. Close it."""
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class ExpertCache:
         self._slot_of: Indices = np.full((len(layers), self._count), -1, np.int64)
         self._owner: Indices = np.full(slots, -1, np.int64)  # layer * experts + expert
         self._uses: npt.NDArray[np.float64] = np.zeros((len(layers), self._count))
+        sizes = [[sum(loaded.tile.size_bytes for loaded in expert) for expert in layer] for layer in layers]
+        self._sizes: Indices = np.array(sizes, np.int64)
         self._pool = ThreadPoolExecutor(_READERS, "experts-read")
         self._taken = self._read = self._read_bytes = 0
 
@@ -102,9 +104,11 @@ class ExpertCache:
                 if places.size:
                     yield places, held, not coming.size and not missing.size
                 held = np.array([future.result() for future in reading], np.int64)
-                places = coming
-                self._slot_of[layer, wanted[places]] = held
-                self._owner[held] = layer * self._count + wanted[places]
+                places, read = coming, wanted[coming]
+                self._slot_of[layer, read] = held
+                self._owner[held] = layer * self._count + read
+                self._read += len(read)
+                self._read_bytes += int(self._sizes[layer, read].sum())
         finally:
             wait(reading)  # nobody may be given a slot that is still read into
 
@@ -136,8 +140,6 @@ class ExpertCache:
             view = loaded.read(file, buffer)
             loaded.check(view, self._sealer, file.name)
             self.addresses[slot, part] = np.frombuffer(view, np.uint8).ctypes.data
-            self._read_bytes += tile.size_bytes
-        self._read += 1
         return slot
 
 

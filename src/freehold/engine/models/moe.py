@@ -45,8 +45,9 @@ class Experts(Protocol):
     def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
         """(places in `wanted`, their Expert records, whether they are the last) until every one of `wanted` had its turn.
 
-        The records have their matrices filled in, and these stay where they are until the next group is asked for, the last
-        one's until the next call. Raises DeviceError or VerificationError for an expert that cannot be had.
+        `layer` counts from the model's first one. The records have their matrices filled in, and these stay where they are until
+        the next group is asked for, the last one's until the next call. Raises DeviceError or VerificationError for one that
+        cannot be had.
         """
         ...
 
@@ -198,9 +199,7 @@ class MixtureModel(Llama):
                 record[Step.LAYERS], mixture[Mixture.SLOTS] = 1, 0  # gathered once
         mixture[Mixture.JOINS] = 1
 
-    def _describe_slots(
-        self, experts: npt.NDArray[np.int64], firsts: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
-    ) -> None:
+    def _describe_slots(self, experts: Indices, firsts: Indices, counts: Indices) -> None:
         """The group's experts, with the columns of their slots."""
         mixture = self._mixture
         experts[:, : Expert.GATE] = self._first_slot + firsts[:, None] * self._each_slot
@@ -260,16 +259,16 @@ class CachedExperts:
     """Those in memory that an `ExpertCache` holds: three Tile records a slot, whatever layer its expert is of."""
 
     def __init__(self, model: MixtureModel, cache: ExpertCache) -> None:
-        self._cache = cache
+        self._cache, self._first = cache, model.layers.start
         self._tiles = np.zeros((cache.slots, len(PARTS), Tile.LENGTH), np.int64)
         self._tiles[..., Tile.ARRIVED] = records.ALWAYS
-        self._layers = [model.expert_record(of_layer) for of_layer in cache.types]
+        self._layers = [model.expert_record(cache.types[i]) for i in model.layers]
         self._places = [place + Matrix.TILES for place in PARTS.values()]
         slots, parts = np.ogrid[: cache.slots, : len(PARTS)]
         self._addresses = self._tiles.ctypes.data + slots * self._tiles.strides[0] + parts * self._tiles.strides[1]
 
     def groups(self, layer: int, wanted: Indices) -> Iterable[tuple[Indices, Indices, bool]]:
-        for places, slots, is_last in self._cache.groups(layer, wanted):
+        for places, slots, is_last in self._cache.groups(self._first + layer, wanted):
             self._tiles[slots, :, Tile.BASE] = self._cache.addresses[slots]
             experts = np.repeat(self._layers[layer][None], len(slots), 0)
             experts[:, self._places] = self._addresses[slots]
