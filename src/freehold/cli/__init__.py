@@ -22,6 +22,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "log": "freehold.cli.audit:log",
     "mcp": "freehold.cli.mcp:mcp",
     "models": "freehold.cli.models:models",
+    "plan": "freehold.cli.plan:plan",
     "policy": "freehold.cli.policy:policy",
     "receipt": "freehold.cli.receipt:receipt",
     "residency": "freehold.cli.residency:residency",

@@ -9,6 +9,7 @@
     │   ├── NotAllowed             the key may not do this (403)
     │   ├── LimitReached           a rate or a budget is used up (429)
     │   ├── NotFound               no such model, receipt or route (404)
+    │   ├── UnknownFigure          a computation needs a figure that nobody published (422)
     │   ├── BlockedByPolicy        the guard stopped it (400)
     │   └── NowhereAllowed         no upstream may have data of its labels (451)
     ├── UpstreamError          the provider failed: 502, 503, 504
@@ -79,6 +80,13 @@ class NotAllowed(ClientError):
 class NotFound(ClientError):
     status = 404
     code = "not_found"
+
+
+class UnknownFigure(ClientError):
+    """What is not known is not guessed: the message names the fields, and of what."""
+
+    status = 422
+    code = "unknown_figure"
 
 
 class BlockedByPolicy(ClientError):

@@ -1,0 +1,24 @@
+"""`freehold plan`: what if, from one card to a site. One file per command; the working out is in the room `plan`."""
+
+from collections.abc import Mapping
+
+import click
+
+from freehold.cli import Table
+
+PLANS: dict[str, str] = {
+    "chips": "freehold.cli.plan_chips:chips",
+    "claim": "freehold.cli.plan_claim:claim",
+    "exaflops": "freehold.cli.plan_exaflops:exaflops",
+    "export": "freehold.cli.plan_export:export",
+    "site": "freehold.cli.plan_site:site",
+}
+
+
+class Plans(Table):
+    table: Mapping[str, str] = PLANS
+
+
+@click.group(cls=Plans)
+def plan() -> None:
+    """Plan capacity: chips, power, training, serving, sites, export rules, and what public claims amount to."""

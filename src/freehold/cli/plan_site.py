@@ -1,0 +1,90 @@
+"""`freehold plan site`: what some megawatts hold, use, emit and cost."""
+
+from collections.abc import Iterable
+
+import click
+
+from freehold.cli.plan_words import as_json, echo_json, figure, known_by, money, pue, show_facts
+from freehold.plan.catalogue import find
+from freehold.plan.fleet import EXA
+from freehold.plan.grid import grid
+from freehold.plan.site import Site, site_of
+
+
+@click.command()
+@click.option("--mw", type=float, required=True, help="Megawatts at the site's meter.")
+@click.option("--chip", required=True, help="What it is filled with: GB200, H100, MI355X.")
+@click.option("--country", help="Whose grid: three letters (ISO 3166) or a name.")
+@click.option("--load", type=float, default=1.0, show_default=True, help="Share of the power that is drawn on average.")
+@pue
+@as_json
+def site(mw: float, chip: str, country: str | None, load: float, pue: float, as_json: bool) -> None:
+    """Tell what a site of so many megawatts holds, computes at peak, uses, emits and costs."""
+    found = site_of(mw, find(chip), load=load, pue=pue, grid=grid(country) if country else None)
+    if as_json:
+        echo_json(_document(found))
+    else:
+        show_facts(_facts(found))
+
+
+def _facts(one: Site) -> Iterable[tuple[str, str]]:
+    fleet = one.fleet
+    racks = f" in {one.racks:,} racks of 72" if one.racks is not None else ""
+    yield "chips", f"{fleet.chips:,} {fleet.chip.name}{racks}"
+    if fleet.power is not None:
+        yield (
+            "power of a chip",
+            f"{figure(fleet.power.site_w, 'W')} at the meter, {figure(fleet.power.it_w, 'W')} IT: {fleet.power.basis}",
+        )
+    yield "IT power", figure(one.it_mw, "MW")
+    for rate in fleet.rates:
+        yield (
+            f"{rate.precision} {rate.density}",
+            f"{figure(rate.flop_per_s / EXA, 'EF')}{known_by(fleet.chip, rate.precision, rate.density)}",
+        )
+    yield "memory", f"{figure(fleet.memory_tb, 'TB')} {fleet.chip.memory_type or ''}, {figure(fleet.memory_tb_per_s, 'TB/s')}"
+    yield "energy", f"{figure(one.energy_twh_per_year, 'TWh')} a year at a load of {one.load:g}"
+    if one.grid is not None:
+        factor = f"{figure(one.grid.carbon_g_per_kwh, 'g/kWh')} on average in {one.grid.country}, {one.grid.year}, by location"
+        yield (
+            "CO2e",
+            f"{figure(one.carbon_kt_per_year, 'kt')} a year: {factor}; one more megawatt (marginal) may emit more or less",
+        )
+        percent = None if one.share_of_country is None else one.share_of_country * 100
+        yield "of the country", f"{figure(percent, '%')} of {figure(one.grid.total_twh, 'TWh')} made in {one.grid.year}"
+    yield "chips cost", money(fleet.price_low_usd, fleet.price_high_usd)
+    yield "shell and power cost", f"{money(one.shell_usd, one.shell_usd)}, without what computes (7 M$/MW, a secondary source)"
+    yield "everything costs", f"{money(*one.whole_usd)}, as xAI's Colossus 1 did"
+    yield "water", "unknown: no figure of the site's cooling"
+
+
+def _document(one: Site) -> dict[str, object]:
+    fleet = one.fleet
+    return {
+        "site_mw": one.site_mw,
+        "it_mw": one.it_mw,
+        "load": one.load,
+        "chip": fleet.chip.name,
+        "chips": fleet.chips,
+        "racks": one.racks,
+        "power_basis": None if fleet.power is None else fleet.power.basis,
+        "exaflops": [
+            {
+                "precision": rate.precision,
+                "density": rate.density,
+                "value": rate.flop_per_s / EXA,
+                "is_inferred": rate.is_inferred,
+            }
+            for rate in fleet.rates
+        ],
+        "memory_tb": fleet.memory_tb,
+        "energy_twh_per_year": one.energy_twh_per_year,
+        "grid": one.grid,
+        "carbon_kt_per_year": one.carbon_kt_per_year,
+        "carbon_method": "location-based average of a past year",
+        "share_of_country": one.share_of_country,
+        "chips_usd": [fleet.price_low_usd, fleet.price_high_usd],
+        "shell_usd": one.shell_usd,
+        "whole_usd": one.whole_usd,
+        "water_l_per_year": None,
+    }
