@@ -79,6 +79,12 @@ def test_a_model_of_one_part_is_a_file_like_any_other() -> None:
     assert len(header.tensors) == len(tiny_tensors(tiny_metadata()))
 
 
+def test_a_merged_model_is_a_file_like_any_other() -> None:
+    """gguf-split leaves a count of 0 in what it merges."""
+    data = tiny_gguf(**{"split.count": 0, "split.no": 0, "split.tensors.count": 20})
+    assert len(read_parts([(BytesPrefix(data), "merged.gguf")]).tensors) == 20
+
+
 def test_names_of_parts() -> None:
     assert part_names("model.gguf") == ["model.gguf"]
     assert part_names("a-00002-of-00002.gguf") == ["a-00001-of-00002.gguf", "a-00002-of-00002.gguf"]

@@ -71,7 +71,7 @@ def read_parts(parts: Sequence[tuple[Prefix, str]]) -> GgufHeader:
 
 
 def _check_place(header: GgufHeader, index: int, names: list[str]) -> None:
-    name, count = names[index], _number(header, "split.count", 1)
+    name, count = names[index], _number(header, "split.count", 1) or 1  # parts that were merged again are 0
     if count != len(names):
         if len(names) == 1:
             raise UnsupportedArtefact(
