@@ -27,9 +27,11 @@ from bench import gpu_kernels, gpu_models
 from freehold.core.models import VerifiedModel
 from freehold.engine.cores import usable_cores
 from freehold.engine.gpu import build
+from freehold.engine.gpu import card as cards
 from freehold.engine.gpu.card import Card, find_card
 from freehold.engine.gpu.llama import GpuLlama
 from freehold.engine.gpu.matrices import TILE_BYTES, matrices_of
+from freehold.engine.gpu.multiply import interpreted
 from freehold.engine.gpu.placement import CardPlacement, LinkRates, Matrix, place
 from freehold.engine.gpu.sender import CARD_SLOTS
 from freehold.engine.kv_cache import KvCache
@@ -39,6 +41,12 @@ from freehold.engine.tensor_types import TensorType
 from freehold.engine.weights import Weights
 
 PARTS: dict[str, Callable[["Run"], None]] = {}
+# What streaming tries -> (its name, whether what does not stay is in memory, whether the CPU computes it, passes).
+WAYS: dict[str, tuple[str, bool, bool, int]] = {
+    "disk": ("sent from disk", False, False, 5),
+    "memory": ("sent from memory", True, False, 12),
+    "shared": ("shared with the CPU, from memory", True, True, 12),
+}
 _NO_MATTER = LinkRates(card=1.0, link=1.0, disk=1.0, cpu=1.0)
 
 
@@ -117,20 +125,21 @@ def kernels(run: Run) -> None:
 
 def model(run: Run) -> None:
     """Wholly on the card."""
-    with _opened(Path(run.options.folder), gpu_models.LLAMA_8B) as opened:
+    size, passes = (gpu_models.TINY, 1) if run.options.dry else (gpu_models.LLAMA_8B, 34)
+    with _opened(run, size) as opened:
         placement = opened.placed(card_bytes=1 << 62, host_bytes=0, shared=False)
         made = opened.load(placement, 0, sequences=16)
         try:
-            copy = run.rates.get("vram") or gpu_kernels.copy_rate()
+            copy = run.rates.get("vram") or cards.copy_rate(opened.card)
             run.keep(f"8B shape, {placement.resident_bytes / 1e9:.2f} GB of weights on the card:")
             for sequences in (1, 4, 16):
-                token_s = gpu_models.settled([*gpu_models.decode_s(made, sequences, 34, 100)])
+                token_s = gpu_models.settled([*gpu_models.decode_s(made, sequences, passes, 100)])
                 rate = placement.resident_bytes / token_s
                 run.keep(
                     f"  {sequences:2} at a time: {sequences / token_s:.0f} tokens/s, {token_s * 1e3:.2f} ms a pass, "
                     f"{rate / 1e9:.0f} GB/s ({rate / copy:.2f} of what it copies)"
                 )
-            for tokens in (128, 512):
+            for tokens in () if run.options.dry else (128, 512):
                 gpu_models.prompt_s(made, tokens)
                 run.keep(f"  prompt of {tokens}: {tokens / gpu_models.prompt_s(made, tokens):.0f} tokens/s")
         finally:
@@ -139,35 +148,34 @@ def model(run: Run) -> None:
 
 def streaming(run: Run) -> None:
     """Under a cap on the card's memory: sent from disk, sent from memory, and shared with the CPU."""
-    size = gpu_models.llama_70b(run.options.layers)
-    torch.cuda.set_per_process_memory_fraction(
-        min(1.0, (run.options.vram_mb << 20) / torch.cuda.get_device_properties(0).total_memory)
-    )
-    with _opened(Path(run.options.folder), size) as opened:
-        rates = build.measured(opened.card, opened.weights().header.tensors.values(), opened.file, opened.threads, None)
+    size = gpu_models.TINY if run.options.dry else gpu_models.llama_70b(run.options.layers)
+    with _opened(run, size) as opened:
+        cap_bytes = opened.beside_bytes(8) + opened.total_bytes * 2 // 3 if run.options.dry else run.options.vram_mb << 20
+        if opened.card.is_cuda:
+            whole = torch.cuda.get_device_properties(0).total_memory
+            torch.cuda.set_per_process_memory_fraction(min(1.0, cap_bytes / whole))
+        rates = opened.rates()
         run.keep(
-            f"70B shape, {size.layers} layers, {opened.total_bytes / 1e9:.1f} GB, {run.options.vram_mb} MB on the card; GB/s: "
+            f"70B shape, {size.layers} layers, {opened.total_bytes / 1e9:.1f} GB, {cap_bytes / 1e6:.0f} MB on the card; GB/s: "
             f"card {rates.card / 1e9:.0f}, link {rates.link / 1e9:.1f}, disk {rates.disk / 1e9:.2f}, CPU {rates.cpu / 1e9:.1f}"
         )
-        for name, host_bytes, shared, passes in (
-            ("sent from disk", 0, False, 5),
-            ("sent from memory", 1 << 62, False, 12),
-            ("shared with the CPU, from memory", 1 << 62, True, 12),
-        ):
-            if run.options.ways and name.split()[0] + name.split()[-1] not in run.options.ways:
+        for way, (name, in_memory, shared, passes) in WAYS.items():
+            if run.options.ways and way not in run.options.ways:
                 continue
-            room = (run.options.vram_mb << 20) - opened.beside_bytes(sequences=8)
-            placement = opened.placed(room, min(host_bytes, opened.total_bytes), shared, rates)
+            host_bytes = opened.total_bytes if in_memory else 0
+            placement = opened.placed(cap_bytes - opened.beside_bytes(8), host_bytes, shared, rates)
             begun_s = time.perf_counter()
             made = opened.load(placement, host_bytes, sequences=8)
             load_s = time.perf_counter() - begun_s
             try:
-                token_s = gpu_models.settled([*gpu_models.decode_s(made, 1, passes, 10)])
-                eight_s = gpu_models.settled([*gpu_models.decode_s(made, 8, max(3, passes // 3), 100)])
+                one = [*gpu_models.decode_s(made, 1, 1 if run.options.dry else passes, 10)]
+                eight = [*gpu_models.decode_s(made, 8, 1 if run.options.dry else max(3, passes // 3), 100)]
             finally:
                 made.close()
                 del made  # or the next one would find no room
-                torch.cuda.empty_cache()
+                if opened.card.is_cuda:
+                    torch.cuda.empty_cache()
+            token_s, eight_s = gpu_models.settled(one), gpu_models.settled(eight)
             run.keep(
                 f"  {name}: {token_s:.3f} s a token, the limit is {placement.token_s:.3f}: "
                 f"efficiency {placement.token_s / token_s:.2f}; 8 at a time {8 / eight_s:.2f} tokens/s; "
@@ -196,6 +204,13 @@ class _Opened:
 
     def weights(self) -> Weights:
         return Weights(self.verified)
+
+    def rates(self) -> LinkRates:
+        weights = self.weights()
+        try:
+            return build.measured(self.card, weights.header.tensors.values(), self.file, self.threads, None)
+        finally:
+            weights.close()
 
     def shape(self, weights: Weights) -> LlamaShape:
         return shape_of(weights.header.metadata, weights.header.tensors)
@@ -230,12 +245,13 @@ class _Opened:
 
 
 @contextmanager
-def _opened(folder: Path, size: gpu_models.Size) -> Iterator[_Opened]:
-    card = find_card()
+def _opened(run: Run, size: gpu_models.Size) -> Iterator[_Opened]:
+    card = Card(torch.device("cpu"), torch.float16) if run.options.dry else find_card()
     assert card is not None
-    with tempfile.TemporaryDirectory(dir=folder) as made:
+    with tempfile.TemporaryDirectory(dir=run.options.folder) as made:
         yield _Opened(gpu_models.write_model(Path(made), size), card)
-    torch.cuda.empty_cache()
+    if card.is_cuda:
+        torch.cuda.empty_cache()
 
 
 PARTS |= {"facts": facts, "kernels": kernels, "model": model, "streaming": streaming}
@@ -247,13 +263,17 @@ def main() -> int:
     parser.add_argument("--folder", default=tempfile.gettempdir(), help="where big files are written")
     parser.add_argument("--layers", type=int, default=80, help="of the 70B-shaped file")
     parser.add_argument("--vram-mb", type=int, default=24_000, help="what streaming may take of the card's memory")
-    parser.add_argument("--ways", nargs="*", default=[], help="of sentdisk, sentmemory, sharedmemory: all where none is named")
+    parser.add_argument("--ways", nargs="*", default=[], choices=WAYS, help="of streaming; all where none is named")
+    parser.add_argument("--dry", action="store_true", help="model and streaming with a tiny model and TRITON_INTERPRET=1")
     run = Run(parser.parse_args())
-    if not torch.cuda.is_available():
+    if run.options.dry and not interpreted():
+        print("bench.gpu --dry runs in Triton's interpreter: set TRITON_INTERPRET=1", file=sys.stderr)
+        return 2
+    if not run.options.dry and not torch.cuda.is_available():
         print("bench.gpu needs a CUDA card; there is none here", file=sys.stderr)
         return 2
     begun_s = time.perf_counter()
-    for name in run.options.parts or PARTS:
+    for name in run.options.parts or (("model", "streaming") if run.options.dry else PARTS):
         PARTS[name](run)
         run.say(f"-- {name}: {time.perf_counter() - begun_s:.0f} s since the start")
     print("\n".join(["", *run.lines]))

@@ -77,6 +77,7 @@ class Size:
         return [*found, vector("output_norm.weight"), TensorPlan(name="output.weight", type=TensorType.Q6_K, shape=table)]
 
 
+TINY = Size(layers=2, embedding=256, ffn=256, heads=2, kv_heads=1, vocabulary=64)
 LLAMA_8B = Size(layers=32, embedding=4096, ffn=14_336, heads=32)
 
 
