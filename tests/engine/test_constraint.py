@@ -1,15 +1,18 @@
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 import jsonschema
 import numpy as np
 import pytest
 
-from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import ResponseFormat, Tool, ToolChoice
+from freehold.core.errors import InternalError, InvalidRequest
+from freehold.core.exchange import ResponseFormat, Sampling, Tool, ToolChoice
 from freehold.engine.calls import FORMATS, Call, CallReader
 from freehold.engine.constraint import GrammarConstraint, Grammars
+from freehold.engine.forms import Forms
+from freehold.engine.frames import Submit
 from freehold.engine.gguf import BytesPrefix, read_header
 from freehold.engine.grammar import MAX_SCHEMA_CHARS, CallRules, answer_grammar, calls_grammar, schema_of
 from freehold.engine.stops import Piece
@@ -214,13 +217,13 @@ def test_text_is_free_and_calls_in_it_are_held_to_their_schemas(name: str) -> No
         "marked": '[{"name": "other',
         "granite": '[{"name": "other',
     }
-    with pytest.raises(InvalidRequest, match="does not allow token"):
+    with pytest.raises(InternalError, match="was chosen where tools does not allow it"):
         follow(held, opening + wrong.get(name, '{"name": "other'))
     if not FORMATS[name].named:
         arguments = '{"n": [1]}'
         bare_call = f'{{"name": "sum", "{FORMATS[name].key}": {arguments}}}'
         follow(GRAMMARS.constraint(grammar, "tools"), bare_call)
-        with pytest.raises(InvalidRequest, match="does not allow token"):
+        with pytest.raises(InternalError, match="was chosen where tools does not allow it"):
             follow(GRAMMARS.constraint(grammar, "tools"), bare_call.replace("1", '"x"'))
 
 
@@ -232,12 +235,25 @@ def test_an_answer_is_a_call_or_by_the_schema() -> None:
     assert all(text is None or text == '"done"' or text.count("<tool_call>") == 1 for text in texts)
 
 
-def test_only_a_strict_tool_is_refused_for_its_schema() -> None:
-    odd = {"type": "object", "minProperties": 3}
-    loose = Tool(name="f", description="", parameters=odd)
-    assert calls_grammar([loose], rules("hermes"), ToolChoice(mode="required"), None, parallel=True)
-    with pytest.raises(InvalidRequest, match="tools: f: parameters: minProperties"):
-        calls_grammar([Tool(name="f", description="", parameters=odd, is_strict=True)], rules("hermes"),
-                      ToolChoice(mode="required"), None, parallel=True)  # fmt: skip
+@pytest.mark.parametrize("schema", [{"type": "object", "minProperties": 3}, {"type": "array", "uniqueItems": True}])
+def test_only_a_strict_tool_is_refused_for_its_schema(schema: dict[str, Any]) -> None:
+    forms = Forms(TOKENIZER, FORMATS["hermes"])
+    loose = Tool(name="f", description="", parameters=schema)
+    (held,) = forms.constraints(submit(loose, ToolChoice(mode="required")))
+    assert isinstance(held, GrammarConstraint)
+    follow(held, '<tool_call>\n{"name": "f", "arguments": {"any": 1}}\n</tool_call>')
+    assert forms.constraints(submit(loose, None)) == [None]
+    with pytest.raises(InvalidRequest, match=r"minProperties|uniqueItems"):
+        forms.constraints(submit(replace(loose, is_strict=True), None))
+
+
+def test_a_choice_that_cannot_be_made_is_refused() -> None:
+    forms = Forms(TOKENIZER, FORMATS["hermes"])
     with pytest.raises(InvalidRequest, match="'g', which is none of the tools"):
-        calls_grammar([loose], rules("hermes"), ToolChoice(mode="named", name="g"), None, parallel=True)
+        forms.constraints(submit(TOOLS[0], ToolChoice(mode="named", name="g")))
+    with pytest.raises(InvalidRequest, match="teaches no form of tool calls"):
+        Forms(TOKENIZER, None).constraints(submit(TOOLS[0], ToolChoice(mode="required")))
+
+
+def submit(tool: Tool, choice: ToolChoice | None) -> Submit:
+    return Submit(request=1, messages=(), tools=(tool,), sampling=Sampling(), seed=1, tool_choice=choice)

@@ -42,7 +42,6 @@ def test_answers_side_by_side_add_up_and_end_together() -> None:
     telling = Telling(ask(choices=2), None)
     assert list(telling.text(1, text("b"))) == [TextDelta(text="b", choice=1), worked(1.0)]
     assert without_work(list(telling.end(1, end(compute_s=2.0)))) == []
-    assert not telling.is_over
     *_, at_work = telling.text(0, text("a", 3.0))
     assert at_work == Worked(compute_s=5.0, prefill_s=0.5, decode_s=3.0)
     last = list(telling.end(0, end(FinishReason.LENGTH, 3.0)))

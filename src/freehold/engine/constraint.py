@@ -16,7 +16,7 @@ import llguidance
 import numpy as np
 import numpy.typing as npt
 
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import InternalError, InvalidRequest
 from freehold.engine.vocabulary import Tokenizer
 
 Mask = npt.NDArray[np.uint32]  # bit i of word i // 32 is set where token i may come next
@@ -82,6 +82,11 @@ class Grammars:
                 self._compiled.popitem(last=False)
             return GrammarConstraint(matcher.deep_copy(), where, lambda: self._forget(grammar, matcher))
 
+    def can_follow(self, grammar: str) -> bool:
+        """Whether there is a constraint by it, as far as can be told without the vocabulary."""
+        is_wrong, _ = llguidance.LLMatcher.validate_grammar_with_warnings(grammar, None, limits=_LIMITS)
+        return not is_wrong
+
     def _forget(self, grammar: str, matcher: llguidance.LLMatcher) -> None:
         """The lexer's states are shared by all copies of a grammar: one that has too many is compiled anew."""
         with self._lock:
@@ -105,7 +110,7 @@ class GrammarConstraint:
 
     def accept(self, token: int) -> None:
         if not self._matcher.consume_token(token):
-            raise _refused(self._where, f"does not allow token {token}", self._matcher.get_error())
+            raise InternalError(f"token {token} was chosen where {self._where} does not allow it")
 
     def forced(self) -> Sequence[int]:
         found: list[int] = self._matcher.compute_ff_tokens()

@@ -1,9 +1,10 @@
 """The form that one request's answer is held to: by its response format, its tools, and how those are to be called."""
 
+from dataclasses import replace
 from typing import Final
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import ToolChoice
+from freehold.core.exchange import Tool, ToolChoice
 from freehold.engine.calls import CallFormat
 from freehold.engine.constraint import Constraint, Grammars
 from freehold.engine.frames import Submit
@@ -55,8 +56,18 @@ class Forms:
             )
         rules = self._rules(self._calls)
         parallel = submit.parallel_tool_calls is not False
-        grammar = calls_grammar(submit.tools, rules, choice, schema, parallel=parallel)
+        tools = [tool if tool.is_strict else self._loosened(tool) for tool in submit.tools]
+        grammar = calls_grammar(tools, rules, choice, schema, parallel=parallel)
         return grammar, _FORMAT if schema is not None else "tools"
+
+    def _loosened(self, tool: Tool) -> Tool:
+        """The tool itself, or one that takes any object where its schema cannot be held to: nobody asked for it to be."""
+        try:
+            if self._grammars.can_follow(answer_grammar(tool.parameters, "tools")):
+                return tool
+        except InvalidRequest:
+            pass
+        return replace(tool, parameters={})
 
     def _rules(self, form: CallFormat) -> CallRules:
         return CallRules(

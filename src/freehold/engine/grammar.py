@@ -91,7 +91,7 @@ def calls_grammar(
 ) -> str:
     """An answer of calls; or, where calls are left to the model, of `schema` or of text in which calls are held to theirs.
 
-    Raises InvalidRequest for a strict tool whose schema cannot be held to.
+    Raises InvalidRequest for a tool whose schema cannot be held to.
     """
     offered = [tool for tool in tools if choice.mode != "named" or tool.name == choice.name]
     if not offered:
@@ -142,12 +142,4 @@ def _literal(text: str) -> str:
 
 
 def _arguments(tool: Tool) -> Mapping[str, Any]:
-    """Its schema; any object for a tool that is not strict and whose schema cannot be held to."""
-    schema = dict(tool.parameters) or dict(_ANY_OBJECT)
-    where = f"tools: {tool.name:.80}: parameters"
-    try:
-        return checked(schema, where, COMPACT)
-    except InvalidRequest:
-        if tool.is_strict:
-            raise
-        return {**_ANY_OBJECT, _OWN_OPTIONS: COMPACT}
+    return checked(tool.parameters or _ANY_OBJECT, f"tools: {tool.name:.80}: parameters", COMPACT)
