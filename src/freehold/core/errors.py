@@ -20,6 +20,7 @@
     ├── ArtefactError          a file is not what it must be
     │   ├── MalformedArtefact      cannot be parsed
     │   ├── UnsupportedArtefact    parsed, but of a kind we do not run
+    │   ├── DangerousArtefact      built to do what weights never do
     │   └── VerificationError      digest or signature does not hold
     ├── DeviceError            the machine: disk, memory, device
     │   └── RecordNotWritten       the ledger or receipt could not be made durable (503)
@@ -160,6 +161,10 @@ class MalformedArtefact(ArtefactError):
 
 class UnsupportedArtefact(ArtefactError):
     code = "unsupported_artefact"
+
+
+class DangerousArtefact(ArtefactError):
+    code = "dangerous_artefact"
 
 
 class VerificationError(ArtefactError):

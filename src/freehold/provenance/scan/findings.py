@@ -1,0 +1,132 @@
+"""The nouns of a scan, and the table of its rules.
+
+A rule's weight says what one finding of it makes of a file. What could not be read is not harmless: `unparsed` weighs more than
+`suspicious`. The CWE is the class of weakness; CVEs are cases in which that very structure was used against a loader.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Verdict(StrEnum):
+    CLEAN = "clean"
+    SUSPICIOUS = "suspicious"  # nothing known to be bad, and not known to be good
+    UNPARSED = "unparsed"  # some of it could not be read: it must not be loaded
+    MALICIOUS = "malicious"  # built to do what weights never do
+
+
+class Weight(IntEnum):
+    """Of a finding, lightest first. A note does not change the verdict."""
+
+    NOTE = 0
+    SUSPICIOUS = 1
+    UNPARSED = 2
+    MALICIOUS = 3
+
+    @property
+    def verdict(self) -> Verdict:
+        return _VERDICTS[self]
+
+
+_VERDICTS = {
+    Weight.NOTE: Verdict.CLEAN,
+    Weight.SUSPICIOUS: Verdict.SUSPICIOUS,
+    Weight.UNPARSED: Verdict.UNPARSED,
+    Weight.MALICIOUS: Verdict.MALICIOUS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    weight: Weight
+    about: str
+    cwe: str
+    cves: tuple[str, ...] = ()
+
+
+_NOTE, _SUSPICIOUS, _UNPARSED, _MALICIOUS = Weight.NOTE, Weight.SUSPICIOUS, Weight.UNPARSED, Weight.MALICIOUS
+_PICKLE_CVES = ("CVE-2025-1716", "CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10155", "CVE-2025-10156", "CVE-2025-10157")
+_GGUF_CVES = ("CVE-2024-21802", "CVE-2024-21825", "CVE-2024-21836", "CVE-2024-23496", "CVE-2024-23605", "CVE-2025-53630")
+
+RULES: dict[str, Rule] = {
+    "unparsed": Rule(weight=_UNPARSED, about="could not be read to its end, or is of no known kind", cwe="CWE-20"),
+    "wrong-extension": Rule(weight=_SUSPICIOUS, about="is not what its name says", cwe="CWE-646", cves=("CVE-2025-10155",)),
+    "limit": Rule(weight=_UNPARSED, about="is larger or deeper than a scan goes", cwe="CWE-400"),
+    "pickle-import": Rule(weight=_SUSPICIOUS, about="imports what is not on the list of harmless names", cwe="CWE-502"),
+    "pickle-code": Rule(
+        weight=_MALICIOUS, about="imports what can run code, or reach files or the network", cwe="CWE-502", cves=_PICKLE_CVES
+    ),
+    "pickle-hidden-import": Rule(weight=_MALICIOUS, about="imports a name that it computes or hides", cwe="CWE-502"),
+    "trailing-data": Rule(weight=_SUSPICIOUS, about="goes on after its end", cwe="CWE-506"),
+    "zip-mismatch": Rule(
+        weight=_SUSPICIOUS,
+        about="two readers of this archive see different contents",
+        cwe="CWE-436",
+        cves=("CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10156"),
+    ),
+    "zip-hidden-member": Rule(weight=_MALICIOUS, about="holds a member that its directory does not list", cwe="CWE-436"),
+    "archive-path": Rule(weight=_MALICIOUS, about="a member would be written outside its folder", cwe="CWE-22"),
+    "archive-link": Rule(weight=_SUSPICIOUS, about="holds a link or a device", cwe="CWE-59"),
+    "archive-bomb": Rule(weight=_MALICIOUS, about="unpacks to a great deal more than it is", cwe="CWE-409"),
+    "header-lie": Rule(
+        weight=_MALICIOUS,
+        about="a header's sizes or counts do not fit its file",
+        cwe="CWE-125",
+        cves=(*_GGUF_CVES, "CVE-2026-7482"),
+    ),
+    "header-odd": Rule(weight=_SUSPICIOUS, about="a header that no common writer makes", cwe="CWE-20"),
+    "template-code": Rule(
+        weight=_MALICIOUS,
+        about="a chat template reaches for Python's insides",
+        cwe="CWE-1336",
+        cves=("CVE-2024-34359", "CVE-2026-5760"),
+    ),
+    "template-odd": Rule(weight=_SUSPICIOUS, about="a chat template does more than format a conversation", cwe="CWE-1336"),
+    "code-hook": Rule(weight=_SUSPICIOUS, about="asks its loader to run code that comes with the model", cwe="CWE-829"),
+    "code-file": Rule(weight=_NOTE, about="a program beside the weights", cwe="CWE-829"),
+    "keras-code": Rule(
+        weight=_MALICIOUS, about="a layer that carries or names code", cwe="CWE-94", cves=("CVE-2024-3660", "CVE-2025-1550")
+    ),
+    "onnx-path": Rule(
+        weight=_MALICIOUS,
+        about="external data outside the model's folder",
+        cwe="CWE-22",
+        cves=("CVE-2022-25882", "CVE-2024-27318", "CVE-2024-5187"),
+    ),
+    "onnx-operator": Rule(weight=_SUSPICIOUS, about="needs operators that are not ONNX's own", cwe="CWE-829"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanFinding:
+    """`file` names a member behind its archive: "model.pt!archive/data.pkl". `offset` counts bytes in that member."""
+
+    rule: str
+    file: str
+    words: str  # what was found, in a sentence's part; foreign names in it are cut and printable
+    offset: int | None = None
+
+    @property
+    def weight(self) -> Weight:
+        return RULES[self.rule].weight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileReport:
+    """One file of a scan. `format` is what its bytes say it is."""
+
+    path: str
+    format: str
+    size_bytes: int
+    findings: tuple[ScanFinding, ...]
+    left_out: int = 0  # findings over the limit; they count in `verdict`
+    worst: Weight = Weight.NOTE
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.worst.verdict
+
+
+def shown(name: str, limit: int = 80) -> str:
+    """A foreign name as a message may hold it: short, quoted and printable."""
+    return repr(name if len(name) <= limit else name[:limit] + "...")

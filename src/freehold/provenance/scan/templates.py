@@ -1,0 +1,106 @@
+"""Chat templates: parsed as jinja2 parses them, never rendered.
+
+Refused is what can leave a sandbox that is missing or broken: attributes and names in underscores, and the ways to reach an
+attribute by a computed name. Told is what formatting a conversation does not need: imports, calls of unknown functions and
+filters, addresses.
+"""
+
+import re
+
+from jinja2 import Environment, TemplateError, nodes
+
+from freehold.provenance.scan.context import Context
+from freehold.provenance.scan.findings import shown
+
+TEMPLATE_LIMIT_CHARS = 1 << 20
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_FUNCTIONS = _names("raise_exception strftime_now namespace range dict")
+_METHODS = _names(
+    "append capitalize count endswith find format get index insert isalnum isalpha isdigit isspace items join keys lower"
+    " lstrip pop replace removeprefix removesuffix rfind rindex rpartition rsplit rstrip split splitlines startswith strip"
+    " title update upper values partition extend reverse sort copy clear isupper islower zfill rjust ljust center encode"
+    " decode isoformat strftime casefold setdefault"
+)
+_FILTERS = _names(
+    "abs capitalize count d default dictsort e escape first float forceescape format groupby indent int items join last"
+    " length list lower map max min reject rejectattr replace reverse round safe select selectattr slice batch sort string"
+    " sum title tojson trim truncate unique upper urlencode wordcount from_json fromjson parse_json"
+)
+_BY_ATTRIBUTE = _names("map selectattr rejectattr groupby sort unique sum max min join")
+_ADDRESS = re.compile(r"\b(?:https?|ftp|wss?)://(?!(?:www\.)?(?:json-schema|w3)\.org)[^\s'\"<>]{4,}", re.IGNORECASE)
+
+
+def looks_like_template(text: str) -> bool:
+    return "{%" in text or "{{" in text
+
+
+def scan_template(text: str, context: Context, offset: int | None = None) -> None:
+    if len(text) > TEMPLATE_LIMIT_CHARS:
+        context.find("limit", f"a chat template of {len(text)} characters", offset)
+        return
+    environment = Environment(extensions=["jinja2.ext.loopcontrols"], cache_size=0)  # noqa: S701 - parses, renders nothing
+    source = re.sub(r"\{%-?\s*(?:end)?generation\s*-?%\}", "", text)  # transformers' own tag, which marks the assistant's tokens
+    try:
+        tree = environment.parse(source)
+    except (TemplateError, RecursionError, ValueError, OverflowError) as exc:
+        context.find("unparsed", f"chat template: {str(exc)[:120]}", offset)
+        return
+    macros = {node.name for node in tree.find_all(nodes.Macro)}
+    callers = {"caller", *macros}
+    for node in tree.find_all(nodes.Node):
+        _check(node, callers, context, offset)
+
+
+def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | None) -> None:
+    match node:
+        case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
+            context.find("template-odd", f"line {node.lineno}: takes in another template", offset)
+        case nodes.Getattr(attr=name) if name.startswith("_") or name in _INSIDES:
+            context.find("template-code", f"line {node.lineno}: reads the attribute {shown(name)}", offset)
+        case nodes.Getitem(arg=nodes.Const(value=str() as name)) if name.startswith("__") or name in _INSIDES:
+            context.find("template-code", f"line {node.lineno}: reads {shown(name)}", offset)
+        case nodes.Name(name=name) if name.startswith("__") or name in _GLOBALS:
+            context.find("template-code", f"line {node.lineno}: uses {shown(name)}", offset)
+        case nodes.Const(value=str() as value) if _DUNDER.search(value):
+            context.find("template-code", f"line {node.lineno}: has {shown(value)}, a name of Python's insides", offset)
+        case nodes.Const(value=str() as value) if _ADDRESS.search(value):
+            context.find("template-odd", f"line {node.lineno}: has an address, {shown(value)}", offset)
+        case nodes.TemplateData(data=value) if _ADDRESS.search(value):
+            context.find("template-odd", f"line {node.lineno}: has an address", offset)
+        case nodes.Filter(name="attr"):
+            context.find("template-code", f"line {node.lineno}: reads an attribute by a name that it computes", offset)
+        case nodes.Getitem(arg=nodes.Concat() | nodes.Call() | nodes.Mod()):
+            context.find("template-odd", f"line {node.lineno}: reads an item by a name that it computes", offset)
+        case nodes.Filter(name=name) if name in _BY_ATTRIBUTE and not _is_plain(node):
+            context.find("template-odd", f"line {node.lineno}: the filter {shown(str(name))} by a name that it computes", offset)
+        case nodes.Filter(name=name) if name not in _FILTERS:
+            context.find("template-odd", f"line {node.lineno}: uses the filter {shown(str(name))}", offset)
+        case nodes.Call(node=nodes.Name(name=name)) if name not in _FUNCTIONS and name not in macros:
+            context.find("template-odd", f"line {node.lineno}: calls {shown(name)}", offset)
+        case nodes.Call(node=nodes.Getattr(attr=name)) if name not in _METHODS:
+            context.find("template-odd", f"line {node.lineno}: calls the method {shown(name)}", offset)
+        case nodes.Call(node=nodes.Getitem() | nodes.Filter() | nodes.Call()):
+            context.find("template-odd", f"line {node.lineno}: calls what it computes", offset)
+        case _:
+            pass
+
+
+def _is_plain(node: nodes.Node) -> bool:
+    """Whether the attribute a filter works by stands there as a string."""
+    assert isinstance(node, nodes.Filter)
+    named = [pair.value for pair in node.kwargs if pair.key == "attribute"]
+    first = node.args[:1] if node.name in ("selectattr", "rejectattr", "groupby") else []
+    return node.dyn_args is None and node.dyn_kwargs is None and all(isinstance(n, nodes.Const) for n in (*named, *first))
+
+
+# Ways from a value to the interpreter, and what holds them in frameworks.
+_INSIDES = _names("mro func_globals func_code gi_frame gi_code cr_frame f_globals f_builtins f_locals tb_frame co_code im_func")
+_GLOBALS = _names("self lipsum url_for get_flashed_messages")
+_DUNDER = re.compile(
+    r"__(?:class|bases?|mro|subclasses|init|globals|builtins|import|getattribute|dict|reduce(?:_ex)?|code|closure|call|new|module|self|func|loader|spec)__"
+)
