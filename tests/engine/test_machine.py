@@ -68,11 +68,13 @@ def test_a_folder_that_cannot_be_written_leaves_the_disk_unknown(monkeypatch: py
     assert found.disk_bytes_per_s is None
 
 
-def test_a_model_file_is_read_where_it_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_file_is_read_where_it_lies_and_found_in_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_SMALLEST_SAMPLE_BYTES", 1 << 20)
-    model = tmp_path / "model.gguf"
+    model = tmp_path / "name" / "model.gguf"
+    model.parent.mkdir()
     model.write_bytes(bytes(9 << 20))
     monkeypatch.setattr(machine, "_write_sample", None)
-    rate, _ = disk_rate(model)
-    assert rate is not None
-    assert rate > 0
+    for place in (model, tmp_path):
+        rate, _ = disk_rate(place)
+        assert rate is not None
+        assert rate > 0

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold import __version__
+from freehold.core.errors import FreeholdError
 from freehold.engine.files import WeightsFile
 from freehold.engine.fit import Kernel, Machine
 from freehold.engine.kernels import rows
@@ -266,18 +267,29 @@ def disk_rate(place: Path) -> tuple[float | None, float]:
 
     A large file is read where it lies. Where there is none, one is written, read and removed.
     """
-    if place.is_file() and place.stat().st_size >= _SMALLEST_SAMPLE_BYTES:
-        return _read_rate(place)
+    if (file := _large_file(place)) is not None:
+        with contextlib.suppress(FreeholdError):  # one that goes away, or may not be read
+            return _read_rate(file)
     folder = next((found for found in (place, *place.absolute().parents) if found.is_dir()), Path("/"))
     sample = folder / f".freehold-{os.getpid()}.sample"
     try:
         _write_sample(sample)
         return _read_rate(sample)
-    except OSError:
+    except (OSError, FreeholdError):
         return None, 0.0
     finally:
         with contextlib.suppress(OSError):
             sample.unlink()
+
+
+def _large_file(place: Path) -> Path | None:
+    """The file itself, or the largest of a folder of models."""
+    found: dict[Path, int] = {}
+    with contextlib.suppress(OSError):
+        files = [place] if place.is_file() else [path for path in (*place.glob("*"), *place.glob("*/*")) if path.is_file()]
+        found = {path: path.stat().st_size for path in files}
+    largest = max(found, key=lambda path: found[path], default=None)
+    return largest if largest is not None and found[largest] >= _SMALLEST_SAMPLE_BYTES else None
 
 
 def _write_sample(path: Path) -> None:
