@@ -17,6 +17,7 @@ from freehold.engine.budget import BESIDE_BYTES, Plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.gpu import card as cards
+from freehold.engine.gpu import soundness
 from freehold.engine.gpu.card import Card
 from freehold.engine.gpu.llama import MAX_TOKENS, GpuLlama
 from freehold.engine.gpu.matrices import TILE_BYTES, CardLoader, matrices_of
@@ -43,7 +44,8 @@ def why_not(shape: LlamaShape, tensors: Mapping[str, TensorInfo]) -> str | None:
     """What of a model the card does not compute; None where it computes all of it."""
     if shape.experts:
         return "a mixture of experts"
-    others = {tensors[use.tensor].type for group in shape.order() for use in group} - SUPPORTED
+    used = {"token_embd.weight", *(use.tensor for group in shape.order() for use in group)}
+    others = {tensors[name].type for name in used} - SUPPORTED
     return f"tensors of type {', '.join(sorted(type_.name for type_ in others))}" if others else None
 
 
@@ -99,6 +101,7 @@ def load(
     host_bytes: int,
     progress: Callable[[int, int], None],
 ) -> GpuLlama:
+    """Raises what `Weights.load` does, and DeviceError where the card has too little memory or computes wrongly."""
     tensors = weights.header.tensors
     groups = [group for group in shape.order() if _layer(group[0].name) in range(placement.cpu_layers)]
     loader = CardLoader(card, shape, tensors, placement)
@@ -106,6 +109,7 @@ def load(
     assert loaded.streaming is not None
     vectors = {name: tensor.data.view(np.float32) for name, tensor in loaded.tensors.items() if tensor.type is TensorType.F32}
     found = loader.finish()
+    soundness.check(card, (piece.matrix for pieces in found.sites.values() for piece in pieces if piece.matrix is not None))
     sender = Sender(card, loaded.streaming.files, found.sent, loaded.streaming.sealer) if found.sent else None
     first: Llama | None = None
     if placement.cpu_layers:

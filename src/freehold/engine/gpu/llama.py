@@ -25,8 +25,9 @@ from freehold.engine.gpu.matrices import CardMatrices, Piece
 from freehold.engine.gpu.multiply import Columns, DeviceMatrix, as_landed
 from freehold.engine.gpu.placement import HEAD_LAYER
 from freehold.engine.gpu.sender import Sender
+from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models.llama import Batch
+from freehold.engine.models.llama import Batch, check_batch
 from freehold.engine.models.shape import LlamaShape
 from freehold.engine.tensor_types import TensorType
 
@@ -137,7 +138,7 @@ class GpuLlama:
 
     def step(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits (tokens that want them, vocabulary), in batch order. Writes keys and values of every token to the cache."""
-        self._check(batch)
+        check_batch(batch, self.shape.vocabulary, self.cache)
         count = len(batch.tokens)
         outs = [self._pass(batch.part(low, low + MAX_TOKENS)) for low in range(0, count, MAX_TOKENS)]
         return outs[0] if len(outs) == 1 else np.concatenate(outs)
@@ -152,20 +153,6 @@ class GpuLlama:
         self._replays.clear()
         self.card.unpin(self._matrices.pinned)
 
-    def _check(self, batch: Batch) -> None:
-        """Kernels trust their indices: they are checked here."""
-        lengths = {len(batch.tokens), len(batch.positions), len(batch.sequences), len(batch.wants_logits)}
-        if len(lengths) != 1 or not lengths.pop():
-            raise InternalError("a batch needs tokens, positions, sequences and wants_logits of one length above 0")
-        if batch.tokens.min() < 0 or batch.tokens.max() >= self.shape.vocabulary:
-            raise InternalError(f"a token id is outside the vocabulary of {self.shape.vocabulary}")
-        for sequence in np.unique(batch.sequences):
-            positions = batch.positions[batch.sequences == sequence]
-            if not 0 <= sequence < self.cache.max_sequences:
-                raise InternalError(f"sequence {sequence} is not open")
-            if positions.min() < 0 or positions.max() >= self.cache.positions_held(int(sequence)):
-                raise InternalError(f"sequence {sequence} has no pages for position {positions.max()}; reserve them first")
-
     def _pass(self, batch: Batch) -> npt.NDArray[np.float32]:
         order, prompt, firsts, counts = arrange(batch.positions, batch.sequences, self._prompt_tile)
         count = len(order)
@@ -177,7 +164,7 @@ class GpuLlama:
             silent = Batch(
                 tokens=batch.tokens, positions=batch.positions, sequences=batch.sequences, wants_logits=np.zeros(count, np.bool_)
             )
-            parts = [self._first.run(silent.part(low, low + 256))[0] for low in range(0, count, 256)]
+            parts = [self._first.run(silent.part(low, low + MAX_COLUMNS))[0] for low in range(0, count, MAX_COLUMNS)]
             residual = np.concatenate(parts)[order]
         wanted = batch.wants_logits[order]
         if self._replayable and not prompt and count <= multiply.MAX_COLUMNS:

@@ -63,6 +63,21 @@ class Batch:
         )
 
 
+def check_batch(batch: Batch, vocabulary: int, cache: KvCache) -> None:
+    """Kernels trust their indices: they are checked here. Raises InternalError."""
+    lengths = {len(batch.tokens), len(batch.positions), len(batch.sequences), len(batch.wants_logits)}
+    if len(lengths) != 1 or not lengths.pop():
+        raise InternalError("a batch needs tokens, positions, sequences and wants_logits of one length above 0")
+    if batch.tokens.min() < 0 or batch.tokens.max() >= vocabulary:
+        raise InternalError(f"a token id is outside the vocabulary of {vocabulary}")
+    for sequence in np.unique(batch.sequences):
+        positions = batch.positions[batch.sequences == sequence]
+        if not 0 <= sequence < cache.max_sequences:
+            raise InternalError(f"sequence {sequence} is not open")
+        if positions.min() < 0 or positions.max() >= cache.positions_held(int(sequence)):
+            raise InternalError(f"sequence {sequence} has no pages for position {positions.max()}; reserve them first")
+
+
 class Llama:
     """A loaded model. Not thread-safe: one thread steps it."""
 
@@ -98,7 +113,7 @@ class Llama:
 
     def step(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Logits (tokens that want them, vocabulary), in batch order. Writes keys and values of every token to the cache."""
-        self._check(batch)
+        check_batch(batch, self.shape.vocabulary, self.cache)
         count = len(batch.tokens)
         parts = [batch.part(low, low + records.MAX_COLUMNS) for low in range(0, count, records.MAX_COLUMNS)]
         outs = [self._pass(part) for part in parts]
@@ -112,7 +127,7 @@ class Llama:
         Starts from `residual` (tokens, embedding), or from the tokens' embedding where it is None. Returns the residual after the
         last layer, and logits as `step` does: a model without a head must not be asked for any. At most MAX_COLUMNS tokens.
         """
-        self._check(batch)
+        check_batch(batch, self.shape.vocabulary, self.cache)
         count = len(batch.tokens)
         if count > records.MAX_COLUMNS:
             raise InternalError(f"{count} tokens in one pass; {records.MAX_COLUMNS} is the most")
@@ -173,20 +188,6 @@ class Llama:
     def _compute(self) -> None:
         """Run the pass that the record describes."""
         self._team.run(self._record.ctypes.data)
-
-    def _check(self, batch: Batch) -> None:
-        """Native code trusts its indices: they are checked here."""
-        lengths = {len(batch.tokens), len(batch.positions), len(batch.sequences), len(batch.wants_logits)}
-        if len(lengths) != 1 or not lengths.pop():
-            raise InternalError("a batch needs tokens, positions, sequences and wants_logits of one length above 0")
-        if batch.tokens.min() < 0 or batch.tokens.max() >= self.shape.vocabulary:
-            raise InternalError(f"a token id is outside the vocabulary of {self.shape.vocabulary}")
-        for sequence in np.unique(batch.sequences):
-            positions = batch.positions[batch.sequences == sequence]
-            if not 0 <= sequence < self.cache.max_sequences:
-                raise InternalError(f"sequence {sequence} is not open")
-            if positions.min() < 0 or positions.max() >= self.cache.positions_held(int(sequence)):
-                raise InternalError(f"sequence {sequence} has no pages for position {positions.max()}; reserve them first")
 
     # ---- building -------------------------------------------------------------------------------------------
 
