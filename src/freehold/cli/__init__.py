@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "policy": "freehold.cli.policy:policy",
     "receipt": "freehold.cli.receipt:receipt",
     "residency": "freehold.cli.residency:residency",
+    "scan": "freehold.cli.scan:scan",
     "serve": "freehold.cli.serve:serve",
     "teams": "freehold.cli.teams:teams",
 }

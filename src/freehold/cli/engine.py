@@ -8,9 +8,11 @@ import msgspec
 from freehold import config as configuration
 from freehold.cli.log import log_events
 from freehold.core.errors import ConfigError
+from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
 from freehold.engine.process import serve_engine
 from freehold.provenance.pull import open_model
+from freehold.provenance.scan.gate import refuse_malicious_model
 
 
 @click.command(hidden=True)
@@ -24,5 +26,11 @@ def engine(socket_path: Path, settings: str) -> None:
     except msgspec.DecodeError as exc:
         raise ConfigError(f"--settings is not an [engine] table: {exc}") from exc
     home = configuration.home()
-    draft = open_model(home, config.draft_model) if config.draft_model else None
-    serve_engine(open_model(home, config.model), socket_path, config, draft)
+    draft = _scanned(home, config.draft_model) if config.draft_model else None
+    serve_engine(_scanned(home, config.model), socket_path, config, draft)
+
+
+def _scanned(home: Path, name: str) -> VerifiedModel:
+    model = open_model(home, name)
+    refuse_malicious_model(model)
+    return model

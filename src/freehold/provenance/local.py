@@ -20,8 +20,9 @@ from freehold.provenance.download import disk_error
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, open_envelope
 from freehold.provenance.files import write_durably
 from freehold.provenance.keys import TrustedKeys, node_key, trusted
-from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest
+from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest, regular_size
 from freehold.provenance.progress import Progress
+from freehold.provenance.scan.gate import refuse_malicious
 from freehold.provenance.signer import sign_manifest
 from freehold.provenance.verifier import verify_model
 
@@ -63,9 +64,10 @@ def check_model_name(name: str) -> None:
 
 
 def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = False) -> VerifiedModel:
-    """Hash, sign and keep. A name that has other bytes already is only taken over with `replace`.
+    """Scan, hash, sign and keep. A name that has other bytes already is only taken over with `replace`.
 
-    Raises MalformedArtefact for files that cannot be in a model, VerificationError for a name that is taken, DeviceError.
+    Raises MalformedArtefact for files that cannot be in a model, DangerousArtefact for what a scan finds malicious,
+    VerificationError for a name that is taken, DeviceError.
     """
     check_model_name(bringing.name)
     key = node_key(key_directory(home))
@@ -73,7 +75,8 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
     try:
         place.mkdir(parents=True, exist_ok=True)
         directory = _without_links(bringing, place)
-        total_bytes = sum((directory / name).stat().st_size for name in bringing.names)
+        total_bytes = sum(regular_size(directory, name) for name in bringing.names)
+        refuse_malicious(directory, bringing.names, progress)
         progress.step(f"hashing {bringing.name}", total_bytes)
         manifest = make_manifest(
             directory,

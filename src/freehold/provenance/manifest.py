@@ -82,7 +82,7 @@ def make_manifest(
     progress: HashProgress | None = None,
 ) -> Manifest:
     """Hash the files `names` of `directory`. Raises MalformedArtefact for a name or file that cannot be in a model."""
-    total_bytes = sum(_regular_size(directory, n) for n in names)
+    total_bytes = sum(regular_size(directory, n) for n in names)
     done_bytes = 0
 
     def advanced(block_bytes: int) -> None:
@@ -95,7 +95,8 @@ def make_manifest(
     return checked(Manifest(model_id=model_id(files), name=name, files=files, origin=origin, licence=licence))
 
 
-def _regular_size(directory: Path, name: str) -> int:
+def regular_size(directory: Path, name: str) -> int:
+    """The size of a file that may be in a model. Raises MalformedArtefact for one that may not."""
     check_name(name)
     path = directory / name
     try:

@@ -40,7 +40,7 @@ def test_safetensors_are_clean() -> None:
         ({"a": tensor(0, 8, [3])}, "header-lie"),
         ({"a": tensor(0, 8, [2]), "b": tensor(4, 8, [1])}, "header-lie"),
         ({"a": tensor(4, 12, [2])}, "header-lie"),
-        ({"a": tensor(0, 80, [20])}, "header-lie"),
+        ({"a": tensor(0, 80, [20])}, "cut-short"),
         ({"a": tensor(0, 4, [1])}, "trailing-data"),
         ({"a": tensor(0, 8, [2], "F99")}, "unparsed"),
         ({"a": tensor(0, 8, [-2])}, "unparsed"),
@@ -56,7 +56,7 @@ def test_safetensors_that_lie_are_told(header: object, rule: str) -> None:
 
 
 def test_a_safetensors_header_longer_than_its_file_is_told() -> None:
-    assert rules(struct.pack("<Q", 1 << 20) + b'{"a":1}', "m.safetensors") == {"header-lie"}
+    assert rules(struct.pack("<Q", 1 << 20) + b'{"a":1}', "m.safetensors") == {"cut-short"}
 
 
 def gguf(
@@ -92,7 +92,6 @@ LIES = {
     "dimensions": gguf([entry("t", (1,) * 5, 0)], []),
     "a product that overflows": gguf([entry("t", (1 << 33, 1 << 33), 0)], []),
     "no rows": gguf([entry("t", (4, 0), 0)], []),
-    "past the end": gguf([entry("t", (4, 2), 0)], [], b"\0" * 31),
     "far past the end": gguf([entry("t", (4, 2), 1 << 62)], [], b"\0" * 32),
     "an overlap": gguf([entry("t", (16,), 0), entry("u", (8,), 32)], [], b"\0" * 64),
     "a name twice": gguf([entry("t", (8,), 0), entry("t", (8,), 32)], [], b"\0" * 64),
@@ -104,6 +103,13 @@ LIES = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_gguf_that_lies_is_malicious(lie: str) -> None:
     assert rules(LIES[lie], "m.gguf") == {"header-lie"}
+
+
+def test_a_gguf_that_was_cut_is_unparsed() -> None:
+    whole = gguf([entry("t", (4, 2), 0)], [key("a", "b")], b"\0" * 32)
+    for size_bytes in range(4, len(whole)):
+        assert rules(whole[:size_bytes], "m.gguf") == {"cut-short"}
+        assert verdict(whole[:size_bytes], "m.gguf") is Verdict.UNPARSED
 
 
 def test_a_gguf_whose_tensor_has_an_unknown_type_is_unparsed() -> None:
@@ -127,7 +133,7 @@ def test_numpy_files() -> None:
     assert look(npy(np.ones((3, 4))), "m.npy").findings == ()
     assert look(npy(np.zeros(2, dtype=[("a", "f4"), ("b", "U3")])), "m.npy").findings == ()
     assert look(npy(np.array([1, "a", None], dtype=object)), "m.npy").findings == ()
-    assert rules(npy(np.ones(9))[:-8], "m.npy") == {"header-lie"}
+    assert rules(npy(np.ones(9))[:-8], "m.npy") == {"cut-short"}
     assert rules(npy(np.ones(9)) + b"x", "m.npy") == {"trailing-data"}
     evil = npy(np.array([1, None], dtype=object))
     at = evil.index(b"\n") + 1

@@ -41,7 +41,7 @@ class Calls:
 def test_a_builtin_that_does_harm_is_found_in_every_protocol(protocol: int, function: Any) -> None:
     report = look(pickle.dumps({"weights": [1.0], "x": Calls(function)}, protocol))
     assert report.verdict is Verdict.MALICIOUS
-    assert any(f"builtins.{function.__name__}" in finding.words for finding in report.findings)
+    assert any(f".{function.__name__}'" in finding.words for finding in report.findings)
 
 
 SHAPES = {
@@ -182,7 +182,7 @@ def test_any_plain_value_is_walked_to_its_end(value: object, protocol: int) -> N
 def test_an_import_among_plain_values_is_found(value: object, protocol: int, name: str, data: st.DataObject) -> None:
     whole = pickle.dumps([value], protocol)
     module, _, function = name.partition(".")
-    starts = [position for _, _, position in pickletools.genops(whole)]
+    starts = [position or 0 for _, _, position in pickletools.genops(whole)]
     at = data.draw(st.sampled_from([p for p in starts if p >= (2 if protocol > 1 else 0)]))  # anywhere between two opcodes
     assert verdict(whole[:at] + f"c{module}\n{function}\n0".encode() + whole[at:]) is Verdict.MALICIOUS
 
@@ -232,6 +232,18 @@ def test_joblibs_files_may_be_packed() -> None:
     assert verdict(zlib.compress(data), "m.joblib") is Verdict.CLEAN
     assert verdict(zlib.compress(SHAPES["OBJ"]), "m.joblib") is Verdict.MALICIOUS
     assert verdict(zlib.compress(data)[:-9], "m.joblib") is Verdict.UNPARSED
+
+
+def test_values_are_not_stepped_over_where_joblib_would_read_them_elsewhere() -> None:
+    data = joblib_array(np.ones(4, dtype=np.uint8))
+    framed = data[:2] + b"\x95" + struct.pack("<Q", len(data)) + data[2:] + b"."
+    assert verdict(framed, "m.joblib") is Verdict.UNPARSED
+    wrapper = stack_global("joblib.numpy_pickle", "NumpyArrayWrapper")
+    for maker in (
+        b"ccopyreg\n_reconstructor\n(" + wrapper + b"cbuiltins\nobject\nNtR.",
+        b"ctorch._tensor\n_rebuild_from_type_v2\n(" + wrapper + b"NNNtR.",
+    ):
+        assert "pickle-hidden-import" in rules(b"\x80\x04" + maker, "m.joblib")
 
 
 def test_an_array_of_a_doubtful_size_is_not_stepped_over() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import DeviceError
-from freehold.provenance.scan.findings import Verdict
+from freehold.provenance.scan.findings import RULES, Verdict
 from freehold.provenance.scan.scanner import MODEL_NAMES, scan_file, scan_paths
 from tests.provenance.scan.looks import look, verdict
 
@@ -51,6 +51,13 @@ def test_no_bytes_break_a_scan(head: bytes, noise: bytes, suffix: str) -> None:
     assert not any("broke off" in finding.words for finding in report.findings)
 
 
+def test_every_rule_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "scan.md").read_text(encoding="utf-8")
+    for name, rule in RULES.items():
+        severity = f"`{rule.weight.name.lower()}`" if rule.weight else "no worse"
+        assert f"| `{name}` | {severity} | {rule.about} | {', '.join((rule.cwe, *rule.cves))} |" in text
+
+
 def test_what_lies_around_weights_is_clean() -> None:
     for name, data in {
         "README.md": "# A model\nGrüße\n".encode(),
@@ -84,6 +91,14 @@ def test_folders_are_walked_and_links_to_folders_are_not(tmp_path: Path) -> None
     (tmp_path / "m" / "b.pkl").symlink_to(tmp_path / "m" / "deep" / "a.pkl")
     found = [Path(report.path).relative_to(tmp_path / "m").as_posix() for report in scan_paths([tmp_path / "m"])]
     assert sorted(found) == ["README.md", "b.pkl", "deep/a.pkl"]
+
+
+def test_what_cannot_be_read_in_a_folder_keeps_nothing_else_from_being_scanned(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "a.pkl").write_bytes(b"\x80\x04N.")
+    found = {Path(report.path).name: report.verdict for report in scan_paths([tmp_path])}
+    assert found == {"pipe": Verdict.UNPARSED, "gone": Verdict.UNPARSED, "a.pkl": Verdict.CLEAN}
 
 
 def test_what_is_no_file_cannot_be_scanned(tmp_path: Path) -> None:

@@ -3,12 +3,11 @@
 Limits are a scan's own: a file that needs more is not read to its end and so never clean.
 """
 
-import io
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from freehold.provenance.scan.findings import ScanFinding, Weight
 from freehold.provenance.scan.source import Source
@@ -81,9 +80,4 @@ class Context:
                 if self.tally.unpacked_bytes > UNPACKED_LIMIT_BYTES:
                     self.find("limit", f"unpacks to more than {UNPACKED_LIMIT_BYTES} bytes")
                     break
-            yield Source(_binary(spool), 0, size_bytes)
-
-
-def _binary(spool: "tempfile.SpooledTemporaryFile[bytes]") -> BinaryIO:
-    assert isinstance(spool, io.IOBase) or hasattr(spool, "read")
-    return spool  # type: ignore[return-value]  # reads and seeks as any binary file does
+            yield Source(cast("BinaryIO", spool), 0, size_bytes)

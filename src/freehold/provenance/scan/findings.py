@@ -72,7 +72,13 @@ RULES: dict[str, Rule] = {
         weight=_MALICIOUS,
         about="a header's sizes or counts do not fit its file",
         cwe="CWE-125",
-        cves=(*_GGUF_CVES, "CVE-2026-7482"),
+        cves=_GGUF_CVES,
+    ),
+    "cut-short": Rule(
+        weight=_UNPARSED,
+        about="ends before its header says: cut off on its way, or sizes that lie",
+        cwe="CWE-125",
+        cves=("CVE-2026-7482",),
     ),
     "header-odd": Rule(weight=_SUSPICIOUS, about="a header that no common writer makes", cwe="CWE-20"),
     "template-code": Rule(

@@ -17,6 +17,7 @@ TENSORS_LIMIT, KEYS_LIMIT, DIMENSIONS_LIMIT = 1 << 16, 1 << 16, 4
 KEY_LIMIT_BYTES, STRING_LIMIT_BYTES = 1 << 16, 16 << 20
 ELEMENTS_LIMIT = 1 << 24  # of one array: vocabularies have 300,000
 NESTING_LIMIT = 3
+FILE_LIMIT_BYTES = 1 << 50
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
 # (values, bytes) of a block, by ggml's number of the type.
@@ -39,7 +40,7 @@ def scan_gguf(source: Source, context: Context) -> None:
     try:
         _scan(cursor, context)
     except Truncated:
-        context.find("header-lie", "gguf: its header goes on past the end of the file", cursor.offset)
+        context.find("cut-short", "gguf: its header goes on past the end of the file", cursor.offset)
     except _Lie as exc:
         context.find("header-lie", f"gguf: {exc}", cursor.offset)
 
@@ -127,6 +128,8 @@ def _check_tensors(cursor: Cursor, count: int, alignment: int, context: Context)
     for start, stop, name in sorted(ranges):
         if start < end:
             raise _Lie(f"tensor {shown(name)} lies on top of another")
-        if stop > held_bytes:
-            raise _Lie(f"tensor {shown(name)} ends at {stop}, the data has {held_bytes} bytes")
+        if stop > FILE_LIMIT_BYTES:
+            raise _Lie(f"tensor {shown(name)} ends at {stop}, where no file goes")
         end = stop
+    if end > held_bytes:
+        context.find("cut-short", f"gguf: tensors end at {end}, the data has {held_bytes} bytes", data_at)

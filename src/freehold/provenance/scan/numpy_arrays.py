@@ -6,6 +6,7 @@ Format: numpy/lib/format.py, versions 1 to 3. The header is parsed as a literal,
 import ast
 import math
 import re
+from typing import Any
 
 from freehold.provenance.scan.context import Context
 from freehold.provenance.scan.findings import shown
@@ -33,12 +34,12 @@ def scan_numpy(source: Source, context: Context) -> None:
     needed_bytes = math.prod(shape) * int(found[2] or 1) * (4 if found[1] == "U" else 1)
     held_bytes = source.size_bytes - data_at
     if needed_bytes > held_bytes:
-        context.find("header-lie", f"npy: {shown(kind)} of shape {shown(str(shape))} does not fit in {held_bytes} bytes", data_at)
+        context.find("cut-short", f"npy: {shown(kind)} of shape {shown(str(shape))} does not fit in {held_bytes} bytes", data_at)
     elif needed_bytes < held_bytes:
         context.find("trailing-data", f"{held_bytes - needed_bytes} bytes follow the array", data_at + needed_bytes)
 
 
-def _header(source: Source) -> tuple[dict[str, object], int]:
+def _header(source: Source) -> tuple[dict[str, Any], int]:
     cursor = Cursor(source)
     cursor.skip(len(MAGIC))
     major = cursor.number(1)

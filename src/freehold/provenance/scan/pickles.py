@@ -25,7 +25,7 @@ from freehold.provenance.scan.source import Cursor, Source, Truncated, of_bytes
 OPCODES_LIMIT = 20_000_000
 STACK_LIMIT = 1_000_000  # entries of stack and marks; the same for the memo
 TEXT_LIMIT_BYTES = 1024  # a longer string is no name
-LINE_LIMIT_BYTES = 1 << 20
+LINE_LIMIT_BYTES = 64 << 20  # protocol 0 has an array's bytes in one
 ITEMS_LIMIT = 64  # of a tuple, a list or a dict: names are not built from longer ones
 NESTED_LIMIT_BYTES = 16 << 20
 NESTING_LIMIT = 4
@@ -42,6 +42,9 @@ class Broken(Exception):
 class Global:
     module: str
     name: str
+
+
+ARRAY_WRAPPER = Global("joblib.numpy_pickle", "NumpyArrayWrapper")
 
 
 @dataclass(slots=True)
@@ -144,6 +147,8 @@ class Machine:
         self.stack: list[object] = []
         self.memo: dict[int, object] = {}
         self.protocol = 0
+        self.frame_end = 0
+        self.has_wrapper = False
         self.opcodes = 0
         self.result: object = OPAQUE
         self.at = cursor.offset  # of the opcode that runs
@@ -250,10 +255,19 @@ class Machine:
         if judgement is not Judgement.HARMLESS:
             rule = "pickle-code" if judgement is Judgement.HARM else "pickle-import"
             self.context.find(rule, f"imports {shown(f'{module}.{name}')}", self.at)
-        self.push(Global(module, name))
+        found = Global(module, name)
+        self.has_wrapper |= found == ARRAY_WRAPPER
+        self.push(found)
 
     def called(self, function: object, arguments: object) -> None:
-        """A value that comes of a call. What is called was imported, and told, or is not known."""
+        """A value that comes of a call. What is called was imported, and told, or is not known.
+
+        joblib reads past the opcodes where a wrapper of its own is built. One that is made by another function would do the same
+        without being known here.
+        """
+        hides = arguments is OPAQUE or (isinstance(arguments, tuple) and ARRAY_WRAPPER in arguments)
+        if self.has_wrapper and hides and function != ARRAY_WRAPPER:
+            self.context.find("pickle-hidden-import", "makes joblib's array wrapper in a roundabout way", self.at)
         if isinstance(function, Global):
             if (function.module, function.name) == ("_codecs", "encode"):
                 self._check_codec(arguments)
@@ -273,11 +287,13 @@ class Machine:
             self.context.find("pickle-code", f"changes {shown(f'{value.module}.{value.name}')} itself", self.at)
         if isinstance(value, Call):
             value.state = state
-            if value.function == Global("joblib.numpy_pickle", "NumpyArrayWrapper"):
+            if value.function == ARRAY_WRAPPER:
                 self._step_over_array(state)
 
     def _step_over_array(self, state: object) -> None:
         """What joblib reads after the wrapper's BUILD: padding and raw values, or one more pickle for objects."""
+        if self.cursor.offset < self.frame_end:
+            raise Broken("an array inside of a frame: its values would be read from behind it")
         pairs = state.pairs if isinstance(state, Items) else {}
         kind, width = _dtype(pairs.get("dtype"))
         shape = pairs.get("shape")
@@ -390,10 +406,6 @@ def _long(size_bytes: int) -> Callable[[Machine], None]:
     return step
 
 
-def _skip(size_bytes: int) -> Callable[[Machine], None]:
-    return lambda m: m.cursor.skip(size_bytes)
-
-
 def _opaque_after(size_bytes: int) -> Callable[[Machine], None]:
     def step(m: Machine) -> None:
         m.cursor.skip(size_bytes)
@@ -444,6 +456,11 @@ def _append(m: Machine) -> None:
     m.top()
 
 
+def _opaque_of_mark(m: Machine) -> None:
+    m.pop_mark()
+    m.push(OPAQUE)
+
+
 def _appends(m: Machine) -> None:
     m.pop_mark()
     m.top()
@@ -464,6 +481,12 @@ def _proto(m: Machine) -> None:
     if protocol > 5:
         raise Broken(f"protocol {protocol}")
     m.protocol = protocol
+
+
+def _frame(m: Machine) -> None:
+    """Its length only says how much to read ahead."""
+    size_bytes = m.cursor.number(8)
+    m.frame_end = m.cursor.offset + size_bytes
 
 
 def _global(m: Machine) -> None:
@@ -557,7 +580,7 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
     ord("h"): lambda m: m.recall(m.cursor.number(1)),
     ord("i"): _inst,
     ord("j"): lambda m: m.recall(m.cursor.number(4)),
-    ord("l"): lambda m: (m.pop_mark(), m.push(OPAQUE)),
+    ord("l"): _opaque_of_mark,
     ord("]"): _push(OPAQUE),
     ord("o"): _obj,
     ord("p"): _put_line,
@@ -587,11 +610,11 @@ _STEPS: dict[int, Callable[[Machine], Any]] = {
     0x8E: _sized(8),
     0x8F: _push(OPAQUE),  # EMPTY_SET
     0x90: _appends,  # ADDITEMS
-    0x91: lambda m: (m.pop_mark(), m.push(OPAQUE)),  # FROZENSET
+    0x91: _opaque_of_mark,  # FROZENSET
     0x92: _newobj_ex,
     0x93: _stack_global,
     0x94: lambda m: m.remember(len(m.memo)),
-    0x95: _skip(8),  # FRAME: its length only says how much to read ahead
+    0x95: _frame,
     0x96: _sized(8),  # BYTEARRAY8
     0x97: _push(OPAQUE),  # NEXT_BUFFER
     0x98: lambda m: m.top(),  # READONLY_BUFFER

@@ -28,7 +28,7 @@ def looks_like_safetensors(head: bytes) -> bool:
 def scan_safetensors(source: Source, context: Context) -> None:
     header_bytes = int.from_bytes(source.read_at(0, 8), "little")
     if source.size_bytes < 8 or header_bytes > source.size_bytes - 8:
-        context.find("header-lie", f"safetensors: a header of {header_bytes} bytes in a file of {source.size_bytes}", 0)
+        context.find("cut-short", f"safetensors: a header of {header_bytes} bytes in a file of {source.size_bytes}", 0)
         return
     if header_bytes > HEADER_LIMIT_BYTES:
         context.find("limit", f"safetensors: a header of {header_bytes} bytes", 0)
@@ -70,7 +70,7 @@ def _check_ranges(tensors: dict[str, Any], data_bytes: int, data_at: int, contex
             return
         at = end
     if at > data_bytes:
-        context.find("header-lie", f"safetensors: tensors end at {at}, the data has {data_bytes} bytes", data_at)
+        context.find("cut-short", f"safetensors: tensors end at {at}, the data has {data_bytes} bytes", data_at)
     elif at < data_bytes:
         context.find("trailing-data", f"{data_bytes - at} bytes belong to no tensor", data_at + at)
 

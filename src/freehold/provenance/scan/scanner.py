@@ -15,7 +15,7 @@ from freehold.core.errors import DeviceError
 from freehold.provenance.scan.archives import LOCAL, PACKERS, hidden_zip, inflated, is_tar, scan_tar
 from freehold.provenance.scan.configs import scan_code, scan_json, scan_template_file
 from freehold.provenance.scan.context import Context, Tally
-from freehold.provenance.scan.findings import FileReport, Weight
+from freehold.provenance.scan.findings import FileReport, ScanFinding, Weight
 from freehold.provenance.scan.gguf import MAGIC as GGUF_MAGIC
 from freehold.provenance.scan.gguf import scan_gguf
 from freehold.provenance.scan.keras import HDF5_MAGIC, scan_config, scan_hdf5
@@ -49,7 +49,7 @@ CLOSED: dict[bytes, str] = {
     b"\x04\x22\x4d\x18": "LZ4",
     b"]\x00\x00\x80": "LZMA",
     b"\x7fELF": "a program for Linux",
-    b"MZ": "a program for Windows",
+    b"MZ\x90\x00": "a program for Windows",
     b"\xcf\xfa\xed\xfe": "a program for macOS",
     b"ggjt": "GGML of before GGUF",
     b"lmgg": "GGML of before GGUF",
@@ -122,9 +122,8 @@ def scan_file(path: Path, name: str | None = None) -> FileReport:
     """Raises DeviceError where the file cannot be read."""
     shown_name = str(path) if name is None else name
     try:
-        with os.fdopen(
-            os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb"
-        ) as handle:  # a pipe must not wait for a writer
+        handle_number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not wait for a writer
+        with os.fdopen(handle_number, "rb") as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise DeviceError(f"{path} is not a regular file")
             return scan_source(of_file(handle), shown_name)
@@ -153,14 +152,23 @@ def scan_source(source: Source, name: str) -> FileReport:
 
 
 def scan_paths(paths: list[Path]) -> Iterator[FileReport]:
+    """Raises DeviceError for a path that cannot be read; a file of a folder that cannot be is unparsed."""
     for path in paths:
         if path.is_dir():
             for count, file in enumerate(_files(path)):
                 if count >= FILES_LIMIT:
                     raise DeviceError(f"{path} holds more than {FILES_LIMIT} files: scan its folders one at a time")
-                yield scan_file(file)
+                yield _scan_in_folder(file)
         else:
             yield scan_file(path)
+
+
+def _scan_in_folder(path: Path) -> FileReport:
+    try:
+        return scan_file(path)
+    except DeviceError as exc:
+        finding = ScanFinding(rule="unparsed", file=str(path), words=exc.message)
+        return FileReport(path=str(path), format="unknown", size_bytes=0, findings=(finding,), worst=finding.weight)
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -215,7 +223,7 @@ def _scan_rest(head: bytes, source: Source, context: Context, suffix: str) -> st
         return "ONNX"
     if suffix == ".model" and head[:1] == b"\x0a" and is_protobuf(source):
         return "SentencePiece"
-    if _is_pickle(head, source, context) or (suffix in PICKLES and not context.quiet):
+    if (suffix in PICKLES and not context.quiet) or _is_pickle(head, source, context):
         scan_pickles(source, context)
         return "pickle"
     if context.quiet:

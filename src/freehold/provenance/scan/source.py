@@ -75,7 +75,8 @@ class Cursor:
 
     def line(self, limit: int) -> bytes | None:
         """Up to the next newline, without it, which is passed; None where it is longer than `limit`. Truncated without any."""
-        start, parts = self.offset, []
+        start = self.offset
+        parts: list[bytes] = []
         while self.offset - start <= limit:
             piece = self.take(min(256, self.remaining) or 1)
             end = piece.find(b"\n")
