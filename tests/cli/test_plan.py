@@ -1,6 +1,7 @@
 """What `freehold plan` prints, and what it refuses with exit code 2 and a sentence."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +61,44 @@ def test_an_export_before_and_after() -> None:
     assert "not legal advice" in plan(*route, "2026-02-01").stdout
 
 
+def test_a_training_run_has_ranges_and_a_tornado() -> None:
+    run = ("train", "--params", "405e9", "--tokens", "15.6e12", "--chip", "H100", "--n", "16384")
+    document = told(*run)
+    hours = document["chip_hours"]
+    assert hours["p10"] < 30.84e6 < hours["p90"]
+    assert hours["p50"] == pytest.approx(30.84e6, rel=0.25)
+    assert hours["bars"][0]["name"] == "mfu"
+    assert document["fits"] is True
+    assert "rank correlation" in plan(*run).stdout
+
+
+def test_serving_and_a_site_have_ranges_too() -> None:
+    served = ("serve", "--model", "llama-3.1-70b", "--chip", "H100", "--tp", "4", "--itl-ms", "40", "--rate", "20")
+    document = told(*served)
+    assert document["itl_ms"]["p50"] <= 41
+    assert document["replicas"] >= 1
+    assert "median error" in plan(*served).stdout
+    practice = told("site", "--mw", "100", "--chip", "GB200", "--country", "IND")["in_practice"]
+    assert practice["energy_twh_per_year"]["p10"] < practice["energy_twh_per_year"]["p90"] < 0.9
+    assert told("exaflops", "8", "--chip", "CS-3")["readings"][0]["in_practice"]["sustained_flop_per_s"]["p90"] < 8e18
+
+
+def test_validation_is_printed_and_takes_runs_of_ones_own(tmp_path: Path) -> None:
+    names = {family["name"]: family for family in told("validate")["families"]}
+    assert names["training hours"]["median_error"] <= 0.15
+    assert "Llama 3.1 405B" in plan("validate", "--cases").stdout
+    table = tmp_path / "runs.csv"
+    table.write_text(
+        "run,accelerator,params_b,active_params_b,tokens_t,accel_hours\nours,H100,70,70,2,900000\n", encoding="utf-8"
+    )
+    (family,) = (one for one in told("validate", "--runs", str(table))["families"] if one["name"].endswith("your runs"))
+    assert family["cases"][0]["name"] == "ours"
+    table.write_text("run,accelerator,params_b,active_params_b,tokens_t,accel_hours\nours,H100,many,70,2,9\n", encoding="utf-8")
+    result = plan("validate", "--runs", str(table))
+    assert result.exit_code == 2
+    assert "line 2" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -78,6 +117,11 @@ def test_an_export_before_and_after() -> None:
         (("site", "--mw", "5", "--chip", "H100", "--country", "Atlantis"), "three letters"),
         (("export", "--chip", "H200", "--to", "China"), "two capital letters"),
         (("export", "--chip", "H200", "--to", "CN", "--date", "2020-01-01"), "begin on 2023-11-17"),
+        (("train", "--params", "-1", "--tokens", "1e12", "--chip", "H100"), "parameters lie between"),
+        (("train", "--params", "7e9", "--tokens", "1e12", "--chip", "MatX One"), "bf16_dense_tflops of MatX One"),
+        (("train", "--params", "7e9", "--tokens", "1e12", "--chip", "H100", "--layers", "3"), "all three"),
+        (("serve", "--model", "gpt-9", "--chip", "H100"), "no model"),
+        (("serve", "--model", "llama-3.1-405b", "--chip", "H100"), "does not fit"),
         (("claim", "a lot of compute"), "no quantity"),
         (("claim", "8 exaflops"), "--chip"),
     ],

@@ -11,7 +11,10 @@ PLANS: dict[str, str] = {
     "claim": "freehold.cli.plan_claim:claim",
     "exaflops": "freehold.cli.plan_exaflops:exaflops",
     "export": "freehold.cli.plan_export:export",
+    "serve": "freehold.cli.plan_serve:serve",
     "site": "freehold.cli.plan_site:site",
+    "train": "freehold.cli.plan_train:train",
+    "validate": "freehold.cli.plan_validate:validate",
 }
 
 

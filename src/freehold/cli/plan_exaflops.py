@@ -1,13 +1,26 @@
 """`freehold plan exaflops`: from a rate to chips, megawatts, memory and money, or from chips to rates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import click
 
-from freehold.cli.plan_words import as_json, density_option, echo_json, figure, known_by, money, precision_option, pue, show_rows
+from freehold.cli.plan_words import (
+    as_json,
+    density_option,
+    echo_json,
+    figure,
+    known_by,
+    money,
+    precision_option,
+    pue,
+    show_facts,
+    show_rows,
+    simulated,
+)
 from freehold.core.errors import InvalidRequest, UnknownFigure
 from freehold.plan.catalogue import Accelerator, Density, Precision, find
 from freehold.plan.fleet import EXA, Fleet, chips_for, fleet
+from freehold.plan.practice import practice
 
 Kind = tuple[Precision, Density]
 
@@ -50,10 +63,10 @@ def exaflops(
         return
     header = ("reading", "chips", "exaflops", "dense BF16", "IT power", "site power", "memory", "chips cost")
     show_rows(header, (_row(kind, one) for kind, one in rows))
+    click.echo()
+    show_facts(fact for kind, one in rows[:1] for fact in _practice(kind, one, len(rows) > 1))
     power = rows[0][1].power
-    click.echo(
-        f"\npower: {'unknown' if power is None else power.basis}; PUE {pue:g}. Peak rates: training keeps a third to a half."
-    )
+    click.echo(f"\npower: {'unknown' if power is None else power.basis}; PUE {pue:g}. Rates of the table are peaks.")
 
 
 def _which(rate: float, chip: Accelerator) -> str:
@@ -76,6 +89,15 @@ def _row(kind: Kind, one: Fleet) -> Sequence[str]:
     )
 
 
+def _practice(kind: Kind, one: Fleet, is_one_of_many: bool) -> Iterable[tuple[str, str]]:
+    """Of the first reading, where there are several: the others are in --json."""
+    found = practice(one)
+    chips = f" of {one.chips:,} chips ({kind[0]} {kind[1]})" if is_one_of_many else ""
+    sustained = found.sustained_flop_per_s
+    yield f"training keeps up{chips}", simulated(sustained and sustained.scaled(1 / EXA), "EF")
+    yield f"power drawn{chips}", simulated(found.drawn_mw, "MW")
+
+
 def _document(kind: Kind, one: Fleet) -> dict[str, object]:
     bf16 = one.rate(Precision.BF16)
     return {
@@ -92,4 +114,5 @@ def _document(kind: Kind, one: Fleet) -> dict[str, object]:
         "memory_type": one.chip.memory_type,
         "price_low_usd": one.price_low_usd,
         "price_high_usd": one.price_high_usd,
+        "in_practice": practice(one),
     }

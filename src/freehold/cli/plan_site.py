@@ -4,10 +4,11 @@ from collections.abc import Iterable
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, known_by, money, pue, show_facts
+from freehold.cli.plan_words import as_json, echo_json, figure, known_by, money, pue, show_facts, simulated, tornado
 from freehold.plan.catalogue import find
 from freehold.plan.fleet import EXA
 from freehold.plan.grid import grid
+from freehold.plan.practice import practice
 from freehold.plan.site import Site, site_of
 
 
@@ -25,6 +26,10 @@ def site(mw: float, chip: str, country: str | None, load: float, pue: float, as_
         echo_json(_document(found))
     else:
         show_facts(_facts(found))
+        drawn = practice(found.fleet).drawn_mw
+        if drawn is not None:
+            click.echo("\nwhat moves the power drawn most")
+            tornado(drawn, "MW")
 
 
 def _facts(one: Site) -> Iterable[tuple[str, str]]:
@@ -55,6 +60,12 @@ def _facts(one: Site) -> Iterable[tuple[str, str]]:
     yield "chips cost", money(fleet.price_low_usd, fleet.price_high_usd)
     yield "shell and power cost", f"{money(one.shell_usd, one.shell_usd)}, without what computes (7 M$/MW, a secondary source)"
     yield "everything costs", f"{money(*one.whole_usd)}, as xAI's Colossus 1 did"
+    ranges = practice(fleet, one.grid)
+    sustained = ranges.sustained_flop_per_s
+    yield "in practice", f"training keeps up {simulated(sustained and sustained.scaled(1 / EXA), 'EF')}, all-in"
+    yield "drawn", f"{simulated(ranges.drawn_mw, 'MW')}, {simulated(ranges.energy_twh_per_year, 'TWh')} a year"
+    if one.grid is not None:
+        yield "emitted", f"{simulated(ranges.carbon_kt_per_year, 'kt')} CO2e a year"
     yield "water", "unknown: no figure of the site's cooling"
 
 
@@ -86,5 +97,6 @@ def _document(one: Site) -> dict[str, object]:
         "chips_usd": [fleet.price_low_usd, fleet.price_high_usd],
         "shell_usd": one.shell_usd,
         "whole_usd": one.whole_usd,
+        "in_practice": practice(fleet, one.grid),
         "water_l_per_year": None,
     }

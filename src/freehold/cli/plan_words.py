@@ -12,6 +12,7 @@ from rich.table import Table
 from freehold.cli.terminal import print_table
 from freehold.plan.catalogue import Accelerator, Density, Precision
 from freehold.plan.power import PUE
+from freehold.plan.uncertainty import Bar, Simulation
 
 _ALIASES = {"fp16": Precision.BF16}
 _PRECISIONS = [*(one.value for one in Precision), *_ALIASES]
@@ -60,6 +61,29 @@ def money(low: float | None, high: float | None) -> str:
     scale, word = (1e9, "bn") if high >= 1e9 else (1e6, "M") if high >= 1e6 else (1.0, "")
     ends = figure(low / scale) if low == high else f"{figure(low / scale)} to {figure(high / scale)}"
     return f"{ends} {word} USD".replace("  ", " ")
+
+
+def simulated(one: Simulation | None, unit: str = "") -> str:
+    """The middle, and the range of eight in ten draws."""
+    if one is None:
+        return "unknown"
+    p10, p50, p90 = (three_digits(value) for value in (one.p10, one.p50, one.p90))
+    return f"{figure(p50, unit)} (P10 {figure(p10)} to P90 {figure(p90)})"
+
+
+def three_digits(value: float) -> float:
+    """What is known that well."""
+    return float(f"{value:.3g}")
+
+
+def tornado(one: Simulation, unit: str = "") -> None:
+    """A line for each input, what moves the result most first."""
+    header = ("input", "at its P10", "at its P90", "rank correlation")
+    show_rows(header, ((bar.name, *_ends(bar, unit), f"{bar.rank:+.2f}") for bar in one.bars))
+
+
+def _ends(bar: Bar, unit: str) -> tuple[str, str]:
+    return figure(three_digits(bar.at_p10), unit), figure(three_digits(bar.at_p90), unit)
 
 
 def known_by(chip: Accelerator, precision: Precision, density: Density = Density.DENSE) -> str:

@@ -1,8 +1,8 @@
 """Accelerators: what their makers publish, and what nobody has published.
 
-A rate of arithmetic is never a bare number: it has a precision, it is dense or counts on sparsity, and it belongs to one chip.
-What is unknown is None here and an `UnknownFigure` where a computation needs it; nothing is guessed. `inferred` names the
-figures that were worked out from others. Where each row comes from is its `source`.
+A rate of arithmetic is never a bare number: it has a precision, it is dense or counts on sparsity, and it belongs to one
+chip. What is unknown is None here and an `UnknownFigure` where a computation needs it; nothing is guessed. `inferred` names
+the figures that were worked out from others. Where each row comes from is its `source`.
 """
 
 import difflib

@@ -1,8 +1,8 @@
 """A public claim, taken at its word: what it may mean, what it would take, and what stands against it.
 
-"8 exaflops" names no precision, no chip and no power, so it has many readings; each is worked out, and the distance between them
-is the first thing to know. A claim is one quantity (a rate, power, money, stored energy), a model on a card, or a chip sent to
-a country. What is not in the text (which chip, how many megawatts) is a `Setting`, said by whoever asks.
+"8 exaflops" names no precision, no chip and no power, so it has many readings; each is worked out, and the distance between
+them is the first thing to know. A claim is one quantity (a rate, power, money, stored energy), a model on a card, or a chip
+sent to a country. What is not in the text (which chip, how many megawatts) is a `Setting`, said by whoever asks.
 """
 
 import re

@@ -1,8 +1,9 @@
 """US export parameters of chips: total processing performance, performance density, and the dated rules that test them.
 
-A test of parameters on a date, not legal advice: end users, headquarters, end uses and what a customer knows are not looked at.
-Rules, dates and country groups are tables of this package with their sources. A figure that is unknown makes a test undecided
-(Kleene's three values), unless the rest decides it. The rules before 2023-11-17 tested other figures and are not here.
+A test of parameters on a date, not legal advice: end users, headquarters, end uses and what a customer knows are not looked
+at. Rules, dates and country groups are tables of this package with their sources. A figure that is unknown makes a test
+undecided (Kleene's three values), unless the rest decides it. The rules before 2023-11-17 tested other figures and are not
+here.
 """
 
 import re
