@@ -1,7 +1,9 @@
 import json
 import random
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import jsonschema
 import numpy as np
@@ -70,7 +72,7 @@ def constraint(schema: dict[str, Any]) -> GrammarConstraint:
     return GRAMMARS.constraint(answer_grammar(schema, "response_format"), "response_format")
 
 
-def wander(held: GrammarConstraint, seed: int, most: int = 400) -> str | None:
+def wander(held: GrammarConstraint, seed: int, most: int = 400, shown: Mapping[int, str] = MappingProxyType({})) -> str | None:
     """What comes of drawing any allowed token; None for what did not end in time. Ends are taken where they may be."""
     draw, data = random.Random(seed), b""
     for _ in range(most):
@@ -85,7 +87,7 @@ def wander(held: GrammarConstraint, seed: int, most: int = 400) -> str | None:
         held.accept(token)
         if token in TOKENIZER.end_ids:
             return data.decode()
-        data += TOKENIZER.token_bytes(token)
+        data += shown[token].encode() if token in shown else TOKENIZER.token_bytes(token)
     return None
 
 
@@ -201,6 +203,26 @@ def test_calls_that_must_be_made_are_made_in_every_form_and_read_back(name: str,
         assert len(found) == 1 or choice.mode == "required"
 
 
+@pytest.mark.parametrize("name", ["mistral", "tekken"])
+@pytest.mark.parametrize("mode", ["required", "auto"])
+def test_a_marker_may_be_a_control_token_that_no_text_holds(name: str, mode: Literal["required", "auto"]) -> None:
+    control = next(token for token in TOKENIZER.specials.values() if token not in TOKENIZER.end_ids)
+    assert TOKENIZER.token_bytes(control) == b""
+    form = FORMATS[name]
+    marked = CallRules(form=form, begin=f"<[{control}]>", end="", named='"[ARGS]"' if form.named else "", is_control=True)
+    grammar = calls_grammar(TOOLS, marked, ToolChoice(mode=mode), None, parallel=True)
+    called = 0
+    for seed in range(20):
+        text = wander(GRAMMARS.constraint(grammar, "tools"), seed, shown={control: form.begin})
+        for found in read(name, text or ""):
+            if isinstance(found, Call):
+                check(found)
+                called += 1
+            else:
+                assert mode == "auto"
+    assert called or mode == "auto"
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_text_is_free_and_calls_in_it_are_held_to_their_schemas(name: str) -> None:
     grammar = calls_grammar(TOOLS, rules(name), ToolChoice(mode="auto"), None, parallel=True)
@@ -235,7 +257,10 @@ def test_an_answer_is_a_call_or_by_the_schema() -> None:
     assert all(text is None or text == '"done"' or text.count("<tool_call>") == 1 for text in texts)
 
 
-@pytest.mark.parametrize("schema", [{"type": "object", "minProperties": 3}, {"type": "array", "uniqueItems": True}])
+@pytest.mark.parametrize(
+    "schema",
+    [{"type": "object", "minProperties": 3}, {"type": "array"}, {"properties": {"a": {"type": "array", "uniqueItems": True}}}],
+)
 def test_only_a_strict_tool_is_refused_for_its_schema(schema: dict[str, Any]) -> None:
     forms = Forms(TOKENIZER, FORMATS["hermes"])
     loose = Tool(name="f", description="", parameters=schema)
@@ -243,7 +268,7 @@ def test_only_a_strict_tool_is_refused_for_its_schema(schema: dict[str, Any]) ->
     assert isinstance(held, GrammarConstraint)
     follow(held, '<tool_call>\n{"name": "f", "arguments": {"any": 1}}\n</tool_call>')
     assert forms.constraints(submit(loose, None)) == [None]
-    with pytest.raises(InvalidRequest, match=r"minProperties|uniqueItems"):
+    with pytest.raises(InvalidRequest, match=r"minProperties|type of arguments|uniqueItems"):
         forms.constraints(submit(replace(loose, is_strict=True), None))
 
 

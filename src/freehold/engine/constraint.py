@@ -127,8 +127,12 @@ class _Encoder:
     def __init__(self, tokenizer: Tokenizer, whole: dict[str, int]) -> None:
         self.eos_token_id = min(tokenizer.end_ids)
         self.bos_token_id = None
-        self.tokens = [tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary)]
+        # 0xFF is in no UTF-8, and what the library marks special tokens with: a token that has it is never allowed.
+        spelled = (tokenizer.token_bytes(token) for token in range(tokenizer.vocabulary))
+        self.tokens = [b"" if 0xFF in text else text for text in spelled]
         self.special_token_ids = [token for token, text in enumerate(self.tokens) if not text]
+        for token in self.special_token_ids:
+            self.tokens[token] = tokenizer.text_of(token).encode()
         self._encode: Callable[[str], list[int]] = tokenizer.encode
         self._whole = whole
         self._parts = re.compile("(" + "|".join(map(re.escape, sorted(whole, key=len, reverse=True))) + ")" if whole else r"(?!)")

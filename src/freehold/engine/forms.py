@@ -8,7 +8,7 @@ from freehold.core.exchange import Tool, ToolChoice
 from freehold.engine.calls import CallFormat
 from freehold.engine.constraint import Constraint, Grammars
 from freehold.engine.frames import Submit
-from freehold.engine.grammar import CallRules, answer_grammar, calls_grammar, schema_of
+from freehold.engine.grammar import CallRules, answer_grammar, calls_grammar, schema_of, takes_object
 from freehold.engine.vocabulary import Tokenizer
 
 _FORMAT: Final = "response_format"
@@ -63,7 +63,7 @@ class Forms:
     def _loosened(self, tool: Tool) -> Tool:
         """The tool itself, or one that takes any object where its schema cannot be held to: nobody asked for it to be."""
         try:
-            if self._grammars.can_follow(answer_grammar(tool.parameters, "tools")):
+            if takes_object(tool) and self._grammars.can_follow(answer_grammar(tool.parameters, "tools")):
                 return tool
         except InvalidRequest:
             pass

@@ -142,4 +142,12 @@ def _literal(text: str) -> str:
 
 
 def _arguments(tool: Tool) -> Mapping[str, Any]:
-    return checked(tool.parameters or _ANY_OBJECT, f"tools: {tool.name:.80}: parameters", COMPACT)
+    where = f"tools: {tool.name:.80}: parameters"
+    if not takes_object(tool):
+        raise InvalidRequest(f"{where}: the type of arguments is object", param=where)
+    return checked({**_ANY_OBJECT, **tool.parameters}, where, COMPACT)
+
+
+def takes_object(tool: Tool) -> bool:
+    """Arguments are an object in every dialect, whether a schema says so or not."""
+    return bool(tool.parameters.get("type", "object") == "object")
