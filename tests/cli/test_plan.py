@@ -83,6 +83,21 @@ def test_serving_and_a_site_have_ranges_too() -> None:
     assert told("exaflops", "8", "--chip", "CS-3")["readings"][0]["in_practice"]["sustained_flop_per_s"]["p90"] < 8e18
 
 
+def test_a_trace_is_played_against_replicas(tmp_path: Path) -> None:
+    table = tmp_path / "trace.csv"
+    rows = "".join(f"{at * 0.02},800,100\n" for at in range(400))
+    table.write_text(f"arrived_s,prompt_tokens,output_tokens\n{rows}", encoding="utf-8")
+    served = ("serve", "--model", "llama-3.1-8b", "--chip", "H100", "--trace", str(table))
+    document = told(*served, "--ttft-ms", "200", "--itl-ms", "30")["trace"]
+    assert document["replicas"] >= 1
+    assert document["ttft_p95_ms"] <= 200
+    assert document["between_p95_ms"] <= 30
+    assert "95 of 100" in plan(*served, "--ttft-ms", "200").stdout
+    result = plan(*served)
+    assert result.exit_code == 2
+    assert "a limit to keep" in result.stderr
+
+
 def test_validation_is_printed_and_takes_runs_of_ones_own(tmp_path: Path) -> None:
     names = {family["name"]: family for family in told("validate")["families"]}
     assert names["training hours"]["median_error"] <= 0.15

@@ -1,15 +1,20 @@
 """`freehold plan serve`: does it fit, how fast, how many at a time, how many replicas."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
 from freehold.cli.plan_words import as_json, echo_json, figure, show_facts, simulated, tornado
+from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import find
 from freehold.plan.models import Weights, find_decoder
-from freehold.plan.serving import Deployment, Load, Serving
+from freehold.plan.queueing import Played
+from freehold.plan.serving import Deployment, Load, Serving, load_of, replay
 from freehold.plan.serving import serve as work_out
+from freehold.plan.trace import Arrival, parse_trace
 
+MOST_BYTES = 32 << 20
 _WEIGHTS = {one.name.lower(): one for one in Weights}
 
 
@@ -24,6 +29,12 @@ _WEIGHTS = {one.name.lower(): one for one in Weights}
 @click.option("--itl-ms", type=float, help="The most between two tokens, in milliseconds.")
 @click.option("--ttft-ms", type=float, help="The most before the first token, in milliseconds.")
 @click.option("--rate", type=float, help="Requests a second in the busiest hour: how many replicas that takes.")
+@click.option(
+    "--trace",
+    "path",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Requests as they came, CSV: arrived_s, prompt_tokens, output_tokens, or Azure's or vidur's. In place of the averages.",
+)
 @as_json
 def serve(
     model: str,
@@ -36,6 +47,7 @@ def serve(
     itl_ms: float | None,
     ttft_ms: float | None,
     rate: float | None,
+    path: Path | None,
     as_json: bool,
 ) -> None:
     """Tell whether a model fits chips, how fast it answers, how many sequences at a time, and how many replicas a load takes.
@@ -44,12 +56,17 @@ def serve(
     `freehold fit` predicts this engine from rates that it measures.
     """
     deployment = Deployment(model=find_decoder(model), chip=find(chip), chips=tp, weights=_WEIGHTS[weights])
-    load = Load(prompt_tokens=prompt, output_tokens=output, requests_per_s=rate, itl_ms=itl_ms, ttft_ms=ttft_ms)
+    arrivals = _trace(path) if path else ()
+    if arrivals:
+        load = load_of(arrivals, itl_ms, ttft_ms)
+    else:
+        load = Load(prompt_tokens=prompt, output_tokens=output, requests_per_s=rate, itl_ms=itl_ms, ttft_ms=ttft_ms)
     found = work_out(deployment, load, batch)
+    played = replay(found, arrivals) if arrivals else None
     if as_json:
-        echo_json(_document(found))
+        echo_json(_document(found) | {"trace": played})
         return
-    show_facts(_facts(found))
+    show_facts((*_facts(found), *(_played(played, len(arrivals)) if played else ())))
     click.echo("\nwhat moves the tokens a second most")
     tornado(found.tokens_per_s)
 
@@ -72,6 +89,27 @@ def _facts(one: Serving) -> Iterable[tuple[str, str]]:
     yield "how good", f"{errors}: {fit.rows} measured systems, each model left out in turn"
     for warning in one.warnings:
         yield "note", warning
+
+
+def _trace(path: Path) -> tuple[Arrival, ...]:
+    if path.stat().st_size > MOST_BYTES:
+        raise InvalidRequest(f"{path} is larger than {MOST_BYTES >> 20} MiB: cut out the busiest hours", param="trace")
+    try:
+        return parse_trace(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"{path} is no text: {exc}", param="trace") from exc
+
+
+def _played(one: Played, requests: int) -> Iterable[tuple[str, str]]:
+    yield (
+        "of the trace",
+        f"{requests:,} requests: {one.replicas:,} replicas keep the limits for 95 of 100, at work {one.busy:.0%} of the time",
+    )
+    yield "first token then", f"{figure(one.ttft_p50_ms, 'ms')} in the middle, {figure(one.ttft_p95_ms, 'ms')} for 95 of 100"
+    yield (
+        "between tokens then",
+        f"{figure(one.between_p50_ms, 'ms')} in the middle, {figure(one.between_p95_ms, 'ms')} for 95 of 100",
+    )
 
 
 def _document(one: Serving) -> dict[str, object]:

@@ -5,7 +5,7 @@ so a replica that decodes B sequences at a time ends a request every `prefill + 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,9 @@ import numpy as np
 from freehold.core.errors import InvalidRequest, UnknownFigure
 from freehold.plan.catalogue import Accelerator, Precision
 from freehold.plan.models import Decoder, Weights
+from freehold.plan.queueing import Engine, Played, fewest
 from freehold.plan.serving_fit import DecodeFit, Step, stored_fit
+from freehold.plan.trace import Arrival
 from freehold.plan.uncertainty import Array, LogNormal, Simulation, Spread, Triangular, simulate
 
 MEMORY_FRACTION = 0.9  # vLLM's gpu_memory_utilization: of all the card has, weights and activations in it
@@ -155,6 +157,30 @@ def serve(deployment: Deployment, load: Load, batch: int | None = None) -> Servi
         decode_fit=decode,
         warnings=tuple(_warnings(deployment, load, ttft)),
     )
+
+
+def load_of(arrivals: Sequence[Arrival], itl_ms: float | None, ttft_ms: float | None) -> Load:
+    """What a trace asks on average."""
+    count = len(arrivals)
+    return Load(
+        prompt_tokens=max(1, round(sum(one.prompt_tokens for one in arrivals) / count)),
+        output_tokens=max(1, round(sum(one.output_tokens for one in arrivals) / count)),
+        itl_ms=itl_ms,
+        ttft_ms=ttft_ms,
+    )
+
+
+def replay(found: Serving, arrivals: Sequence[Arrival]) -> Played:
+    """The fewest replicas that keep the load's limits for 95 of 100 requests of the trace. Raises InvalidRequest."""
+    load, deployment, decode = found.load, found.deployment, found.decode_fit
+    if load.itl_ms is None and load.ttft_ms is None:
+        raise InvalidRequest("a trace needs a limit to keep: --ttft-ms, --itl-ms or both", param="trace")
+    engine = Engine(
+        prefill_s=lambda tokens: prefill_s(deployment, tokens, PREFILL_OF_PEAK.mode),
+        step_s=lambda batch: decode.seconds(deployment.step(batch, load.context)),
+        sequences=found.batch,
+    )
+    return fewest(arrivals, engine, load.ttft_ms, load.itl_ms)
 
 
 def _energy(
