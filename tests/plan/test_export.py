@@ -89,8 +89,9 @@ def test_what_is_decided_without_a_figure_stays_decided_with_it(
 def test_what_cannot_be_tested_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="begin on 2023-11-17"):
         decide(find("H100"), "CN", date(2022, 1, 1))
-    with pytest.raises(InvalidRequest, match="two capital letters"):
-        decide(find("H100"), "China", AFTER)
+    for nowhere in ("China", "XX", "UK", "cn", ""):
+        with pytest.raises(InvalidRequest, match="two capital letters"):
+            decide(find("H100"), nowhere, AFTER)
     with pytest.raises(UnknownFigure, match="unknown: bf16_dense_tflops"):
         decide(find("MatX One"), "CN", AFTER)
     assert parameters(find("MI300X")).density is None

@@ -45,7 +45,8 @@ def _runs(path: Path) -> tuple[Run, ...]:
         table = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
         return parse_runs([{"n_accel": "", "energy_mwh": "", "pue": "", **row} for row in table], str(path))
     except (MalformedArtefact, UnicodeDecodeError, csv.Error) as exc:
-        raise InvalidRequest(str(exc), param="runs") from exc
+        told = str(exc)
+        raise InvalidRequest(told if str(path) in told else f"{path} is no table: {told}", param="runs") from exc
 
 
 def _row(family: Family) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from freehold.plan.export import decide
 from freehold.plan.fleet import EXA, Fleet, chips_for, fleet
 from freehold.plan.grid import Grid
 from freehold.plan.power import PUE
-from freehold.plan.site import SHELL_USD_PER_MW, WHOLE_USD_PER_MW, carbon_kt, energy_twh_per_year, share, site_of
+from freehold.plan.site import MOST_MW, SHELL_USD_PER_MW, WHOLE_USD_PER_MW, carbon_kt, energy_twh_per_year, share, site_of
 from freehold.plan.streaming import QUANTISATIONS, stream
 
 # What a rate is compared with: the chip that most published clusters are made of.
@@ -77,6 +77,8 @@ class Claim:
 
 def examine(text: str, setting: Setting) -> Claim:
     """Raises InvalidRequest where the text holds no quantity that is known here, and what the computations raise."""
+    if setting.site_mw is not None and not 0 < setting.site_mw <= MOST_MW:
+        raise InvalidRequest(f"megawatts lie between 0 and {MOST_MW:,.0f}, got {setting.site_mw:g}", param="mw")
     for pattern, about in _KINDS:
         if found := pattern.search(text):
             return about(text, found, setting)
@@ -174,6 +176,8 @@ def _against_compute(flop_per_s: float, fleets: Mapping[tuple[Precision, Density
 
 def _power(text: str, found: re.Match[str], setting: Setting) -> Claim:
     site_mw = _value(found[1]) * _SCALES[found[2][0].lower()] / 1e6
+    if site_mw > MOST_MW:
+        raise InvalidRequest(f"{site_mw:.3g} MW is more than a third of what mankind uses: check the number", param="text")
     energy = energy_twh_per_year(site_mw)
     facts = [Fact(name="energy at full load", value=energy, unit="TWh a year")]
     against, unsaid = [], []
@@ -247,8 +251,6 @@ def _storage(text: str, found: re.Match[str], setting: Setting) -> Claim:
     mwh = _value(found[1]) * _SCALES[found[2][0].lower()] / 1e6
     if setting.site_mw is None:
         raise InvalidRequest(f"{mwh:g} MWh for how many megawatts? Say the load with --mw", param="mw")
-    if setting.site_mw <= 0:
-        raise InvalidRequest(f"a load is above 0 MW, got {setting.site_mw:g}", param="mw")
     hours = mwh / setting.site_mw
     facts = (
         Fact(name="carries the load for", value=hours, unit="h"),
@@ -323,7 +325,7 @@ def _value(text: str) -> float:
     return value
 
 
-_NUMBER = r"(?<![\w.-])([\d.,]*\d)"
+_NUMBER = r"(?<![\w.,-])(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 # The first that matches decides: energy before power, a model on a card before money.
 _KINDS: tuple[tuple[re.Pattern[str], Callable[[str, re.Match[str], Setting], Claim]], ...] = (
     (re.compile(rf"{_NUMBER}\s*-?(zetta|exa|peta|tera|[ZEPT])(?:flops?|flop/s|F)(?:/s)?\b", re.IGNORECASE), _compute),

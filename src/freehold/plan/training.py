@@ -41,6 +41,7 @@ EIGHT_BIT_GAIN = Triangular(low=1.15, mode=1.4, high=1.7)
 LOAD = Triangular(low=0.6, mode=0.8, high=0.95)  # drawn over provisioned
 CHINCHILLA = 20.0  # tokens to a parameter that compute is best spent on (Hoffmann et al., arXiv 2203.15556)
 MOST = 1e18
+LEAST_GOODPUT = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +111,12 @@ def train(job: TrainingJob, fit: MfuFit | None = None) -> Training:
         if job.chips is None
         else reliability(job.chips, chip_mtbf_h=job.chip_mtbf_h, checkpoint_s=job.checkpoint_s, restart_s=job.restart_s)
     )
+    if found is not None and found.goodput < LEAST_GOODPUT:
+        raise InvalidRequest(
+            f"this run would hardly end: a failure every {found.job_mtbf_h * 3600:.3g} s against {job.checkpoint_s:g} s for a "
+            f"checkpoint and {job.restart_s:g} s to restart; fewer chips, or restart only what failed",
+            param="n",
+        )
     spreads = _spreads(job, mfu, fit)
 
     def hours(inputs: Mapping[str, Array]) -> Array:
