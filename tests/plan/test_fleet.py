@@ -10,6 +10,7 @@ from freehold.plan.fleet import EXA, chips_for, fleet
 from freehold.plan.grid import GRIDS, grid
 from freehold.plan.power import chip_power
 from freehold.plan.site import site_of
+from freehold.plan.storage import SUPPLY, storage
 
 KNOWN = sorted(name for name, chip in CATALOGUE.items() if chip.dense_tera_ops)
 CHIPS = st.sampled_from(KNOWN).map(CATALOGUE.__getitem__)
@@ -85,6 +86,30 @@ def test_a_site_never_takes_more_than_its_power(site_mw: float, load: float) -> 
 def test_an_absurd_site_is_refused(megawatts: float) -> None:
     with pytest.raises(InvalidRequest, match="MW"):
         site_of(megawatts, find("H100"))
+
+
+def test_what_is_kept_is_in_drives() -> None:
+    kept = storage(405e9, 10, 15.6e12)
+    assert kept.checkpoints_pb == pytest.approx(405e9 * 14 * 10 * 3 / 1e15)
+    assert kept.data_pb == pytest.approx((15.6e12 * 2 * 3 / 1e15, 15.6e12 * 4 * 3 / 1e15))
+    assert kept.drives["hdd"] == -(-(kept.checkpoints_pb + kept.data_pb[1]) * 1e3 // 32)
+    assert SUPPLY["ssd"].lead_time_weeks is None
+    assert all(one.source and one.confidence for one in SUPPLY.values())
+
+
+@given(st.floats(0, 1e13), st.integers(0, 100), st.floats(0, 1e15), st.integers(1, 5))
+def test_drives_hold_what_is_kept(parameters: float, checkpoints: int, tokens: float, copies: int) -> None:
+    kept = storage(parameters, checkpoints, tokens, copies)
+    for kind, count in kept.drives.items():
+        assert count * (SUPPLY[kind].capacity_tb or 0) >= (kept.checkpoints_pb + kept.data_pb[1]) * 1e3 * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    "asked", [(-1.0, 1, 0.0, 1), (1e9, -1, 0.0, 1), (1e9, 1, float("nan"), 1), (1e9, 1, 1e9, 0), (1e18, 10**6, 0.0, 3)]
+)
+def test_absurd_storage_is_refused(asked: tuple[float, int, float, int]) -> None:
+    with pytest.raises(InvalidRequest):
+        storage(*asked)
 
 
 def test_a_country_that_is_not_there_says_what_is_near() -> None:

@@ -10,6 +10,7 @@ from freehold.plan.fleet import EXA
 from freehold.plan.grid import grid
 from freehold.plan.practice import practice
 from freehold.plan.site import Site, site_of
+from freehold.plan.storage import COPIES, SUPPLY, Storage, storage
 
 
 @click.command()
@@ -17,15 +18,31 @@ from freehold.plan.site import Site, site_of
 @click.option("--chip", required=True, help="What it is filled with: GB200, H100, MI355X.")
 @click.option("--country", help="Whose grid: three letters (ISO 3166) or a name.")
 @click.option("--load", type=float, default=1.0, show_default=True, help="Share of the power that is drawn on average.")
+@click.option("--params", type=float, default=0.0, help="Parameters of the largest model that is trained: its checkpoints.")
+@click.option("--keep", type=int, default=10, show_default=True, help="Checkpoints that are kept.")
+@click.option("--tokens", type=float, default=0.0, help="Tokens of data that are kept.")
+@click.option("--copies", type=int, default=COPIES, show_default=True, help="Copies of everything that is kept.")
 @pue
 @as_json
-def site(mw: float, chip: str, country: str | None, load: float, pue: float, as_json: bool) -> None:
+def site(
+    mw: float,
+    chip: str,
+    country: str | None,
+    load: float,
+    params: float,
+    keep: int,
+    tokens: float,
+    copies: int,
+    pue: float,
+    as_json: bool,
+) -> None:
     """Tell what a site of so many megawatts holds, computes at peak, uses, emits and costs."""
     found = site_of(mw, find(chip), load=load, pue=pue, grid=grid(country) if country else None)
+    kept = storage(params, keep, tokens, copies) if params or tokens else None
     if as_json:
-        echo_json(_document(found))
+        echo_json(_document(found) | {"storage": kept, "supply": list(SUPPLY.values())})
     else:
-        show_facts(_facts(found))
+        show_facts((*_facts(found), *(_kept(kept) if kept else ()), *_lead_times(found, kept)))
         drawn = practice(found.fleet).drawn_mw
         if drawn is not None:
             click.echo("\nwhat moves the power drawn most")
@@ -67,6 +84,24 @@ def _facts(one: Site) -> Iterable[tuple[str, str]]:
     if one.grid is not None:
         yield "emitted", f"{simulated(ranges.carbon_kt_per_year, 'kt')} CO2e a year"
     yield "water", "unknown: no figure of the site's cooling"
+
+
+def _kept(one: Storage) -> Iterable[tuple[str, str]]:
+    low, high = one.data_pb
+    yield (
+        "kept",
+        f"{figure(one.checkpoints_pb, 'PB')} of checkpoints, {figure(low)} to {figure(high, 'PB')} of data, copies counted",
+    )
+    drives = (f"{count:,} of {SUPPLY[kind].item}" for kind, count in one.drives.items())
+    yield "drives", f"{' or '.join(drives)}"
+
+
+def _lead_times(site: Site, kept: Storage | None) -> Iterable[tuple[str, str]]:
+    """Of what this site needs; each with where it was read."""
+    needed = [*(["hbm"] if site.fleet.chip.has_hbm else []), *(kept.drives if kept else [])]
+    for one in (SUPPLY[kind] for kind in needed):
+        weeks = "lead time unknown" if one.lead_time_weeks is None else f"{figure(one.lead_time_weeks)} weeks or more"
+        yield f"supply of {one.item}", f"{weeks} ({one.source}; {one.confidence})"
 
 
 def _document(one: Site) -> dict[str, object]:
