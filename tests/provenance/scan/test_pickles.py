@@ -246,13 +246,25 @@ def test_values_are_not_stepped_over_where_joblib_would_read_them_elsewhere() ->
         assert "pickle-hidden-import" in rules(b"\x80\x04" + maker, "m.joblib")
 
 
+def test_records_are_stepped_over() -> None:
+    assert verdict(joblib_array(np.zeros(3, dtype=[("a", "f4"), ("b", "i8")])) + b".", "m.joblib") is Verdict.CLEAN
+
+
+PLAIN_STATE = b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00t"  # no subarray, no fields, the type's own size, flags 0
+
+
+def test_an_array_whose_flags_say_objects_is_walked_as_joblib_would() -> None:
+    """The type says numbers, its flags say objects: joblib loads a pickle where values should lie."""
+    data = joblib_array(np.frombuffer(b"cos\nsystem\n." * 4, dtype="<f4"))
+    assert PLAIN_STATE in data
+    assert "pickle-code" in rules(data.replace(PLAIN_STATE, PLAIN_STATE[:-2] + b"\x01t") + b".", "m.joblib")
+
+
 def test_an_array_of_a_doubtful_size_is_not_stepped_over() -> None:
-    data = (
-        joblib_array(np.zeros(3, dtype=[("a", "f4"), ("b", "O")]), None)
-        if False
-        else joblib_array(np.zeros(3, dtype=[("a", "f4")]))
-    )
-    assert verdict(data + b".", "m.joblib") is Verdict.UNPARSED
+    data = joblib_array(np.zeros(3, dtype="U5"))
+    assert verdict(data + b".", "m.joblib") is Verdict.CLEAN
+    assert b"NNNK\x14" in data
+    assert verdict(data.replace(b"NNNK\x14", b"NNNK\x18") + b".", "m.joblib") is Verdict.UNPARSED
 
 
 def old_torch(pickled: bytes) -> bytes:

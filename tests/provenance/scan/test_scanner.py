@@ -9,6 +9,7 @@ from freehold.core.errors import DeviceError
 from freehold.provenance.scan.findings import RULES, Verdict
 from freehold.provenance.scan.scanner import MODEL_NAMES, scan_file, scan_paths
 from tests.provenance.scan.looks import look, verdict
+from tests.provenance.scan.test_headers import onnx
 
 HEADS = (
     b"",
@@ -91,6 +92,16 @@ def test_folders_are_walked_and_links_to_folders_are_not(tmp_path: Path) -> None
     (tmp_path / "m" / "b.pkl").symlink_to(tmp_path / "m" / "deep" / "a.pkl")
     found = [Path(report.path).relative_to(tmp_path / "m").as_posix() for report in scan_paths([tmp_path / "m"])]
     assert sorted(found) == ["README.md", "b.pkl", "deep/a.pkl"]
+
+
+def test_files_that_an_onnx_model_keeps_its_tensors_in_need_be_of_no_kind(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx(b"m.data"))
+    (tmp_path / "m.data").write_bytes(b"\x00\xff" * 40)
+    (tmp_path / "other.data").write_bytes(b"\x00\xff" * 40)
+    found = {Path(report.path).name: report.verdict for report in scan_paths([tmp_path])}
+    assert found == {"m.onnx": Verdict.CLEAN, "m.data": Verdict.CLEAN, "other.data": Verdict.UNPARSED}
+    (tmp_path / "m.data").write_bytes(b"cos\nsystem\n.")
+    assert {report.verdict for report in scan_paths([tmp_path])} >= {Verdict.MALICIOUS}
 
 
 def test_what_cannot_be_read_in_a_folder_keeps_nothing_else_from_being_scanned(tmp_path: Path) -> None:

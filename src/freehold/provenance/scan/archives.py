@@ -21,6 +21,7 @@ from freehold.provenance.scan.source import Source
 MEMBERS_LIMIT = 100_000
 DIRECTORY_LIMIT_BYTES = 64 << 20
 PIECE_BYTES = 1 << 18
+LZMA_LIMIT_BYTES = 256 << 20  # of memory: a header may ask for 4 GiB
 LOCAL, CENTRAL, END, END_64, LOCATOR_64 = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
 _STORED, _DEFLATE, _BZIP2, _LZMA = 0, 8, 12, 14
 _ENCRYPTED = 1
@@ -266,7 +267,8 @@ def inflated(packed: Source, unpacker: Any, context: Context, name: str) -> Iter
 PACKERS: dict[bytes, tuple[str, Callable[[], Any]]] = {
     b"\x1f\x8b": ("gzip", lambda: zlib.decompressobj(31)),
     b"BZh": ("bzip2", bz2.BZ2Decompressor),
-    b"\xfd7zXZ\x00": ("xz", lzma.LZMADecompressor),
+    b"\xfd7zXZ\x00": ("xz", lambda: lzma.LZMADecompressor(memlimit=LZMA_LIMIT_BYTES)),
+    b"]\x00\x00": ("lzma", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, memlimit=LZMA_LIMIT_BYTES)),
     b"x\x01": ("zlib", zlib.decompressobj),
     b"x\x5e": ("zlib", zlib.decompressobj),
     b"x\x9c": ("zlib", zlib.decompressobj),

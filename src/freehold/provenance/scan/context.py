@@ -29,6 +29,7 @@ class Tally:
     left_out: int = 0
     worst: Weight = Weight.NOTE
     unpacked_bytes: int = 0
+    data_files: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)

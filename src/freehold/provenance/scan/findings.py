@@ -127,6 +127,7 @@ class FileReport:
     findings: tuple[ScanFinding, ...]
     left_out: int = 0  # findings over the limit; they count in `verdict`
     worst: Weight = Weight.NOTE
+    data_files: frozenset[str] = frozenset()  # beside it, in which it says its tensors lie
 
     @property
     def verdict(self) -> Verdict:

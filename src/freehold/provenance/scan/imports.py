@@ -131,7 +131,9 @@ def _judge(module: str, name: str) -> Judgement:
     top, whole = module.partition(".")[0], f"{module}.{name}"
     if top in sys.stdlib_module_names or module in _PYTHON_2 or top == "__builtin__":
         return Judgement.HARM
-    if any(part.startswith("__") and part not in ("__main__", "__torch__") for part in whole.split(".")):
+    if top == "__torch__":
+        return Judgement.UNKNOWN  # a class of a TorchScript program's own, which TorchScript alone resolves
+    if any(part.startswith("__") and part != "__main__" for part in whole.split(".")):
         return Judgement.HARM  # no class of one's own is called so: these are Python's insides
     if "." in name:
         return Judgement.HARM  # an attribute of an attribute: from a harmless module into the modules that it imports

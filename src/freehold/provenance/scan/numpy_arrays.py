@@ -15,6 +15,7 @@ from freehold.provenance.scan.source import Cursor, Source, Truncated
 
 MAGIC = b"\x93NUMPY"
 HEADER_LIMIT_BYTES = 64 << 10  # numpy's own is 10,000 characters for files that are not trusted
+_LONG = re.compile(r"\b(\d+)L\b")  # Python 2 wrote long numbers so
 _DTYPE = re.compile(r"[<>|=]?([?bBiufcmMSUVO])(\d{0,9})(?:\[\w{1,12}\])?")
 
 
@@ -49,7 +50,8 @@ def _header(source: Source) -> tuple[dict[str, Any], int]:
     size_bytes = cursor.number(2 if major == 1 else 4)
     if size_bytes > HEADER_LIMIT_BYTES:
         raise ValueError(f"{size_bytes} bytes, the limit is {HEADER_LIMIT_BYTES}")
-    header = ast.literal_eval(cursor.take(size_bytes).decode("utf-8" if major == 3 else "latin-1").strip())
+    text = cursor.take(size_bytes).decode("utf-8" if major == 3 else "latin-1").strip()
+    header = ast.literal_eval(_LONG.sub(r"\1", text))
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("not descr, fortran_order and shape")
     shape = header["shape"]

@@ -12,6 +12,7 @@ from freehold.provenance.scan.source import Cursor, Source, Truncated
 
 FIELDS_LIMIT = 5_000_000
 DEPTH_LIMIT = 32
+DATA_FILES_LIMIT = 10_000
 TEXT_LIMIT_BYTES = 1 << 16
 # ModelProto, GraphProto, NodeProto, AttributeProto, TensorProto, FunctionProto; which fields lead to which.
 _INSIDE: dict[str, dict[int, str]] = {
@@ -61,6 +62,8 @@ class _Walk:
     def _check_location(self, location: str, at: int) -> None:
         if leaves_folder(location):
             self.context.find("onnx-path", f"a tensor's data is read from {shown(location)}", at)
+        elif len(self.context.tally.data_files) < DATA_FILES_LIMIT:
+            self.context.tally.data_files.add(location)
 
     def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         """(number, where its bytes lie, how many) of length-delimited fields; the others are stepped over."""

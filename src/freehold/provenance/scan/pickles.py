@@ -313,22 +313,29 @@ class Machine:
 
 
 def _dtype(value: object) -> tuple[str, int]:
-    """(kind, bytes a value) of a pickled numpy.dtype; an empty kind where the stream leaves a doubt of its size."""
+    """(kind, bytes a value) of a pickled numpy.dtype; an empty kind where the stream leaves a doubt of its size.
+
+    Its state is (version, byte order, subarray, names, fields, size, alignment, flags). Flags say whether values are objects, for
+    any type: numpy takes them as they come.
+    """
     nothing = ("", 0)
     if not isinstance(value, Call) or value.function != Global("numpy", "dtype") or not isinstance(value.arguments, tuple):
         return nothing
     code = value.arguments[0] if value.arguments else None
     found = _DTYPE.fullmatch(code) if isinstance(code, str) else None
     state = value.state
-    if found is None or not isinstance(state, tuple) or len(state) < 8:
+    if found is None or not isinstance(state, tuple) or len(state) < 8 or not isinstance(state[7], int):
         return nothing
-    width = int(found[2]) * (4 if found[1] == "U" else 1)
-    plain = all(part is NONE for part in state[2:5])  # no subarray, no fields: those would make it another size
-    return (found[1], width) if plain and state[5] in (-1, width) else nothing
+    kind, width = found[1], int(found[2]) * (4 if found[1] == "U" else 1)
+    if state[2] is not NONE or state[5] not in (-1, width) or (kind == "V" and state[5] == -1):
+        return nothing  # a subarray, or another size than the type's
+    if state[7] & 1:
+        return ("O", 0)
+    return (kind, width) if kind != "O" else nothing
 
 
 _NUMBER = re.compile(r"00|01|0|-?[1-9][0-9]*")
-_DTYPE = re.compile(r"[<>|=]?([biufcmMOSU])([1-9][0-9]{0,4})")
+_DTYPE = re.compile(r"[<>|=]?([biufcmMOSUV])([1-9][0-9]{0,4})")
 _GLOBAL_START = re.compile(rb"(?:\(*c)[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
 
 

@@ -47,7 +47,6 @@ CLOSED: dict[bytes, str] = {
     b"Rar!": "RAR",
     b"\x28\xb5\x2f\xfd": "Zstandard",
     b"\x04\x22\x4d\x18": "LZ4",
-    b"]\x00\x00\x80": "LZMA",
     b"\x7fELF": "a program for Linux",
     b"MZ\x90\x00": "a program for Windows",
     b"\xcf\xfa\xed\xfe": "a program for macOS",
@@ -115,6 +114,7 @@ PROMISES: dict[str, tuple[str, ...]] = {
     ".tflite": (),
     ".pb": (),
 }
+RAW_NAMES = ("", ".data", ".onnx_data", ".weight", ".weights", ".raw")
 MODEL_NAMES = frozenset({*PICKLES, *PROMISES} - {".json", ".txt", ".md"})
 
 
@@ -148,6 +148,7 @@ def scan_source(source: Source, name: str) -> FileReport:
         findings=tuple(tally.findings),
         left_out=tally.left_out,
         worst=tally.worst,
+        data_files=frozenset(tally.data_files),
     )
 
 
@@ -155,10 +156,12 @@ def scan_paths(paths: list[Path]) -> Iterator[FileReport]:
     """Raises DeviceError for a path that cannot be read; a file of a folder that cannot be is unparsed."""
     for path in paths:
         if path.is_dir():
-            for count, file in enumerate(_files(path)):
-                if count >= FILES_LIMIT:
+            reports: list[FileReport] = []
+            for file in _files(path):
+                if len(reports) >= FILES_LIMIT:
                     raise DeviceError(f"{path} holds more than {FILES_LIMIT} files: scan its folders one at a time")
-                yield _scan_in_folder(file)
+                reports.append(_scan_in_folder(file))
+            yield from _without_raw(reports)
         else:
             yield scan_file(path)
 
@@ -169,6 +172,20 @@ def _scan_in_folder(path: Path) -> FileReport:
     except DeviceError as exc:
         finding = ScanFinding(rule="unparsed", file=str(path), words=exc.message)
         return FileReport(path=str(path), format="unknown", size_bytes=0, findings=(finding,), worst=finding.weight)
+
+
+def _without_raw(reports: list[FileReport]) -> Iterator[FileReport]:
+    """Files that an ONNX model says it keeps its tensors in are of no kind, and need not be: they are read as numbers alone.
+
+    A name that other loaders take for their own is not made clean by it.
+    """
+    raw = {os.path.normpath(Path(report.path).parent / name) for report in reports for name in report.data_files}
+    for report in reports:
+        is_raw = os.path.normpath(report.path) in raw and Path(report.path).suffix.lower() in RAW_NAMES
+        if is_raw and all(finding.rule == "unparsed" for finding in report.findings):
+            yield replace(report, format="ONNX data", findings=(), worst=Weight.NOTE)
+        else:
+            yield report
 
 
 def _files(folder: Path) -> Iterator[Path]:
