@@ -4,7 +4,7 @@
               + layers * (d + e if several chips + f if experts + g if experts of eight bits)
 
 Every coefficient is at least zero, so no term makes a larger batch or a longer context faster. A pure roofline is wrong by
-43 % in the middle, the more the larger the batch. The coefficients are fitted to rows of the ML.ENERGY benchmark
+60 % in the middle, the more the larger the batch. The coefficients are fitted to rows of the ML.ENERGY benchmark
 (ml-energy/leaderboard @0cd52da: H100 and B200, vLLM), which are not part of the package; a test has them and makes the stored
 fit again. Hybrids with state-space layers and data-parallel attention are not in it.
 """
