@@ -196,9 +196,16 @@ def test_keras_zips() -> None:
         {"module": "subprocess", "class_name": "Popen"},
         {"module": "keras.utils.get_file", "class_name": "function"},
         {"module": "builtins", "class_name": "eval"},
+        {"module": "builtins", "class_name": "function", "config": "eval"},
         {"class_name": "TFSMLayer"},
     ):
         assert rules(keras({"layers": [DENSE, {"config": [layer]}]}), "m.keras") == {"keras-code"}
+
+
+def test_a_layer_of_a_package_of_ones_own_is_told() -> None:
+    assert rules(keras({"layers": [{"module": "mypackage.layers", "class_name": "Mine"}]}), "m.keras") == {"code-hook"}
+    relu = {"module": "builtins", "class_name": "function", "config": "relu"}
+    assert rules(keras({"layers": [DENSE, relu]}), "m.keras") == set()
 
 
 def test_hdf5_is_searched() -> None:

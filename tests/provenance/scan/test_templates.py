@@ -10,7 +10,7 @@ CHATML = (
     "{{ '<|im_start|>' + message.role + '\n' + message['content'] | trim + '<|im_end|>' }}{% endfor %}"
     "{%- if tools is defined and tools | length > 0 %}{{ tools | tojson(indent=2) }}{% endif %}"
     "{%- set ns = namespace(found=false) %}"
-    "{%- for m in messages[::-1] %}{% if m.tool_calls and not ns.found %}{% set ns.found = true %}"
+    "{%- for m in messages[::-1] %}{{ loop.cycle(1, 2) }}{% if m.tool_calls and not ns.found %}{% set ns.found = true %}"
     "{{ m.content.split('</think>')[-1].lstrip('\n') }}{% break %}{% endif %}{% endfor %}"
     "{% macro part(x) %}{{ x }}{% endmacro %}{{ part(bos_token) }}"
     "{% if not add_generation_prompt is defined %}{{ raise_exception('no') }}{% endif %}{{ strftime_now('%d %b %Y') }}"
@@ -47,6 +47,7 @@ ODD = [
     "{{ 'see https://evil.example/install for help' }}",
     "Read http://evil.example/x first. {{ messages }}",
     "{{ messages['__cl' ~ 'ass__'] }}",
+    "{{ messages['%c%cclass' % (95, 95)] }}",
     "{{ messages | map(attribute=name) | list }}",
 ]
 

@@ -4,8 +4,10 @@ HDF5 itself is not parsed: its strings lie in it as they are, so that a bounded 
 file that could hide them, behind a filter or by being too large, is not clean.
 """
 
+import builtins
 import json
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,14 +81,20 @@ def _check_object(value: dict[str, Any], context: Context) -> None:
         context.find("keras-code", f"a layer of class {shown(kind)}")
     if "class_name" in value and isinstance(module, str):
         named = f"{module}.{kind}"
-        if named.startswith(_DOORS):
+        is_pythons = module.partition(".")[0] in sys.stdlib_module_names and module != "builtins"
+        if is_pythons or named.startswith(_DOORS):
             context.find("keras-code", f"names {shown(named)}")
         elif not any(module == safe or module.startswith(f"{safe}.") for safe in _SAFE_MODULES):
-            context.find("keras-code", f"names {shown(named)}, which is not Keras'")
-        elif module == "builtins" and isinstance(kind, str) and kind not in _BUILTINS:
-            context.find("keras-code", f"names {shown(named)}")
+            context.find("code-hook", f"names {shown(named)}, which is not Keras'")
+        elif module == "builtins" and (kind not in _BUILTINS or _is_builtin(value.get("config"))):
+            context.find("keras-code", f"names {shown(named)} ({shown(str(value.get('config')))})")
     if value.get("registered_name") and str(value["registered_name"]).startswith(("os>", "subprocess>")):
         context.find("keras-code", f"names {shown(str(value['registered_name']))}")
+
+
+def _is_builtin(name: object) -> bool:
+    """Keras' own functions are named plainly, too: "relu" is none of Python's."""
+    return isinstance(name, str) and hasattr(builtins, name)
 
 
 def scan_hdf5(source: Source, context: Context) -> None:

@@ -24,7 +24,7 @@ _METHODS = _names(
     "append capitalize count endswith find format get index insert isalnum isalpha isdigit isspace items join keys lower"
     " lstrip pop replace removeprefix removesuffix rfind rindex rpartition rsplit rstrip split splitlines startswith strip"
     " title update upper values partition extend reverse sort copy clear isupper islower zfill rjust ljust center encode"
-    " decode isoformat strftime casefold setdefault"
+    " decode isoformat strftime casefold setdefault cycle"
 )
 _FILTERS = _names(
     "abs capitalize count d default dictsort e escape first float forceescape format groupby indent int items join last"
@@ -74,7 +74,7 @@ def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | N
             context.find("template-odd", f"line {node.lineno}: has an address", offset)
         case nodes.Filter(name="attr"):
             context.find("template-code", f"line {node.lineno}: reads an attribute by a name that it computes", offset)
-        case nodes.Getitem(arg=nodes.Concat() | nodes.Call() | nodes.Mod()):
+        case nodes.Getitem(arg=nodes.Concat() | nodes.Call() | nodes.Mod(left=nodes.Const(value=str()))):
             context.find("template-odd", f"line {node.lineno}: reads an item by a name that it computes", offset)
         case nodes.Filter(name=name) if name in _BY_ATTRIBUTE and not _is_plain(node):
             context.find("template-odd", f"line {node.lineno}: the filter {shown(str(name))} by a name that it computes", offset)
