@@ -80,6 +80,16 @@ def test_a_member_that_the_directory_leaves_out_is_found() -> None:
     assert {"zip-hidden-member", "pickle-code"} <= rules(whole[:start] + kept + end, "m.pt")
 
 
+def test_a_directory_in_two_places_is_read_in_both() -> None:
+    """PyTorch goes to where the end record says, Python to what lies before it."""
+    evil = zipped({"archive/data.pkl": EVIL})
+    good = zipped({"archive/data.pkl": GOOD})
+    first, second = evil[: evil.index(b"PK\x05\x06")], good[: good.index(b"PK\x05\x06")]
+    size_bytes = len(second) - second.index(b"PK\x01\x02")
+    end = b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, 1, 1, size_bytes, first.index(b"PK\x01\x02"), 0)
+    assert verdict(first + second + end, "m.pt") is Verdict.MALICIOUS
+
+
 @pytest.mark.parametrize("name", ["../up.pkl", "/etc/x", "a/../../b", "C:\\x", "..\\up"])
 def test_members_that_leave_their_folder_are_named(name: str) -> None:
     assert "archive-path" in rules(zipped({name: b"x"}), "m.zip")

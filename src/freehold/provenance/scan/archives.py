@@ -79,7 +79,8 @@ def _directory(source: Source, context: Context) -> Iterator[Member]:
     if source.read_at(end_at - 20, 4) == LOCATOR_64:
         record_at = end_at - 20 - 56
         record = source.read_at(record_at, 56)
-        if record[:4] != END_64 or len(record) < 56:
+        said_at = int.from_bytes(source.read_at(end_at - 12, 8), "little")  # some readers look there, some right before
+        if record[:4] != END_64 or len(record) < 56 or said_at != record_at:
             raise BrokenArchive("its zip64 directory is not where it should be")
         entries, size_bytes, start = struct.unpack("<QQQ", record[32:56])
     if size_bytes > DIRECTORY_LIMIT_BYTES or entries > MEMBERS_LIMIT:
@@ -92,6 +93,8 @@ def _directory(source: Source, context: Context) -> Iterator[Member]:
         context.find("zip-mismatch", f"{before} bytes lie in front of the zip", 0)
     for entry in _entries(source.read_at(directory_at, size_bytes), entries):
         yield replace(entry, header_at=entry.header_at + before)
+    if before and source.read_at(start, 4) == CENTRAL:  # readers that do not allow for them find another directory there
+        yield from _entries(source.read_at(start, size_bytes), entries)
 
 
 def hidden_zip(source: Source, context: Context) -> bool:
