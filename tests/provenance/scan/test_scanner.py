@@ -64,6 +64,8 @@ def test_what_lies_around_weights_is_clean() -> None:
         "README.md": "# A model\nGrüße\n".encode(),
         "LICENSE": b"Apache",
         "vocab.txt": b"cat\ndog\nfox\nthe\n.\n",
+        "words.txt": b"cast\ncopy\nnone\n",
+        "more.txt": b"cos\nsystem\nis\nwhat\n",
         "merges.txt": b"#version: 0.2\n\xc4\xa0 t\nh e\n",
         ".gitattributes": b"*.bin filter=lfs\n",
         "tokenizer.model": b"\x0a\x0c\x0a\x05<unk>\x15\0\0\0\0",

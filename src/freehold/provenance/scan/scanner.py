@@ -28,6 +28,7 @@ from freehold.provenance.scan.source import Source, of_file
 from freehold.provenance.scan.torch_files import scan_zip
 
 HEAD_BYTES = 4096
+OPCODES_OF_HARM = 4  # an import, its argument, a call; a list of words that begins with "cast" and "copy" has one or two
 TEXT_LIMIT_BYTES = 4 << 20
 FILES_LIMIT = 100_000
 
@@ -268,7 +269,8 @@ def _is_pickle(head: bytes, source: Source, context: Context) -> bool:
     outcome = walk(source, trial)
     if head[:1] == b"\x80" and not context.quiet:
         return True
-    return (outcome.whole and outcome.opcodes > 0) or trial.tally.worst is Weight.MALICIOUS
+    does_harm = trial.tally.worst is Weight.MALICIOUS and (head[:1] == b"\x80" or outcome.opcodes >= OPCODES_OF_HARM)
+    return (outcome.whole and outcome.opcodes > 0) or does_harm
 
 
 def _is_text(head: bytes, source: Source) -> bool:
