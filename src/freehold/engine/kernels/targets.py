@@ -53,6 +53,10 @@ class Target(Protocol):
         """<n x f32> -> <n x i16> holding f16, to nearest even."""
         ...
 
+    def settled(self, e: Emitter, value: Value) -> Value:
+        """The same vector of i32 lanes, made before whatever is written after this. Where registers are many."""
+        ...
+
     def pause(self, e: Emitter) -> None:
         """Tell the core that this is a spin loop."""
         ...
@@ -87,6 +91,11 @@ class Vnni(_X86):
     name: str = "vnni"
     lanes: int = 16
 
+    def settled(self, e: Emitter, value: Value) -> Value:
+        # Without it, LLVM mixes loads of all rows with the arithmetic of earlier ones and spills most of what it loads.
+        same = ir.FunctionType(value.type, [value.type])
+        return e.builder.asm(same, "", "=v,0", [value], True)
+
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         # LLVM 21 changed the operands of vpdpbusd from i32 to i8 lanes.
         operand = vector(64, I8) if llvm.llvm_version_info[0] >= 21 else e.ints
@@ -103,6 +112,9 @@ class Vnni(_X86):
 class Avx2(_X86):
     name: str = "avx2"
     lanes: int = 8
+
+    def settled(self, e: Emitter, value: Value) -> Value:
+        return value
 
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         if weight_bits == 8:
@@ -139,6 +151,9 @@ class Avx2(_X86):
 class Portable:
     name: str = "portable"
     lanes: int = 4
+
+    def settled(self, e: Emitter, value: Value) -> Value:
+        return value
 
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         b, bytes_, words = e.builder, vector(16, I8), vector(16, I16)
