@@ -303,10 +303,12 @@ def test_our_engine_answers(sdk: anthropic.Anthropic) -> None:
     assert told(whole)[0]
     assert streamed.usage.output_tokens == whole.usage.output_tokens > 0
     assert whole.stop_reason in ("end_turn", "max_tokens")
-    with pytest.raises(anthropic.BadRequestError, match="output_config"):
-        sdk.messages.create(
-            model=ENGINE,
-            max_tokens=9,
-            messages=HI,
-            output_config={"format": {"type": "json_schema", "schema": {"type": "object"}}},
-        )
+    schema = {
+        "type": "object",
+        "properties": {"city": {"enum": ["Rome", "Oslo"]}},
+        "required": ["city"],
+        "additionalProperties": False,
+    }
+    held: Any = {"format": {"type": "json_schema", "schema": schema}}
+    answer = sdk.messages.create(model=ENGINE, max_tokens=60, messages=HI, output_config=held)
+    assert json.loads(told(answer)[0])["city"] in ("Rome", "Oslo")
