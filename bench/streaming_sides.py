@@ -19,7 +19,7 @@ from freehold.engine.config import EngineConfig
 from freehold.engine.fit import pass_time
 from freehold.engine.header import read_path
 from freehold.engine.machine import calibrate
-from freehold.engine.models import Batch
+from freehold.engine.models import Batch, Llama
 from freehold.engine.needs import pass_bytes, types_of
 from freehold.engine.runtime import Runtime
 from freehold.engine.tile_table import LoadedTile
@@ -35,8 +35,12 @@ class Ours:
         # Measured here, in the same limit and on the same disk, before there is a model.
         types = types_of(read_path(path).tensors)
         self.machine = calibrate(types, path, threads, fresh=True).machine()
-        config = EngineConfig(threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES, ram_mb=ram_mb)
+        config = EngineConfig(
+            device="cpu", threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES, ram_mb=ram_mb
+        )
         self.runtime = Runtime(unsigned(path), config, lambda *_: None)
+        if not isinstance(self.runtime.model, Llama):
+            raise TypeError("the CPU's engine is measured here, and another one was made")
         self.model = self.runtime.model
         self.bytes = pass_bytes(self.runtime.plan)
 
