@@ -227,9 +227,8 @@ def _q6_k(rows: Rows, save: Save) -> None:
             save(4 * half + j, groups, scales, [rows.times(-32.0, value) for value in scales])
 
 
-def _pairs_of(rows: Rows, offset: int, half: int, j: int) -> list[Value]:
+def _pairs_of(rows: Rows, words: Sequence[Value], j: int) -> list[Value]:
     """Two bits a weight of block j (0-3) of a half of 128: bits 2 j of the half's 32 bytes."""
-    words = [word for g in range(2) for word in rows.sixteen(offset + 32 * half + 16 * g)]
     return [rows.masked(word, 0x03030303, 2 * j) for word in words]
 
 
@@ -245,10 +244,11 @@ def _q2_k(rows: Rows, save: Save) -> None:
         return rows.product(of, rows.number(rows.masked(factors[index // 4], 15, 8 * (index % 4) + shift)))
 
     for half in range(2):
+        words = rows.thirty_two(16 + 32 * half)
         for j in range(4):
             places = [8 * half + 2 * j + g for g in range(2)]
             scales, mins = [factor(d, i, 0) for i in places], [factor(dmin, i, 4) for i in places]
-            save(4 * half + j, _pairs_of(rows, 16, half, j), scales, mins)
+            save(4 * half + j, _pairs_of(rows, words, j), scales, mins)
 
 
 def _q3_k(rows: Rows, save: Save) -> None:
@@ -257,7 +257,7 @@ def _q3_k(rows: Rows, save: Save) -> None:
     Pairs lie as the upper ones of Q6_K. Scale i (0-15, six bits) serves 16 weights: its low four are nibble i // 8 of byte
     i % 8, its upper two bits 2 * (i // 4) of byte 8 + i % 4. weight = d * (scale - 32) * (q - 4)
     """
-    b, e = rows.e.builder, rows.e
+    b, e, third = rows.e.builder, rows.e, rows.thirty_two(0)
     words = rows.sixteen(94)  # the last 16 bytes of the block: two of bit pairs, the scales, d
     d = rows.half(words[3], 16)
 
@@ -269,10 +269,11 @@ def _q3_k(rows: Rows, save: Save) -> None:
         return rows.product(d, rows.number(b.sub(whole, e.const(e.ints, 32))))
 
     for half in range(2):
+        low = rows.thirty_two(32 + 32 * half)
         for j in range(4):
             block = 4 * half + j
-            high = [rows.masked(word, 0x01010101, block) for g in range(2) for word in rows.sixteen(16 * g)]
-            pairs = _pairs_of(rows, 32, half, j)
+            high = [rows.masked(word, 0x01010101, block) for word in third]
+            pairs = _pairs_of(rows, low, j)
             groups = [b.or_(pair, rows.raised(bit, 2)) for pair, bit in zip(pairs, high, strict=True)]
             scales = [scale(2 * block + g) for g in range(2)]
             save(block, groups, scales, [rows.times(-4.0, value) for value in scales])
