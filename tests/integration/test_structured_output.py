@@ -137,7 +137,9 @@ def test_a_model_that_was_taught_tools_calls_them(tmp_path: Path) -> None:
     subprocess.run(added, env=nodes.environment(tmp_path), check=True, capture_output=True)
     asked: dict[str, Any] = {"model": "qwen", "messages": user("What is the weather in Paris? Use a tool."), "max_tokens": 80}
     with nodes.running(tmp_path) as running:
-        forced = running.sdk().chat.completions.create(**asked, tools=[WEATHER], tool_choice="required", temperature=1.5)
+        forced = running.sdk().chat.completions.create(
+            **asked, tools=[WEATHER], tool_choice="required", parallel_tool_calls=False, temperature=0
+        )
         check(forced.choices[0])
         left = running.sdk().chat.completions.create(**asked, tools=[WEATHER], temperature=0)
         if left.choices[0].message.tool_calls:  # it is the model's own choice; where it calls, the call holds
@@ -152,7 +154,8 @@ def test_a_model_that_was_taught_tools_calls_them(tmp_path: Path) -> None:
             max_tokens=80,
             messages=asked["messages"],
             tools=[tool],
-            tool_choice={"type": "tool", "name": "get_weather"},
+            tool_choice={"type": "tool", "name": "get_weather", "disable_parallel_tool_use": True},
+            extra_body={"temperature": 0},
         )
         assert message.stop_reason == "tool_use"
         (block,) = message.content
