@@ -2,15 +2,17 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import ArtefactError, MalformedArtefact, VerificationError
 from freehold.provenance.envelope import open_envelope, pre_authentication_encoding, seal
-from freehold.provenance.keys import NodeKey, trusted
+from freehold.provenance.keys import NodeKey, SigningKey, trusted
 
 KEY = NodeKey.of(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+ECDSA = SigningKey.of(generate_private_key(SECP256R1()))
 KEYS = trusted(KEY.public)
 TYPE = "application/x-test"
 
@@ -28,13 +30,14 @@ def test_what_was_sealed_opens_to_the_same_bytes(payload: bytes) -> None:
     assert (opened.payload, opened.signed_by) == (payload, KEY.key_id)
 
 
-def test_any_flipped_bit_is_caught() -> None:
-    sealed = seal(TYPE, b'{"a": 1}', KEY)
+@pytest.mark.parametrize("key", [KEY, ECDSA])
+def test_any_flipped_bit_is_caught(key: SigningKey) -> None:
+    sealed = seal(TYPE, b'{"a": 1}', key)
     for bit in range(8 * len(sealed)):
         raw = bytearray(sealed)
         raw[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ArtefactError):
-            open_envelope(bytes(raw), TYPE, KEYS)
+            open_envelope(bytes(raw), TYPE, trusted(key.public))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode) | st.just(b"[" * 50_000))
@@ -61,6 +64,13 @@ def test_one_signature_that_holds_is_enough() -> None:
     stranger = json.loads(seal(TYPE, b"{}", NodeKey.generate()))
     document["signatures"] = stranger["signatures"] + document["signatures"]
     assert open_envelope(json.dumps(document).encode(), TYPE, KEYS).signed_by == KEY.key_id
+
+
+def test_every_known_key_that_signed_is_told() -> None:
+    sealed = seal(TYPE, b"{}", ECDSA, NodeKey.generate(), KEY)
+    opened = open_envelope(sealed, TYPE, trusted(KEY.public, ECDSA.public))
+    assert (opened.signed_by, opened.signers) == (ECDSA.key_id, (ECDSA.key_id, KEY.key_id))
+    assert open_envelope(sealed, TYPE, KEYS).signers == (KEY.key_id,)
 
 
 def test_a_signature_for_another_payload_does_not_hold() -> None:

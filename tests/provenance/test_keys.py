@@ -4,11 +4,27 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256K1,
+    SECP256R1,
+    SECP384R1,
+    SECP521R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from freehold.core.errors import ConfigError, DeviceError, MalformedArtefact
-from freehold.provenance.keys import NodeKey, node_key, read_public
+from freehold.core.errors import ConfigError, DeviceError, InvalidRequest, MalformedArtefact, UnsupportedArtefact
+from freehold.provenance.keys import NodeKey, SigningKey, node_key, read_private, read_public
+
+KEYS: dict[str, SigningKey] = {
+    "ed25519": NodeKey.generate(),
+    "ecdsa-p256": SigningKey.of(generate_private_key(SECP256R1())),
+    "ecdsa-p384": SigningKey.of(generate_private_key(SECP384R1())),
+    "ecdsa-p521": SigningKey.of(generate_private_key(SECP521R1())),
+}
 
 
 def test_a_key_is_made_on_first_use_and_kept(tmp_path: Path) -> None:
@@ -54,17 +70,50 @@ def test_a_damaged_key_file_is_refused(tmp_path: Path, content: bytes) -> None:
         node_key(tmp_path / "keys")
 
 
-def test_a_key_of_another_kind_is_refused(tmp_path: Path) -> None:
-    other = generate_private_key(SECP256R1())
-    private = other.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    public = other.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+def test_the_nodes_key_is_ed25519_and_nothing_else(tmp_path: Path) -> None:
     node_key(tmp_path / "keys")
-    (tmp_path / "keys" / "node.pem").write_bytes(private)
-    (tmp_path / "other.pub").write_bytes(public)
+    (tmp_path / "keys" / "node.pem").write_bytes(SigningKey.of(generate_private_key(SECP256R1())).pem())
     with pytest.raises(MalformedArtefact, match="Ed25519"):
         node_key(tmp_path / "keys")
-    with pytest.raises(MalformedArtefact, match="Ed25519"):
-        read_public(tmp_path / "other.pub")
+
+
+@pytest.mark.parametrize("kind", list(KEYS))
+def test_a_key_of_each_kind_survives_its_file_and_signs(tmp_path: Path, kind: str) -> None:
+    key = KEYS[kind]
+    (tmp_path / "k.pem").write_bytes(key.pem())
+    (tmp_path / "k.pub").write_bytes(key.public.pem())
+    private, public = read_private(tmp_path / "k.pem"), read_public(tmp_path / "k.pub")
+    assert (private.key_id, public.key_id, public.kind) == (key.key_id, key.key_id, kind)
+    signature = private.sign(b"message")
+    assert public.holds(signature, b"message")
+    assert not public.holds(signature, b"massage")
+    assert not public.holds(b"", b"message")
+    assert not any(other.public.holds(signature, b"message") for name, other in KEYS.items() if name != kind)
+
+
+@pytest.mark.parametrize("other", [generate_rsa(65537, 2048), generate_private_key(SECP256K1())])
+def test_a_key_that_signs_nothing_here_is_refused(tmp_path: Path, other: RSAPrivateKey | EllipticCurvePrivateKey) -> None:
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    (tmp_path / "k.pub").write_bytes(other.public_key().public_bytes(serialization.Encoding.PEM, form))
+    with pytest.raises(UnsupportedArtefact, match="ed25519, ecdsa-p256"):
+        read_public(tmp_path / "k.pub")
+    with pytest.raises(UnsupportedArtefact, match="ed25519, ecdsa-p256"):
+        SigningKey.of(other)
+
+
+def test_a_private_key_with_a_password_opens_with_it_alone(tmp_path: Path) -> None:
+    secret = serialization.BestAvailableEncryption(b"open")
+    pem = generate_private_key(SECP256R1()).private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, secret)
+    (tmp_path / "k.pem").write_bytes(pem)
+    (tmp_path / "bare.pem").write_bytes(KEYS["ecdsa-p256"].pem())
+    assert read_private(tmp_path / "k.pem", "open").public.kind == "ecdsa-p256"
+    for name, password, says in [
+        ("k.pem", None, "needs its password"),
+        ("k.pem", "wrong", "does not open"),
+        ("bare.pem", "open", "has no password"),
+    ]:
+        with pytest.raises(InvalidRequest, match=says):
+            read_private(tmp_path / name, password)
 
 
 def test_a_public_key_that_is_missing_or_garbage_is_a_clear_error(tmp_path: Path) -> None:

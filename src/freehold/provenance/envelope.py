@@ -3,8 +3,9 @@
     {"payload": base64, "payloadType": type, "signatures": [{"keyid": id, "sig": base64}]}
 
 The signature is over PAE(type, payload) = "DSSEv1" SP len(type) SP type SP len(payload) SP payload, lengths in decimal
-(https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). Read more strictly than the specification asks: standard
-base64 in its one canonical form, `keyid` required, no unknown fields, so that nobody can vary an envelope and have it hold.
+(https://github.com/secure-systems-lab/dsse/blob/master/protocol.md). Any kind of key signs (`keys.py`), and several may.
+Read more strictly than the specification asks: standard base64 in its one canonical form, `keyid` required, no unknown fields, so
+that nobody can vary what an envelope holds.
 """
 
 import base64
@@ -16,7 +17,8 @@ import msgspec
 
 from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
-from freehold.provenance.keys import NodeKey, TrustedKeys
+from freehold.core.ports import Sealer
+from freehold.provenance.keys import TrustedKeys
 
 ENVELOPE_LIMIT_BYTES = 64 << 20  # a manifest takes 14 MB a terabyte of weights
 SIGNATURES_LIMIT = 16
@@ -41,6 +43,7 @@ class Opened:
 
     payload: bytes
     signed_by: KeyId
+    signers: tuple[KeyId, ...]  # all known keys whose signatures hold, the first of which is `signed_by`
 
 
 def canonical_json(document: object) -> bytes:
@@ -53,15 +56,12 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
 
 
-def seal(payload_type: str, payload: bytes, key: NodeKey) -> bytes:
-    """Sign `payload`; the envelope as JSON."""
-    signature = key.sign(pre_authentication_encoding(payload_type, payload))
+def seal(payload_type: str, payload: bytes, *keys: Sealer) -> bytes:
+    """Sign `payload` with each of `keys`; the envelope as JSON."""
+    message = pre_authentication_encoding(payload_type, payload)
+    signatures = [_Signature(keyid=key.key_id, sig=base64.b64encode(key.sign(message)).decode()) for key in keys]
     return msgspec.json.encode(
-        _Envelope(
-            payload=base64.b64encode(payload).decode(),
-            payloadType=payload_type,
-            signatures=[_Signature(keyid=key.key_id, sig=base64.b64encode(signature).decode())],
-        )
+        _Envelope(payload=base64.b64encode(payload).decode(), payloadType=payload_type, signatures=signatures)
     )
 
 
@@ -81,12 +81,12 @@ def open_envelope(raw: bytes, payload_type: str, keys: TrustedKeys) -> Opened:
     message = pre_authentication_encoding(payload_type, payload)
     known = [(keys[KeyId(s.keyid)], _base64(s.sig, "signature")) for s in envelope.signatures if KeyId(s.keyid) in keys]
     if not known:
-        signers = ", ".join(s.keyid[:32] for s in envelope.signatures)
-        raise VerificationError(f"signed by {signers}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
-    for key, signature in known:
-        if key.holds(signature, message):
-            return Opened(payload=payload, signed_by=key.key_id)
-    raise VerificationError(f"the signature by {known[0][0].key_id} does not hold: the content was changed after signing")
+        named = ", ".join(s.keyid[:32] for s in envelope.signatures)
+        raise VerificationError(f"signed by {named}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
+    signers = tuple(dict.fromkeys(key.key_id for key, signature in known if key.holds(signature, message)))
+    if not signers:
+        raise VerificationError(f"the signature by {known[0][0].key_id} does not hold: the content was changed after signing")
+    return Opened(payload=payload, signed_by=signers[0], signers=signers)
 
 
 def parse_json(raw: bytes, kind: type[_T], what: str) -> _T:

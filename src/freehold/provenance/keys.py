@@ -1,8 +1,12 @@
-"""The node's Ed25519 key, and the public keys others are trusted by.
+"""Keys that sign: Ed25519, which the node's own key is, and ECDSA on the NIST curves, which other tools and certificates use.
 
-Decided here: where the key lies (`node.pem`, PKCS #8 PEM, 0600, in a directory of 0700), that it is made on first use, and that a
-key which other users could read or replace is refused. A key's id is the first 16 bytes of SHA-256 over the raw 32-byte public
-key, as 32 hex digits: enough that no two keys share one by chance or by search. `node.pub` beside it holds the public half.
+Decided here: where the node's key lies (`node.pem`, PKCS #8 PEM, 0600, in a directory of 0700), that it is made on first use, and
+that a key which other users could read or replace is refused. A key's id is the first 16 bytes of SHA-256 over the raw public key
+(Ed25519: its 32 bytes; ECDSA: the uncompressed point, 0x04 || x || y), as 32 hex digits: enough that no two keys share one by
+chance or by search. `node.pub` beside it holds the public half.
+
+ECDSA signatures are DER, over SHA-256, SHA-384 and SHA-512 for P-256, P-384 and P-521. Who holds such a signature can make a
+second one of it that holds as well; of Ed25519 there is one.
 """
 
 import hashlib
@@ -10,18 +14,27 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from freehold.core.errors import ConfigError, DeviceError, MalformedArtefact
+from freehold.core.errors import ConfigError, DeviceError, InvalidRequest, MalformedArtefact, UnsupportedArtefact
 from freehold.core.exchange import KeyId
 from freehold.provenance.files import write_durably
 
 PRIVATE_NAME = "node.pem"
 PUBLIC_NAME = "node.pub"
+KEY_LIMIT_BYTES = 16 << 10
+ED25519 = "ed25519"
+_CURVES: dict[str, tuple[str, hashes.HashAlgorithm]] = {
+    "secp256r1": ("ecdsa-p256", hashes.SHA256()),
+    "secp384r1": ("ecdsa-p384", hashes.SHA384()),
+    "secp521r1": ("ecdsa-p521", hashes.SHA512()),
+}
+KINDS = (ED25519, *(name for name, _ in _CURVES.values()))
 
 
 def key_id_of(raw_public: bytes) -> KeyId:
@@ -31,15 +44,26 @@ def key_id_of(raw_public: bytes) -> KeyId:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
     key_id: KeyId
-    _key: Ed25519PublicKey = field(repr=False, compare=False)
+    kind: str  # of KINDS
+    _key: Ed25519PublicKey | EllipticCurvePublicKey = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, key: Ed25519PublicKey) -> "PublicKey":
-        return cls(key_id=key_id_of(key.public_bytes_raw()), _key=key)
+    def of(cls, key: object) -> "PublicKey":
+        """Raises UnsupportedArtefact for a key of another kind."""
+        if isinstance(key, Ed25519PublicKey):
+            return cls(key_id=key_id_of(key.public_bytes_raw()), kind=ED25519, _key=key)
+        if isinstance(key, EllipticCurvePublicKey) and key.curve.name in _CURVES:
+            point = key.public_bytes(serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint)
+            return cls(key_id=key_id_of(point), kind=_CURVES[key.curve.name][0], _key=key)
+        what = f"on the curve {key.curve.name}" if isinstance(key, EllipticCurvePublicKey) else type(key).__name__
+        raise UnsupportedArtefact(f"a key {what} signs nothing here; there are {', '.join(KINDS)}")
 
     def holds(self, signature: bytes, message: bytes) -> bool:
         try:
-            self._key.verify(signature, message)
+            if isinstance(self._key, Ed25519PublicKey):
+                self._key.verify(signature, message)
+            else:
+                self._key.verify(signature, message, ECDSA(_CURVES[self._key.curve.name][1]))
         except InvalidSignature:
             return False
         return True
@@ -52,29 +76,42 @@ TrustedKeys: TypeAlias = Mapping[KeyId, PublicKey]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NodeKey:
+class SigningKey:
+    """Implements `core.ports.Sealer`."""
+
     public: PublicKey
-    _key: Ed25519PrivateKey = field(repr=False, compare=False)
+    _key: Ed25519PrivateKey | EllipticCurvePrivateKey = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, key: Ed25519PrivateKey) -> "NodeKey":
+    def of(cls, key: object) -> Self:
+        """Raises UnsupportedArtefact for a key of another kind."""
+        if not isinstance(key, Ed25519PrivateKey | EllipticCurvePrivateKey):
+            raise UnsupportedArtefact(f"a {type(key).__name__} signs nothing here; there are {', '.join(KINDS)}")
         return cls(public=PublicKey.of(key.public_key()), _key=key)
-
-    @classmethod
-    def generate(cls) -> "NodeKey":
-        return cls.of(Ed25519PrivateKey.generate())
 
     @property
     def key_id(self) -> KeyId:
         return self.public.key_id
 
     def sign(self, message: bytes) -> bytes:
-        return self._key.sign(message)
+        if isinstance(self._key, Ed25519PrivateKey):
+            return self._key.sign(message)
+        return self._key.sign(message, ECDSA(_CURVES[self._key.curve.name][1]))
 
     def pem(self) -> bytes:
         return self._key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+
+
+class NodeKey(SigningKey):
+    """The node's own: always Ed25519."""
+
+    __slots__ = ()
+
+    @classmethod
+    def generate(cls) -> Self:
+        return cls.of(Ed25519PrivateKey.generate())
 
 
 def node_key(directory: Path) -> NodeKey:
@@ -116,18 +153,37 @@ def _load(path: Path) -> NodeKey:
 
 def read_public(path: Path) -> PublicKey:
     """A public key from a PEM file such as `node.pub`."""
+    raw = _read_key(path, "public key")
     try:
-        size_bytes = path.stat().st_size
-        if size_bytes > 16 << 10:
-            raise MalformedArtefact(f"{path} has {size_bytes} bytes: a public key has about 113")
-        key = serialization.load_pem_public_key(path.read_bytes())
-    except OSError as exc:
-        raise DeviceError(f"cannot read the public key {path}: {exc.strerror}") from exc
+        return PublicKey.of(serialization.load_pem_public_key(raw))
     except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
         raise MalformedArtefact(f"{path} is not a PEM public key; the node keeps its own as {PUBLIC_NAME}") from exc
-    if not isinstance(key, Ed25519PublicKey):
-        raise MalformedArtefact(f"{path} holds a {type(key).__name__}; receipts and manifests are signed with Ed25519")
-    return PublicKey.of(key)
+
+
+def read_private(path: Path, password: str | None = None) -> SigningKey:
+    """A private key from a PEM file. Raises InvalidRequest where its password is missing or wrong."""
+    raw = _read_key(path, "private key")
+    try:
+        return SigningKey.of(serialization.load_pem_private_key(raw, None if password is None else password.encode()))
+    except TypeError as exc:  # a password for a key without one, or none for a key with one
+        raise InvalidRequest(
+            f"{path} {'needs its password' if password is None else 'has no password: leave it out'}", param="password"
+        ) from exc
+    except (ValueError, UnsupportedAlgorithm) as exc:
+        if password is not None:
+            raise InvalidRequest(f"{path} does not open with this password, or is no PEM private key", param="password") from exc
+        raise MalformedArtefact(f"{path} is not a PEM private key") from exc
+
+
+def _read_key(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(KEY_LIMIT_BYTES + 1)
+    except OSError as exc:
+        raise DeviceError(f"cannot read the {what} {path}: {exc.strerror}") from exc
+    if len(raw) > KEY_LIMIT_BYTES:
+        raise MalformedArtefact(f"{path} is larger than {KEY_LIMIT_BYTES >> 10} KiB: a key has a few hundred bytes")
+    return raw
 
 
 def trusted(*keys: PublicKey) -> TrustedKeys:
