@@ -45,6 +45,10 @@ class ServedBy:
     build: str | None = None  # engine version and kernel set
     seed: int | None = None
     response_id: str | None = None  # by which a later request may continue an answer that the provider keeps
+    kernels: str | None = None  # of our engine, with the two below: other ones may give other bits
+    kv_type: str | None = None  # how keys and values were held
+    libraries: str | None = None  # names and versions
+    watermark: str | None = None  # sha256 of its public parameters, hex
 
 
 class PartKind(StrEnum):
@@ -200,8 +204,11 @@ class Worked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageEnd:
+    """`tokens` are all those that our engine chose for this choice, an end token included; None is unknown."""
+
     finish_reason: FinishReason
     choice: int = 0
+    tokens: tuple[int, ...] | None = field(repr=False, compare=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

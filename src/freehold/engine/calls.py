@@ -22,6 +22,7 @@ import secrets
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Final, TypeAlias
 
 from freehold.engine.stops import Piece
@@ -106,10 +107,14 @@ Read: TypeAlias = Piece | Call
 
 
 class CallReader:
-    """Of one answer. `names` are the tools that were offered: a call without its markers must be of one of them."""
+    """Of one answer. `names` are the tools that were offered: a call without its markers must be of one of them.
 
-    def __init__(self, form: CallFormat, names: Sequence[str]) -> None:
+    Calls that the model gives no ids get them from `answer`, which nobody guesses and a replay gives again.
+    """
+
+    def __init__(self, form: CallFormat, names: Sequence[str], answer: str = "") -> None:
         self._form, self._names = form, frozenset(names)
+        self._answer, self._made_ids = answer or secrets.token_hex(16), 0
         self._may_be_bare = not form.named
         self._held: list[Piece] = []  # from where a call may have begun, or a marker of one
         self._open: _Body | None = None
@@ -221,7 +226,9 @@ class CallReader:
         return Call(call_id=call_id, name=name, arguments=json.dumps(arguments, ensure_ascii=False))
 
     def _new_id(self) -> str:
-        drawn = "".join(secrets.choice(_ID_CHARS) for _ in range(24))
+        self._made_ids += 1
+        digest = blake2b(f"{self._answer} {self._made_ids}".encode(), digest_size=24).digest()
+        drawn = "".join(_ID_CHARS[byte % len(_ID_CHARS)] for byte in digest)
         return drawn[:_MISTRAL_ID_CHARS] if self._form.short_ids else f"call_{drawn}"
 
 

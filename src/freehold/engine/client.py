@@ -456,6 +456,9 @@ def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:
         template_digest=ready.template_digest,
         build=ready.build,
         seed=seed,
+        kernels=ready.kernels or None,
+        kv_type=ready.kv_type or None,
+        libraries=ready.libraries or None,
     )
 
 

@@ -17,7 +17,7 @@ from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, ResponseFormat, Sampling, Tool, ToolChoice
 from freehold.engine.stops import Piece
 
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 MAX_FRAME_BYTES: Final = 80 << 20  # above the largest body the gateway takes, which a prompt may fill
 LENGTH_BYTES: Final = 4
 
@@ -51,6 +51,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     context_tokens: int
     supports_tools: bool
     calls: str | None = None  # the form of tool calls that its template teaches: see calls.py
+    kernels: str = ""
+    kv_type: str = ""
+    libraries: str = ""
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -112,6 +115,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     output_tokens: int
     worked: Worked
     cached_tokens: int = 0
+    tokens: tuple[int, ...] = ()  # all that were chosen
 
 
 class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):

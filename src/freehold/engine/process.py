@@ -224,6 +224,7 @@ def _frame(output: Output) -> Frame:
                 output_tokens=output.output_tokens,
                 worked=output.worked,
                 cached_tokens=output.cached_tokens,
+                tokens=output.tokens,
             )
         case Failed():
             return refused(output.error, output.request)

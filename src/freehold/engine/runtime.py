@@ -26,6 +26,7 @@ from freehold.engine.forecast import forecast
 from freehold.engine.forms import Forms
 from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
+from freehold.engine.libraries import libraries
 from freehold.engine.memory import megabytes, resident_bytes, room
 from freehold.engine.models import Llama, MixtureModel, model_class, shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
@@ -196,6 +197,9 @@ class Runtime:
             context_tokens=context,
             supports_tools=template.supports_tools,
             calls=template.calls.name if template.calls else None,
+            kernels=computed_by,
+            kv_type=config.kv_type,
+            libraries=libraries(),
         )
 
     def close(self) -> None:

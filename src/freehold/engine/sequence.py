@@ -57,6 +57,7 @@ class Finished:
     output_tokens: int
     worked: Worked
     cached_tokens: int = 0  # of the input tokens, those whose keys and values were there already
+    tokens: tuple[int, ...] = field(repr=False, default=())  # all that were chosen, an end token included
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +211,7 @@ class Sequence:
             output_tokens=self.outputs,
             worked=self.worked(self._clock()),
             cached_tokens=self.cached_tokens or 0,
+            tokens=tuple(self.tokens[len(self.request.prompt) :]),
         )
 
     def _logprob(self, chosen: Chosen) -> TokenLogprob | None:

@@ -40,7 +40,8 @@ class Telling:
         names = [tool.name for tool in exchange.tools] if may_call(exchange) else []
         self._one_call = exchange.parallel_tool_calls is False
         self._choices = [
-            _Choice(number, CallReader(form, names) if form is not None and names else None) for number in range(exchange.choices)
+            _Choice(number, CallReader(form, names, f"{exchange.id} {number}") if form is not None and names else None)
+            for number in range(exchange.choices)
         ]
 
     @property
@@ -71,7 +72,8 @@ class Telling:
         yield self._worked()
         for one, end in zip(self._choices, ends, strict=True):
             has_called = one.calls > 0 and end.reason is FinishReason.STOP
-            yield MessageEnd(choice=one.number, finish_reason=FinishReason.TOOL_CALLS if has_called else end.reason)
+            reason = FinishReason.TOOL_CALLS if has_called else end.reason
+            yield MessageEnd(choice=one.number, finish_reason=reason, tokens=end.tokens or None)
 
     def _said(self, choice: _Choice, read: "list[Read] | list[Piece]") -> Iterator[Event]:
         for one in read:
