@@ -128,6 +128,52 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX audit_to_purge ON audit (n) WHERE exchange_id IS NOT NULL AND facts IS NOT NULL",
         "CREATE INDEX audit_purges ON audit (n) WHERE kind = 'retention_purged'",
     ),
+    (
+        # The hash tree over the log's rows, derived from them: `tree.py`. A tile holds up to 256 hashes of one level.
+        """
+        CREATE TABLE tree_tile (
+            level INTEGER NOT NULL,
+            n INTEGER NOT NULL,
+            hashes BLOB NOT NULL,
+            UNIQUE (level, n),
+            CHECK (length(hashes) BETWEEN 32 AND 8192 AND length(hashes) % 32 = 0)
+        ) STRICT
+        """,
+        # Tree heads that this node signed, as signed notes. `cosigned_by` counts the witnesses' signatures in it.
+        """
+        CREATE TABLE checkpoint (
+            size INTEGER PRIMARY KEY,
+            at_ns INTEGER NOT NULL,
+            note TEXT NOT NULL,
+            cosigned_by INTEGER NOT NULL DEFAULT 0
+        ) STRICT
+        """,
+        # Of other nodes' logs that this one is a witness of: the last tree head it cosigned.
+        """
+        CREATE TABLE witnessed (
+            origin TEXT PRIMARY KEY,
+            size INTEGER NOT NULL,
+            root BLOB NOT NULL,
+            note TEXT NOT NULL,
+            at_ns INTEGER NOT NULL
+        ) STRICT
+        """,
+    ),
+    (
+        # What an exchange took beyond joules; NULL is unknown. The two allocations are the same energy, shared out otherwise.
+        "ALTER TABLE ledger ADD COLUMN energy_by_tokens_j REAL",
+        "ALTER TABLE ledger ADD COLUMN energy_by_time_j REAL",
+        "ALTER TABLE ledger ADD COLUMN carbon_g REAL",
+        "ALTER TABLE ledger ADD COLUMN carbon_low_g REAL",
+        "ALTER TABLE ledger ADD COLUMN carbon_high_g REAL",
+        "ALTER TABLE ledger ADD COLUMN carbon_zone TEXT",
+        "ALTER TABLE ledger ADD COLUMN carbon_year INTEGER",
+        "ALTER TABLE ledger ADD COLUMN carbon_method TEXT",
+        "ALTER TABLE ledger ADD COLUMN embodied_g REAL",
+        "ALTER TABLE ledger ADD COLUMN water_l REAL",
+        "ALTER TABLE ledger ADD COLUMN electricity_microusd INTEGER",
+        "CREATE INDEX audit_of_the_meter ON audit (kind, n) WHERE kind IN ('energy_window', 'efficiency_event')",
+    ),
 )
 
 
