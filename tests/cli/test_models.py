@@ -18,7 +18,7 @@ from tests.fakes.tiny_directory import tiny_directory
 from tests.fakes.tiny_gguf import tiny_gguf, write_gguf
 from tests.provenance.wheels import offer_toy, only_index
 
-CONTENT = b"weights" * 1000
+CONTENT = write_gguf({}, {"w": np.arange(1000, dtype=np.float32)})
 
 
 @pytest.fixture
@@ -100,6 +100,8 @@ def test_inspect_finds_a_pulled_model_by_name_and_refuses_what_is_no_gguf(home: 
     before = freehold("inspect", "toy")
     assert (before.exit_code, "models pull toy" in before.stderr) == (2, True)
     freehold("pull", "toy")
+    assert "toy.gguf" in freehold("inspect", "toy").stdout
+    (home / "models" / "toy" / "toy.gguf").write_bytes(b"weights" * (len(CONTENT) // 7) + bytes(len(CONTENT) % 7))
     result = freehold("inspect", "toy")
     assert result.exit_code == 1
     assert "toy.gguf" in result.stderr

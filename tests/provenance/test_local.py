@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
@@ -9,14 +10,15 @@ from freehold.provenance.local import Bringing, add, added_names, forget, key_di
 from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model, pull
 from freehold.provenance.verifier import verify_contents
+from tests.fakes.tiny_directory import safetensors
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     directory = tmp_path / "mine"
     directory.mkdir()
-    for name in ("config.json", "model.safetensors"):
-        (directory / name).write_bytes(name.encode() * 100)
+    (directory / "config.json").write_text("{}")
+    (directory / "model.safetensors").write_bytes(safetensors({"w": ("F32", np.ones((2, 3), np.float32))}))
     return directory
 
 
@@ -42,8 +44,8 @@ def test_other_bytes_under_the_same_name_need_a_word(files: Path, tmp_path: Path
     bring(files, home)
     bring(files, home)  # the same again is nothing new
     before = open_added(home, "mine").manifest.model_id
-    (files / "config.json").write_bytes(b"other")
-    with pytest.raises(VerificationError, match="has 5 bytes"):
+    (files / "config.json").write_text('{"a":1}')
+    with pytest.raises(VerificationError, match="has 7 bytes"):
         open_added(home, "mine")
     with pytest.raises(VerificationError, match="--replace"):
         bring(files, home)

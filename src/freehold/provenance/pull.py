@@ -25,7 +25,7 @@ from freehold.provenance.local import added_names, key_directory, model_director
 from freehold.provenance.manifest import MANIFEST_NAME, checked, hash_file, model_id
 from freehold.provenance.packages import extract, locate
 from freehold.provenance.progress import Progress, Silent
-from freehold.provenance.scan.gate import refuse_malicious
+from freehold.provenance.scan.gate import refuse_unsafe
 from freehold.provenance.signer import sign_manifest
 
 SPARE_BYTES = 16 << 20  # what else wants to write while we do
@@ -44,7 +44,7 @@ def open_model(home: Path, name: str) -> VerifiedModel:
 
 def pull(name: str, home: Path, progress: Progress | None = None) -> Path:
     """The model's file, fetched if need be. Raises NotFound, UpstreamUnavailable, DeviceError, VerificationError or, for what a
-    scan finds malicious, DangerousArtefact.
+    scan refuses, DangerousArtefact or MalformedArtefact.
 
     Nothing is fetched for a name that was added on this machine: then it is the folder of its files.
     """
@@ -60,7 +60,7 @@ def pull(name: str, home: Path, progress: Progress | None = None) -> Path:
         with _alone_in(directory, progress):
             if not _is_whole(pin, directory, key, progress):
                 file = _pinned_file(pin, path, progress)
-                refuse_malicious(directory, [pin.file_name], progress)
+                refuse_unsafe(directory, [pin.file_name], progress)
                 write_durably(directory / MANIFEST_NAME, sign_manifest(_manifest(pin, file), key))
             for leftover in directory.glob("*.whl*"):
                 leftover.unlink()
