@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
 from freehold.core.findings import Finding
-from freehold.core.measurement import Measurement
+from freehold.core.measurement import NO_FOOTPRINT, Footprint, Measurement
 from freehold.core.receipts import Claims
 
 
@@ -42,6 +42,7 @@ class LedgerEntry:
     policy_digest: str
     cost_microusd: int | None = None  # millionths of a US dollar, rounded up
     reserved_microusd: int | None = None  # held of a money budget while it ran: what an unknown cost is charged as
+    footprint: Footprint = NO_FOOTPRINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

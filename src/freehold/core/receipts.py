@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId, KeyId
-from freehold.core.measurement import Measurement
+from freehold.core.measurement import Carbon, Measurement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,7 @@ class Claims:
     input_tokens: int | None = None
     output_tokens: int | None = None
     energy: Measurement | None = None
+    carbon: Carbon | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

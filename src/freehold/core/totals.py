@@ -1,6 +1,8 @@
 """What one key did with one model on one day: the ledger, added up. No content."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from freehold.core.exchange import KeyId
 
@@ -25,6 +27,24 @@ class DayTotal:
     known_requests: int
     known_tokens: int  # input and output, of the requests with known energy
     energy_j: float
+    grades: str = ""  # of the known energies, comma between
+    low_j: float = 0.0  # of those that have a bound; others count as they are
+    high_j: float = 0.0
+    by_tokens_j: float = 0.0  # the same energy shared out by tokens, and by time; where only one share is kept, that
+    by_time_j: float = 0.0
+    known_output_tokens: int = 0  # of the requests with known energy
+    cost_microusd: int = 0
+    unknown_costs: int = 0  # requests an upstream answered whose price or tokens nobody knows
+    electricity_microusd: int = 0
+    carbon_requests: int = 0  # those whose carbon is known
+    carbon_output_tokens: int = 0
+    carbon_g: float = 0.0
+    carbon_low_g: float = 0.0
+    carbon_high_g: float = 0.0
+    embodied_requests: int = 0
+    embodied_g: float = 0.0
+    water_requests: int = 0
+    water_l: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -34,3 +54,12 @@ class DayTotal:
     def tenant(self) -> str:
         """Who decides about its demand: the team, or the key where there is none."""
         return self.team or self.key_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRow:
+    """One decision out of the log, such as an efficiency event."""
+
+    n: int
+    at_ns: int
+    facts: Mapping[str, Any]

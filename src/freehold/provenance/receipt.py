@@ -15,7 +15,7 @@ import msgspec
 from freehold.core.errors import MalformedArtefact
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId
-from freehold.core.measurement import Measurement
+from freehold.core.measurement import Carbon, Measurement
 from freehold.core.receipts import Claims
 from freehold.provenance.envelope import canonical_json, parse_json
 
@@ -47,6 +47,7 @@ class _Predicate(msgspec.Struct, forbid_unknown_fields=True):
     output_tokens: int | None
     energy: Measurement | None
     previous: str | None
+    carbon: Carbon | msgspec.UnsetType = msgspec.UNSET  # left out where it is unknown, as in receipts of before there was one
 
 
 class _Statement(msgspec.Struct, forbid_unknown_fields=True):
@@ -74,6 +75,7 @@ def encode(claims: Claims, previous: str | None) -> bytes:
         output_tokens=claims.output_tokens,
         energy=claims.energy,
         previous=previous,
+        carbon=msgspec.UNSET if claims.carbon is None else claims.carbon,
     )
     subject = _Subject(name="response", digest={CHAIN: claims.response_digest})
     return canonical_json(_Statement(type_=STATEMENT_TYPE, subject=[subject], predicateType=PREDICATE_TYPE, predicate=predicate))
@@ -106,6 +108,7 @@ def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
         input_tokens=p.input_tokens,
         output_tokens=p.output_tokens,
         energy=p.energy,
+        carbon=None if p.carbon is msgspec.UNSET else p.carbon,
     )
     return claims, p.previous
 

@@ -118,6 +118,8 @@ def difference(exchange: sqlite3.Row, claims: Claims) -> str | None:
     signed["model_id"] = claims.served and claims.served.model_id
     if claims.energy is not None:
         signed |= {"energy_j": claims.energy.energy_j, "energy_grade": str(claims.energy.grade)}
+    if claims.carbon is not None:
+        signed |= {"carbon_g": claims.carbon.g, "carbon_zone": claims.carbon.zone, "carbon_year": claims.carbon.year}
     for name, value in signed.items():
         if exchange[name] != value:
             return f"{name} is {exchange[name]!r}, the receipt was signed over {value!r}"

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
 from freehold.core.findings import Action, Channel, Direction, Finding, Mode
 from freehold.core.ledger import LedgerEntry, Status
-from freehold.core.measurement import Grade, Measurement
+from freehold.core.measurement import Carbon, Footprint, Grade, Measurement
 
 _ENTRY_COLUMNS = (
     "exchange_id, received_at_ns, key_id, team, dialect, operation, provider, model, model_id, stream, status, finish_reason, "
     "error_code, input_tokens, output_tokens, ttft_ms, duration_ms, energy_grade, energy_source, energy_j, energy_low_j, "
-    "energy_high_j, policy_digest, cost_microusd, reserved_microusd"
+    "energy_high_j, policy_digest, cost_microusd, reserved_microusd, energy_by_tokens_j, energy_by_time_j, carbon_g, "
+    "carbon_low_g, carbon_high_g, carbon_zone, carbon_year, carbon_method, embodied_g, water_l, electricity_microusd"
 )
 _FINDING_COLUMNS = (
     "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode, value_digest"
@@ -28,7 +29,7 @@ FINDING_NAMES = tuple(_FINDING_COLUMNS.split(", "))
 
 
 def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
-    energy = entry.energy
+    energy, footprint, carbon = entry.energy, entry.footprint, entry.footprint.carbon
     return (
         entry.exchange_id,
         entry.received_at_ns,
@@ -55,6 +56,17 @@ def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
         entry.policy_digest,
         entry.cost_microusd,
         entry.reserved_microusd,
+        footprint.by_tokens_j,
+        footprint.by_time_j,
+        carbon and carbon.g,
+        carbon and carbon.low_g,
+        carbon and carbon.high_g,
+        carbon and carbon.zone,
+        carbon and carbon.year,
+        carbon and carbon.method,
+        footprint.embodied_g,
+        footprint.water_l,
+        footprint.electricity_microusd,
     )
 
 
@@ -110,6 +122,28 @@ def entry_of(row: sqlite3.Row, findings: tuple[Finding, ...]) -> LedgerEntry:
         policy_digest=row["policy_digest"],
         cost_microusd=row["cost_microusd"],
         reserved_microusd=row["reserved_microusd"],
+        footprint=_footprint(row),
+    )
+
+
+def _footprint(row: sqlite3.Row) -> Footprint:
+    carbon = None
+    if row["carbon_g"] is not None:
+        carbon = Carbon(
+            g=row["carbon_g"],
+            low_g=row["carbon_low_g"],
+            high_g=row["carbon_high_g"],
+            zone=row["carbon_zone"],
+            year=row["carbon_year"],
+            method=row["carbon_method"],
+        )
+    return Footprint(
+        by_tokens_j=row["energy_by_tokens_j"],
+        by_time_j=row["energy_by_time_j"],
+        carbon=carbon,
+        embodied_g=row["embodied_g"],
+        water_l=row["water_l"],
+        electricity_microusd=row["electricity_microusd"],
     )
 
 
