@@ -19,6 +19,7 @@ from freehold.gateway.report_config import AlertConfig, TracesConfig
 from freehold.guard.config import GuardConfig
 from freehold.guard.residency_config import ResidencyConfig
 from freehold.meter.config import MeterConfig
+from freehold.meter.signal_config import SignalConfig
 from freehold.store.config import StoreConfig
 
 
@@ -63,6 +64,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     engine: EngineConfig = EngineConfig()
     store: StoreConfig = StoreConfig()
     meter: MeterConfig = MeterConfig()
+    signal: SignalConfig = SignalConfig()
     dashboard: DashboardConfig = DashboardConfig()
 
 

@@ -191,6 +191,28 @@ class Prices(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalPoint:
+    """What electricity is like at this site from `start_s` up to `end_s`, Unix seconds. None is unknown, never 0."""
+
+    start_s: float
+    end_s: float
+    g_per_kwh: float | None = None  # grams of CO2 equivalent, as the operator's source counts them
+    price_per_kwh: float | None = None  # in the operator's currency; may be below 0
+    surplus_w: float | None = None  # what the site makes and does not use
+
+
+class Signal(Protocol):
+    """When electricity is clean, cheap or left over: what was and, where it is foretold, what will be."""
+
+    def between(self, start_s: float, end_s: float) -> Sequence[SignalPoint]:
+        """Points in order that do not overlap, cut to [start_s, end_s). Where nothing is known there is no point.
+
+        Thread-safe, and answers from memory.
+        """
+        ...
+
+
 class UsageHistory(Protocol):
     def since(self, unix_ns: int) -> list[DayUse]:
         """What the ledger says was used by each key on each day from then on. Blocks on the disk."""
