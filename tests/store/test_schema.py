@@ -22,7 +22,8 @@ def test_a_fresh_file_has_the_tables_and_only_its_owner_reads_it(tmp_path: Path)
         for file in (path, path.with_name("record.db-wal"), path.with_name("record.db-shm")):
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert {name for name, strict in tables.items() if strict} == {
-        *("ledger", "finding", "receipt", "client_key", "allowance", "audit", "probe")
+        *("ledger", "finding", "receipt", "client_key", "allowance", "audit", "probe"),
+        *("tree_tile", "checkpoint", "witnessed"),
     }
 
 

@@ -17,7 +17,7 @@ from freehold.core.findings import Finding
 from freehold.core.ledger import Draft, LedgerEntry
 from freehold.provenance.keys import NodeKey
 from freehold.store import audit
-from freehold.store.audit import LogEnd, decision, link_of
+from freehold.store.audit import LogEnd, decision, entry_of, link_of
 from freehold.store.database import open_writer, transaction
 from freehold.store.exchanges import verdict_digest
 from tests.store.drafts import FINDING, entries
@@ -199,7 +199,7 @@ def relink(path: Path, key: NodeKey | None) -> None:
         before: tuple[bytes, bytes | None, str | None] = (b"", None, None)
         for row in rows:
             digest = audit.facts_digest(row["facts"]) if row["facts"] is not None else row["digest"]
-            link = link_of(before, row["n"], row["at_ns"], row["kind"], (row["exchange_id"], row["ledger_seq"]), digest)
+            link = link_of(entry_of(before, row["n"], row["at_ns"], row["kind"], (row["exchange_id"], row["ledger_seq"]), digest))
             seal, signed_by = row["seal"], row["signed_by"]
             if key is not None and link != row["link"]:
                 seal, signed_by = key.sign(audit.seal_message(row["n"], link)), KEY.key_id

@@ -3,8 +3,12 @@
 Every exchange and every decision is a row of the table `audit`, numbered without a gap. `digest` is SHA-256 over the row's facts:
 of a decision its JSON; of an exchange its ledger row, findings and receipt. `link` is SHA-256 over the link and the seal of the
 row before, over number, time, kind and names of this one, and over its digest: whoever changes, takes out, adds or swaps rows
-breaks the links after them. The last row of each commit is sealed: the node's key signs its number and link, and with them all
-before. Facts may be purged later; their digest stays, so that the links hold on.
+breaks the links after them. What a link is taken over is the row's *entry*, which is the leaf of the hash tree, too (`tree.py`).
+The last row of each commit is sealed: the node's key signs its number and link, and with them all before. Facts may be purged
+later; their digest stays, so that the links hold on.
+
+The digest of an exchange is over digests of its parts, so that one part can be shown without the others: the receipt to an
+auditor without the salt, by which a guess at the request could be tried. Earlier releases took it over all parts at once.
 
 What a log cannot show by itself is that its last rows were cut off together with everything that counts them: keep a head (number
 and link) elsewhere and compare.
@@ -14,6 +18,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TypeAlias
 
 import orjson
 
@@ -24,6 +29,7 @@ EXCHANGE = "exchange"  # the kind of a row whose facts are the ledger's
 PURGED = "retention_purged"
 BEGAN = "log_began"  # the first row, where the ledger is older than the log
 KIND_LIMIT_CHARS = 64
+EXCHANGE_V2 = b"freehold-exchange-v2\n"
 
 _LAST = "SELECT n, link, seal, signed_by FROM audit ORDER BY n DESC LIMIT 1"
 _COLUMNS = "n, at_ns, kind, exchange_id, ledger_seq, facts, digest, link, seal, signed_by"
@@ -66,13 +72,34 @@ def facts_digest(facts: str) -> bytes:
     return sha256(facts.encode()).digest()
 
 
-def exchange_digest(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeParts:
+    """What the file holds of one exchange, as the file gives it: canonical JSON of its ledger row, findings and receipt's facts,
+    and the receipt's envelope. What is NULL is left out: a column added by a later release does not change an older digest."""
+
+    ledger: bytes
+    findings: bytes
+    receipt: bytes
+    envelope: bytes
+
+    def digest(self) -> bytes:
+        parts = (self.ledger, self.findings, self.receipt, self.envelope)
+        return sha256(EXCHANGE_V2 + b"".join([sha256(part).digest() for part in parts])).digest()
+
+    def older_digest(self) -> bytes:
+        """As releases before the tree took it."""
+        return sha256(b"[%b,%b,%b]%b" % (self.ledger, self.findings, self.receipt, self.envelope)).digest()
+
+
+def exchange_parts(
     ledger: Mapping[str, object], findings: Sequence[Mapping[str, object]], receipt: Mapping[str, object], envelope: bytes
-) -> bytes:
-    """Over what the file holds of one exchange, as the file gives it. What is NULL is left out: a column added by a later release
-    does not change the digest of an older row."""
-    facts = [_held(ledger), [_held(finding) for finding in findings], _held(receipt)]
-    return sha256(orjson.dumps(facts, option=orjson.OPT_SORT_KEYS) + envelope).digest()
+) -> ExchangeParts:
+    return ExchangeParts(
+        ledger=_canonical(_held(ledger)),
+        findings=_canonical([_held(finding) for finding in findings]),
+        receipt=_canonical(_held(receipt)),
+        envelope=envelope,
+    )
 
 
 def receipt_facts(digest: str, signed_by: str, salt: bytes) -> dict[str, object]:
@@ -80,17 +107,25 @@ def receipt_facts(digest: str, signed_by: str, salt: bytes) -> dict[str, object]
     return {"digest": digest, "signed_by": signed_by, "salt": salt.hex()}
 
 
+def _canonical(facts: object) -> bytes:
+    return orjson.dumps(facts, option=orjson.OPT_SORT_KEYS)
+
+
 def _held(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in row.items() if value is not None}
 
 
-def link_of(
-    before: tuple[bytes, bytes | None, str | None], n: int, at_ns: int, kind: str, names: Sequence[object], digest: bytes
-) -> bytes:
-    """`before` is the link, seal and signer of the row before; `names` the exchange's id and its ledger number."""
+Before: TypeAlias = tuple[bytes, bytes | None, str | None]  # link, seal and signer of the row before
+
+
+def entry_of(before: Before, n: int, at_ns: int, kind: str, names: Sequence[object], digest: bytes) -> bytes:
+    """What a row binds, as JSON: the row before, itself, and its digest. `names` are the exchange's id and its ledger number."""
     link, seal, signed_by = before
-    bound = [link.hex(), seal and seal.hex(), signed_by, n, at_ns, kind, *names, digest.hex()]
-    return sha256(orjson.dumps(bound)).digest()
+    return orjson.dumps([link.hex(), seal and seal.hex(), signed_by, n, at_ns, kind, *names, digest.hex()])
+
+
+def link_of(entry: bytes) -> bytes:
+    return sha256(entry).digest()
 
 
 def seal_message(n: int, link: bytes) -> bytes:
@@ -98,7 +133,7 @@ def seal_message(n: int, link: bytes) -> bytes:
     return b"freehold-log-v1 %d %b" % (n, link.hex().encode())
 
 
-BEFORE_THE_FIRST: tuple[bytes, bytes | None, str | None] = (b"", None, None)
+BEFORE_THE_FIRST: Before = (b"", None, None)
 
 
 class LogEnd:
@@ -129,7 +164,7 @@ class LogEnd:
     ) -> None:
         self._begin(at_ns)
         self._n += 1
-        link = link_of(self._before, self._n, at_ns, kind, (exchange_id, ledger_seq), digest)
+        link = link_of(entry_of(self._before, self._n, at_ns, kind, (exchange_id, ledger_seq), digest))
         self._before = (link, None, None)
         self._rows.append((self._n, at_ns, kind, exchange_id, ledger_seq, facts, digest, link))
 

@@ -23,7 +23,8 @@ from freehold.store.audit import (
     BEGAN,
     EXCHANGE,
     Head,
-    exchange_digest,
+    entry_of,
+    exchange_parts,
     facts_digest,
     link_of,
     receipt_facts,
@@ -245,7 +246,8 @@ class _Walk:
     def _check_row(self, row: sqlite3.Row, exchanges: "Exchanges") -> None:
         n, names = row["n"], (row["exchange_id"], row["ledger_seq"])
         digest = self._exchange_row(row, exchanges) if row["kind"] == EXCHANGE else self._decision_row(row)
-        link = link_of(self._before, n, row["at_ns"], row["kind"], names, digest)
+        entry = entry_of(self._before, n, row["at_ns"], row["kind"], names, digest)
+        link = link_of(entry)
         if link != row["link"]:
             raise Stop(
                 broken_at(
@@ -298,8 +300,8 @@ class _Walk:
         self._check_receipt(exchange, findings, row, each=self._each_signature)
         receipt = receipt_facts(exchange["r_digest"], exchange["r_signed_by"], exchange["r_salt"])
         ledger = {name: exchange[name] for name in exchange.keys() if not name.startswith("r_")}  # noqa: SIM118 - sqlite3.Row
-        held = exchange_digest(ledger, [dict(finding) for finding in findings], receipt, exchange["r_envelope"])
-        if held != digest:
+        parts = exchange_parts(ledger, [dict(finding) for finding in findings], receipt, exchange["r_envelope"])
+        if digest not in (parts.digest(), parts.older_digest()):
             detail = (
                 "a field that is not in its receipt is not what was written: who asked, when, how long it took, or what it cost"
             )

@@ -23,7 +23,7 @@ from freehold.core.exchange import ExchangeId
 from freehold.core.ledger import Draft
 from freehold.core.ports import ReceiptSigner, Sealer, UnixClock, UpstreamStatus
 from freehold.core.receipts import Receipt
-from freehold.store.audit import Decision, LogEnd, decision, exchange_digest, receipt_facts
+from freehold.store.audit import Decision, LogEnd, decision, exchange_parts, receipt_facts
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, trouble
 from freehold.store.rows import FINDING_NAMES, INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
@@ -196,13 +196,13 @@ class RecordWriter:
         findings = finding_rows(seq, entry.findings)
         self._connection.executemany(INSERT_FINDING, findings)
         self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
-        digest = exchange_digest(
+        parts = exchange_parts(
             dict(row),
             [dict(zip(FINDING_NAMES, finding, strict=True)) for finding in findings],
             receipt_facts(receipt.digest, receipt.signed_by, claims.salt),
             receipt.envelope,
         )
-        end.add_exchange(seq, entry.exchange_id, claims.issued_at_ns, digest)
+        end.add_exchange(seq, entry.exchange_id, claims.issued_at_ns, parts.digest())
         return receipt
 
     def _check_file(self) -> None:
