@@ -1,6 +1,9 @@
 """What `freehold plan` prints, and what it refuses with exit code 2 and a sentence."""
 
 import json
+import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
+from freehold.store.database import open_writer
+from freehold.store.rows import INSERT_ENTRY, entry_row
+from tests.store.drafts import entry
 
 
 def plan(*arguments: str) -> Result:
@@ -153,3 +159,26 @@ def test_what_cannot_be_planned_is_refused_with_a_sentence(arguments: tuple[str,
     assert result.exit_code == 2
     assert words in result.stderr
     assert result.stdout == ""
+
+
+def test_owning_is_told_from_the_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    asked = ("own", "--model", "qwen3-32b", "--chip", "H100", "--usd-per-kwh", "0.2", "--country", "DEU", "--file", str(path))
+    path.touch()
+    assert plan(*asked).exit_code != 0
+    path.unlink()
+    now_ns = time.time_ns()
+    with closing(open_writer(path, 1.0)) as connection:
+        for n in range(20):
+            of_api = replace(entry(f"xc_{n}"), received_at_ns=now_ns - n * 10**9, provider="api", cost_microusd=2_000_000)
+            connection.execute(INSERT_ENTRY, entry_row(replace(of_api, input_tokens=900, output_tokens=100)))
+    document = told(*asked, "--elasticity", "0.5")
+    assert document["chips"] == 1
+    assert document["bought"][0]["cost_usd"] == pytest.approx(40)
+    assert document["carbon_kg_per_year"] > 0
+    assert document["grown"][0]["elasticity"] == 0.5
+    shown = plan(*asked)
+    assert shown.exit_code == 0
+    assert "owning costs" in shown.stdout
+    refused = plan(*asked, "--life-years", "0")
+    assert (refused.exit_code, "half a year" in refused.output) == (2, True)

@@ -11,6 +11,7 @@ PLANS: dict[str, str] = {
     "claim": "freehold.cli.plan_claim:claim",
     "exaflops": "freehold.cli.plan_exaflops:exaflops",
     "export": "freehold.cli.plan_export:export",
+    "own": "freehold.cli.plan_own:own",
     "serve": "freehold.cli.plan_serve:serve",
     "site": "freehold.cli.plan_site:site",
     "train": "freehold.cli.plan_train:train",
