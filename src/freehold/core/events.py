@@ -15,6 +15,7 @@ from typing import TypeAlias
 from freehold.core.effects import CallJudgement
 from freehold.core.exchange import ModelId, Path
 from freehold.core.findings import Alert, Channel, Finding, Verdict
+from freehold.core.measurement import Metered
 
 
 class FinishReason(StrEnum):
@@ -48,7 +49,9 @@ class ServedBy:
     kernels: str | None = None  # of our engine, with the two below: other ones may give other bits
     kv_type: str | None = None  # how keys and values were held
     libraries: str | None = None  # names and versions
+    context_tokens: int | None = None  # the longest prompt and answer together
     watermark: str | None = None  # sha256 of its public parameters, hex
+    trust: str | None = None  # why the model's bytes were taken to be the right ones: see core.models.Trust
 
 
 class PartKind(StrEnum):
@@ -200,6 +203,7 @@ class Worked:
     compute_s: float  # thread-seconds
     prefill_s: float  # wall
     decode_s: float  # wall
+    metered: Metered | None = None  # what the engine's meter gives it up to here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

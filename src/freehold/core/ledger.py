@@ -1,8 +1,9 @@
 """One exchange's facts for the record. No content."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from freehold.core.content import Kept
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
 from freehold.core.findings import Finding
 from freehold.core.measurement import NO_FOOTPRINT, Footprint, Measurement
@@ -51,3 +52,4 @@ class Draft:
 
     claims: Claims
     entry: LedgerEntry
+    kept: Kept | None = field(repr=False, default=None)

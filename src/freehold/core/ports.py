@@ -9,7 +9,7 @@ from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
 from freehold.core.findings import Alert, Context, Direction, Finding
 from freehold.core.ledger import Draft, LedgerEntry
 from freehold.core.limits import DayUse
-from freehold.core.measurement import Measurement
+from freehold.core.measurement import EnergyTotals, Footprint, Measurement, Metered
 from freehold.core.receipts import Claims, Receipt
 from freehold.core.stage import Stage
 
@@ -45,6 +45,15 @@ class Upstream(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class PassShare:
+    """One request's part of a pass. `work` is in any one unit: what of the pass's joules is its, by what it made the pass do."""
+
+    request: int
+    work: float
+    tokens: int  # computed: of its prompt, its answer, and drafts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineLoad:
     """How busy our engine is. Rates are of the last second; all is zero while it does not run."""
@@ -61,6 +70,9 @@ class EngineLoad:
     draft_model_s: float = 0.0  # what a draft model has computed
     token_s: float | None = None  # of one token of one answer, as measured of late
     predicted_token_s: float | None = None  # as it was told before the model was loaded
+    energy: EnergyTotals | None = None  # since the engine's start
+    model_id: str | None = None  # of what it serves; None while it does not run
+    build: str | None = None
 
 
 EngineLoadProbe = Callable[[], EngineLoad]
@@ -79,6 +91,12 @@ class Sealer(Protocol):
     def key_id(self) -> KeyId: ...
 
     def sign(self, message: bytes) -> bytes: ...
+
+
+class Cipher(Protocol):
+    def encrypt(self, content: bytes, exchange_id: ExchangeId) -> bytes:
+        """So that nobody without the node's key reads it, or passes it off as another exchange's."""
+        ...
 
 
 class Recorder(Protocol):
@@ -120,10 +138,56 @@ class KeyRing(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One exchange as the meter sees it. `worked` is None for work we did not see, a remote provider's."""
+
+    worked: Worked | None
+    provider: str | None  # None where nobody answered
+    model: str
+    usage: Usage | None
+    start_s: float  # Unix
+    end_s: float
+
+
 class Meter(Protocol):
-    def attribute(self, worked: Worked | None) -> Measurement:
-        """Energy of one exchange; None is work we did not see (a remote provider)."""
+    def account(self, use: Use) -> tuple[Measurement, Footprint]:
+        """Energy of one exchange, and what it came to. Reads nothing from disk or network; what is unknown is None."""
         ...
+
+
+class StepMeter(Protocol):
+    """Shares out the energy that our engine draws among the requests of its passes. One thread computes; `tick` is any thread's."""
+
+    def begin_pass(self) -> None: ...
+
+    def end_pass(self, shares: Sequence[PassShare], spent_s: float, threads: int) -> None:
+        """A pass took `spent_s` of wall time on so many threads."""
+        ...
+
+    def so_far(self, request: int) -> Metered | None:
+        """What windows that are closed gave a request."""
+        ...
+
+    def settle(self, request: int) -> Metered | None:
+        """All that a request gets, for good: nothing is given to it after this."""
+        ...
+
+    def forget(self, request: int) -> None:
+        """A request that ended without a word of what it took: its joules are nobody's."""
+        ...
+
+    def loaded(self, on_card: bool) -> None:
+        """All until now was loading the model, which will be computed there."""
+        ...
+
+    def tick(self) -> None:
+        """Once a second, whether anything is computed or not."""
+        ...
+
+    def totals(self) -> EnergyTotals | None: ...
+
+    def close(self) -> None: ...
 
 
 class GuardSession(Protocol):

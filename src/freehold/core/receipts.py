@@ -1,7 +1,8 @@
 """What a receipt claims, and the signed receipt itself."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId, KeyId
@@ -13,8 +14,8 @@ class Claims:
     """One exchange as the node saw it: digests and counts, no content.
 
     Digests are salted SHA-256, hex. Request = H(salt || body). Response = a chain over what was sent, one link an SSE event's
-    data, or one link for a plain body: h(0) = H(salt), h(n) = H(h(n-1) || data). The salt is disclosed to the exchange's own
-    client, not in the receipt.
+    data, or one link for a plain body: h(0) = H(salt), h(n) = H(h(n-1) || data). `tokens_digest` and `content_digest` are below,
+    None where nothing is known or kept. The salt is disclosed to the exchange's own client, not in the receipt.
     """
 
     exchange_id: ExchangeId
@@ -35,6 +36,21 @@ class Claims:
     output_tokens: int | None = None
     energy: Measurement | None = None
     carbon: Carbon | None = None
+    tokens_digest: str | None = None
+    content_digest: str | None = None  # of what policy keeps of the exchange, whether it still is there or not
+
+
+def tokens_digest(salt: bytes, choices: Iterable[Sequence[int]]) -> str:
+    """Over the tokens that our engine chose: H(salt || "tokens" || for each choice its count and its tokens, as u32le)."""
+    state = sha256(salt + b"tokens")
+    for tokens in choices:
+        state.update(b"".join(number.to_bytes(4, "little") for number in (len(tokens), *tokens)))
+    return state.hexdigest()
+
+
+def content_digest(salt: bytes, content: bytes) -> str:
+    """H(salt || "content" || the kept JSON)."""
+    return sha256(salt + b"content" + content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

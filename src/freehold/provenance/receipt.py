@@ -48,6 +48,8 @@ class _Predicate(msgspec.Struct, forbid_unknown_fields=True):
     energy: Measurement | None
     previous: str | None
     carbon: Carbon | msgspec.UnsetType = msgspec.UNSET  # left out where it is unknown, as in receipts of before there was one
+    tokens_digest: str | msgspec.UnsetType = msgspec.UNSET
+    content_digest: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class _Statement(msgspec.Struct, forbid_unknown_fields=True):
@@ -76,6 +78,8 @@ def encode(claims: Claims, previous: str | None) -> bytes:
         energy=claims.energy,
         previous=previous,
         carbon=msgspec.UNSET if claims.carbon is None else claims.carbon,
+        tokens_digest=claims.tokens_digest or msgspec.UNSET,
+        content_digest=claims.content_digest or msgspec.UNSET,
     )
     subject = _Subject(name="response", digest={CHAIN: claims.response_digest})
     return canonical_json(_Statement(type_=STATEMENT_TYPE, subject=[subject], predicateType=PREDICATE_TYPE, predicate=predicate))
@@ -109,6 +113,8 @@ def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
         output_tokens=p.output_tokens,
         energy=p.energy,
         carbon=None if p.carbon is msgspec.UNSET else p.carbon,
+        tokens_digest=p.tokens_digest or None,
+        content_digest=p.content_digest or None,
     )
     return claims, p.previous
 
