@@ -23,7 +23,7 @@ def test_a_fresh_file_has_the_tables_and_only_its_owner_reads_it(tmp_path: Path)
             assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert {name for name, strict in tables.items() if strict} == {
         *("ledger", "finding", "receipt", "client_key", "allowance", "audit", "probe"),
-        *("tree_tile", "checkpoint", "witnessed"),
+        *("tree_tile", "checkpoint", "witnessed", "content"),
     }
 
 

@@ -1,5 +1,6 @@
 """Purges what is older than the operator keeps: ledger rows with their findings, receipts' contents, and the facts of decisions
-about single exchanges. The digests stay, and each purge is a row of the log, so that the log holds on and says what is gone.
+about single exchanges; and kept exchanges, each at its own time. The digests stay, and each purge is a row of the log, so that
+the log holds on and says what is gone.
 
 What is purged is always the oldest: of two exchanges the one recorded first. Decisions about the node itself (keys, policies,
 purges) are kept: they hold nobody's data and are what an auditor asks for.
@@ -10,7 +11,7 @@ import logging
 import sqlite3
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from freehold.core.errors import DeviceError
 from freehold.core.ports import Sealer, UnixClock
 from freehold.store import audit
 from freehold.store.config import StoreConfig
+from freehold.store.content import EXPIRED, expire
 from freehold.store.database import open_writer, transaction, translated
 
 DAY_NS = 86_400 * 1_000_000_000
@@ -38,6 +40,14 @@ class Purged:
 
     exchanges: int = 0
     decisions: int = 0
+    kept: int = 0  # exchanges whose content was kept until now
+
+    def __add__(self, other: "Purged") -> "Purged":
+        return Purged(
+            exchanges=self.exchanges + other.exchanges,
+            decisions=self.decisions + other.decisions,
+            kept=self.kept + other.kept,
+        )
 
 
 class Retention:
@@ -51,25 +61,26 @@ class Retention:
 
     async def run(self) -> None:
         """Purge now and every hour, until cancelled. A disk that refuses is tried again in an hour."""
-        while self._config.retention_days is not None:
+        while True:
             try:
                 purged = await asyncio.to_thread(self.purge)
                 if purged != Purged():
-                    _log.info("retention_purged", extra={"exchanges": purged.exchanges, "decisions": purged.decisions})
+                    _log.info("retention_purged", extra=asdict(purged))
             except DeviceError as error:
                 _log.error("retention_failed", extra={"reason": error.message})
             await asyncio.sleep(EVERY_S)
 
     def purge(self) -> Purged:
-        """Raises DeviceError. Nothing where no retention is set."""
-        if self._config.retention_days is None:
-            return Purged()
-        before_ns = self._unix_ns() - self._config.retention_days * DAY_NS
+        """Raises DeviceError. Where no retention is set, kept exchanges alone go."""
+        days = self._config.retention_days
+        before_ns = None if days is None else self._unix_ns() - days * DAY_NS
         total = Purged()
         with closing(open_writer(self._path, self._config.busy_timeout_s)) as connection, translated(self._path):
             connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, not left in free pages
-            while (purged := self._batch(connection, before_ns)) != Purged():
-                total = Purged(exchanges=total.exchanges + purged.exchanges, decisions=total.decisions + purged.decisions)
+            while before_ns is not None and (purged := self._batch(connection, before_ns)) != Purged():
+                total = total + purged
+            while kept := self._expire(connection):
+                total = total + Purged(kept=kept)
             if total != Purged():  # what the write-ahead log still holds of it goes, too, where nobody reads just now
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return total
@@ -92,6 +103,13 @@ class Retention:
             audit.append(connection, [audit.decision(audit.PURGED, facts, self._unix_ns())], self._sealer)
         return purged
 
+    def _expire(self, connection: sqlite3.Connection) -> int:
+        with transaction(connection):
+            now_ns = self._unix_ns()
+            if count := expire(connection, now_ns, BATCH_ROWS):
+                audit.append(connection, [audit.decision(EXPIRED, {"exchanges": count}, now_ns)], self._sealer)
+        return count
+
 
 def purged_through(connection: sqlite3.Connection) -> tuple[int, int]:
     """The last rows of the log and of the ledger that the log says were purged."""
@@ -112,6 +130,7 @@ def _through(rows: sqlite3.Cursor, before_ns: int) -> int | None:
 
 def _purge_exchanges(connection: sqlite3.Connection, through: int) -> int:
     connection.execute("DELETE FROM finding WHERE ledger_seq <= ?", (through,))
+    connection.execute("DELETE FROM content WHERE ledger_seq <= ?", (through,))
     connection.execute("UPDATE receipt SET salt = x'', envelope = x'' WHERE ledger_seq <= ? AND envelope <> x''", (through,))
     return connection.execute("DELETE FROM ledger WHERE seq <= ?", (through,)).rowcount
 

@@ -174,6 +174,18 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE ledger ADD COLUMN electricity_microusd INTEGER",
         "CREATE INDEX audit_of_the_meter ON audit (kind, n) WHERE kind IN ('energy_window', 'efficiency_event')",
     ),
+    (
+        # What policy keeps of single exchanges, encrypted: `content.py`.
+        """
+        CREATE TABLE content (
+            ledger_seq INTEGER PRIMARY KEY REFERENCES ledger (seq),
+            exchange_id TEXT NOT NULL UNIQUE,
+            until_ns INTEGER NOT NULL,
+            encrypted BLOB NOT NULL
+        ) STRICT
+        """,
+        "CREATE INDEX content_by_end ON content (until_ns)",
+    ),
 )
 
 

@@ -21,10 +21,11 @@ from pathlib import Path
 from freehold.core.errors import RecordNotWritten
 from freehold.core.exchange import ExchangeId
 from freehold.core.ledger import Draft
-from freehold.core.ports import ReceiptSigner, Sealer, UnixClock, UpstreamStatus
+from freehold.core.ports import Cipher, ReceiptSigner, Sealer, UnixClock, UpstreamStatus
 from freehold.core.receipts import Receipt
 from freehold.store.audit import Decision, LogEnd, decision, exchange_parts, receipt_facts
 from freehold.store.config import StoreConfig
+from freehold.store.content import INSERT_CONTENT
 from freehold.store.database import open_writer, transaction, trouble
 from freehold.store.rows import FINDING_NAMES, INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
 
@@ -59,7 +60,7 @@ class RecordWriter:
     """Implements `core.ports.Recorder` and `core.ports.AuditLog`.
 
     Opening raises DeviceError or ConfigError; `close` writes what is waiting. Without a sealer the log's rows are linked, but
-    nobody vouches for their end.
+    nobody vouches for their end; without a cipher no exchange can be kept.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class RecordWriter:
         config: StoreConfig | None = None,
         sealer: Sealer | None = None,
         unix_ns: UnixClock = time.time_ns,
+        cipher: Cipher | None = None,
     ) -> None:
         self._config = config or StoreConfig()
         self._path = path
         self._signer = signer
         self._sealer = sealer
+        self._cipher = cipher
         self._unix_ns = unix_ns
         self._connection = open_writer(path, self._config.busy_timeout_s)
         self._file = _identity(path)
@@ -196,6 +199,11 @@ class RecordWriter:
         findings = finding_rows(seq, entry.findings)
         self._connection.executemany(INSERT_FINDING, findings)
         self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
+        if draft.kept is not None:
+            if self._cipher is None:
+                raise ValueError("it is to be kept, and there is no key to encrypt it with")
+            encrypted = self._cipher.encrypt(draft.kept.content, entry.exchange_id)
+            self._connection.execute(INSERT_CONTENT, (seq, entry.exchange_id, draft.kept.until_ns, encrypted))
         parts = exchange_parts(
             dict(row),
             [dict(zip(FINDING_NAMES, finding, strict=True)) for finding in findings],
