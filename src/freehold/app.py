@@ -28,6 +28,7 @@ from freehold.config import Config
 from freehold.core.errors import ConfigError, DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import DAY_NS, DayUse, day_of
+from freehold.core.models import Trust
 from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient
@@ -56,9 +57,9 @@ from freehold.guard_cache import open_guard
 from freehold.meter.attribution import ExchangeMeter
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.keys import NodeKey, node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.local import key_directory, refuse_unsigned, trust_words
 from freehold.provenance.progress import Progress, Silent
-from freehold.provenance.pull import pull
+from freehold.provenance.pull import open_model, pull
 from freehold.provenance.signer import NodeSigner
 from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
@@ -139,6 +140,10 @@ def fetch_model(place: Place, progress: Progress) -> None:
     for name in (place.config.engine.model, place.config.engine.draft_model):
         if name and place.config.engine.model:
             pull(name, place.home, progress)
+            model = open_model(place.home, name)
+            refuse_unsigned(model, place.config.engine.unsigned)
+            if model.trust is Trust.FIRST_USE:
+                progress.note(f"{name} is {trust_words(model)}; the node runs its bytes as they were then, and no others")
 
 
 @contextlib.asynccontextmanager

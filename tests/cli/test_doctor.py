@@ -152,7 +152,7 @@ def test_the_embedded_model_is_verified_to_its_last_block(situation: Situation) 
         pytest.skip("the embedded model is not here: run `freehold models pull smollm2-135m`")
     verdict = doctor.check_model(replace(situation, home=home))
     assert verdict.level is Level.OK
-    assert verdict.detail == "smollm2-135m, 98 MB: signature holds, every block verified"
+    assert verdict.detail == "smollm2-135m, 98 MB: every block verified; pinned by this release"
 
 
 def test_an_address_that_serve_would_refuse_is_one_to_mend(situation: Situation) -> None:

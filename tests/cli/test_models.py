@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -8,12 +9,16 @@ from click.testing import CliRunner, Result
 
 from freehold import config as configuration
 from freehold.cli import main
+from freehold.cli.model_paths import name_on_first_use
+from freehold.core.errors import VerificationError
 from freehold.core.exchange import Message, Sampling
 from freehold.engine.config import EngineConfig
 from freehold.engine.frames import Submit
 from freehold.engine.runtime import Runtime
 from freehold.engine.sequence import Finished
+from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model
+from freehold.provenance.verifier import verify_contents
 from tests.fakes.tiny_directory import tiny_directory
 from tests.fakes.tiny_gguf import tiny_gguf, write_gguf
 from tests.provenance.wheels import offer_toy, only_index
@@ -122,7 +127,8 @@ def test_a_model_of_ones_own_is_added_listed_and_forgotten(home: Path, tmp_path:
     assert "freehold serve --model tiny-model" in result.stdout
     (row,) = [row for row in json.loads(freehold("list", "--json").stdout) if row["name"] == "tiny-model"]
     assert (row["here"], row["path"], row["origin"]) == ("yes", str(path), f"added from {path}")
-    assert "tiny-model" in freehold("list").stdout
+    assert row["trust"] == "first_use"
+    assert re.search(r"tiny-model .*trusted on first use", freehold("list").stdout)
     assert json.loads(freehold("inspect", "tiny-model", "--json").stdout)["supported"] is True
     path.write_bytes(tiny_gguf(seed=1))
     assert "--replace" in freehold("add", str(path), "--name", "tiny-model").stderr
@@ -131,6 +137,25 @@ def test_a_model_of_ones_own_is_added_listed_and_forgotten(home: Path, tmp_path:
     assert "is forgotten; its files are where they were" in freehold("forget", "tiny-model").stdout
     assert "tiny-model" not in freehold("list").stdout
     assert freehold("inspect", "tiny-model").exit_code == 2
+
+
+def test_a_path_is_pinned_when_it_is_first_served(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "Tiny.gguf"
+    path.write_bytes(tiny_gguf())
+    assert name_on_first_use(str(path), Silent()) == "tiny"
+    pinned = open_model(home, "tiny").manifest.model_id
+    assert name_on_first_use(str(path), Silent()) == "tiny"  # nothing is hashed again
+    path.write_bytes(tiny_gguf(seed=1))
+    assert name_on_first_use(str(path), Silent()) == "tiny"
+    assert open_model(home, "tiny").manifest.model_id == pinned  # and so its blocks do not pass
+    with pytest.raises(VerificationError, match=r"signed for tiny.*--replace"):
+        verify_contents(open_model(home, "tiny"))
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "Tiny.gguf"
+    other.write_bytes(tiny_gguf(seed=2))
+    with pytest.raises(VerificationError, match="was added before with other bytes"):
+        name_on_first_use(str(other), Silent())
+    assert name_on_first_use("toy", Silent()) == "toy"
 
 
 def test_what_would_not_run_is_not_added(home: Path, tmp_path: Path) -> None:

@@ -1,12 +1,24 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
+from freehold.core.models import Trust
 from freehold.provenance.keys import node_key
-from freehold.provenance.local import Bringing, add, added_names, forget, key_directory, model_directory, name_for, open_added
+from freehold.provenance.local import (
+    Bringing,
+    add,
+    added_names,
+    forget,
+    key_directory,
+    model_directory,
+    name_for,
+    open_added,
+    refuse_unsigned,
+)
 from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model, pull
 from freehold.provenance.verifier import verify_contents
@@ -145,3 +157,22 @@ def test_a_file_that_cannot_be_in_a_model_is_refused(files: Path, tmp_path: Path
 )
 def test_names_come_from_files(path: str, name: str) -> None:
     assert name_for(Path(path)) == name
+
+
+def test_a_model_that_nobody_signed_runs_or_not_as_the_setting_says(files: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    bring(files, home)
+    model = open_model(home, "mine")
+    assert model.trust is Trust.FIRST_USE
+    refuse_unsigned(model, "pin")
+    with pytest.raises(VerificationError, match=r'mine is not run: nobody signed it.*unsigned = "pin"'):
+        refuse_unsigned(model, "refuse")
+    refuse_unsigned(replace(model, trust=Trust.RELEASE), "refuse")
+
+
+def test_a_changed_file_is_refused_by_name_with_what_to_do(files: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    bring(files, home)
+    (files / "model.safetensors").write_bytes(b"shorter")
+    with pytest.raises(VerificationError, match=r"model\.safetensors has 7 bytes.*signed for mine.*--name mine --replace"):
+        open_model(home, "mine")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from freehold.core.errors import DeviceError, NotFound, UpstreamUnavailable, VerificationError
-from freehold.core.models import BLOCK_BYTES
+from freehold.core.models import BLOCK_BYTES, Trust
 from freehold.provenance import catalogue, packages
 from freehold.provenance import pull as pulling
 from freehold.provenance.catalogue import Pin
@@ -68,6 +68,7 @@ def test_a_model_is_pulled_signed_and_tidy(index: Path, tmp_path: Path) -> None:
     assert whole(tmp_path / "home")
     manifest = open_model(tmp_path / "home", "toy").manifest
     assert (manifest.name, manifest.origin, manifest.licence) == ("toy", "PyPI toy-model==1.0", "CC0-1.0")
+    assert open_model(tmp_path / "home", "toy").trust is Trust.RELEASE
 
 
 def test_one_that_is_there_needs_no_network_and_no_reading(quick: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

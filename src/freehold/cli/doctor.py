@@ -35,7 +35,7 @@ from freehold.guard import StreamGuard
 from freehold.policy_watch import policy_path, read_policy
 from freehold.provenance.catalogue import lookup
 from freehold.provenance.keys import PRIVATE_NAME
-from freehold.provenance.local import key_directory, model_directory
+from freehold.provenance.local import key_directory, model_directory, refuse_unsigned, trust_words
 from freehold.provenance.manifest import MANIFEST_NAME
 from freehold.provenance.pull import open_model
 from freehold.provenance.verifier import verify_contents
@@ -172,11 +172,14 @@ def check_model(situation: Situation) -> Verdict:
     if pin is not None and not (model_directory(situation.home, pin.name) / MANIFEST_NAME).exists():
         return warn(f"{name} is not here yet", f"`freehold models pull {name}` fetches it; `freehold serve` does so by itself")
     model = open_model(situation.home, name)
+    refuse_unsigned(model, situation.config.engine.unsigned)
     size_bytes = sum(file.size_bytes for file in model.manifest.files)
     if size_bytes > VERIFY_LIMIT_BYTES:
-        return ok(f"{name}, {size_bytes / 1e9:.1f} GB: signature and sizes hold; blocks are checked as they load")
-    verify_contents(model)
-    return ok(f"{name}, {size_bytes / 1e6:.0f} MB: signature holds, every block verified")
+        held = f"{size_bytes / 1e9:.1f} GB: sizes hold, blocks are checked as they load"
+    else:
+        verify_contents(model)
+        held = f"{size_bytes / 1e6:.0f} MB: every block verified"
+    return ok(f"{name}, {held}; {trust_words(model)}")
 
 
 def check_policy(situation: Situation) -> Verdict:

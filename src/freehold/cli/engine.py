@@ -11,6 +11,7 @@ from freehold.core.errors import ConfigError
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
 from freehold.engine.process import serve_engine
+from freehold.provenance.local import refuse_unsigned
 from freehold.provenance.pull import open_model
 from freehold.provenance.scan.gate import refuse_unsafe_model
 
@@ -26,11 +27,12 @@ def engine(socket_path: Path, settings: str) -> None:
     except msgspec.DecodeError as exc:
         raise ConfigError(f"--settings is not an [engine] table: {exc}") from exc
     home = configuration.home()
-    draft = _scanned(home, config.draft_model) if config.draft_model else None
-    serve_engine(_scanned(home, config.model), socket_path, config, draft)
+    draft = _admitted(home, config.draft_model, config) if config.draft_model else None
+    serve_engine(_admitted(home, config.model, config), socket_path, config, draft)
 
 
-def _scanned(home: Path, name: str) -> VerifiedModel:
+def _admitted(home: Path, name: str, config: EngineConfig) -> VerifiedModel:
     model = open_model(home, name)
+    refuse_unsigned(model, config.unsigned)
     refuse_unsafe_model(model)
     return model

@@ -3,8 +3,13 @@
 from pathlib import Path
 
 from freehold import config as configuration
-from freehold.core.errors import DeviceError, NotFound
+from freehold.core.errors import DeviceError, NotFound, UnsupportedArtefact
 from freehold.core.models import VerifiedModel
+from freehold.engine.header import files_at
+from freehold.engine.inspect import ModelFacts, inspect
+from freehold.provenance import local
+from freehold.provenance.local import Bringing, added_names, name_for, open_added
+from freehold.provenance.progress import Progress
 from freehold.provenance.pull import open_model
 
 
@@ -19,6 +24,34 @@ def model_path(model: str) -> Path:
         if "/" in model or model.endswith(".gguf"):
             raise DeviceError(f"there is no {path}") from exc
         raise
+
+
+def bring(path: Path, name: str | None, progress: Progress, *, replace: bool = False) -> VerifiedModel:
+    """Add the model at `path` as it is now. Raises ArtefactError for what is not run here, and as `local.add` does."""
+    facts = inspect(path)
+    refuse_unsupported(path, facts)
+    if facts.must_be_converted:
+        raise UnsupportedArtefact(f"{path.name} keeps its experts apart; run: freehold models convert '{path}'")
+    directory, names = files_at(path)
+    origin = f"added from {path.resolve()}"
+    bringing = Bringing(directory=directory, names=names, name=name or name_for(path), origin=origin, licence=facts.licence)
+    return local.add(bringing, configuration.home(), progress, replace=replace)
+
+
+def refuse_unsupported(path: Path, facts: ModelFacts) -> None:
+    if not facts.supported:
+        raise UnsupportedArtefact(f"{path.name} is not run here: {'; '.join(facts.unsupported)}")
+
+
+def name_on_first_use(model: str, progress: Progress) -> str:
+    """The name to serve `model` by. A path that is there is added when it is first used; from then on its bytes are pinned."""
+    path = Path(model)
+    if not ("/" in model or model.endswith(".gguf")) or not path.exists():
+        return model
+    home, name = configuration.home(), name_for(path)
+    if name not in added_names(home) or open_added(home, name).directory != files_at(path)[0].resolve():
+        bring(path, None, progress)
+    return name
 
 
 def files_of(model: VerifiedModel) -> Path:

@@ -11,10 +11,10 @@ import click
 from rich.table import Table
 
 from freehold import config as configuration
-from freehold.cli.model_paths import files_of, model_path
+from freehold.cli.model_paths import bring, files_of, model_path, refuse_unsupported
 from freehold.cli.terminal import PullProgress, print_table
-from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, NotFound, UnsupportedArtefact
-from freehold.core.models import VerifiedModel
+from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, NotFound
+from freehold.core.models import Trust, VerifiedModel
 from freehold.engine.convert import QUANTS, Conversion, plan_conversion
 from freehold.engine.header import files_at
 from freehold.engine.inspect import ModelFacts, inspect
@@ -38,40 +38,46 @@ def list_models(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table("model", "here", "size", "licence", "what it is", box=None, pad_edge=False)
+    table = Table("model", "here", "size", "licence", "trust", "what it is", box=None, pad_edge=False)
     for row in rows:
         size = "unknown" if row["size_bytes"] is None else f"{row['size_bytes'] / 1e6:.0f} MB"
-        table.add_row(row["name"], row["here"], size, row["licence"] or "unknown", row["description"])
+        table.add_row(row["name"], row["here"], size, row["licence"] or "unknown", _TRUST_WORDS[row["trust"]], row["description"])
     print_table(table)
 
 
 def _row(pin: Pin) -> dict[str, Any]:
     path = model_directory(configuration.home(), pin.name) / pin.file_name
-    here, model_id = "no", None
+    here, model_id, trust = "no", None, None
     try:
-        here, model_id = "yes", open_model(configuration.home(), pin.name).manifest.model_id
+        model = open_model(configuration.home(), pin.name)
+        here, model_id, trust = "yes", model.manifest.model_id, model.trust
     except NotFound:
         pass
     except ArtefactError as exc:
         here = f"damaged: {exc.message}"
     about = {"name": pin.name, "aliases": pin.aliases, "size_bytes": pin.size_bytes, "licence": pin.licence}
-    return about | {"description": pin.description, "origin": pin.origin, "here": here, "path": str(path), "model_id": model_id}
+    found = {"here": here, "path": str(path), "model_id": model_id, "trust": trust}
+    return about | {"description": pin.description, "origin": pin.origin} | found
+
+
+_TRUST_WORDS = {None: "", Trust.RELEASE: "pinned by this release", Trust.FIRST_USE: "trusted on first use"}
 
 
 def _added_row(name: str) -> dict[str, Any]:
     row: dict[str, Any] = {"name": name, "aliases": (), "size_bytes": None, "licence": None, "description": "added here"}
-    row |= {"origin": None, "here": "yes", "path": None, "model_id": None}
+    row |= {"origin": None, "here": "yes", "path": None, "model_id": None, "trust": None}
     try:
         model = open_model(configuration.home(), name)
     except ArtefactError as exc:
         return row | {"here": f"damaged: {exc.message}"}
     manifest = model.manifest
-    found = {
+    found: dict[str, Any] = {
         "size_bytes": sum(file.size_bytes for file in manifest.files),
         "licence": manifest.licence,
         "origin": manifest.origin,
     }
-    return row | found | {"description": manifest.origin, "path": str(files_of(model)), "model_id": manifest.model_id}
+    found |= {"description": manifest.origin, "path": str(files_of(model)), "model_id": manifest.model_id, "trust": model.trust}
+    return row | found
 
 
 @models.command("pull")
@@ -106,26 +112,9 @@ def add_model(path: Path, name: str | None, replace: bool, quiet: bool, as_json:
     they are. Their header is looked at, every byte is hashed, and the node signs for what it found: from then on it runs exactly
     these bytes or nothing. Who made them is not checked: nobody signed them before.
     """
-    facts = inspect(path)
-    _refuse_unsupported(path, facts)
-    if facts.must_be_converted:
-        raise UnsupportedArtefact(f"{path.name} keeps its experts apart; run: freehold models convert '{path}'")
-    directory, names = files_at(path)
-    bringing = Bringing(
-        directory=directory,
-        names=names,
-        name=name or name_for(path),
-        origin=f"added from {path.resolve()}",
-        licence=facts.licence,
-    )
     with PullProgress(quiet=quiet or as_json) as progress:
-        model = local.add(bringing, configuration.home(), progress, replace=replace)
+        model = bring(path, name, progress, replace=replace)
     _tell_added(model, quiet=quiet, as_json=as_json)
-
-
-def _refuse_unsupported(path: Path, facts: ModelFacts) -> None:
-    if not facts.supported:
-        raise UnsupportedArtefact(f"{path.name} is not run here: {'; '.join(facts.unsupported)}")
 
 
 def _tell_added(model: VerifiedModel, *, quiet: bool, as_json: bool) -> None:
@@ -165,7 +154,7 @@ def convert_model(
     """
     conversion = plan_conversion(source, quant)
     facts = inspect(source)
-    _refuse_unsupported(source, facts)
+    refuse_unsupported(source, facts)
     directory, names = files_at(source)
     refuse_unsafe(directory, names, PullProgress(quiet=quiet or as_json))
     name = name or name_for(Path(f"{name_for(source.resolve())}-{quant}"))

@@ -21,6 +21,7 @@ from rich.console import Console
 from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.log import log_events
+from freehold.cli.model_paths import name_on_first_use
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
 from freehold.engine.frames import Loading
@@ -33,7 +34,7 @@ POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a se
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
 @click.option("--host", help="Address to listen on, instead of the configured one.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on; 0 takes any free one.")
-@click.option("--model", help="The engine's model: the name of one that can be pulled, or was added.")
+@click.option("--model", help="The engine's model: the name of one that can be pulled or was added, or a path.")
 @engine_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line for each step.")
 def serve(
@@ -41,10 +42,11 @@ def serve(
 ) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
     log_events()
-    settings: dict[str, Any] = engine_settings(engine) | ({} if model is None else {"model": model})
-    place = _with_address(find_place(config_path, settings), host, port)
     tell = _JsonTeller() if as_json else _Teller()
     with PullProgress(quiet=as_json) as progress:
+        named = {} if model is None else {"model": name_on_first_use(model, progress)}
+        settings: dict[str, Any] = engine_settings(engine) | named
+        place = _with_address(find_place(config_path, settings), host, port)
         fetch_model(place, progress)
     first_keys = make_first_keys(place)
     if first_keys is not None:

@@ -6,6 +6,7 @@ as in RFC 6962 with BLAKE3 for SHA-256.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 
 from freehold.core.exchange import KeyId, ModelId
@@ -39,6 +40,13 @@ class Manifest:
 BlockCheck = Callable[[str, int, memoryview], None]
 
 
+class Trust(StrEnum):
+    """Why a model's bytes are taken to be the right ones."""
+
+    RELEASE = "release"  # this release of Freehold pins their digest
+    FIRST_USE = "first_use"  # nobody signed them: they are what they were when they were added here
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedModel:
     """A model whose manifest's signature held. `provenance.verifier` alone makes these.
@@ -50,3 +58,4 @@ class VerifiedModel:
     directory: Path
     signed_by: KeyId
     check_block: BlockCheck = field(repr=False, compare=False)
+    trust: Trust = Trust.FIRST_USE

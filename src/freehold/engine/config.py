@@ -68,6 +68,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     kernels: Literal["auto", "vnni", "avx2", "portable"] = "auto"
     """The kernel set; auto takes the best the CPU has."""
 
+    unsigned: Literal["pin", "refuse"] = "pin"
+    """A model that nobody signed: pin runs the bytes that were there when it was added, and no others; refuse runs none."""
+
     def __post_init__(self) -> None:
         if self.speculation_tokens != "auto" and not 0 <= self.speculation_tokens <= MAX_DRAFTS:
             raise ValueError(f'[engine] speculation_tokens {self.speculation_tokens} must be "auto" or from 0 to {MAX_DRAFTS}')

@@ -54,6 +54,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     kernels: str = ""
     kv_type: str = ""
     libraries: str = ""
+    trust: str = ""
 
 
 class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):

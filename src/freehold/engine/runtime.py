@@ -200,6 +200,7 @@ class Runtime:
             kernels=computed_by,
             kv_type=config.kv_type,
             libraries=libraries(),
+            trust=model.trust,
         )
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.core.errors import DeviceError, InvalidRequest, NotFound, VerificationError
-from freehold.core.models import Manifest, VerifiedModel
+from freehold.core.models import Manifest, Trust, VerifiedModel
 from freehold.provenance import catalogue
 from freehold.provenance.download import disk_error
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, open_envelope
@@ -126,6 +126,22 @@ def _without_links(bringing: Bringing, place: Path) -> Path:
                 f"model without links (cp -rL '{directory}' ...) and add the copy"
             ) from exc
     return place
+
+
+def trust_words(model: VerifiedModel) -> str:
+    """Why this model's bytes are taken to be the right ones, for a person."""
+    if model.trust is Trust.RELEASE:
+        return "pinned by this release"
+    return "trusted on first use: nobody signed it before"
+
+
+def refuse_unsigned(model: VerifiedModel, unsigned: str) -> None:
+    """What `[engine] unsigned` says of a model that nobody signed. Raises VerificationError where it is "refuse"."""
+    if unsigned != "pin" and model.trust is Trust.FIRST_USE:
+        raise VerificationError(
+            f"{model.manifest.name} is not run: nobody signed it before it was added here, and [engine] unsigned is "
+            f'"{unsigned}"; take a model that is signed, or set unsigned = "pin" to trust its bytes as they were then'
+        )
 
 
 def added_names(home: Path) -> list[str]:

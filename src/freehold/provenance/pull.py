@@ -12,10 +12,11 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from freehold.core.errors import ArtefactError, DeviceError, NotFound, UpstreamUnavailable, VerificationError
-from freehold.core.models import Manifest, ManifestFile, VerifiedModel
+from freehold.core.models import Manifest, ManifestFile, Trust, VerifiedModel
 from freehold.provenance import catalogue
 from freehold.provenance.catalogue import Pin
 from freehold.provenance.download import disk_error, fetch
@@ -39,7 +40,12 @@ def open_model(home: Path, name: str) -> VerifiedModel:
     directory = model_directory(home, pin.name)
     if not (directory / MANIFEST_NAME).exists():
         raise NotFound(f"{pin.name} is not on this machine; run: freehold models pull {pin.name}")
-    return open_at(directory, trusted(node_key(key_directory(home)).public))
+    model = open_at(directory, trusted(node_key(key_directory(home)).public))
+    return replace(model, trust=Trust.RELEASE) if _is_pinned(model, pin) else model
+
+
+def _is_pinned(model: VerifiedModel, pin: Pin) -> bool:
+    return [(file.name, file.sha256) for file in model.manifest.files] == [(pin.file_name, pin.sha256)]
 
 
 def pull(name: str, home: Path, progress: Progress | None = None) -> Path:
@@ -88,7 +94,7 @@ def _is_whole(pin: Pin, directory: Path, key: NodeKey, progress: Progress) -> bo
         return False
     try:
         model = open_at(directory, trusted(key.public))
-        if [(f.name, f.sha256) for f in model.manifest.files] == [(pin.file_name, pin.sha256)]:
+        if _is_pinned(model, pin):
             return True
         progress.note(f"{pin.name} is here in another version than this release pins: pulling it again")
     except ArtefactError as exc:

@@ -15,6 +15,7 @@ from freehold.core.errors import InvalidRequest, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.core.models import BLOCK_BYTES, BlockCheck, Manifest, VerifiedModel
 from freehold.core.receipts import Claims
+from freehold.provenance import catalogue
 from freehold.provenance import manifest as manifests
 from freehold.provenance import receipt as receipts
 from freehold.provenance.envelope import open_envelope
@@ -28,10 +29,12 @@ def verify_model(directory: Path, manifest_envelope: bytes, trusted_keys: Truste
     for file in manifest.files:
         path = directory / file.name
         if path.is_symlink() or not path.is_file():
-            raise VerificationError(f"{path} is in the manifest but not there as a regular file; pull the model again")
+            raise VerificationError(f"{path} is in the manifest but not there as a regular file: {_mending(manifest, path)}")
         size_bytes = path.stat().st_size
         if size_bytes != file.size_bytes:
-            raise VerificationError(f"{path} has {size_bytes} bytes, the manifest says {file.size_bytes}; pull the model again")
+            raise VerificationError(
+                f"{path} has {size_bytes} bytes, {file.size_bytes} were signed for {manifest.name}: {_mending(manifest, path)}"
+            )
     return VerifiedModel(manifest=manifest, directory=directory, signed_by=opened.signed_by, check_block=_block_check(manifest))
 
 
@@ -42,7 +45,7 @@ def verify_contents(model: VerifiedModel, progress: manifests.HashProgress | Non
     for file in model.manifest.files:
         for index, (block, leaf) in enumerate(manifests.hashed_blocks(model.directory / file.name, file.size_bytes)):
             if not hmac.compare_digest(leaf, file.leaves[index]):
-                raise _wrong_block(file.name, index)
+                raise _wrong_block(model.manifest, file.name, index)
             done_bytes += len(block)
             if progress is not None:
                 progress(done_bytes, total_bytes)
@@ -59,17 +62,22 @@ def _block_check(manifest: Manifest) -> BlockCheck:
         if block.nbytes != expected_bytes:
             raise VerificationError(f"block {index} of {name} has {block.nbytes} bytes, not {expected_bytes}")
         if not hmac.compare_digest(manifests.leaf_digest(block), file.leaves[index]):
-            raise _wrong_block(name, index)
+            raise _wrong_block(manifest, name, index)
 
     return check_block
 
 
-def _wrong_block(name: str, index: int) -> VerificationError:
-    start = index * BLOCK_BYTES
+def _wrong_block(manifest: Manifest, name: str, index: int) -> VerificationError:
     return VerificationError(
-        f"block {index} of {name} (from byte {start}) is not what was signed: the file was changed or the disk is failing; "
-        "pull the model again"
+        f"block {index} of {name} (from byte {index * BLOCK_BYTES}) is not what was signed for {manifest.name}: the file was "
+        f"changed or the disk is failing; {_mending(manifest, Path(name))}"
     )
+
+
+def _mending(manifest: Manifest, path: Path) -> str:
+    if catalogue.lookup(manifest.name) is not None:
+        return f"remove it and run: freehold models pull {manifest.name}"
+    return f"put {path.name} back as it was or, if the change is meant: freehold models add PATH --name {manifest.name} --replace"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

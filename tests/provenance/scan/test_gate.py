@@ -74,7 +74,7 @@ def test_a_scan_before_a_load_sees_the_signed_bytes_or_none(tmp_path: Path) -> N
     with pytest.raises(VerificationError, match=r"block 0 of m\.gguf"):
         refuse_unsafe_model(model)
     path.write_bytes(GOOD[:-1])
-    with pytest.raises(VerificationError, match="has .* bytes"):
+    with pytest.raises(VerificationError, match=r"has \d+ bytes"):
         refuse_unsafe_model(model)
 
 
