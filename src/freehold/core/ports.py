@@ -317,6 +317,41 @@ class AuditLog(Protocol):
         ...
 
 
+class LogFiles(Protocol):
+    """The audit log as static files (c2sp.org/tlog-tiles), for who audits it. No content is in them."""
+
+    def file(self, path: str) -> bytes | None:
+        """The file of this path as of the last signed tree head; None where there is none. Blocks on the disk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessAnswer:
+    status: int  # of HTTP
+    body: str
+    media_type: str
+
+
+class Witness(Protocol):
+    """Cosigns the tree heads of other nodes' logs (c2sp.org/tlog-witness)."""
+
+    def add_checkpoint(self, body: bytes) -> WitnessAnswer:
+        """What becomes of a submission: durable before it returns. Blocks on the disk; raises DeviceError."""
+        ...
+
+
+class LogState(Protocol):
+    """How it stands with the log's tree and its witnesses."""
+
+    def size(self) -> int | None:
+        """Rows that the last signed tree head is over; None before the first."""
+        ...
+
+    def status(self) -> Mapping[str, UpstreamStatus]:
+        """Of "log", and of "witness NAME" for each witness."""
+        ...
+
+
 class Alarm(Protocol):
     def raise_alert(self, alert: Alert) -> None:
         """Tell the operators. Never blocks, never raises."""

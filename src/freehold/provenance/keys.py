@@ -71,6 +71,12 @@ class PublicKey:
     def pem(self) -> bytes:
         return self._key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
 
+    def raw(self) -> bytes:
+        """The 32 bytes of an Ed25519 key (RFC 8032). Raises UnsupportedArtefact for another kind."""
+        if not isinstance(self._key, Ed25519PublicKey):
+            raise UnsupportedArtefact(f"the key {self.key_id} is {self.kind}; notes are signed with {ED25519}")
+        return self._key.public_bytes_raw()
+
 
 TrustedKeys: TypeAlias = Mapping[KeyId, PublicKey]
 

@@ -1,7 +1,8 @@
 """The hash tree over the log's rows (RFC 6962, `core/merkle.py`): kept in tiles, grown behind the log, and made anew when lost.
 
-Leaf n-1 is the hash of row n's entry, the very bytes that its link is taken over: the sealed chain and the tree tell the same. The
-tree is derived from the rows and never grows in their transaction: `grow` follows, a batch at a time, up to the last sealed row.
+Leaf n-1 is the hash of row n's entry, the very bytes that its link is taken over: the sealed chain and the tree tell the same.
+The tree is derived from the rows and never grows in their transaction: `grow` follows, a batch at a time, up to the last sealed
+row.
 Tile n of level l holds the roots of 256**l leaves each, from n*256 on, up to 256 of them (c2sp.org/tlog-tiles); one of fewer is
 the start of the one it becomes.
 
@@ -24,9 +25,10 @@ TILE_LEVELS = 8  # of the tree in one tile
 TILE_HASHES = 1 << TILE_LEVELS
 BATCH_ROWS = 1024  # some 10 ms of the write lock
 
-_ROWS = (
-    "SELECT n, at_ns, kind, exchange_id, ledger_seq, digest, link, seal, signed_by FROM audit WHERE n BETWEEN ? AND ? ORDER BY n"
-)
+_ROWS = """
+    SELECT n, at_ns, kind, exchange_id, ledger_seq, facts, digest, link, seal, signed_by FROM audit
+    WHERE n BETWEEN ? AND ? ORDER BY n
+"""
 _SEALED_FROM = "SELECT n FROM audit WHERE n >= ? AND seal IS NOT NULL ORDER BY n LIMIT 1"
 _SEALED_TO = "SELECT n FROM audit WHERE n BETWEEN ? AND ? AND seal IS NOT NULL ORDER BY n DESC LIMIT 1"
 _PUT = "INSERT INTO tree_tile (level, n, hashes) VALUES (?, ?, ?) ON CONFLICT (level, n) DO UPDATE SET hashes = excluded.hashes"
@@ -90,7 +92,7 @@ class Tree:
         return merkle.root(size, self.perfect)
 
     def add(self, leaves: Sequence[bytes]) -> None:
-        """Put hashes of leaves behind the last, and what follows from them in the levels above. Inside the caller's transaction."""
+        """Put leaves' hashes behind the last, and what follows from them in the levels above, in the caller's transaction."""
         size, hashes, level = self.size(), list(leaves), 0
         while hashes:
             n, width = divmod(size >> (TILE_LEVELS * level), TILE_HASHES)
@@ -112,7 +114,7 @@ def _split(tile: bytes) -> list[bytes]:
 
 
 def entries(connection: sqlite3.Connection, first_n: int, last_n: int) -> Iterator[tuple[sqlite3.Row, bytes]]:
-    """Rows `first_n` to `last_n` with their entries. Raises TreeBroken for a row that is missing or that its link does not bind."""
+    """Rows `first_n` to `last_n` with their entries. Raises TreeBroken for one that is missing, or not what its link binds."""
     before: Before = BEFORE_THE_FIRST
     expected = max(1, first_n - 1)
     for row in connection.execute(_ROWS, (expected, last_n)):
@@ -184,7 +186,7 @@ def checkpoints(connection: sqlite3.Connection) -> Iterator[Checkpoint]:
 
 
 def keep_checkpoint(connection: sqlite3.Connection, made: Checkpoint) -> None:
-    """Store it; of those before it, the ones that nobody cosigned go. One of the same size is replaced by more cosignatures alone."""
+    """Store it; those before it that nobody cosigned go. One of the same size gives way to more cosignatures alone."""
     connection.execute(
         "INSERT INTO checkpoint (size, at_ns, note, cosigned_by) VALUES (?, ?, ?, ?) ON CONFLICT (size) DO UPDATE SET "
         "note = excluded.note, cosigned_by = excluded.cosigned_by WHERE excluded.cosigned_by > cosigned_by",
