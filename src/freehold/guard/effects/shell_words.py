@@ -20,6 +20,7 @@ from freehold.guard.syntax import text_of
 LIMIT_WORDS = 64  # words that braces make of one
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\\n])')
+_NAMED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*|[0-9])|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 _BLANKS = re.compile(r"\s+")
 _RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
 _QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
@@ -134,8 +135,10 @@ def _text(node: Node, shell: Shell) -> str:
 
 def _quoted(node: Node, shell: Shell) -> str:
     """What is in double quotes, or in a here-document. The text between the parts that have nodes is taken as it is."""
-    out: list[str] = []
     source = node.text or b""
+    if node.type == "string" and source[-1:] == b'"' and (text := _of_names(source[1:-1], shell)) is not None:
+        return text
+    out: list[str] = []
     base = at = node.start_byte
     for child in node.children:
         kind, start, end = child.type, child.start_byte, child.end_byte
@@ -156,6 +159,18 @@ def _quoted(node: Node, shell: Shell) -> str:
     if at < node.end_byte:
         out.append(source[at - base :].decode("utf-8", "replace"))
     return "".join(out)
+
+
+def _of_names(source: bytes, shell: Shell) -> str | None:
+    """Quoted text with nothing but plain variables in it, the usual one, without a look at its nodes; None for all other text."""
+    if b"\\" in source or b"`" in source:
+        return None
+    pieces = _NAMED.split(source.decode("utf-8", "replace"))  # text, a name or none, a name in braces or none, text and so on
+    if "$" in "".join(pieces[::3]):
+        return None
+    for at in range(1, len(pieces), 3):
+        pieces[at], pieces[at + 1] = _variable(pieces[at] or pieces[at + 1], shell), ""
+    return "".join(pieces)
 
 
 def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
