@@ -1,5 +1,6 @@
 """Energy of one window or one exchange, with how it is known."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -59,3 +60,59 @@ class Footprint:
 
 NO_FOOTPRINT = Footprint()
 UNKNOWN_ENERGY = Measurement(grade=Grade.UNKNOWN, source="none")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metered:
+    """What a meter in the engine gives one request: its energy, two other shares of it, and its part of the machine's time."""
+
+    energy: Measurement
+    by_tokens_j: float | None = None
+    by_time_j: float | None = None
+    machine_s: float = 0.0  # wall seconds of the engine's passes, each shared evenly among the requests in it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnergyTotals:
+    """What the engine's meter has seen since the engine began to load. energy = attributed + idle + unattributed + load - owed.
+
+    `idle_j` is None where the source can't see idling. `owed_j` was given to answers that ended before a window could close, and
+    is taken from what the next ones hold. In `unknown_s` of the `seconds` the source told nothing.
+    """
+
+    source: str
+    grade: Grade
+    device: str  # "cpu", "gpu" or "node"
+    seconds: float
+    unknown_s: float
+    energy_j: float
+    attributed_j: float
+    idle_j: float | None
+    unattributed_j: float
+    load_j: float | None
+    owed_j: float = 0.0
+
+
+def add(parts: Sequence[Metered]) -> Metered | None:
+    """Of several answers to one request. What is unknown of one is unknown of all."""
+    if not parts:
+        return None
+    energies = [part.energy for part in parts]
+    worst = max(energies, key=lambda one: list(Grade).index(one.grade))
+    return Metered(
+        energy=Measurement(
+            grade=worst.grade,
+            source=worst.source,
+            energy_j=_sum([one.energy_j for one in energies]),
+            low_j=_sum([one.low_j for one in energies]),
+            high_j=_sum([one.high_j for one in energies]),
+        ),
+        by_tokens_j=_sum([part.by_tokens_j for part in parts]),
+        by_time_j=_sum([part.by_time_j for part in parts]),
+        machine_s=sum(part.machine_s for part in parts),
+    )
+
+
+def _sum(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None
