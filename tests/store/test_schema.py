@@ -24,6 +24,7 @@ def test_a_fresh_file_has_the_tables_and_only_its_owner_reads_it(tmp_path: Path)
     assert {name for name, strict in tables.items() if strict} == {
         *("ledger", "finding", "receipt", "client_key", "allowance", "audit", "probe"),
         *("tree_tile", "checkpoint", "witnessed", "content"),
+        *("batch", "batch_file", "batch_line", "batch_output"),
     }
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from freehold.core.content import Kept
+from freehold.core.deferral import Turn
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
 from freehold.core.findings import Finding
 from freehold.core.measurement import NO_FOOTPRINT, Footprint, Measurement
@@ -44,6 +45,7 @@ class LedgerEntry:
     cost_microusd: int | None = None  # millionths of a US dollar, rounded up
     reserved_microusd: int | None = None  # held of a money budget while it ran: what an unknown cost is charged as
     footprint: Footprint = NO_FOOTPRINT
+    turn: Turn | None = None  # of work that could wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

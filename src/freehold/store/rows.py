@@ -3,6 +3,9 @@
 import sqlite3
 from collections.abc import Iterable
 
+import orjson
+
+from freehold.core.deferral import Turn
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
 from freehold.core.findings import Action, Channel, Direction, Finding, Mode
 from freehold.core.ledger import LedgerEntry, Status
@@ -12,7 +15,7 @@ _ENTRY_COLUMNS = (
     "exchange_id, received_at_ns, key_id, team, dialect, operation, provider, model, model_id, stream, status, finish_reason, "
     "error_code, input_tokens, output_tokens, ttft_ms, duration_ms, energy_grade, energy_source, energy_j, energy_low_j, "
     "energy_high_j, policy_digest, cost_microusd, reserved_microusd, energy_by_tokens_j, energy_by_time_j, carbon_g, "
-    "carbon_low_g, carbon_high_g, carbon_zone, carbon_year, carbon_method, embodied_g, water_l, electricity_microusd"
+    "carbon_low_g, carbon_high_g, carbon_zone, carbon_year, carbon_method, embodied_g, water_l, electricity_microusd, turn"
 )
 _FINDING_COLUMNS = (
     "ledger_seq, n, rule, category, direction, channel, part, span_start, span_end, confidence, action, mode, value_digest"
@@ -67,6 +70,7 @@ def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
         footprint.embodied_g,
         footprint.water_l,
         footprint.electricity_microusd,
+        None if entry.turn is None else orjson.dumps(entry.turn, option=orjson.OPT_SORT_KEYS).decode(),
     )
 
 
@@ -123,6 +127,7 @@ def entry_of(row: sqlite3.Row, findings: tuple[Finding, ...]) -> LedgerEntry:
         cost_microusd=row["cost_microusd"],
         reserved_microusd=row["reserved_microusd"],
         footprint=_footprint(row),
+        turn=None if row["turn"] is None else Turn(**orjson.loads(row["turn"])),
     )
 
 

@@ -186,6 +186,61 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
         "CREATE INDEX content_by_end ON content (until_ns)",
     ),
+    (
+        # When an exchange that could wait had its turn: JSON of `core.deferral.Turn`. NULL of one that could not.
+        "ALTER TABLE ledger ADD COLUMN turn TEXT",
+        # Batches: `facts` is JSON of `core.batches.Batch`; what files hold is sealed in a folder of its own. No content here.
+        """
+        CREATE TABLE batch_file (
+            n INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            key_id TEXT NOT NULL,
+            purpose TEXT NOT NULL,
+            filename TEXT NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            created_at_s INTEGER NOT NULL,
+            expires_at_s INTEGER NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE batch (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            id TEXT NOT NULL UNIQUE,
+            key_id TEXT NOT NULL,
+            status TEXT NOT NULL,
+            is_over INTEGER NOT NULL,
+            input_file_id TEXT NOT NULL,
+            created_at_s INTEGER NOT NULL,
+            facts TEXT NOT NULL
+        ) STRICT
+        """,
+        # `state`: 0 waits, 1 runs, 2 is answered. `at` and `size_bytes` are its place in the input file.
+        """
+        CREATE TABLE batch_line (
+            batch_id TEXT NOT NULL,
+            n INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            state INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (batch_id, n)
+        ) STRICT, WITHOUT ROWID
+        """,
+        # How far the answers and the errors of a batch that is under way are written.
+        """
+        CREATE TABLE batch_output (
+            file_id TEXT PRIMARY KEY,
+            batch_id TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('output', 'error')),
+            pieces INTEGER NOT NULL,
+            sealed_bytes INTEGER NOT NULL,
+            size_bytes INTEGER NOT NULL,
+            UNIQUE (batch_id, kind)
+        ) STRICT
+        """,
+        "CREATE INDEX batch_open ON batch (seq) WHERE is_over = 0",
+        "CREATE INDEX ledger_deferred ON ledger (seq) WHERE turn IS NOT NULL",
+    ),
 )
 
 
