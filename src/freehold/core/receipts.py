@@ -61,3 +61,11 @@ class Receipt:
     envelope: bytes  # JSON
     digest: str
     signed_by: KeyId
+
+
+def exchange_digest(ledger_sha256: bytes, findings_sha256: bytes, receipt_sha256: bytes, envelope_sha256: bytes) -> bytes:
+    """What the log binds of one exchange: its ledger row, its findings, its receipt's digest, signer and salt, and the envelope.
+
+    Made of the parts' digests, so that some can be shown without the others.
+    """
+    return sha256(b"freehold-exchange-v2\n" + ledger_sha256 + findings_sha256 + receipt_sha256 + envelope_sha256).digest()

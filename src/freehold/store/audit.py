@@ -24,12 +24,12 @@ import orjson
 
 from freehold.core.exchange import ExchangeId
 from freehold.core.ports import Sealer
+from freehold.core.receipts import exchange_digest
 
 EXCHANGE = "exchange"  # the kind of a row whose facts are the ledger's
 PURGED = "retention_purged"
 BEGAN = "log_began"  # the first row, where the ledger is older than the log
 KIND_LIMIT_CHARS = 64
-EXCHANGE_V2 = b"freehold-exchange-v2\n"
 
 _LAST = "SELECT n, link, seal, signed_by FROM audit ORDER BY n DESC LIMIT 1"
 _COLUMNS = "n, at_ns, kind, exchange_id, ledger_seq, facts, digest, link, seal, signed_by"
@@ -84,7 +84,7 @@ class ExchangeParts:
 
     def digest(self) -> bytes:
         parts = (self.ledger, self.findings, self.receipt, self.envelope)
-        return sha256(EXCHANGE_V2 + b"".join([sha256(part).digest() for part in parts])).digest()
+        return exchange_digest(*[sha256(part).digest() for part in parts])
 
     def older_digest(self) -> bytes:
         """As releases before the tree took it."""
