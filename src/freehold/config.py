@@ -13,13 +13,14 @@ import msgspec
 from freehold.core.errors import ConfigError
 from freehold.dashboard.config import DashboardConfig
 from freehold.engine.config import EngineConfig
-from freehold.gateway.config import GatewayConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
+from freehold.gateway.config import GatewayConfig, KeepConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.report_config import AlertConfig, TracesConfig
 from freehold.guard.config import GuardConfig
 from freehold.guard.residency_config import ResidencyConfig
 from freehold.meter.config import MeterConfig
 from freehold.meter.signal_config import SignalConfig
+from freehold.provenance.log_config import LogConfig, WitnessConfig
 from freehold.store.config import StoreConfig
 
 
@@ -57,12 +58,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     routing: RoutingConfig = RoutingConfig()
     limits: LimitsConfig = LimitsConfig()
     prices: tuple[PriceConfig, ...] = ()
+    keep: tuple[KeepConfig, ...] = ()
     guard: GuardConfig = GuardConfig()
     residency: ResidencyConfig | None = None
     alerts: tuple[AlertConfig, ...] = ()
     traces: TracesConfig | None = None
     engine: EngineConfig = EngineConfig()
     store: StoreConfig = StoreConfig()
+    log: LogConfig = LogConfig()
+    witnesses: tuple[WitnessConfig, ...] = ()
     meter: MeterConfig = MeterConfig()
     signal: SignalConfig = SignalConfig()
     dashboard: DashboardConfig = DashboardConfig()
@@ -89,6 +93,9 @@ def load(explicit: Path | None = None) -> Config:
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:
         raise ConfigError(f"{path}: {exc}; docs/configuration.md lists every setting") from exc
     _check_names(path, config)
+    witnesses = [one.note_key().name for one in config.witnesses]
+    if len(set(witnesses)) < len(witnesses):
+        raise ConfigError(f"{path}: two of [[witnesses]] have the same name in their keys; list each once")
     return config
 
 

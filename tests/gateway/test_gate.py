@@ -24,7 +24,7 @@ from freehold.core.events import (
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.findings import Alert
 from freehold.core.ledger import Status
-from freehold.gateway import handle
+from freehold.gateway import answering
 from tests.fakes.upstream import MODEL, SERVED, ScriptedUpstream
 from tests.gateway.node import TestNode, running
 from tests.gateway.test_approvals import SECRET_ARGUMENTS, held, until
@@ -151,7 +151,7 @@ async def test_nobodys_answer_refuses_the_call() -> None:
 
 
 async def test_a_stream_shows_signs_of_life_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handle, "_SIGN_OF_LIFE_S", 0.01)
+    monkeypatch.setattr(answering, "_SIGN_OF_LIFE_S", 0.01)
     async with asking() as node, node.sdk() as sdk:
         response = await sdk.chat.completions.with_raw_response.create(model=MODEL, messages=MESSAGES, stream=True)
         lines = response.http_response.aiter_lines()

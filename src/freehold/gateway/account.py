@@ -1,6 +1,6 @@
 """What becomes known of one exchange while it is served, and the draft of its record.
 
-Holds facts and digests, no content. `core/receipts.py` says what the digests are of.
+Holds facts and digests; content only where policy may keep it. `core/receipts.py` says what the digests are of.
 """
 
 import secrets
@@ -9,6 +9,7 @@ from hashlib import sha256
 
 import orjson
 
+from freehold.core.content import Kept
 from freehold.core.errors import FreeholdError
 from freehold.core.events import (
     Alerted,
@@ -35,7 +36,7 @@ from freehold.core.exchange import Exchange, ExchangeId, Principal, Sampling
 from freehold.core.findings import Alert, Finding, Verdict
 from freehold.core.ledger import Draft, LedgerEntry, Status
 from freehold.core.measurement import Measurement
-from freehold.core.receipts import Claims
+from freehold.core.receipts import Claims, content_digest, tokens_digest
 
 UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names one nobody serves
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"  # RFC 4648's "extended hex", which sorts like the numbers
@@ -82,6 +83,8 @@ class Account:
         self.salt = secrets.token_bytes(32)
         self.sent = Chain(self.salt)
         self.exchange: Exchange | None = None
+        self.passed: Exchange | None = None  # as the guard let it through, for the upstream
+        self.keep_days = 0  # for how long policy keeps it
         self.is_routed = False  # whether anyone serves the model: if not, its name is whatever the client wrote
         self.reserved_microusd: int | None = None  # held of a money budget
         self.served: ServedBy | None = None
@@ -148,6 +151,13 @@ class Account:
         return first.finish_reason.value if first else None
 
     @property
+    def tokens(self) -> tuple[tuple[int, ...], ...] | None:
+        """Those that our engine chose, for each choice; None unless all of them are known."""
+        choices = self.exchange.choices if self.exchange else 0
+        found = [end.tokens for choice in range(choices) if (end := self.ends.get(choice)) is not None and end.tokens is not None]
+        return tuple(found) if found and len(found) == choices else None
+
+    @property
     def ttft_ms(self) -> float | None:
         return None if self.first_at_s is None else (self.first_at_s - self.started_at_s) * 1e3
 
@@ -158,9 +168,11 @@ class Account:
             return None
         return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
 
-    def draft(self, *, now_s: float, now_ns: int, energy: Measurement, cost_microusd: int | None = None) -> Draft:
+    def draft(
+        self, *, now_s: float, now_ns: int, energy: Measurement, cost_microusd: int | None = None, kept: Kept | None = None
+    ) -> Draft:
         """The claims to sign and the row to store. Called once the last byte to send is known."""
-        usage = self.usage
+        usage, tokens = self.usage, self.tokens
         claims = Claims(
             exchange_id=self.exchange_id,
             issued_at_ns=now_ns,
@@ -179,8 +191,10 @@ class Account:
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
             energy=energy,
+            tokens_digest=None if tokens is None else tokens_digest(self.salt, tokens),
+            content_digest=None if kept is None else content_digest(self.salt, kept.content),
         )
-        return Draft(claims=claims, entry=self._entry(claims, energy, now_s, cost_microusd))
+        return Draft(claims=claims, entry=self._entry(claims, energy, now_s, cost_microusd), kept=kept)
 
     def _entry(self, claims: Claims, energy: Measurement, now_s: float, cost_microusd: int | None) -> LedgerEntry:
         return LedgerEntry(

@@ -71,6 +71,19 @@ class PriceConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     upstreams: tuple[str, ...] = ()  # where this is the price; none named is everywhere
 
 
+class KeepConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Which exchanges of our own engine are kept, encrypted, so that they can be run again. The first entry that fits counts.
+
+    Names may be globs; none named is all of them.
+    """
+
+    days: Annotated[int, msgspec.Meta(ge=0, le=36_500)]  # 0 keeps none: for exceptions, before what they are exceptions to
+    keys: tuple[str, ...] = ()  # by their names
+    teams: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()  # that have one of these
+
+
 class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What holds for all keys and teams with limits. Their own limits are in the record: `freehold keys`, `freehold teams`."""
 

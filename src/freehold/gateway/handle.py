@@ -5,8 +5,7 @@ only once the receipt is durable. And every exchange that got past authenticatio
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from freehold.core.errors import (
@@ -16,11 +15,10 @@ from freehold.core.errors import (
     InvalidRequest,
     NotFound,
     RecordNotWritten,
-    UpstreamBroken,
     UpstreamRejected,
     UpstreamUnavailable,
 )
-from freehold.core.events import Blocked, Event, Held, MessageEnd, MessageStart, Payload, Refused, TextDelta, Usage
+from freehold.core.events import Blocked, Held, TextDelta
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Context, Direction
 from freehold.core.ledger import LedgerEntry, Status
@@ -30,20 +28,17 @@ from freehold.gateway import log
 from freehold.gateway.access import Headers, authenticate
 from freehold.gateway.account import Account
 from freehold.gateway.alerts import RECORD_FAILED, alert_of
+from freehold.gateway.answering import Answering
 from freehold.gateway.attempt import May
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
-from freehold.gateway.gate import as_text, gated
+from freehold.gateway.keeping import kept
 from freehold.gateway.placement import continued
 from freehold.gateway.reply import Reply, Send, error_headers
-from freehold.gateway.screen import blocked, screen
+from freehold.gateway.screen import screen
 from freehold.gateway.services import Services
 from freehold.gateway.sse import SseEvent, frame, frames
-from freehold.gateway.wire.codec import Codec, Incoming, StreamEncoder
-from freehold.gateway.wire.verbatim import VerbatimEncoder
-
-_SIGN_OF_LIFE_S = 15.0  # while a person is asked: proxies and clients give a silent stream up after 30 s or more
-_STILL_HERE = b": a person is asked about a tool call\n\n"  # a comment, which every reader of event streams skips
+from freehold.gateway.wire.codec import Codec, Incoming
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +121,7 @@ class _Handling:
         with self._trace.screen():
             exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
         placement, may = await services.placer.place(exchange, context, self._call.headers, account.findings, upstreams)
+        account.passed, account.keep_days = exchange, services.keeping.days(exchange, placement.labels)
         stages = [guard.stage(Direction.RESPONSE)]
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
@@ -136,8 +132,6 @@ class _Handling:
                 hop.served(account.served)
         if account.served is not None and account.served.response_id is not None:
             services.placer.remember(account.principal.key_id, account.served.response_id, placement)
-        for data, _ in last:
-            account.sent.add(data)
         await self._record()
         if exchange.stream:
             await self._reply.end_stream(frames(last) + self._codec.last_word)
@@ -146,7 +140,12 @@ class _Handling:
 
     async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
         """Have it answered, and pass the answer on; give what ends it."""
-        services = self._services
+        services, account = self._services, self._account
+
+        def ask(held: Held) -> Awaitable[bool]:
+            return services.approvals.ask(held, account.principal, account.exchange_id)
+
+        answering = Answering(exchange, self._codec, account, ask, self._reply.stream, services.monotonic_s)
         async with Flow(
             services.router.send(exchange, may),
             stages,
@@ -154,7 +153,7 @@ class _Handling:
             idle_timeout_s=services.config.idle_timeout_s,
             first_timeout_s=services.first_timeout_s(exchange.stream),
         ) as flow:
-            return await (self._stream(exchange, flow) if exchange.stream else self._collect(exchange, flow))
+            return await answering.run(flow)
 
     async def _read(self) -> Incoming:
         """The body, within its limits, parsed."""
@@ -186,65 +185,6 @@ class _Handling:
         may_use = self._account.principal.may_use
         names = ", ".join(sorted(filter(may_use, self._services.router.models()))) or "none"
         raise NotFound(f"no upstream serves this model; known models: {names}", code="model_not_found")
-
-    async def _stream(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
-        """Send what comes as it comes; give what ends the answer."""
-        account, encoder = self._account, _Encoder(exchange, self._codec)
-        async for events in self._gated(flow):
-            ready: list[SseEvent] = []
-            for event in events:
-                account.note(event)
-                if isinstance(event, Blocked):
-                    encoder.check_blocked(event)
-                    break
-                ready += encoder.encode(event)
-            if ready:
-                await self._reply.stream(frames(ready))
-                for data, _ in ready:
-                    account.sent.add(data)
-                account.note_sent(self._services.monotonic_s())
-            elif not events:
-                await self._reply.stream(_STILL_HERE)
-        self._check_ended(exchange)
-        return encoder.finish(account.ends.values(), account.usage)
-
-    async def _gated(self, flow: Flow) -> AsyncIterator[list[Event]]:
-        """What the answer's last door lets through, up to where it is blocked; an empty list while a person is asked."""
-        account = self._account
-
-        def ask(held: Held) -> Awaitable[bool]:
-            return self._services.approvals.ask(held, account.principal, account.exchange_id)
-
-        async with contextlib.aclosing(gated(flow, ask, patience_s=_SIGN_OF_LIFE_S)) as lists:
-            async for events in lists:
-                yield events
-                if account.blocked:
-                    return
-
-    async def _collect(self, exchange: Exchange, flow: Flow) -> list[SseEvent]:
-        """Keep what comes; give the whole answer."""
-        account, kept = self._account, list[Event]()
-        async for events in self._gated(flow):
-            for event in events:
-                account.note(event)
-                if isinstance(event, Blocked):
-                    break
-                kept.append(event)
-            account.note_sent(self._services.monotonic_s())
-        self._check_ended(exchange)
-        if not any(isinstance(event, Payload) for event in kept):
-            said = [out for event in kept for out in (as_text(event) if isinstance(event, Refused) else (event,))]
-            return [(self._codec.encode_answer(exchange, [*said, *account.ends.values()]), b"")]
-        if account.blocked is not None:
-            raise blocked(account.blocked)
-        encoder = VerbatimEncoder(self._codec.scrub, self._codec.refuser)
-        for event in kept:
-            encoder.encode(event)
-        return encoder.finish(account.ends.values(), account.usage)
-
-    def _check_ended(self, exchange: Exchange) -> None:
-        if not self._account.ends:
-            raise UpstreamBroken(f"the upstream of {exchange.model} stopped before the answer's end; try again")
 
     async def _fail(self, error: FreeholdError) -> None:
         """Record the failure, then tell the client."""
@@ -301,6 +241,7 @@ class _Handling:
                 now_ns=services.unix_ns(),
                 energy=services.meter.attribute(account.worked),
                 cost_microusd=self._cost_microusd(),
+                kept=kept(account, dict(self._call.query), self._call.path),
             )
             await services.recorder.record(draft)
         except Exception as exc:
@@ -331,41 +272,6 @@ class _Handling:
         if self._permit is not None:
             self._permit.settle(entry)
             self._permit = None
-
-
-class _Encoder:
-    """Writes a stream: in the provider's own payloads where it gives them, else in the client's dialect anew."""
-
-    def __init__(self, exchange: Exchange, codec: Codec) -> None:
-        self._exchange = exchange
-        self._codec = codec
-        self._chosen: StreamEncoder | None = None
-        self._early: list[Event] = []  # what comes before that can be told
-
-    def encode(self, event: Event) -> list[SseEvent]:
-        if self._chosen is not None:
-            if isinstance(event, Refused) and not isinstance(self._chosen, VerbatimEncoder):
-                return [ready for said in as_text(event) for ready in self._chosen.encode(said)]
-            return self._chosen.encode(event)
-        if isinstance(event, MessageStart):
-            self._early.append(event)
-            return []
-        if isinstance(event, Refused):
-            return [ready for said in as_text(event) for ready in self.encode(said)]
-        is_verbatim = isinstance(event, Payload)
-        self._chosen = (
-            VerbatimEncoder(self._codec.scrub, self._codec.refuser) if is_verbatim else self._codec.stream_encoder(self._exchange)
-        )
-        return [ready for known in (*self._early, event) for ready in self._chosen.encode(known)]
-
-    def check_blocked(self, event: Blocked) -> None:
-        """An answer in a provider's own payloads can't be ended in its stead: it ends with an error that says why."""
-        if isinstance(self._chosen, VerbatimEncoder):
-            raise blocked(event.verdict)
-
-    def finish(self, ends: Iterable[MessageEnd], usage: Usage | None) -> list[SseEvent]:
-        encoder = self._chosen or self._codec.stream_encoder(self._exchange)
-        return encoder.finish(ends, usage)
 
 
 def _traced(exchange: Exchange, traceparent: str | None) -> Exchange:

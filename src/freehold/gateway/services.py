@@ -20,6 +20,8 @@ from freehold.core.ports import (
 )
 from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.config import GatewayConfig
+from freehold.gateway.keeping import Keeping
+from freehold.gateway.log_routes import LogServices
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
 from freehold.gateway.router import Router
@@ -43,9 +45,11 @@ class Services:
     keys: KeyRing
     meter: Meter
     metrics: Metrics
+    keeping: Keeping = Keeping()  # noqa: RUF009 - it has no state
     traces: Traces = NoTraces()  # noqa: RUF009 - it has no state
     dashboard: ASGIApp | None = None  # mounted at /dashboard
     mcp: ASGIApp | None = None  # answers below /mcp/
+    log: LogServices | None = None  # the audit log's tree and its witnesses
     engine_load: EngineLoadProbe | None = None  # where this node runs an engine of its own
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
