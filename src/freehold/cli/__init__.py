@@ -13,6 +13,7 @@ from freehold.core.errors import ClientError, ConfigError, FreeholdError
 
 COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "approvals": "freehold.cli.approvals:approvals",
+    "audit-model": "freehold.cli.audit_model:audit_model",
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",

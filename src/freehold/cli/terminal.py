@@ -9,9 +9,9 @@ from rich.table import Column, Table
 WIDE_CHARS = 10_000  # wider than any table: what reads a pipe wants values whole
 
 
-def print_table(table: Table) -> None:
+def print_table(table: Table, *, to_stderr: bool = False) -> None:
     """On a terminal as wide as it is; elsewhere every row is one line with nothing cut off."""
-    console = Console(soft_wrap=True, markup=False, highlight=False)
+    console = Console(stderr=to_stderr, soft_wrap=True, markup=False, highlight=False)
     if not console.is_terminal:
         console.width = WIDE_CHARS
     console.print(table)
