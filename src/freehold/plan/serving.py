@@ -240,5 +240,5 @@ def _warnings(deployment: Deployment, load: Load, ttft: Simulation) -> list[str]
     if load.ttft_ms is not None and ttft.p50 > load.ttft_ms:
         said.append(f"the first token takes {ttft.p50:.0f} ms without any queue: {load.ttft_ms:g} ms cannot be kept")
     if deployment.model.experts is not None:
-        said.append("mixtures of experts are predicted less well than dense models, and too fast for those of 200B and more")
+        said.append("mixtures of experts are predicted less well than dense models: by up to a quarter off at 200B and more")
     return said
