@@ -22,3 +22,9 @@ class PlainKeyRing:
         if secret not in self.principals:
             raise InvalidKey("no such key")
         return self.principals[secret]
+
+    def by_id(self, key_id: KeyId) -> Principal:
+        for principal in self.principals.values():
+            if principal.key_id == key_id:
+                return principal
+        raise InvalidKey("no such key")

@@ -139,39 +139,39 @@ def test_each_line_is_answered_once(store: Batches) -> None:
     batch = begun(store)
     first, second, third = store.take(batch.id, 5)
     assert store.take(batch.id, 5) == []
-    assert store.answer(first, "output", b"one\n", one_more)
-    assert not store.answer(first, "output", b"again\n", one_more)
-    assert store.answer(third, "error", b"three\n", one_more)
+    assert store.answer([first], "output", b"one\n", one_more)
+    assert not store.answer([first], "output", b"again\n", one_more)
+    assert store.answer([third], "error", b"three\n", one_more)
     store.give_back(second, counts=True)
     (second,) = store.take(batch.id, 5)
     assert second.attempts == 2
-    assert store.answer(second, "output", b"two\n", one_more)
+    assert store.answer([second], "output", b"two\n", one_more)
     over = store.finish(batch.id, BatchStatus.COMPLETED, 50, ttl_s=100)
     assert (over.completed, over.moments["completed"], over.is_over) == (3, 50, True)
     assert over.output_file_id is not None
     assert over.error_file_id is not None
     assert b"".join(store.pieces(store.file(over.output_file_id, OURS))) == b"one\ntwo\n"
     assert b"".join(store.pieces(store.file(over.error_file_id, OURS))) == b"three\n"
-    assert not store.answer(first, "output", b"late\n", one_more)
+    assert not store.answer([first], "output", b"late\n", one_more)
 
 
 def test_what_was_written_and_not_counted_is_cut_off_and_runs_again(store: Batches, tmp_path: Path) -> None:
     batch = begun(store)
     first, second, _ = store.take(batch.id, 3)
-    store.answer(first, "output", b"one\n", one_more)
+    store.answer([first], "output", b"one\n", one_more)
 
     def dies(batch: Batch) -> Batch:
         raise KeyboardInterrupt  # after the append, before the commit
 
     with pytest.raises(KeyboardInterrupt):
-        store.answer(second, "output", b"two\n", dies)
+        store.answer([second], "output", b"two\n", dies)
     again = opened(tmp_path)
     try:
         assert again.recover() == 2
         lines = again.take(batch.id, 3)
         assert [(line.n, line.attempts) for line in lines] == [(1, 2), (2, 2)]
         for line, answer in zip(lines, (b"2\n", b"3\n"), strict=True):
-            assert again.answer(line, "output", answer, one_more)
+            assert again.answer([line], "output", answer, one_more)
         over = again.finish(batch.id, BatchStatus.COMPLETED, 50, ttl_s=100)
         assert over.output_file_id is not None
         assert b"".join(again.pieces(again.file(over.output_file_id, OURS))) == b"one\n2\n3\n"
@@ -183,7 +183,7 @@ def test_what_was_written_and_not_counted_is_cut_off_and_runs_again(store: Batch
 def test_lines_that_are_left_are_told(store: Batches) -> None:
     batch = begun(store, lines=5)
     lines = store.take(batch.id, 2)
-    store.answer(lines[1], "output", b"one\n", one_more)
+    store.answer([lines[1]], "output", b"one\n", one_more)
     assert [line.n for line in store.left(batch.id)] == [0, 2, 3, 4]
 
 

@@ -1,9 +1,10 @@
 """What rooms ask of each other. `app.py` hands the makers to the users; no room imports another."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
+from freehold.core.batches import Batch, BatchStatus, Line, Purpose, StoredFile
 from freehold.core.events import Event, Held, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
 from freehold.core.findings import Alert, Context, Direction, Finding
@@ -135,6 +136,12 @@ class LedgerReader(Protocol):
 class KeyRing(Protocol):
     def authenticate(self, secret: str) -> Principal:
         """Raises InvalidKey. What an operator changes or revokes takes effect at once."""
+        ...
+
+
+class KeyBook(Protocol):
+    def by_id(self, key_id: KeyId) -> Principal:
+        """Whose key this is, for work that goes on after the request that asked for it. Raises InvalidKey as a `KeyRing`."""
         ...
 
 
@@ -274,6 +281,108 @@ class Signal(Protocol):
 
         Thread-safe, and answers from memory.
         """
+        ...
+
+
+class Upload(Protocol):
+    """A file that is coming in: nobody's until it is finished. Blocks on the disk."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def write(self, data: bytes) -> None: ...
+
+    def finish(self, *, key_id: KeyId, purpose: Purpose, filename: str, created_at_s: int, expires_at_s: int) -> StoredFile: ...
+
+    def abort(self) -> None: ...
+
+
+class BatchStore(Protocol):
+    """Keeps batches, their lines and their files, durably. Thread-safe; blocks on the disk, so call it off the event loop.
+
+    Raises NotFound for what is not there or is another key's, and DeviceError where the disk fails.
+    """
+
+    def begin_upload(self) -> Upload: ...
+
+    def file(self, file_id: str, key_id: KeyId) -> StoredFile: ...
+
+    def files(
+        self, key_id: KeyId, *, purpose: str | None, after: str | None, limit: int, newest_first: bool = True
+    ) -> tuple[list[StoredFile], bool]:
+        """Up to `limit`, and whether there are more."""
+        ...
+
+    def pieces(self, file: StoredFile) -> Iterator[bytes]:
+        """The content in order."""
+        ...
+
+    def read(self, file_id: str, at: int, size_bytes: int) -> bytes:
+        """A part of an uploaded file."""
+        ...
+
+    def delete_file(self, file_id: str, key_id: KeyId) -> None:
+        """Raises InvalidRequest while a batch still reads it."""
+        ...
+
+    def stored_bytes(self) -> int: ...
+
+    def purge_files(self, now_s: float) -> int:
+        """Remove what has expired and no batch reads. Gives how many went."""
+        ...
+
+    def purge_batches(self, before_s: float) -> int:
+        """Forget batches that were over before then."""
+        ...
+
+    def remove_orphans(self) -> None:
+        """Remove what broken uploads left. Called before there are any new ones."""
+        ...
+
+    def create(self, batch: Batch) -> Batch: ...
+
+    def batch(self, batch_id: str, key_id: KeyId | None = None) -> Batch: ...
+
+    def batches(self, key_id: KeyId | None, *, after: str | None, limit: int) -> tuple[list[Batch], bool]:
+        """The newest first, and whether there are more."""
+        ...
+
+    def unfinished(self) -> list[Batch]:
+        """Those not over, oldest first."""
+        ...
+
+    def change(self, batch_id: str, change: Callable[[Batch], Batch]) -> Batch:
+        """Read, change, write, as one. What `change` raises leaves all as it was."""
+        ...
+
+    def add_lines(self, batch_id: str, lines: Iterable[tuple[int, int]], change: Callable[[Batch], Batch]) -> Batch:
+        """The batch's lines, as (at, bytes) in its input file, together with the change that they bring."""
+        ...
+
+    def take(self, batch_id: str, limit: int) -> list[Line]:
+        """The next lines that wait; from here on they are running."""
+        ...
+
+    def give_back(self, line: Line, *, counts: bool) -> None:
+        """It was not answered and waits again. An attempt that does not count was not ended by the line itself."""
+        ...
+
+    def answer(
+        self, lines: Sequence[Line], kind: Literal["output", "error"], answer: bytes, change: Callable[[Batch], Batch]
+    ) -> bool:
+        """Write what one batch's lines came to, once. False, and nothing done, where one has an answer or the batch is over."""
+        ...
+
+    def left(self, batch_id: str) -> Iterator[Line]:
+        """Lines without an answer, in order."""
+        ...
+
+    def finish(self, batch_id: str, status: BatchStatus, at_s: int, *, ttl_s: int) -> Batch:
+        """It is over: its outputs become files of its key."""
+        ...
+
+    def recover(self) -> int:
+        """Lines that were running when the node ended wait again. Gives how many."""
         ...
 
 

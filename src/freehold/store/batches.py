@@ -21,12 +21,14 @@ from freehold.store.batch_files import BatchFiles, insert_file, new_file_id
 from freehold.store.config import StoreConfig
 
 Kind = Literal["output", "error"]
-_WAITING, _RUNNING, _ANSWERED = 0, 1, 2
 _SAVE = "UPDATE batch SET status = ?, is_over = ?, facts = ? WHERE id = ?"
 _INSERT = "INSERT INTO batch (id, key_id, status, is_over, input_file_id, created_at_s, facts) VALUES (?, ?, ?, 0, ?, ?, ?)"
 _LINE = "batch_id, n, at, size_bytes, attempts"
 _TAKE = f"SELECT {_LINE} FROM batch_line WHERE batch_id = ? AND state = 0 ORDER BY n LIMIT ?"  # noqa: S608 - our constants
 _LEFT = f"SELECT {_LINE} FROM batch_line WHERE batch_id = ? AND state <> 2 AND n >= ? ORDER BY n LIMIT ?"  # noqa: S608
+_COUNT = """
+    UPDATE batch_output SET pieces = pieces + 1, sealed_bytes = sealed_bytes + ?, size_bytes = size_bytes + ? WHERE file_id = ?
+"""
 _AFTER = " AND seq < (SELECT seq FROM batch WHERE id = ?)"
 _OVER = "SELECT id, facts FROM batch WHERE is_over = 1 AND created_at_s < ?"
 _GROUP: Final = 1000
@@ -106,20 +108,22 @@ class Batches(BatchFiles):
         with self._writing() as connection:
             connection.execute(back, (0 if counts else 1, line.batch_id, line.n))
 
-    def answer(self, line: Line, kind: Kind, answer: bytes, change: Change) -> bool:
-        """Write the line's answer or error, once. False where it has one, or the batch is over."""
-        with self._reading() as connection:
-            if _get(connection, line.batch_id).is_over or not _is_open(connection, line):
-                return False
-            output = self._output(connection, line.batch_id, kind)
-            sealed = self.sealed(output.file_id)
-            sealed.cut(output.sealed_bytes)
-            written_bytes = sealed.append(answer, output.pieces)
-        counted = "UPDATE batch_output SET pieces = pieces + 1, sealed_bytes = sealed_bytes + ?, size_bytes = size_bytes + ? "
-        with self._writing() as connection:
-            connection.execute("UPDATE batch_line SET state = ? WHERE batch_id = ? AND n = ?", (_ANSWERED, line.batch_id, line.n))
-            connection.execute(f"{counted} WHERE file_id = ?", (written_bytes, len(answer), output.file_id))
-            _change(connection, line.batch_id, change)
+    def answer(self, lines: Sequence[Line], kind: Kind, answer: bytes, change: Change) -> bool:
+        """Write what the lines came to, once. False, and nothing done, where one has an answer or the batch is over."""
+        batch_id = lines[0].batch_id
+        with self._lock:
+            with self._reading() as connection:
+                if _get(connection, batch_id).is_over or not all(_is_open(connection, line) for line in lines):
+                    return False
+                output = self._output(connection, batch_id, kind)
+                sealed = self.sealed(output.file_id)
+                sealed.cut(output.sealed_bytes)
+                written_bytes = sealed.append(answer, output.pieces)
+            with self._writing() as connection:
+                connection.execute(_COUNT, (written_bytes, len(answer), output.file_id))
+                answered = [(batch_id, line.n) for line in lines]
+                connection.executemany("UPDATE batch_line SET state = 2 WHERE batch_id = ? AND n = ?", answered)
+                _change(connection, batch_id, change)
         return True
 
     def left(self, batch_id: str) -> Iterator[Line]:
@@ -152,7 +156,7 @@ class Batches(BatchFiles):
     def recover(self) -> int:
         """Lines that were running when the node ended wait again. Gives how many."""
         with self._writing() as connection:
-            return connection.execute("UPDATE batch_line SET state = ? WHERE state = ?", (_WAITING, _RUNNING)).rowcount
+            return connection.execute("UPDATE batch_line SET state = 0 WHERE state = 1").rowcount
 
     def purge_batches(self, before_s: float) -> int:
         """Forget batches that were over before then."""
@@ -215,7 +219,7 @@ def _change(connection: sqlite3.Connection, batch_id: str, change: Change) -> Ba
 
 def _is_open(connection: sqlite3.Connection, line: Line) -> bool:
     row = connection.execute("SELECT state FROM batch_line WHERE batch_id = ? AND n = ?", (line.batch_id, line.n)).fetchone()
-    return row is not None and row["state"] != _ANSWERED
+    return row is not None and row["state"] != 2
 
 
 def _facts(batch: Batch) -> str:

@@ -41,10 +41,11 @@ _PRINCIPAL = "id, name, client_key.team, is_admin"
 _NO_ALLOWANCE = Allowance()
 _OF_KEY = "LEFT JOIN allowance own ON own.holder_kind = 'key' AND own.holder = client_key.id"
 _OF_TEAM = "LEFT JOIN allowance its ON its.holder_kind = 'team' AND its.holder = client_key.team"
-_FIND = f"""
+_VALID = f"""
     SELECT {_PRINCIPAL}, {allowances.selected("own")}, {allowances.selected("its")}
-    FROM client_key {_OF_KEY} {_OF_TEAM} WHERE secret_sha256 = ? AND revoked_at_ns IS NULL
+    FROM client_key {_OF_KEY} {_OF_TEAM} WHERE revoked_at_ns IS NULL AND
 """  # noqa: S608 - our constants
+_FIND, _FIND_BY_ID = f"{_VALID} secret_sha256 = ?", f"{_VALID} id = ?"
 _OWN_FIRST = _PRINCIPAL.count(",") + 1
 _KEYS = f"SELECT {_COLUMNS}, {allowances.selected('own')} FROM client_key {_OF_KEY}"  # noqa: S608 - our constants
 _TEAMS = f"SELECT holder, {allowances.selected('own')} FROM allowance own WHERE holder_kind = 'team'"  # noqa: S608 - our constants
@@ -92,8 +93,14 @@ class ClientKeys:
         self._lock = threading.Lock()
 
     def authenticate(self, secret: str) -> Principal:
+        return self._principal(_FIND, _digest(secret))
+
+    def by_id(self, key_id: KeyId) -> Principal:
+        return self._principal(_FIND_BY_ID, key_id)
+
+    def _principal(self, query: str, value: bytes | str) -> Principal:
         with self._locked() as connection:
-            row = connection.execute(_FIND, (_digest(secret),)).fetchone()
+            row = connection.execute(query, (value,)).fetchone()
         if row is None:
             raise InvalidKey("unknown or revoked API key; an operator makes one with: freehold keys create NAME")
         own = allowances.allowance_of(row, _OWN_FIRST)
