@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from freehold.cli.audit import NodeProofs
+from freehold.cli.audit_record import NodeProofs
 from freehold.core.findings import Finding
 from freehold.core.ledger import Draft
 from freehold.provenance.keys import NodeKey, trusted

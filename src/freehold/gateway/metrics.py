@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from freehold.core.findings import Action
 from freehold.core.ledger import LedgerEntry
-from freehold.core.ports import EngineLoad, Placement, Recorder, Upstream, UpstreamStatus
+from freehold.core.ports import EngineLoad, LogState, Placement, Recorder, Upstream, UpstreamStatus
 from freehold.gateway.account import UNKNOWN_MODEL
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -134,6 +134,19 @@ class Metrics:
             "freehold_approvals", "Held tool calls, by what became of them.", ["outcome"], registry=registry
         )
         self._approvals_waiting = Gauge("freehold_approvals_waiting", "Tool calls that wait for a person.", registry=registry)
+        self._log_rows = Gauge("freehold_log_signed_rows", "Rows that the last signed tree head is over.", registry=registry)
+        self._log_ready = Gauge(
+            "freehold_log_ready", "Whether the log's tree is signed, and each witness has cosigned.", ["of"], registry=registry
+        )
+        self._witnessed = Counter(
+            "freehold_witness_requests", "Witnesses asked, by what came of it.", ["witness", "outcome"], registry=registry
+        )
+        self._audit_runs = Counter(
+            "freehold_model_audit_runs", "Runs of model audits, by what came of them.", ["audit", "outcome"], registry=registry
+        )
+        self._audit_evidence = Gauge(
+            "freehold_model_audit_e_value", "Evidence of drift that an audit has gathered.", ["audit", "test"], registry=registry
+        )
         self._alerts = Counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"], registry=registry)
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
@@ -183,6 +196,16 @@ class Metrics:
     def count_approval(self, outcome: str) -> None:
         self._approvals.labels(outcome).inc()
 
+    def count_witnessed(self, witness: str, outcome: str) -> None:
+        self._witnessed.labels(witness, outcome).inc()
+
+    def note_model_audit(self, audit: str, outcome: str, e_values: Mapping[str, float]) -> None:
+        """What a run came to; without an outcome, what earlier ones have left."""
+        if outcome:
+            self._audit_runs.labels(audit, outcome).inc()
+        for test, e_value in e_values.items():
+            self._audit_evidence.labels(audit, test).set(e_value)
+
     def count_alert(self, kind: str, outcome: str) -> None:
         self._alerts.labels(self._kind(kind), outcome).inc()
 
@@ -195,6 +218,7 @@ class Metrics:
         circuits: Mapping[str, str] | None = None,
         policy: UpstreamStatus | None = None,
         waiting_approvals: int = 0,
+        log: LogState | None = None,
     ) -> bytes:
         """The page Prometheus reads. `load` is None where there is no engine; `circuits` has each upstream's state by name."""
         if load is not None:
@@ -218,6 +242,10 @@ class Metrics:
                 self._circuit.labels(name, known).set(state == known)
         if policy is not None:
             self._policy_ready.set(policy.ready)
+        if log is not None:
+            self._log_rows.set(log.size() or 0)
+            for name, status in log.status().items():
+                self._log_ready.labels(name).set(status.ready)
         self._approvals_waiting.set(waiting_approvals)
         self._record_ready.set(recorder.status().ready)
         return generate_latest(self._registry)

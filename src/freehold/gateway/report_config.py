@@ -22,6 +22,10 @@ KINDS = (
     "mcp_tool_poisoned",
     "mcp_tool_shadowed",
     "mcp_server_failed",
+    "log_broken",
+    "log_not_published",
+    "log_forked",
+    "witness_failed",
 )
 Count = Annotated[int, msgspec.Meta(ge=1)]
 

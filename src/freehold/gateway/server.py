@@ -23,6 +23,7 @@ from freehold.gateway import log
 from freehold.gateway.access import authenticate, authenticate_admin, read_headers
 from freehold.gateway.approval_routes import ApprovalRoutes
 from freehold.gateway.handle import Call, handle
+from freehold.gateway.log_routes import LogRoutes
 from freehold.gateway.metrics import CONTENT_TYPE
 from freehold.gateway.reply import error_headers
 from freehold.gateway.serve import is_loopback
@@ -94,6 +95,8 @@ class _Edges:
             Route("/readyz", self.readiness),
             Route("/metrics", self.metrics),
         ]
+        if self._services.log is not None:
+            routes += LogRoutes(self._services.log, self._services.keys).routes()
         if self._services.dashboard is not None:
             routes.append(Mount("/dashboard", app=self._services.dashboard))
         handlers: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
@@ -159,11 +162,13 @@ class _Edges:
         policy = self._services.guard.status()
         upstreams = self._services.router.status()
         ready = record.ready and any(status.ready for status in upstreams.values())
+        log_state = self._services.log.state.status() if self._services.log is not None else {}
         body = {
             "ready": ready,
             "record": {"ready": record.ready, "detail": record.detail},
             "policy": {"ready": policy.ready, "detail": policy.detail},  # a refused file leaves the one before it in force
             "upstreams": {name: {"ready": status.ready, "detail": status.detail} for name, status in upstreams.items()},
+            "log": {name: {"ready": status.ready, "detail": status.detail} for name, status in log_state.items()},
         }
         return _json(body, status=200 if ready else 503)
 
@@ -180,6 +185,7 @@ class _Edges:
             circuits=router.circuits(),
             policy=services.guard.status(),
             waiting_approvals=len(services.approvals.waiting()),
+            log=services.log.state if services.log is not None else None,
         )
         return Response(body, headers={"content-type": CONTENT_TYPE, "cache-control": "no-store"})
 

@@ -3,8 +3,8 @@
 The file is JSON (`Evidence`). Its rows follow each other; each `entry` is the exact text that is a leaf of the log's tree and
 that the next entry holds the SHA-256 of; `proof` holds what lies left and right of them in the tree of `checkpoint`, which the
 node has signed (and witnesses, perhaps). So no row is missing, added, changed or out of order. Beside each entry lies what its
-digest is over: a decision's facts, or an exchange's ledger row, findings and receipt, whole or as digests alone; the receipt's salt
-never.
+digest is over: a decision's facts, or an exchange's ledger row, findings and receipt, whole or as digests alone. The receipt's salt is
+not in it.
 
 A file made for a span of time holds the row before it and the row after it, too: nothing can be left out at its ends. The same
 checks, in a page that needs nothing of Freehold's, are in docs/verify_evidence.py.

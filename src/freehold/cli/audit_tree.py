@@ -1,0 +1,221 @@
+"""`freehold log`, as others see it: signed tree heads, proofs, static files, and witnesses.
+
+Exit codes: 0 done, 1 a check failed (two heads are not of one log, a witness refused), 2 what was given cannot be used.
+"""
+
+import asyncio
+import base64
+import json
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import aiohttp
+import click
+
+from freehold import config as configuration
+from freehold.cli import Failed, Unusable
+from freehold.cli.audit_record import key_option, record, record_option, trusted_keys
+from freehold.cli.evidence import evidence_of, write_out
+from freehold.core import merkle
+from freehold.core.errors import ArtefactError, DeviceError, FreeholdError, VerificationError
+from freehold.core.merkle import Perfect
+from freehold.provenance import checkpoint as checkpoints
+from freehold.provenance.checkpoint import Checkpoint
+from freehold.provenance.keys import NodeKey, TrustedKeys, node_key
+from freehold.provenance.local import key_directory
+from freehold.provenance.log_config import WitnessConfig
+from freehold.provenance.tiles import TileReader
+from freehold.store import tree
+from freehold.store.evidence import row_of
+from freehold.store.tree import Tree
+from freehold.tile_log import TileLog
+from freehold.witnessing import TIMEOUT, ask
+
+_out_option = click.option("-o", "--out", type=click.Path(path_type=Path), help="Where to write it; default: standard output.")
+
+
+def this_log() -> TileLog:
+    """The log of this machine's node, with its key."""
+    config, home = configuration.load(), configuration.home()
+    return TileLog(home / config.store.file, config.store, _key(home), config.log.origin)
+
+
+def _key(home: Path) -> NodeKey:
+    return node_key(key_directory(home))
+
+
+@click.command()
+@record_option
+@_out_option
+def checkpoint(path: Path | None, out: Path | None) -> None:
+    """Sign the head of the log's tree as it is now, and show it: keep it elsewhere, and compare with 'consistency' later.
+
+    Of a copy of a record (--file) the last one that was signed is shown.
+    """
+    if path is None:
+        last = this_log().publish()
+    else:
+        with record(path) as connection:
+            last = tree.last_checkpoint(connection)
+    if last is None:
+        raise Unusable("the log has no rows yet" if path is None else f"{path} holds no signed tree head")
+    write_out(last.note.encode(), out)
+
+
+@click.command()
+@click.argument("row")
+@record_option
+@_out_option
+def proof(row: str, path: Path | None, out: Path | None) -> None:
+    """Prove that ROW, a number or an exchange's id, is in the log: JSON that 'freehold evidence verify' checks alone.
+
+    Of an exchange it holds the receipt, and digests for the rest. 'freehold receipt verify --proof' takes it, too.
+    """
+    if path is None:
+        this_log().publish()
+    with record(path) as connection:
+        connection.execute("BEGIN")
+        n = int(row) if row.isascii() and row.isdigit() else row_of(connection, row)
+        if n is None:
+            raise Unusable(f"the log has no row of the exchange {row[:80]}")
+        write_out(evidence_of(connection, n, n, as_digests=True), out)
+
+
+@click.command()
+@click.argument("old", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("new", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@record_option
+@click.option(
+    "--tiles", type=click.Path(path_type=Path), help="Take the tree from a folder of the log's files, not from a record."
+)
+@key_option
+@click.option("--json", "as_json", is_flag=True, help="The result, and the proof, as one JSON object.")
+def consistency(old: Path, new: Path, path: Path | None, tiles: Path | None, key_paths: tuple[Path, ...], as_json: bool) -> None:
+    """Check that the log of the checkpoint in file NEW continues that of the one in OLD: nothing was changed or taken out.
+
+    The proof comes from the record or the files; it is checked against the two signed heads, so neither needs to be believed.
+    """
+    keys = trusted_keys(key_paths)
+    try:
+        first, second = _signed(old, keys), _signed(new, keys)
+        if first.origin != second.origin:
+            raise VerificationError(f"{old} is of the log {first.origin}, {new} of {second.origin}")
+        if first.size > second.size:
+            raise VerificationError(f"{new} is the older of the two: {second.size} rows, {old} has {first.size}")
+        if tiles is not None:
+            hashes = _prove(first, second, TileReader(_read_below(tiles), second.size).perfect)
+        else:
+            with record(path) as connection:
+                connection.execute("BEGIN")
+                hashes = _prove(first, second, Tree(connection).perfect)
+        merkle.check_consistency(first.size, first.root, second.size, second.root, hashes)
+    except VerificationError as error:
+        if as_json:
+            click.echo(json.dumps({"consistent": False, "reason": error.message}))
+        else:
+            click.echo(f"Not one log: {error.message}", err=True)
+        sys.exit(1)
+    except ArtefactError as error:
+        raise Unusable(error.message) from error
+    document = {
+        "consistent": True,
+        "origin": first.origin,
+        "old_size": first.size,
+        "new_size": second.size,
+        "proof": [base64.b64encode(hash_).decode() for hash_ in hashes],
+    }
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    else:
+        click.echo(f"One log: {second.size} rows continue the {first.size} that were there, {second.size - first.size} came.")
+
+
+def _signed(path: Path, keys: TrustedKeys) -> Checkpoint:
+    try:
+        return checkpoints.verify(path.read_bytes(), keys)
+    except VerificationError as error:
+        raise VerificationError(f"{path}: {error.message}") from error
+
+
+def _prove(old: Checkpoint, new: Checkpoint, perfect: Perfect) -> list[bytes]:
+    try:
+        return merkle.consistency_proof(old.size, new.size, perfect)
+    except VerificationError as error:
+        raise Unusable(f"there is no tree of {new.size} rows to prove it with: {error.message}") from error
+
+
+def _read_below(folder: Path) -> Callable[[str], bytes]:
+    def read(path: str) -> bytes:
+        try:
+            return (folder / path).read_bytes()
+        except OSError as exc:
+            raise DeviceError(f"cannot read {folder / path}: {exc.strerror}") from exc
+
+    return read
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def publish(folder: Path) -> None:
+    """Write the log's static files (C2SP tlog-tiles) to FOLDER, or bring those there up to date."""
+    log = this_log()
+    last = log.publish()
+    if last is None:
+        raise Unusable("the log has no rows yet")
+    written = log.write_folder(folder)
+    click.echo(f"{folder} holds the log's {last.size} rows: {written} files were written.")
+
+
+@click.command()
+@click.option("--url", help="Ask this witness alone, whether it is configured or not. Goes with --witness-key.")
+@click.option("--witness-key", help="Its witness key, as 'freehold log keys' shows it there.")
+def witness(url: str | None, witness_key: str | None) -> None:
+    """Sign the head of the log's tree, and have the witnesses of [[witnesses]] cosign it now."""
+    if (url is None) != (witness_key is None):
+        raise Unusable("--url and --witness-key go together")
+    if url is not None and witness_key is not None:
+        try:
+            asked: tuple[WitnessConfig, ...] = (WitnessConfig(url=url, key=witness_key),)
+        except ValueError as exc:
+            raise Unusable(str(exc)) from exc
+    else:
+        asked = configuration.load().witnesses
+    if not asked:
+        raise Unusable("no witness is configured: name one in [[witnesses]], or with --url and --witness-key")
+    if failed := asyncio.run(_ask_all(asked)):
+        raise Failed(f"{failed} of {len(asked)} witnesses did not cosign")
+
+
+async def _ask_all(asked: tuple[WitnessConfig, ...]) -> int:
+    """How many did not cosign."""
+    log, failed = this_log(), 0
+    last = log.publish()
+    if last is None:
+        raise Unusable("the log has no rows yet")
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+        for one in asked:
+            name = one.note_key().name
+            try:
+                given = await ask(http, one, log, last)
+            except FreeholdError as error:
+                click.echo(f"{name}: {error.message}", err=True)
+                failed += 1
+                continue
+            at = datetime.fromtimestamp(given.at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            click.echo(f"{name} has cosigned {last.size} rows at {at}.")
+    return failed
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for a program.")
+def keys(as_json: bool) -> None:
+    """Show the keys by which others know this node's log, and its cosignatures."""
+    log = this_log()
+    shown = {"origin": log.origin, "log_key": str(log.log_key), "witness_key": str(log.witness_key)}
+    if as_json:
+        click.echo(json.dumps(shown, indent=2))
+        return
+    click.echo(f"log key      {shown['log_key']}\n  for the [log] witness_for of nodes that are to witness this one")
+    click.echo(f"witness key  {shown['witness_key']}\n  for the [[witnesses]] of nodes that this one is to witness")
