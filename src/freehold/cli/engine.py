@@ -10,7 +10,10 @@ from freehold.cli.log import log_events
 from freehold.core.errors import ConfigError
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
+from freehold.engine.device import has_driver
 from freehold.engine.process import serve_engine
+from freehold.meter.config import MeterConfig
+from freehold.meter.opening import open_meter
 from freehold.provenance.local import refuse_unsigned
 from freehold.provenance.pull import open_model
 from freehold.provenance.scan.gate import refuse_unsafe_model
@@ -19,16 +22,19 @@ from freehold.provenance.scan.gate import refuse_unsafe_model
 @click.command(hidden=True)
 @click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True)
 @click.option("--settings", required=True, help="The [engine] table as the node has it, as JSON.")
-def engine(socket_path: Path, settings: str) -> None:
+@click.option("--meter", "meter_settings", default="{}", help="The [meter] table, as JSON.")
+def engine(socket_path: Path, settings: str, meter_settings: str) -> None:
     """Load the model and compute answers for the node at the other end of SOCKET."""
     log_events()
     try:
         config = msgspec.json.decode(settings, type=EngineConfig)
+        meter_config = msgspec.json.decode(meter_settings, type=MeterConfig)
     except msgspec.DecodeError as exc:
-        raise ConfigError(f"--settings is not an [engine] table: {exc}") from exc
+        raise ConfigError(f"--settings or --meter is no table of the configuration: {exc}") from exc
+    meter = open_meter(meter_config, expects_card=config.device != "cpu" and has_driver())  # first: it counts the loading
     home = configuration.home()
     draft = _admitted(home, config.draft_model, config) if config.draft_model else None
-    serve_engine(_admitted(home, config.model, config), socket_path, config, draft)
+    serve_engine(_admitted(home, config.model, config), socket_path, config, draft, meter)
 
 
 def _admitted(home: Path, name: str, config: EngineConfig) -> VerifiedModel:

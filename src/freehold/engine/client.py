@@ -114,6 +114,9 @@ class EngineClient:
             draft_model_s=stats.draft_model_s,
             token_s=stats.token_s or None,
             predicted_token_s=self._fit.token_s if self._fit else None,
+            energy=stats.energy,
+            model_id=self._ready.model_id if self._ready else None,
+            build=self._ready.build if self._ready else None,
         )
 
     def status(self) -> UpstreamStatus:
@@ -459,6 +462,8 @@ def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:
         kernels=ready.kernels or None,
         kv_type=ready.kv_type or None,
         libraries=ready.libraries or None,
+        trust=ready.trust or None,
+        context_tokens=ready.context_tokens,
     )
 
 

@@ -15,6 +15,7 @@ from freehold.core import errors
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, ResponseFormat, Sampling, Tool, ToolChoice
+from freehold.core.measurement import EnergyTotals
 from freehold.engine.stops import Piece
 
 PROTOCOL: Final = 5
@@ -147,6 +148,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     prompt_tokens_per_s: float = 0.0
     output_tokens_per_s: float = 0.0
     token_s: float = 0.0  # of a pass of one token of late; 0 is unknown
+    energy: EnergyTotals | None = None  # None while loading
 
 
 Frame: TypeAlias = (

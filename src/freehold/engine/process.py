@@ -19,7 +19,9 @@ from typing import Any, Final
 
 from freehold import __version__
 from freehold.core.errors import DeviceError, FreeholdError, InternalError
+from freehold.core.measurement import EnergyTotals
 from freehold.core.models import VerifiedModel
+from freehold.core.ports import StepMeter
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Prediction, lines
 from freehold.engine.frames import (
@@ -49,17 +51,24 @@ from freehold.engine.sequence import Failed, Finished, Grown, Output
 log = logging.getLogger("freehold.engine")
 
 STATS_INTERVAL_S: Final = 1.0
+TICK_S: Final = 1.0
 EXIT_CANNOT_LOAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
-def serve_engine(model: VerifiedModel, socket_path: Path, config: EngineConfig, draft: VerifiedModel | None = None) -> None:
+def serve_engine(
+    model: VerifiedModel,
+    socket_path: Path,
+    config: EngineConfig,
+    draft: VerifiedModel | None = None,
+    meter: StepMeter | None = None,
+) -> None:
     """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run."""
     _die_with_parent()
     # Ctrl-C reaches the whole process group, and a supervisor's SIGTERM the whole unit: the node decides when we stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(asyncio.run(_Engine(model, config, draft).serve(socket_path)))
+    sys.exit(asyncio.run(_Engine(model, config, draft, meter).serve(socket_path)))
 
 
 def _die_with_parent() -> None:
@@ -72,8 +81,8 @@ def _die_with_parent() -> None:
 
 
 class _Engine:
-    def __init__(self, model: VerifiedModel, config: EngineConfig, draft: VerifiedModel | None) -> None:
-        self._model, self._config, self._draft = model, config, draft
+    def __init__(self, model: VerifiedModel, config: EngineConfig, draft: VerifiedModel | None, meter: StepMeter | None) -> None:
+        self._model, self._config, self._draft, self._meter = model, config, draft, meter
         self._preparing: dict[int, asyncio.Task[None]] = {}
         # One thread: templates and tokenizers of all requests together never take more than one core from compute.
         self._prompts = ThreadPoolExecutor(1, "prompts")
@@ -88,7 +97,10 @@ class _Engine:
         self._write(Hello(protocol=PROTOCOL, version=__version__))
         check_hello(await read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))
-        made = asyncio.to_thread(Runtime, self._model, self._config, self._tell_progress, self._foretell, self._draft)
+        ticking = asyncio.create_task(self._tick())
+        made = asyncio.to_thread(
+            Runtime, self._model, self._config, self._tell_progress, self._foretell, self._draft, self._meter
+        )
         loading = asyncio.create_task(made)
         done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading not in done:  # nothing may come before Ready but the end
@@ -109,9 +121,12 @@ class _Engine:
             self._take(frame)
             frame = await read_frame(reader)
         telling.cancel()
+        ticking.cancel()
         self._runtime.scheduler.close()
         await asyncio.to_thread(computing.join, 5)
         self._runtime.close()
+        if self._meter is not None:
+            self._meter.close()
         return 0
 
     def _take(self, frame: Frame) -> None:
@@ -171,6 +186,12 @@ class _Engine:
             self._write(_frame(output))
         await self._writer.drain()
 
+    async def _tick(self) -> None:
+        """While loading, too: counters go round."""
+        while self._meter is not None:
+            await asyncio.sleep(TICK_S)
+            self._meter.tick()
+
     async def _tell_stats(self) -> None:
         before, then_s = self._runtime.scheduler.stats(), self._loop.time()
         told = Stats()
@@ -180,7 +201,8 @@ class _Engine:
                 log.error("engine_stuck")
                 os._exit(1)  # the node starts us again
             now, now_s = self._runtime.scheduler.stats(), self._loop.time()
-            stats = _stats(before, now, now_s - then_s)
+            energy = self._meter.totals() if self._meter is not None else None
+            stats = _stats(before, now, now_s - then_s, energy)
             before, then_s = now, now_s
             if stats != told:
                 self._write(stats)
@@ -230,7 +252,7 @@ def _frame(output: Output) -> Frame:
             return refused(output.error, output.request)
 
 
-def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats:
+def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float, energy: EnergyTotals | None) -> Stats:
     return Stats(
         running=now.running,
         waiting=now.waiting,
@@ -246,4 +268,5 @@ def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float) -> Stats
         prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
         output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
         token_s=now.token_s,
+        energy=energy,
     )

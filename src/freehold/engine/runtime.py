@@ -15,6 +15,7 @@ from freehold import __version__
 from freehold.core.errors import DeviceError, InvalidRequest
 from freehold.core.exchange import Message, Tool
 from freehold.core.models import VerifiedModel
+from freehold.core.ports import StepMeter
 from freehold.engine.budget import plan
 from freehold.engine.config import MAX_DRAFTS, EngineConfig, PrefixReuse
 from freehold.engine.cores import usable_cores
@@ -37,6 +38,7 @@ from freehold.engine.template import ChatTemplate, chat_template
 from freehold.engine.tokenizer import read_tokenizer
 from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
+from freehold.engine.work import model_work
 
 _DRAFT_KV_SHARE: Final = (
     4  # of the memory for keys and values, as much again for the draft model's: they are smaller, and of bytes
@@ -125,6 +127,7 @@ class Runtime:
         progress: Progress,
         foretell: Foretell = lambda _: None,
         draft: VerifiedModel | None = None,
+        meter: StepMeter | None = None,
     ) -> None:
         """`foretell` is called before weights are read, where there is something to tell. `draft` is a draft model.
 
@@ -188,7 +191,10 @@ class Runtime:
         # Other bits come of it, so receipts have to say so.
         kept_in = "" if config.kv_type == "f16" else f", keys and values in {config.kv_type}"
         drafts = self._small.draft_model if self._small is not None else None
-        self.scheduler = Scheduler(self.model, cache, tokenizer, limits, draft_model=drafts)
+        work = model_work(shape, weights.header.tensors, KvType(config.kv_type))
+        self.scheduler = Scheduler(self.model, cache, tokenizer, limits, draft_model=drafts, meter=meter, work=work)
+        if meter is not None:
+            meter.loaded(self.on_card is not None)
         self.prompts = Prompts(tokenizer, template, context, config.prefix_reuse)
         self.ready = Ready(
             model_id=model.manifest.model_id,

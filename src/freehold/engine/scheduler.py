@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, UpstreamUnavailable
-from freehold.core.ports import MonotonicClock
+from freehold.core.ports import MonotonicClock, PassShare, StepMeter
 from freehold.engine.config import MAX_DRAFTS
 from freehold.engine.draft import Ask, DraftModel
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
@@ -30,6 +30,7 @@ from freehold.engine.models import Batch
 from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
 from freehold.engine.speculation import PassTimes, allot
 from freehold.engine.vocabulary import Tokenizer
+from freehold.engine.work import ModelWork
 
 log = logging.getLogger("freehold.engine")
 
@@ -102,7 +103,10 @@ class Scheduler:
         limits: Limits,
         clock: MonotonicClock = time.perf_counter,
         draft_model: DraftModel | None = None,
+        meter: StepMeter | None = None,
+        work: ModelWork | None = None,
     ) -> None:
+        """`meter` is told of each pass, and by `work` how it is shared among its requests: by columns where that is None."""
         if cache.pages * PAGE_POSITIONS < limits.context_tokens:
             raise InternalError(f"{cache.pages} KV pages cannot hold one sequence of {limits.context_tokens} tokens")
         self._model, self._cache, self._tokenizer, self._limits, self._clock = model, cache, tokenizer, limits, clock
@@ -111,6 +115,7 @@ class Scheduler:
         self._running: list[Sequence] = []  # in the order of admission
         self._cancelled: set[int] = set()
         self._times = PassTimes()
+        self._meter, self._work = meter, work
         self._draft_model = draft_model
         self._prompt_tokens = self._output_tokens = self._cached_tokens = 0
         self._drafted_tokens = self._accepted_tokens = 0
@@ -140,7 +145,7 @@ class Scheduler:
                 param="messages",
                 code="context_length_exceeded",
             )
-        return Sequence(request, self._tokenizer, context, self._clock)
+        return Sequence(request, self._tokenizer, context, self._clock, self._meter)
 
     def cancel(self, request: int) -> None:
         """Forget a request, wherever it is; one that has ended is no error. Takes effect before the next step."""
@@ -206,10 +211,14 @@ class Scheduler:
         for share in shares:
             share.sequence.started_s = begun_s if share.sequence.started_s is None else share.sequence.started_s
         self._stuck_after_s = self._patience_s(sum(share.columns for share in shares))
+        if self._meter is not None:
+            self._meter.begin_pass()
         passed_s = self._clock()
         try:
             logits = self._model.step(_batch(shares))
         except Exception as exc:  # the batch is lost, the engine is not
+            if self._meter is not None:
+                self._meter.end_pass((), self._clock() - begun_s, self._limits.threads)
             return self._fail_all(shares, exc)
         ended_s = self._clock()
         self._times.note(sum(share.columns for share in shares), ended_s - passed_s)
@@ -233,6 +242,7 @@ class Scheduler:
         for sequence in [sequence for sequence in self._running if sequence.request.id in self._cancelled]:
             self._release(sequence)
         self._waiting = deque(sequence for sequence in self._waiting if sequence.request.id not in self._cancelled)
+        self._forget(self._cancelled)
         self._cancelled.clear()
 
     def _admit(self) -> None:
@@ -393,14 +403,37 @@ class Scheduler:
         columns = sum(share.columns for share in shares)
         for share in shares:
             share.sequence.compute_s += spent_s * self._limits.threads * share.columns / columns
+        if self._meter is not None:
+            self._meter.end_pass(self._worked(shares), spent_s, self._limits.threads)
         with self._changed:
             self._busy_s += spent_s
             self._prompt_tokens += sum(share.count for share in shares if share.sequence.outputs == 0)
+
+    def _worked(self, shares: list[_Share]) -> list[PassShare]:
+        work = self._work
+        if work is None:
+            return [PassShare(share.sequence.request.id, share.columns, share.columns) for share in shares]
+        flops_per_byte = work.flops_per_byte(self._times)
+        return [
+            PassShare(
+                share.sequence.request.id,
+                work.of(len(shares), share.sequence.computed + share.columns, share.columns, flops_per_byte),
+                share.columns,
+            )
+            for share in shares
+        ]
 
     def _retire(self, ended: set[int]) -> None:
         with self._changed:
             for sequence in [sequence for sequence in self._running if sequence.request.id in ended]:
                 self._release(sequence)
+        self._forget(ended)
+
+    def _forget(self, requests: set[int]) -> None:
+        """What they took and were not told is nobody's."""
+        if self._meter is not None:
+            for request in requests:
+                self._meter.forget(request)
 
     def _release(self, sequence: Sequence) -> None:
         if sequence.slot is not None:

@@ -13,7 +13,8 @@ import numpy as np
 
 from freehold.core.errors import FreeholdError, InternalError
 from freehold.core.events import FinishReason, TokenLogprob, Worked
-from freehold.core.ports import MonotonicClock
+from freehold.core.measurement import Metered
+from freehold.core.ports import MonotonicClock, StepMeter
 from freehold.engine.constraint import Constraint
 from freehold.engine.kv_cache import PAGE_POSITIONS
 from freehold.engine.sampler import Chosen, Floats, Sampler, Settings
@@ -72,7 +73,14 @@ Output: TypeAlias = Grown | Finished | Failed
 class Sequence:
     """`tokens[:computed]` have keys and values in the cache."""
 
-    def __init__(self, request: Request, tokenizer: Tokenizer, context_tokens: int, clock: MonotonicClock) -> None:
+    def __init__(
+        self,
+        request: Request,
+        tokenizer: Tokenizer,
+        context_tokens: int,
+        clock: MonotonicClock,
+        meter: StepMeter | None = None,
+    ) -> None:
         self.request = request
         self.tokens = list(request.prompt)
         self.computed = 0
@@ -83,6 +91,7 @@ class Sequence:
         self.compute_s = 0.0
         self.started_s: float | None = None
         self.first_token_s: float | None = None
+        self._meter = meter
         self._tokenizer, self._context_tokens, self._clock = tokenizer, context_tokens, clock
         self._sampler = Sampler(request.settings, request.prompt, tokenizer.vocabulary)
         self._detokenizer = Detokenizer(tokenizer)
@@ -102,10 +111,10 @@ class Sequence:
         limit = self.request.settings.max_tokens
         return most if limit is None else min(most, limit - self.outputs)
 
-    def worked(self, now_s: float) -> Worked:
+    def worked(self, now_s: float, metered: Metered | None = None) -> Worked:
         started = self.started_s if self.started_s is not None else now_s
         first = self.first_token_s if self.first_token_s is not None else now_s
-        return Worked(compute_s=self.compute_s, prefill_s=first - started, decode_s=now_s - first)
+        return Worked(compute_s=self.compute_s, prefill_s=first - started, decode_s=now_s - first, metered=metered)
 
     # ---- what is known of it beforehand ---------------------------------------------------------------------
 
@@ -183,7 +192,7 @@ class Sequence:
                 pieces.append(self._stops.receive(rest))
             if not self._stops.stopped:
                 pieces.append(self._stops.close())
-        worked = self.worked(self._clock())
+        worked = self.worked(self._clock(), self._meter.so_far(self.request.id) if self._meter is not None else None)
         outputs: list[Output] = [
             Grown(request=self.request.id, piece=piece, worked=worked) for piece in pieces if piece.text or piece.logprobs
         ]
@@ -209,7 +218,7 @@ class Sequence:
             reason=reason,
             input_tokens=len(self.request.prompt),
             output_tokens=self.outputs,
-            worked=self.worked(self._clock()),
+            worked=self.worked(self._clock(), self._meter.settle(self.request.id) if self._meter is not None else None),
             cached_tokens=self.cached_tokens or 0,
             tokens=tuple(self.tokens[len(self.request.prompt) :]),
         )

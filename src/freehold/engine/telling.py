@@ -16,6 +16,7 @@ from freehold.core.events import (
     Worked,
 )
 from freehold.core.exchange import Exchange
+from freehold.core.measurement import add
 from freehold.engine.calls import FORMATS, Call, CallReader, Read
 from freehold.engine.frames import Ended, Text
 from freehold.engine.stops import Piece
@@ -97,10 +98,12 @@ class Telling:
 
     def _worked(self) -> Worked:
         """Work adds up; they were waited for side by side."""
+        metered = [choice.worked.metered for choice in self._choices]
         return Worked(
             compute_s=sum(choice.worked.compute_s for choice in self._choices),
             prefill_s=max(choice.worked.prefill_s for choice in self._choices),
             decode_s=max(choice.worked.decode_s for choice in self._choices),
+            metered=None if None in metered else add([one for one in metered if one is not None]),
         )
 
 

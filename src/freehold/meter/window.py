@@ -196,7 +196,9 @@ class WindowMeter:
         for k in range(ALLOCATIONS):
             account.given_j[k] += given[k]
             account.open[k] = 0.0
-        if self._bounds is None:
+        if not account.is_known:
+            self._take_back(account)
+        elif self._bounds is None:
             account.is_bounded = False
         else:
             account.low_j += given[0] * self._bounds[0]
@@ -204,7 +206,7 @@ class WindowMeter:
 
     def _advance(self, account: _Account) -> None:
         """What its work in the open window would have cost in the one before; unknown where there was none."""
-        if self._rate is None:
+        if self._rate is None or not account.is_known:
             self._take_back(account)
             return
         given = [weight * rate for weight, rate in zip(account.open, self._rate, strict=True)]

@@ -61,7 +61,7 @@ class SampledPower:
         clock: Callable[[], float] = time.monotonic,
         runs: bool = True,
     ) -> None:
-        """`on_demand` is False where asking takes too long for a reading to wait. Raises DeviceError where the first sample fails."""
+        """`on_demand` is False where asking takes too long for a reading. Raises DeviceError where the first sample fails."""
         self.name, self.device, self.grade, self.min_window_s = name, device, Grade.MEASURED_POWER, min_window_s
         self._power_w, self._every_s, self._on_demand, self._clock = power_w, every_s, on_demand, clock
         self._integral = PowerIntegral(longest_gap_s=max(3 * every_s, 2.0))
