@@ -37,6 +37,7 @@ from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
 from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
+from freehold.gateway.keeping import Keeping
 from freehold.gateway.mcp.opening import McpApp, open_mcp
 from freehold.gateway.mcp.pins import FILE_NAME as PINS_FILE
 from freehold.gateway.mcp.pins import PinBook
@@ -56,6 +57,7 @@ from freehold.guard.residency import LabelPolicy
 from freehold.guard_cache import open_guard
 from freehold.meter.attribution import ExchangeMeter
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
+from freehold.provenance.content import content_key
 from freehold.provenance.keys import NodeKey, node_key
 from freehold.provenance.local import key_directory, refuse_unsigned, trust_words
 from freehold.provenance.progress import Progress, Silent
@@ -153,9 +155,10 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         key = node_key(key_directory(place.home))
-        guard = await asyncio.to_thread(_open_guard, place, key)
+        guard = await asyncio.to_thread(open_policy_guard, place, key)
         _give_memory_back()
-        writer = RecordWriter(place.record, NodeSigner(key), config.store, sealer=key)
+        cipher = content_key(key_directory(place.home), make=True) if config.keep else None
+        writer = RecordWriter(place.record, NodeSigner(key), config.store, sealer=key, cipher=cipher)
         stack.push_async_callback(asyncio.to_thread, writer.close)
         alarms = Alarms(config.alerts, node=platform.node(), count=metrics.count_alert, audit=writer)
         await stack.enter_async_context(alarms)
@@ -163,7 +166,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         stack.callback(reader.close)
         stored_keys = ClientKeys(place.record, config.store, sealer=key)
         stack.callback(stored_keys.close)
-        engine = await _start_engine(place, stack)
+        engine = await start_engine(place, stack)
         router = _make_router(place, engine, stack, metrics, alarms)
         prices = PriceList(config.prices)
         used = await asyncio.to_thread(_used, place)
@@ -210,6 +213,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             keys=ring,
             meter=ExchangeMeter(config.meter),
             metrics=metrics,
+            keeping=Keeping(config.keep),
             traces=traces,
             dashboard=dashboard,
             mcp=mcp,
@@ -245,7 +249,8 @@ def _open_mcp(
     return open_mcp(config.mcp, services, keys, config.gateway, place.folder)
 
 
-async def _start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:
+async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:
+    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named."""
     model = place.config.engine.model
     if not model:
         return None
@@ -328,7 +333,8 @@ async def _reload(watch: PolicyWatch) -> None:
     await watch.reload()
 
 
-def _open_guard(place: Place, key: NodeKey) -> StreamGuard:
+def open_policy_guard(place: Place, key: NodeKey) -> StreamGuard:
+    """The guard under the configured policy. Takes a second; raises ConfigError for a policy that can't be used."""
     path = policy_path(place.config.guard.policy, place.config_path, place.home)
     secret = sha256(key.sign(b"freehold guard secret")).digest()  # Ed25519 is deterministic: the same at every start
     return open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)

@@ -31,7 +31,7 @@ _EVENT_STREAM = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Given:
+class GivenReceipt:
     envelope: bytes
     salt: bytes | None
     exchange_id: object = None  # what the file says beside the envelope, unsigned
@@ -58,7 +58,7 @@ def verify(
     record. Exit code 0: it holds; 1: it does not; 2: it cannot be used.
     """
     try:
-        given = _given(file)
+        given = given_receipt(file)
         report = verify_receipt(
             given.envelope,
             _keys(key_path),
@@ -82,7 +82,8 @@ def verify(
         _show(report)
 
 
-def _given(file: str) -> _Given:
+def given_receipt(file: str) -> GivenReceipt:
+    """What FILE holds, or the record has under an ID. Raises DeviceError, Unusable."""
     if _ID.fullmatch(file) and not Path(file).exists():
         return _stored(ExchangeId(file))
     raw = sys.stdin.buffer.read(FILE_LIMIT_BYTES) if file == "-" else _read(Path(file))
@@ -90,23 +91,23 @@ def _given(file: str) -> _Given:
         document = json.loads(raw)
         if isinstance(document, dict) and "envelope" in document:
             salt = document.get("salt")
-            return _Given(
+            return GivenReceipt(
                 envelope=json.dumps(document["envelope"]).encode(),
                 salt=None if salt is None else _salt(salt),
                 exchange_id=document.get("id"),
             )
     except (ValueError, RecursionError):
         pass  # not JSON at all: the verifier says so in its own words
-    return _Given(envelope=raw, salt=None)
+    return GivenReceipt(envelope=raw, salt=None)
 
 
-def _stored(exchange_id: ExchangeId) -> _Given:
+def _stored(exchange_id: ExchangeId) -> GivenReceipt:
     store = configuration.load().store
     with closing(RecordReader(configuration.home() / store.file, store)) as reader:
         stored = reader.receipt(exchange_id)
     if stored is None:
         raise Unusable(f"this node's record has no receipt {exchange_id}")
-    return _Given(envelope=stored.receipt.envelope, salt=stored.salt)
+    return GivenReceipt(envelope=stored.receipt.envelope, salt=stored.salt)
 
 
 def _keys(path: Path | None) -> TrustedKeys:

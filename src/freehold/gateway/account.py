@@ -186,7 +186,7 @@ class Account:
             salt=self.salt,
             policy_digest=self.policy_digest,
             verdict_digest=sha256(orjson.dumps(self.findings, option=orjson.OPT_SORT_KEYS)).hexdigest(),
-            sampling=_sampling(self.exchange.sampling) if self.exchange else {},
+            sampling=sampling_claims(self.exchange.sampling) if self.exchange else {},
             finish_reason=self.finish_reason,
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
@@ -223,7 +223,7 @@ class Account:
         )
 
 
-def _sampling(sampling: Sampling) -> dict[str, object]:
+def sampling_claims(sampling: Sampling) -> dict[str, object]:
     """How tokens were chosen, as asked for. Stop strings are the user's words: their number is enough."""
     asked = {name: value for name in _SAMPLING if (value := getattr(sampling, name)) is not None}
     if sampling.stop:

@@ -35,7 +35,7 @@ from freehold.gateway.flow import Flow
 from freehold.gateway.keeping import kept
 from freehold.gateway.placement import continued
 from freehold.gateway.reply import Reply, Send, error_headers
-from freehold.gateway.screen import screen
+from freehold.gateway.screen import context_of, screen
 from freehold.gateway.services import Services
 from freehold.gateway.sse import SseEvent, frame, frames
 from freehold.gateway.wire.codec import Codec, Incoming
@@ -112,7 +112,7 @@ class _Handling:
         services, account = self._services, self._account
         incoming = await self._read()
         exchange = account.exchange = self._codec.decode_request(incoming)
-        context = _context(exchange)
+        context = context_of(exchange)
         guard = self._guard = services.guard.open(context)
         account.policy_digest = guard.policy_digest
         upstreams = self._serving(exchange)
@@ -277,18 +277,6 @@ class _Handling:
 def _traced(exchange: Exchange, traceparent: str | None) -> Exchange:
     """An upstream's work belongs to the client's trace."""
     return replace(exchange, headers={**exchange.headers, "traceparent": traceparent}) if traceparent else exchange
-
-
-def _context(exchange: Exchange) -> Context:
-    principal = exchange.principal
-    return Context(
-        dialect=exchange.dialect,
-        model=exchange.model,
-        key_id=principal.key_id,
-        key_name=principal.name,
-        team=principal.team or "",
-        labels=principal.labels,
-    )
 
 
 def _forwarded(headers: Headers, codec: Codec) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
-from freehold.core.findings import Action, Channel, Direction, Verdict
+from freehold.core.findings import Action, Channel, Context, Direction, Verdict
 from freehold.core.stage import Stage, steps
 from freehold.gateway.wire.codec import Codec, Incoming
 from freehold.gateway.wire.leaves import rewrite
@@ -17,6 +17,19 @@ from freehold.gateway.wire.tool_names import ToolNames
 _OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
 _TURN_CHARS = 32 << 10  # a millisecond of scanning, before others may go on
 _LEAF_CHARS = 512  # what a leaf costs however short it is: 10 us
+
+
+def context_of(exchange: Exchange) -> Context:
+    """Whose exchange it is, as the guard asks."""
+    principal = exchange.principal
+    return Context(
+        dialect=exchange.dialect,
+        model=exchange.model,
+        key_id=principal.key_id,
+        key_name=principal.name,
+        team=principal.team or "",
+        labels=principal.labels,
+    )
 
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
