@@ -19,7 +19,10 @@ class Grid:
     carbon_g_per_kwh: float | None
     total_twh: float | None
     source: str
+    water_l_per_kwh: float | None = None  # evaporated or used up by making it, of the country's mix
 
+
+_WATER: Mapping[str, float | None] = {row["code"]: number(row, "water_l_per_kwh") for row in rows("grid_water.csv")}
 
 GRIDS: Mapping[str, Grid] = {
     row["code"]: Grid(
@@ -29,6 +32,7 @@ GRIDS: Mapping[str, Grid] = {
         carbon_g_per_kwh=number(row, "carbon_g_per_kwh"),
         total_twh=number(row, "total_twh"),
         source=row["source"],
+        water_l_per_kwh=_WATER.get(row["code"]),
     )
     for row in rows("grid_carbon.csv")
 }
