@@ -17,6 +17,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",
+    "evidence": "freehold.cli.evidence:evidence",
     "fit": "freehold.cli.fit:fit",
     "guard": "freehold.cli.guard:guard",
     "kept": "freehold.cli.kept:kept",
@@ -31,7 +32,10 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "residency": "freehold.cli.residency:residency",
     "scan": "freehold.cli.scan:scan",
     "serve": "freehold.cli.serve:serve",
+    "sign": "freehold.cli.sign:sign",
     "teams": "freehold.cli.teams:teams",
+    "trust": "freehold.cli.trust:trust",
+    "verify": "freehold.cli.verify:verify",
 }
 
 

@@ -21,7 +21,7 @@ class ManifestFile:
     name: str
     size_bytes: int
     root: bytes
-    sha256: str
+    sha256: str | None  # of the whole file, hex, where it was taken
     leaves: tuple[bytes, ...] = field(repr=False)
 
 

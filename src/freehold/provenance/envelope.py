@@ -10,6 +10,7 @@ that nobody can vary what an envelope holds.
 
 import base64
 import binascii
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -46,6 +47,14 @@ class Opened:
     signers: tuple[KeyId, ...]  # all known keys whose signatures hold, the first of which is `signed_by`
 
 
+class UntrustedSigner(VerificationError):
+    """Signed by others than those who are trusted."""
+
+    def __init__(self, signers: Sequence[KeyId], keys: TrustedKeys) -> None:
+        super().__init__(f"signed by {', '.join(signers)}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
+        self.signers = tuple(signers)
+
+
 def canonical_json(document: object) -> bytes:
     """The one JSON form that is signed: keys sorted, no white space."""
     return msgspec.json.encode(document, order="sorted")
@@ -77,9 +86,13 @@ def open_envelope(raw: bytes, payload_type: str, keys: TrustedKeys) -> Opened:
         raise MalformedArtefact(f"envelope has {len(envelope.signatures)} signatures; 1 to {SIGNATURES_LIMIT} are accepted")
     if envelope.payloadType != payload_type:
         raise VerificationError(f"envelope holds {envelope.payloadType[:100]!r}, expected {payload_type!r}")
-    payload = _base64(envelope.payload, "payload")
+    payload = canonical_base64(envelope.payload, "envelope payload")
     message = pre_authentication_encoding(payload_type, payload)
-    known = [(keys[KeyId(s.keyid)], _base64(s.sig, "signature")) for s in envelope.signatures if KeyId(s.keyid) in keys]
+    known = [
+        (keys[KeyId(s.keyid)], canonical_base64(s.sig, "envelope signature"))
+        for s in envelope.signatures
+        if KeyId(s.keyid) in keys
+    ]
     if not known:
         named = ", ".join(s.keyid[:32] for s in envelope.signatures)
         raise VerificationError(f"signed by {named}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
@@ -97,11 +110,12 @@ def parse_json(raw: bytes, kind: type[_T], what: str) -> _T:
         raise MalformedArtefact(f"{what} is not the JSON it must be: {exc}") from exc
 
 
-def _base64(text: str, what: str) -> bytes:
+def canonical_base64(text: str, what: str) -> bytes:
+    """The bytes of standard base64 in its one canonical form. Raises MalformedArtefact."""
     try:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as exc:
-        raise MalformedArtefact(f"envelope {what} is not base64") from exc
+        raise MalformedArtefact(f"{what} is not base64") from exc
     if base64.b64encode(raw).decode() != text:
-        raise MalformedArtefact(f"envelope {what} is base64, but not in its canonical form")
+        raise MalformedArtefact(f"{what} is base64, but not in its canonical form")
     return raw

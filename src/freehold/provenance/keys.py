@@ -58,12 +58,13 @@ class PublicKey:
         what = f"on the curve {key.curve.name}" if isinstance(key, EllipticCurvePublicKey) else type(key).__name__
         raise UnsupportedArtefact(f"a key {what} signs nothing here; there are {', '.join(KINDS)}")
 
-    def holds(self, signature: bytes, message: bytes) -> bool:
+    def holds(self, signature: bytes, message: bytes, *, sha256: bool = False) -> bool:
+        """Whether the key made `signature` over `message`; with `sha256`, whether it did so over SHA-256 whatever the curve."""
         try:
             if isinstance(self._key, Ed25519PublicKey):
                 self._key.verify(signature, message)
             else:
-                self._key.verify(signature, message, ECDSA(_CURVES[self._key.curve.name][1]))
+                self._key.verify(signature, message, ECDSA(hashes.SHA256() if sha256 else _CURVES[self._key.curve.name][1]))
         except InvalidSignature:
             return False
         return True

@@ -3,6 +3,7 @@
 from hashlib import sha256
 
 from freehold.core.models import Manifest
+from freehold.core.ports import Sealer
 from freehold.core.receipts import Claims, Receipt
 from freehold.provenance import manifest as manifests
 from freehold.provenance import receipt as receipts
@@ -10,7 +11,7 @@ from freehold.provenance.envelope import seal
 from freehold.provenance.keys import NodeKey
 
 
-def sign_manifest(manifest: Manifest, key: NodeKey) -> bytes:
+def sign_manifest(manifest: Manifest, key: Sealer) -> bytes:
     """The manifest in an envelope, as JSON."""
     return seal(manifests.MANIFEST_TYPE, manifests.encode(manifest), key)
 

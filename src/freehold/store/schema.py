@@ -241,6 +241,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX batch_open ON batch (seq) WHERE is_over = 0",
         "CREATE INDEX ledger_deferred ON ledger (seq) WHERE turn IS NOT NULL",
     ),
+    ("CREATE INDEX audit_of_trust ON audit (n) WHERE kind = 'trust_changed'",),
 )
 
 

@@ -1,0 +1,64 @@
+"""Options that `freehold sign` and `freehold verify` share, and the files they name."""
+
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import click
+
+from freehold import config as configuration
+from freehold.cli import Unusable
+from freehold.core.errors import InvalidRequest
+from freehold.provenance.digest_cache import DigestCache
+from freehold.provenance.keys import SigningKey, read_private
+from freehold.provenance.tree import Rules, rules
+
+PASSWORD_ENV = "FREEHOLD_KEY_PASSWORD"  # noqa: S105 - its name
+
+_OPTIONS = (
+    click.option(
+        "--ignore", multiple=True, metavar="PATH", help="A file or folder of the model that does not count. Repeatable."
+    ),
+    click.option("--with-git", is_flag=True, help="Count .git, .github, .gitattributes and .gitignore, too."),
+    click.option("--follow-links", is_flag=True, help="Take what links to files point to, instead of refusing them."),
+    click.option(
+        "--signature", "signature_file", type=click.Path(path_type=Path), help="The signature's file. Default: see above."
+    ),
+    click.option("--quiet", is_flag=True, help="Say only what went wrong."),
+    click.option("--json", "as_json", is_flag=True, help="The result as one JSON object."),
+)
+
+
+def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def rules_of(target: Path, ignore: tuple[str, ...], signature: Path, *, with_git: bool, follow_links: bool) -> Rules:
+    """The signature itself never counts, wherever in the model it is."""
+    if not target.exists():
+        raise Unusable(f"there is no {target}")
+    inside = [signature.resolve().relative_to(target.resolve()).as_posix()] if _is_below(signature, target) else []
+    return rules([*ignore, *inside], with_git=with_git, follow_links=follow_links)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    return folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+
+
+def private_key(path: Path, password: str | None) -> SigningKey:
+    """Asks for a password that is needed and not given, on a terminal."""
+    try:
+        return read_private(path, password)
+    except InvalidRequest as error:
+        if password is not None or not sys.stdin.isatty():
+            raise Unusable(f"{error.message}; set {PASSWORD_ENV}") from error
+    return read_private(path, click.prompt(f"Password of {path}", hide_input=True, err=True))
+
+
+def digest_cache(target: Path) -> DigestCache:
+    name = sha256(str(target.resolve()).encode(errors="surrogateescape")).hexdigest()[:32]
+    return DigestCache(configuration.home() / "cache" / "digests" / f"{name}.msgpack")

@@ -1,0 +1,251 @@
+"""Digests of files in pieces, by all threads, as fast as memory and disk give the bytes.
+
+A recipe says how files become digests: cut into pieces of `piece_bytes`, the last one shorter (None: a file is one piece), each
+piece hashed by one algorithm. Blocks of our manifest are one recipe, the files and shards of OpenSSF Model Signing are others.
+
+A file is opened once, without following a link that was put there since, and looked at again when its last byte was read. One
+that was changed or replaced meanwhile is an error: its digest would be of bytes that were never there together.
+"""
+
+import errno
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
+
+from blake3 import blake3
+
+from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
+from freehold.core.models import BLOCK_BYTES
+
+WHOLE_READ_BYTES = 32 << 20  # what a hash with threads of its own needs at a time to keep them busy
+OWN_THREADS_READERS = 4  # files of such a hash at once: each holds a buffer of that size
+
+
+class Hasher(Protocol):
+    def update(self, data: memoryview, /) -> object: ...
+
+    def digest(self) -> bytes: ...
+
+
+def _leaf() -> Hasher:
+    return blake3(b"\x00")
+
+
+def _blake3() -> Hasher:
+    return blake3(max_threads=blake3.AUTO)
+
+
+LEAF = "blake3-leaf"  # a block of our manifest: H(0x00 || block)
+ALGORITHMS: dict[str, Callable[[], Hasher]] = {
+    LEAF: _leaf,
+    "blake2b": hashlib.blake2b,
+    "blake3": _blake3,
+    "sha256": hashlib.sha256,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    algorithm: str  # of ALGORITHMS
+    piece_bytes: int | None = None
+
+    def count(self, size_bytes: int) -> int:
+        """Pieces of a file. An empty one is one piece as a whole, and none where files are cut."""
+        return 1 if self.piece_bytes is None else -(-size_bytes // self.piece_bytes)
+
+
+BLOCKS = Recipe(algorithm=LEAF, piece_bytes=BLOCK_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStamp:
+    """What a file system says of a file without reading it. `changed_ns` cannot be set by a program, unlike `modified_ns`."""
+
+    size_bytes: int
+    device: int
+    inode: int
+    modified_ns: int
+    changed_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> "FileStamp":
+        return cls(
+            size_bytes=status.st_size,
+            device=status.st_dev,
+            inode=status.st_ino,
+            modified_ns=status.st_mtime_ns,
+            changed_ns=status.st_ctime_ns,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileDigests:
+    """One file by one recipe."""
+
+    name: str
+    stamp: FileStamp
+    digests: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.stamp.size_bytes
+
+
+Advanced = Callable[[int], None]  # so many bytes more
+
+
+def hash_files(
+    paths: Sequence[tuple[str, Path]],
+    recipe: Recipe,
+    *,
+    follow_links: bool = False,
+    advanced: Advanced | None = None,
+    threads: int | None = None,
+) -> Iterator[FileDigests]:
+    """The digests of each `(name, path)`, in the order in which files are done.
+
+    Raises VerificationError for a file that changes meanwhile, MalformedArtefact for what is no plain file, DeviceError.
+    """
+    run = _Run(paths, recipe, follow_links=follow_links)
+    count = threads or len(os.sched_getaffinity(0))
+    if recipe.algorithm == "blake3":
+        count = min(count, OWN_THREADS_READERS)
+    with ThreadPoolExecutor(count, thread_name_prefix="freehold-hash") as pool:
+        try:
+            for _ in range(count):
+                pool.submit(run.work)
+            done = 0
+            while done < len(paths):
+                said = run.said.get()
+                if isinstance(said, BaseException):
+                    raise said
+                if isinstance(said, int):
+                    if advanced is not None:
+                        advanced(said)
+                else:
+                    done += 1
+                    yield said
+        finally:
+            run.stop()
+    run.close()
+
+
+@dataclass(slots=True, kw_only=True)
+class _File:
+    """A file being hashed: its pieces are taken in order and done in any."""
+
+    name: str
+    path: Path
+    handle: int
+    stamp: FileStamp
+    digests: list[bytes]
+    left: int
+
+
+class _Run:
+    """What the threads of one `hash_files` share: each takes the next piece there is, of whatever file."""
+
+    def __init__(self, paths: Sequence[tuple[str, Path]], recipe: Recipe, *, follow_links: bool) -> None:
+        self._recipe = recipe
+        self._follow_links = follow_links
+        self._lock = threading.Lock()
+        self._open: dict[int, _File] = {}
+        self._pieces = self._take(paths)
+        self._stopped = False
+        self.said: SimpleQueue[FileDigests | int | BaseException] = SimpleQueue()
+
+    def work(self) -> None:
+        large = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else BLOCK_BYTES
+        buffer = memoryview(bytearray(min(large, self._recipe.piece_bytes or large)))
+        try:
+            while (piece := self._next()) is not None:
+                file, index = piece
+                digest = self._digest(file, index, buffer)
+                with self._lock:
+                    file.digests[index] = digest
+                    file.left -= 1
+                    is_last = file.left == 0
+                if is_last:
+                    self._finish(file)
+        except BaseException as exc:
+            self.stop()
+            self.said.put(exc)
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def close(self) -> None:
+        for handle in self._open:
+            os.close(handle)
+        self._open.clear()
+
+    def _next(self) -> tuple[_File, int] | None:
+        with self._lock:
+            return None if self._stopped else next(self._pieces, None)
+
+    def _take(self, paths: Sequence[tuple[str, Path]]) -> Iterator[tuple[_File, int]]:
+        for name, path in paths:
+            file = self._opened(name, path)
+            if file.left == 0:
+                self._finish(file)
+            for index in range(len(file.digests)):
+                yield file, index
+
+    def _opened(self, name: str, path: Path) -> _File:
+        # Without O_NONBLOCK a pipe put in the file's place would be waited for; O_NOFOLLOW refuses a link put there.
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if self._follow_links else os.O_NOFOLLOW)
+        try:
+            handle = os.open(path, flags)
+        except OSError as exc:
+            if exc.errno == errno.ELOOP:
+                raise MalformedArtefact(f"{path} is a link, which is not followed") from exc
+            raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+        status = os.fstat(handle)
+        stamp = FileStamp.of(status)
+        count = self._recipe.count(stamp.size_bytes)
+        file = _File(name=name, path=path, handle=handle, stamp=stamp, digests=[b""] * count, left=count)
+        self._open[handle] = file
+        if not stat.S_ISREG(status.st_mode):
+            raise MalformedArtefact(f"{path} is not a regular file")
+        return file
+
+    def _digest(self, file: _File, index: int, buffer: memoryview) -> bytes:
+        hasher = ALGORITHMS[self._recipe.algorithm]()
+        piece_bytes = self._recipe.piece_bytes
+        offset = 0 if piece_bytes is None else index * piece_bytes
+        end = file.stamp.size_bytes if piece_bytes is None else min(file.stamp.size_bytes, offset + piece_bytes)
+        while offset < end:
+            try:
+                count = os.preadv(file.handle, [buffer[: end - offset]], offset)
+            except OSError as exc:
+                raise DeviceError(f"cannot read {file.path}: {exc.strerror}") from exc
+            if count == 0:
+                raise VerificationError(f"{file.name} became shorter while it was read: it ends at byte {offset}")
+            if self._stopped:
+                break
+            hasher.update(buffer[:count])
+            offset += count
+            self.said.put(count)
+        return hasher.digest()
+
+    def _finish(self, file: _File) -> None:
+        """Bytes read at different times are one file only if nothing wrote to it meanwhile, nor put another in its place."""
+        try:
+            now = FileStamp.of(os.fstat(file.handle))
+            there = FileStamp.of(os.stat(file.path, follow_symlinks=self._follow_links))
+        except OSError as exc:
+            raise VerificationError(f"{file.name} was taken away while it was read: {exc.strerror}") from exc
+        if now != file.stamp:
+            raise VerificationError(f"{file.name} was changed while it was read; nothing can be said of it")
+        if there != file.stamp:
+            raise VerificationError(f"{file.name} was replaced while it was read; nothing can be said of what is there now")
+        del self._open[file.handle]
+        os.close(file.handle)
+        self.said.put(FileDigests(name=file.name, stamp=file.stamp, digests=tuple(file.digests)))
