@@ -56,6 +56,7 @@ from freehold.guard.labels import STRICTEST
 from freehold.guard.residency import LabelPolicy
 from freehold.guard_cache import open_guard
 from freehold.meter.attribution import ExchangeMeter
+from freehold.model_audits.schedule import ModelAudits
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.content import content_key
 from freehold.provenance.keys import NodeKey, node_key
@@ -223,6 +224,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         if isinstance(residency, LabelPolicy):
             await writer.append("policy_loaded", residency.facts())
         _begin(stack, Retention(place.record, config.store, key).run())
+        if config.model_audit:
+            _begin(stack, _model_audits(place, engine, writer, alarms, prices, metrics).run())
         if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
             _watch_policy(stack, path, guard, writer, metrics, alarms)
         yield Node(app=create_app(services), engine=engine, dashboard=dashboard, mcp=mcp)
@@ -302,6 +305,21 @@ def _begin(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) 
             await task
 
     stack.push_async_callback(end)
+
+
+def _model_audits(
+    place: Place, engine: EngineClient | None, writer: RecordWriter, alarm: Alarm, prices: PriceList, metrics: Metrics
+) -> ModelAudits:
+    return ModelAudits(
+        place.config,
+        place.home,
+        place.folder,
+        engine=engine,
+        audit_log=writer,
+        alarm=alarm,
+        prices=prices,
+        note=metrics.note_model_audit,
+    )
 
 
 def _watch_policy(

@@ -21,6 +21,7 @@ from freehold.guard.residency_config import ResidencyConfig
 from freehold.meter.config import MeterConfig
 from freehold.meter.signal_config import SignalConfig
 from freehold.provenance.log_config import LogConfig, WitnessConfig
+from freehold.provenance.model_audit.config import ModelAuditConfig
 from freehold.store.config import StoreConfig
 
 
@@ -70,6 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     meter: MeterConfig = MeterConfig()
     signal: SignalConfig = SignalConfig()
     dashboard: DashboardConfig = DashboardConfig()
+    model_audit: tuple[ModelAuditConfig, ...] = ()
 
 
 def find(explicit: Path | None) -> Path | None:
@@ -109,6 +111,10 @@ def _check_names(path: Path, config: Config) -> None:
     for name in servers:
         if servers.count(name) > 1:
             raise ConfigError(f"{path}: MCP server {name!r} is named twice; give each a name of its own")
+    audits = [audit.name for audit in config.model_audit]
+    for name in audits:
+        if audits.count(name) > 1:
+            raise ConfigError(f"{path}: model_audit {name!r} is named twice; give each a name of its own")
     for price in config.prices:
         for name in price.upstreams:
             if name not in names:

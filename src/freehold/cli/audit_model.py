@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,13 @@ from freehold.core.errors import ConfigError, DeviceError, FreeholdError
 from freehold.core.ports import Prices
 from freehold.gateway.prices import PriceList
 from freehold.model_audits.collect import Pace
+from freehold.model_audits.planning import Asked, make_plan
 from freehold.model_audits.sides import Audited, Side, SideName, Taken, find_side, judged, open_side, read_baseline, take
 from freehold.model_audits.spending import Ceiling, Estimate, estimate
 from freehold.provenance.files import write_durably
 from freehold.provenance.model_audit.baseline import Baseline, encode
 from freehold.provenance.model_audit.comparison import CAUSES
-from freehold.provenance.model_audit.prompts import read_prompts
-from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS, AuditPlan, named_plan
-
-_PLANNED = ("samples", "max_tokens", "temperature", "seed", "tests")  # options that change what is asked
+from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS
 
 
 @click.command("audit-model")
@@ -127,7 +125,15 @@ class _Audit:
             self.reference = find_side(self.config, home, Path(), reference, reference_model, may_be_file=True)
             if self.reference.file is not None:
                 self.baseline = read_baseline(self.reference.file)
-        self.plan = _plan(options, self.baseline)
+        self.plan = make_plan(
+            Asked(
+                plan=options["plan_name"],
+                prompts_path=options["prompts_path"],
+                tests=options["tests"] or None,
+                **{name: options[name] for name in ("prompt_count", "samples", "max_tokens", "temperature", "seed", "alpha")},
+            ),
+            self.baseline,
+        )
         self._prices: Prices = PriceList(self.config.prices)
         self._pace = Pace(
             concurrency=options["concurrency"],
@@ -214,26 +220,6 @@ class _Audit:
             plan=self.plan,
             sample=now.sample,
         )
-
-
-def _plan(options: Mapping[str, Any], baseline: Baseline | None) -> AuditPlan:
-    """The named plan with what the options change; a baseline has its own, of which only how it is judged may change."""
-    given = {name: options[name] for name in _PLANNED if options[name] not in (None, ())}
-    judging = {"alpha": options["alpha"]} if options["alpha"] is not None else {}
-    if baseline is not None:
-        asked = [*given, *(name for name in ("plan_name", "prompts_path", "prompt_count") if options[name] is not None)]
-        if asked:
-            option = "--" + asked[0].removesuffix("_name").removesuffix("_path").replace("_", "-")
-            raise ConfigError(f"a baseline is asked as it was taken; leave {option} out, or take a new baseline")
-        return replace(baseline.plan, **judging)
-    plan = named_plan(options["plan_name"] or "standard")
-    prompts = plan.prompts
-    if (path := options["prompts_path"]) is not None:
-        try:
-            prompts = read_prompts(path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"cannot read the prompts {path}: {exc}") from exc
-    return replace(plan, prompts=prompts[: options["prompt_count"]], **given, **judging)
 
 
 def _confirm() -> None:

@@ -182,11 +182,18 @@ async def take(
 
 
 async def judged(
-    plan: AuditPlan, now: Taken, reference: Sample, counted_by: Side | None, *, is_same_service: bool, run: int = 0
+    plan: AuditPlan,
+    now: Taken,
+    reference: Sample,
+    counted_by: Side | None,
+    *,
+    is_same_service: bool,
+    run: int = 0,
+    tell_power: bool = True,
 ) -> Audited:
     """Compare, off the event loop: it takes seconds. `counted_by` has the reference's tokenizer."""
     sample = now.sample
     if counted_by is not None and isinstance(counted_by.upstream, EngineClient):
         sample = await recounted(sample, counted_by.name.model, counted_by.upstream)
-    work = partial(compare, plan, reference, sample, is_same_service=is_same_service, run=run)
+    work = partial(compare, plan, reference, sample, is_same_service=is_same_service, run=run, tell_power=tell_power)
     return Audited(comparison=await asyncio.to_thread(work), now=now, reference=reference)
