@@ -1,5 +1,6 @@
 """Power through a year: what holds of every plan, on days of made-up weather, and once on a year."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -108,7 +109,7 @@ def test_dearer_storage_never_makes_a_plan_cheaper(factors: list[float], first: 
         dear = replace(energy.technology, capex_usd_per_kw=energy.technology.capex_usd_per_kw * factor)
         one = dispatch(replace(asked, units={**asked.units, "battery-mwh": replace(energy, technology=dear)}))
         costs.append((one.total_usd, one.capacities["battery-mwh"]))
-    for (cheap, much), (dear_usd, little) in zip(costs, costs[1:], strict=False):
+    for (cheap, much), (dear_usd, little) in itertools.pairwise(costs):
         assert dear_usd >= cheap * (1 - 1e-9)
         assert little <= much * (1 + 1e-6) + 1e-6
 
@@ -119,7 +120,7 @@ def test_what_may_be_done_besides_never_costs_more(asked: Case, more: str) -> No
     freer = {
         "pausable": replace(asked, pausable=1.0),
         "grid_mw": replace(asked, grid_mw=asked.grid_mw + asked.load_mw[0]),
-        "battery": replace(asked, units=asked.units | units(*BATTERY)),
+        "battery": replace(asked, units={**asked.units, **units(*BATTERY)}),
     }[more]
     assert dispatch(freer).total_usd <= dispatch(asked).total_usd * (1 + 1e-9) + 1e-6
 

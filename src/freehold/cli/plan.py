@@ -9,6 +9,7 @@ from freehold.cli import Table
 PLANS: dict[str, str] = {
     "chips": "freehold.cli.plan_chips:chips",
     "claim": "freehold.cli.plan_claim:claim",
+    "dispatch": "freehold.cli.plan_dispatch:dispatch",
     "exaflops": "freehold.cli.plan_exaflops:exaflops",
     "export": "freehold.cli.plan_export:export",
     "own": "freehold.cli.plan_own:own",

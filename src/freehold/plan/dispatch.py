@@ -18,7 +18,7 @@ from freehold.plan.dispatch_program import Program, Solution
 from freehold.plan.uncertainty import Array
 
 WEEK_H = 168
-NEGLIGIBLE = 1e-6  # of the peak load: below it nothing happens in a step
+NEGLIGIBLE = 1e-3  # of the peak load: below it a step does not count as one in which something is paused or shed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +96,7 @@ class Dispatch:
     def carbon_t(self) -> float | None:
         """None where the grid is used and nobody said what it emits."""
         grid_mwh = self.energy_mwh("grid")
-        if self.case.grid_g_per_kwh is None and grid_mwh > NEGLIGIBLE * self.energy_mwh("load"):
+        if self.case.grid_g_per_kwh is None and grid_mwh > 0:
             return None
         firm = self.case.units.get("firm")
         firm_g = firm.technology.carbon_g_per_kwh if firm else 0.0

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from freehold.core.errors import InvalidRequest, UnknownFigure
 from freehold.plan.energy_costs import TECHNOLOGIES, WACC, Technology, capital_recovery
+from freehold.plan.profile import in_steps
 from freehold.plan.reliability import CHECKPOINT_S, RESTART_S
 from freehold.plan.site import HOURS_PER_YEAR, MOST_MW, SHELL_USD_PER_MW, WHOLE_USD_PER_MW
 from freehold.plan.uncertainty import Array
@@ -62,6 +63,18 @@ class Case:
     def years(self) -> float:
         """That the steps are of; short horizons are for tests."""
         return self.load_mw.size * self.step_h / HOURS_PER_YEAR
+
+    def averaged(self, count: int) -> "Case":
+        """The same in steps `count` times as long, which divides their number."""
+        prices = self.grid_usd_per_mwh
+        return replace(
+            self,
+            load_mw=in_steps(self.load_mw, count),
+            pv=in_steps(self.pv, count),
+            wind=in_steps(self.wind, count),
+            grid_usd_per_mwh=in_steps(prices, count) if prices.size > 1 else prices,
+            step_h=self.step_h * count,
+        )
 
 
 def check(case: Case) -> None:

@@ -48,7 +48,7 @@ def ranges(case: Case, draws: int = DRAWS) -> Ranges:
             found.append(_again(drawn, program))
         return np.array([one.total_usd for one in found[-size:]])
 
-    total = simulate(model, _spreads(case), draws=draws)
+    total = simulate(model, _spreads(case), draws=draws, are_few=True)
     plans = found[:draws]
     return Ranges(
         draws=draws,

@@ -59,9 +59,9 @@ def parse_hours(text: str, where: str, kind: Kind) -> Array:
     return np.array(found)
 
 
-def in_steps(hours: Array, step_h: int) -> Array:
-    """Means of `step_h` hours. (T,)"""
-    return np.asarray(hours.reshape(-1, step_h).mean(axis=1))
+def in_steps(hours: Array, count: int) -> Array:
+    """Means of `count` at a time. (T,)"""
+    return np.asarray(hours.reshape(-1, count).mean(axis=1))
 
 
 def _heading(lines: list[str], where: str, kind: Kind) -> tuple[int, int, float]:

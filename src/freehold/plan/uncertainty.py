@@ -83,10 +83,20 @@ class Simulation:
         return Simulation(p10=self.p10 * factor, p50=self.p50 * factor, p90=self.p90 * factor, bars=bars)
 
 
-def simulate(model: Callable[[Mapping[str, Array]], Array], spreads: Mapping[str, Spread], *, draws: int = DRAWS) -> Simulation:
-    """`model` takes arrays by name and gives an array of the same length."""
+def simulate(
+    model: Callable[[Mapping[str, Array]], Array], spreads: Mapping[str, Spread], *, draws: int = DRAWS, are_few: bool = False
+) -> Simulation:
+    """`model` takes arrays by name and gives an array of the same length.
+
+    Where `are_few`, each input takes one value of each of so many equal parts of its range (Latin hypercube, McKay et al. 1979):
+    with tens of draws their quantiles are nearer to those of thousands. Bars are then ordered by their length: ranks of so few
+    are noise.
+    """
     generator = np.random.default_rng(SEED)
-    inputs = {name: spread.draw(generator, draws) for name, spread in spreads.items()}
+    if are_few:
+        inputs = {name: spread.at((generator.permutation(draws) + 0.5) / draws) for name, spread in spreads.items()}
+    else:
+        inputs = {name: spread.draw(generator, draws) for name, spread in spreads.items()}
     results = model(inputs)
     medians = {name: spread.at(np.array([0.5, 0.5])) for name, spread in spreads.items()}
     bars = []
@@ -94,7 +104,7 @@ def simulate(model: Callable[[Mapping[str, Array]], Array], spreads: Mapping[str
         low, high = model(medians | {name: spread.at(np.array([_LOW, _HIGH]))})
         bars.append(Bar(name=name, at_p10=float(low), at_p90=float(high), rank=spearman(inputs[name], results)))
     p10, p50, p90 = np.quantile(results, (_LOW, 0.5, _HIGH))
-    ordered = sorted(bars, key=lambda bar: -abs(bar.rank))
+    ordered = sorted(bars, key=lambda bar: -abs(bar.at_p90 - bar.at_p10 if are_few else bar.rank))
     return Simulation(p10=float(p10), p50=float(p50), p90=float(p90), bars=tuple(ordered))
 
 
