@@ -155,7 +155,7 @@ class TileLog:
                     if tile.width == WIDTH:
                         _remove_partials(folder / f"{tile.path}.p")
                     written += 1
-                if since != last.size or not (folder / CHECKPOINT).exists():
+                if since == 0 or (folder / CHECKPOINT).read_text() != last.note:  # rows came, or cosignatures
                     _write(folder / CHECKPOINT, last.note.encode())
             except OSError as exc:
                 raise DeviceError(f"cannot write the log's files in {folder}: {exc.strerror}") from exc

@@ -43,6 +43,14 @@ def test_roots_from_perfect_subtrees_are_those_of_all_leaves(size: int) -> None:
     assert root(size) == merkle.root_of(LEAVES[:size])
 
 
+def test_a_root_that_grows_is_that_of_the_whole_at_each_leaf() -> None:
+    growing = merkle.GrowingRoot()
+    assert growing.root() == merkle.EMPTY_ROOT
+    for size, leaf in enumerate(LEAVES, 1):
+        growing.add(leaf)
+        assert (growing.size, growing.root()) == (size, root(size))
+
+
 @given(SIZES, st.data())
 def test_every_leaf_is_proved_and_no_other_in_its_place(size: int, data: st.DataObject) -> None:
     index, other = data.draw(st.integers(0, size - 1)), data.draw(st.integers(0, size - 1))

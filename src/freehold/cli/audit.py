@@ -151,6 +151,8 @@ def _document(report: LogReport) -> dict[str, Any]:
         "purged": report.purged,
         "exchanges_before_the_log": report.before_log,
         "sealed_through": report.sealed_through,
+        "tree_rows": report.tree_size,
+        "checkpoints": report.checkpoints,
         "holders": None if report.holders is None else asdict(report.holders),
     }
 
@@ -172,6 +174,8 @@ def _tell(report: LogReport) -> None:
         click.echo(f"  purged           {report.purged} rows: their digests hold, their facts are gone as the log says")
     for line in _holder_lines(report):
         click.echo(line)
+    if report.tree_size is not None:
+        click.echo(f"  tree             over {report.tree_size} rows, checkpoints: {report.checkpoints}, all of these rows")
     if report.head is not None:
         click.echo(f"  head             {report.head}")
 

@@ -41,6 +41,29 @@ def root_of(leaves: Sequence[bytes]) -> bytes:
     return hashes[0] if hashes else EMPTY_ROOT
 
 
+class GrowingRoot:
+    """The root of a tree that grows leaf by leaf: keeps the hashes of its perfect subtrees, one a level at most."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._hashes: list[bytes] = []
+
+    def add(self, leaf: bytes) -> None:
+        carried, size = leaf, self.size
+        while size & 1:
+            carried, size = node_hash(self._hashes.pop(), carried), size >> 1
+        self._hashes.append(carried)
+        self.size += 1
+
+    def root(self) -> bytes:
+        if not self._hashes:
+            return EMPTY_ROOT
+        found = self._hashes[-1]
+        for left in self._hashes[-2::-1]:
+            found = node_hash(left, found)
+        return found
+
+
 def inclusion_proof(index: int, size: int, perfect: Perfect) -> list[bytes]:
     """PATH(index, D[size]): from the leaf's sibling up."""
     low, high, proof = 0, size, []

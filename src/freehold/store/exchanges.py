@@ -25,7 +25,8 @@ _FINDINGS = "SELECT * FROM finding WHERE ledger_seq BETWEEN ? AND ? ORDER BY led
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broken:
-    """The first row that is wrong. `what` is one of: changed, deleted, inserted, reordered, truncated, forged, unsealed.
+    """The first row that is wrong. `what` is one of: changed, deleted, inserted, reordered, replayed, truncated, forged,
+    unsealed.
 
     `holder` is the key or team whose row in its table is wrong; `n` is then the row of the log that it is held against.
     """

@@ -88,6 +88,10 @@ class Tree:
             raise TreeBroken(f"tile {n} of level {tile_level} of the tree is missing or cut short; make it anew")
         return merkle.root_of(hashes)
 
+    def forget(self) -> None:
+        """Keep no tile that was read: for who reads each once."""
+        self._tiles.clear()
+
     def root(self, size: int) -> bytes:
         return merkle.root(size, self.perfect)
 
@@ -186,10 +190,10 @@ def checkpoints(connection: sqlite3.Connection) -> Iterator[Checkpoint]:
 
 
 def keep_checkpoint(connection: sqlite3.Connection, made: Checkpoint) -> None:
-    """Store it; those before it that nobody cosigned go. One of the same size gives way to more cosignatures alone."""
+    """Store it; those before it that nobody cosigned go. One of the same size never gives way to fewer cosignatures."""
     connection.execute(
         "INSERT INTO checkpoint (size, at_ns, note, cosigned_by) VALUES (?, ?, ?, ?) ON CONFLICT (size) DO UPDATE SET "
-        "note = excluded.note, cosigned_by = excluded.cosigned_by WHERE excluded.cosigned_by > cosigned_by",
+        "note = excluded.note, cosigned_by = excluded.cosigned_by WHERE excluded.cosigned_by >= cosigned_by",
         (made.size, made.at_ns, made.note, made.cosigned_by),
     )
     connection.execute("DELETE FROM checkpoint WHERE size < ? AND cosigned_by = 0", (made.size,))

@@ -6,7 +6,7 @@ not hold, the seals are tried from the first, and the receipts after the last go
 log began are held by their receipts alone: each of those signatures is checked.
 
 Of rows that were purged the digest is left, and a row of the log that says so; nothing else may be missing. A walk over the whole
-log ends with the tables of keys and teams, which its rows explain (`verify_keys`).
+log ends with the tables of keys and teams, which its rows explain (`verify_keys`), and with the tree over it (`verify_tree`).
 """
 
 import sqlite3
@@ -42,11 +42,12 @@ from freehold.store.exchanges import (
 )
 from freehold.store.retention import purged_through
 from freehold.store.verify_keys import KINDS, HolderFold, Holders
+from freehold.store.verify_tree import Heads, TreeFold
 
 _NO_LIMIT = (1 << 63) - 1
 
 
-class Proofs(Protocol):
+class Proofs(Heads, Protocol):
     """What can be asked about signatures. Provenance knows; the store only asks."""
 
     def read(self, envelope: bytes) -> SignedReceipt:
@@ -77,6 +78,8 @@ class LogReport:
     before_log: int
     sealed_through: int
     holders: Holders | None = None
+    tree_size: int | None = None  # rows that the tree is over; None where the tree was not compared
+    checkpoints: int = 0
     broken: Broken | None = None
 
 
@@ -139,6 +142,7 @@ class _Walk:
         self._wanted: Head | None = None
         self._fold = HolderFold()
         self._holders: Holders | None = None
+        self._tree = TreeFold(connection)
         self._last_before = 0  # the last exchange of before the log
         self.rows = self.exchanges = self.purged = self.before_log = self.sealed_through = 0
 
@@ -201,6 +205,7 @@ class _Walk:
             )
         if self._is_whole and self._to_end:
             self._holders = self._fold.check(self._connection)
+            self._tree.check(self._proofs)
 
     def _check_before_log(self) -> None:
         """Exchanges older than the log: the receipt is all there is."""
@@ -248,6 +253,8 @@ class _Walk:
         digest = self._exchange_row(row, exchanges) if row["kind"] == EXCHANGE else self._decision_row(row)
         entry = entry_of(self._before, n, row["at_ns"], row["kind"], names, digest)
         link = link_of(entry)
+        if self._is_whole:
+            self._tree.take(entry)
         if link != row["link"]:
             raise Stop(
                 broken_at(
@@ -323,6 +330,8 @@ class _Walk:
         if signed.digest != exchange["r_digest"]:
             raise stop("changed", "its receipt is not the one whose digest was stored")
         if signed.previous != self._receipt:
+            if (twin := self._same_receipt(exchange)) is not None:
+                raise stop("replayed", f"its receipt is that of row {twin} of the ledger, given again")
             kept = self._one("SELECT ledger_seq FROM receipt WHERE digest = ?", signed.previous)
             where = "is not in the record" if kept is None else f"is that of row {kept}"
             raise stop(
@@ -341,6 +350,12 @@ class _Walk:
             except ArtefactError as error:
                 raise stop("forged", f"its receipt does not hold: {error.message}") from error
         self._receipt = signed.digest
+
+    def _same_receipt(self, exchange: sqlite3.Row) -> int | None:
+        """An earlier ledger row with the same receipt. Asked only where the receipt does not follow the one before."""
+        query = "SELECT ledger_seq FROM receipt WHERE digest = ? AND ledger_seq < ? ORDER BY ledger_seq"
+        seq: int | None = self._one(query, exchange["r_digest"], exchange["seq"])
+        return seq
 
     def _check_end(self) -> None:
         last = 0 if self._head is None else self._head.n
@@ -411,5 +426,7 @@ class _Walk:
             before_log=self.before_log,
             sealed_through=self.sealed_through,
             holders=self._holders,
+            tree_size=self._tree.size if self._holders is not None else None,
+            checkpoints=self._tree.checkpoints,
             broken=broken,
         )
