@@ -38,6 +38,7 @@ from freehold.gateway.alerts import Alarms
 from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
 from freehold.gateway.keeping import Keeping
+from freehold.gateway.log_routes import LogServices
 from freehold.gateway.mcp.opening import McpApp, open_mcp
 from freehold.gateway.mcp.pins import FILE_NAME as PINS_FILE
 from freehold.gateway.mcp.pins import PinBook
@@ -55,7 +56,10 @@ from freehold.guard import StreamGuard
 from freehold.guard.labels import STRICTEST
 from freehold.guard.residency import LabelPolicy
 from freehold.guard_cache import open_guard
+from freehold.log_keeper import LogKeeper
 from freehold.meter.attribution import ExchangeMeter
+from freehold.meter.config import MeterConfig
+from freehold.meter.opening import open_meter
 from freehold.model_audits.schedule import ModelAudits
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.content import content_key
@@ -70,6 +74,8 @@ from freehold.store.reader import RecordReader
 from freehold.store.retention import Retention
 from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
+from freehold.tile_log import TileLog
+from freehold.witnessing import Witness
 
 _LONGEST_PERIOD_DAYS = 31  # of a budget
 
@@ -200,6 +206,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             stack.push_async_callback(mcp.close)
         traces = make_traces(config.traces, addresses(config.upstreams))
         stack.push_async_callback(asyncio.to_thread, traces.close)
+        keeper, log_services = _open_log(place, key, alarms, metrics)
         services = Services(
             config=config.gateway,
             router=router,
@@ -218,6 +225,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             traces=traces,
             dashboard=dashboard,
             mcp=mcp,
+            log=log_services,
             engine_load=engine.load if engine else None,
         )
         await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
@@ -226,9 +234,23 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         _begin(stack, Retention(place.record, config.store, key).run())
         if config.model_audit:
             _begin(stack, _model_audits(place, engine, writer, alarms, prices, metrics).run())
+        _begin(stack, keeper.publish())
+        _begin(stack, keeper.witness())
         if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
             _watch_policy(stack, path, guard, writer, metrics, alarms)
         yield Node(app=create_app(services), engine=engine, dashboard=dashboard, mcp=mcp)
+
+
+def _open_log(place: Place, key: NodeKey, alarm: Alarm, metrics: Metrics) -> tuple[LogKeeper, LogServices]:
+    """The log's tree, who may read it, and the witnesses of it; and this node as a witness, where it is told of logs."""
+    config = place.config
+    log_ = TileLog(place.record, config.store, key, config.log.origin)
+    folder = None if config.log.folder is None else place.folder / config.log.folder
+    keeper = LogKeeper(log_, config.log, config.witnesses, alarm, folder=folder, count=metrics.count_witnessed)
+    logs = config.log.logs()
+    witness = Witness(place.record, config.store, logs, log_, alarm) if logs else None
+    files = None if config.log.serve == "off" else log_
+    return keeper, LogServices(state=keeper, files=files, is_public=config.log.serve == "public", witness=witness)
 
 
 def _open_mcp(
@@ -257,6 +279,8 @@ async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> Engine
     model = place.config.engine.model
     if not model:
         return None
+    if place.config.meter.source != "auto":  # what was asked for by name has to be there
+        open_meter(_meter_config(place), expects_card=place.config.engine.device != "cpu").close()
     sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
     engine = EngineClient(_engine_command(place), sockets, model)
@@ -267,8 +291,17 @@ async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> Engine
 
 def _engine_command(place: Place) -> Sequence[str]:
     """The settings travel as they are here: the file may have changed since, and the command line goes before it."""
-    settings = msgspec.json.encode(place.config.engine).decode()
-    return [sys.executable, "-m", "freehold", "engine", "--settings", settings]
+    settings, meter = (msgspec.json.encode(table).decode() for table in (place.config.engine, _meter_config(place)))
+    return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter]
+
+
+def _meter_config(place: Place) -> MeterConfig:
+    """A meter's file is where the configuration says, whatever folder the engine runs in."""
+    meter = place.config.meter
+    if meter.external is None or meter.external.file is None:
+        return meter
+    external = msgspec.structs.replace(meter.external, file=str(place.folder / meter.external.file))
+    return msgspec.structs.replace(meter, external=external)
 
 
 def _make_router(
