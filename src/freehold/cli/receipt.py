@@ -19,6 +19,8 @@ from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.core.errors import DeviceError, FreeholdError, VerificationError
 from freehold.core.exchange import ExchangeId
+from freehold.provenance import evidence as bundles
+from freehold.provenance.evidence import EvidenceReport
 from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, read_public, trusted
 from freehold.provenance.local import key_directory
 from freehold.provenance.receipt import timestamp
@@ -48,9 +50,16 @@ def receipt() -> None:
 @click.option("--salt", help="The exchange's salt in base64, where FILE does not hold it.")
 @click.option("--request", type=click.Path(path_type=Path), help="The request body as it was sent, to compare.")
 @click.option("--response", type=click.Path(path_type=Path), help="The response as it came, plain or streamed, to compare.")
+@click.option("--proof", type=click.Path(path_type=Path), help="What 'freehold log proof' gave: that the receipt is in the log.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def verify(
-    file: str, key_path: Path | None, salt: str | None, request: Path | None, response: Path | None, as_json: bool
+    file: str,
+    key_path: Path | None,
+    salt: str | None,
+    request: Path | None,
+    response: Path | None,
+    proof: Path | None,
+    as_json: bool,
 ) -> None:
     """Check the receipt in FILE, offline.
 
@@ -68,6 +77,7 @@ def verify(
         )
         if given.exchange_id not in (None, report.claims.exchange_id):
             raise VerificationError(f"the file calls itself another exchange than the one signed, {report.claims.exchange_id}")
+        logged = None if proof is None else _logged(report, _read(proof), _keys(key_path))
     except VerificationError as error:
         if as_json:
             click.echo(json.dumps({"holds": False, "reason": error.message}))
@@ -77,9 +87,9 @@ def verify(
     except FreeholdError as error:
         raise Unusable(error.message) from error
     if as_json:
-        click.echo(json.dumps({"holds": True, **_document(report)}, indent=2))
+        click.echo(json.dumps({"holds": True, **_document(report, logged)}, indent=2))
     else:
-        _show(report)
+        _show(report, logged)
 
 
 def given_receipt(file: str) -> GivenReceipt:
@@ -139,7 +149,18 @@ def _salt(text: object) -> bytes:
         raise Unusable("the salt is not base64") from exc
 
 
-def _document(report: ReceiptReport) -> dict[str, Any]:
+def _logged(report: ReceiptReport, proof: bytes, keys: TrustedKeys) -> EvidenceReport:
+    """The evidence that this receipt, and no other, stands in the log under its exchange. Raises VerificationError."""
+    evidence = bundles.verify(proof, keys)
+    exchange_id = report.claims.exchange_id
+    if exchange_id not in evidence.receipts:
+        raise VerificationError(f"the proof is not of exchange {exchange_id}, but of {', '.join(evidence.receipts) or 'none'}")
+    if evidence.receipts[exchange_id] != report.digest:
+        raise VerificationError(f"the log holds another receipt of exchange {exchange_id}: the node has signed two")
+    return evidence
+
+
+def _document(report: ReceiptReport, logged: EvidenceReport | None) -> dict[str, Any]:
     claims = report.claims
     return {
         "exchange_id": claims.exchange_id,
@@ -161,10 +182,11 @@ def _document(report: ReceiptReport) -> dict[str, Any]:
         "policy_digest": claims.policy_digest,
         "request": "matches" if report.request_checked else "not compared",
         "response": "matches" if report.response_checked else "not compared",
+        "log": "not compared" if logged is None else f"row {logged.first_n} of {logged.size} of {logged.origin}",
     }
 
 
-def _show(report: ReceiptReport) -> None:
+def _show(report: ReceiptReport, logged: EvidenceReport | None) -> None:
     click.echo("The receipt holds: the node signed these claims, and nothing was changed since.")
-    for name, value in _document(report).items():
+    for name, value in _document(report, logged).items():
         click.echo(f"  {name.replace('_', ' '):<14} {'unknown' if value is None else value}")

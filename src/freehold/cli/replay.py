@@ -15,7 +15,7 @@ import click
 
 from freehold.app import Place, find_place
 from freehold.cli import Unusable
-from freehold.cli.audit import NodeProofs
+from freehold.cli.audit_record import NodeProofs
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.receipt import given_receipt
 from freehold.core.content import KeptExchange
