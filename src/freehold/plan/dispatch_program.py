@@ -265,7 +265,7 @@ class Program:
         decided = ("firm", "grid", "charge", "discharge", "charge_mwh", "curtailed", "paused", "shed")
         found = {name: at.get(names.get(name, name)) for name in decided}
         return Solution(
-            capacities={name: float(values[at[name][0]]) for name in case.units},
+            capacities={name: max(0.0, float(values[at[name][0]])) for name in case.units},
             series={name: np.zeros(steps) if which is None else values[which] for name, which in found.items()}
             | {"usd_per_mwh": worth},
         )
