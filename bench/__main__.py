@@ -29,6 +29,7 @@ PARTS: dict[str, str] = {
     "weaknesses": "bench.weaknesses",
     "provenance": "bench.provenance",
     "audit": "bench.audit",
+    "audit": "bench.audit",
     "signing": "bench.signing",
     "dispatch": "bench.dispatch",
     "tokenizer": "bench.tokenizer",

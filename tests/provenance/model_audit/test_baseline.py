@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import MalformedArtefact
@@ -39,6 +39,7 @@ def test_bytes_that_are_no_baseline_are_refused_as_such(raw: bytes) -> None:
         decode(raw)
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from(["format", "plan", "replies"]),
     st.recursive(st.none() | st.integers() | st.text(), st.lists),
