@@ -29,7 +29,6 @@ PARTS: dict[str, str] = {
     "weaknesses": "bench.weaknesses",
     "provenance": "bench.provenance",
     "audit": "bench.audit",
-    "audit": "bench.audit",
     "signing": "bench.signing",
     "dispatch": "bench.dispatch",
     "tokenizer": "bench.tokenizer",

@@ -36,17 +36,17 @@ general_settings: {{master_key: {key}}}
 """
 
 
-def environment(name: str, requirement: str) -> Path | None:
+def environment(name: str, *requirements: str) -> Path | None:
     """The interpreter of a peer's environment; None, with a line that says so, where it can't be had."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "freehold" / "peers"
     folder = cache / name
     python = folder / "bin" / "python"
     if (folder / "whole").exists():
         return python
-    print(f"making an environment for {requirement} in {folder}: some minutes, once", flush=True)
+    print(f"making an environment for {requirements[0]} in {folder}: some minutes, once", flush=True)
     try:
         subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True, timeout=_INSTALL_LIMIT_S)
-        command = [str(python), "-m", "pip", "install", "--quiet", requirement]
+        command = [str(python), "-m", "pip", "install", "--quiet", *requirements]
         subprocess.run(command, check=True, timeout=_INSTALL_LIMIT_S, capture_output=True)
     except (OSError, subprocess.SubprocessError) as exc:
         print(f"no comparison with {name}: it could not be installed ({type(exc).__name__})", flush=True)

@@ -88,14 +88,10 @@ def open_envelope(raw: bytes, payload_type: str, keys: TrustedKeys) -> Opened:
         raise VerificationError(f"envelope holds {envelope.payloadType[:100]!r}, expected {payload_type!r}")
     payload = canonical_base64(envelope.payload, "envelope payload")
     message = pre_authentication_encoding(payload_type, payload)
-    known = [
-        (keys[KeyId(s.keyid)], canonical_base64(s.sig, "envelope signature"))
-        for s in envelope.signatures
-        if KeyId(s.keyid) in keys
-    ]
-    if not known:
-        named = ", ".join(s.keyid[:32] for s in envelope.signatures)
-        raise VerificationError(f"signed by {named}, none of which is trusted here; trusted: {', '.join(keys) or 'no key'}")
+    by_trusted = [s for s in envelope.signatures if KeyId(s.keyid) in keys]
+    if not by_trusted:
+        raise UntrustedSigner([KeyId(s.keyid[:64]) for s in envelope.signatures], keys)
+    known = [(keys[KeyId(s.keyid)], canonical_base64(s.sig, "envelope signature")) for s in by_trusted]
     signers = tuple(dict.fromkeys(key.key_id for key, signature in known if key.holds(signature, message)))
     if not signers:
         raise VerificationError(f"the signature by {known[0][0].key_id} does not hold: the content was changed after signing")

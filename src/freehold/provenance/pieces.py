@@ -117,24 +117,13 @@ def hash_files(
     count = threads or len(os.sched_getaffinity(0))
     if recipe.algorithm == "blake3":
         count = min(count, OWN_THREADS_READERS)
-    with ThreadPoolExecutor(count, thread_name_prefix="freehold-hash") as pool:
-        try:
+    try:
+        with ThreadPoolExecutor(count, thread_name_prefix="freehold-hash") as pool, run:
             for _ in range(count):
                 pool.submit(run.work)
-            done = 0
-            while done < len(paths):
-                said = run.said.get()
-                if isinstance(said, BaseException):
-                    raise said
-                if isinstance(said, int):
-                    if advanced is not None:
-                        advanced(said)
-                else:
-                    done += 1
-                    yield said
-        finally:
-            run.stop()
-    run.close()
+            yield from run.results(len(paths), advanced)
+    finally:
+        run.close()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -159,29 +148,50 @@ class _Run:
         self._open: dict[int, _File] = {}
         self._pieces = self._take(paths)
         self._stopped = False
-        self.said: SimpleQueue[FileDigests | int | BaseException] = SimpleQueue()
+        self._said: SimpleQueue[FileDigests | int | BaseException] = SimpleQueue()
 
     def work(self) -> None:
-        large = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else BLOCK_BYTES
-        buffer = memoryview(bytearray(min(large, self._recipe.piece_bytes or large)))
+        largest = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else BLOCK_BYTES
+        buffer = memoryview(b"")
         try:
             while (piece := self._next()) is not None:
                 file, index = piece
+                needed = min(largest, self._recipe.piece_bytes or largest, file.stamp.size_bytes)
+                if len(buffer) < needed:
+                    buffer = memoryview(bytearray(needed))
                 digest = self._digest(file, index, buffer)
+                if digest is None:
+                    return
                 with self._lock:
                     file.digests[index] = digest
                     file.left -= 1
                     is_last = file.left == 0
                 if is_last:
                     self._finish(file)
-        except BaseException as exc:
-            self.stop()
-            self.said.put(exc)
+        except BaseException as exc:  # told by the one who waits
+            self._stopped = True
+            self._said.put(exc)
 
-    def stop(self) -> None:
+    def results(self, count: int, advanced: Advanced | None) -> Iterator[FileDigests]:
+        while count:
+            said = self._said.get()
+            if isinstance(said, BaseException):
+                raise said
+            if isinstance(said, FileDigests):
+                count -= 1
+                yield said
+            elif advanced is not None:
+                advanced(said)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        """The threads end with the piece they have."""
         self._stopped = True
 
     def close(self) -> None:
+        """When no thread runs any more."""
         for handle in self._open:
             os.close(handle)
         self._open.clear()
@@ -216,7 +226,8 @@ class _Run:
             raise MalformedArtefact(f"{path} is not a regular file")
         return file
 
-    def _digest(self, file: _File, index: int, buffer: memoryview) -> bytes:
+    def _digest(self, file: _File, index: int, buffer: memoryview) -> bytes | None:
+        """None where nobody waits for it any more."""
         hasher = ALGORITHMS[self._recipe.algorithm]()
         piece_bytes = self._recipe.piece_bytes
         offset = 0 if piece_bytes is None else index * piece_bytes
@@ -229,10 +240,10 @@ class _Run:
             if count == 0:
                 raise VerificationError(f"{file.name} became shorter while it was read: it ends at byte {offset}")
             if self._stopped:
-                break
+                return None
             hasher.update(buffer[:count])
             offset += count
-            self.said.put(count)
+            self._said.put(count)
         return hasher.digest()
 
     def _finish(self, file: _File) -> None:
@@ -242,10 +253,10 @@ class _Run:
             there = FileStamp.of(os.stat(file.path, follow_symlinks=self._follow_links))
         except OSError as exc:
             raise VerificationError(f"{file.name} was taken away while it was read: {exc.strerror}") from exc
+        if (there.device, there.inode) != (now.device, now.inode):
+            raise VerificationError(f"{file.name} was replaced while it was read; nothing can be said of what is there now")
         if now != file.stamp:
             raise VerificationError(f"{file.name} was changed while it was read; nothing can be said of it")
-        if there != file.stamp:
-            raise VerificationError(f"{file.name} was replaced while it was read; nothing can be said of what is there now")
         del self._open[file.handle]
         os.close(file.handle)
-        self.said.put(FileDigests(name=file.name, stamp=file.stamp, digests=tuple(file.digests)))
+        self._said.put(FileDigests(name=file.name, stamp=file.stamp, digests=tuple(file.digests)))
