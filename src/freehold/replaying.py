@@ -7,7 +7,7 @@ otherwise as it is configured here: memory, threads, drafts and what else is com
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +23,7 @@ from freehold.gateway.account import sampling_claims
 from freehold.gateway.replay import NotComparable, ReplayedExchange
 from freehold.provenance.keys import node_key
 from freehold.provenance.local import key_directory
+from freehold.provenance.pull import open_model
 from freehold.provenance.replay import (
     Difference,
     FirstDifference,
@@ -84,6 +85,10 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
     if kept.tokens is not None:
         check_tokens(claims, kept.tokens)
     exchange = ReplayedExchange(kept, place.config.gateway)
+    asked_differently = sampling_differences(claims.sampling, sampling_claims(exchange.exchange.sampling))
+    foreseen = [*differences(served, _foreseen(served, place)), *asked_differently]
+    if foreseen and not anyway:
+        return Replay(differences=tuple(foreseen), ran=False)
     events: list[Event] = []
     async with contextlib.AsyncExitStack() as stack:
         engine = await start_engine(place, stack)
@@ -93,7 +98,7 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
         answer = await stack.enter_async_context(contextlib.aclosing(engine.send(exchange.for_engine(served.seed))))
         start = await anext(answer)
         assert isinstance(start, MessageStart)
-        found = [*differences(served, start.served), *_asked_differently(claims, exchange)]
+        found = [*differences(served, start.served), *asked_differently]
         if found and not anyway:
             return Replay(differences=tuple(found), ran=False)
         events = [start, *[event async for event in answer]]
@@ -109,8 +114,12 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
     )
 
 
-def _asked_differently(claims: Claims, exchange: ReplayedExchange) -> list[Difference]:
-    return sampling_differences(claims.sampling, sampling_claims(exchange.exchange.sampling))
+def _foreseen(then: ServedBy, place: Place) -> ServedBy:
+    """As far as can be told before the engine is loaded: the model that is here, and what was set otherwise."""
+    engine = place.config.engine
+    model_id = open_model(place.home, engine.model).manifest.model_id
+    kernels = then.kernels if engine.kernels == "auto" else engine.kernels
+    return replace(then, model_id=model_id, kernels=kernels, kv_type=engine.kv_type)
 
 
 def _served_then(events: list[Event], served: ServedBy) -> list[Event]:

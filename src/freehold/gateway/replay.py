@@ -1,7 +1,7 @@
 """A kept exchange made again: its request read as it was, and an engine's events turned into what the client would be sent.
 
-Decided here: what cannot be made again. A person's yes or no to a call is not asked for twice, and values that the guard put back
-for its tokens are not kept; the answer is then compared by its tokens alone.
+Decided here: what cannot be made again. A person's yes or no to a call is not asked for twice, values that the guard put back for
+its tokens are not kept, nor is the order in which answers side by side were streamed; the tokens alone are compared then.
 """
 
 import asyncio
@@ -61,6 +61,8 @@ class ReplayedExchange:
         if self._kept.has_reversible_tokens:
             raise NotComparable("the guard had put values back into the answer, and those are not kept")
         exchange = self.exchange
+        if exchange.stream and exchange.choices > 1:
+            raise NotComparable("several answers were streamed side by side, and which word came first is a matter of timing")
         account = _account(exchange, self._codec, salt)
         session = guard.open(context_of(exchange))
         try:
