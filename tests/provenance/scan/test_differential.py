@@ -27,7 +27,7 @@ class Inert:
     def __setstate__(self, state: object) -> None: ...
 
 
-def recording(base: Any) -> Callable[[bytes], list[str]]:
+def recording(base: Any) -> Callable[[bytes], set[str]]:
     class Recorder(base):  # type: ignore[misc]
         seen: list[str]
 
@@ -38,12 +38,15 @@ def recording(base: Any) -> Callable[[bytes], list[str]]:
         def persistent_load(self, key: object) -> object:
             return None
 
-    def run(data: bytes) -> list[str]:
-        recorder = Recorder(io.BytesIO(data))
-        recorder.seen = []
-        with contextlib.suppress(Exception):  # a stream of any opcodes breaks in any way; what was imported before counts
-            recorder.load()
-        return recorder.seen
+    def run(data: bytes) -> set[str]:
+        seen = []
+        for file in (io.BytesIO(data), io.BufferedReader(io.BytesIO(data))):  # the C reader reads ahead where it can
+            recorder = Recorder(file)
+            recorder.seen = []
+            with contextlib.suppress(Exception):  # a stream of any opcodes breaks in any way; what was imported before counts
+                recorder.load()
+            seen += recorder.seen
+        return set(seen)
 
     return run
 
@@ -51,7 +54,7 @@ def recording(base: Any) -> Callable[[bytes], list[str]]:
 C, PYTHON = recording(pickle.Unpickler), recording(pickle._Unpickler)
 
 words = st.sampled_from(
-    ["os", "system", "posix", "builtins", "eval", "collections", "OrderedDict", "mylib", "x.y", "__builtin__", "a" * 300]
+    ["os", "system", "posix", "builtins", "eval", "collections", "deque", "mylib", "x.y", "__builtin__", "a" * 300]
 )
 small = st.integers(0, 4)
 
@@ -94,13 +97,17 @@ imports = st.builds(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(opcodes | imports, max_size=14), st.sampled_from([b"", b"\x80\x02", b"\x80\x04"]), st.sampled_from([b".", b""]))
 def test_what_an_unpickler_would_import_is_seen(body: list[bytes], start: bytes, end: bytes) -> None:
+    # An opcode that lies across a frame's end takes a number from elsewhere; of these, C would make a memo of gigabytes.
+    body = [code for code in body if not (code.startswith(b"r") and any(c.startswith(b"\x95") for c in body))]
     data = start + b"".join(body) + end
     report = look(data, "m.pkl")
-    told = " ".join(finding.words for finding in report.findings)
-    for name in {*C(data), *PYTHON(data)}:
-        if name not in ("collections.OrderedDict",):
-            assert report.verdict is not Verdict.CLEAN
-            assert "pickle-hidden-import" in {f.rule for f in report.findings} or name[:60] in told, name
+    told = " ".join(finding.words for finding in report.findings).replace("\\\\", "\\").replace("\\'", "'")
+    imported = (C(data) | PYTHON(data)) - {"collections.deque"}
+    assert not imported or report.verdict is not Verdict.CLEAN
+    unseen = {name for name in imported if name[:60] not in told}
+    # A name that ends with the file, not with its line, is one to Python's reader. Nothing can come after it to call it.
+    allowed = 1 if "ends before its STOP" in told else 0
+    assert "pickle-hidden-import" in {f.rule for f in report.findings} or len(unseen) <= allowed, unseen

@@ -13,9 +13,9 @@ them.
 import codecs
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from freehold.provenance.scan.context import Context
 from freehold.provenance.scan.findings import shown
@@ -114,10 +114,11 @@ def walk(source: Source, context: Context, offset: int = 0, nesting: int = 0) ->
     machine = Machine(Cursor(source, offset), context, nesting)
     try:
         machine.run()
-    except Truncated:
-        reason = "ends before its STOP"
-    except Broken as exc:
-        reason = str(exc)
+    except (Truncated, Broken) as exc:
+        reason = str(exc) or "ends before its STOP"
+        upto = source.size_bytes if isinstance(exc, Truncated) else machine.cursor.offset
+        if machine.at < machine.frame_end < upto:
+            machine.torn()
     else:
         return Outcome(end=machine.cursor.offset, opcodes=machine.opcodes, whole=True, result=machine.result)
     return Outcome(end=machine.cursor.offset, opcodes=machine.opcodes, whole=False, reason=reason)
@@ -140,6 +141,8 @@ _OLD_START = re.compile(
 class Machine:
     """The stack machine over descriptions. `run` goes to the STOP."""
 
+    steps: ClassVar[Mapping[int, Callable[[Any], Any]]]  # below: what each opcode does
+
     def __init__(self, cursor: Cursor, context: Context, nesting: int) -> None:
         self.cursor = cursor
         self.context = context
@@ -154,7 +157,7 @@ class Machine:
         self.at = cursor.offset  # of the opcode that runs
 
     def run(self) -> None:
-        take, steps = self.cursor.take, _STEPS
+        take, steps = self.cursor.take, self.steps
         while True:
             self.at = self.cursor.offset
             code = take(1)[0]
@@ -168,6 +171,13 @@ class Machine:
             if self.opcodes > OPCODES_LIMIT or len(self.stack) > STACK_LIMIT or len(self.memo) > STACK_LIMIT:
                 raise Broken(f"more than {OPCODES_LIMIT} opcodes, or {STACK_LIMIT} values at a time")
             step(self)
+            if self.at < self.frame_end < self.cursor.offset:
+                self.torn()
+
+    def torn(self) -> None:
+        """No writer lets an opcode lie across the end of its frame. CPython's C reader drops what is left of the frame and reads
+        on behind it, its Python reader gives up: what is read here is not what a loader reads."""
+        self.context.find("pickle-hidden-import", "an opcode across the end of its frame, which readers take apart", self.at)
 
     # The stack
 
@@ -493,6 +503,8 @@ def _proto(m: Machine) -> None:
 def _frame(m: Machine) -> None:
     """Its length only says how much to read ahead."""
     size_bytes = m.cursor.number(8)
+    if m.cursor.offset < m.frame_end:
+        m.torn()  # a frame in a frame is the same: its bytes are read anew from behind the outer one
     m.frame_end = m.cursor.offset + size_bytes
 
 
@@ -557,7 +569,7 @@ def _get_line(m: Machine) -> None:
     m.recall(m.number_line())
 
 
-_STEPS: dict[int, Callable[[Machine], Any]] = {
+Machine.steps = {
     ord("("): lambda m: m.push(MARK),
     ord("0"): _pop,
     ord("1"): lambda m: m.pop_mark(),
