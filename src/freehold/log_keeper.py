@@ -74,9 +74,12 @@ class LogKeeper:
             return
         async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
             while True:
-                await self.publish_once()
-                await asyncio.gather(*(self._ask(http, name) for name in self._witnesses))
+                await self.ask_once(http)
                 await asyncio.sleep(self._config.witness_s)
+
+    async def ask_once(self, http: aiohttp.ClientSession) -> None:
+        await self.publish_once()
+        await asyncio.gather(*(self._ask(http, name) for name in self._witnesses))
 
     async def _ask(self, http: aiohttp.ClientSession, name: str) -> None:
         last = self._last

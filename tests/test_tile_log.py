@@ -1,0 +1,130 @@
+import asyncio
+import gzip
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from freehold.core.errors import VerificationError
+from freehold.gateway.log_routes import LogServices
+from freehold.gateway.serve import bind, serving
+from freehold.gateway.server import create_app
+from freehold.log_keeper import LogKeeper
+from freehold.provenance import tiles
+from freehold.provenance.keys import trusted
+from freehold.provenance.log_config import LogConfig
+from freehold.store.config import StoreConfig
+from freehold.tile_log import TileLog
+from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY
+from tests.fakes.oversight import AlarmBell
+from tests.gateway.node import TestNode
+from tests.store.logs import KEY, write_log
+from tests.store.test_tree import add
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> TileLog:
+    """Of a record of twelve rows."""
+    asyncio.run(write_log(tmp_path / "record.db"))
+    return TileLog(tmp_path / "record.db", StoreConfig(), KEY, "a.example/log")
+
+
+def read_below(folder: Path) -> Callable[[str], bytes]:
+    return lambda path: (folder / path).read_bytes()
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_follows_the_log_and_proves_itself(log: TileLog, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    assert log.write_folder(folder) == 0  # nothing is signed yet
+    log.publish()
+    assert log.write_folder(folder) == 2
+    assert files(folder) == {"checkpoint", "tile/0/000.p/12", "tile/entries/000.p/12"}
+    add(tmp_path / "record.db", 300)
+    log.publish()
+    assert log.write_folder(folder) == 5
+    assert "tile/0/000.p/12" not in files(folder)
+    assert {"tile/0/000", "tile/0/001.p/56", "tile/1/000.p/1"} <= files(folder)
+    entries: dict[int, bytes] = {}
+    head = tiles.verify_tiles(read_below(folder), trusted(KEY.public), lambda n, entry: entries.update({n: entry}))
+    assert (head.size, head.origin, len(entries)) == (312, "a.example/log", 312)
+    assert log.write_folder(folder) == 0
+    for path in files(folder):
+        assert log.file(path) == (folder / path).read_bytes()
+
+
+def test_a_folder_of_another_log_is_refused(log: TileLog, tmp_path: Path) -> None:
+    folder = tmp_path / "files"
+    log.publish()
+    log.write_folder(folder)
+    asyncio.run(write_log(tmp_path / "other.db", exchanges=7))
+    other = TileLog(tmp_path / "other.db", StoreConfig(), KEY, "a.example/log")
+    other.publish()
+    with pytest.raises(VerificationError, match="does not continue"):
+        other.write_folder(folder)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "x", "tile/0/000", "tile/0/001.p/1", "tile/0/000.p/13", "tile/9/000", "../record.db", "tile/63/000"]
+)
+def test_what_the_tree_has_not_is_not_there(log: TileLog, path: str) -> None:
+    log.publish()
+    assert log.file(path) is None
+
+
+def test_another_name_is_another_log(log: TileLog, tmp_path: Path) -> None:
+    first = log.publish()
+    renamed = TileLog(tmp_path / "record.db", StoreConfig(), KEY, "b.example/log")
+    second = renamed.publish()
+    assert first is not None
+    assert second is not None
+    assert second.note.startswith("b.example/log\n12\n")
+
+
+async def get(log: TileLog, path: str, *, key: str | None, is_public: bool = False, **headers: str) -> tuple[int, bytes, str]:
+    node = TestNode()
+    keeper = LogKeeper(log, LogConfig(), (), AlarmBell())
+    services = replace(node.services(), log=LogServices(state=keeper, files=log, is_public=is_public))
+    sent = headers | ({} if key is None else {"authorization": f"Bearer {key}"})
+    async with (
+        serving(create_app(services), node.config, bind(node.config, has_keys=True)) as url,
+        aiohttp.ClientSession(auto_decompress=False) as http,
+        http.get(f"{url}{path}", headers=sent) as answer,
+    ):
+        return answer.status, await answer.read(), answer.headers.get("content-encoding", "")
+
+
+async def test_admins_read_the_files_and_others_do_not(tmp_path: Path) -> None:
+    await write_log(tmp_path / "record.db")
+    log = TileLog(tmp_path / "record.db", StoreConfig(), KEY)
+    last = log.publish()
+    assert last is not None
+    assert await get(log, "/log/checkpoint", key=ADMIN_KEY) == (200, last.note.encode(), "")
+    assert (await get(log, "/log/checkpoint", key=CLIENT_KEY))[0] == 403
+    assert (await get(log, "/log/checkpoint", key=None))[0] == 401
+    assert (await get(log, "/log/checkpoint", key=None, is_public=True))[0] == 200
+    assert (await get(log, "/log/tile/0/001", key=ADMIN_KEY))[0] == 404
+    assert (await get(log, "/log/..%2frecord.db", key=ADMIN_KEY))[0] == 404
+    plain = await get(log, "/log/tile/entries/000.p/12", key=ADMIN_KEY, **{"accept-encoding": "identity"})
+    packed = await get(log, "/log/tile/entries/000.p/12", key=ADMIN_KEY, **{"accept-encoding": "gzip"})
+    assert (plain[0], packed[2]) == (200, "gzip")
+    assert gzip.decompress(packed[1]) == plain[1] == log.file("tile/entries/000.p/12")
+
+
+async def test_what_cannot_be_signed_is_an_alert_and_stands_in_the_status(tmp_path: Path) -> None:
+    await write_log(tmp_path / "record.db")
+    alarm = AlarmBell()
+    keeper = LogKeeper(TileLog(tmp_path / "record.db", StoreConfig(), KEY), LogConfig(), (), alarm)
+    await keeper.publish_once()
+    assert (keeper.size(), keeper.status()["log"].ready) == (12, True)
+    (tmp_path / "record.db").rename(tmp_path / "gone.db")
+    (tmp_path / "record.db").mkdir()
+    for _ in range(2):
+        await keeper.publish_once()
+    assert keeper.status()["log"].ready is False
+    assert [alert.kind for alert in alarm.alerts] == ["log_not_published"]
