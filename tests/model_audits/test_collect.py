@@ -132,7 +132,7 @@ async def test_requests_keep_their_pace() -> None:
     [
         (Ceiling(requests=4), "4 requests"),
         (Ceiling(tokens=150), "150 tokens"),
-        (Ceiling(microusd=150), "0.00 USD"),
+        (Ceiling(microusd=150), "0.00015 USD"),
     ],
 )
 async def test_a_ceiling_is_never_passed(ceiling: Ceiling, said: str) -> None:

@@ -77,7 +77,7 @@ class Spending:
         if ceiling.microusd is not None:
             cost = self._prices.cost_microusd(self._model, self._upstream, spent)
             if cost is None or cost > ceiling.microusd:
-                raise self._reached(f"{ceiling.microusd / 1e6:.2f} USD" + ("" if cost is not None else ", and it has no price"))
+                raise self._reached(f"{ceiling.microusd / 1e6:g} USD" + ("" if cost is not None else ", and it has no price"))
         self.requests += 1
         self._held = held
 

@@ -117,7 +117,7 @@ def _logprobs(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Ge
         p=result.p,
         effect=result.shift,
         words=f"log-probabilities moved by {result.shift:.4f} nats",
-        found=f"a mean move of more than some {result.critical:.4f} nats",
+        found=f"a mean move of more than {result.critical:.4f} nats" if result.critical else "any move",
     )
 
 
