@@ -85,11 +85,13 @@ class Batch:
     total: int = 0
     completed: int = 0
     failed: int = 0
+    units: float = 0.0  # tokens that its answers may have, and of its prompts a part: what its time goes with
     input_tokens: int = 0
     output_tokens: int = 0
+    cached_tokens: int = 0  # of the input, and reasoning of the output: as far as answers tell
+    reasoning_tokens: int = 0
     run_s: float = 0.0  # how long lines of it were running
-    began_at_s: float | None = None  # when the first line ran
-    saving: Saving = NOTHING_SAVED
+    saving: Saving = NOTHING_SAVED  # once it is over
 
     @property
     def is_over(self) -> bool:

@@ -18,6 +18,7 @@ class Turn:
     ran_s: float
     deadline_s: float
     batch: str | None = None
+    is_late: bool = False  # the deadline left too little time from the beginning
     g_at_once: float | None = None  # g/kWh
     g_at_run: float | None = None
     price_at_once: float | None = None  # in the operator's currency, a kWh

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from freehold.core.batches import Batch, BatchStatus, Line, Purpose, StoredFile
+from freehold.core.deferral import Saving
 from freehold.core.events import Event, Held, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
 from freehold.core.findings import Alert, Context, Direction, Finding
@@ -150,7 +151,7 @@ class Use:
     """One exchange as the meter sees it. `worked` is None for work we did not see, a remote provider's."""
 
     worked: Worked | None
-    provider: str | None  # None where nobody answered
+    is_remote: bool  # whether a provider answered
     model: str
     usage: Usage | None
     start_s: float  # Unix
@@ -164,7 +165,7 @@ class Meter(Protocol):
 
 
 class StepMeter(Protocol):
-    """Shares out the energy that our engine draws among the requests of its passes. One thread computes; `tick` is any thread's."""
+    """Shares out the energy that our engine draws among the requests of its passes. One thread computes; any may `tick`."""
 
     def begin_pass(self) -> None: ...
 
@@ -379,6 +380,10 @@ class BatchStore(Protocol):
 
     def finish(self, batch_id: str, status: BatchStatus, at_s: int, *, ttl_s: int) -> Batch:
         """It is over: its outputs become files of its key."""
+        ...
+
+    def saving(self, batch_id: str) -> Saving:
+        """What waiting spared, out of the ledger's rows of the batch's exchanges."""
         ...
 
     def recover(self) -> int:

@@ -26,7 +26,10 @@ _STREAM: list[Header] = [
 
 
 class Reply:
-    __slots__ = ("_deadline", "_loop", "_send", "_stall_timeout_s", "_timer", "_waiting_since_s", "receipt_id", "started")
+    __slots__ = (
+        *("_deadline", "_loop", "_send", "_stall_timeout_s", "_timer", "_waiting_since_s"),
+        *("headers", "receipt_id", "started"),
+    )
 
     def __init__(self, send: Send, *, stall_timeout_s: float) -> None:
         self._send = send
@@ -34,6 +37,7 @@ class Reply:
         self._loop = asyncio.get_running_loop()
         self._waiting_since_s: float | None = None
         self.receipt_id: ExchangeId | None = None
+        self.headers: list[Header] = []  # more of them, where they are known before the first is sent
         self.started = False
 
     @contextlib.asynccontextmanager
@@ -78,7 +82,7 @@ class Reply:
     async def _start(self, status: int, headers: list[Header]) -> None:
         receipt = [(b"x-freehold-receipt", self.receipt_id.encode())] if self.receipt_id else []
         self.started = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers + receipt})
+        await self._send({"type": "http.response.start", "status": status, "headers": headers + receipt + self.headers})
 
     async def _write(self, body: bytes, *, more: bool) -> None:
         self._waiting_since_s = self._loop.time()

@@ -22,6 +22,7 @@ from freehold.core.exchange import ExchangeId
 from freehold.gateway import log
 from freehold.gateway.access import authenticate, authenticate_admin, read_headers
 from freehold.gateway.approval_routes import ApprovalRoutes
+from freehold.gateway.body import ClientLeft
 from freehold.gateway.handle import Call, handle
 from freehold.gateway.log_routes import LogRoutes
 from freehold.gateway.metrics import CONTENT_TYPE
@@ -97,11 +98,14 @@ class _Edges:
         ]
         if self._services.log is not None:
             routes += LogRoutes(self._services.log, self._services.keys).routes()
+        if self._services.batches is not None:
+            routes += self._services.batches.routes()
         if self._services.dashboard is not None:
             routes.append(Mount("/dashboard", app=self._services.dashboard))
         handlers: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
             FreeholdError: _on_error,
             HTTPException: _on_http_exception,
+            ClientLeft: _on_departure,
         }
         return _Unexpected(Starlette(routes=routes, exception_handlers=handlers))
 
@@ -227,6 +231,11 @@ def _error_response(error: FreeholdError, headers: dict[str, str] | None = None)
 async def _on_error(_request: Request, exc: Exception) -> Response:
     assert isinstance(exc, FreeholdError)
     return _error_response(exc)
+
+
+async def _on_departure(_request: Request, _exc: Exception) -> Response:
+    """Nobody is left to read it."""
+    return Response(status_code=400)
 
 
 async def _on_http_exception(request: Request, exc: Exception) -> Response:

@@ -19,6 +19,8 @@ from freehold.core.ports import (
     UnixClock,
 )
 from freehold.gateway.approvals import HeldCalls
+from freehold.gateway.batches.desk import BatchDesk
+from freehold.gateway.batches.turns import Turns
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.keeping import Keeping
 from freehold.gateway.log_routes import LogServices
@@ -50,6 +52,8 @@ class Services:
     dashboard: ASGIApp | None = None  # mounted at /dashboard
     mcp: ASGIApp | None = None  # answers below /mcp/
     log: LogServices | None = None  # the audit log's tree and its witnesses
+    turns: Turns | None = None  # when work that can wait runs
+    batches: BatchDesk | None = None  # answers below /v1/files and /v1/batches
     engine_load: EngineLoadProbe | None = None  # where this node runs an engine of its own
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns

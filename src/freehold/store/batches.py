@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
+import orjson
 
 from freehold.core.batches import ENDED, Batch, BatchStatus, Line, StoredFile
+from freehold.core.deferral import NOTHING_SAVED, Saving, Turn
 from freehold.core.errors import NotFound
 from freehold.core.exchange import KeyId
 from freehold.store.batch_files import BatchFiles, insert_file, new_file_id
@@ -29,6 +31,7 @@ _LEFT = f"SELECT {_LINE} FROM batch_line WHERE batch_id = ? AND state <> 2 AND n
 _COUNT = """
     UPDATE batch_output SET pieces = pieces + 1, sealed_bytes = sealed_bytes + ?, size_bytes = size_bytes + ? WHERE file_id = ?
 """
+_SPENT = "SELECT turn, energy_j FROM ledger WHERE turn IS NOT NULL AND json_extract(turn, '$.batch') = ? ORDER BY seq"
 _AFTER = " AND seq < (SELECT seq FROM batch WHERE id = ?)"
 _OVER = "SELECT id, facts FROM batch WHERE is_over = 1 AND created_at_s < ?"
 _GROUP: Final = 1000
@@ -148,10 +151,20 @@ class Batches(BatchFiles):
             def over(batch: Batch) -> Batch:
                 moments = {**batch.moments, status.value: at_s}
                 return replace(
-                    batch, status=status, moments=moments, output_file_id=named["output"], error_file_id=named["error"]
+                    batch,
+                    status=status,
+                    moments=moments,
+                    output_file_id=named["output"],
+                    error_file_id=named["error"],
+                    saving=_saving(connection, batch_id),
                 )
 
             return _change(connection, batch_id, over)
+
+    def saving(self, batch_id: str) -> Saving:
+        """What waiting spared, out of the ledger's rows of the batch's exchanges."""
+        with self._reading() as connection:
+            return _saving(connection, batch_id)
 
     def recover(self) -> int:
         """Lines that were running when the node ended wait again. Gives how many."""
@@ -220,6 +233,13 @@ def _change(connection: sqlite3.Connection, batch_id: str, change: Change) -> Ba
 def _is_open(connection: sqlite3.Connection, line: Line) -> bool:
     row = connection.execute("SELECT state FROM batch_line WHERE batch_id = ? AND n = ?", (line.batch_id, line.n)).fetchone()
     return row is not None and row["state"] != 2
+
+
+def _saving(connection: sqlite3.Connection, batch_id: str) -> Saving:
+    saving = NOTHING_SAVED
+    for row in connection.execute(_SPENT, (batch_id,)):
+        saving = saving.plus(Turn(**orjson.loads(row["turn"])), row["energy_j"])
+    return saving
 
 
 def _facts(batch: Batch) -> str:

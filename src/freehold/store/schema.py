@@ -239,7 +239,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         ) STRICT
         """,
         "CREATE INDEX batch_open ON batch (seq) WHERE is_over = 0",
-        "CREATE INDEX ledger_deferred ON ledger (seq) WHERE turn IS NOT NULL",
+        "CREATE INDEX ledger_deferred ON ledger (json_extract(turn, '$.batch')) WHERE turn IS NOT NULL",
     ),
     ("CREATE INDEX audit_of_trust ON audit (n) WHERE kind = 'trust_changed'",),
 )

@@ -68,9 +68,9 @@ def plan(jobs: Sequence[Job], slots: Sequence[Slot], now_s: float, *, look_s: fl
     until_s = min(slots[0].end_s, now_s + look_s) if slots else now_s + look_s
     if not slots or slots[0].cost is None:
         first, second = ([job.name for job in kept], late_names) if is_tight else (late_names, [job.name for job in kept])
-        return Plan(
-            now=(*first, *second), late=frozenset(late_names), until_s=until_s, starts=dict.fromkeys([*first, *second], now_s)
-        )
+        names = (*first, *second)
+        starts = dict.fromkeys(names, now_s)
+        return Plan(now=names, late=frozenset(late_names), until_s=until_s, starts=starts, is_tight=is_tight)
     amounts_s = filled(slots, kept)
     ready = [job.name for job in kept] if amounts_s[0] > _LEAST_S else []
     now = (*ready, *late_names) if is_tight else (*late_names, *ready)

@@ -1,0 +1,292 @@
+"""When deferred work has its turn: batches, and requests whose sender can wait.
+
+Holds the jobs of this moment, plans them when something changes (`schedule`), and says who may run. Live requests go first: each
+takes one of the places that deferred work has. A job's deadline at risk keeps one place whatever else runs. Belongs to the event
+loop. The signal is this site's: work that runs elsewhere never waits for it.
+"""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from freehold.core.deferral import Turn
+from freehold.core.errors import InvalidRequest
+from freehold.core.exchange import Exchange
+from freehold.core.ports import EngineLoadProbe, Signal
+from freehold.gateway.batches.config import BatchesConfig
+from freehold.gateway.batches.schedule import Job, Plan, Quantity, electricity, plan, slots_of
+
+PRIORITY_HEADER: Final = b"x-freehold-priority"
+DEADLINE_HEADER: Final = b"x-freehold-deadline"
+DEFERRABLE: Final = "deferrable"
+NOW: Final = "now"
+
+LONGEST_WAIT_S: Final = 86_400.0  # of one request: no connection lasts longer
+LOOK_S: Final = 30.0  # a plan holds no longer
+SAFETY: Final = 1.25  # what a job is planned to take, against its estimate,
+SPARE_S: Final = 30.0  # and beside that
+_TOKEN_S: Final = 0.1  # of one token, until the engine has told
+_WORDS_SHOWN: Final = 60
+_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deferral:
+    """A request that can wait until then. Unix seconds."""
+
+    arrived_s: float
+    deadline_s: float
+
+
+class Turns:
+    def __init__(
+        self,
+        signal: Signal,
+        config: BatchesConfig,
+        *,
+        is_here: Callable[[str], bool],
+        unix_s: Callable[[], float],
+        follow: Quantity = "carbon",
+        power_w: float = 200.0,
+        load: EngineLoadProbe | None = None,
+    ) -> None:
+        """`is_here` tells of a model whether it runs at this site, on the power that the signal is about."""
+        self._signal = signal
+        self._config = config
+        self.is_here = is_here
+        self._unix_s = unix_s
+        self._follow = follow
+        self._power_w = power_w
+        self._load = load
+        self._jobs: dict[str, Job] = {}  # in order of arrival
+        self._numbers = itertools.count(1)
+        self._live = 0
+        self._deferred = 0
+        self._is_short = False  # somebody was told that there is no room
+        self._unit_s: float | None = None  # of one unit of work, as measured
+        self._plan: Plan | None = None
+        self._changed = asyncio.Event()
+
+    # ---- what is asked for ----------------------------------------------------------------------------------
+
+    def asked(self, headers: Mapping[bytes, bytes], arrived_s: float) -> Deferral | None:
+        """Whether one request can wait, and until when. Raises InvalidRequest for words that make no sense."""
+        word = _word(headers, PRIORITY_HEADER) or NOW
+        if word not in (DEFERRABLE, NOW):
+            raise InvalidRequest(f"{PRIORITY_HEADER.decode()} is {DEFERRABLE!r} or {NOW!r}, got {word[:_WORDS_SHOWN]!r}")
+        written = _word(headers, DEADLINE_HEADER)
+        if word == NOW:
+            if written:
+                raise InvalidRequest(f"{DEADLINE_HEADER.decode()} goes with {PRIORITY_HEADER.decode()}: {DEFERRABLE}")
+            return None
+        if not written:
+            return Deferral(arrived_s=arrived_s, deadline_s=arrived_s + self._config.default_wait_s)
+        deadline_s = read_deadline(written, arrived_s)
+        if deadline_s > arrived_s + LONGEST_WAIT_S:
+            raise InvalidRequest("a request waits for a day at most; make it a line of a batch", code="deadline_too_late")
+        return Deferral(arrived_s=arrived_s, deadline_s=deadline_s)
+
+    # ---- who runs -------------------------------------------------------------------------------------------
+
+    def offer(self, job: Job) -> None:
+        """A job there is, or what is left of it now. It stays until `withdraw`."""
+        before = self._jobs.get(job.name)
+        self._jobs[job.name] = job
+        if before is None or before.deadline_s != job.deadline_s or job.work_s > before.work_s:
+            self._replan()
+
+    def withdraw(self, name: str) -> None:
+        if self._jobs.pop(name, None) is not None:
+            self._replan()
+
+    def current(self) -> Plan:
+        """The plan in force, made anew where it has run out."""
+        now_s = self._unix_s()
+        if self._plan is None or now_s >= self._plan.until_s:
+            jobs = list(self._jobs.values())
+            deadlines = [job.deadline_s for job in jobs]
+            points = self._signal.between(now_s, max(deadlines, default=now_s)) if deadlines else ()
+            slots = slots_of(points, now_s, deadlines, follow=self._follow, power_w=self._power_w)
+            self._plan = plan(jobs, slots, now_s, look_s=LOOK_S)
+        return self._plan
+
+    def room(self) -> int:
+        """How much more deferred work may begin here now: live requests, and what waits in the engine, take from it."""
+        load = self._load() if self._load is not None else None
+        taken = self._live + self._deferred
+        left = 0 if load is not None and load.waiting > 0 and self._live else self._config.concurrency - taken
+        if left <= 0 and not self._deferred and self._plan is not None and (self._plan.is_tight or self._plan.late):
+            return 1
+        self._is_short = left <= 0
+        return max(left, 0)
+
+    @contextlib.contextmanager
+    def live(self, model: str) -> Iterator[None]:
+        """A request that nobody asked to wait is under way."""
+        here = self.is_here(model)
+        self._live += here
+        try:
+            yield
+        finally:
+            self._live -= here
+            if self._is_short:
+                self._is_short = False
+                self.wake()
+
+    @contextlib.contextmanager
+    def deferred(self, model: str) -> Iterator[None]:
+        """A request whose turn it is is under way."""
+        if not self.is_here(model):
+            yield
+            return
+        self.begin_deferred()
+        try:
+            yield
+        finally:
+            self.end_deferred()
+
+    def begin_deferred(self) -> None:
+        """Deferred work is under way here. It takes a place until `end_deferred`."""
+        self._deferred += 1
+
+    def end_deferred(self) -> None:
+        self._deferred -= 1
+        self.wake()
+
+    async def wait(self, deferral: Deferral, exchange: Exchange) -> Turn:
+        """Until it is this request's turn, or its deadline leaves no more time."""
+        job = Job(
+            name=f"request {next(self._numbers)}",
+            work_s=self.planned_s(_units(exchange)),
+            deadline_s=deferral.deadline_s,
+        )
+        is_late = False
+        if self.is_here(exchange.model):
+            self.offer(job)
+            is_late = job.name in self.current().late
+            try:
+                while not (job.name in self.current().now and self._goes_next(job.name)):
+                    if self._unix_s() >= job.deadline_s - job.work_s:
+                        break
+                    await self.pause(self.ticket())
+            finally:
+                self.withdraw(job.name)
+        arrived_s = deferral.arrived_s
+        return self.turn(arrived_s=arrived_s, at_once_s=arrived_s, deadline_s=deferral.deadline_s, is_late=is_late)
+
+    def _goes_next(self, name: str) -> bool:
+        """Requests hold a connection open: of those whose turn it is, as many go as there is room."""
+        requests = [one for one in self.current().now if one.startswith("request ")]
+        return requests.index(name) < self.room()
+
+    def ticket(self) -> asyncio.Event:
+        """For `pause`: taken before one looks whether there is something to do, so that no change in between is missed."""
+        return self._changed
+
+    async def pause(self, ticket: asyncio.Event, longest_s: float = LOOK_S) -> None:
+        """Until something has changed since the ticket was taken, or the plan has run out."""
+        left_s = longest_s if self._plan is None else min(longest_s, self._plan.until_s - self._unix_s())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(left_s, 0.05)):
+                await ticket.wait()
+
+    def wake(self) -> None:
+        """Something changed: who waits looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def _replan(self) -> None:
+        self._plan = None
+        self.wake()
+
+    # ---- how long it takes, and what it spares --------------------------------------------------------------
+
+    def planned_s(self, units: float) -> float:
+        """Seconds of the engine to set aside for work of so many units."""
+        return self.planned_from(self._seconds(units))
+
+    def planned_from(self, estimate_s: float) -> float:
+        """The same, where it was estimated otherwise."""
+        return SAFETY * estimate_s + SPARE_S
+
+    def _seconds(self, units: float) -> float:
+        if self._unit_s is not None:
+            return units * self._unit_s
+        load = self._load() if self._load is not None else None
+        token_s = (load.token_s or load.predicted_token_s) if load is not None else None
+        return units * (token_s or _TOKEN_S)
+
+    def measured(self, units: float, run_s: float) -> None:
+        """What a part of a batch took. Newer measurements count for more."""
+        if units > 0 and run_s > 0:
+            unit_s = run_s / units
+            self._unit_s = unit_s if self._unit_s is None else 0.8 * self._unit_s + 0.2 * unit_s
+
+    def turn(self, *, arrived_s: float, at_once_s: float, deadline_s: float, is_late: bool, batch: str | None = None) -> Turn:
+        """The turn that begins now, with what electricity is like and what it was when the work would have run at once."""
+        now_s = self._unix_s()
+        at_once_s = min(at_once_s, now_s)
+        g_at_once, price_at_once = self._electricity(at_once_s)
+        g_at_run, price_at_run = self._electricity(now_s)
+        return Turn(
+            arrived_s=arrived_s,
+            at_once_s=at_once_s,
+            ran_s=now_s,
+            deadline_s=deadline_s,
+            batch=batch,
+            is_late=is_late,
+            g_at_once=g_at_once,
+            g_at_run=g_at_run,
+            price_at_once=price_at_once,
+            price_at_run=price_at_run,
+        )
+
+    def _electricity(self, at_s: float) -> tuple[float | None, float | None]:
+        points = self._signal.between(at_s, at_s + 1.0)
+        return electricity(points[0], self._power_w) if points and points[0].start_s <= at_s else (None, None)
+
+
+class NoSignal:
+    """A site of which nothing is known. Implements `core.ports.Signal`."""
+
+    def between(self, start_s: float, end_s: float) -> tuple[()]:
+        return ()
+
+
+def read_deadline(written: str, now_s: float) -> float:
+    """Unix seconds of a time (`2026-03-01T14:00:00Z`, `1772373600`) or a span from now (`90m`, `24h`). Raises InvalidRequest."""
+    deadline_s = _read_time(written, now_s)
+    if deadline_s is None:
+        shown = written[:_WORDS_SHOWN]
+        raise InvalidRequest(
+            f"the deadline {shown!r} is no time: write it like 2026-03-01T14:00:00Z, 90m or 24h", code="invalid_deadline"
+        )
+    if deadline_s <= now_s:
+        raise InvalidRequest("the deadline is in the past: nothing can be done by then", code="deadline_in_the_past")
+    return deadline_s
+
+
+def _read_time(written: str, now_s: float) -> float | None:
+    number, unit = written[:-1], _UNITS.get(written[-1:])
+    if unit is not None and number.isascii() and number.isdigit() and len(number) <= 6:
+        return now_s + int(number) * unit
+    if written.isascii() and written.isdigit() and len(written) <= 12:
+        return float(written)
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else moment.timestamp()
+
+
+def _word(headers: Mapping[bytes, bytes], name: bytes) -> str:
+    return headers.get(name, b"").decode("latin-1").strip()
+
+
+def _units(exchange: Exchange) -> float:
+    """As `LineRequest.units`, of a request that was read."""
+    return exchange.choices * (exchange.sampling.max_tokens or 1024) + len(exchange.body) / 16
