@@ -123,7 +123,7 @@ def test_a_model_of_ones_own_is_added_listed_and_forgotten(home: Path, tmp_path:
     path.write_bytes(tiny_gguf())
     result = freehold("add", str(path))
     assert result.exit_code == 0, result.output
-    assert "tiny-model is trusted from here on, as it is now" in result.stdout
+    assert "tiny-model is pinned from here on, as it is now" in result.stdout
     assert "freehold serve --model tiny-model" in result.stdout
     (row,) = [row for row in json.loads(freehold("list", "--json").stdout) if row["name"] == "tiny-model"]
     assert (row["here"], row["path"], row["origin"]) == ("yes", str(path), f"added from {path}")

@@ -36,7 +36,7 @@ def files(tmp_path: Path) -> Path:
 
 def bring(directory: Path, home: Path, *, name: str = "mine", replace: bool = False) -> None:
     names = sorted(path.name for path in directory.iterdir())
-    add(Bringing(directory=directory, names=names, name=name, origin="a test"), home, Silent(), replace=replace)
+    add(Bringing(directory=directory, names=names, name=name, origin="a test"), home, Silent(), overwrite=replace)
 
 
 def test_what_was_added_is_opened_by_its_name_where_it_lies(files: Path, tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_a_model_that_nobody_signed_runs_or_not_as_the_setting_says(files: Path,
     model = open_model(home, "mine")
     assert model.trust is Trust.FIRST_USE
     refuse_unsigned(model, "pin")
-    with pytest.raises(VerificationError, match=r'mine is not run: nobody signed it.*unsigned = "pin"'):
+    with pytest.raises(VerificationError, match=r'mine is not run: nobody who is trusted here signed it.*unsigned = "pin"'):
         refuse_unsigned(model, "refuse")
     refuse_unsigned(replace(model, trust=Trust.RELEASE), "refuse")
 

@@ -10,6 +10,7 @@ from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import local
 from freehold.provenance.local import Bringing, added_names, name_for, open_added
 from freehold.provenance.progress import Progress
+from freehold.provenance.publisher import signature_beside
 from freehold.provenance.pull import open_model
 
 
@@ -34,8 +35,15 @@ def bring(path: Path, name: str | None, progress: Progress, *, replace: bool = F
         raise UnsupportedArtefact(f"{path.name} keeps its experts apart; run: freehold models convert '{path}'")
     directory, names = files_at(path)
     origin = f"added from {path.resolve()}"
-    bringing = Bringing(directory=directory, names=names, name=name or name_for(path), origin=origin, licence=facts.licence)
-    return local.add(bringing, configuration.home(), progress, replace=replace)
+    bringing = Bringing(
+        directory=directory,
+        names=names,
+        name=name or name_for(path),
+        origin=origin,
+        licence=facts.licence,
+        signature=signature_beside(path),
+    )
+    return local.add(bringing, configuration.home(), progress, overwrite=replace)
 
 
 def refuse_unsupported(path: Path, facts: ModelFacts) -> None:

@@ -20,7 +20,7 @@ from freehold.engine.header import files_at
 from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import catalogue, local
 from freehold.provenance.catalogue import Pin
-from freehold.provenance.local import Bringing, added_names, model_directory, name_for
+from freehold.provenance.local import Bringing, added_names, model_directory, name_for, trust_words
 from freehold.provenance.pull import SPARE_BYTES, open_model, pull
 from freehold.provenance.scan.gate import refuse_unsafe
 
@@ -60,7 +60,12 @@ def _row(pin: Pin) -> dict[str, Any]:
     return about | {"description": pin.description, "origin": pin.origin} | found
 
 
-_TRUST_WORDS = {None: "", Trust.RELEASE: "pinned by this release", Trust.FIRST_USE: "trusted on first use"}
+_TRUST_WORDS = {
+    None: "",
+    Trust.RELEASE: "pinned by this release",
+    Trust.PUBLISHER: "signed by its publisher",
+    Trust.FIRST_USE: "trusted on first use",
+}
 
 
 def _added_row(name: str) -> dict[str, Any]:
@@ -123,7 +128,7 @@ def _tell_added(model: VerifiedModel, *, quiet: bool, as_json: bool) -> None:
         click.echo(json.dumps({"name": name, "path": str(path), "model_id": model.manifest.model_id}))
     elif not quiet:
         click.echo(
-            f"{name} is trusted from here on, as it is now (model id {model.manifest.model_id[:16]}): nobody signed it before.\n"
+            f"{name} is pinned from here on, as it is now (model id {model.manifest.model_id[:16]}), {trust_words(model)}.\n"
             f"Serve it with: freehold serve --model {name}"
         )
 
@@ -171,7 +176,7 @@ def convert_model(
                 path.parent.rmdir()  # where nothing came of it, no empty folder stays
         origin = f"converted to {quant} from {source.resolve()}"
         bringing = Bringing(directory=path.parent, names=[path.name], name=name, origin=origin, licence=facts.licence)
-        model = local.add(bringing, home, progress, replace=replace)
+        model = local.add(bringing, home, progress, overwrite=replace)
     _tell_added(model, quiet=quiet, as_json=as_json)
 
 

@@ -44,6 +44,7 @@ class Trust(StrEnum):
     """Why a model's bytes are taken to be the right ones."""
 
     RELEASE = "release"  # this release of Freehold pins their digest
+    PUBLISHER = "publisher"  # a key of the trust store signed them
     FIRST_USE = "first_use"  # nobody signed them: they are what they were when they were added here
 
 
@@ -59,3 +60,4 @@ class VerifiedModel:
     signed_by: KeyId
     check_block: BlockCheck = field(repr=False, compare=False)
     trust: Trust = Trust.FIRST_USE
+    publisher: str | None = None  # the key that signed it, for Trust.PUBLISHER

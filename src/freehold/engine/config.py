@@ -20,6 +20,18 @@ _LEAST: Final[Mapping[str, int]] = {
 }
 
 
+class WatermarkConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose answers carry a watermark. The first entry that fits counts; names may be globs, and none named is all of them."""
+
+    secret: str
+    """The name that it was made under: freehold watermark create NAME."""
+
+    teams: tuple[str, ...] = ()
+
+    keys: tuple[str, ...] = ()
+    """Client keys, by name."""
+
+
 class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     model: str = "smollm2-135m"
     """The name of a pulled or added model; empty runs no engine."""
@@ -69,7 +81,9 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The kernel set; auto takes the best the CPU has."""
 
     unsigned: Literal["pin", "refuse"] = "pin"
-    """A model that nobody signed: pin runs the bytes that were there when it was added, and no others; refuse runs none."""
+    """A model that nobody who is trusted here signed: pin runs the bytes that were there when it was added, and no others; refuse runs none."""
+
+    watermarks: tuple[WatermarkConfig, ...] = ()
 
     def __post_init__(self) -> None:
         if self.speculation_tokens != "auto" and not 0 <= self.speculation_tokens <= MAX_DRAFTS:

@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from freehold.core.errors import DeviceError, InvalidRequest, NotFound, VerificationError
@@ -20,19 +20,19 @@ from freehold.provenance.download import disk_error
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, open_envelope
 from freehold.provenance.files import write_durably
 from freehold.provenance.keys import TrustedKeys, node_key, trusted
+from freehold.provenance.keys import key_directory as key_directory  # many ask for it here
 from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest, regular_size
 from freehold.provenance.progress import Progress
+from freehold.provenance.publisher import PUBLISHER_NAME, doubt, publisher
 from freehold.provenance.scan.gate import refuse_unsafe, refuse_unsafe_model
 from freehold.provenance.signer import sign_manifest
+from freehold.provenance.signing import vouched_by
+from freehold.provenance.trust import TrustStore, read_trust
 from freehold.provenance.verifier import verify_model
 
 LOCATION_NAME = "location"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
-
-
-def key_directory(home: Path) -> Path:
-    return home / "keys"
 
 
 def model_directory(home: Path, name: str) -> Path:
@@ -48,6 +48,7 @@ class Bringing:
     name: str
     origin: str
     licence: str | None = None
+    signature: bytes | None = None  # of a publisher, that lies beside them
 
 
 def name_for(path: Path) -> str:
@@ -63,8 +64,8 @@ def check_model_name(name: str) -> None:
         raise InvalidRequest(f"{name} is the name of a model that can be pulled; give another one with --name", param="name")
 
 
-def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = False) -> VerifiedModel:
-    """Scan, hash, sign and keep. A name that has other bytes already is only taken over with `replace`.
+def add(bringing: Bringing, home: Path, progress: Progress, *, overwrite: bool = False) -> VerifiedModel:
+    """Scan, hash, sign and keep. A name that has other bytes already is only taken over with `overwrite`.
 
     Raises MalformedArtefact for files that cannot be in a model or be read to their end, DangerousArtefact for what a scan finds
     malicious, VerificationError for a name that is taken, DeviceError.
@@ -86,7 +87,7 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
             licence=bringing.licence,
             progress=lambda done_bytes, _: progress.advance(done_bytes),
         )
-        if (place / MANIFEST_NAME).exists() and not replace:
+        if (place / MANIFEST_NAME).exists() and not overwrite:
             before = _manifest(place, trusted(key.public))
             if before.model_id != manifest.model_id:
                 raise VerificationError(
@@ -96,6 +97,7 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
         envelope = sign_manifest(manifest, key)
         # Once more, over the very bytes that were hashed: files may have changed since the first look.
         refuse_unsafe_model(verify_model(directory, envelope, trusted(key.public)))
+        _keep_signature(bringing, manifest, place, read_trust(key_directory(home), key.public), progress)
         if directory == place:
             (place / LOCATION_NAME).unlink(missing_ok=True)
         else:
@@ -107,6 +109,18 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, replace: bool = F
         if place.is_dir() and not any(place.iterdir()):
             place.rmdir()
     return open_added(home, bringing.name)
+
+
+def _keep_signature(bringing: Bringing, manifest: Manifest, place: Path, store: TrustStore, progress: Progress) -> None:
+    """A publisher's signature by somebody trusted is held against the files now, one by others is told; both are kept."""
+    if bringing.signature is None:
+        (place / PUBLISHER_NAME).unlink(missing_ok=True)
+        return
+    if (why := doubt(manifest, bringing.signature, store)) is not None:
+        progress.note(f"the signature beside {bringing.name} vouches for nothing here: {why} (freehold trust)")
+    elif vouched_by(manifest, bringing.signature, store) is None:
+        progress.note(f"the signature beside {bringing.name} has digests of another kind than are compared here: freehold verify")
+    write_durably(place / PUBLISHER_NAME, bringing.signature)
 
 
 def _without_links(bringing: Bringing, place: Path) -> Path:
@@ -132,15 +146,18 @@ def trust_words(model: VerifiedModel) -> str:
     """Why this model's bytes are taken to be the right ones, for a person."""
     if model.trust is Trust.RELEASE:
         return "pinned by this release"
-    return "trusted on first use: nobody signed it before"
+    if model.trust is Trust.PUBLISHER:
+        return f"signed by {model.publisher}"
+    return "trusted on first use: nobody who is trusted here signed it"
 
 
 def refuse_unsigned(model: VerifiedModel, unsigned: str) -> None:
     """What `[engine] unsigned` says of a model that nobody signed. Raises VerificationError where it is "refuse"."""
     if unsigned != "pin" and model.trust is Trust.FIRST_USE:
         raise VerificationError(
-            f"{model.manifest.name} is not run: nobody signed it before it was added here, and [engine] unsigned is "
-            f'"{unsigned}"; take a model that is signed, or set unsigned = "pin" to trust its bytes as they were then'
+            f"{model.manifest.name} is not run: nobody who is trusted here signed it, and [engine] unsigned is "
+            f'"{unsigned}". Trust its publisher (freehold trust add KEY --name {model.manifest.name}), or set unsigned = "pin" to '
+            "trust its bytes as they were when it was added"
         )
 
 
@@ -152,11 +169,12 @@ def added_names(home: Path) -> list[str]:
 
 def open_added(home: Path, name: str) -> VerifiedModel:
     """A model that was added, its signature verified. Raises NotFound where it was not, VerificationError for files gone."""
-    place = _place(home, name)
-    model = open_at(place, trusted(node_key(key_directory(home)).public))
+    place, node = _place(home, name), node_key(key_directory(home)).public
+    model = open_at(place, trusted(node))
     if model.manifest.name != name:
         raise VerificationError(f"the manifest in {place} is of {model.manifest.name!r:.100}: add {name} again")
-    return model
+    signer = publisher(model.manifest, place, key_directory(home), node)
+    return model if signer is None else replace(model, trust=Trust.PUBLISHER, publisher=signer)
 
 
 def open_at(place: Path, keys: TrustedKeys) -> VerifiedModel:
