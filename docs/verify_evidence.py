@@ -96,8 +96,7 @@ def root_of(leaves: list[bytes], first: int, size: int, proof: list[bytes]) -> b
 
     def hash_of(low: int, high: int) -> bytes:
         if high <= first or last <= low:
-            check(bool(outside), "the proof is too short")
-            return outside.pop(0)
+            return outside.pop(0) if outside else b""
         if high - low == 1:
             return leaves[low - first]
         middle = low + (1 << (high - low - 1).bit_length() - 1)
@@ -105,8 +104,7 @@ def root_of(leaves: list[bytes], first: int, size: int, proof: list[bytes]) -> b
         return sha256(b"\1", left, hash_of(middle, high))
 
     root = hash_of(0, size)
-    check(not outside, "the proof is too long")
-    return root
+    return b"" if outside else root
 
 
 def in_tree(rows: list[dict], first_n: int, proof: list[str], size: int, root: bytes) -> None:

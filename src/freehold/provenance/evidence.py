@@ -3,8 +3,8 @@
 The file is JSON (`Evidence`). Its rows follow each other; each `entry` is the exact text that is a leaf of the log's tree and
 that the next entry holds the SHA-256 of; `proof` holds what lies left and right of them in the tree of `checkpoint`, which the
 node has signed (and witnesses, perhaps). So no row is missing, added, changed or out of order. Beside each entry lies what its
-digest is over: a decision's facts, or an exchange's ledger row, findings and receipt, whole or as digests alone. The receipt's salt is
-not in it.
+digest is over: a decision's facts, or an exchange's ledger row, findings and receipt, whole or as digests alone. The salt of the
+receipt is not there.
 
 A file made for a span of time holds the row before it and the row after it, too: nothing can be left out at its ends. The same
 checks, in a page that needs nothing of Freehold's, are in docs/verify_evidence.py.
@@ -163,9 +163,16 @@ def _check_order(evidence: Evidence, entries: Sequence[_Entry]) -> None:
 
 def _check_in_tree(leaves: Sequence[bytes], first_n: int, head: checkpoints.Checkpoint, proof: Sequence[str]) -> None:
     hashes = [decode64(hash_, "a hash of the proof") for hash_ in proof]
-    if first_n < 1 or merkle.root_from_range(leaves, first_n - 1, head.size, hashes) != head.root:
+    last_n = first_n + len(leaves) - 1
+    if not 1 <= first_n <= last_n <= head.size:
+        raise VerificationError(f"rows {first_n} to {last_n} are not in the tree of {head.size} rows that the node signed")
+    try:
+        found = merkle.root_from_range(leaves, first_n - 1, head.size, hashes)
+    except VerificationError:  # it has too few hashes, or too many
+        found = b""
+    if found != head.root:
         raise VerificationError(
-            f"rows {first_n} to {first_n + len(leaves) - 1} are not those in the tree of {head.size} rows that the node signed: "
+            f"rows {first_n} to {last_n} are not those in the tree of {head.size} rows that the node signed: "
             "rows were changed or left out, or the checkpoint is another's"
         )
 
