@@ -9,8 +9,7 @@ from pathlib import Path
 import msgspec
 
 from freehold.core.errors import ConfigError, VerificationError
-from freehold.provenance.keys import PUBLIC_NAME, node_key, read_public
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PUBLIC_NAME, key_directory, node_key, read_public
 from freehold.provenance.trust import TRUST_NAME, TrustStore, read_trust, write_trust
 from freehold.store import audit
 from freehold.store.config import StoreConfig

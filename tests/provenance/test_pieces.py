@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from freehold.core.errors import DeviceError, FreeholdError, MalformedArtefact, VerificationError
 from freehold.core.models import BLOCK_BYTES
-from freehold.provenance import pieces
 from freehold.provenance.manifest import leaf_digest
 from freehold.provenance.pieces import BLOCKS, FileDigests, Recipe, hash_files
 
 CONTENT = hashlib.shake_128(b"seed").digest(2 * BLOCK_BYTES + 77)
 
 
-def digests(path: Path, recipe: Recipe, **options: int) -> tuple[bytes, ...]:
-    (one,) = hash_files([(path.name, path)], recipe, **options)
+def digests(path: Path, recipe: Recipe, threads: int | None = None) -> tuple[bytes, ...]:
+    (one,) = hash_files([(path.name, path)], recipe, threads=threads)
     return one.digests
 
 
@@ -99,7 +98,7 @@ def test_a_file_that_changes_while_it_is_read_is_told(
             change(path)
         return read(handle, buffers, offset)
 
-    monkeypatch.setattr(pieces.os, "preadv", reading)
+    monkeypatch.setattr(os, "preadv", reading)
     with pytest.raises(VerificationError, match=f"f {says}"):
         digests(path, BLOCKS, threads=1)
 

@@ -79,8 +79,8 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def check(target: Path, signed: bytes, only: tuple[str, ...] = (), **options: bool) -> Verified:
-    return verify(target, signed, TERMS, Silent(), rule=rules(), only=only, **options)
+def check(target: Path, signed: bytes, only: tuple[str, ...] = (), *, allow_extra: bool = False) -> Verified:
+    return verify(target, signed, TERMS, Silent(), rule=rules(), only=only, allow_extra=allow_extra)
 
 
 def problems(target: Path, signed: bytes) -> dict[str, str]:
@@ -163,7 +163,7 @@ def test_a_file_replaced_while_it_is_verified_is_caught(model: Path, monkeypatch
         (model / "new").replace(model / "a.safetensors")
         return count
 
-    monkeypatch.setattr(pieces.os, "preadv", reading)
+    monkeypatch.setattr(os, "preadv", reading)
     with pytest.raises(VerificationError, match=r"a\.safetensors was replaced while it was read"):
         check(model, signed)
 

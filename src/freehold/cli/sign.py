@@ -18,8 +18,7 @@ from freehold.core.errors import DeviceError
 from freehold.provenance import oms
 from freehold.provenance.certificates import Certificate, read_certificates
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import ED25519, SigningKey, node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import ED25519, SigningKey, key_directory, node_key
 from freehold.provenance.pieces import Recipe
 from freehold.provenance.signing import OMS, OWN, sign_oms, sign_own, signature_path
 

@@ -10,7 +10,7 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact
 from freehold.provenance.digest_cache import DigestCache
 from freehold.provenance.keys import SigningKey, read_private
 from freehold.provenance.tree import Rules, rules
@@ -41,12 +41,14 @@ def rules_of(target: Path, ignore: tuple[str, ...], signature: Path, *, with_git
     """The signature itself never counts, wherever in the model it is."""
     if not target.exists():
         raise Unusable(f"there is no {target}")
-    inside = [signature.resolve().relative_to(target.resolve()).as_posix()] if _is_below(signature, target) else []
-    return rules([*ignore, *inside], with_git=with_git, follow_links=follow_links)
-
-
-def _is_below(path: Path, folder: Path) -> bool:
-    return folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+    if signature.is_dir():
+        raise Unusable(f"{signature} is a folder, and no signature")
+    inside = signature.resolve().is_relative_to(target.resolve()) and target.is_dir()
+    own = [signature.resolve().relative_to(target.resolve()).as_posix()] if inside else []
+    try:
+        return rules([*ignore, *own], with_git=with_git, follow_links=follow_links)
+    except MalformedArtefact as error:
+        raise Unusable(f"--ignore: {error.message}") from error
 
 
 def private_key(path: Path, password: str | None) -> SigningKey:
@@ -56,6 +58,8 @@ def private_key(path: Path, password: str | None) -> SigningKey:
     except InvalidRequest as error:
         if password is not None or not sys.stdin.isatty():
             raise Unusable(f"{error.message}; set {PASSWORD_ENV}") from error
+    except DeviceError as error:
+        raise Unusable(error.message) from error
     return read_private(path, click.prompt(f"Password of {path}", hide_input=True, err=True))
 
 

@@ -13,8 +13,7 @@ from freehold import config as configuration
 from freehold.cli.terminal import print_table
 from freehold.core.errors import DeviceError
 from freehold.provenance.certificates import FILE_LIMIT_BYTES
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.trust import Entry, TrustStore, make_entry
 from freehold.trust_log import change_trust, find_trust
 

@@ -88,7 +88,7 @@ def check_chain(
         _refuse_expired(signing, at)
     policy = (
         verification.PolicyBuilder()
-        .store(verification.Store(authorities))
+        .store(verification.Store(list(authorities)))
         .time(signing.not_valid_before_utc if accept_expired else at)
         .max_chain_depth(CHAIN_LIMIT)
         .extension_policies(ca_policy=_ABOVE, ee_policy=verification.ExtensionPolicy.permit_all())

@@ -121,6 +121,10 @@ class NodeKey(SigningKey):
         return cls.of(Ed25519PrivateKey.generate())
 
 
+def key_directory(home: Path) -> Path:
+    return home / "keys"
+
+
 def node_key(directory: Path) -> NodeKey:
     """The key in `directory`, made on first use. Several processes may call this at once: one key wins."""
     path = directory / PRIVATE_NAME

@@ -187,7 +187,7 @@ def open_with_certificate(
 ) -> OpenedBundle:
     """Raises VerificationError where the chain ends at none of `authorities`."""
     signing = bundle.chain[0]
-    anchor = check_chain(bundle.chain, list(authorities.values()), at, accept_expired=accept_expired)
+    anchor = check_chain(bundle.chain, tuple(authorities.values()), at, accept_expired=accept_expired)
     if not _holds(public_key(signing), bundle):
         raise VerificationError(f"the signature by {subject_of(signing)} does not hold: the content was changed after signing")
     signer = Signer(kind="certificate", name=subject_of(signing), trusted_by=certificate_id(anchor))
