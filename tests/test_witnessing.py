@@ -112,13 +112,13 @@ async def test_a_forked_log_is_refused_by_the_witness_told_by_both_and_remembere
     async with serving_witness(tmp_path) as other:
         add(path, 3)
         await asked(other, log)
-        add(tmp_path / "fork.db", 2)
+        add(tmp_path / "fork.db", 2, "fork")
         with pytest.raises(VerificationError, match="has cosigned 15 rows of this log, which has 14: its end was cut off"):
             await asked(other, fork)
-        add(tmp_path / "fork.db", 1)
+        add(tmp_path / "fork.db", 1, "fork")
         with pytest.raises(VerificationError, match="does not begin with the one of 15 rows"):
             await asked(other, fork)  # of the same size
-        add(tmp_path / "fork.db", 2)
+        add(tmp_path / "fork.db", 2, "fork")
         for _ in range(2):
             with pytest.raises(VerificationError, match="the log was forked"):
                 await asked(other, fork)

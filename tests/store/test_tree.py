@@ -28,9 +28,9 @@ def log(path: Path) -> TileLog:
     return TileLog(path, StoreConfig(), KEY)
 
 
-def add(path: Path, rows: int) -> None:
+def add(path: Path, rows: int, kind: str = "test") -> None:
     with closing(open_writer(path, 1.0)) as connection, transaction(connection):
-        append(connection, [decision("test", {"i": i}, i) for i in range(rows)], KEY)
+        append(connection, [decision(kind, {"i": i}, i) for i in range(rows)], KEY)
 
 
 def roots(path: Path) -> tuple[bytes, bytes]:

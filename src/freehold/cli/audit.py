@@ -15,9 +15,22 @@ import click
 from rich.table import Table as Rows
 
 from freehold.cli import Table, Unusable
-from freehold.cli.audit_record import RANGE, NodeProofs, key_option, record, record_option, rows_between, time_text, trusted_keys
+from freehold.cli.audit_record import (
+    RANGE,
+    NodeProofs,
+    key_option,
+    read_below,
+    record,
+    record_option,
+    rows_between,
+    time_text,
+    trusted_keys,
+)
 from freehold.cli.terminal import print_table
-from freehold.core.errors import FreeholdError
+from freehold.core.errors import FreeholdError, MalformedArtefact, VerificationError
+from freehold.provenance.evidence import Chain
+from freehold.provenance.keys import TrustedKeys
+from freehold.provenance.tiles import verify_tiles
 from freehold.store.audit import Head
 from freehold.store.verify import LogReport, verify_log
 
@@ -57,6 +70,7 @@ def log() -> None:
 @click.option("--to", "end", metavar="ROW", help=f"Where to stop: at the next seal. {RANGE}")
 @key_option
 @record_option
+@click.option("--tiles", type=click.Path(path_type=Path), help="Check a folder of the log's files instead of a record.")
 @click.option("--head", metavar="N:LINK", help="A head that an earlier check showed: the log must still hold it.")
 @click.option("--signatures", is_flag=True, help="Check each signature by itself, not only the last seal over them all. Slow.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
@@ -65,6 +79,7 @@ def verify(
     end: str | None,
     key_paths: tuple[Path, ...],
     path: Path | None,
+    tiles: Path | None,
     head: str | None,
     signatures: bool,
     as_json: bool,
@@ -77,6 +92,10 @@ def verify(
     """
     if head is not None and (start or end):
         raise Unusable("--head is compared with the whole log; leave --from and --to out")
+    if tiles is not None:
+        if start or end or path or head or signatures:
+            raise Unusable("--tiles checks the whole of a folder: leave --from, --to, --file, --head and --signatures out")
+        sys.exit(_verify_folder(tiles, trusted_keys(key_paths), as_json))
     kept = None if head is None else _head(head)
     try:
         with record(path) as connection:
@@ -133,6 +152,25 @@ def _head(text: str) -> Head:
         return Head(n=int(n), link=bytes.fromhex(link))
     except ValueError as exc:
         raise Unusable(f"{text[:100]!r} is no head; it looks like 1234:5f2a… as 'freehold log verify' shows it") from exc
+
+
+def _verify_folder(folder: Path, keys: TrustedKeys, as_json: bool) -> int:
+    """The exit code."""
+    try:
+        head = verify_tiles(read_below(folder), keys, Chain().take)
+    except (VerificationError, MalformedArtefact) as error:
+        if as_json:
+            click.echo(json.dumps({"holds": False, "reason": error.message}))
+        else:
+            click.echo(f"The log in {folder} does not hold: {error.message}", err=True)
+        return 1
+    if as_json:
+        click.echo(json.dumps({"holds": True, "log": head.origin, "rows": head.size}))
+    else:
+        click.echo(
+            f"The log in {folder} holds: {head.size} rows of {head.origin}, as its node signed them, each following the other."
+        )
+    return 0
 
 
 def _progress(rows: int) -> None:

@@ -1,7 +1,7 @@
 """What the commands about the log share: opening a record, the keys to trust, and which rows are meant."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -13,7 +13,7 @@ import msgspec
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.core.errors import MalformedArtefact, VerificationError
+from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
@@ -114,3 +114,15 @@ def _row_at(connection: Connection, text: str, query: str, *, is_end: bool) -> i
 
 def time_text(unix_ns: int) -> str:
     return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_below(folder: Path) -> Callable[[str], bytes]:
+    """Files by their paths in `folder`; what it gives raises DeviceError."""
+
+    def read(path: str) -> bytes:
+        try:
+            return (folder / path).read_bytes()
+        except OSError as exc:
+            raise DeviceError(f"cannot read {folder / path}: {exc.strerror}") from exc
+
+    return read

@@ -7,7 +7,6 @@ import asyncio
 import base64
 import json
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,10 +15,10 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Failed, Unusable
-from freehold.cli.audit_record import key_option, record, record_option, trusted_keys
+from freehold.cli.audit_record import key_option, read_below, record, record_option, trusted_keys
 from freehold.cli.evidence import evidence_of, write_out
 from freehold.core import merkle
-from freehold.core.errors import ArtefactError, DeviceError, FreeholdError, VerificationError
+from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.merkle import Perfect
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
@@ -105,7 +104,7 @@ def consistency(old: Path, new: Path, path: Path | None, tiles: Path | None, key
         if first.size > second.size:
             raise VerificationError(f"{new} is the older of the two: {second.size} rows, {old} has {first.size}")
         if tiles is not None:
-            hashes = _prove(first, second, TileReader(_read_below(tiles), second.size).perfect)
+            hashes = _prove(first, second, TileReader(read_below(tiles), second.size).perfect)
         else:
             with record(path) as connection:
                 connection.execute("BEGIN")
@@ -144,16 +143,6 @@ def _prove(old: Checkpoint, new: Checkpoint, perfect: Perfect) -> list[bytes]:
         return merkle.consistency_proof(old.size, new.size, perfect)
     except VerificationError as error:
         raise Unusable(f"there is no tree of {new.size} rows to prove it with: {error.message}") from error
-
-
-def _read_below(folder: Path) -> Callable[[str], bytes]:
-    def read(path: str) -> bytes:
-        try:
-            return (folder / path).read_bytes()
-        except OSError as exc:
-            raise DeviceError(f"cannot read {folder / path}: {exc.strerror}") from exc
-
-    return read
 
 
 @click.command()

@@ -104,7 +104,7 @@ def evidence_of(
     first_n = first_n - 1 if from_ns is not None and first_n > 1 else first_n
     last_n = last_n + 1 if to_ns is not None and last_n < size else last_n
     head = tree.checkpoint_over(connection, last_n)
-    if head is None or first_n > last_n:
+    if head is None or not 1 <= first_n <= last_n:
         raise Unusable(f"a tree head is signed over {size} rows; rows {first_n} to {last_n} are not all in it")
     perfect = Tree(connection).perfect
     rows = [_row(row, as_digests) for row in shown(connection, first_n, last_n)]

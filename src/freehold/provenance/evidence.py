@@ -151,6 +151,22 @@ def verify(raw: bytes, keys: TrustedKeys, witnesses: Iterable[NoteKey] = ()) -> 
     )
 
 
+class Chain:
+    """The entries of a whole log, one after the other: each must hold its number and the digest of the one before."""
+
+    def __init__(self) -> None:
+        self._before = ""
+
+    def take(self, n: int, raw: bytes) -> None:
+        """Raises VerificationError, MalformedArtefact."""
+        entry = parse_json(raw, _Entry, f"entry {n}")
+        if entry.n != n:
+            raise _fails(n, "reordered", f"row {entry.n} stands in its place")
+        if entry.link_before != self._before:
+            raise _fails(n, "changed", f"it does not follow row {n - 1}: the tree and the chain of rows don't tell the same")
+        self._before = sha256(raw).hexdigest()
+
+
 def _check_order(evidence: Evidence, entries: Sequence[_Entry]) -> None:
     there = {entry.n for entry in entries}
     for at, entry in enumerate(entries):
