@@ -98,6 +98,8 @@ def test_a_folder_of_tiles_is_checked_without_the_record(home: Path, tmp_path: P
     assert result.exit_code == 1
     assert json.loads(result.output)["reason"] == "row 1: reordered: row 257 stands in its place"
     assert run("verify", "--tiles", str(tiles), "--from", "3").exit_code == 2
+    (tiles / "tile/entries/000").unlink()
+    assert "cannot read" in run("verify", "--tiles", str(tiles)).stderr
     assert run("verify", "--tiles", str(tmp_path / "nowhere")).exit_code == 2
 
 

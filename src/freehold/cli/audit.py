@@ -27,10 +27,10 @@ from freehold.cli.audit_record import (
     trusted_keys,
 )
 from freehold.cli.terminal import print_table
-from freehold.core.errors import FreeholdError, MalformedArtefact, VerificationError
+from freehold.core.errors import DeviceError, FreeholdError, MalformedArtefact, VerificationError
 from freehold.provenance.evidence import Chain
 from freehold.provenance.keys import TrustedKeys
-from freehold.provenance.tiles import verify_tiles
+from freehold.provenance.tiles import CHECKPOINT, verify_tiles
 from freehold.store.audit import Head
 from freehold.store.verify import LogReport, verify_log
 
@@ -156,9 +156,11 @@ def _head(text: str) -> Head:
 
 def _verify_folder(folder: Path, keys: TrustedKeys, as_json: bool) -> int:
     """The exit code."""
+    if not (folder / CHECKPOINT).is_file():
+        raise Unusable(f"{folder} holds no {CHECKPOINT}; 'freehold log publish' makes such a folder")
     try:
         head = verify_tiles(read_below(folder), keys, Chain().take)
-    except (VerificationError, MalformedArtefact) as error:
+    except (VerificationError, MalformedArtefact, DeviceError) as error:
         if as_json:
             click.echo(json.dumps({"holds": False, "reason": error.message}))
         else:
@@ -167,9 +169,7 @@ def _verify_folder(folder: Path, keys: TrustedKeys, as_json: bool) -> int:
     if as_json:
         click.echo(json.dumps({"holds": True, "log": head.origin, "rows": head.size}))
     else:
-        click.echo(
-            f"The log in {folder} holds: {head.size} rows of {head.origin}, as its node signed them, each following the other."
-        )
+        click.echo(f"The log in {folder} holds: {head.size} rows of {head.origin}, as its node signed them.")
     return 0
 
 
