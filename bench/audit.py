@@ -43,7 +43,7 @@ RANK_REFERENCES = 100
 AUDITS, NULL_AUDITS = 100, 400
 PERMUTATIONS = 399
 ALPHA = 0.05
-OTHER = "gemma-3-270m.gguf"
+OTHER = "qwen2.5-coder-0.5b.gguf"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,9 +61,10 @@ REFERENCE = Variant(name="q8_0", kind="q8_0", answers=240, seed=1)
 VARIANTS = (
     Variant(name="q4_0", kind="q4_0", answers=120, seed=2),
     Variant(name="hot", kind="q8_0", answers=120, seed=3, temperature=1.2),
-    Variant(name="other", kind="other", answers=60, seed=4),
+    Variant(name="other", kind="other", answers=50, seed=4),
     Variant(name="q4_1", kind="q4_1", answers=120, seed=5),
     Variant(name="q4_k_m", kind="q4_k_m", answers=120, seed=6),
+    Variant(name="warm", kind="q8_0", answers=120, seed=7, temperature=1.1),
 )
 
 

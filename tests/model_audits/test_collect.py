@@ -43,7 +43,7 @@ async def test_every_prompt_gets_as_many_answers_and_draws_as_were_planned() -> 
     assert list(sample.replies) == ["p0", "p1", "p2"]
     for reply in sample.replies.values():
         assert [len(reply.answers), len(reply.first), reply.input_tokens, reply.output_tokens] == [5, 2, 7, 30]
-        assert all(len(answer.text) == 6 for answer in reply.answers)
+        assert all(len(answer) == 6 for answer in reply.answers)
     assert sample.served == {("toy-1", "fp_1")}
     assert spending.requests == len(upstream.exchanges) == 1 + 3 * (2 + 2)
     assert {exchange.choices for exchange in upstream.exchanges} == {1, 4}

@@ -60,7 +60,7 @@ from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS
 @click.option("--max-usd", type=click.FloatRange(0, 1e6), help="Stop before a side costs more.")
 @click.option("--max-requests", type=click.IntRange(1, 1_000_000), help="Stop before a side is asked more often.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The node's configuration file.")
-@click.option("--yes", is_flag=True, help="Ask without showing the cost first.")
+@click.option("--yes", is_flag=True, help="Do not ask whether the cost is agreed to.")
 @click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 def audit_model(
     upstream: str,

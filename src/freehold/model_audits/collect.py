@@ -7,7 +7,7 @@ asking: settings it does not take, several answers at once, log-probabilities. A
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import orjson
@@ -29,7 +29,7 @@ from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Incoming
 from freehold.model_audits.spending import Spending, input_tokens_most
 from freehold.provenance.model_audit.prompts import AuditPrompt
-from freehold.provenance.model_audit.sample import Answer, AuditPlan, Replies, Sample
+from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample
 
 _AGAIN = (408, 409, 425, 429)  # and every 5xx
 _CANNOT = (400, 404, 405, 415, 422, 501)  # what providers answer a parameter with that they do not know
@@ -119,7 +119,7 @@ class Collector:
         found = await _side_by_side([self._ask_all(prompt) for prompt in others])
         replies |= {prompt.id: reply for prompt, reply in zip(others, found, strict=True)}
         answers = [answer for reply in replies.values() for answer in reply.answers]
-        silent = sum(not answer.text for answer in answers)
+        silent = sum(not answer for answer in answers)
         if 2 * silent > len(answers) > 0:
             raise UpstreamBroken(
                 f"{silent} of {len(answers)} answers of {self._upstream.name} are empty: a model that thinks first "
@@ -147,11 +147,11 @@ class Collector:
 
     async def _ask_all(self, prompt: AuditPrompt) -> Replies:
         draws, counted = await self._draws(prompt)
-        answers: list[Answer] = []
+        answers: list[str] = []
         output_tokens: int | None = 0
         while len(answers) < self._answers:
             reply = await self._several(prompt, self._answers - len(answers))
-            answers += [Answer(text="".join(reply.texts[choice])) for choice in sorted(reply.texts)]
+            answers += ["".join(reply.texts[choice]) for choice in sorted(reply.texts)]
             told = reply.usage.output_tokens if reply.usage is not None else None
             output_tokens = None if told is None or output_tokens is None else output_tokens + told
             counted = reply.usage.input_tokens if reply.usage is not None else counted
@@ -281,15 +281,9 @@ async def recounted(sample: Sample, model: str, counter: Counting) -> Sample:
     around = await count("x") - 1  # the template and one token
     replies = {}
     for id_, reply in sample.replies.items():
-        tokens = [await count(answer.text) - around if answer.text else 0 for answer in reply.answers]
-        replies[id_] = Replies(
-            answers=reply.answers,
-            first=reply.first,
-            input_tokens=reply.input_tokens,
-            output_tokens=reply.output_tokens,
-            recounted_tokens=sum(tokens) if tokens else None,
-        )
-    return Sample(replies=replies, served=sample.served)
+        tokens = [await count(answer) - around if answer else 0 for answer in reply.answers]
+        replies[id_] = replace(reply, recounted_tokens=sum(tokens) if tokens else None)
+    return replace(sample, replies=replies)
 
 
 async def _side_by_side(work: "list[Any]") -> list[Any]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from freehold.provenance.model_audit.prompts import AuditPrompt
-from freehold.provenance.model_audit.sample import Answer, AuditPlan, Replies, Sample
+from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample
 
 _LETTERS = np.array(list("abcdefghij"))
 _NOBODY = 987_654
@@ -32,7 +32,7 @@ class Talker:
             }
         )
 
-    def _answers(self, prompt: int, count: int, chars: int, rng: np.random.Generator) -> Sequence[Answer]:
+    def _answers(self, prompt: int, count: int, chars: int, rng: np.random.Generator) -> Sequence[str]:
         size = len(_LETTERS)
         logits = np.random.default_rng([self._weights, prompt]).normal(size=(size, size)) * 1.5
         logits += np.random.default_rng([_NOBODY, prompt]).normal(size=(size, size)) * self._noise
@@ -43,4 +43,4 @@ class Talker:
         for place in range(1, chars):
             points = rng.random(count)
             at[:, place] = np.minimum((running[at[:, place - 1]] < points[:, None]).sum(axis=1), size - 1)
-        return [Answer(text="".join(_LETTERS[row])) for row in at]
+        return ["".join(_LETTERS[row]) for row in at]

@@ -1,14 +1,14 @@
 from dataclasses import replace
 
 from freehold.provenance.model_audit.counts import name_mismatches, token_mismatches
-from freehold.provenance.model_audit.sample import Answer, Replies, Sample
+from freehold.provenance.model_audit.sample import Replies, Sample
 from tests.provenance.model_audit.talking import plan
 
 PLAN = plan(3, max_tokens=10)
 
 
 def _sample(*counts: int | None, **reply: int) -> Sample:
-    answers = (Answer(text="words of an answer"),) * 4
+    answers = ("words of an answer",) * 4
     return Sample(
         replies={f"p{n}": Replies(answers=answers, input_tokens=count, **reply) for n, count in enumerate(counts)},  # type: ignore[arg-type]
         served=frozenset({("m-1", "fp_1")}),

@@ -55,5 +55,5 @@ def _p(asked: AuditPlan, one: Sample, other: Sample, seed: int) -> float:
     pairs = []
     for prompt in asked.prompts:
         ours, theirs = one.replies[prompt.id].answers, other.replies[prompt.id].answers
-        pairs.append((likeness([answer.text for answer in (*ours, *theirs)], asked.chars), len(ours)))
+        pairs.append((likeness([*ours, *theirs], asked.chars), len(ours)))
     return mmd_test(pairs, asked.permutations, np.random.default_rng(seed)).p

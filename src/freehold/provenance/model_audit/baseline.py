@@ -12,7 +12,7 @@ import msgspec
 
 from freehold.core.errors import ConfigError, MalformedArtefact
 from freehold.provenance.model_audit.prompts import AuditPrompt
-from freehold.provenance.model_audit.sample import Answer, AuditPlan, Replies, Sample
+from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample
 
 FORMAT = "freehold model baseline v1"
 LIMIT_BYTES = 256 << 20
@@ -42,7 +42,7 @@ class _Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Replies(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    answers: list[tuple[str, _Logprob | None]]
+    answers: list[str]
     first: list[dict[str, _Logprob]]
     input_tokens: _Count | None = None
     output_tokens: _Count | None = None
@@ -75,7 +75,7 @@ def encode(baseline: Baseline) -> bytes:
     prompts = [_Prompt(prompt.id, prompt.text, prompt.system) for prompt in plan.prompts]
     replies = {
         id_: _Replies(
-            [(answer.text, answer.logprob) for answer in reply.answers],
+            list(reply.answers),
             [dict(draw) for draw in reply.first],
             reply.input_tokens,
             reply.output_tokens,
@@ -120,7 +120,7 @@ def plan_digest(plan: AuditPlan) -> str:
 
 def _replies(reply: _Replies) -> Replies:
     return Replies(
-        answers=tuple(Answer(text=text, logprob=logprob) for text, logprob in reply.answers),
+        answers=tuple(reply.answers),
         first=tuple(reply.first),
         input_tokens=reply.input_tokens,
         output_tokens=reply.output_tokens,

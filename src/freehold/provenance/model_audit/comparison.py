@@ -162,8 +162,7 @@ class _Sides:
         self._places: list[tuple[Floats, int, int]] = []
         for place, (ours, theirs) in enumerate(both):
             strangers = both[(place + 1) % len(both)][0][: len(theirs)]
-            texts = [answer.text for answer in (*ours, *theirs, *strangers)]
-            self._places.append((likeness(texts, plan.chars), len(ours), len(theirs)))
+            self._places.append((likeness([*ours, *theirs, *strangers], plan.chars), len(ours), len(theirs)))
 
     def observed(self) -> list[tuple[Floats, int]]:
         return [(kernel[: ours + theirs, : ours + theirs], ours) for kernel, ours, theirs in self._places]

@@ -1,7 +1,7 @@
 """What one side answered, and what it was asked: the nouns of a comparison."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from freehold.core.errors import ConfigError
@@ -13,14 +13,6 @@ MOST_ASKED = 100_000  # answers of one side in one run: more is a mistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """`logprob` is what the model told of it: the mean over its tokens, in nats; None where it tells none."""
-
-    text: str = field(repr=False)
-    logprob: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Replies:
     """All that one side said to one prompt.
 
@@ -28,7 +20,7 @@ class Replies:
     side's own: `input_tokens` of the prompt, `output_tokens` of all answers together; None is unknown.
     """
 
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[str, ...] = field(repr=False, default=())
     first: tuple[Mapping[str, float], ...] = field(repr=False, default=())
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -53,13 +45,9 @@ class Sample:
 def _joined(one: Replies, other: Replies | None) -> Replies:
     if other is None:
         return one
-    return Replies(
-        answers=one.answers + other.answers,
-        first=one.first + other.first,
-        input_tokens=one.input_tokens,
-        output_tokens=None,
-        recounted_tokens=None,
-    )
+    # Counts of several runs together would be of no use: the plan's limit is of one.
+    answers, first = one.answers + other.answers, one.first + other.first
+    return replace(one, answers=answers, first=first, output_tokens=None, recounted_tokens=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
