@@ -17,6 +17,7 @@ from freehold.core.content import KeptExchange
 from freehold.core.errors import ConfigError, NotFound, UpstreamUnavailable
 from freehold.core.events import Event, MessageEnd, MessageStart, ServedBy
 from freehold.core.receipts import Claims
+from freehold.core.watermark import Watermark
 from freehold.engine.client import EngineClient
 from freehold.engine.config import EngineConfig
 from freehold.gateway.account import sampling_claims
@@ -32,6 +33,7 @@ from freehold.provenance.replay import (
     first_difference,
     sampling_differences,
 )
+from freehold.provenance.watermark import watermark_of_digest
 
 POLL_S: Final = 0.05
 _CPU_KERNELS: Final = ("vnni", "avx2", "portable")
@@ -86,12 +88,12 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
         check_tokens(claims, kept.tokens)
     exchange = ReplayedExchange(kept, place.config.gateway)
     asked_differently = sampling_differences(claims.sampling, sampling_claims(exchange.exchange.sampling))
-    foreseen = [*differences(served, _foreseen(served, place)), *asked_differently]
+    watermark = watermark_of_digest(place.home, served.watermark) if served.watermark else None
+    foreseen = [*differences(served, _foreseen(served, place, watermark)), *asked_differently]
     if foreseen and not anyway:
         return Replay(differences=tuple(foreseen), ran=False)
-    events: list[Event] = []
     async with contextlib.AsyncExitStack() as stack:
-        engine = await start_engine(place, stack)
+        engine = await start_engine(place, stack, lambda _: watermark)
         if engine is None:
             raise NotFound("the receipt names no model")
         await _ready(engine)
@@ -114,12 +116,13 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
     )
 
 
-def _foreseen(then: ServedBy, place: Place) -> ServedBy:
-    """As far as can be told before the engine is loaded: the model that is here, and what was set otherwise."""
+def _foreseen(then: ServedBy, place: Place, watermark: Watermark | None) -> ServedBy:
+    """As far as can be told before the engine is loaded: the model and the secrets that are here, and what was set otherwise."""
     engine = place.config.engine
     model_id = open_model(place.home, engine.model).manifest.model_id
     kernels = then.kernels if engine.kernels == "auto" else engine.kernels
-    return replace(then, model_id=model_id, kernels=kernels, kv_type=engine.kv_type)
+    digest = watermark and watermark.digest
+    return replace(then, model_id=model_id, kernels=kernels, kv_type=engine.kv_type, watermark=digest)
 
 
 def _served_then(events: list[Event], served: ServedBy) -> list[Event]:

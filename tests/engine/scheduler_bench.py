@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from freehold.core.watermark import Watermark
 from freehold.engine.constraint import Constraint
 from freehold.engine.draft import DraftModel
 from freehold.engine.gguf import BytesPrefix, read_header
@@ -55,10 +56,18 @@ class Bench:
         *,
         scope: str | None = None,
         constraint: Constraint | None = None,
+        watermark: Watermark | None = None,
         **changes: Any,
     ) -> None:
         values: dict[str, Any] = {"seed": number, "temperature": 1.0, "max_tokens": 20} | changes
-        request = Request(id=number, prompt=tuple(prompt), settings=Settings(**values), scope=scope, constraint=constraint)
+        request = Request(
+            id=number,
+            prompt=tuple(prompt),
+            settings=Settings(**values),
+            scope=scope,
+            constraint=constraint,
+            watermark=watermark,
+        )
         self.scheduler.submit(request)
 
     def step(self) -> None:

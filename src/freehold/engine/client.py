@@ -13,15 +13,16 @@ import secrets
 import stat
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from freehold import __version__
 from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, Usage
-from freehold.core.exchange import Exchange, ModelId, Tool
+from freehold.core.exchange import Exchange, ModelId, Principal, Tool
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
+from freehold.core.watermark import Watermark
 from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
@@ -60,6 +61,9 @@ _CANNOT: Final = ("web_search_options",)  # each changes the answer; to ignore i
 _MAX_SOCKET_PATH_BYTES: Final = 107  # sockaddr_un.sun_path less its end
 
 
+WatermarkFor: TypeAlias = Callable[[Principal], Watermark | None]
+
+
 class EngineClient:
     """An `Upstream`. `command` starts the engine's process; `--socket PATH` is appended to it."""
 
@@ -71,9 +75,11 @@ class EngineClient:
         *,
         clock: MonotonicClock = time.monotonic,
         first_wait_s: float = FIRST_WAIT_S,
+        watermark_for: WatermarkFor = lambda _: None,
     ) -> None:
         self._command, self._socket_path = tuple(command), socket_dir / "engine.sock"
         self._models = (model_name,)
+        self._watermark_for = watermark_for
         self._clock, self._first_wait_s = clock, first_wait_s
         self._detail = "the engine has not been started"
         self._retry_after_s = 1.0
@@ -173,11 +179,12 @@ class EngineClient:
             return
         seed = exchange.sampling.seed
         seed = secrets.randbits(53) if seed is None else seed & ((1 << 64) - 1)  # 53 bits: whole in any JSON reader
-        answer = link.ask(exchange, seed)
+        watermark = self._watermark_for(exchange.principal)
+        answer = link.ask(exchange, seed, watermark)
         try:
             accepted = await answer.next()
             assert isinstance(accepted, Accepted), "the engine accepts a request before anything else"
-            yield MessageStart(served=_served_by(exchange.model, ready, seed))
+            yield MessageStart(served=_served_by(exchange.model, ready, seed, watermark))
             telling = Telling(exchange, ready.calls)
             while not telling.is_over:
                 frame = await answer.next()
@@ -362,7 +369,7 @@ class _Link:
     def write(self, frame: Frame) -> None:
         self._writer.write(encode(frame))
 
-    def ask(self, exchange: Exchange, seed: int) -> _Answer:
+    def ask(self, exchange: Exchange, seed: int, watermark: Watermark | None) -> _Answer:
         answer = self._numbered(exchange.choices)
         self.write(
             Submit(
@@ -377,6 +384,7 @@ class _Link:
                 parallel_tool_calls=exchange.parallel_tool_calls,
                 key=exchange.principal.key_id,
                 team=exchange.principal.team,
+                watermark=watermark,
             )
         )
         return self._awaited(answer)
@@ -451,7 +459,7 @@ def _offered(exchange: Exchange) -> tuple[Tool, ...]:
     return exchange.tools if may_call(exchange) else ()
 
 
-def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:
+def _served_by(model: str, ready: Ready, seed: int | None, watermark: Watermark | None = None) -> ServedBy:
     return ServedBy(
         provider="freehold",
         model=model,
@@ -464,6 +472,7 @@ def _served_by(model: str, ready: Ready, seed: int | None) -> ServedBy:
         libraries=ready.libraries or None,
         trust=ready.trust or None,
         context_tokens=ready.context_tokens,
+        watermark=watermark and watermark.digest,
     )
 
 

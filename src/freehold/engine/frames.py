@@ -16,6 +16,7 @@ from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, U
 from freehold.core.events import FinishReason, Worked
 from freehold.core.exchange import Message, ResponseFormat, Sampling, Tool, ToolChoice
 from freehold.core.measurement import EnergyTotals
+from freehold.core.watermark import Watermark
 from freehold.engine.stops import Piece
 
 PROTOCOL: Final = 5
@@ -72,6 +73,7 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     parallel_tool_calls: bool | None = None
     key: str = ""  # who asks: see `prefix_reuse`
     team: str | None = None
+    watermark: Watermark | None = None
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -80,6 +80,7 @@ class Prompts:
                 scope=scope,
                 constraint=constraint,
                 shown=shown,
+                watermark=submit.watermark,
             )
             for choice, constraint in enumerate(self._forms.constraints(submit))
         ]

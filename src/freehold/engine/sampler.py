@@ -3,7 +3,8 @@
 The order of operations, each only where asked for:
 
     1. log-probabilities for the client, of the model's own distribution, before anything below
-    2. penalties: repetition over prompt and answer, then presence and frequency over the answer; then the biases of single tokens
+    2. penalties: repetition over prompt and answer, then presence and frequency over the answer; then the biases of single
+       tokens, then a watermark's green ones
     3. the mask of a constraint: what may not come next is out
     4. temperature 0: the largest logit, ties to the lower token; else divide by temperature
     5. top_k, the k likeliest; 6. top_p, the likeliest that together reach p; 7. min_p, those at least p times the likeliest
@@ -23,7 +24,9 @@ import numpy.typing as npt
 
 from freehold.core.errors import InternalError, InvalidRequest
 from freehold.core.exchange import Sampling
+from freehold.core.watermark import Watermark
 from freehold.engine.constraint import Mask
+from freehold.engine.green_list import Marker
 
 Floats = npt.NDArray[np.float32]
 Tokens = npt.NDArray[np.int64]
@@ -95,9 +98,10 @@ class Chosen:
 class Sampler:
     """One sequence's. Not thread-safe."""
 
-    def __init__(self, settings: Settings, prompt: Sequence[int], vocabulary: int) -> None:
+    def __init__(self, settings: Settings, prompt: Sequence[int], vocabulary: int, watermark: Watermark | None = None) -> None:
         self._settings = settings
         self._penalties = _Penalties(settings, prompt, vocabulary)
+        self._marker = None if watermark is None else Marker(watermark, prompt, vocabulary)
         self._draws = 0
 
     def choose(self, logits: Floats, mask: Mask | None = None) -> Chosen:
@@ -115,10 +119,14 @@ class Sampler:
         self._penalties.apply(logits)
         for biased, bias in settings.logit_bias:
             logits[biased] += bias
+        if self._marker is not None:
+            self._marker.apply(logits)
         if mask is not None:
             _forbid(logits, mask)
         token = int(logits.argmax()) if settings.temperature == 0 else self._draw(logits)
         self._penalties.count(token)
+        if self._marker is not None:
+            self._marker.count(token)
         if reported is None or settings.top_logprobs is None:
             return Chosen(token=token)
         return Chosen(token=token, logprob=reported.of(token), top=reported.top)

@@ -15,6 +15,7 @@ from freehold.core.errors import FreeholdError, InternalError
 from freehold.core.events import FinishReason, TokenLogprob, Worked
 from freehold.core.measurement import Metered
 from freehold.core.ports import MonotonicClock, StepMeter
+from freehold.core.watermark import Watermark
 from freehold.engine.constraint import Constraint
 from freehold.engine.kv_cache import PAGE_POSITIONS
 from freehold.engine.sampler import Chosen, Floats, Sampler, Settings
@@ -39,6 +40,7 @@ class Request:
     scope: str | None = None
     constraint: Constraint | None = field(repr=False, default=None)
     shown: frozenset[int] = frozenset()
+    watermark: Watermark | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ class Sequence:
         self.first_token_s: float | None = None
         self._meter = meter
         self._tokenizer, self._context_tokens, self._clock = tokenizer, context_tokens, clock
-        self._sampler = Sampler(request.settings, request.prompt, tokenizer.vocabulary)
+        self._sampler = Sampler(request.settings, request.prompt, tokenizer.vocabulary, request.watermark)
         self._detokenizer = Detokenizer(tokenizer)
         self._stops = StopFilter(request.settings.stop)
         self._digests: list[bytes] = []
