@@ -28,6 +28,7 @@ PARTS: dict[str, str] = {
     "injection": "bench.injection",
     "weaknesses": "bench.weaknesses",
     "provenance": "bench.provenance",
+    "receipts": "bench.receipts",
     "audit": "bench.audit",
     "signing": "bench.signing",
     "dispatch": "bench.dispatch",
