@@ -43,6 +43,7 @@ RANK_REFERENCES = 100
 AUDITS, NULL_AUDITS = 100, 400
 PERMUTATIONS = 399
 ALPHA = 0.05
+LIVES, DAYS = 200, 60
 OTHER = "qwen2.5-coder-0.5b.gguf"
 
 
@@ -69,6 +70,7 @@ VARIANTS = (
 
 
 def run(report: Report, models_dir: Path) -> None:
+    _days_without_change(report)
     if not (models_dir / EMBEDDED).exists():
         raise FileNotFoundError(f"{models_dir / EMBEDDED} is not there: `make models` fetches it")
     folder = models_dir / "bench" / "audit"
@@ -234,6 +236,25 @@ def _days(ps: Sequence[float], rng: np.random.Generator) -> int:
         if evidence.alarms(0.01, 1):
             return day
     return len(ps)
+
+
+def _days_without_change(report: Report) -> None:
+    """Against one stored baseline: each day compared with it and all days before, as the node does, and with it alone."""
+    for name, joins in (("joined", True), ("fixed_baseline", False)):
+        rng = np.random.default_rng(9)
+        alarms = sum(_life(rng, joins=joins) for _ in range(LIVES))
+        report(name=f"audit.false_alarm.{DAYS}_days.{name}", value=alarms / LIVES, unit=f"of {LIVES} lives", limit=ALPHA)
+
+
+def _life(rng: np.random.Generator, *, joins: bool, draws: int = 8) -> bool:
+    before, evidence = rng.normal(size=(draws, 1)), Evidence()
+    for _ in range(DAYS):
+        both = np.concatenate((before, rng.normal(size=(draws, 1))))
+        evidence = evidence.after({"one": logprob_test([(both, len(before))], 199, ALPHA, rng).p})
+        if evidence.alarms(ALPHA, 1):
+            return True
+        before = both if joins else before
+    return False
 
 
 def _logprobs(

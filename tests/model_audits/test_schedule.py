@@ -1,11 +1,16 @@
 """Repeated audits, with a clock of our own and upstreams of toys."""
 
+import contextlib
+import tempfile
 from collections.abc import Mapping
 from math import exp
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from freehold import config as configuration
 from freehold.config import Config
@@ -15,7 +20,7 @@ from freehold.model_audits import sides
 from freehold.model_audits.collect import Collector, Pace
 from freehold.model_audits.schedule import ModelAudits
 from freehold.model_audits.spending import Ceiling, Spending
-from freehold.model_audits.state import FOLDER
+from freehold.model_audits.state import FOLDER, State, read_state
 from freehold.provenance.model_audit.baseline import Baseline, encode
 from freehold.provenance.model_audit.sample import AuditPlan
 from tests.fakes.oversight import AlarmBell, InMemoryAudit
@@ -221,3 +226,15 @@ async def test_an_audit_that_cannot_be_is_refused_at_the_start(house: House, ref
 def test_a_setting_out_of_range_is_refused_where_the_file_is_read(house: House, more: str) -> None:
     with pytest.raises(ConfigError):
         house.config("other", more.replace("every_h", "alpha"))
+
+
+@given(
+    st.binary(max_size=200) | st.dictionaries(st.text(max_size=8), st.integers() | st.text(max_size=8)).map(msgspec.json.encode)
+)
+def test_whatever_a_state_file_holds_it_is_read_or_refused(raw: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / FOLDER).mkdir()
+        (home / FOLDER / "a.json").write_bytes(raw)
+        with contextlib.suppress(MalformedArtefact):
+            assert read_state(home, "a", "subject") == State(subject="subject")

@@ -8,8 +8,9 @@ from typing import Literal, TypeAlias
 from freehold.provenance.model_audit.sample import AuditPlan, Sample
 
 MismatchKind: TypeAlias = Literal["input_tokens", "output_tokens", "fingerprint", "model_name"]
-# Text cut anew rarely has more tokens than it was sampled in, at high temperature a fifth fewer. Each answer may count its end.
-_OUTPUT_LEAST, _OUTPUT_MOST = 0.9, 1.25
+# Told over cut anew by its own tokenizer was 1.004 over 6,000 answers of SmolLM2 at temperature 1.0 and 1.2 in ten scripts, and at
+# most 1.015 for a prompt; by Qwen's, 1.06 to 1.1. Beside that, an answer may count its end.
+_OUTPUT_LEAST, _OUTPUT_MOST = 0.97, 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +64,7 @@ def _output(plan: AuditPlan, now: Sample) -> list[Mismatch]:
                 recounted + reply.recounted_tokens,
                 answers + len(reply.answers),
             )
-    if recounted and not _OUTPUT_LEAST * recounted - answers <= told <= _OUTPUT_MOST * recounted + 2 * answers:
+    if recounted and not _OUTPUT_LEAST * recounted <= told <= _OUTPUT_MOST * recounted + answers:
         words = f"{told} output tokens were counted for texts that have {recounted} by the reference's tokenizer"
         return [Mismatch(kind="output_tokens", words=words)]
     return []
