@@ -120,6 +120,7 @@ def _compare(
     report(name=f"{name}.read", value=bytes_[0], unit="GB/token", ratio=bytes_[1] / max(bytes_[0], 1e-9), **common)
     report(name=f"{name}.efficiency", value=facts["limit_s"] / ours_s, unit="bare limit / measured", limit=EFFICIENCY_LIMIT)
     report(name=f"{name}.prediction", value=facts["predicted_s"] / ours_s, unit="predicted / measured")
+    report(name=f"{name}.planned", value=facts["planned_s"] / ours_s, unit="planner's bound / measured")
     sides.say_memory(report, name)
 
 

@@ -16,16 +16,21 @@ import numpy.typing as npt
 from bench.engine import unsigned
 from bench.sides import read_bytes, serve
 from freehold.engine.config import EngineConfig
-from freehold.engine.fit import pass_time
+from freehold.engine.fit import Tier, pass_time
 from freehold.engine.header import read_path
 from freehold.engine.machine import calibrate
 from freehold.engine.models import Batch, Llama
 from freehold.engine.needs import pass_bytes, types_of
 from freehold.engine.runtime import Runtime
 from freehold.engine.tile_table import LoadedTile
+from freehold.plan.streaming import Host, bound_s
 
 CONTEXT: Final = 1024
 SEQUENCES: Final = 8
+
+
+def _giga(rate: float | None) -> float | None:
+    return None if rate is None else rate / 1e9
 
 
 class Ours:
@@ -48,7 +53,11 @@ class Ours:
         # The bare limit: what disk and kernels alone would take, were checks and system calls free.
         bare = replace(self.machine, check_bytes_per_s=None, read_cpu_s_per_byte=0.0)
         stats = self.model.stream_stats()
+        sizes = {tier: self.bytes.of(tier) / 1e9 for tier in Tier}
+        host = Host(memory_gb_per_s=_giga(self.machine.ram_bytes_per_s), disk_gb_per_s=_giga(self.machine.disk_bytes_per_s))
         return {
+            # What the planner says of this machine by its two rates alone, knowing nothing of kernels.
+            "planned_s": bound_s(0.0, sizes[Tier.RAM], sizes[Tier.DISK], None, host)[0],
             "predicted_s": pass_time(self.machine, self.bytes).seconds,
             "limit_s": pass_time(bare, self.bytes).seconds,
             "bytes": {share.tier.name: share.size_bytes for share in self.bytes.shares},

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 from freehold.cli import main
 from freehold.store.database import open_writer
 from freehold.store.rows import INSERT_ENTRY, entry_row
+from tests.cli.page import Page
 from tests.store.drafts import entry
 
 
@@ -120,9 +121,75 @@ def test_validation_is_printed_and_takes_runs_of_ones_own(tmp_path: Path) -> Non
     assert "line 2" in result.stderr
 
 
+EVERY = (
+    ("chips",),
+    ("chips", "H100"),
+    ("claim", "8 exaflops", "--chip", "CS-3", "--count", "64"),
+    ("exaflops", "8", "--chip", "CS-3"),
+    ("export", "--chip", "TPU v4", "--to", "CN", "--date", "2026-02-01", "--die-mm2", "400", "900"),
+    ("serve", "--model", "llama-3.1-70b", "--chip", "H100", "--tp", "4"),
+    ("serve", "--model", "llama-3.1-70b", "--chip", "RTX 3090", "--stream", "Q4_K_M"),
+    ("site", "--mw", "100", "--chip", "GB200", "--also", "MI355X=0.4", "--country", "IND"),
+    ("train", "--params", "70e9", "--tokens", "2e12", "--chip", "H100", "--n", "1024"),
+    ("validate",),
+)
+
+
+@pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
+def test_every_plan_is_told_in_three_ways(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    path = tmp_path / "plan.html"
+    result = plan(*arguments, "--html", str(path), "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.links == ["data:,"]
+    assert not {"script", "img", "iframe", "link rel=stylesheet"} & set(page.tags)
+    assert "What was asked" in page.text or arguments == ("validate",)
+    assert page.text.count("The same in figures") == page.tags.count("figure")
+    if arguments[0] in ("exaflops", "export", "serve", "site", "train"):
+        assert "What moves" in page.text
+        assert "what moves" in plan(*arguments).stdout
+
+
+def test_a_mix_of_chips_its_water_and_whom_it_hangs_on() -> None:
+    document = told("site", "--mw", "100", "--chip", "GB200", "--also", "MI355X=0.4", "--country", "IND")
+    assert document["concentration"]["site"]["vendors"]["hhi"] == pytest.approx(0.52)
+    assert document["concentration"]["catalogue"]["fabs"]["shares"] == {"TSMC": pytest.approx(1.0)}
+    assert [part["chip"] for part in document["parts"]] == ["GB200 (per GPU of NVL72)", "MI355X"]
+    assert document["carbon_kt_per_year"] == pytest.approx(625, rel=0.01)
+    water = document["water_ml_per_year"]
+    assert water["cooling"]["p50"] < water["total"]["p10"]
+    dry = told("site", "--mw", "100", "--chip", "GB200", "--wue", "0")
+    assert dry["water_ml_per_year"]["cooling"]["p90"] == 0
+    assert dry["water_ml_per_year"]["total"] is None
+
+
+def test_a_die_area_between_two_decides_what_one_unknown_leaves_open() -> None:
+    route = ("export", "--chip", "TPU v4", "--to", "CN", "--date", "2026-02-01")
+    assert "undecided" in told(*route)["outcome"]
+    shares = told(*route, "--die-mm2", "400", "900")["uncertain"]["shares"]
+    assert sum(shares.values()) == pytest.approx(1)
+    assert not any("undecided" in outcome for outcome in shares)
+
+
+def test_a_model_larger_than_its_card_has_a_bound() -> None:
+    card = ("serve", "--model", "llama-3.1-70b", "--chip", "RTX 3090")
+    document = told(*card, "--stream", "q4_k_m", "--link-gb-per-s", "6.5")
+    assert document["bound_tokens_per_s"] == pytest.approx(0.28, abs=0.005)
+    assert document["expected_tokens_per_s"]["p90"] > document["expected_tokens_per_s"]["p10"]
+    assert "--stream" in plan(*card).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("site", "--mw", "10", "--chip", "GB200", "--also", "MI355X=2"), "between 0 and 1"),
+        (("site", "--mw", "10", "--chip", "GB200", "--also", "MI355X"), "CHIP=SHARE"),
+        (("site", "--mw", "10", "--chip", "GB200", "--also", "GB200=0.5"), "is --chip already"),
+        (("site", "--mw", "10", "--chip", "GB200", "--wue", "-1"), "WUE"),
+        (("export", "--chip", "TPU v4", "--to", "CN", "--die-mm2", "900", "400"), "the smaller first"),
+        (("serve", "--model", "llama-3.1-70b", "--chip", "RTX 3090", "--stream", "Q8_0", "--ram-gb", "8"), "what the disk reads"),
+        (("serve", "--model", "llama-3.1-70b", "--chip", "RTX 3090", "--stream", "Q8_0", "--link-gb-per-s", "0"), "link's rate"),
         (("exaflops", "8", "--chip", "H100"), "Say --precision"),
         (("exaflops", "8"), "--chip"),
         (("exaflops", "--chip", "CS-3"), "one of the two"),

@@ -1,7 +1,6 @@
 """`freehold plan dispatch` and the pages of plans: what is printed, written, and refused."""
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -9,31 +8,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
+from tests.cli.page import Page
 
 OFF_GRID = ("--load", "20", "--pv", "--battery")
 
 
 def dispatch(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["plan", "dispatch", *arguments])
-
-
-class Page(HTMLParser):
-    """What a page would load, and the words that it shows."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.words: list[str] = []
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.feed(text)
-        self.text = " ".join(self.words)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.links += [value or "" for name, value in attrs if name in ("src", "href", "data", "action", "srcset")]
-
-    def handle_data(self, data: str) -> None:
-        self.words.append(" ".join(data.split()))
 
 
 def test_a_year_off_the_grid_is_told_written_and_drawn(tmp_path: Path) -> None:

@@ -3,10 +3,11 @@
 A command makes an `Answer`; `tell` does the rest. The page, `templates/plan.html`, is one file that loads and runs nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,13 @@ class Ranged:
     simulation: Simulation
     unit: str = ""
 
-    @property
-    def span(self) -> Span:
-        drawn = self.simulation
-        return Span(name=self.of, p10=drawn.p10, p50=drawn.p50, p90=drawn.p90, unit=self.unit)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    header: tuple[str, ...]
+    """A table; without a header, names and what they are."""
+
     rows: tuple[Sequence[str], ...]
+    header: tuple[str, ...] = ()
     title: str = ""
 
 
@@ -49,9 +47,11 @@ class Answer:
     """`moved` are the results whose tornado is shown; `spans` those that the page shows beside each other."""
 
     title: str
-    document: Mapping[str, object]
+    document: object
+    lead: str = ""
     facts: tuple[tuple[str, str], ...] = ()
     tables: tuple[Rows, ...] = ()
+    notes: tuple[tuple[str, tuple[str, ...]], ...] = ()  # titles, and lines
     spans: tuple[Span, ...] = ()
     moved: tuple[Ranged, ...] = ()
     charts: tuple[Chart, ...] = ()
@@ -76,21 +76,60 @@ def tell(answer: Answer, as_json: bool, html: Path | None) -> None:
     if as_json:
         echo_json(answer.document)
         return
-    for table in answer.tables:
-        if table.title:
-            click.echo(table.title)
+    for part in _parts(answer):
+        part()
+
+
+def _parts(answer: Answer) -> Iterable[Callable[[], None]]:
+    """What is printed, an empty line between them."""
+    parts: list[Callable[[], None]] = [partial(click.echo, answer.lead)] if answer.lead else []
+    parts += [partial(_table, table) for table in answer.tables]
+    parts += [partial(show_facts, answer.facts)] if answer.facts else []
+    parts += [partial(_lines, *note) for note in answer.notes]
+    parts += [partial(_tornado, one) for one in answer.moved]
+    for at, part in enumerate(parts):
+        if at:
+            yield click.echo
+        yield part
+
+
+def _table(table: Rows) -> None:
+    if table.title:
+        click.echo(table.title)
+    if table.header:
         show_rows(table.header, table.rows)
-        click.echo()
-    if answer.facts:
-        show_facts(answer.facts)
-    for one in answer.moved:
-        click.echo(f"\nwhat moves {one.of} most")
-        tornado(one.simulation, one.unit)
+    else:
+        show_facts((f"  {row[0]}", row[1]) for row in table.rows)
 
 
-def spans(*drawn: tuple[str, Simulation | None, str]) -> tuple[Span, ...]:
-    """Of names, draws and units, those that are known."""
-    return tuple(Ranged(of=of, simulation=one, unit=unit).span for of, one, unit in drawn if one is not None)
+def _lines(title: str, lines: Sequence[str]) -> None:
+    click.echo(title)
+    for line in lines:
+        click.echo(f"  {line}")
+
+
+def _tornado(one: Ranged) -> None:
+    click.echo(f"what moves {one.of} most")
+    tornado(one.simulation, one.unit)
+
+
+Drawn = tuple[str, Simulation | None, str]  # a name, its draws, their unit
+
+
+def spans(*drawn: Drawn) -> tuple[Span, ...]:
+    """Those that are known."""
+    return tuple(
+        Span(name=name, p10=one.p10, p50=one.p50, p90=one.p90, unit=unit) for name, one, unit in drawn if one is not None
+    )
+
+
+def moved(*drawn: Drawn) -> tuple[Ranged, ...]:
+    """Those that are known, and that something moves."""
+    return tuple(
+        Ranged(of=name, simulation=one, unit=unit)
+        for name, one, unit in drawn
+        if one is not None and any(bar.at_p10 != bar.at_p90 for bar in one.bars)
+    )
 
 
 def page(answer: Answer, inputs: Iterable[tuple[str, str, bool]]) -> str:

@@ -1,28 +1,33 @@
 """`freehold plan chips`: the catalogue."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, known_by, money, show_facts, show_rows
+from freehold.cli.plan_answer import Answer, Rows, answer_options, tell
+from freehold.cli.plan_words import figure, known_by, money
 from freehold.plan.catalogue import CATALOGUE, Accelerator, Precision, Scope, find
 
 
 @click.command()
 @click.argument("chip", required=False)
-@as_json
-def chips(chip: str | None, as_json: bool) -> None:
+@answer_options
+def chips(chip: str | None, as_json: bool, html: Path | None) -> None:
     """List the accelerators of the catalogue, or tell all that is known of CHIP, and what is not.
 
     Rates are dense. What nobody published is unknown, and no plan guesses it.
     """
     found = [find(chip)] if chip else list(CATALOGUE.values())
-    if as_json:
-        echo_json([_document(one) for one in found])
-    elif chip:
-        show_facts(_facts(found[0]))
-    else:
-        show_rows(("chip", "kind", *(f"{one} TFLOPS" for one in Precision), "memory", "TDP"), (_row(one) for one in found))
+    header = ("chip", "kind", *(f"{one} TFLOPS" for one in Precision), "memory", "TDP")
+    answer = Answer(
+        title=found[0].name if chip else "Accelerators",
+        document=[_document(one) for one in found],
+        tables=() if chip else (Rows(header=header, rows=tuple(_row(one) for one in found)),),
+        facts=tuple(_facts(found[0])) if chip else (),
+        sources=() if chip else tuple(f"{one.name}: {one.source}" for one in found),
+    )
+    tell(answer, as_json, html)
 
 
 def _row(chip: Accelerator) -> tuple[str, ...]:

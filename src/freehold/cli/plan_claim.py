@@ -1,10 +1,12 @@
 """`freehold plan claim`: what a public claim amounts to."""
 
 from datetime import datetime
+from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, pue, show_facts
+from freehold.cli.plan_answer import Answer, Rows, answer_options, tell
+from freehold.cli.plan_words import figure, pue
 from freehold.plan import claim as claims
 from freehold.plan.catalogue import find
 from freehold.plan.grid import grid
@@ -19,7 +21,7 @@ from freehold.plan.grid import grid
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Whose rules, for an export.")
 @click.option("--link-gb-per-s", type=float, help="What the link to the card carries, for a model larger than the card.")
 @pue
-@as_json
+@answer_options
 def claim(
     text: str,
     chip: str | None,
@@ -30,6 +32,7 @@ def claim(
     link_gb_per_s: float | None,
     pue: float,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Take the claim TEXT at its word: what it may mean, what that would take, and what stands against it.
 
@@ -46,18 +49,21 @@ def claim(
         pue=pue,
     )
     found = claims.examine(text, setting)
-    if as_json:
-        echo_json(found)
-        return
-    click.echo(found.about)
-    for reading in found.readings:
-        click.echo(f"\n{reading.name}")
-        show_facts((f"  {fact.name}", _words(fact)) for fact in reading.facts)
-    for title, lines in (("what stands against it", found.against), ("what it does not say", found.unsaid)):
-        if lines:
-            click.echo(f"\n{title}")
-            for line in lines:
-                click.echo(f"  {line}")
+    tell(_answer(found), as_json, html)
+
+
+def _answer(one: claims.Claim) -> Answer:
+    notes = (("what stands against it", tuple(one.against)), ("what it does not say", tuple(one.unsaid)))
+    return Answer(
+        title=f"The claim {one.text!r}",
+        lead=one.about,
+        document=one,
+        tables=tuple(
+            Rows(title=reading.name, rows=tuple((fact.name, _words(fact)) for fact in reading.facts)) for reading in one.readings
+        ),
+        notes=tuple((title, lines) for title, lines in notes if lines),
+        caveats=("Nothing here says that somebody lied: most claims leave out the words that would make them one figure.",),
+    )
 
 
 def _words(fact: claims.Fact) -> str:

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from freehold.cli.charts import Chart, Layer, Span, bar_chart, time_chart
-from freehold.cli.plan_answer import Answer, Ranged, Rows
+from freehold.cli.plan_answer import Answer, Rows, moved
 from freehold.cli.plan_words import figure, money, simulated, three_digits
 from freehold.plan.dispatch import Dispatch, Week
 from freehold.plan.dispatch_range import Ranges
@@ -45,7 +45,7 @@ def answer(one: Dispatch, ranged: Ranges | None, asked: Asked) -> Answer:
         facts=tuple(_facts(one, ranged)),
         tables=(_table(one, ranged),),
         spans=tuple(_spans(one, ranged)) if ranged else (),
-        moved=(Ranged(of="the cost of a year", simulation=ranged.total_usd.scaled(1e-6), unit="M USD"),) if ranged else (),
+        moved=moved(("the cost of a year", ranged.total_usd.scaled(1e-6) if ranged else None, "M USD")),
         charts=tuple(_charts(one)),
         sources=tuple(_sources(one, asked)),
         caveats=tuple(_caveats(one, ranged, asked)),

@@ -1,22 +1,13 @@
 """`freehold plan exaflops`: from a rate to chips, megawatts, memory and money, or from chips to rates."""
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import (
-    as_json,
-    density_option,
-    echo_json,
-    figure,
-    known_by,
-    money,
-    precision_option,
-    pue,
-    show_facts,
-    show_rows,
-    simulated,
-)
+from freehold.cli.charts import bar_chart
+from freehold.cli.plan_answer import Answer, Rows, answer_options, moved, spans, tell
+from freehold.cli.plan_words import density_option, figure, known_by, money, precision_option, pue, simulated
 from freehold.core.errors import InvalidRequest, UnknownFigure
 from freehold.plan.catalogue import Accelerator, Density, Precision, find
 from freehold.plan.fleet import EXA, Fleet, chips_for, fleet
@@ -32,7 +23,7 @@ Kind = tuple[Precision, Density]
 @density_option("Count dense arithmetic, or a sparse headline. Default: both are shown.")
 @click.option("--count", type=click.IntRange(min=1), help="Instead of a rate: so many chips, and what they give.")
 @pue
-@as_json
+@answer_options
 def exaflops(
     rate: float | None,
     chip: str,
@@ -41,6 +32,7 @@ def exaflops(
     count: int | None,
     pue: float,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Tell what EXAFLOPS at peak take: chips, megawatts, memory, money. Or, with --count, what so many chips give.
 
@@ -58,15 +50,47 @@ def exaflops(
         found.flop_per_s(precision or next(iter(found.dense_tera_ops)), is_dense or Density.DENSE)
     counts = [count if rate is None else chips_for(rate * EXA, found, *kind) for kind in kinds]
     rows = [(kind, fleet(found, chips, pue)) for kind, chips in zip(kinds, counts, strict=True) if chips is not None]
-    if as_json:
-        echo_json({"chip": found.name, "source": found.source, "readings": [_document(kind, one) for kind, one in rows]})
-        return
+    tell(_answer(found, rows, f"{rate:g} exaflops" if rate is not None else f"{count:,} chips"), as_json, html)
+
+
+def _answer(chip: Accelerator, rows: Sequence[tuple[Kind, Fleet]], asked: str) -> Answer:
+    kind, first = rows[0]
+    in_practice = practice([first])
+    sustained = in_practice.sustained_flop_per_s and in_practice.sustained_flop_per_s.scaled(1 / EXA)
+    named = f"of {first.chips:,} chips ({kind[0]} {kind[1]})" if len(rows) > 1 else ""
     header = ("reading", "chips", "exaflops", "dense BF16", "IT power", "site power", "memory", "chips cost")
-    show_rows(header, (_row(kind, one) for kind, one in rows))
-    click.echo()
-    show_facts(fact for kind, one in rows[:1] for fact in _practice(kind, one, len(rows) > 1))
-    power = rows[0][1].power
-    click.echo(f"\npower: {'unknown' if power is None else power.basis}; PUE {pue:g}. Rates of the table are peaks.")
+    basis = "unknown" if first.power is None else first.power.basis
+    return Answer(
+        title=f"{asked} of {chip.name}",
+        document={"chip": chip.name, "source": chip.source, "readings": [_document(*row) for row in rows]},
+        tables=(Rows(header=header, rows=tuple(_row(*row) for row in rows)),),
+        facts=(
+            (f"training keeps up {named}".rstrip(), simulated(sustained, "EF")),
+            (f"power drawn {named}".rstrip(), simulated(in_practice.drawn_mw, "MW")),
+            ("power", f"{basis}. Rates of the table are peaks."),
+        ),
+        spans=spans(
+            ("training keeps up", sustained, "EF"),
+            ("power drawn", in_practice.drawn_mw, "MW"),
+            ("chips cost", in_practice.price_usd and in_practice.price_usd.scaled(1e-6), "M USD"),
+        ),
+        moved=moved(("the rate of training", sustained, "EF"), ("the power drawn", in_practice.drawn_mw, "MW")),
+        charts=(
+            bar_chart(f"Chips by reading, for {asked}", [(f"{one} {how}", fleet.chips) for (one, how), fleet in rows], "chips"),
+        ),
+        sources=(f"{chip.name}: {chip.source}",),
+        caveats=tuple(_caveats(chip, rows)),
+    )
+
+
+def _caveats(chip: Accelerator, rows: Sequence[tuple[Kind, Fleet]]) -> Iterable[str]:
+    if len(rows) > 1:
+        yield "The same words are several figures, by precision and by whether sparsity counts: they are side by side."
+    if chip.inferred:
+        yield f"Worked out from other figures, not published: {', '.join(sorted(chip.inferred))}."
+    if chip.notes:
+        yield chip.notes
+    yield "Peaks are what no job reaches; power is provisioned, not drawn."
 
 
 def _which(rate: float, chip: Accelerator) -> str:
@@ -89,15 +113,6 @@ def _row(kind: Kind, one: Fleet) -> Sequence[str]:
     )
 
 
-def _practice(kind: Kind, one: Fleet, is_one_of_many: bool) -> Iterable[tuple[str, str]]:
-    """Of the first reading, where there are several: the others are in --json."""
-    found = practice(one)
-    chips = f" of {one.chips:,} chips ({kind[0]} {kind[1]})" if is_one_of_many else ""
-    sustained = found.sustained_flop_per_s
-    yield f"training keeps up{chips}", simulated(sustained and sustained.scaled(1 / EXA), "EF")
-    yield f"power drawn{chips}", simulated(found.drawn_mw, "MW")
-
-
 def _document(kind: Kind, one: Fleet) -> dict[str, object]:
     bf16 = one.rate(Precision.BF16)
     return {
@@ -114,5 +129,5 @@ def _document(kind: Kind, one: Fleet) -> dict[str, object]:
         "memory_type": one.chip.memory_type,
         "price_low_usd": one.price_low_usd,
         "price_high_usd": one.price_high_usd,
-        "in_practice": practice(one),
+        "in_practice": practice([one]),
     }

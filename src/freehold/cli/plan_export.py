@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, show_facts
+from freehold.cli.charts import bar_chart
+from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
+from freehold.cli.plan_words import figure, simulated
 from freehold.plan.catalogue import find
-from freehold.plan.export import Decision, Hit, decide
+from freehold.plan.export import Decision, Hit, Uncertain, decide, decide_uncertain
 
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 
@@ -17,19 +20,51 @@ _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 @click.option("--to", "destination", required=True, help="Where it goes: two letters (ISO 3166), as CN or AE.")
 @click.option("--from", "origin", default="US", show_default=True, help="Where it is sent from.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Whose rules. Default: today.")
-@as_json
-def export(chip: str, destination: str, origin: str, day: datetime | None, as_json: bool) -> None:
+@click.option("--die-mm2", type=(float, float), help="Two areas that the die's lies between, where it is not published.")
+@answer_options
+def export(
+    chip: str,
+    destination: str,
+    origin: str,
+    day: datetime | None,
+    die_mm2: tuple[float, float] | None,
+    as_json: bool,
+    html: Path | None,
+) -> None:
     """Test a chip's parameters against the US export rules of a day: no legal advice.
 
     Total processing performance and performance density are computed from dense rates and die area. Who buys, who owns them and
     what for is not looked at, and decides as much.
     """
     when = day.date() if day else today()
-    decision = decide(find(chip), destination.upper(), when, origin.upper())
-    if as_json:
-        echo_json(_document(decision))
-    else:
-        show_facts(_facts(decision))
+    route = (destination.upper(), when, origin.upper())
+    found = find(chip)
+    uncertain = decide_uncertain(found, *route, die_mm2) if die_mm2 else None
+    tell(_answer(decide(found, *route), uncertain), as_json, html)
+
+
+def _answer(one: Decision, uncertain: Uncertain | None) -> Answer:
+    density = uncertain.density if uncertain else None
+    limits = [(f"TPP of {one.chip.name}", one.parameters.tpp or 0.0), ("limit of 3A090.a", 4800.0), ("review of 2026", 21_000.0)]
+    return Answer(
+        title=f"{one.chip.name} from {one.origin} to {one.destination} on {one.day}",
+        document=_document(one) | {"uncertain": uncertain},
+        facts=(*_facts(one), *(_open(uncertain) if uncertain else ())),
+        spans=spans(("performance density", density, "")),
+        moved=moved(("performance density", density, "")),
+        charts=(bar_chart("Total processing performance", limits, "TPP"),),
+        sources=(f"{one.chip.name}: {one.chip.source}", *dict.fromkeys(hit.rule.source for hit in one.hits)),
+        caveats=(
+            "A test of parameters on a date, not legal advice: who buys, who owns them and what for is not looked at.",
+            "How sure each rule's text is stands beside it.",
+        ),
+    )
+
+
+def _open(one: Uncertain) -> Iterable[tuple[str, str]]:
+    yield "performance density then", simulated(one.density)
+    for outcome, share in one.shares.items():
+        yield f"{share:.0%} of the draws", outcome
 
 
 def today() -> date:

@@ -5,16 +5,21 @@ from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, show_facts, simulated, tornado
+from freehold.cli.charts import bar_chart
+from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
+from freehold.cli.plan_words import figure, simulated
 from freehold.core.errors import InvalidRequest
-from freehold.plan.catalogue import find
-from freehold.plan.models import Weights, find_decoder
+from freehold.plan.catalogue import Accelerator, find
+from freehold.plan.models import Decoder, Weights, find_decoder
 from freehold.plan.queueing import Played
 from freehold.plan.serving import Deployment, Load, Serving, load_of, replay
 from freehold.plan.serving import serve as work_out
+from freehold.plan.streaming import LINK_GB_PER_S, QUANTISATIONS, Host, stream_range
+from freehold.plan.streaming import stream as work_out_stream
 from freehold.plan.trace import Arrival, parse_trace
 
 MOST_BYTES = 32 << 20
+_FITTED = "Times between tokens: fitted to ML.ENERGY's measured systems; prefill: MLPerf Inference v5.1"
 _WEIGHTS = {one.name.lower(): one for one in Weights}
 
 
@@ -35,7 +40,16 @@ _WEIGHTS = {one.name.lower(): one for one in Weights}
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Requests as they came, CSV: arrived_s, prompt_tokens, output_tokens, or Azure's or vidur's. In place of the averages.",
 )
-@as_json
+@click.option(
+    "--stream",
+    type=click.Choice(list(QUANTISATIONS), case_sensitive=False),
+    help="Instead: how fast a token can come at most in this quantisation where the card does not hold the model.",
+)
+@click.option("--link-gb-per-s", type=float, default=LINK_GB_PER_S, show_default=True, help="With --stream: to the card.")
+@click.option("--ram-gb", type=float, help="With --stream: what the machine's memory holds. Default: all the card does not.")
+@click.option("--ram-gb-per-s", type=float, help="With --stream: what its processors multiply at. Default: they do not.")
+@click.option("--disk-gb-per-s", type=float, help="With --stream: what the disk reads.")
+@answer_options
 def serve(
     model: str,
     chip: str,
@@ -48,13 +62,23 @@ def serve(
     ttft_ms: float | None,
     rate: float | None,
     path: Path | None,
+    stream: str | None,
+    link_gb_per_s: float,
+    ram_gb: float | None,
+    ram_gb_per_s: float | None,
+    disk_gb_per_s: float | None,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Tell whether a model fits chips, how fast it answers, how many sequences at a time, and how many replicas a load takes.
 
     Times between tokens are a fit to measured systems. For a model on your own machine, streamed from disk or not,
     `freehold fit` predicts this engine from rates that it measures.
     """
+    if stream is not None:
+        host = Host(link_gb_per_s=link_gb_per_s, memory_gb=ram_gb, memory_gb_per_s=ram_gb_per_s, disk_gb_per_s=disk_gb_per_s)
+        tell(_streamed(find_decoder(model), stream, find(chip), host), as_json, html)
+        return
     deployment = Deployment(model=find_decoder(model), chip=find(chip), chips=tp, weights=_WEIGHTS[weights])
     arrivals = _trace(path) if path else ()
     if arrivals:
@@ -62,13 +86,63 @@ def serve(
     else:
         load = Load(prompt_tokens=prompt, output_tokens=output, requests_per_s=rate, itl_ms=itl_ms, ttft_ms=ttft_ms)
     found = work_out(deployment, load, batch)
-    played = replay(found, arrivals) if arrivals else None
-    if as_json:
-        echo_json(_document(found) | {"trace": played})
-        return
-    show_facts((*_facts(found), *(_played(played, len(arrivals)) if played else ())))
-    click.echo("\nwhat moves the tokens a second most")
-    tornado(found.tokens_per_s)
+    tell(_answer(found, replay(found, arrivals) if arrivals else None, len(arrivals)), as_json, html)
+
+
+def _answer(one: Serving, played: Played | None, requests: int) -> Answer:
+    model, chip, held = one.deployment.model, one.deployment.chip, one.fit
+    room = chip.memory_gb or 0.0
+    parts = [("weights", held.weights_gb), ("keys and values", held.kv_gb), ("kept free", room - held.weights_gb - held.kv_gb)]
+    return Answer(
+        title=f"{model.name} in {one.deployment.weights.name} on {one.deployment.chips} {chip.name}",
+        document=_document(one) | {"trace": played},
+        facts=(*_facts(one), *(_played(played, requests) if played else ())),
+        spans=spans(
+            ("between tokens", one.itl_ms, "ms"),
+            ("first token", one.ttft_ms, "ms"),
+            ("a replica", one.tokens_per_s, "tokens/s"),
+            ("energy of a token", one.joules_per_token, "J"),
+        ),
+        moved=moved(("the tokens a second", one.tokens_per_s, "tokens/s")),
+        charts=(bar_chart(f"Memory of a chip, {figure(room)} GB", parts, "GB"),),
+        sources=(f"{chip.name}: {chip.source}", f"{model.name}: {model.source}", _FITTED),
+        caveats=(
+            "Times are without a queue; prompts that come in meanwhile lengthen some steps, which --trace has in it.",
+            *one.warnings,
+        ),
+    )
+
+
+def _streamed(model: Decoder, quantisation: str, chip: Accelerator, host: Host) -> Answer:
+    one = work_out_stream(model.parameters, quantisation, chip, host, model.active_parameters)
+    drawn = stream_range(one, chip, host, model.active_parameters / model.parameters)
+    places = [("the card", one.resident_gb), ("memory", one.memory_gb), ("disk", one.disk_gb)]
+    where = ", ".join(f"{figure(size, 'GB')} {'on' if name == 'disk' else 'in'} {name}" for name, size in places if size)
+    return Answer(
+        title=f"{model.name} in {quantisation} streamed to one {chip.name}",
+        document={
+            "model": model.name,
+            "quantisation": quantisation,
+            "chip": chip.name,
+            "stream": one,
+            "bound_tokens_per_s": one.tokens_per_s,
+            "expected_tokens_per_s": drawn,
+        },
+        facts=(
+            ("weights", f"{figure(one.weights_gb, 'GB')}: {where}"),
+            ("at most", f"{figure(one.tokens_per_s, 'tokens/s')} for one answer at a time, bound by {one.bound}"),
+            ("to be expected", f"{simulated(drawn, 'tokens/s')}: engines reach 0.7 to 1 of the bound"),
+            (
+                "on your machine",
+                "`freehold fit` measures its rates, and predicts this engine with what checks and system calls take",
+            ),
+        ),
+        spans=spans(("to be expected", drawn, "tokens/s")),
+        moved=moved(("the tokens a second", drawn, "tokens/s")),
+        charts=(bar_chart("Where the weights lie", places, "GB"),),
+        sources=(f"{chip.name}: {chip.source}", f"{model.name}: {model.source}"),
+        caveats=("A bound by bandwidth alone: no engine is faster, most are slower.",),
+    )
 
 
 def _facts(one: Serving) -> Iterable[tuple[str, str]]:

@@ -1,10 +1,13 @@
 """`freehold plan train`: how long, how much, and whether it fits."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, precision_option, pue, show_facts, simulated, tornado
+from freehold.cli.charts import Chart, bar_chart
+from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
+from freehold.cli.plan_words import figure, precision_option, pue, simulated
 from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import Precision, find
 from freehold.plan.reliability import CHECKPOINT_S, CHIP_MTBF_H, RESTART_S
@@ -13,6 +16,7 @@ from freehold.plan.training import train as work_out
 from freehold.plan.training_memory import Memory, Shape
 
 HOURS_PER_YEAR = 8760
+RUNS_SOURCE = "MFU: published campaigns from GPT-3 on, each with its source in `freehold plan validate --cases`"
 
 
 @click.command()
@@ -40,7 +44,7 @@ HOURS_PER_YEAR = 8760
 )
 @click.option("--restart-s", type=float, default=RESTART_S, show_default=True, help="Seconds from a failure to the next step.")
 @pue
-@as_json
+@answer_options
 def train(
     params: float,
     active: float | None,
@@ -59,6 +63,7 @@ def train(
     restart_s: float,
     pue: float,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Tell how long a training run takes, what it uses and costs, whether it fits, and what failures take.
 
@@ -81,13 +86,37 @@ def train(
         pue=pue,
         is_tuned=tuned,
     )
-    found = work_out(job)
-    if as_json:
-        echo_json(_document(found))
-        return
-    show_facts(_facts(found))
-    click.echo("\nwhat moves the chip-hours most")
-    tornado(found.chip_hours)
+    tell(_answer(work_out(job)), as_json, html)
+
+
+def _answer(one: Training) -> Answer:
+    chip = one.job.chip
+    chips = "" if one.job.chips is None else f" on {one.job.chips:,} chips"
+    return Answer(
+        title=f"Training {figure(one.job.parameters / 1e9)}B on {figure(one.job.tokens / 1e12)}T tokens, {chip.name}{chips}",
+        document=_document(one),
+        facts=tuple(_facts(one)),
+        spans=spans(
+            ("chip-hours", one.chip_hours, ""),
+            ("days", one.days, ""),
+            ("energy", one.energy_mwh, "MWh"),
+            ("rent", one.rent_usd, "USD"),
+        ),
+        moved=moved(("the chip-hours", one.chip_hours, "")),
+        charts=tuple(_charts(one)),
+        sources=(f"{chip.name}: {chip.source}", RUNS_SOURCE),
+        caveats=(
+            "The MFU is of whole published campaigns, restarts and idle hours included; not what a profiler shows on a good day.",
+            *one.warnings,
+        ),
+    )
+
+
+def _charts(one: Training) -> Iterable[Chart]:
+    if one.memory is not None:
+        held, free = one.memory.total_gb, max(0.0, one.memory.chip_gb - one.memory.total_gb)
+        parts = [("weights, gradients, Adam", one.memory.state_gb), ("activations", one.memory.activation_gb)]
+        yield bar_chart(f"Memory of a chip: {figure(held)} of {figure(one.memory.chip_gb)} GB", [*parts, ("left", free)], "GB")
 
 
 def _shape(layers: int | None, hidden: int | None, heads: int | None) -> Shape | None:

@@ -1,12 +1,14 @@
 """`freehold plan validate`: how far off the planner is."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
 
-from freehold.cli.plan_words import as_json, echo_json, figure, show_rows
+from freehold.cli.charts import bar_chart
+from freehold.cli.plan_answer import Answer, Rows, answer_options, tell
+from freehold.cli.plan_words import figure
 from freehold.core.errors import InvalidRequest, MalformedArtefact
 from freehold.plan.training_fit import RUNS, Run, parse_runs, stored_fit
 from freehold.plan.validation import Family, validate_runs
@@ -24,18 +26,30 @@ MOST_BYTES = 1 << 20
     help=f"Your own training runs, CSV with {', '.join(COLUMNS)}: predicted by the stored fit.",
 )
 @click.option("--cases", is_flag=True, help="Show every case, not only medians and worst cases.")
-@as_json
-def validate(path: Path | None, cases: bool, as_json: bool) -> None:
+@answer_options
+def validate(path: Path | None, cases: bool, as_json: bool, html: Path | None) -> None:
     """Show predicted against published: medians, the ninth decile and the worst case of each family. Offline."""
     families = (*work_out(), *((validate_runs(_runs(path)),) if path else ()))
-    if as_json:
-        echo_json({"fit_data_sha256": stored_fit().data_sha256, "families": [_document(family) for family in families]})
-        return
-    show_rows(("family", "cases", "median", "P90", "worst", "which", "how"), (_row(family) for family in families))
-    if cases:
-        click.echo()
-        show_rows(("case", "predicted", "published", "error", "source"), (row for family in families for row in _cases(family)))
-    click.echo(f"\ntraining fit: {len(RUNS)} runs, data {stored_fit().data_sha256[:16]}")
+    tell(_answer(families, cases), as_json, html)
+
+
+def _answer(families: Sequence[Family], with_cases: bool) -> Answer:
+    header = ("family", "cases", "median", "P90", "worst", "which", "how")
+    case_header = ("case", "predicted", "published", "error", "source")
+    told = Rows(header=case_header, rows=tuple(row for family in families for row in _cases(family)))
+    fit = f"{len(RUNS)} runs, data {stored_fit().data_sha256[:16]}"
+    errors = [(family.name, family.median_error * 100) for family in families]
+    return Answer(
+        title="How far off the planner is",
+        document={"fit_data_sha256": stored_fit().data_sha256, "families": [_document(family) for family in families]},
+        tables=(Rows(header=header, rows=tuple(_row(family) for family in families)), *([told] if with_cases else [])),
+        facts=(("training fit", fit),),
+        charts=(bar_chart("Median error by family", errors, "%"),),
+        sources=tuple(dict.fromkeys(case.source for family in families for case in family.cases)),
+        caveats=(
+            "Which terms the fits have was chosen with these errors in sight: expect somewhat more on what nobody has seen.",
+        ),
+    )
 
 
 def _runs(path: Path) -> tuple[Run, ...]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from freehold.core.links import slowest
+
 GB: Final = 1_000_000_000
 _MEMORY_BOUND: Final = 0.85  # of the memory's own rate: from there on more cores would not help
 _TILE_COLUMNS: Final = 4  # neighbouring tokens that share one reading of the keys and values
@@ -179,11 +181,8 @@ def pass_time(machine: Machine, bytes_: PassBytes, *, columns: int = 1, outputs:
 
 def _slowest(at_once: Mapping[Link, float], in_turn: Mapping[Link, float], *, all_on_card: bool) -> PassTime:
     """Links of `in_turn` wait for each other."""
-    turns_s = sum(in_turn.values())
-    seconds = max(turns_s, *at_once.values())
-    held_up_by = in_turn if turns_s >= seconds else at_once
-    slowest = max(held_up_by, key=lambda link: held_up_by[link])
-    return PassTime(seconds=seconds, links={**at_once, **in_turn}, bottleneck=slowest, all_on_card=all_on_card)
+    seconds, bottleneck = slowest(at_once, in_turn)
+    return PassTime(seconds=seconds, links={**at_once, **in_turn}, bottleneck=bottleneck, all_on_card=all_on_card)
 
 
 def _read(shares: Iterable[Share], columns: int) -> float:

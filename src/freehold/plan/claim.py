@@ -17,7 +17,7 @@ from freehold.plan.fleet import EXA, Fleet, chips_for, fleet
 from freehold.plan.grid import Grid
 from freehold.plan.power import PUE
 from freehold.plan.site import MOST_MW, SHELL_USD_PER_MW, WHOLE_USD_PER_MW, carbon_kt, energy_twh_per_year, share, site_of
-from freehold.plan.streaming import QUANTISATIONS, stream
+from freehold.plan.streaming import QUANTISATIONS, Host, stream
 
 # What a rate is compared with: the chip that most published clusters are made of.
 YARDSTICK = "H100 SXM 80GB"
@@ -273,7 +273,9 @@ def _model(text: str, found: re.Match[str], setting: Setting) -> Claim:
     said = re.search(r"([\d.]+)\s*(?:tok|tokens?)(?:/s| a second| per second)", text.lower())
     readings, best = [], 0.0
     for name in QUANTISATIONS:
-        one = stream(parameters, name, chip, setting.link_gb_per_s)
+        one = stream(
+            parameters, name, chip, Host() if setting.link_gb_per_s is None else Host(link_gb_per_s=setting.link_gb_per_s)
+        )
         best = max(best, one.tokens_per_s)
         readings.append(
             Reading(

@@ -8,13 +8,16 @@ here.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+
+import numpy as np
 
 from freehold.core.errors import InvalidRequest, MalformedArtefact, UnknownFigure
 from freehold.plan.catalogue import Accelerator
 from freehold.plan.tables import Row, rows
+from freehold.plan.uncertainty import Simulation, Triangular, simulate
 
 _COMPARISON = re.compile(r"(tpp|density|bandwidth) (<|>=) ([0-9.]+)")
 ANY = "any"
@@ -123,6 +126,32 @@ def decide(chip: Accelerator, destination: str, day: date, origin: str = "US") -
         groups=GROUPS.get(destination, frozenset()),
         reasons=tuple(reasons),
     )
+
+
+DIE_DRAWS = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uncertain:
+    """Of a die area that is only known to lie between two: how dense, and how often which outcome."""
+
+    density: Simulation
+    shares: Mapping[Outcome, float]  # of all draws, the most frequent first
+
+
+def decide_uncertain(chip: Accelerator, destination: str, day: date, origin: str, die_mm2: tuple[float, float]) -> Uncertain:
+    """The middle of the two is likeliest. Raises InvalidRequest."""
+    low, high = die_mm2
+    if not 0 < low <= high <= 1e6:
+        raise InvalidRequest(f"a die has 0 to 1e6 mm², the smaller first, got {low:g} and {high:g}", param="die-mm2")
+    performance, counts = tpp(chip), dict[Outcome, int]()
+    spread = Triangular(low=low, mode=(low + high) / 2, high=high)
+    density = simulate(lambda inputs: performance / inputs["die area"], {"die area": spread}, draws=DIE_DRAWS)
+    for area in spread.at((np.arange(DIE_DRAWS) + 0.5) / DIE_DRAWS):
+        outcome = decide(replace(chip, die_mm2=float(area)), destination, day, origin).outcome
+        counts[outcome] = counts.get(outcome, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    return Uncertain(density=density, shares={outcome: count / DIE_DRAWS for outcome, count in ordered})
 
 
 def _outcome(hits: tuple[Hit, ...], chip: Accelerator, origin: str, destination: str) -> tuple[Outcome, list[str]]:

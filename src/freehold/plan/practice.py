@@ -1,11 +1,14 @@
-"""What a fleet keeps up in practice, as ranges: peak is what no job reaches, and provisioned power what no meter shows.
+"""What chips keep up in practice, as ranges: peak is what no job reaches, and provisioned power what no meter shows.
 
 Sustained arithmetic is peak BF16 times the MFU of large models in published campaigns on the same chip, all-in. Drawn power
 is what is provisioned times the load and how far catalogue figures were off where satellites looked (4 % for H100, 22 % for
 GB200).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from freehold.plan.catalogue import Precision
 from freehold.plan.fleet import Fleet
@@ -30,29 +33,54 @@ class Practice:
     price_usd: Simulation | None  # of the chips alone
 
 
-def practice(fleet: Fleet, grid: Grid | None = None) -> Practice:
-    peak, site_mw = fleet.rate(Precision.BF16), fleet.site_mw
-    sustained = None
-    if peak is not None:
-        fit = stored_fit()
-        mfu = fit.mfu(fleet.chip.name.split()[0], LARGE_MODEL, peak / fleet.chips / 1e12)
-        sustained = simulate(lambda inputs: peak * inputs["mfu"], {"mfu": LogNormal(median=mfu, sigma=fit.sigma)})
-    drawn = energy = carbon = None
-    if site_mw is not None:
-        spreads: dict[str, Spread] = {"load": LOAD, "power of a chip": LogNormal(median=1.0, sigma=POWER_SIGMA)}
-        drawn = simulate(lambda inputs: site_mw * inputs["load"] * inputs["power of a chip"], spreads)
-        energy = drawn.scaled(HOURS_PER_YEAR / 1e6)
-        if grid is not None and grid.carbon_g_per_kwh is not None:
-            carbon = energy.scaled(grid.carbon_g_per_kwh)
-    price = None
-    low, high = fleet.price_low_usd, fleet.price_high_usd
-    if low is not None and high is not None:
-        spread = Triangular(low=low, mode=(low + high) / 2, high=high)
-        price = simulate(lambda inputs: inputs["price"], {"price": spread})
+def practice(fleets: Sequence[Fleet], grid: Grid | None = None) -> Practice:
+    """Of all of them together: what is unknown of one is unknown of all."""
     return Practice(
-        sustained_flop_per_s=sustained,
-        drawn_mw=drawn,
-        energy_twh_per_year=energy,
-        carbon_kt_per_year=carbon,
-        price_usd=price,
+        sustained_flop_per_s=_sustained(fleets),
+        **_power(fleets, grid),
+        price_usd=_price(fleets),
     )
+
+
+def _sustained(fleets: Sequence[Fleet]) -> Simulation | None:
+    peaks = {fleet.chip.name: fleet.rate(Precision.BF16) for fleet in fleets}
+    known = {name: peak for name, peak in peaks.items() if peak is not None}
+    if len(known) < len(fleets):
+        return None
+    fit, spreads = stored_fit(), dict[str, Spread]()
+    for fleet in fleets:
+        mfu = fit.mfu(fleet.chip.name.split()[0], LARGE_MODEL, known[fleet.chip.name] / fleet.chips / 1e12)
+        spreads[_named("mfu", fleet, fleets)] = LogNormal(median=mfu, sigma=fit.sigma)
+    terms = [(_named("mfu", fleet, fleets), known[fleet.chip.name]) for fleet in fleets]
+    return simulate(lambda inputs: np.asarray(sum(inputs[name] * peak for name, peak in terms)), spreads)
+
+
+def _power(fleets: Sequence[Fleet], grid: Grid | None) -> dict[str, Simulation | None]:
+    powers = [fleet.site_mw for fleet in fleets]
+    known = [power for power in powers if power is not None]
+    if len(known) < len(fleets):
+        return {"drawn_mw": None, "energy_twh_per_year": None, "carbon_kt_per_year": None}
+    site_mw = sum(known)
+    spreads: dict[str, Spread] = {"load": LOAD, "power of a chip": LogNormal(median=1.0, sigma=POWER_SIGMA)}
+    drawn = simulate(lambda inputs: site_mw * inputs["load"] * inputs["power of a chip"], spreads)
+    energy = drawn.scaled(HOURS_PER_YEAR / 1e6)
+    factor = None if grid is None else grid.carbon_g_per_kwh
+    return {
+        "drawn_mw": drawn,
+        "energy_twh_per_year": energy,
+        "carbon_kt_per_year": None if factor is None else energy.scaled(factor),
+    }
+
+
+def _price(fleets: Sequence[Fleet]) -> Simulation | None:
+    spreads: dict[str, Spread] = {}
+    for fleet in fleets:
+        low, high = fleet.price_low_usd, fleet.price_high_usd
+        if low is None or high is None:
+            return None
+        spreads[_named("price", fleet, fleets)] = Triangular(low=low, mode=(low + high) / 2, high=high)
+    return simulate(lambda inputs: np.asarray(sum(inputs.values())), spreads)
+
+
+def _named(what: str, fleet: Fleet, fleets: Sequence[Fleet]) -> str:
+    return what if len(fleets) == 1 else f"{what} of {fleet.chip.name.split()[0]}"

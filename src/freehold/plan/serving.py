@@ -104,7 +104,7 @@ def memory_fit(deployment: Deployment, load: Load) -> Fit:
         raise InvalidRequest(
             f"{deployment.model.name} does not fit {deployment.chips} {deployment.chip.name}: each would hold "
             f"{weights_gb:.1f} GB of weights and {each / deployment.chips / 1e9:.1f} GB for one sequence, and "
-            f"{chip_gb - ACTIVATIONS_GB:.1f} GB may be used. More chips, smaller weights or a shorter context",
+            f"{chip_gb - ACTIVATIONS_GB:.1f} GB may be used. More chips, smaller weights, a shorter context, or --stream",
             param="tp",
         )
     return Fit(weights_gb=weights_gb, kv_gb=kv_gb, kv_bytes_per_sequence=each, sequences=sequences)

@@ -5,10 +5,11 @@ told in three ways that must not be mixed: the shell with its power, the chips, 
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freehold.core.errors import InvalidRequest
-from freehold.plan.catalogue import Accelerator
+from freehold.plan.catalogue import CATALOGUE, Accelerator
 from freehold.plan.fleet import Fleet, fleet
 from freehold.plan.grid import Grid
 from freehold.plan.power import PUE, chip_power
@@ -40,6 +41,21 @@ class Site:
     share_of_country: float | None
     shell_usd: float
     whole_usd: tuple[float, float]
+
+    @property
+    def inside_usd(self) -> tuple[float, float]:
+        """What computes, with its network and storage: everything less the shell."""
+        return self.whole_usd[0] - self.shell_usd, self.whole_usd[1] - self.shell_usd
+
+
+def sites_of(
+    site_mw: float, mix: Mapping[str, float], *, load: float = 1.0, pue: float = PUE, grid: Grid | None = None
+) -> tuple[Site, ...]:
+    """One for each chip of `mix`, which gives the catalogue's names their shares of the power. Raises InvalidRequest."""
+    if not all(math.isfinite(share) and share > 0 for share in mix.values()) or abs(sum(mix.values()) - 1) > 1e-9:
+        told = ", ".join(f"{name} {share:g}" for name, share in mix.items())
+        raise InvalidRequest(f"shares of the power are above 0 and add up to 1, got {told}", param="also")
+    return tuple(site_of(site_mw * share, CATALOGUE[name], load=load, pue=pue, grid=grid) for name, share in mix.items())
 
 
 def site_of(site_mw: float, chip: Accelerator, *, load: float = 1.0, pue: float = PUE, grid: Grid | None = None) -> Site:

@@ -14,7 +14,7 @@ from freehold.plan.catalogue import TERA, find
 from freehold.plan.export import tpp
 from freehold.plan.power import chip_power
 from freehold.plan.reliability import CHIP_MTBF_H, goodput, young_interval_s
-from freehold.plan.streaming import stream
+from freehold.plan.streaming import Host, stream
 from freehold.plan.tables import number, rows
 from freehold.plan.training_fit import RUNS, MfuFit, Run, leave_one_out, stored_fit
 
@@ -118,7 +118,7 @@ def _streaming() -> Family:
         Case(
             name=f"70B {name} on one RTX 3090",
             unit="tokens/s",
-            predicted=stream(70.6e9, name, find("RTX 3090"), 6.5).tokens_per_s,
+            predicted=stream(70.6e9, name, find("RTX 3090"), Host(link_gb_per_s=6.5)).tokens_per_s,
             published=rate,
             source=source,
         )
