@@ -145,7 +145,7 @@ def _show(facts: dict[str, Any]) -> None:
         f"As it was signed: {facts['files']}{part} file{'s' if facts['files'] != 1 else ''}, {facts['read_bytes']:,} bytes read"
     )
     for key in ("name", "signed_by", "trusted_by", "format", "hash", "signature", "model_id"):
-        if facts[key] is not None:
+        if facts[key]:
             click.echo(f"  {key.replace('_', ' '):<11} {facts[key]}")
     for key, what in (("unsigned", "not signed"), ("not_read", "not read, taken for unchanged")):
         for file in facts[key]:

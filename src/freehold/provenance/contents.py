@@ -52,6 +52,10 @@ class Located:
     paths: Mapping[str, Path]
     follow_links: bool
 
+    @property
+    def name(self) -> str:
+        return self.place.resolve().name
+
 
 def locate(target: Path, rule: Rules, *, one_file: str | None = None) -> Located:
     """A folder's files, or the one file, which is called `one_file` where the format has a word for it."""
@@ -109,11 +113,11 @@ def check_contents(
     extra = tuple(name for name in _chosen(located.paths, only) if name not in contents.files)
     problems = list(_misplaced(located, contents, wanted, () if allow_extra else extra, progress))
     if problems:
-        raise NotAsSigned(located.place.name, problems)
+        raise NotAsSigned(located.name, problems)
     hashed, trusted = digest_files(located, wanted, contents.recipe, progress, cache=cache)
     problems = [p for name in wanted for p in _changed(hashed[name], contents)]
     if problems:
-        raise NotAsSigned(located.place.name, problems)
+        raise NotAsSigned(located.name, problems)
     read_bytes = sum(one.size_bytes for name, one in hashed.items() if name not in trusted)
     return Checked(files=wanted, of_files=len(contents.files), read_bytes=read_bytes, unsigned=extra, trusted=trusted)
 
@@ -136,7 +140,7 @@ def digest_files(
         progress.advance(done_bytes)
 
     if paths:
-        progress.step(f"hashing {located.place.name}", sum(path.stat().st_size for _, path in paths))
+        progress.step(f"hashing {located.name}", sum(path.stat().st_size for _, path in paths))
     for one in hash_files(paths, recipe, follow_links=located.follow_links, advanced=advanced):
         found[one.name] = one
         if cache is not None:

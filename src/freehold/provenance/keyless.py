@@ -36,7 +36,7 @@ def _trusted_root(identity: Identity) -> TrustedRoot:
         except (OSError, SigstoreError, ValueError) as exc:
             raise DeviceError(f"{identity.trusted_root} cannot be used as Sigstore's trusted root: {exc}") from exc
     try:
-        return ClientTrustConfig.production(offline=identity.offline).trusted_root
+        return ClientTrustConfig.production().trusted_root
     except SigstoreError as exc:
         raise UpstreamUnavailable(
             f"Sigstore's roots cannot be had ({exc}); with a network they are fetched, without one say --trusted-root FILE"

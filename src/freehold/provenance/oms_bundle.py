@@ -62,7 +62,6 @@ class Identity:
     name: str
     issuer: str
     trusted_root: Path | None = None
-    offline: bool = False
 
 
 class _Certificate(msgspec.Struct):
