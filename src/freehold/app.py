@@ -24,6 +24,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from freehold import config as configuration
+from freehold.batching import follow, open_batches, open_batching, open_turns
 from freehold.config import Config
 from freehold.core.errors import ConfigError, DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
@@ -31,7 +32,7 @@ from freehold.core.limits import DAY_NS, DayUse, day_of
 from freehold.core.models import Trust
 from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
-from freehold.engine.client import EngineClient, WatermarkFor
+from freehold.engine.client import EngineClient
 from freehold.gateway import log
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
@@ -60,6 +61,7 @@ from freehold.log_keeper import LogKeeper
 from freehold.meter.attribution import ExchangeMeter
 from freehold.meter.config import MeterConfig
 from freehold.meter.opening import open_meter
+from freehold.meter.signals import Signals
 from freehold.model_audits.schedule import ModelAudits
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.content import content_key
@@ -75,7 +77,6 @@ from freehold.store.retention import Retention
 from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
 from freehold.tile_log import TileLog
-from freehold.watermarks import watermarks_of
 from freehold.witnessing import Witness
 
 _LONGEST_PERIOD_DAYS = 31  # of a budget
@@ -208,6 +209,12 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         traces = make_traces(config.traces, addresses(config.upstreams))
         stack.push_async_callback(asyncio.to_thread, traces.close)
         keeper, log_services = _open_log(place, key, alarms, metrics)
+        signals = Signals(config.signal, place.folder)
+        turns = open_turns(config, signals, router, engine.load if engine else None, engine.name if engine else None)
+        batching = None
+        if config.batches.enabled and keys is None:  # a batch outlives its request: whose key it is must be stored
+            store = open_batches(place.record, place.home, config, key)
+            batching = open_batching(store, config, ring, stored_keys, turns, stack)
         services = Services(
             config=config.gateway,
             router=router,
@@ -227,6 +234,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             dashboard=dashboard,
             mcp=mcp,
             log=log_services,
+            turns=turns,
+            batches=batching.desk if batching else None,
             engine_load=engine.load if engine else None,
         )
         await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
@@ -235,6 +244,9 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         _begin(stack, Retention(place.record, config.store, key).run())
         if config.model_audit:
             _begin(stack, _model_audits(place, engine, writer, alarms, prices, metrics).run())
+        _begin(stack, follow(signals))
+        if batching is not None:
+            _begin(stack, batching.run(services))
         _begin(stack, keeper.publish())
         _begin(stack, keeper.witness())
         if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
@@ -275,13 +287,8 @@ def _open_mcp(
     return open_mcp(config.mcp, services, keys, config.gateway, place.folder)
 
 
-async def start_engine(
-    place: Place, stack: contextlib.AsyncExitStack, watermark_for: WatermarkFor | None = None
-) -> EngineClient | None:
-    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named.
-
-    `watermark_for` goes before what is configured.
-    """
+async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:
+    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named."""
     model = place.config.engine.model
     if not model:
         return None
@@ -289,8 +296,7 @@ async def start_engine(
         open_meter(_meter_config(place), expects_card=place.config.engine.device != "cpu").close()
     sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-    watermark_for = watermark_for or watermarks_of(place.home, place.config.engine.watermarks)
-    engine = EngineClient(_engine_command(place), sockets, model, watermark_for=watermark_for)
+    engine = EngineClient(_engine_command(place), sockets, model)
     stack.push_async_callback(engine.close)
     await engine.start()
     return engine

@@ -13,6 +13,7 @@ import msgspec
 from freehold.core.errors import ConfigError
 from freehold.dashboard.config import DashboardConfig
 from freehold.engine.config import EngineConfig
+from freehold.gateway.batches.config import BatchesConfig
 from freehold.gateway.config import GatewayConfig, KeepConfig, LimitsConfig, PriceConfig, RoutingConfig, UpstreamConfig
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.report_config import AlertConfig, TracesConfig
@@ -70,6 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     witnesses: tuple[WitnessConfig, ...] = ()
     meter: MeterConfig = MeterConfig()
     signal: SignalConfig = SignalConfig()
+    batches: BatchesConfig = BatchesConfig()
     dashboard: DashboardConfig = DashboardConfig()
     model_audit: tuple[ModelAuditConfig, ...] = ()
 

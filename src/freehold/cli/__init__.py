@@ -14,6 +14,7 @@ from freehold.core.errors import ClientError, ConfigError, FreeholdError
 COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "approvals": "freehold.cli.approvals:approvals",
     "audit-model": "freehold.cli.audit_model:audit_model",
+    "batches": "freehold.cli.batches:batches",
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",
@@ -36,7 +37,6 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "teams": "freehold.cli.teams:teams",
     "trust": "freehold.cli.trust:trust",
     "verify": "freehold.cli.verify:verify",
-    "watermark": "freehold.cli.watermark:watermark",
 }
 
 

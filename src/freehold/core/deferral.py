@@ -1,6 +1,6 @@
 """Work that could wait: when it had its turn, and what that spared against running it at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 J_PER_KWH: Final = 3_600_000.0
@@ -27,36 +27,44 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saving:
-    """Sums over exchanges that could wait. What is unknown of one of them is in no sum: `*_known` says of how many each is."""
+    """Sums over exchanges that could wait. What is unknown of one of them is in no sum: `*_known` says of how many each is.
+
+    `*_at_once` is what running at once would have made, `*_spared` how much less it was; below 0 where waiting made it worse.
+    """
 
     exchanges: int = 0
+    late: int = 0
     energy_known: int = 0
     energy_j: float = 0.0
     carbon_known: int = 0
-    carbon_g: float = 0.0  # spared; below 0 where waiting made it worse
+    carbon_at_once_g: float = 0.0
+    carbon_spared_g: float = 0.0
     price_known: int = 0
-    price: float = 0.0
+    price_at_once: float = 0.0
+    price_spared: float = 0.0
 
     def plus(self, turn: Turn, energy_j: float | None) -> "Saving":
         """With one more exchange, which took `energy_j`."""
-        carbon_g = _spared(energy_j, turn.g_at_once, turn.g_at_run)
-        price = _spared(energy_j, turn.price_at_once, turn.price_at_run)
-        return Saving(
-            exchanges=self.exchanges + 1,
-            energy_known=self.energy_known + (energy_j is not None),
-            energy_j=self.energy_j + (energy_j or 0.0),
-            carbon_known=self.carbon_known + (carbon_g is not None),
-            carbon_g=self.carbon_g + (carbon_g or 0.0),
-            price_known=self.price_known + (price is not None),
-            price=self.price + (price or 0.0),
-        )
+        saving = replace(self, exchanges=self.exchanges + 1, late=self.late + turn.is_late)
+        if energy_j is None:
+            return saving
+        saving = replace(saving, energy_known=self.energy_known + 1, energy_j=self.energy_j + energy_j)
+        kwh = energy_j / J_PER_KWH
+        if turn.g_at_once is not None and turn.g_at_run is not None:
+            saving = replace(
+                saving,
+                carbon_known=self.carbon_known + 1,
+                carbon_at_once_g=self.carbon_at_once_g + kwh * turn.g_at_once,
+                carbon_spared_g=self.carbon_spared_g + kwh * (turn.g_at_once - turn.g_at_run),
+            )
+        if turn.price_at_once is not None and turn.price_at_run is not None:
+            saving = replace(
+                saving,
+                price_known=self.price_known + 1,
+                price_at_once=self.price_at_once + kwh * turn.price_at_once,
+                price_spared=self.price_spared + kwh * (turn.price_at_once - turn.price_at_run),
+            )
+        return saving
 
 
 NOTHING_SAVED: Final = Saving()
-
-
-def _spared(energy_j: float | None, at_once: float | None, at_run: float | None) -> float | None:
-    """Energy times what a kWh would have carried or cost at once, less the same when it ran."""
-    if energy_j is None or at_once is None or at_run is None:
-        return None
-    return energy_j / J_PER_KWH * (at_once - at_run)

@@ -10,6 +10,7 @@ from hashlib import sha256
 import orjson
 
 from freehold.core.content import Kept
+from freehold.core.deferral import Turn
 from freehold.core.errors import FreeholdError
 from freehold.core.events import (
     Alerted,
@@ -98,6 +99,7 @@ class Account:
         self.first_at_s: float | None = None
         self.last_at_s: float | None = None
         self.deltas = 0
+        self.turn: Turn | None = None  # of work that could wait
         self.status = Status.COMPLETED
         self.error_code: str | None = None
 
@@ -220,6 +222,7 @@ class Account:
             policy_digest=claims.policy_digest,
             cost_microusd=cost_microusd,
             reserved_microusd=self.reserved_microusd,
+            turn=self.turn,
         )
 
 

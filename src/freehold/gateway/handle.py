@@ -5,9 +5,11 @@ only once the receipt is durable. And every exchange that got past authenticatio
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from freehold.core.deferral import Turn
 from freehold.core.errors import (
     BlockedByPolicy,
     FreeholdError,
@@ -19,7 +21,7 @@ from freehold.core.errors import (
     UpstreamUnavailable,
 )
 from freehold.core.events import Blocked, Held, TextDelta
-from freehold.core.exchange import Exchange
+from freehold.core.exchange import Exchange, Principal
 from freehold.core.findings import Context, Direction
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.ports import GuardSession, Permit, Recorder
@@ -30,6 +32,8 @@ from freehold.gateway.account import Account
 from freehold.gateway.alerts import RECORD_FAILED, alert_of
 from freehold.gateway.answering import Answering
 from freehold.gateway.attempt import May
+from freehold.gateway.batches.turns import Deferral
+from freehold.gateway.batches.waiting import deferred_headers, patiently
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.flow import Flow
 from freehold.gateway.keeping import kept
@@ -49,6 +53,7 @@ class Call:
     path: str
     query: Mapping[str, str] = field(repr=False)  # may hold the key
     headers: Headers = field(repr=False)
+    turn: Turn | None = None  # of a line of a batch, which has waited for it
 
 
 async def handle(call: Call, receive: Receive, send: Send, services: Services) -> None:
@@ -64,6 +69,13 @@ async def handle(call: Call, receive: Receive, send: Send, services: Services) -
         async with reply.watched():
             await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
         return
+    await answer(call, principal, receive, send, services)
+
+
+async def answer(call: Call, principal: Principal, receive: Receive, send: Send, services: Services) -> None:
+    """The same, once it is known who asks and that a record can be written."""
+    codec = call.codec
+    reply = Reply(send, stall_timeout_s=services.config.idle_timeout_s)
     account = Account(
         principal=principal,
         dialect=codec.dialect,
@@ -115,6 +127,7 @@ class _Handling:
         context = context_of(exchange)
         guard = self._guard = services.guard.open(context)
         account.policy_digest = guard.policy_digest
+        deferral = self._deferral()
         upstreams = self._serving(exchange)
         self._permit = services.admission.admit(account.principal, exchange)
         account.reserved_microusd = self._permit.reserved_microusd
@@ -126,10 +139,11 @@ class _Handling:
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
         stages.append(guard.judge(history_is_known=not continued(exchange)))
-        with self._trace.upstream() as hop:
-            last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
-            if account.served is not None:
-                hop.served(account.served)
+        async with self._in_turn(exchange, deferral):
+            with self._trace.upstream() as hop:
+                last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
+                if account.served is not None:
+                    hop.served(account.served)
         if account.served is not None and account.served.response_id is not None:
             services.placer.remember(account.principal.key_id, account.served.response_id, placement)
         await self._record()
@@ -137,6 +151,28 @@ class _Handling:
             await self._reply.end_stream(frames(last) + self._codec.last_word)
         else:
             await self._reply.whole(last[0][0])
+
+    def _deferral(self) -> Deferral | None:
+        """Whether the client can wait. Raises InvalidRequest for a deadline that makes no sense."""
+        turns = self._services.turns
+        return turns.asked(self._call.headers, self._account.received_at_ns / 1e9) if turns is not None else None
+
+    @contextlib.asynccontextmanager
+    async def _in_turn(self, exchange: Exchange, deferral: Deferral | None) -> AsyncIterator[None]:
+        """Work that can wait waits for its turn, and live work goes before it."""
+        turns, account = self._services.turns, self._account
+        if turns is None or self._call.turn is not None:
+            account.turn = self._call.turn
+            yield
+        elif deferral is None:
+            with turns.live(exchange.model):
+                yield
+        else:
+            sign = self._reply.stream if exchange.stream else None
+            account.turn = turn = await patiently(turns.wait(deferral, exchange), self._receive, sign)
+            self._reply.headers += deferred_headers(turn)
+            with turns.deferred(exchange.model):
+                yield
 
     async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
         """Have it answered, and pass the answer on; give what ends it."""

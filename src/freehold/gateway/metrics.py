@@ -4,10 +4,12 @@ Labels have few values: a model nobody serves is "unknown", and of words that ot
 anew again and again, kinds of alerts) the first some hundred are told apart, the rest are "other".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from freehold.core.batches import ENDED, Batch, BatchStatus
+from freehold.core.deferral import NOTHING_SAVED, Turn
 from freehold.core.findings import Action
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import EngineLoad, LogState, Placement, Recorder, Upstream, UpstreamStatus
@@ -147,6 +149,17 @@ class Metrics:
         self._audit_evidence = Gauge(
             "freehold_model_audit_e_value", "Evidence of drift that an audit has gathered.", ["audit", "test"], registry=registry
         )
+        self._batches = Gauge("freehold_batches", "Batches that are not over.", ["status"], registry=registry)
+        self._batch_lines_left = Gauge("freehold_batch_lines_left", "Lines of batches without an answer.", registry=registry)
+        self._batch_lines = Counter(
+            "freehold_batch_lines", "Lines of batches, by what came of them.", ["outcome"], registry=registry
+        )
+        self._deferred = Counter(
+            "freehold_deferred_exchanges", "Exchanges that could wait, by whether there was time.", ["turn"], registry=registry
+        )
+        self._spared = Gauge(
+            "freehold_spared_carbon_grams", "What waiting spared since the start; below 0 where it cost some.", registry=registry
+        )
         self._alerts = Counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"], registry=registry)
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
@@ -167,10 +180,16 @@ class Metrics:
         self._duration.labels(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
         if entry.cost_microusd is not None:
             self._cost.labels(model).inc(entry.cost_microusd / 1e6)
+        if entry.turn is not None:
+            self._count_turn(entry.turn, entry.energy.energy_j)
         for finding in entry.findings:
             self._findings.labels(self._rule(finding.rule), finding.action, finding.mode, finding.direction).inc()
             if finding.enforced is Action.TOKENISE:
                 self._tokenised.inc()
+
+    def _count_turn(self, turn: Turn, energy_j: float | None) -> None:
+        self._deferred.labels("late" if turn.is_late else "in_time").inc()
+        self._spared.inc(NOTHING_SAVED.plus(turn, energy_j).carbon_spared_g)
 
     def count_refused(self, code: str) -> None:
         self._refused.labels(code).inc()
@@ -205,6 +224,17 @@ class Metrics:
             self._audit_runs.labels(audit, outcome).inc()
         for test, e_value in e_values.items():
             self._audit_evidence.labels(audit, test).set(e_value)
+
+    def count_batch_lines(self, outcome: str, count: int = 1) -> None:
+        self._batch_lines.labels(outcome).inc(count)
+
+    def show_batches(self, batches: Iterable[Batch]) -> None:
+        """Those that are not over."""
+        batches = list(batches)
+        for status in BatchStatus:
+            if status not in ENDED:
+                self._batches.labels(status).set(sum(batch.status is status for batch in batches))
+        self._batch_lines_left.set(sum(batch.left for batch in batches))
 
     def count_alert(self, kind: str, outcome: str) -> None:
         self._alerts.labels(self._kind(kind), outcome).inc()

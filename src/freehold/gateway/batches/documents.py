@@ -6,6 +6,7 @@ from typing import Any, Final
 import orjson
 
 from freehold.core.batches import Batch, BatchStatus, StoredFile
+from freehold.core.deferral import Saving
 
 _MOMENTS: Final = tuple(status for status in BatchStatus if status is not BatchStatus.VALIDATING)
 
@@ -50,7 +51,7 @@ def batch_document(batch: Batch, plan: Mapping[str, Any] | None = None) -> dict[
             "total_tokens": batch.input_tokens + batch.output_tokens,
         },
         "metadata": batch.metadata,
-        "freehold": {**_waiting(batch), "plan": plan, "saving": saving_document(batch)},
+        "freehold": {**_waiting(batch), "plan": plan, "saving": saving_document(batch.saving)},
     }
 
 
@@ -58,16 +59,20 @@ def _waiting(batch: Batch) -> dict[str, Any]:
     return {"deferrable": batch.is_deferrable, "deadline": int(batch.deadline_s), "run_seconds": round(batch.run_s, 3)}
 
 
-def saving_document(batch: Batch) -> dict[str, Any]:
+def saving_document(saving: Saving) -> dict[str, Any]:
     """Against running at once. What is known of no exchange is null, not 0."""
-    saving = batch.saving
+    energy, carbon, price = saving.energy_known > 0, saving.carbon_known > 0, saving.price_known > 0
     return {
         "exchanges": saving.exchanges,
-        "energy_j": saving.energy_j if saving.energy_known else None,
-        "carbon_g": saving.carbon_g if saving.carbon_known else None,
+        "late": saving.late,
+        "energy_known": saving.energy_known,
+        "energy_j": saving.energy_j if energy else None,
         "carbon_known": saving.carbon_known,
-        "price": saving.price if saving.price_known else None,
+        "carbon_at_once_g": saving.carbon_at_once_g if carbon else None,
+        "carbon_spared_g": saving.carbon_spared_g if carbon else None,
         "price_known": saving.price_known,
+        "price_at_once": saving.price_at_once if price else None,
+        "price_spared": saving.price_spared if price else None,
     }
 
 
