@@ -32,7 +32,7 @@ from freehold.core.limits import DAY_NS, DayUse, day_of
 from freehold.core.models import Trust
 from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
-from freehold.engine.client import EngineClient
+from freehold.engine.client import EngineClient, WatermarkFor
 from freehold.gateway import log
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
@@ -77,6 +77,7 @@ from freehold.store.retention import Retention
 from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
 from freehold.tile_log import TileLog
+from freehold.watermarks import watermarks_of
 from freehold.witnessing import Witness
 
 _LONGEST_PERIOD_DAYS = 31  # of a budget
@@ -287,8 +288,13 @@ def _open_mcp(
     return open_mcp(config.mcp, services, keys, config.gateway, place.folder)
 
 
-async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> EngineClient | None:
-    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named."""
+async def start_engine(
+    place: Place, stack: contextlib.AsyncExitStack, watermark_for: WatermarkFor | None = None
+) -> EngineClient | None:
+    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named.
+
+    `watermark_for` goes before what is configured.
+    """
     model = place.config.engine.model
     if not model:
         return None
@@ -296,7 +302,8 @@ async def start_engine(place: Place, stack: contextlib.AsyncExitStack) -> Engine
         open_meter(_meter_config(place), expects_card=place.config.engine.device != "cpu").close()
     sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
-    engine = EngineClient(_engine_command(place), sockets, model)
+    watermark_for = watermark_for or watermarks_of(place.home, place.config.engine.watermarks)
+    engine = EngineClient(_engine_command(place), sockets, model, watermark_for=watermark_for)
     stack.push_async_callback(engine.close)
     await engine.start()
     return engine

@@ -37,6 +37,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "teams": "freehold.cli.teams:teams",
     "trust": "freehold.cli.trust:trust",
     "verify": "freehold.cli.verify:verify",
+    "watermark": "freehold.cli.watermark:watermark",
 }
 
 
