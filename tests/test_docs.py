@@ -56,6 +56,8 @@ def parse(words: list[str]) -> click.Command:
     context = click.Context(main, info_name="freehold")
     rest = words
     while isinstance(command, click.Group):
+        if command.invoke_without_command and (not rest or rest[0].startswith("-")):
+            break
         assert rest, f"{words}: {command.name} needs a command"
         found = command.get_command(context, rest[0])
         assert found is not None, f"{words}: there is no {rest[0]}"
