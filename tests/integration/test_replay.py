@@ -1,8 +1,9 @@
-"""A node keeps what it is told to; `freehold replay` runs it again in another process, and says what is not as it was."""
+"""A node keeps and marks what it is told to; `freehold replay` runs it again elsewhere, and says what is not as it was."""
 
 import json
 import sqlite3
 import urllib.request
+from base64 import b64decode
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -12,7 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
+from freehold.core.exchange import ExchangeId
 from freehold.engine.kernels.targets import host_targets
+from freehold.provenance.receipt import decode
+from freehold.provenance.watermark import make_watermark
+from freehold.store.reader import RecordReader
 from tests.integration import nodes
 from tests.integration.nodes import Node
 
@@ -21,6 +26,10 @@ pytestmark = pytest.mark.model
 KEEP = """
 [guard.categories.personal_data]
 mode = "enforce"
+
+[[engine.watermarks]]
+secret = "press"
+teams = ["press"]
 
 [[keep]]
 days = 0
@@ -36,6 +45,8 @@ TOOLS = [{"type": "function", "function": {"name": "look", "description": "Look.
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     home = tmp_path_factory.mktemp("home")
     nodes.furnish(home, KEEP)
+    make_watermark(home, "press", gamma=0.25, delta=6.0, context_tokens=2)
+    make_watermark(home, "legal", gamma=0.25, delta=6.0, context_tokens=2)
     with nodes.running(home) as started:
         yield started
 
@@ -45,30 +56,37 @@ def cli(node: Node, *arguments: str) -> Result:
     return CliRunner().invoke(main, arguments, env={"FREEHOLD_HOME": str(node.home)})
 
 
-def ask(node: Node, content: str, **body: Any) -> str:
-    """The receipt's id."""
+def ask(node: Node, key: str, content: str, **body: Any) -> tuple[str, bytes]:
+    """The receipt's id, and the answer."""
     document = {"model": "smollm2-135m", "messages": [{"role": "user", "content": content}], "max_tokens": 16, **body}
     request = urllib.request.Request(
         node.url + "/v1/chat/completions",
         data=json.dumps(document).encode(),
-        headers={"authorization": f"Bearer {node.client_key}", "content-type": "application/json"},
+        headers={"authorization": f"Bearer {key}", "content-type": "application/json"},
     )
     with urllib.request.urlopen(request, timeout=60) as answer:
-        answer.read()
-        return str(answer.headers["x-freehold-receipt"])
+        return str(answer.headers["x-freehold-receipt"]), answer.read()
 
 
 @pytest.fixture(scope="module")
-def receipts(node: Node) -> list[str]:
-    """Of four exchanges that were computed side by side."""
+def exchanges(node: Node) -> list[tuple[str, bytes]]:
+    """Four that were computed side by side, the first of them marked."""
+    made = cli(node, "keys", "create", "web", "--team", "press", "--json")
+    press = json.loads(made.stdout)["secret"]
     asked: list[tuple[str, dict[str, Any]]] = [
-        ("Tell me about the sea.", {"temperature": 0.9}),
+        ("Tell me about the sea.", {"temperature": 0.9, "max_tokens": 60}),
         ("Write to ann.lee@example.com about the sea.", {"stream": True, "temperature": 0.9}),
         ("Look.", {"tools": TOOLS, "tool_choice": "none", "seed": 5}),
         ("Count to ten.", {"temperature": 0}),
     ]
     with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda one: ask(node, one[0], **one[1]), asked))
+        keys = (press, *[node.client_key] * 3)
+        return list(pool.map(lambda key, one: ask(node, key, one[0], **one[1]), keys, asked))
+
+
+@pytest.fixture(scope="module")
+def receipts(exchanges: list[tuple[str, bytes]]) -> list[str]:
+    return [receipt for receipt, _ in exchanges]
 
 
 def test_answers_come_out_the_same_in_another_process_with_another_number_of_threads(node: Node, receipts: list[str]) -> None:
@@ -79,6 +97,18 @@ def test_answers_come_out_the_same_in_another_process_with_another_number_of_thr
     assert again.exit_code == 0, again.output
     found = json.loads(again.stdout)
     assert (found["result"], found["tokens"], found["response"]) == ("same", "same", "same")
+
+
+def test_a_teams_answers_are_told_by_its_secret_and_receipts_name_it(node: Node, exchanges: list[tuple[str, bytes]]) -> None:
+    text = node.home / "answer.txt"
+    text.write_text(json.loads(exchanges[0][1])["choices"][0]["message"]["content"])
+    found = cli(node, "watermark", "detect", str(text), "--team", "press", "--json")
+    assert found.exit_code == 0, found.output
+    assert cli(node, "watermark", "detect", str(text), "--team", "legal").exit_code == 1
+    with closing(RecordReader(node.home / "record.db")) as reader:
+        stored = [reader.receipt(ExchangeId(receipt)) for receipt, _ in exchanges[:2]]
+    served = [decode(b64decode(json.loads(one.receipt.envelope)["payload"]))[0].served for one in stored if one is not None]
+    assert [one and one.watermark for one in served] == [json.loads(found.stdout)["digest"], None]
 
 
 def test_what_lies_in_the_record_is_not_content(node: Node, receipts: list[str]) -> None:
