@@ -1,6 +1,9 @@
 """Which files a command means by a model: a path, or the name of a model that was pulled or added."""
 
+import json
 from pathlib import Path
+
+import click
 
 from freehold import config as configuration
 from freehold.core.errors import DeviceError, NotFound, UnsupportedArtefact
@@ -8,7 +11,7 @@ from freehold.core.models import VerifiedModel
 from freehold.engine.header import files_at
 from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import local
-from freehold.provenance.local import Bringing, added_names, name_for, open_added
+from freehold.provenance.local import Bringing, added_names, name_for, open_added, trust_words
 from freehold.provenance.progress import Progress
 from freehold.provenance.publisher import signature_beside
 from freehold.provenance.pull import open_model
@@ -49,6 +52,17 @@ def bring(path: Path, name: str | None, progress: Progress, *, replace: bool = F
 def refuse_unsupported(path: Path, facts: ModelFacts) -> None:
     if not facts.supported:
         raise UnsupportedArtefact(f"{path.name} is not run here: {'; '.join(facts.unsupported)}")
+
+
+def tell_added(model: VerifiedModel, *, quiet: bool, as_json: bool) -> None:
+    name, path = model.manifest.name, files_of(model)
+    if as_json:
+        click.echo(json.dumps({"name": name, "path": str(path), "model_id": model.manifest.model_id}))
+    elif not quiet:
+        click.echo(
+            f"{name} is pinned from here on, as it is now (model id {model.manifest.model_id[:16]}), {trust_words(model)}.\n"
+            f"Serve it with: freehold serve --model {name}"
+        )
 
 
 def name_on_first_use(model: str, progress: Progress) -> str:

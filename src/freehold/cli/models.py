@@ -1,8 +1,6 @@
 """`freehold models`: what can be pulled, what is here, what is in a file; models of one's own, as they are or made smaller."""
 
-import contextlib
 import json
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,23 +9,24 @@ import click
 from rich.table import Table
 
 from freehold import config as configuration
-from freehold.cli.model_paths import bring, files_of, model_path, refuse_unsupported
+from freehold.cli.convert import convert
+from freehold.cli.model_paths import bring, files_of, model_path, tell_added
 from freehold.cli.terminal import PullProgress, print_table
-from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, NotFound
-from freehold.core.models import Trust, VerifiedModel
-from freehold.engine.convert import QUANTS, Conversion, plan_conversion
-from freehold.engine.header import files_at
+from freehold.core.errors import ArtefactError, NotFound
+from freehold.core.models import Trust
 from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import catalogue, local
 from freehold.provenance.catalogue import Pin
-from freehold.provenance.local import Bringing, added_names, model_directory, name_for, trust_words
-from freehold.provenance.pull import SPARE_BYTES, open_model, pull
-from freehold.provenance.scan.gate import refuse_unsafe
+from freehold.provenance.local import added_names, model_directory
+from freehold.provenance.pull import open_model, pull
 
 
 @click.group()
 def models() -> None:
     """Pull, add, convert, list and inspect models."""
+
+
+models.add_command(convert)
 
 
 @models.command("list")
@@ -119,18 +118,7 @@ def add_model(path: Path, name: str | None, replace: bool, quiet: bool, as_json:
     """
     with PullProgress(quiet=quiet or as_json) as progress:
         model = bring(path, name, progress, replace=replace)
-    _tell_added(model, quiet=quiet, as_json=as_json)
-
-
-def _tell_added(model: VerifiedModel, *, quiet: bool, as_json: bool) -> None:
-    name, path = model.manifest.name, files_of(model)
-    if as_json:
-        click.echo(json.dumps({"name": name, "path": str(path), "model_id": model.manifest.model_id}))
-    elif not quiet:
-        click.echo(
-            f"{name} is pinned from here on, as it is now (model id {model.manifest.model_id[:16]}), {trust_words(model)}.\n"
-            f"Serve it with: freehold serve --model {name}"
-        )
+    tell_added(model, quiet=quiet, as_json=as_json)
 
 
 @models.command("forget")
@@ -139,63 +127,6 @@ def forget_model(name: str) -> None:
     """Take the added model NAME off the list. Files stay where they were added from; what a conversion made here goes."""
     lay_here = local.forget(configuration.home(), name)
     click.echo(f"{name} is forgotten{', and its files are gone' if lay_here else '; its files are where they were'}")
-
-
-@models.command("convert")
-@click.argument("source", type=click.Path(path_type=Path))
-@click.option("--quant", type=click.Choice(list(QUANTS)), default="Q4_K_M", show_default=True, help="What weights become.")
-@click.option("--out", type=click.Path(path_type=Path), help="The file to write. Default: beside the node's other models.")
-@click.option("--name", help="What to call it. Default: the source's name and the quantisation.")
-@click.option("--replace", is_flag=True, help="Write over a file or a model of that name.")
-@click.option("--quiet", is_flag=True, help="Say only what went wrong.")
-@click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
-def convert_model(
-    source: Path, quant: str, out: Path | None, name: str | None, replace: bool, quiet: bool, as_json: bool
-) -> None:
-    """Make a smaller GGUF file of unquantised weights, and add it under a name.
-
-    SOURCE is a folder of safetensors or a GGUF file, in F32, F16 or BF16. Q8_0 is half as large as F16 and as good; Q6_K two
-    fifths; Q4_K_M less than a third, for a small loss. Other programs that read GGUF run the result, too.
-    """
-    conversion = plan_conversion(source, quant)
-    facts = inspect(source)
-    refuse_unsupported(source, facts)
-    directory, names = files_at(source)
-    refuse_unsafe(directory, names, PullProgress(quiet=quiet or as_json))
-    name = name or name_for(Path(f"{name_for(source.resolve())}-{quant}"))
-    local.check_model_name(name)
-    home = configuration.home()
-    path = out or model_directory(home, name) / f"{name}.gguf"
-    _check_room(path, conversion, replace=replace)
-    with PullProgress(quiet=quiet or as_json) as progress:
-        progress.step(f"converting to {quant}", sum(tensor.size_bytes for tensor in conversion.tensors))
-        try:
-            conversion.write(path, lambda done_bytes, _: progress.advance(done_bytes))
-        finally:
-            with contextlib.suppress(OSError):
-                path.parent.rmdir()  # where nothing came of it, no empty folder stays
-        origin = f"converted to {quant} from {source.resolve()}"
-        bringing = Bringing(directory=path.parent, names=[path.name], name=name, origin=origin, licence=facts.licence)
-        model = local.add(bringing, home, progress, overwrite=replace)
-    _tell_added(model, quiet=quiet, as_json=as_json)
-
-
-def _check_room(path: Path, conversion: Conversion, *, replace: bool) -> None:
-    """Before hours of work: whether the result has a place."""
-    if path.suffix != ".gguf":
-        raise InvalidRequest(f"{path.name} must end in .gguf: that is what it will be", param="out")
-    if path.exists() and not replace:
-        raise InvalidRequest(f"{path} is there already: say --replace to write over it", param="out")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        free_bytes = shutil.disk_usage(path.parent).free
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
-    if free_bytes < conversion.size_bytes + SPARE_BYTES:
-        raise DeviceError(
-            f"{path.name} will have {conversion.size_bytes / 1e6:.0f} MB, {free_bytes / 1e6:.0f} MB are free in {path.parent}; "
-            "free some, or say --out on a larger disk"
-        )
 
 
 @models.command("inspect")

@@ -81,7 +81,8 @@ class EngineConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The kernel set; auto takes the best the CPU has."""
 
     unsigned: Literal["pin", "refuse"] = "pin"
-    """A model that nobody who is trusted here signed: pin runs the bytes that were there when it was added, and no others; refuse runs none."""
+    """A model that nobody who is trusted here signed: pin runs the bytes that were there when it was added, and no others;
+    refuse runs none."""
 
     watermarks: tuple[WatermarkConfig, ...] = ()
 

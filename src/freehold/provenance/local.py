@@ -156,8 +156,8 @@ def refuse_unsigned(model: VerifiedModel, unsigned: str) -> None:
     if unsigned != "pin" and model.trust is Trust.FIRST_USE:
         raise VerificationError(
             f"{model.manifest.name} is not run: nobody who is trusted here signed it, and [engine] unsigned is "
-            f'"{unsigned}". Trust its publisher (freehold trust add KEY --name {model.manifest.name}), or set unsigned = "pin" to '
-            "trust its bytes as they were when it was added"
+            f'"{unsigned}". Trust its publisher (freehold trust add KEY --name {model.manifest.name}), or set unsigned = "pin" '
+            "to trust its bytes as they were when it was added"
         )
 
 

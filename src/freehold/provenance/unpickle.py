@@ -70,6 +70,14 @@ def pickles_of(source: Path) -> list[str]:
     return found or [name for name in names if name.endswith(SUFFIXES)]
 
 
+def inputs_of(source: Path) -> list[str]:
+    """All files that `unpickle` takes something from."""
+    if source.is_file():
+        return [source.name]
+    indices = [path.name for path in source.glob(f"*{INDEX_SUFFIX}")]
+    return sorted({*pickles_of(source), *indices, *(path.name for path in source.iterdir() if _is_companion(path))})
+
+
 def unpickle(source: Path, out: Path, progress: Progress, *, key: str | None = None) -> list[Unpickled]:
     """Write the weights at `source` to `out`: a file for a file, a folder for a folder, with what a model needs beside them.
 
