@@ -157,6 +157,17 @@ def change_receipt(bundle: Bundle) -> None:
     exchange["envelope"] = json.dumps(envelope)
 
 
+def lose_what_opens(bundle: Bundle) -> None:
+    """And with it what binds the ledger row beside it."""
+    exchange = bundle["rows"][1]["exchange"]
+    del exchange["receipt_sha256"]
+    exchange["ledger"] = exchange["ledger"].replace('"key_1"', '"key_2"')
+
+
+def lose_findings(bundle: Bundle) -> None:
+    del bundle["rows"][1]["exchange"]["findings"]
+
+
 def replay(bundle: Bundle) -> None:
     bundle["rows"][3]["exchange"]["envelope"] = bundle["rows"][1]["exchange"]["envelope"]
 
@@ -195,6 +206,8 @@ TAMPERED: list[tuple[Callable[[Bundle], object], str, str]] = [
     (change_entry, "row 6: changed: it does not follow row 5", "row 6 does not follow"),
     (change_facts, "row 3: changed: its facts", "row 3: its facts were changed"),
     (change_ledger, "row 4: changed: its ledger row", "row 4: its ledger row"),
+    (lose_what_opens, "row 4: changed: parts of it are shown without all", "row 4: parts of it are shown that nothing vouches"),
+    (lose_findings, "row 4: changed: parts of it are shown without all", "not evidence in its format"),
     (change_receipt, "row 4: forged: its receipt does not hold", "row 4: its receipt: the signature does not hold"),
     (replay, "row 6: replayed: its receipt is that of exchange xc_1, given again", "row 6: its receipt was used before"),
     (replay_of_another, "row 4: replayed: its receipt is of another exchange, xc_5", "row 4: its receipt is of another exchange"),
