@@ -278,9 +278,7 @@ class _Walk:
             self.unopened += 1
             return
         if ledger is None or findings is None or receipt is None:
-            raise _fails(
-                entry.n, "changed", "parts of it are shown without all that its digest is over: nothing vouches for them"
-            )
+            raise _fails(entry.n, "changed", "parts of it are shown without what opens its digest: nothing vouches for them")
         if exchange_digest(ledger, findings, receipt, sha256(shown.envelope.encode()).digest()).hex() != entry.digest:
             raise _fails(entry.n, "changed", "its ledger row, findings or receipt are not those that were written")
         if shown.ledger is not None:
