@@ -16,7 +16,7 @@ from freehold.provenance.publisher import signature_beside
 from freehold.provenance.pull import open_model
 from freehold.provenance.signing import sign_oms, sign_own
 from freehold.provenance.tree import rules
-from freehold.provenance.trust import TrustStore, make_entry, write_trust
+from freehold.provenance.trust import MayNotSign, TrustStore, make_entry, write_trust
 from tests.fakes.tiny_gguf import write_gguf
 
 PUBLISHER = NodeKey.generate()
@@ -78,10 +78,25 @@ def test_a_model_that_a_trusted_key_signed_is_its_publishers(path: Path, home: P
     refuse_unsigned(model, "refuse")
 
 
-def test_a_key_that_is_revoked_later_vouches_for_nothing(path: Path, home: Path) -> None:
+@pytest.mark.parametrize("form", ["own", "oms"])
+def test_what_a_key_signed_that_is_revoked_or_expires_later_does_not_open(path: Path, home: Path, form: str) -> None:
+    store = trusting(home)
+    bring(signed(path, form), home)
+    (entry,) = store.entries
+    other = make_entry(NodeKey.generate().public.pem(), ("acme-*",), at=NOW)
+    for changed, says in [
+        (store.revoked(entry, NOW, "it leaked"), r"was revoked on .* \(it leaked\)"),
+        (store.rotated(entry, other, NOW - timedelta(days=1)), f"expired on .*; {other.id} replaced it"),
+    ]:
+        write_trust(key_directory(home), changed, node_key(key_directory(home)))
+        with pytest.raises(MayNotSign, match=says):
+            open_model(home, "acme-m")
+
+
+def test_what_a_key_signed_that_was_taken_off_the_store_is_trusted_on_first_use(path: Path, home: Path) -> None:
     store = trusting(home)
     bring(signed(path, "own"), home)
-    write_trust(key_directory(home), store.revoked(store.entries[0], NOW, "it leaked"), node_key(key_directory(home)))
+    write_trust(key_directory(home), store.removed(store.entries[0]), node_key(key_directory(home)))
     model = open_model(home, "acme-m")
     assert model.trust is Trust.FIRST_USE
     with pytest.raises(VerificationError, match="nobody who is trusted here signed it"):
@@ -99,9 +114,9 @@ def test_a_stranger_vouches_for_nothing_and_is_told(path: Path, home: Path, form
 
 def test_a_key_vouches_for_models_of_its_names_alone(path: Path, home: Path) -> None:
     trusting(home)
-    (said,) = bring(signed(path, "own"), home, name="other")
-    assert "may not sign it" in said
-    assert open_model(home, "other").trust is Trust.FIRST_USE
+    with pytest.raises(MayNotSign, match=r"acme-\* and not for 'other'"):
+        bring(signed(path, "own"), home, name="other")
+    assert not model_directory(home, "other").exists()
 
 
 @pytest.mark.parametrize("form", ["own", "oms"])

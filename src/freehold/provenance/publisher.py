@@ -1,7 +1,7 @@
 """Whether somebody whom this node trusts signed the very files of a model that was added here.
 
-The signature is kept beside the node's own manifest and asked at each open, by digests alone: a key that has expired, or was
-revoked or taken off the trust store, vouches for nothing from then on, and the model is one that was trusted on first use.
+The signature is kept beside the node's own manifest and asked at each open, by digests alone. What a key signed that has expired,
+was revoked or is for other models does not open; of one that was taken off the trust store, it is trusted on first use again.
 """
 
 from pathlib import Path
@@ -11,7 +11,7 @@ from freehold.core.errors import DeviceError, NotFound, VerificationError
 from freehold.core.models import Manifest
 from freehold.provenance.keys import PublicKey
 from freehold.provenance.signing import Terms, find_signature, prove, read_signature, vouched_by
-from freehold.provenance.trust import TrustStore, read_trust
+from freehold.provenance.trust import MayNotSign, TrustStore, read_trust
 
 PUBLISHER_NAME: Final = "publisher.sig"
 
@@ -25,9 +25,14 @@ def signature_beside(path: Path) -> bytes | None:
 
 
 def doubt(manifest: Manifest, signature: bytes, store: TrustStore) -> str | None:
-    """Why the signature vouches for nothing here: who made it may not sign models of that name. None where they may."""
+    """Why the signature vouches for nothing here: a stranger made it. None where who made it may sign models of that name.
+
+    Raises MayNotSign where the trust store says that they may not: a key that was revoked has been in the wrong hands.
+    """
     try:
         prove(signature, Terms(trust=store, name=manifest.name))
+    except MayNotSign:
+        raise
     except VerificationError as exc:
         return exc.message
     return None
@@ -36,7 +41,7 @@ def doubt(manifest: Manifest, signature: bytes, store: TrustStore) -> str | None
 def publisher(manifest: Manifest, place: Path, keys: Path, node: PublicKey) -> str | None:
     """Who signed the model whose manifest lies in `place`, or None.
 
-    Raises VerificationError where one who is trusted signed other files.
+    Raises VerificationError where one who is trusted signed other files, and MayNotSign.
     """
     path = place / PUBLISHER_NAME
     try:

@@ -30,7 +30,7 @@ from freehold.provenance.pieces import BLOCKS, Recipe
 from freehold.provenance.progress import Progress
 from freehold.provenance.signer import sign_manifest
 from freehold.provenance.tree import OMS_SIGNATURE, OWN_SIGNATURE, Rules
-from freehold.provenance.trust import Accepted, TrustStore
+from freehold.provenance.trust import Accepted, MayNotSign, TrustStore
 
 OWN = "freehold"
 OMS = "oms"
@@ -58,7 +58,7 @@ class Terms:
     def explained(self, error: VerificationError, signers: Sequence[KeyId], name: str) -> VerificationError:
         """With what the store knows of those who signed."""
         why = self.trust.explain(signers, name, self.at) if isinstance(self.trust, TrustStore) else None
-        return VerificationError(f"{name} is signed by a key that may not sign it: {why}") if why else error
+        return MayNotSign(f"{name} is signed by a key that may not sign it: {why}") if why else error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -64,6 +64,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return None if self.covers(name) else f"is trusted for {', '.join(self.names)} and not for {name!r}"
 
 
+class MayNotSign(VerificationError):
+    """Signed by a key that the trust store knows and does not let sign this: revoked, expired, or for other models."""
+
+
 class _Document(msgspec.Struct, forbid_unknown_fields=True):
     version: int
     serial: int
