@@ -1,9 +1,11 @@
 """Public claims: the worked set of docs/claims.md, and what is no claim."""
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +13,11 @@ from hypothesis import strategies as st
 from freehold.core.errors import FreeholdError, InvalidRequest
 from freehold.plan.catalogue import Precision, find
 from freehold.plan.claim import Claim, Setting, examine, precision_of
+from freehold.plan.dispatch import dispatch
+from freehold.plan.dispatch_case import Case, Unit
+from freehold.plan.energy_costs import TECHNOLOGIES
 from freehold.plan.grid import grid
+from freehold.plan.weather import HOURS, solar, wind
 
 DOCUMENT = (Path(__file__).parent.parent.parent / "docs" / "claims.md").read_text(encoding="utf-8")
 
@@ -109,6 +115,25 @@ def test_the_document_has_these_figures() -> None:
         assert figure in plain
     for figure in ("0.17 tokens/s", "0.28", "44 %", "18.2 hours", "581 MWh", "15,832", "presumption of denial", "case by case"):
         assert figure in plain
+
+
+def test_63_megawatt_hours_through_a_year() -> None:
+    """The two commands of the document."""
+    battery = {
+        name: Unit(technology=TECHNOLOGIES[name], have=size, most=size)
+        for name, size in (("battery-mw", 12), ("battery-mwh", 63))
+    }
+    hours = np.full(HOURS, 3.46)
+    units = {"pv": Unit(technology=TECHNOLOGIES["pv"]), **battery}
+    case = Case(load_mw=hours, pv=solar(), wind=wind(), step_h=1.0, units=units).averaged(3)
+    bound, free = dispatch(case), dispatch(replace(case, pausable=1.0))
+    assert bound.capacities["pv"] == pytest.approx(55, abs=0.5)
+    assert bound.energy_mwh("shed") / bound.energy_mwh("load") == pytest.approx(0.0042, abs=1e-4)
+    assert bound.week.unserved_mwh / bound.energy_mwh("shed") == pytest.approx(0.5, abs=0.05)
+    assert bound.week.first_day == 359
+    assert free.capacities["pv"] == pytest.approx(34, abs=0.5)
+    assert free.energy_mwh("paused") / free.energy_mwh("load") == pytest.approx(0.033, abs=5e-4)
+    assert free.paused_hours == pytest.approx(945, abs=15)
 
 
 @pytest.mark.parametrize("text", ["", "much compute", "exaflops", "8 FP8", "-8 exaflops of", "one gigawatt"])
