@@ -16,7 +16,7 @@ from freehold import config as configuration
 from freehold.config import Config
 from freehold.core.errors import ConfigError, MalformedArtefact, UpstreamRejected
 from freehold.gateway.prices import PriceList
-from freehold.model_audits import sides
+from freehold.model_audits import schedule, sides
 from freehold.model_audits.collect import Collector, Pace
 from freehold.model_audits.schedule import ModelAudits
 from freehold.model_audits.spending import Ceiling, Spending
@@ -142,6 +142,18 @@ async def test_evidence_and_the_next_date_survive_a_restart(house: House) -> Non
     _, outcome, e_values = house.noted[1]
     assert outcome == ""
     assert e_values == {test: pytest.approx(exp(value)) for test, value in kept.items()}
+
+
+async def test_what_is_kept_of_earlier_answers_has_a_limit(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schedule, "POOL_ANSWERS", 20)
+    audits = house.open(await house.baseline())
+    for _ in range(3):
+        await audits.hold("daily")
+    pool = read_state(house.folder, "daily", house.rows()[-1]["subject"]).pool
+    assert pool is not None
+    kept = list(pool.sample.replies.values())
+    assert {len(reply.answers) for reply in kept} == {20}  # 18 of the baseline and 6 a run were given
+    assert {len(reply.first) for reply in kept} == {12}
 
 
 async def test_evidence_of_another_plan_is_not_continued(house: House) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from math import exp
 from pathlib import Path
+from random import Random
 
 from freehold.config import Config
 from freehold.core.errors import ConfigError, FreeholdError, LimitReached
@@ -32,7 +33,7 @@ from freehold.provenance.model_audit.sample import AuditPlan, Sample
 
 _HOUR_NS = 3_600_000_000_000
 _AGAIN_NS = _HOUR_NS  # after a run that could not be held
-_POOL_ANSWERS = 400  # to a prompt: beyond it a run adds little, and comparing grows with the square
+POOL_ANSWERS = 400  # to a prompt: comparing grows with the square
 _LONGEST_SLEEP_S = 3600.0  # a clock that is set, or a machine that slept, is noticed so late
 
 # Audit, outcome ("no_difference", "drift", "mismatch", "cannot"), and each test's e-value.
@@ -179,14 +180,14 @@ class ModelAudits:
         self._note(name, outcome, _e_values(state))
 
     def _pool(self, one: _Planned, state: State, now: Taken) -> Baseline | None:
-        """What the next run is compared with. Nothing is added once drift was found, or there is plenty."""
+        """What the next run is compared with: all that was answered so far, or a random part of it. Drift is not joined to it."""
         if one.baseline is None:
             return None
         pool = state.pool or one.baseline
-        most = max(max(len(reply.answers), len(reply.first)) for reply in pool.sample.replies.values())
-        if most >= _POOL_ANSWERS or state.evidence.alarms(one.plan.alpha, len(one.plan.tests)):
+        if state.evidence.alarms(one.plan.alpha, len(one.plan.tests)):
             return pool
-        return replace(pool, sample=pool.sample.with_more(now.sample))
+        rng = Random(f"{one.plan.seed} {state.evidence.runs}")
+        return replace(pool, sample=pool.sample.with_more(now.sample).thinned(POOL_ANSWERS, rng))
 
     def _tell(self, one: _Planned, state: State, drifted: Sequence[str], mismatches: Sequence[Mismatch]) -> None:
         what = f"model audit {one.config.name}: {one.side}"

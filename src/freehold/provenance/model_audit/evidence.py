@@ -5,7 +5,8 @@ The product over runs then passes 1/alpha with a chance of at most alpha, howeve
 needs p-values that hold whatever the runs before gave. They do where both sides are sampled anew each time. One stored baseline
 that every run is compared with would not do: an unlucky one is unlucky every day. There each run is compared with the baseline
 *and all runs before*: under equality its answers are a random subset of all answers so far, whatever the order of the earlier
-ones, and such p-values are independent (as in online conformal testing).
+ones, and such p-values are independent (as in online conformal testing). That stays so if only some of the answers so far are
+kept, as long as chance alone chooses which.
 """
 
 from collections.abc import Mapping

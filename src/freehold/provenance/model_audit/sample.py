@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from random import Random
+from typing import Literal, TypeAlias, TypeVar
 
 from freehold.core.errors import ConfigError
 from freehold.provenance.model_audit.prompts import AuditPrompt, shipped
 
 TestName: TypeAlias = Literal["logprobs", "mmd", "ranks"]
 TESTS: tuple[TestName, ...] = ("logprobs", "mmd", "ranks")
+_T = TypeVar("_T")
 MOST_ASKED = 100_000  # answers of one side in one run: more is a mistake
 
 
@@ -40,6 +42,18 @@ class Sample:
             replies={id_: _joined(reply, other.replies.get(id_)) for id_, reply in self.replies.items()},
             served=self.served | other.served,
         )
+
+    def thinned(self, most: int, rng: Random) -> "Sample":
+        """At most so many answers and draws a prompt, chosen by chance alone: what is left is as good a sample as all of it."""
+        replies = {
+            id_: replace(reply, answers=_some(reply.answers, most, rng), first=_some(reply.first, most, rng))
+            for id_, reply in self.replies.items()
+        }
+        return replace(self, replies=replies)
+
+
+def _some(values: tuple[_T, ...], most: int, rng: Random) -> tuple[_T, ...]:
+    return values if len(values) <= most else tuple(rng.sample(values, most))
 
 
 def _joined(one: Replies, other: Replies | None) -> Replies:
