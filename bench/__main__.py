@@ -33,6 +33,7 @@ PARTS: dict[str, str] = {
     "signing": "bench.signing",
     "dispatch": "bench.dispatch",
     "tokenizer": "bench.tokenizer",
+    "watermark": "bench.watermark",
     "gateway": "bench.gateway",
     "hostile": "bench.hostile",
     "families": "bench.families",

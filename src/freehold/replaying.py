@@ -49,8 +49,7 @@ class Replay:
     differences: tuple[Difference, ...]
     ran: bool
     output_tokens: int = 0
-    first: FirstDifference | None = None
-    compared_tokens: bool = False
+    first: FirstDifference | None = None  # None, too, where the answer was stopped before its end and no tokens are kept
     response: str = ""
 
     @property
@@ -97,7 +96,7 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
         if engine is None:
             raise NotFound("the receipt names no model")
         await _ready(engine)
-        answer = await stack.enter_async_context(contextlib.aclosing(engine.send(exchange.for_engine(served.seed))))
+        answer = engine.send(exchange.for_engine(served.seed))
         start = await anext(answer)
         assert isinstance(start, MessageStart)
         found = [*differences(served, start.served), *asked_differently]
@@ -111,7 +110,6 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
         ran=True,
         output_tokens=sum(map(len, now)),
         first=None if kept.tokens is None else first_difference(kept.tokens, now),
-        compared_tokens=kept.tokens is not None,
         response=await _response(claims, exchange, _served_then(events, served), place),
     )
 
@@ -121,7 +119,7 @@ def _foreseen(then: ServedBy, place: Place, watermark: Watermark | None) -> Serv
     engine = place.config.engine
     model_id = open_model(place.home, engine.model).manifest.model_id
     kernels = then.kernels if engine.kernels == "auto" else engine.kernels
-    digest = watermark and watermark.digest
+    digest = None if watermark is None else watermark.digest
     return replace(then, model_id=model_id, kernels=kernels, kv_type=engine.kv_type, watermark=digest)
 
 

@@ -93,9 +93,9 @@ def test_answers_come_out_the_same_in_another_process_with_another_number_of_thr
     again = node.cli("replay", receipts[1])
     assert again.returncode == 0, again.stdout + again.stderr
     assert "same, byte for byte" in again.stdout
-    again = cli(node, "replay", receipts[0], "--threads", "1", "--json")
-    assert again.exit_code == 0, again.output
-    found = json.loads(again.stdout)
+    with_one = cli(node, "replay", receipts[0], "--threads", "1", "--json")
+    assert with_one.exit_code == 0, with_one.output
+    found = json.loads(with_one.stdout)
     assert (found["result"], found["tokens"], found["response"]) == ("same", "same", "same")
 
 

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,8 @@ def test_each_thing_that_is_not_as_it_was_is_named_once() -> None:
     ],
 )
 def test_every_claim_that_a_result_depends_on_counts(name: str, what: str) -> None:
-    (found,) = differences(THEN, replace(THEN, **{name: None if name != "watermark" else "ef"}))
+    changed: dict[str, Any] = {name: None if name != "watermark" else "ef"}
+    (found,) = differences(THEN, replace(THEN, **changed))
     assert found.what == what
 
 

@@ -472,7 +472,7 @@ def _served_by(model: str, ready: Ready, seed: int | None, watermark: Watermark 
         libraries=ready.libraries or None,
         trust=ready.trust or None,
         context_tokens=ready.context_tokens,
-        watermark=watermark and watermark.digest,
+        watermark=None if watermark is None else watermark.digest,
     )
 
 
