@@ -168,11 +168,13 @@ class _Handling:
             with turns.live(exchange.model):
                 yield
         else:
-            sign = self._reply.stream if exchange.stream else None
-            account.turn = turn = await patiently(turns.wait(deferral, exchange), self._receive, sign)
-            self._reply.headers += deferred_headers(turn)
-            with turns.deferred(exchange.model):
+            place, sign = turns.place(), self._reply.stream if exchange.stream else None
+            try:
+                account.turn = turn = await patiently(turns.wait(deferral, exchange, place), self._receive, sign)
+                self._reply.headers += deferred_headers(turn)
                 yield
+            finally:
+                place.leave()
 
     async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
         """Have it answered, and pass the answer on; give what ends it."""

@@ -12,6 +12,7 @@ from openai.types import Batch, FileObject
 from freehold.core.batches import Batch as OurBatch
 from freehold.core.batches import BatchStatus
 from freehold.core.errors import LimitReached, UpstreamTimeout, UpstreamUnavailable
+from freehold.core.events import Worked
 from freehold.core.exchange import KeyId
 from freehold.core.ports import SignalPoint, UpstreamStatus
 from freehold.gateway.batches.config import BatchesConfig
@@ -351,6 +352,8 @@ def night_then_noon(clock_s: float) -> list[SignalPoint]:
 async def test_a_batch_waits_for_clean_power_and_tells_what_it_spared(tmp_path: Path) -> None:
     site = Site(home=tmp_path)
     site.sky.points = night_then_noon(site.clock())
+    first, *rest = answer("Hello")
+    site.node.upstream = ScriptedUpstream(first, Worked(compute_s=4321.5, prefill_s=1, decode_s=1), *rest)
     async with running(site):
         client = site.sdk()
         batch = await made(client, *(line(f"q{n}") for n in range(6)))
@@ -364,12 +367,16 @@ async def test_a_batch_waits_for_clean_power_and_tells_what_it_spared(tmp_path: 
         site.turns.wake()
         batch = await over(client, batch)
         entries = [entry for _, entry in site.reader.after(0, 99) if entry.turn and entry.turn.batch == batch.id]
-        energy_kwh = sum((entry.energy.energy_j or 0.0) for entry in entries) / 3.6e6
+        energy_kwh = 6 * 43_215 / 3.6e6
         saving = batch.freehold["saving"]
-        assert saving["exchanges"] == len(entries) == 6
-        if saving["energy_j"] is not None:
-            assert saving["carbon_spared_g"] == pytest.approx(energy_kwh * 300, rel=1e-12)
-            assert saving["price_spared"] == pytest.approx(energy_kwh * 0.25, rel=1e-12)
+        assert saving["exchanges"] == saving["energy_known"] == len(entries) == 6
+        assert saving["carbon_at_once_g"] == pytest.approx(energy_kwh * 400, rel=1e-12)
+        assert saving["carbon_spared_g"] == pytest.approx(energy_kwh * 300, rel=1e-12)
+        assert saving["price_spared"] == pytest.approx(energy_kwh * 0.25, rel=1e-12)
+        kwh = [(entry.energy.energy_j or 0.0) / 3.6e6 for entry in entries]
+        turns = [entry.turn for entry in entries if entry.turn]
+        grams = sum(e * (turn.g_at_once - turn.g_at_run) for e, turn in zip(kwh, turns, strict=True))  # type: ignore[operator,misc]
+        assert grams == pytest.approx(saving["carbon_spared_g"], rel=1e-12)
         assert {(turn.g_at_once, turn.g_at_run) for entry in entries if (turn := entry.turn)} == {(400.0, 100.0)}
 
 

@@ -3,7 +3,7 @@ from datetime import datetime
 from itertools import combinations, pairwise
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.ports import SignalPoint
@@ -120,11 +120,12 @@ ARRIVALS = st.lists(
 )  # hours: arrival, work, from arrival to deadline
 
 
+@settings(max_examples=40)
 @given(ARRIVALS, st.sets(st.integers(0, 47), max_size=20))
 def test_no_deadline_that_is_feasible_is_missed_whatever_comes_later(
     drawn: list[tuple[int, float, float]], unknown: set[int]
 ) -> None:
-    """A day played through, planned anew every five minutes: each job that was feasible when it came is done in time."""
+    """A day played through, planned anew every ten minutes: each job that was feasible when it came is done in time."""
     points = [point for at, point in enumerate(DAY_POINTS) if at not in unknown]
     jobs = [
         Job(name=str(n), work_s=work * HOUR_S, deadline_s=START_S + (at + window) * HOUR_S)
@@ -133,7 +134,7 @@ def test_no_deadline_that_is_feasible_is_missed_whatever_comes_later(
     arrivals = [START_S + at * HOUR_S for at, _, _ in sorted(drawn)]
     left = {job.name: job.work_s for job in jobs}
     promised: set[str] = set()
-    now_s, step_s = START_S, 300.0
+    now_s, step_s = START_S, 600.0
     while now_s < START_S + 60 * HOUR_S and (now_s <= max(arrivals) or any(left.values())):
         here = [
             Job(name=job.name, work_s=left[job.name], deadline_s=job.deadline_s)

@@ -22,7 +22,7 @@ from freehold.gateway.batches.config import BatchesConfig
 from freehold.gateway.batches.documents import answer_line, error_line
 from freehold.gateway.batches.lines import Checked, LineReader
 from freehold.gateway.batches.schedule import Job
-from freehold.gateway.batches.turns import Turns
+from freehold.gateway.batches.turns import Place, Turns
 from freehold.gateway.services import Services
 
 LOOK_S: Final = 5.0  # another process may have cancelled a batch
@@ -218,15 +218,16 @@ class BatchRunner:
             return
         here = self._is_here(batch)
         for line in await asyncio.to_thread(self._store.take, batch.id, limit):
+            place = self._turns.place()
             if here:
-                self._turns.begin_deferred()
+                place.take()
             running.mark(self._services.monotonic_s())
-            running.tasks[line.n] = asyncio.get_running_loop().create_task(self._run_line(batch, line, running, here))
+            running.tasks[line.n] = asyncio.get_running_loop().create_task(self._run_line(batch, line, running, place))
             running.mark(self._services.monotonic_s())
 
     # ---- one line -------------------------------------------------------------------------------------------
 
-    async def _run_line(self, batch: Batch, line: Line, running: _Running, here: bool) -> None:
+    async def _run_line(self, batch: Batch, line: Line, running: _Running, place: Place) -> None:
         try:
             await self._answer(batch, line, running)
         except DeviceError as error:
@@ -241,8 +242,7 @@ class BatchRunner:
             running.mark(self._services.monotonic_s())
             running.tasks.pop(line.n, None)
             running.mark(self._services.monotonic_s())
-            if here:
-                self._turns.end_deferred()
+            place.leave()
             self._turns.wake()
 
     async def _answer(self, batch: Batch, line: Line, running: _Running) -> None:

@@ -137,28 +137,18 @@ class Turns:
                 self._is_short = False
                 self.wake()
 
-    @contextlib.contextmanager
-    def deferred(self, model: str) -> Iterator[None]:
-        """A request whose turn it is is under way."""
-        if not self.is_here(model):
-            yield
-            return
-        self.begin_deferred()
-        try:
-            yield
-        finally:
-            self.end_deferred()
+    def place(self) -> "Place":
+        """For deferred work that is to run here: not taken yet."""
+        return Place(self)
 
-    def begin_deferred(self) -> None:
-        """Deferred work is under way here. It takes a place until `end_deferred`."""
-        self._deferred += 1
+    def count(self, deferred: int) -> None:
+        """So much more, or less, deferred work is under way here."""
+        self._deferred += deferred
+        if deferred < 0:
+            self.wake()
 
-    def end_deferred(self) -> None:
-        self._deferred -= 1
-        self.wake()
-
-    async def wait(self, deferral: Deferral, exchange: Exchange) -> Turn:
-        """Until it is this request's turn, or its deadline leaves no more time."""
+    async def wait(self, deferral: Deferral, exchange: Exchange, place: "Place") -> Turn:
+        """Until it is this request's turn, or its deadline leaves no more time. Takes the place, if it runs here."""
         job = Job(
             name=f"request {next(self._numbers)}",
             work_s=self.planned_s(_units(exchange)),
@@ -173,6 +163,7 @@ class Turns:
                     if self._unix_s() >= job.deadline_s - job.work_s:
                         break
                     await self.pause(self.ticket())
+                place.take()  # before anybody else looks for one
             finally:
                 self.withdraw(job.name)
         arrived_s = deferral.arrived_s
@@ -250,11 +241,24 @@ class Turns:
         return electricity(points[0], self._power_w) if points and points[0].start_s <= at_s else (None, None)
 
 
-class NoSignal:
-    """A site of which nothing is known. Implements `core.ports.Signal`."""
+class Place:
+    """One of the places that deferred work has."""
 
-    def between(self, start_s: float, end_s: float) -> tuple[()]:
-        return ()
+    __slots__ = ("_is_taken", "_turns")
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._is_taken = False
+
+    def take(self) -> None:
+        self._is_taken = True
+        self._turns.count(1)
+
+    def leave(self) -> None:
+        """Give it back, if it was taken."""
+        if self._is_taken:
+            self._is_taken = False
+            self._turns.count(-1)
 
 
 def read_deadline(written: str, now_s: float) -> float:

@@ -4,6 +4,7 @@ RFC 7578; the parser is python-multipart's. A form has one part `file`, and smal
 """
 
 import asyncio
+import logging
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ _FIELD_LIMIT_BYTES: Final = 4096
 _FIELDS: Final = 16
 _FORM_BYTES: Final = 128 << 10  # of all that is not the file
 _NAME_LIMIT_CHARS: Final = 255
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # its warnings quote what it reads
 
 
 @dataclass(slots=True)

@@ -1,0 +1,165 @@
+"""Requests whose sender can wait, over HTTP."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from freehold.core.errors import InvalidRequest
+from freehold.core.ledger import Status
+from freehold.core.ports import EngineLoad, SignalPoint
+from freehold.gateway.batches import waiting
+from freehold.gateway.batches.config import BatchesConfig
+from freehold.gateway.batches.turns import read_deadline
+from tests.fakes.guard import FORBIDDEN
+from tests.fakes.upstream import MODEL, ScriptedUpstream, answer
+from tests.gateway.batches.site import Site, running, until
+
+DEFERRABLE = {"x-freehold-priority": "deferrable", "x-freehold-deadline": "2h"}
+
+
+def ask(site: Site, text: str = "hello", *, headers: dict[str, str] | None = None, **body: Any) -> "asyncio.Future[Any]":
+    raw = site.sdk().chat.completions.with_raw_response
+    messages: Any = [{"role": "user", "content": text}]
+    asked = raw.create(model=MODEL, messages=messages, extra_headers=headers or DEFERRABLE, **body)
+    return asyncio.ensure_future(asked)
+
+
+def dirty_then_clean(now_s: float, clean_in_s: float = 1800) -> list[SignalPoint]:
+    return [
+        SignalPoint(start_s=now_s - 60, end_s=now_s + clean_in_s, g_per_kwh=400.0),
+        SignalPoint(start_s=now_s + clean_in_s, end_s=now_s + 9000, g_per_kwh=100.0),
+    ]
+
+
+async def test_a_request_waits_for_clean_power(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        asked = ask(site, max_tokens=20)
+        await asyncio.sleep(0.2)
+        assert site.node.upstream.exchanges == []
+        site.clock.ahead_s = 1801
+        site.turns.wake()
+        response = await asked
+        assert 1800 <= int(response.headers["x-freehold-deferred"]) <= 1802
+        assert "x-freehold-late" not in response.headers
+        assert response.parse().choices[0].message.content == "Hello there."
+        ((_, entry),) = site.reader.after(0, 9)
+        assert entry.turn is not None
+        assert (entry.turn.g_at_once, entry.turn.g_at_run, entry.turn.batch) == (400.0, 100.0, None)
+        assert entry.turn.at_once_s == entry.turn.arrived_s
+        assert b"freehold_deferred_exchanges_total" in site.services.metrics.expose([], site.services.recorder)
+
+
+async def test_where_nothing_is_known_or_it_runs_elsewhere_it_runs_at_once(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    async with running(site):
+        response = await ask(site)
+        assert response.headers["x-freehold-deferred"] == "0"
+        site.sky.points = dirty_then_clean(site.clock())
+        site.here = False
+        assert (await ask(site)).headers["x-freehold-deferred"] == "0"
+
+
+async def test_what_cannot_be_in_time_runs_at_once_and_is_told(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        response = await ask(site, headers={**DEFERRABLE, "x-freehold-deadline": "20s"})
+        assert response.headers["x-freehold-late"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"x-freehold-priority": "low"}, "deferrable"),
+        ({"x-freehold-deadline": "2h"}, "goes with"),
+        ({**DEFERRABLE, "x-freehold-deadline": "2001-01-01T00:00:00Z"}, "in the past"),
+        ({**DEFERRABLE, "x-freehold-deadline": "0s"}, "in the past"),
+        ({**DEFERRABLE, "x-freehold-deadline": "25h"}, "a day at most"),
+        ({**DEFERRABLE, "x-freehold-deadline": "tomorrow"}, "no time"),
+    ],
+)
+async def test_words_that_make_no_sense_are_refused(tmp_path: Path, headers: dict[str, str], words: str) -> None:
+    async with running(Site(home=tmp_path)) as site:
+        with pytest.raises(openai.BadRequestError, match=words):
+            await ask(site, headers=headers)
+        assert site.node.upstream.exchanges == []
+
+
+async def test_what_the_guard_blocks_does_not_wait_for_it(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        with pytest.raises(openai.BadRequestError, match="policy"):
+            await ask(site, FORBIDDEN)
+
+
+async def test_a_client_that_leaves_waits_no_longer(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        asked = ask(site)
+        await asyncio.sleep(0.2)
+        asked.cancel()
+        await until(lambda: bool(site.reader.recent(1)))
+        ((_, entry),) = site.reader.after(0, 9)
+        assert (entry.status, entry.error_code, entry.turn) == (Status.CANCELLED, "client_left", None)
+        assert site.turns.current().starts == {}
+
+
+async def test_a_stream_that_waits_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiting, "_SIGN_OF_LIFE_S", 0.03)
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        messages: Any = [{"role": "user", "content": "hello"}]
+        stream = await site.sdk().chat.completions.create(model=MODEL, messages=messages, stream=True, extra_headers=DEFERRABLE)
+        site.clock.ahead_s = 1801
+        site.turns.wake()
+        told = [chunk.choices[0].delta.content async for chunk in stream if chunk.choices]
+        assert "".join(text or "" for text in told) == "Hello there."
+
+
+async def test_only_so_many_go_at_a_time_and_live_ones_first(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    site = Site(home=tmp_path, config=BatchesConfig(concurrency=2))
+    site.node.upstream = ScriptedUpstream(hold, *answer("Hello"))
+    async with running(site):
+        live = ask(site, headers={"x-freehold-priority": "now"})
+        await until(lambda: len(site.node.upstream.exchanges) == 1)
+        waiting_ones = [ask(site) for _ in range(3)]
+        await asyncio.sleep(0.2)
+        assert len(site.node.upstream.exchanges) == 2  # one place is the live one's
+        hold.set()
+        await asyncio.gather(live, *waiting_ones)
+        assert len(site.node.upstream.exchanges) == 4
+
+
+async def test_nothing_begins_beside_live_requests_that_wait_in_the_engine(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    load = EngineLoad(running=2, waiting=1, pages=1, free_pages=0, input_tokens_per_s=0, output_tokens_per_s=0, token_s=0.01)
+    site = Site(home=tmp_path, load=lambda: load)
+    site.node.upstream = ScriptedUpstream(hold, *answer("Hello"))
+    async with running(site):
+        live = ask(site, headers={"x-freehold-priority": "now"})
+        await until(lambda: len(site.node.upstream.exchanges) == 1)
+        waits = ask(site)
+        await asyncio.sleep(0.2)
+        assert len(site.node.upstream.exchanges) == 1
+        hold.set()
+        await asyncio.gather(live, waits)
+
+
+@given(st.text(max_size=40) | st.from_regex(r"[0-9]{1,14}[smhd]?", fullmatch=True), st.floats(0, 4e9))
+def test_whatever_a_deadline_is_it_lies_ahead_or_is_refused(written: str, now_s: float) -> None:
+    try:
+        deadline_s = read_deadline(written, now_s)
+    except InvalidRequest:
+        return
+    assert deadline_s > now_s
