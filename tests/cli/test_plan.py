@@ -244,8 +244,9 @@ def test_owning_is_told_from_the_ledger(tmp_path: Path) -> None:
     assert document["bought"][0]["cost_usd"] == pytest.approx(40)
     assert document["carbon_kg_per_year"] > 0
     assert document["grown"][0]["elasticity"] == 0.5
-    shown = plan(*asked)
+    shown = plan(*asked, "--html", str(tmp_path / "own.html"))
     assert shown.exit_code == 0
     assert "owning costs" in shown.stdout
+    assert "What moves the cost of owning most" in Page((tmp_path / "own.html").read_text(encoding="utf-8")).text
     refused = plan(*asked, "--life-years", "0")
     assert (refused.exit_code, "half a year" in refused.output) == (2, True)

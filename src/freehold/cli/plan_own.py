@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from freehold import config as configuration
-from freehold.cli.plan_words import as_json, echo_json, figure, money, pue, show_facts, simulated, tornado
+from freehold.cli.charts import bar_chart
+from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
+from freehold.cli.plan_words import figure, money, pue, simulated
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS
 from freehold.core.totals import DayTotal
@@ -52,7 +54,7 @@ _ENGINE = "freehold"  # what the ledger calls our own engine
 )
 @click.option("--file", "path", type=click.Path(path_type=Path, exists=True), help="The record; default: this node's.")
 @pue
-@as_json
+@answer_options
 def own(
     model: str,
     chip: str,
@@ -73,6 +75,7 @@ def own(
     path: Path | None,
     pue: float,
     as_json: bool,
+    html: Path | None,
 ) -> None:
     """Tell what it would take to answer oneself what APIs answer now, by this node's ledger: chips, money, carbon, and when it
     pays.
@@ -90,12 +93,31 @@ def own(
     traffic = _traffic(path, days, None if is_all else _ENGINE)
     where = grid(country) if country else None
     found = work_out(traffic, deployment, terms, itl_ms=itl_ms, ttft_ms=ttft_ms, grid=where, elasticity=elasticity)
-    if as_json:
-        echo_json(_document(found))
-        return
-    show_facts(_facts(found))
-    click.echo("\nwhat moves the cost of owning most")
-    tornado(found.own_usd_per_year, "USD a year")
+    tell(_answer(found), as_json, html)
+
+
+def _answer(one: Own) -> Answer:
+    deployment, traffic = one.serving.deployment, one.traffic
+    costs = [("the APIs, as now", traffic.api_usd_per_year), ("owning", one.own_usd_per_year.p50)]
+    rent = [] if one.rent_usd_per_year is None else [("renting the same", one.rent_usd_per_year)]
+    return Answer(
+        title=f"Answering oneself with {deployment.model.name} on {deployment.chip.name}",
+        document=_document(one),
+        facts=tuple(_facts(one)),
+        spans=spans(
+            ("to buy", one.capital_usd, "USD"),
+            ("energy of a year", one.energy_kwh_per_year, "kWh"),
+            ("cost of owning", one.own_usd_per_year, "USD"),
+        ),
+        moved=moved(("the cost of owning", one.own_usd_per_year, "USD a year")),
+        charts=(bar_chart("A year at this rate", [*costs, *rent], "USD"),),
+        sources=(
+            f"{deployment.chip.name}: {deployment.chip.source}",
+            f"{deployment.model.name}: {deployment.model.source}",
+            "traffic and what the APIs cost: this node's own ledger",
+        ),
+        caveats=one.warnings,
+    )
 
 
 def _traffic(path: Path | None, days: int, without: str | None) -> Traffic:
