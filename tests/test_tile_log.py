@@ -1,6 +1,7 @@
 import asyncio
+import contextlib
 import gzip
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,17 +87,21 @@ def test_another_name_is_another_log(log: TileLog, tmp_path: Path) -> None:
     assert second.note.startswith("b.example/log\n12\n")
 
 
-async def get(log: TileLog, path: str, *, key: str | None, is_public: bool = False, encoding: str = "identity") -> tuple[int, bytes, str]:
+@contextlib.asynccontextmanager
+async def served(log: TileLog, *, is_public: bool) -> AsyncIterator[Callable[..., Awaitable[tuple[int, bytes, str]]]]:
+    """A gateway that gives out the log; what comes back of a path: status, body, content encoding."""
     node = TestNode()
     keeper = LogKeeper(log, LogConfig(), (), AlarmBell())
     services = replace(node.services(), log=LogServices(state=keeper, files=log, is_public=is_public))
-    sent = {"accept-encoding": encoding} | ({} if key is None else {"authorization": f"Bearer {key}"})
-    async with (
-        serving(create_app(services), node.config, bind(node.config, has_keys=True)) as url,
-        aiohttp.ClientSession(auto_decompress=False) as http,
-        http.get(f"{url}{path}", headers=sent) as answer,
-    ):
-        return answer.status, await answer.read(), answer.headers.get("content-encoding", "")
+
+    async def get(path: str, key: str | None = None, encoding: str = "identity") -> tuple[int, bytes, str]:
+        sent = {"accept-encoding": encoding} | ({} if key is None else {"authorization": f"Bearer {key}"})
+        async with http.get(f"{url}{path}", headers=sent) as answer:
+            return answer.status, await answer.read(), answer.headers.get("content-encoding", "")
+
+    app, listener = create_app(services), bind(node.config, has_keys=True)
+    async with serving(app, node.config, listener) as url, aiohttp.ClientSession(auto_decompress=False) as http:
+        yield get
 
 
 async def test_admins_read_the_files_and_others_do_not(tmp_path: Path) -> None:
@@ -104,16 +109,18 @@ async def test_admins_read_the_files_and_others_do_not(tmp_path: Path) -> None:
     log = TileLog(tmp_path / "record.db", StoreConfig(), KEY)
     last = log.publish()
     assert last is not None
-    assert await get(log, "/log/checkpoint", key=ADMIN_KEY) == (200, last.note.encode(), "")
-    assert (await get(log, "/log/checkpoint", key=CLIENT_KEY))[0] == 403
-    assert (await get(log, "/log/checkpoint", key=None))[0] == 401
-    assert (await get(log, "/log/checkpoint", key=None, is_public=True))[0] == 200
-    assert (await get(log, "/log/tile/0/001", key=ADMIN_KEY))[0] == 404
-    assert (await get(log, "/log/..%2frecord.db", key=ADMIN_KEY))[0] == 404
-    plain = await get(log, "/log/tile/entries/000.p/12", key=ADMIN_KEY)
-    packed = await get(log, "/log/tile/entries/000.p/12", key=ADMIN_KEY, encoding="gzip")
-    assert (plain[0], packed[2]) == (200, "gzip")
-    assert gzip.decompress(packed[1]) == plain[1] == log.file("tile/entries/000.p/12")
+    async with served(log, is_public=False) as get:
+        assert await get("/log/checkpoint", ADMIN_KEY) == (200, last.note.encode(), "")
+        assert (await get("/log/checkpoint", CLIENT_KEY))[0] == 403
+        assert (await get("/log/checkpoint"))[0] == 401
+        assert (await get("/log/tile/0/001", ADMIN_KEY))[0] == 404
+        assert (await get("/log/..%2frecord.db", ADMIN_KEY))[0] == 404
+        plain = await get("/log/tile/entries/000.p/12", ADMIN_KEY)
+        packed = await get("/log/tile/entries/000.p/12", ADMIN_KEY, "gzip")
+        assert (plain[0], packed[2]) == (200, "gzip")
+        assert gzip.decompress(packed[1]) == plain[1] == log.file("tile/entries/000.p/12")
+    async with served(log, is_public=True) as get:
+        assert (await get("/log/checkpoint"))[0] == 200
 
 
 async def test_what_cannot_be_signed_is_an_alert_and_stands_in_the_status(tmp_path: Path) -> None:

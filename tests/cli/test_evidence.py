@@ -323,7 +323,7 @@ def test_a_record_that_was_tampered_with_gives_no_evidence(tmp_path: Path, home:
     assert "row 4 of the log is not as it was written; see: freehold log verify" in result.stderr
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80)
 @given(st.data())
 def test_whatever_becomes_of_the_bytes_the_errors_are_ours(bundle: Bundle, data: st.DataObject) -> None:
     text = json.dumps(bundle)
