@@ -109,7 +109,8 @@ def report(since: datetime | None, by: str, as_json: bool) -> None:
     since_ns = int(since.replace(tzinfo=UTC).timestamp()) * 1_000_000_000 if since else 0
     sums: dict[str, Saving] = {}
     waits_s: dict[str, float] = {}
-    for one in deferred(home / config.store.file, since_ns, config.store):
+    record = home / config.store.file
+    for one in deferred(record, since_ns, config.store) if record.exists() else ():
         name = _group(one, by)
         sums[name] = sums.get(name, NOTHING_SAVED).plus(one.turn, one.energy_j)
         waits_s[name] = waits_s.get(name, 0.0) + one.turn.ran_s - one.turn.at_once_s
