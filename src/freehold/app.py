@@ -77,6 +77,7 @@ from freehold.store.retention import Retention
 from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
 from freehold.tile_log import TileLog
+from freehold.trust_log import find_trust
 from freehold.watermarks import watermarks_of
 from freehold.witnessing import Witness
 
@@ -170,6 +171,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         cipher = content_key(key_directory(place.home), make=True) if config.keep else None
         writer = RecordWriter(place.record, NodeSigner(key), config.store, sealer=key, cipher=cipher)
         stack.push_async_callback(asyncio.to_thread, writer.close)
+        await asyncio.to_thread(find_trust, place.home, config.store)  # one that is not as the log knows it stops the node
         alarms = Alarms(config.alerts, node=platform.node(), count=metrics.count_alert, audit=writer)
         await stack.enter_async_context(alarms)
         reader = RecordReader(place.record, config.store)
@@ -193,8 +195,10 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         check_findings(config.residency, guard.policy.subjects)
         ring = keys or stored_keys
 
+        keeper, log_services = _open_log(place, key, alarms, metrics)
+
         def status() -> Mapping[str, UpstreamStatus]:
-            return {"record": writer.status(), "policy": guard.status(), **router.status()}
+            return {"record": writer.status(), "policy": guard.status(), **router.status(), **keeper.status()}
 
         def key_names() -> Mapping[KeyId, str]:
             return {key.key_id: key.name for key in stored_keys.list()}
@@ -209,7 +213,6 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             stack.push_async_callback(mcp.close)
         traces = make_traces(config.traces, addresses(config.upstreams))
         stack.push_async_callback(asyncio.to_thread, traces.close)
-        keeper, log_services = _open_log(place, key, alarms, metrics)
         signals = Signals(config.signal, place.folder)
         turns = open_turns(config, signals, router, engine.load if engine else None, engine.name if engine else None)
         batching = None
