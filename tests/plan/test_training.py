@@ -13,7 +13,16 @@ from freehold.core.errors import InvalidRequest, MalformedArtefact, UnknownFigur
 from freehold.plan.catalogue import Precision, find
 from freehold.plan.training import TrainingJob, train
 from freehold.plan.training_fit import RUNS, data_sha256, fit, leave_one_out, parse_runs, stored_fit
-from freehold.plan.training_memory import Layout, Recompute, Shape, activation_gb, guessed_shape, least_layout, state_gb
+from freehold.plan.training_memory import (
+    Layout,
+    Recompute,
+    Shape,
+    activation_gb,
+    by_parallelism,
+    guessed_shape,
+    least_layout,
+    state_gb,
+)
 from freehold.plan.validation import validate, validate_runs
 
 # MLPerf Training v4.1 and v5.0, mlcommons/training_results_v4.1 and _v5.0; each row names its file.
@@ -127,6 +136,20 @@ def test_a_layout_that_is_given_fits_its_chips(parameters: float, chips: int) ->
     if found is not None:
         assert found.fits
         assert found.layout.tensor * found.layout.pipeline * found.layout.data <= chips
+
+
+@given(st.floats(1e8, 2e12), st.integers(1, 20_000))
+def test_parallelism_is_shown_with_what_fits_and_what_does_not(parameters: float, chips: int) -> None:
+    shape, card = guessed_shape(parameters), find("H100")
+    rows = by_parallelism(parameters, shape, card, chips, 8192)
+    least = least_layout(parameters, shape, card, chips, 8192)
+    assert len({(one.layout.zero, one.layout.tensor) for one in rows}) == len(rows) >= 2
+    for one in rows:
+        assert one.layout.tensor * one.layout.pipeline * one.layout.data <= chips
+        # What does not fit has the longest pipeline that there can be.
+        assert one.fits or one.layout.pipeline == min(shape.layers, chips // one.layout.tensor)
+    if least is not None:
+        assert any(one.fits for one in rows if one.layout.zero == 1)
 
 
 def test_a_model_that_no_layout_holds_is_said() -> None:

@@ -35,11 +35,12 @@ class Ranged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """A table; without a header, names and what they are."""
+    """A table; without a header, names and what they are. One that `is_detail` comes after the facts."""
 
     rows: tuple[Sequence[str], ...]
     header: tuple[str, ...] = ()
     title: str = ""
+    is_detail: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +84,9 @@ def tell(answer: Answer, as_json: bool, html: Path | None) -> None:
 def _parts(answer: Answer) -> Iterable[Callable[[], None]]:
     """What is printed, an empty line between them."""
     parts: list[Callable[[], None]] = [partial(click.echo, answer.lead)] if answer.lead else []
-    parts += [partial(_table, table) for table in answer.tables]
+    parts += [partial(_table, table) for table in answer.tables if not table.is_detail]
     parts += [partial(show_facts, answer.facts)] if answer.facts else []
+    parts += [partial(_table, table) for table in answer.tables if table.is_detail]
     parts += [partial(_lines, *note) for note in answer.notes]
     parts += [partial(_tornado, one) for one in answer.moved]
     for at, part in enumerate(parts):

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from freehold.cli.charts import Chart, bar_chart
-from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
+from freehold.cli.plan_answer import Answer, Rows, answer_options, moved, spans, tell
 from freehold.cli.plan_words import figure, precision_option, pue, simulated
 from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import Precision, find
@@ -16,6 +16,7 @@ from freehold.plan.training import train as work_out
 from freehold.plan.training_memory import Memory, Shape
 
 HOURS_PER_YEAR = 8760
+_LAYOUT = ("tensor", "pipeline", "data", "ZeRO", "recomputed", "state", "activations", "fits")
 RUNS_SOURCE = "MFU: published campaigns from GPT-3 on, each with its source in `freehold plan validate --cases`"
 
 
@@ -96,6 +97,13 @@ def _answer(one: Training) -> Answer:
         title=f"Training {figure(one.job.parameters / 1e9)}B on {figure(one.job.tokens / 1e12)}T tokens, {chip.name}{chips}",
         document=_document(one),
         facts=tuple(_facts(one)),
+        tables=(
+            Rows(
+                title="memory by parallelism", header=_LAYOUT, rows=tuple(_layout(each) for each in one.layouts), is_detail=True
+            ),
+        )
+        if one.layouts
+        else (),
         spans=spans(
             ("chip-hours", one.chip_hours, ""),
             ("days", one.days, ""),
@@ -110,6 +118,13 @@ def _answer(one: Training) -> Answer:
             *one.warnings,
         ),
     )
+
+
+def _layout(one: Memory) -> tuple[str, ...]:
+    layout = one.layout
+    split = (str(layout.tensor), str(layout.pipeline), f"{layout.data:,}", str(layout.zero), one.recompute)
+    sizes = (figure(one.state_gb, "GB"), figure(one.activation_gb, "GB"))
+    return (*split, *sizes, "yes" if one.fits else "no")
 
 
 def _charts(one: Training) -> Iterable[Chart]:
@@ -182,6 +197,7 @@ def _document(one: Training) -> dict[str, object]:
         "checkpoint_interval_s": one.reliability and one.reliability.interval_s,
         "loss_at_scale": one.loss_at_scale,
         "memory": one.memory,
+        "layouts": one.layouts,
         "fits": None if one.job.chips is None else one.memory is not None,
         "shape": one.shape,
         "checkpoint_tb": one.checkpoint_tb,

@@ -27,7 +27,7 @@ from freehold.plan.reliability import (
     reliability,
 )
 from freehold.plan.training_fit import MfuFit, stored_fit
-from freehold.plan.training_memory import CHECKPOINT_BYTES, Memory, Shape, guessed_shape, least_layout
+from freehold.plan.training_memory import CHECKPOINT_BYTES, Memory, Shape, by_parallelism, guessed_shape, least_layout
 from freehold.plan.uncertainty import Array, LogNormal, Simulation, Spread, Triangular, simulate
 
 LONG_SEQUENCE = 8192  # below it attention's own share is under a tenth for the models that matter
@@ -78,6 +78,7 @@ class Training:
     reliability: Reliability | None
     loss_at_scale: float  # chip-hours over those of the published scale, at least about 1
     memory: Memory | None
+    layouts: tuple[Memory, ...]  # by parallelism, those that do not fit too
     shape: Shape
     checkpoint_tb: float
     energy_mwh: Simulation | None
@@ -126,11 +127,11 @@ def train(job: TrainingJob, fit: MfuFit | None = None) -> Training:
     power = _power(job)
     rent = job.chip.rent_usd_per_h
     medians = {name: spread.at(np.array([0.5])) for name, spread in spreads.items()}
-    held = (
-        None
-        if job.chips is None or job.chip.memory_gb is None
-        else least_layout(job.parameters, shape, job.chip, job.chips, job.sequence)
-    )
+    held: Memory | None = None
+    layouts: tuple[Memory, ...] = ()
+    if job.chips is not None and job.chip.memory_gb is not None:
+        asked = (job.parameters, shape, job.chip, job.chips, job.sequence)
+        held, layouts = least_layout(*asked), by_parallelism(*asked)
     return Training(
         job=job,
         flop=flop,
@@ -142,6 +143,7 @@ def train(job: TrainingJob, fit: MfuFit | None = None) -> Training:
         reliability=found,
         loss_at_scale=float(_loss(job, medians)[0]),
         memory=held,
+        layouts=layouts,
         shape=shape,
         checkpoint_tb=job.parameters * CHECKPOINT_BYTES / 1e12,
         energy_mwh=None

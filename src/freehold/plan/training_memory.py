@@ -95,10 +95,12 @@ def memory(
     """Raises UnknownFigure where the chip's memory is unknown, InvalidRequest for parallelism that cannot be."""
     if min(layout.tensor, layout.pipeline, layout.data) < 1 or layout.zero not in range(4):
         raise InvalidRequest("tensor, pipeline and data parallelism are at least 1, and ZeRO's stage is 0 to 3")
+    # ZeRO 3 gathers a layer's weights where they are computed with.
+    gathered_gb = parameters * WEIGHT_BYTES / shape.layers / layout.tensor / 1e9 if layout.zero == 3 else 0.0
     return Memory(
         layout=layout,
         recompute=recompute,
-        state_gb=state_gb(parameters, layout),
+        state_gb=state_gb(parameters, layout) + gathered_gb,
         activation_gb=activation_gb(shape, layout, recompute, sequence, microbatch),
         chip_gb=chip.need("memory_gb"),
     )
@@ -116,6 +118,26 @@ def least_layout(parameters: float, shape: Shape, chip: Accelerator, chips: int,
             if found.fits:
                 return found
     return None
+
+
+def by_parallelism(parameters: float, shape: Shape, chip: Accelerator, chips: int, sequence: int) -> tuple[Memory, ...]:
+    """For each width of tensor parallelism, and ZeRO 1 and 3: the shortest pipeline that fits, else the longest there can be."""
+    return tuple(
+        _shortest(parameters, shape, chip, chips, sequence, tensor=1 << power, zero=zero)
+        for zero in (1, 3)
+        for power in range(MOST_TENSOR.bit_length())
+        if 1 << power <= chips
+    )
+
+
+def _shortest(parameters: float, shape: Shape, chip: Accelerator, chips: int, sequence: int, *, tensor: int, zero: int) -> Memory:
+    for pipeline in range(1, min(shape.layers, chips // tensor) + 1):
+        layout = Layout(tensor=tensor, pipeline=pipeline, data=chips // (tensor * pipeline), zero=zero)
+        for recompute in Recompute:
+            found = memory(parameters, shape, chip, layout, recompute, sequence)
+            if found.fits:
+                return found
+    return found
 
 
 def _splits(shape: Shape, chips: int) -> Iterator[tuple[int, int]]:
