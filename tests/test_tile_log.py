@@ -92,6 +92,7 @@ async def served(log: TileLog, *, is_public: bool) -> AsyncIterator[Callable[...
     """A gateway that gives out the log; what comes back of a path: status, body, content encoding."""
     node = TestNode()
     keeper = LogKeeper(log, LogConfig(), (), AlarmBell())
+    await keeper.publish_once()
     services = replace(node.services(), log=LogServices(state=keeper, files=log, is_public=is_public))
 
     async def get(path: str, key: str | None = None, encoding: str = "identity") -> tuple[int, bytes, str]:
@@ -121,6 +122,10 @@ async def test_admins_read_the_files_and_others_do_not(tmp_path: Path) -> None:
         assert gzip.decompress(packed[1]) == plain[1] == log.file("tile/entries/000.p/12")
     async with served(log, is_public=True) as get:
         assert (await get("/log/checkpoint"))[0] == 200
+        assert b'"log":{"log":{"ready":true,"detail":"a tree head over 12 rows is signed"}}' in (await get("/readyz"))[1]
+        page = (await get("/metrics"))[1]
+        assert b"freehold_log_signed_rows 12.0" in page
+        assert b'freehold_log_ready{of="log"} 1.0' in page
 
 
 async def test_what_cannot_be_signed_is_an_alert_and_stands_in_the_status(tmp_path: Path) -> None:

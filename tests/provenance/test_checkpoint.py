@@ -8,7 +8,7 @@ from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import witness
 from freehold.provenance.keys import NodeKey, trusted
-from freehold.provenance.note import COSIGNATURE, Note, NoteKey
+from freehold.provenance.note import COSIGNATURE, Note, NoteKey, parse_vkey
 from freehold.provenance.witness import Conflict
 
 KEY, WITNESS = NodeKey.generate(), NodeKey.generate()
@@ -112,3 +112,22 @@ def test_a_submission_from_another_size_than_was_seen_is_a_conflict() -> None:
     assert conflict.value.size == 6
     with pytest.raises(VerificationError):
         witness.check(submission, 5, bytes(32))
+
+
+# A tree head of a public Certificate Transparency log, and the cosignature of a public witness on it.
+PUBLIC = (
+    "coachandhorses2026h1.staging.certificate.transparency.goog\n185550722\nYXAM0VmnrfvLaBCOOYSJhCaE5F10oGBOo+hkbDa1kng=\n\n"
+    "— coachandhorses2026h1.staging.certificate.transparency.goog "
+    "MpXgsHy8ZwxXnO+WjtVrPxAzL49Rs1gWTkNVNeEa//5peAzaocRCB3qt3EaibjzY5GILLtGgBP7dBhgcSHy+JQh0OAc=\n"
+    "— witness.navigli.sunlight.geomys.org o+AP4gAAAABqb7DzNrGFRJnQ9vrJ8xpnwZytnr/ZYczDIsvwvouiSjwOjn7a72cc"
+    "xBk+lKnZ7dKqkYKER1s/KxLTaVwQD7lJZTC/CQ==\n"
+)
+PUBLIC_WITNESS = "witness.navigli.sunlight.geomys.org+a3e00fe2+BNy/co4C1Hn1p+INwJrfUlgz7W55dSZReusH/GhUhJ/G"
+
+
+def test_the_cosignature_of_a_public_witness_holds() -> None:
+    found = checkpoints.parse(PUBLIC)
+    (one,) = checkpoints.cosignatures(found.note, [parse_vkey(PUBLIC_WITNESS)])
+    assert (found.size, one.at_s) == (185_550_722, 0x6A6FB0F3)
+    with pytest.raises(VerificationError, match="cosignature by witness"):
+        checkpoints.cosignatures(checkpoints.parse(PUBLIC.replace("185550722", "185550723")).note, [parse_vkey(PUBLIC_WITNESS)])
