@@ -15,6 +15,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "approvals": "freehold.cli.approvals:approvals",
     "audit-model": "freehold.cli.audit_model:audit_model",
     "batches": "freehold.cli.batches:batches",
+    "bom": "freehold.cli.bom:bom",
     "chat": "freehold.cli.chat:chat",
     "doctor": "freehold.cli.doctor:doctor",
     "engine": "freehold.cli.engine:engine",

@@ -108,8 +108,8 @@ class Attested:
 
 
 def model_files(folder: Path) -> list[str]:
-    """Of a folder that a conversion wrote, all but the statement about it."""
-    return sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith(SUFFIX))
+    """Of a folder that a conversion wrote, all but the statement about it and signatures."""
+    return sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.endswith((SUFFIX, ".sig")))
 
 
 def attestation_path(output: Path) -> Path:
