@@ -30,7 +30,7 @@ def test_an_exchange_is_counted_with_its_time_cost_and_energy() -> None:
     page = exposed(metrics)
     assert value(page, "freehold_cost_usd_total", model="smollm2-135m") == 0.0025
     assert value(page, "freehold_exchange_duration_seconds_sum", dialect="openai.chat", status="completed") == 0.5
-    assert value(page, "freehold_energy_joules_total", grade="modelled") == 7.0
+    assert value(page, "freehold_request_energy_joules_sum", grade="modelled") == 7.0
 
 
 def test_only_values_that_were_really_replaced_count_as_tokenised() -> None:

@@ -79,8 +79,8 @@ def test_an_exchange_is_three_spans_with_the_conventions_attributes(traces: Otel
         "freehold.findings": 1,
         "freehold.policy_digest": "cd" * 32,
         "freehold.time_to_first_token_ms": 8.5,
-        "freehold.energy_j": 3.5,
-        "freehold.energy_grade": "modelled",
+        "freehold.energy.joules": 3.5,
+        "freehold.energy.grade": "modelled",
     }
     assert dict(upstream.attributes) == {
         "gen_ai.operation.name": "chat",

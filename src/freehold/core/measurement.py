@@ -31,6 +31,18 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GridFactor:
+    """What a kilowatt-hour from the grid of a zone emitted and used up, in a year."""
+
+    zone: str
+    year: int
+    g_per_kwh: float
+    method: str = "average"  # or "marginal": what one kilowatt-hour more would have emitted
+    water_l_per_kwh: float | None = None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Carbon:
     """Grams of CO2e of the electricity, location-based: what the grid there emitted, whatever contracts were bought."""
 
@@ -39,7 +51,7 @@ class Carbon:
     high_g: float | None = None
     zone: str  # a country's three letters, or "signal" for the operator's own series
     year: int  # of the factor
-    method: str = "average"  # "average" or "marginal"
+    method: str = "average"  # or "marginal"; "series" of the operator's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,8 @@ from freehold.core.events import (
 from freehold.core.exchange import Exchange, ExchangeId, Principal, Sampling
 from freehold.core.findings import Alert, Finding, Verdict
 from freehold.core.ledger import Draft, LedgerEntry, Status
-from freehold.core.measurement import Measurement
+from freehold.core.measurement import NO_FOOTPRINT, Footprint, Measurement
+from freehold.core.ports import Use
 from freehold.core.receipts import Claims, content_digest, tokens_digest
 
 UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names one nobody serves
@@ -170,8 +171,28 @@ class Account:
             return None
         return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
 
+    def use(self, now_ns: int) -> Use:
+        """The exchange as the meter sees it. Our engine's models have an id; counting tokens is no work of a provider's."""
+        served = self.served
+        is_remote = served is not None and served.model_id is None and self.operation != "count_tokens"
+        return Use(
+            worked=self.worked,
+            is_remote=is_remote,
+            model=served.model if served is not None else self.model,  # a provider says which of its versions it was
+            usage=self.usage,
+            start_s=self.received_at_ns / 1e9,
+            end_s=now_ns / 1e9,
+        )
+
     def draft(
-        self, *, now_s: float, now_ns: int, energy: Measurement, cost_microusd: int | None = None, kept: Kept | None = None
+        self,
+        *,
+        now_s: float,
+        now_ns: int,
+        energy: Measurement,
+        footprint: Footprint = NO_FOOTPRINT,
+        cost_microusd: int | None = None,
+        kept: Kept | None = None,
     ) -> Draft:
         """The claims to sign and the row to store. Called once the last byte to send is known."""
         usage, tokens = self.usage, self.tokens
@@ -193,12 +214,15 @@ class Account:
             input_tokens=usage.input_tokens if usage else None,
             output_tokens=usage.output_tokens if usage else None,
             energy=energy,
+            carbon=footprint.carbon,
             tokens_digest=None if tokens is None else tokens_digest(self.salt, tokens),
             content_digest=None if kept is None else content_digest(self.salt, kept.content),
         )
-        return Draft(claims=claims, entry=self._entry(claims, energy, now_s, cost_microusd), kept=kept)
+        return Draft(claims=claims, entry=self._entry(claims, energy, footprint, now_s, cost_microusd), kept=kept)
 
-    def _entry(self, claims: Claims, energy: Measurement, now_s: float, cost_microusd: int | None) -> LedgerEntry:
+    def _entry(
+        self, claims: Claims, energy: Measurement, footprint: Footprint, now_s: float, cost_microusd: int | None
+    ) -> LedgerEntry:
         return LedgerEntry(
             exchange_id=self.exchange_id,
             received_at_ns=self.received_at_ns,
@@ -223,6 +247,7 @@ class Account:
             cost_microusd=cost_microusd,
             reserved_microusd=self.reserved_microusd,
             turn=self.turn,
+            footprint=footprint,
         )
 
 

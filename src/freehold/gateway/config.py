@@ -108,6 +108,7 @@ class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tls_certificate: str | None = None  # PEM files
     tls_key: str | None = None
     allow_insecure_bind: bool = False
+    energy_headers: Literal["on_request", "always", "never"] = "on_request"  # whether answers tell what they took
 
     def __post_init__(self) -> None:
         if (self.tls_certificate is None) != (self.tls_key is None):

@@ -35,6 +35,7 @@ from freehold.gateway.attempt import May
 from freehold.gateway.batches.turns import Deferral
 from freehold.gateway.batches.waiting import deferred_headers, patiently
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
+from freehold.gateway.energy import ASK, energy_comment, energy_headers, tells_energy
 from freehold.gateway.flow import Flow
 from freehold.gateway.keeping import kept
 from freehold.gateway.placement import continued
@@ -146,11 +147,13 @@ class _Handling:
                     hop.served(account.served)
         if account.served is not None and account.served.response_id is not None:
             services.placer.remember(account.principal.key_id, account.served.response_id, placement)
-        await self._record()
+        entry = await self._record()
+        tells = tells_energy(services.config.energy_headers, self._call.headers.get(ASK))
         if exchange.stream:
-            await self._reply.end_stream(frames(last) + self._codec.last_word)
+            comment = energy_comment(entry) if tells else b""
+            await self._reply.end_stream(comment + frames(last) + self._codec.last_word)
         else:
-            await self._reply.whole(last[0][0])
+            await self._reply.whole(last[0][0], headers=energy_headers(entry) if tells else None)
 
     def _deferral(self) -> Deferral | None:
         """Whether the client can wait. Raises InvalidRequest for a deadline that makes no sense."""
@@ -269,15 +272,17 @@ class _Handling:
         except RecordNotWritten:
             return  # logged and counted there; nobody is left to tell
 
-    async def _record(self) -> None:
+    async def _record(self) -> LedgerEntry:
         """Make the exchange's record durable. Raises RecordNotWritten, and nothing else."""
         services, account = self._services, self._account
-        now_s = services.monotonic_s()
+        now_s, now_ns = services.monotonic_s(), services.unix_ns()
         try:
+            energy, footprint = services.meter.account(account.use(now_ns))
             draft = account.draft(
                 now_s=now_s,
-                now_ns=services.unix_ns(),
-                energy=services.meter.attribute(account.worked),
+                now_ns=now_ns,
+                energy=energy,
+                footprint=footprint,
                 cost_microusd=self._cost_microusd(),
                 kept=kept(account, dict(self._call.query), self._call.path),
             )
@@ -297,6 +302,7 @@ class _Handling:
                 services.alarm.raise_alert(alert)
         services.metrics.count(draft.entry, between_s=account.between_s, is_served=account.is_routed)
         log.info("exchange_finished", **log.facts(draft.entry))
+        return draft.entry
 
     def _cost_microusd(self) -> int | None:
         account = self._account

@@ -36,6 +36,7 @@ def facts(entry: LedgerEntry) -> dict[str, object]:
         "duration_ms": entry.duration_ms,
         "energy_j": entry.energy.energy_j,
         "energy_grade": entry.energy.grade,
+        "carbon_g": entry.footprint.carbon and entry.footprint.carbon.g,
         "cost_microusd": entry.cost_microusd,
         "dialect": entry.dialect,
         "operation": entry.operation,

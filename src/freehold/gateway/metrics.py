@@ -14,6 +14,7 @@ from freehold.core.findings import Action
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import EngineLoad, LogState, Placement, Recorder, Upstream, UpstreamStatus
 from freehold.gateway.account import UNKNOWN_MODEL
+from freehold.gateway.meter_metrics import MeterMetrics
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -65,7 +66,7 @@ class Metrics:
             buckets=_TOKEN_BUCKETS_S,
             registry=registry,
         )
-        self._energy = Counter("freehold_energy_joules", "Energy, where known.", ["grade"], registry=registry)
+        self._meter = MeterMetrics(registry)
         self._graded = Counter(
             "freehold_energy_exchanges", "Exchanges by how their energy is known.", ["grade"], registry=registry
         )
@@ -174,8 +175,7 @@ class Metrics:
             self._ttft.labels(model).observe(entry.ttft_ms / 1e3)
         if between_s is not None:
             self._between.labels(model).observe(between_s)
-        if entry.energy.energy_j is not None:
-            self._energy.labels(entry.energy.grade).inc(entry.energy.energy_j)
+        self._meter.count(entry)
         self._graded.labels(entry.energy.grade).inc()
         self._duration.labels(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
         if entry.cost_microusd is not None:
@@ -251,6 +251,7 @@ class Metrics:
         log: LogState | None = None,
     ) -> bytes:
         """The page Prometheus reads. `load` is None where there is no engine; `circuits` has each upstream's state by name."""
+        self._meter.observe(load.energy if load is not None else None)
         if load is not None:
             self._engine_requests.labels("running").set(load.running)
             self._engine_requests.labels("waiting").set(load.waiting)

@@ -159,7 +159,8 @@ def _attributes(entry: LedgerEntry, served: ServedBy | None) -> dict[str, str | 
         "freehold.findings": len(entry.findings),
         "freehold.policy_digest": entry.policy_digest,
         "freehold.time_to_first_token_ms": entry.ttft_ms,
-        "freehold.energy_j": entry.energy.energy_j,
-        "freehold.energy_grade": str(entry.energy.grade),
+        "freehold.energy.joules": entry.energy.energy_j,
+        "freehold.energy.grade": str(entry.energy.grade),
+        "freehold.carbon.grams": entry.footprint.carbon.g if entry.footprint.carbon is not None else None,
     }
     return {name: value for name, value in found.items() if value is not None}

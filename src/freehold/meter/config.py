@@ -89,7 +89,6 @@ class MeterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     embodied_kg: float | None = None
     lifetime_years: float = 4.0
     usd_per_unit: float | None = None
-    headers: Literal["on_request", "always", "never"] = "on_request"
 
     def __post_init__(self) -> None:
         low, middle, high = self.watts_per_core_low, self.watts_per_core, self.watts_per_core_high
