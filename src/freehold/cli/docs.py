@@ -25,6 +25,8 @@ def commands(group: click.Group, name: str = "freehold") -> Iterator[tuple[str, 
     for word in sorted(group.list_commands(context)):
         command = group.get_command(context, word)
         if isinstance(command, click.Group):
+            if command.invoke_without_command:
+                yield f"{name} {word}", command
             yield from commands(command, f"{name} {word}")
         elif command is not None and not command.hidden:
             yield f"{name} {word}", command
