@@ -58,10 +58,9 @@ from freehold.guard.labels import STRICTEST
 from freehold.guard.residency import LabelPolicy
 from freehold.guard_cache import open_guard
 from freehold.log_keeper import LogKeeper
-from freehold.meter.attribution import ExchangeMeter
-from freehold.meter.config import MeterConfig
 from freehold.meter.opening import open_meter
 from freehold.meter.signals import Signals
+from freehold.metering import engine_meter_config, exchange_meter, meter_journal, note_prices
 from freehold.model_audits.schedule import ModelAudits
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
 from freehold.provenance.content import content_key
@@ -231,7 +230,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             approvals=held,
             ledger=reader,
             keys=ring,
-            meter=ExchangeMeter(config.meter),
+            meter=exchange_meter(config, place.folder, signals),
             metrics=metrics,
             keeping=Keeping(config.keep),
             traces=traces,
@@ -249,6 +248,9 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         if config.model_audit:
             _begin(stack, _model_audits(place, engine, writer, alarms, prices, metrics).run())
         _begin(stack, follow(signals))
+        await note_prices(place.record, config, writer)
+        if engine is not None:
+            _begin(stack, meter_journal(place.record, config, writer, engine.load).run())
         if batching is not None:
             _begin(stack, batching.run(services))
         _begin(stack, keeper.publish())
@@ -302,7 +304,9 @@ async def start_engine(
     if not model:
         return None
     if place.config.meter.source != "auto":  # what was asked for by name has to be there
-        open_meter(_meter_config(place), expects_card=place.config.engine.device != "cpu").close()
+        open_meter(
+            engine_meter_config(place.config.meter, place.folder), expects_card=place.config.engine.device != "cpu"
+        ).close()
     sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
     watermark_for = watermark_for or watermarks_of(place.home, place.config.engine.watermarks)
@@ -314,17 +318,11 @@ async def start_engine(
 
 def _engine_command(place: Place) -> Sequence[str]:
     """The settings travel as they are here: the file may have changed since, and the command line goes before it."""
-    settings, meter = (msgspec.json.encode(table).decode() for table in (place.config.engine, _meter_config(place)))
+    settings, meter = (
+        msgspec.json.encode(table).decode()
+        for table in (place.config.engine, engine_meter_config(place.config.meter, place.folder))
+    )
     return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter]
-
-
-def _meter_config(place: Place) -> MeterConfig:
-    """A meter's file is where the configuration says, whatever folder the engine runs in."""
-    meter = place.config.meter
-    if meter.external is None or meter.external.file is None:
-        return meter
-    external = msgspec.structs.replace(meter.external, file=str(place.folder / meter.external.file))
-    return msgspec.structs.replace(meter, external=external)
 
 
 def _make_router(
