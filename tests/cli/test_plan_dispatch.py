@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 from freehold.cli import main
 from tests.cli.page import Page
 
-OFF_GRID = ("--load", "20", "--pv", "--battery")
+OFF_GRID = ("--load", "20", "--pv", "--have", "battery-mw=60", "--have", "battery-mwh=400")
 
 
 def dispatch(*arguments: str) -> Result:

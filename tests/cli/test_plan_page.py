@@ -15,7 +15,7 @@ CHROMIUM = os.environ.get("FREEHOLD_CHROMIUM") or shutil.which("chromium") or sh
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 PLANS = {
     "site": ("site", "--mw", "100", "--chip", "GB200", "--country", "IND"),
-    "dispatch": ("dispatch", "--load", "20", "--pv", "--battery", "--pausable", "0.5", "--draws", "2"),
+    "dispatch": ("dispatch", "--load", "20", "--pv", "--have", "battery-mw=60", "--have", "battery-mwh=400", "--draws", "0"),
 }
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]

@@ -70,7 +70,7 @@ def imbalance(one: Dispatch) -> float:
     return float(np.abs(comes - goes).max() / series.load.max())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(CASES)
 def test_energy_balances_and_the_last_charge_is_the_first(asked: Case) -> None:
     one = dispatch(asked)
