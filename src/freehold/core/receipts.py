@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from struct import pack
 
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId, KeyId
@@ -44,7 +45,7 @@ def tokens_digest(salt: bytes, choices: Iterable[Sequence[int]]) -> str:
     """Over the tokens that our engine chose: H(salt || "tokens" || for each choice its count and its tokens, as u32le)."""
     state = sha256(salt + b"tokens")
     for tokens in choices:
-        state.update(b"".join(number.to_bytes(4, "little") for number in (len(tokens), *tokens)))
+        state.update(pack(f"<{1 + len(tokens)}I", len(tokens), *tokens))
     return state.hexdigest()
 
 
