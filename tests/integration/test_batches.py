@@ -120,7 +120,7 @@ def assert_nothing_is_told(home: Path, logs: list[str]) -> None:
         for path in home.rglob("*"):
             if path.is_file() and "models" not in path.parts:
                 assert words.encode() not in path.read_bytes(), path
-    for path in (home / "batches").iterdir():
+    for path in (home / "batches").iterdir():  # the files, and the lock
         assert path.stat().st_mode & 0o777 == 0o600
 
 

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -131,7 +132,9 @@ def test_what_has_expired_goes_but_not_under_a_batch(store: Batches, tmp_path: P
 def test_what_a_broken_upload_left_is_removed_at_the_next_start(store: Batches, tmp_path: Path) -> None:
     kept = uploaded(store, b"x")
     store.begin_upload().write(b"y" * 100_000)
-    store.remove_orphans()
+    store.remove_orphans(time.time())
+    assert len(list((tmp_path / "batches").iterdir())) == 2  # it may still come in
+    store.remove_orphans(time.time() + 4000)
     assert [path.name for path in (tmp_path / "batches").iterdir()] == [kept]
 
 
@@ -185,6 +188,16 @@ def test_lines_that_are_left_are_told(store: Batches) -> None:
     lines = store.take(batch.id, 2)
     store.answer([lines[1]], "output", b"one\n", one_more)
     assert [line.n for line in store.left(batch.id)] == [0, 2, 3, 4]
+
+
+def test_of_two_nodes_with_one_home_one_runs_batches(store: Batches, tmp_path: Path) -> None:
+    other = opened(tmp_path)
+    assert store.claim()
+    assert store.claim()
+    assert not other.claim()
+    store.close()
+    assert other.claim()
+    other.close()
 
 
 def test_batches_are_listed_by_pages_and_belong_to_their_key(store: Batches) -> None:

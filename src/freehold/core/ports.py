@@ -336,8 +336,12 @@ class BatchStore(Protocol):
         """Forget batches that were over before then."""
         ...
 
-    def remove_orphans(self) -> None:
-        """Remove what broken uploads left. Called before there are any new ones."""
+    def remove_orphans(self, now_s: float) -> None:
+        """Remove what broken uploads left."""
+        ...
+
+    def claim(self) -> bool:
+        """Whether this process may run batches: of several nodes with one home one may, until it ends."""
         ...
 
     def create(self, batch: Batch) -> Batch: ...
@@ -348,7 +352,7 @@ class BatchStore(Protocol):
         """The newest first, and whether there are more."""
         ...
 
-    def unfinished(self) -> list[Batch]:
+    def unfinished(self, key_id: KeyId | None = None) -> list[Batch]:
         """Those not over, oldest first."""
         ...
 

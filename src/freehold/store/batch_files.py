@@ -18,6 +18,8 @@ from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, translated
 from freehold.store.sealed import PIECE_BYTES, Sealed
 
+ORPHANED_AFTER_S = 3600.0
+_PREFIX = "file-"
 _COLUMNS = "id, key_id, purpose, filename, size_bytes, created_at_s, expires_at_s"
 _INSERT = f"INSERT INTO batch_file ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our constants
 _SELECT = f"SELECT {_COLUMNS} FROM batch_file"  # noqa: S608 - our constants
@@ -117,12 +119,13 @@ class BatchFiles:
             self.sealed(file_id).delete()
         return len(gone)
 
-    def remove_orphans(self) -> None:
-        """What broken uploads left. Called before there are any new ones."""
+    def remove_orphans(self, now_s: float) -> None:
+        """What broken uploads left. One that still comes in was written to of late."""
+        paths = [path for path in self._folder.iterdir() if path.name.startswith(_PREFIX)]
         with self._reading() as connection:
             known = {row[0] for row in connection.execute(_KNOWN)}
-        for path in self._folder.iterdir():
-            if path.name not in known and path.name.startswith("file-"):
+        for path in paths:
+            if path.name not in known and _written_at_s(path) < now_s - ORPHANED_AFTER_S:
                 path.unlink(missing_ok=True)
 
     def sealed(self, file_id: str) -> Sealed:
@@ -183,7 +186,14 @@ class Upload:
 
 
 def new_file_id() -> str:
-    return f"file-{secrets.token_hex(16)}"
+    return f"{_PREFIX}{secrets.token_hex(16)}"
+
+
+def _written_at_s(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return float("inf")  # gone meanwhile
 
 
 def insert_file(connection: sqlite3.Connection, file: StoredFile) -> None:

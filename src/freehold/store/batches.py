@@ -5,6 +5,8 @@ only then counted, in one transaction with the line's state and the length that 
 counted is cut off before the next append, and the line runs again. A line's state goes back to waiting when the node starts.
 """
 
+import fcntl
+import os
 import secrets
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +19,7 @@ import orjson
 
 from freehold.core.batches import ENDED, Batch, BatchStatus, Line, StoredFile
 from freehold.core.deferral import NOTHING_SAVED, Saving, Turn
-from freehold.core.errors import NotFound
+from freehold.core.errors import DeviceError, NotFound
 from freehold.core.exchange import KeyId
 from freehold.store.batch_files import BatchFiles, insert_file, new_file_id
 from freehold.store.config import StoreConfig
@@ -53,6 +55,7 @@ class _Output:
 class Batches(BatchFiles):
     def __init__(self, record: Path, folder: Path, secret: bytes, config: StoreConfig | None = None) -> None:
         super().__init__(record, folder, secret, config)
+        self._claim: int | None = None  # the open lock file
 
     def create(self, batch: Batch) -> Batch:
         """Its input file must be the key's own. Raises NotFound."""
@@ -78,11 +81,32 @@ class Batches(BatchFiles):
             rows = connection.execute(query, (*values, limit + 1)).fetchall()
         return [_decoder.decode(row["facts"]) for row in rows[:limit]], len(rows) > limit
 
-    def unfinished(self) -> list[Batch]:
+    def unfinished(self, key_id: KeyId | None = None) -> list[Batch]:
         """Those not over, oldest first."""
         with self._reading() as connection:
-            rows = connection.execute("SELECT facts FROM batch WHERE is_over = 0 ORDER BY seq").fetchall()
-        return [_decoder.decode(row["facts"]) for row in rows]
+            rows = connection.execute("SELECT key_id, facts FROM batch WHERE is_over = 0 ORDER BY seq").fetchall()
+        return [_decoder.decode(row["facts"]) for row in rows if key_id in (None, row["key_id"])]
+
+    def claim(self) -> bool:
+        """Whether this process may run batches: of several nodes with one home one may, until it ends."""
+        if self._claim is None:
+            try:
+                claim = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except OSError as exc:
+                raise DeviceError(f"cannot open {self._folder / 'lock'}: {exc.strerror}") from exc
+            try:
+                fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                os.close(claim)
+                return False
+            self._claim = claim
+        return True
+
+    def close(self) -> None:
+        super().close()
+        if self._claim is not None:
+            os.close(self._claim)
+            self._claim = None
 
     def change(self, batch_id: str, change: Change) -> Batch:
         """Read, change, write, as one. What `change` raises leaves all as it was."""

@@ -94,9 +94,9 @@ async def running(site: Site) -> AsyncIterator[Site]:
         async with serving(create_app(site.services), site.node.config, bind(site.node.config, has_keys=True)) as url:
             site.node.url = url
             yield site
-            for client in site._clients:
-                await client.close()
     finally:
+        for client in site._clients:
+            await client.close()
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

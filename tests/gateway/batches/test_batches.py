@@ -152,6 +152,17 @@ async def test_an_order_that_makes_no_sense_is_refused(tmp_path: Path, order: di
             await made(site.sdk(), line("a"), **order)
 
 
+async def test_a_key_has_so_many_batches_under_way(tmp_path: Path) -> None:
+    site = Site(home=tmp_path, config=BatchesConfig(unfinished_limit=2))
+    site.node.upstream.readiness = UpstreamStatus(ready=False, detail="loading")
+    async with running(site):
+        for _ in range(2):
+            await made(site.sdk(), line("a"))
+        with pytest.raises(openai.RateLimitError, match="not over"):
+            await made(site.sdk(), line("a"))
+        await made(site.sdk(OTHER_KEY), line("a"))
+
+
 async def test_uploads_that_are_no_files_are_refused(tmp_path: Path) -> None:
     async with running(Site(home=tmp_path, config=BatchesConfig(file_limit_bytes=2000, storage_limit_bytes=3000))) as site:
         client = site.sdk()
@@ -169,7 +180,7 @@ async def test_uploads_that_are_no_files_are_refused(tmp_path: Path) -> None:
             await client.files.create(file=b"x" * 1500, purpose="batch")
         assert full.value.status_code == 413
         await asyncio.sleep(0.05)
-        assert len(list((tmp_path / "batches").iterdir())) == 1
+        assert len(list((tmp_path / "batches").glob("file-*"))) == 1
 
 
 async def test_every_line_passes_the_guard_and_its_faults_are_its_own(tmp_path: Path) -> None:

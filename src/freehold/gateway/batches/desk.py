@@ -22,7 +22,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from freehold.core.batches import Batch, BatchStatus, StoredFile, may_become
-from freehold.core.errors import InvalidRequest, RequestTooLarge
+from freehold.core.errors import InvalidRequest, LimitReached, RequestTooLarge
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import BatchStore, KeyRing
 from freehold.gateway.access import authenticate, read_headers
@@ -38,7 +38,7 @@ from freehold.gateway.batches.turns import (
 )
 from freehold.gateway.batches.upload import Form, read_form
 from freehold.gateway.body import parse, read_body
-from freehold.gateway.placement import LABELS_HEADER, claimed
+from freehold.gateway.placement import LABELS_HEADER
 
 ENDPOINTS: Final = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings")
 _DAY_S: Final = 86_400
@@ -86,6 +86,7 @@ class BatchDesk:
         self._new_id = new_id
         self._unix_s = unix_s
         self._idle_timeout_s = idle_timeout_s
+        self._coming_bytes = 0  # set aside for uploads under way
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -104,24 +105,33 @@ class BatchDesk:
 
     async def upload(self, request: Request) -> Response:
         who = self._who(request)
-        left_bytes = self._config.storage_limit_bytes - await asyncio.to_thread(self._store.stored_bytes)
+        stored_bytes = await asyncio.to_thread(self._store.stored_bytes)
+        left_bytes = self._config.storage_limit_bytes - stored_bytes - self._coming_bytes
         if left_bytes <= 0:
             raise RequestTooLarge(
                 f"this node's files take up all of {self._config.storage_limit_bytes} bytes; delete some, or raise "
                 "batches.storage_limit_bytes",
                 code="storage_full",
             )
+        limit_bytes = min(self._config.file_limit_bytes, left_bytes)
+        self._coming_bytes += limit_bytes
+        try:
+            return _json(file_document(await self._kept(request, who, limit_bytes)))
+        finally:
+            self._coming_bytes -= limit_bytes
+
+    async def _kept(self, request: Request, who: Principal, limit_bytes: int) -> StoredFile:
         upload = await asyncio.to_thread(self._store.begin_upload)
         try:
             form = await read_form(
                 request.receive,
                 request.headers.get("content-type", "").encode("latin-1"),
                 upload,
-                limit_bytes=min(self._config.file_limit_bytes, left_bytes),
+                limit_bytes=limit_bytes,
                 patience_s=self._idle_timeout_s,
             )
             now_s, ttl_s = int(self._unix_s()), self._ttl_s(form)
-            file = await asyncio.to_thread(
+            return await asyncio.to_thread(
                 upload.finish,
                 key_id=who.key_id,
                 purpose="batch",
@@ -132,7 +142,6 @@ class BatchDesk:
         except BaseException:
             upload.abort()
             raise
-        return _json(file_document(file))
 
     def _ttl_s(self, form: Form) -> int:
         """How long an uploaded file is kept, once its fields make sense."""
@@ -198,6 +207,9 @@ class BatchDesk:
         file = await asyncio.to_thread(self._store.file, order.input_file_id, who.key_id)
         if file.purpose != "batch":
             raise InvalidRequest("input_file_id is an output; upload the lines with purpose=batch", param="input_file_id")
+        if len(await asyncio.to_thread(self._store.unfinished, who.key_id)) >= self._config.unfinished_limit:
+            words = f"this key has {self._config.unfinished_limit} batches that are not over; wait for one, or cancel it"
+            raise LimitReached(words, code="too_many_batches")
         await asyncio.to_thread(self._store.create, batch)
         self._turns.wake()
         return _json(await self._document(batch))
@@ -213,7 +225,6 @@ class BatchDesk:
             raise InvalidRequest(f"{PRIORITY_HEADER.decode()} is {DEFERRABLE!r} or {NOW!r}")
         written = headers.get(DEADLINE_HEADER, b"").decode("latin-1").strip()
         deadline_s = read_deadline(written, now_s) if written else float(expires_at_s)
-        claimed(headers)
         return Batch(
             id=self._new_id(),
             key_id=key_id,

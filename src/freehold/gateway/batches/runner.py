@@ -90,10 +90,14 @@ class BatchRunner:
     async def run(self) -> None:
         """A task of the node, until it is cancelled: then lines on their way are stopped and wait for the next start."""
         try:
-            await self._recover()
+            await self._claim()
+            is_recovered = False
             while True:
                 ticket = self._turns.ticket()
                 try:
+                    if not is_recovered:
+                        await self._recover()
+                        is_recovered = True
                     await self._round()
                 except DeviceError as error:
                     log.error("batches_failed", reason=error.message)
@@ -106,18 +110,25 @@ class BatchRunner:
         now_s = self._services.monotonic_s()
         return min((one.not_before_s - now_s for one in self._running.values() if one.not_before_s > now_s), default=LOOK_S)
 
-    async def _recover(self) -> None:
+    async def _claim(self) -> None:
+        """Until this node may run batches: another one with this home may do so."""
+        told = False
         while True:
             try:
-                again = await asyncio.to_thread(self._store.recover)
-                await asyncio.to_thread(self._store.remove_orphans)
+                if await asyncio.to_thread(self._store.claim):
+                    return
+                if not told:
+                    log.info("batches_run_elsewhere")
+                    told = True
             except DeviceError as error:
                 log.error("batches_failed", reason=error.message)
-                await asyncio.sleep(LOOK_S)
-                continue
-            if again:
-                log.info("batch_lines_run_again", lines=again)
-            return
+            await asyncio.sleep(LOOK_S)
+
+    async def _recover(self) -> None:
+        """What ran when a node ended waits again."""
+        if again := await asyncio.to_thread(self._store.recover):
+            log.info("batch_lines_run_again", lines=again)
+        await asyncio.to_thread(self._store.remove_orphans, self._unix_s())
 
     async def _stop(self, running: Iterable[_Running]) -> None:
         for one in running:
@@ -158,7 +169,7 @@ class BatchRunner:
         """Take a batch one step on. True where it has lines to run."""
         running = self._of(batch)
         if batch.status is BatchStatus.VALIDATING:
-            if running.checking is None:
+            if not any(one.checking for one in self._running.values()):  # one file at a time
                 running.checking = asyncio.get_running_loop().create_task(self._check(batch))
             return False
         if batch.status is BatchStatus.FINALIZING:
