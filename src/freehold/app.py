@@ -165,12 +165,12 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
     async with contextlib.AsyncExitStack() as stack:
         metrics = Metrics()
         key = node_key(key_directory(place.home))
-        guard = await asyncio.to_thread(open_policy_guard, place, key)
-        _give_memory_back()
         cipher = content_key(key_directory(place.home), make=True) if config.keep else None
         writer = RecordWriter(place.record, NodeSigner(key), config.store, sealer=key, cipher=cipher)
         stack.push_async_callback(asyncio.to_thread, writer.close)
         await asyncio.to_thread(find_trust, place.home, config.store)  # one that is not as the log knows it stops the node
+        guard = await asyncio.to_thread(open_policy_guard, place, key)
+        _give_memory_back()
         alarms = Alarms(config.alerts, node=platform.node(), count=metrics.count_alert, audit=writer)
         await stack.enter_async_context(alarms)
         reader = RecordReader(place.record, config.store)
