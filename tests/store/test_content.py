@@ -75,6 +75,13 @@ async def test_one_is_deleted_by_itself_and_its_digest_stays(path: Path) -> None
     assert store(path).delete() == ["xc_1", "xc_3"]
 
 
+async def test_that_a_person_read_one_is_in_the_log(path: Path) -> None:
+    store(path).note_shown(ExchangeId("xc_1"))
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT exchange_id FROM audit WHERE kind = 'content_shown'").fetchall() == [("xc_1",)]
+    assert check(path).broken is None
+
+
 async def test_each_goes_at_its_own_time_whatever_the_records_retention(path: Path) -> None:
     assert store(path, days=6).read(ExchangeId("xc_1")) is None  # over, and not purged yet
     for config in (StoreConfig(), StoreConfig(retention_days=40)):

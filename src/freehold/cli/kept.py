@@ -41,12 +41,14 @@ def list_kept(limit: int, as_json: bool) -> None:
 @kept.command()
 @click.argument("exchange_id", metavar="ID")
 def show(exchange_id: str) -> None:
-    """Print what is kept of exchange ID, as JSON. This is content: whoever reads it reads what was asked."""
+    """Print what is kept of exchange ID, as JSON. This is content: the log says that it was shown."""
     place = find_place()
-    encrypted = _store(place).read(ExchangeId(exchange_id))
+    store, wanted = _store(place), ExchangeId(exchange_id)
+    encrypted = store.read(wanted)
     if encrypted is None:
         raise Unusable(f"nothing is kept of {exchange_id}")
-    content = content_key(key_directory(place.home)).decrypt(encrypted, ExchangeId(exchange_id))
+    content = content_key(key_directory(place.home)).decrypt(encrypted, wanted)
+    store.note_shown(wanted)
     click.echo(json.dumps(json.loads(content), indent=2, ensure_ascii=False))
 
 

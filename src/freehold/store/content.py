@@ -1,6 +1,7 @@
 """Kept exchanges in the record: listed, read and deleted by themselves. What is stored is encrypted before it comes here.
 
-Deleting one leaves its receipt, with the digest of what was kept, and a row of the log that says it was deleted.
+Deleting one leaves its receipt, with the digest of what was kept, and a row of the log that says it was deleted; so does showing
+it to a person.
 """
 
 import sqlite3
@@ -18,6 +19,7 @@ from freehold.store.database import open_reader, open_writer, transaction, trans
 
 DELETED = "content_deleted"
 EXPIRED = "content_expired"
+SHOWN = "content_shown"
 
 INSERT_CONTENT = "INSERT INTO content (ledger_seq, exchange_id, until_ns, encrypted) VALUES (?, ?, ?, ?)"
 _LIST = """
@@ -71,11 +73,19 @@ class ContentStore:
                 if wanted is None:
                     wanted = [row["exchange_id"] for row in connection.execute("SELECT exchange_id FROM content")]
                 found = [one for one in dict.fromkeys(wanted) if _delete(connection, one)]
-                at_ns = self._unix_ns()
-                decisions = [audit.decision(DELETED, {"by": "command"}, at_ns, ExchangeId(one)) for one in found]
-                audit.append(connection, decisions, self._sealer)
+                self._log(connection, DELETED, found)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
         return found
+
+    def note_shown(self, exchange_id: ExchangeId) -> None:
+        """A row of the log that says that a person is about to read it."""
+        with self._opened(open_writer) as connection, transaction(connection):
+            self._log(connection, SHOWN, [exchange_id])
+
+    def _log(self, connection: sqlite3.Connection, kind: str, exchange_ids: Sequence[str]) -> None:
+        at_ns = self._unix_ns()
+        decisions = [audit.decision(kind, {"by": "command"}, at_ns, ExchangeId(one)) for one in exchange_ids]
+        audit.append(connection, decisions, self._sealer)
 
     @contextmanager
     def _opened(self, opener: Callable[[Path, float], sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
