@@ -79,6 +79,8 @@ def test_one_document_for_a_program(tmp_path: Path) -> None:
         (("--load", "nan", "--pv"), "a load lies between"),
         (("--load", "20", "--pv", "--have", "coal=3"), "with a name of pv, wind"),
         (("--load", "20", "--pv", "--have", "pv=many"), "NAME=NUMBER"),
+        (("--load", "20", "--have", "battery-mwh=3", "--pv"), "a battery has MW and MWh"),
+        (("--load", "20", "--pv", "--price", "pv=0"), "a price is above 0"),
         (("--load", "20", "--wind", "--most", "pv=3"), "add --pv"),
         (("--load", "20", "--wind", "--price", "pv=3"), "not in this plan"),
         (("--load", "20", "--grid-mw", "20"), "what does the grid's energy cost"),
@@ -97,6 +99,12 @@ def test_what_cannot_be_planned_is_refused_with_a_sentence(arguments: tuple[str,
     assert result.exit_code == 2
     assert words in result.stderr
     assert result.stdout == ""
+
+
+def test_a_site_without_any_power_is_told_and_not_divided_by() -> None:
+    result = dispatch("--load", "20", "--have", "pv=0", "--draws", "0", "--json")
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["usd_per_mwh"] is None
 
 
 def test_a_page_that_cannot_be_written_says_so(tmp_path: Path) -> None:

@@ -201,11 +201,18 @@ def test_the_binding_week_is_the_dark_one() -> None:
     assert not without.is_of_battery
 
 
+def test_what_serves_nothing_has_no_price() -> None:
+    nothing = dispatch(replace(OFF_GRID, units={"pv": Unit(technology=TECHNOLOGIES["pv"], most=0.0)}))
+    assert nothing.usd_per_mwh is None
+    assert nothing.unserved_hours == pytest.approx(8760)
+    assert ranges(nothing.case, draws=2).usd_per_mwh is None
+
+
 def test_a_year_off_the_grid_at_three_hours() -> None:
     one = dispatch(case("pv", "wind", *BATTERY, steps=PV.size))
     assert imbalance(one) <= 1e-6
     assert 0 < one.energy_mwh("shed") < 0.01 * one.energy_mwh("load")
-    assert 100 < one.usd_per_mwh < 200
+    assert 100 < (one.usd_per_mwh or 0) < 200
     assert one.carbon_t == 0
 
 
@@ -238,6 +245,8 @@ def test_annuities() -> None:
         ({"units": {"magic": Unit(technology=TECHNOLOGIES["pv"])}}, "no source magic"),
         ({"units": units("pv", have={"pv": -3.0})}, "what stands"),
         ({"units": {"pv": Unit(technology=replace(TECHNOLOGIES["pv"], capex_usd_per_kw=-1.0))}}, "a price"),
+        ({"units": {"pv": Unit(technology=replace(TECHNOLOGIES["pv"], capex_usd_per_kw=0.0))}}, "a price is above 0"),
+        ({"units": {"pv": Unit(technology=TECHNOLOGIES["pv"], have=1e12)}}, "what stands"),
         ({"pausable": 1.5}, "pausable is a share"),
         ({"most_unserved": float("nan")}, "most-unserved"),
         ({"shed_usd_per_mwh": -1.0}, "shed-cost"),

@@ -172,6 +172,8 @@ def _units(
     units = {}
     for group, names in _PARTS.items():
         stands = any(name in have for name in names)
+        if stands and not may[group] and not all(name in have for name in names):
+            raise InvalidRequest(f"a battery has MW and MWh: say --have of {' and '.join(names)}", param="have")
         for name in names:
             if not may[group] and name in most:
                 raise InvalidRequest(f"--most {name} is of what may be built: add --{group}", param="most")

@@ -55,8 +55,9 @@ def answer(one: Dispatch, ranged: Ranges | None, asked: Asked) -> Answer:
 def _spans(one: Dispatch, ranged: Ranges) -> Iterable[Span]:
     total = ranged.total_usd.scaled(1e-6)
     yield Span(name="cost of a year", p10=total.p10, p50=total.p50, p90=total.p90, unit="M USD")
-    low, middle, high = ranged.usd_per_mwh
-    yield Span(name="electricity", p10=low, p50=middle, p90=high, unit="USD/MWh")
+    if ranged.usd_per_mwh:
+        low, middle, high = ranged.usd_per_mwh
+        yield Span(name="electricity", p10=low, p50=middle, p90=high, unit="USD/MWh")
     for name, (low, middle, high) in ranged.capacities.items():
         if one.case.units[name].most > one.case.units[name].have and middle > 1e-6:
             yield Span(name=_NAMES[name], p10=low, p50=middle, p90=high, unit=_unit(name))
@@ -86,15 +87,10 @@ def _table(one: Dispatch, ranged: Ranges | None) -> Rows:
 def _facts(one: Dispatch, ranged: Ranges | None) -> Iterable[tuple[str, str]]:
     case, load_mwh = one.case, one.energy_mwh("load")
     yield "load", f"{figure(float(case.load_mw.mean()), 'MW')} on average, {figure(round(load_mwh), 'MWh')} a year"
-    per_mwh = (
-        f" (P10 {figure(three_digits(ranged.usd_per_mwh[0]))} to P90 {figure(three_digits(ranged.usd_per_mwh[2]))})"
-        if ranged
-        else ""
-    )
-    yield (
-        "electricity",
-        f"{figure(three_digits(one.usd_per_mwh), 'USD/MWh')}{per_mwh}, {money(one.supply_usd, one.supply_usd)} a year",
-    )
+    spread = ranged.usd_per_mwh if ranged else None
+    per_mwh = f" (P10 {figure(three_digits(spread[0]))} to P90 {figure(three_digits(spread[2]))})" if spread else ""
+    price = figure(None if one.usd_per_mwh is None else three_digits(one.usd_per_mwh), "USD/MWh")
+    yield "electricity", f"{price}{per_mwh}, {money(one.supply_usd, one.supply_usd)} a year"
     penalties = one.total_usd - one.supply_usd
     yield (
         "with what is not done",

@@ -6,7 +6,6 @@ shed, and training that is paused. A paused cluster has saved its state and idle
 checkpoint and a restart. The program sees the whole year beforehand, as no operator does, and buys no spare parts: a lower bound.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -89,8 +88,9 @@ class Dispatch:
         return self.energy_mwh("load") - self.energy_mwh("shed") - self.energy_mwh("paused") * (1 - self.case.idle)
 
     @property
-    def usd_per_mwh(self) -> float:
-        return self.supply_usd / self.served_mwh if self.served_mwh > 0 else math.nan
+    def usd_per_mwh(self) -> float | None:
+        """None where nothing is served."""
+        return self.supply_usd / self.served_mwh if self.served_mwh > NEGLIGIBLE * self.energy_mwh("load") else None
 
     @property
     def carbon_t(self) -> float | None:

@@ -20,6 +20,7 @@ SHED_USD_PER_MWH = 5000.0
 CHIP_YEARS = 5.0
 RESTART_H = (CHECKPOINT_S + RESTART_S) / 3600
 MOST_USD = 1e6
+MOST_THERE = 1e9  # MW or MWh; beyond it a number was mistyped
 
 
 def pause_usd_per_mwh(wacc: float = WACC) -> float:
@@ -88,10 +89,11 @@ def check(case: Case) -> None:
     if unknown := set(case.units) - set(TECHNOLOGIES):
         raise InvalidRequest(f"no source {', '.join(sorted(unknown))}; known: {', '.join(TECHNOLOGIES)}", param="units")
     for name, unit in case.units.items():
-        if not (math.isfinite(unit.have) and 0 <= unit.have <= unit.most):
-            raise InvalidRequest(f"{name}: what stands, {unit.have:g}, lies between 0 and the most, {unit.most:g}", param=name)
-        if not 0 <= unit.technology.capex_usd_per_kw <= MOST_USD or not unit.technology.life_years > 0:
-            raise InvalidRequest(f"{name}: a price lies between 0 and {MOST_USD:g} USD/kW, a life is above 0 years", param=name)
+        if not 0 <= unit.have <= min(unit.most, MOST_THERE):
+            limit = f"{min(unit.most, MOST_THERE):g}"
+            raise InvalidRequest(f"{name}: what stands, {unit.have:g}, lies between 0 and the most, {limit}", param=name)
+        if not 0 < unit.technology.capex_usd_per_kw <= MOST_USD or not unit.technology.life_years > 0:
+            raise InvalidRequest(f"{name}: a price is above 0 and at most {MOST_USD:g} USD/kW, a life above 0 years", param=name)
     fractions = {"most-unserved": case.most_unserved, "pausable": case.pausable, "idle": case.idle}
     prices = {
         "shed-cost": case.shed_usd_per_mwh,

@@ -28,7 +28,7 @@ class Ranges:
 
     draws: int
     total_usd: Simulation
-    usd_per_mwh: tuple[float, float, float]
+    usd_per_mwh: tuple[float, float, float] | None  # None where a plan serves nothing
     capacities: Mapping[str, tuple[float, float, float]]
 
 
@@ -50,10 +50,11 @@ def ranges(case: Case, draws: int = DRAWS) -> Ranges:
 
     total = simulate(model, _spreads(case), draws=draws, are_few=True)
     plans = found[:draws]
+    per_mwh = [one.usd_per_mwh for one in plans if one.usd_per_mwh is not None]
     return Ranges(
         draws=draws,
         total_usd=total,
-        usd_per_mwh=_quantiles([one.usd_per_mwh for one in plans]),
+        usd_per_mwh=_quantiles(per_mwh) if len(per_mwh) == draws else None,
         capacities={name: _quantiles([one.capacities[name] for one in plans]) for name in case.units},
     )
 
