@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
-from freehold.core.errors import FreeholdError, VerificationError
+from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm, UpstreamStatus
 from freehold.provenance.log_config import LogConfig, WitnessConfig
@@ -61,7 +61,7 @@ class LogKeeper:
                 await asyncio.to_thread(self._log.write_folder, self._folder)
         except FreeholdError as error:
             if self._state.ready:
-                broken = isinstance(error, VerificationError)
+                broken = isinstance(error, ArtefactError)
                 self._tell("log_broken" if broken else "log_not_published", error.message, critical=broken)
             self._state = UpstreamStatus(ready=False, detail=error.message)
             return

@@ -41,6 +41,7 @@ class TileLog:
     ) -> None:
         self._path, self._config, self._key, self._unix_ns = path, config, key, unix_ns
         self.origin = origin_of(origin, key.key_id)
+        self._broken: str | None = None  # what making the tree anew did not mend: it is not tried again and again
 
     @property
     def sealer(self) -> Sealer:
@@ -63,10 +64,16 @@ class TileLog:
         with self._writer() as connection:
             try:
                 return self._publish(connection)
-            except TreeBroken:  # perhaps the tree alone is wrong: it is made anew, from the rows
-                with transaction(connection):
-                    Tree(connection).clear()
+            except TreeBroken as error:  # perhaps the tree alone is wrong: it is made anew, from the rows
+                if error.message == self._broken:
+                    raise
+            with transaction(connection):
+                Tree(connection).clear()
+            try:
                 return self._publish(connection)
+            except TreeBroken as error:
+                self._broken = error.message
+                raise
 
     def cosign(self, found: checkpoints.Checkpoint, at_s: int) -> NoteSignature:
         """As a witness of another log. Whether it may is decided before."""

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import aiohttp
 
-from freehold.core.errors import MalformedArtefact, UpstreamRejected, UpstreamUnavailable, VerificationError
+from freehold.core.errors import ArtefactError, MalformedArtefact, UpstreamRejected, UpstreamUnavailable, VerificationError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm, UnixClock, WitnessAnswer
 from freehold.provenance import checkpoint as checkpoints
@@ -22,7 +22,7 @@ from freehold.provenance import note as notes
 from freehold.provenance import witness
 from freehold.provenance.checkpoint import Cosignature
 from freehold.provenance.log_config import WitnessConfig
-from freehold.provenance.note import NoteKey
+from freehold.provenance.note import NoteKey, NoteSignature
 from freehold.provenance.witness import SIZE_MEDIA_TYPE, Conflict, Submission
 from freehold.store import audit
 from freehold.store.config import StoreConfig
@@ -137,13 +137,21 @@ async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, 
     if status != 200:
         hint = " (list the log's key there, in witness_for)" if status in (403, 404) else ""
         raise UpstreamRejected(f"the witness {key.name} answered with HTTP {status}{hint}: {_line(body)}", status=status)
-    signatures = [one for one in notes.parse_signatures(body) if one.is_by(key)]
-    note = checkpoints.with_signatures(checkpoints.parse(last.note).note, signatures)
-    given = checkpoints.cosignatures(note, [key])
+    signatures, given = _read_cosignatures(body, key, last)
     if not given:
         raise UpstreamRejected(f"the witness at {config.url} did not sign with the key {key.name} that is configured", status=502)
     await asyncio.to_thread(log.add_cosignatures, last, signatures)
     return given[0]
+
+
+def _read_cosignatures(body: str, key: NoteKey, last: Checkpoint) -> tuple[list[NoteSignature], list[Cosignature]]:
+    """The lines by `key` that a witness gave, and what they say."""
+    try:
+        signatures = [one for one in notes.parse_signatures(body) if one.is_by(key)]
+        note = checkpoints.with_signatures(checkpoints.parse(last.note).note, signatures)
+        return signatures, checkpoints.cosignatures(note, [key])
+    except ArtefactError as error:
+        raise UpstreamRejected(f"the witness {key.name} gave no cosignature that holds: {error.message}", status=502) from error
 
 
 async def _post(http: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, str, str]:

@@ -157,8 +157,9 @@ def test_an_end_cut_off_with_all_its_counters_shows_in_tree_and_checkpoint(path:
     found = broken(path)
     assert (found.what, found.n) == ("truncated", 11)
     assert "a checkpoint was signed over 12 rows" in found.detail
-    with pytest.raises(TreeBroken, match="its end was cut off"):
-        log.publish()
+    for _ in range(2):
+        with pytest.raises(TreeBroken, match="its end was cut off"):
+            log.publish()
 
 
 def test_a_log_written_anew_with_the_nodes_key_is_not_signed_again(path: Path, log: TileLog, tmp_path: Path) -> None:
