@@ -90,6 +90,16 @@ def test_a_kept_baseline_is_asked_again_as_it_was_taken(far: ToyUpstream, tmp_pa
     assert (refused.exit_code, "leave samples out" in refused.stderr) == (2, True)
 
 
+def test_a_baseline_may_have_more_answers_than_are_asked_again(far: ToyUpstream, tmp_path: Path) -> None:
+    path = tmp_path / "far.json"
+    assert run("far", "--save-baseline", str(path), "--reference-samples", "30", *SMALL).exit_code == 0
+    kept = json.loads(path.read_text())["replies"].values()
+    assert {(len(reply["answers"]), len(reply["first"])) for reply in kept} == {(30, 9)}
+    before = len(far.exchanges)
+    assert run("far", "--reference", str(path), "--yes").exit_code == 0
+    assert len(far.exchanges) - before == 1 + 4 * (3 + 2)
+
+
 def test_a_changed_fingerprint_and_counts_that_do_not_fit_are_told(far: ToyUpstream, tmp_path: Path) -> None:
     path = tmp_path / "far.json"
     run("far", "--save-baseline", str(path), *SMALL)

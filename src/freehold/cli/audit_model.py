@@ -46,6 +46,9 @@ from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS
 @click.option("--prompts", "prompts_path", type=click.Path(path_type=Path), help="A TOML file of your own prompts.")
 @click.option("--prompt-count", type=click.IntRange(1, 1000), help="Only the first so many prompts.")
 @click.option("--samples", type=click.IntRange(1, 10_000), help="Answers to each prompt.")
+@click.option(
+    "--reference-samples", type=click.IntRange(2, 10_000), help="Answers of the reference, or in a baseline; default: as many."
+)
 @click.option("--max-tokens", type=click.IntRange(1, 4096), help="Longest answer.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="Of both sides.")
 @click.option("--test", "tests", multiple=True, type=click.Choice(TESTS), help="Only this test; may be given more than once.")
@@ -130,7 +133,10 @@ class _Audit:
                 plan=options["plan_name"],
                 prompts_path=options["prompts_path"],
                 tests=options["tests"] or None,
-                **{name: options[name] for name in ("prompt_count", "samples", "max_tokens", "temperature", "seed", "alpha")},
+                **{
+                    name: options[name]
+                    for name in ("prompt_count", "samples", "reference_samples", "max_tokens", "temperature", "seed", "alpha")
+                },
             ),
             self.baseline,
         )

@@ -100,10 +100,10 @@ class Collector:
         told: Told = lambda _requests, _prompts: None,
     ) -> None:
         self._upstream, self._model, self._plan, self._spending = upstream, model, plan, spending
-        self._answers = plan.answers(of_reference=of_reference)
+        self._answers, self._draws_asked = plan.answers(of_reference=of_reference), plan.draws_asked(of_reference=of_reference)
         self._pace, self._sleep, self._clock, self._told = pace, sleep, clock, told
         self._at_once = pace.answers_per_request
-        self._tells_logprobs = plan.has_draws
+        self._tells_logprobs = True  # until it is asked and does not
         self._manner = _MANNERS[0]
         self._places = asyncio.Semaphore(pace.concurrency)
         self._next_s = 0.0
@@ -169,7 +169,7 @@ class Collector:
         draws: list[Mapping[str, float]] = []
         counted = None
         asked = {"max_tokens": 1, "logprobs": True, "top_logprobs": self._plan.top_logprobs}
-        while self._tells_logprobs and len(draws) < self._plan.draws:
+        while self._tells_logprobs and len(draws) < self._draws_asked:
             try:
                 reply = await self._ask(prompt, asked, 1)
             except FreeholdError as error:

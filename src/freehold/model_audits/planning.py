@@ -20,6 +20,7 @@ class Asked:
     prompts_path: Path | None = None
     prompt_count: int | None = None
     samples: int | None = None
+    reference_samples: int | None = None
     max_tokens: int | None = None
     temperature: float | None = None
     seed: int | None = None

@@ -42,7 +42,7 @@ def input_tokens_most(prompt: AuditPrompt) -> int:
 
 def estimate(plan: AuditPlan, *, of_reference: bool, per_request: int, prices: Prices, model: str, upstream: str) -> Estimate:
     answers = plan.answers(of_reference=of_reference)
-    draws = plan.draws if plan.has_draws else 0
+    draws = plan.draws_asked(of_reference=of_reference)
     count = len(plan.prompts)
     input_tokens = sum(map(input_tokens_most, plan.prompts)) * (answers + draws) + input_tokens_most(plan.prompts[0])
     output_tokens = count * (answers * plan.max_tokens + draws) + plan.max_tokens

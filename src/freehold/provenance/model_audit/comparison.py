@@ -126,8 +126,8 @@ def _mmd(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Generat
     result = mmd_test(sides.observed(), plan.permutations, rng)
     found = None
     if tell_power:
-        level = plan.alpha / len(plan.tests)
-        found = _share_words(sides, lambda drawn: mmd_test(drawn, _TRIAL_PERMUTATIONS, rng).p <= level, rng)
+        level, times = _trial(plan)
+        found = _share_words(sides, lambda drawn: mmd_test(drawn, times, rng).p <= level, rng)
     return _Found(p=result.p, effect=result.mmd2, words=f"MMD² {result.mmd2:.5f}", found=found)
 
 
@@ -136,8 +136,8 @@ def _ranks(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Gener
     result = rank_test(_scores(sides.observed()), plan.permutations, rng)
     found = None
     if tell_power:
-        level = plan.alpha / len(plan.tests)
-        found = _share_words(sides, lambda drawn: rank_test(_scores(drawn), _TRIAL_PERMUTATIONS, rng).p <= level, rng)
+        level, times = _trial(plan)
+        found = _share_words(sides, lambda drawn: rank_test(_scores(drawn), times, rng).p <= level, rng)
     return _Found(p=result.p, effect=result.w2, words=f"W² {result.w2:.3f}, mean rank {result.mean_rank:.2f}", found=found)
 
 
@@ -177,6 +177,12 @@ class _Sides:
             order[ours + strangers] = ours + theirs + np.arange(len(strangers))
             drawn.append((kernel[np.ix_(order, order)], ours))
         return drawn
+
+
+def _trial(plan: AuditPlan) -> tuple[float, int]:
+    """The p-value that rejects in a trial, as if no other test had, and permutations enough to reach it."""
+    level = plan.alpha / len(plan.tests)
+    return level, max(_TRIAL_PERMUTATIONS, min(plan.permutations, round(4 / level)))
 
 
 def _share_words(sides: _Sides, rejects: Callable[[list[tuple[Floats, int]]], bool], rng: np.random.Generator) -> str:

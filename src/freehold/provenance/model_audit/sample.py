@@ -104,13 +104,16 @@ class AuditPlan:
             return 0
         return self.samples if self.reference_samples is None or not of_reference else self.reference_samples
 
+    def draws_asked(self, *, of_reference: bool) -> int:
+        """Draws of the first token of one prompt that are asked of one side: of the reference as many times more as answers."""
+        if "logprobs" not in self.tests:
+            return 0
+        more = 1 if self.reference_samples is None or not of_reference else self.reference_samples // self.samples
+        return self.draws * max(1, more)
+
     @property
     def has_answers(self) -> bool:
         return "mmd" in self.tests or "ranks" in self.tests
-
-    @property
-    def has_draws(self) -> bool:
-        return "logprobs" in self.tests
 
 
 _RANGES = (
