@@ -242,6 +242,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             engine_load=engine.load if engine else None,
         )
         await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
+        if config.keep:
+            await writer.append("policy_loaded", {"of": "keep", "rules": msgspec.to_builtins(config.keep)})
         if isinstance(residency, LabelPolicy):
             await writer.append("policy_loaded", residency.facts())
         _begin(stack, Retention(place.record, config.store, key).run())

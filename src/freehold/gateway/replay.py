@@ -11,7 +11,7 @@ from typing import Any
 
 from freehold.core.content import KeptExchange
 from freehold.core.errors import BlockedByPolicy, MalformedArtefact
-from freehold.core.events import Event, Held, PromptText, Usage
+from freehold.core.events import Event, Held, Usage
 from freehold.core.exchange import Exchange, Principal
 from freehold.core.findings import Direction
 from freehold.core.ports import Guard
@@ -21,7 +21,7 @@ from freehold.gateway.body import parse
 from freehold.gateway.config import GatewayConfig
 from freehold.gateway.flow import Flow
 from freehold.gateway.placement import continued
-from freehold.gateway.screen import context_of, released
+from freehold.gateway.screen import context_of, prompt_texts, released
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Codec, Incoming
 
@@ -66,7 +66,8 @@ class ReplayedExchange:
         account = _account(exchange, self._codec, salt)
         session = guard.open(context_of(exchange))
         try:
-            await released(self._texts(), session.stage(Direction.REQUEST), lambda _: None)  # what it has read, its judges know
+            texts = prompt_texts(exchange, self._codec.leaves(exchange.document))
+            await released(texts, session.stage(Direction.REQUEST), lambda _: None)  # what it has read, its judges know
         except BlockedByPolicy as exc:
             raise NotComparable("the policy blocks the kept request now") from exc
         stages = [session.stage(Direction.RESPONSE), session.judge(history_is_known=not continued(exchange))]
@@ -74,10 +75,6 @@ class ReplayedExchange:
         async with Flow(self._as_told(events), stages, _never, idle_timeout_s=_PATIENCE_S) as flow:
             await answering.run(flow)
         return account.sent
-
-    def _texts(self) -> list[PromptText]:
-        leaves = self._codec.leaves(self.exchange.document)
-        return [PromptText(leaf=at, channel=leaf.channel, text=leaf.text) for at, leaf in enumerate(leaves)]
 
     async def _as_told(self, events: Sequence[Event]) -> AsyncIterator[Event]:
         """How much of the prompt was in the cache is told in the answer, and is another matter than what was answered."""

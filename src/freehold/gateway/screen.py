@@ -10,7 +10,7 @@ from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Context, Direction, Verdict
 from freehold.core.stage import Stage, steps
-from freehold.gateway.wire.codec import Codec, Incoming
+from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
@@ -34,17 +34,22 @@ def context_of(exchange: Exchange) -> Context:
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
     """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
-    leaves, tools = codec.leaves(exchange.document), ToolNames(exchange.document)
-    texts = [
-        PromptText(leaf=at, channel=leaf.channel, text=leaf.text, tool=tools.of(leaf.path) if leaf.channel in _OF_TOOLS else "")
-        for at, leaf in enumerate(leaves)
-    ]
-    passed = await released(texts, stage, note)
+    leaves = codec.leaves(exchange.document)
+    passed = await released(prompt_texts(exchange, leaves), stage, note)
     changes = [(leaf, text) for leaf, text in zip(leaves, passed, strict=True) if text != leaf.text]
     if not changes:
         return exchange
     again = codec.decode_request(replace(incoming, document=rewrite(exchange.document, changes)))
     return replace(again, is_rewritten=True)
+
+
+def prompt_texts(exchange: Exchange, leaves: Sequence[Leaf]) -> list[PromptText]:
+    """The strings of a request, as stages take them."""
+    tools = ToolNames(exchange.document)
+    return [
+        PromptText(leaf=at, channel=leaf.channel, text=leaf.text, tool=tools.of(leaf.path) if leaf.channel in _OF_TOOLS else "")
+        for at, leaf in enumerate(leaves)
+    ]
 
 
 async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Event], None]) -> list[str]:
