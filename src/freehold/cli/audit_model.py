@@ -231,7 +231,8 @@ class _Audit:
 def _confirm() -> None:
     if not sys.stdin.isatty():
         raise Unusable("nobody is there to agree to the cost; look at it, and say --yes")
-    click.confirm("Ask?", abort=True, err=True)
+    if not click.confirm("Ask?", err=True):
+        raise Unusable("nothing was asked")
 
 
 def _save(path: Path, baseline: Baseline) -> None:
