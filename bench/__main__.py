@@ -31,6 +31,7 @@ PARTS: dict[str, str] = {
     "receipts": "bench.receipts",
     "audit": "bench.audit",
     "signing": "bench.signing",
+    "scan": "bench.scan",
     "dispatch": "bench.dispatch",
     "tokenizer": "bench.tokenizer",
     "watermark": "bench.watermark",
