@@ -115,7 +115,7 @@ def test_a_copy_of_a_record_shows_its_last_head_and_needs_no_key(home: Path, tmp
 
 
 def test_what_cannot_be_proved_says_why(home: Path) -> None:
-    assert "rows 13 to 13 are not all in it" in run("proof", "13").output
+    assert "the log has 12 signed rows; ask for rows from 1 to 12" in run("proof", "13").output
     assert "no row of the exchange xc_nowhere" in run("proof", "xc_nowhere").output
     assert run("proof", "0").exit_code == 2
 

@@ -105,7 +105,9 @@ def evidence_of(
     last_n = last_n + 1 if to_ns is not None and last_n < size else last_n
     head = tree.checkpoint_over(connection, last_n)
     if head is None or not 1 <= first_n <= last_n:
-        raise Unusable(f"a tree head is signed over {size} rows; rows {first_n} to {last_n} are not all in it")
+        raise Unusable(
+            f"the log has {size} signed rows; ask for rows from 1 to {size}" if size else "the log has no signed rows yet"
+        )
     perfect = Tree(connection).perfect
     rows = [_row(row, as_digests) for row in shown(connection, first_n, last_n)]
     gone = any(row.facts is None and row.exchange is None for row in rows)
