@@ -111,6 +111,19 @@ def test_a_key_of_ones_own_signs_and_is_trusted_by_its_file_or_the_store(model: 
 
 
 @pytest.mark.usefixtures("home")
+def test_a_signature_of_somebody_else_is_not_written_over_by_chance(model: Path, tmp_path: Path) -> None:
+    private, _ = written(tmp_path, SigningKey.of(ec_key()))
+    assert freehold("sign", model).exit_code == 0
+    assert freehold("sign", model).exit_code == 0
+    refused = freehold("sign", model, "--key", private)
+    assert (refused.exit_code, "not by this key: say --replace" in refused.stderr) == (2, True)
+    assert freehold("verify", model).exit_code == 0
+    assert freehold("sign", model, "--key", private, "--replace").exit_code == 0
+    (model / "freehold.sig").write_text("garbage")
+    assert freehold("sign", model).exit_code == 2
+
+
+@pytest.mark.usefixtures("home")
 def test_a_locked_key_opens_with_its_password(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pem = ec_key().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"open")
@@ -132,7 +145,9 @@ def test_openssf_signatures_by_key_and_by_certificate(model: Path, tmp_path: Pat
         freehold("sign", model, "--key", private, "--format", "oms", "--hash", "blake2b", "--shard-size", "100k").exit_code == 0
     )
     assert facts(freehold("verify", model, "--key", public, "--json"))["format"] == "oms"
-    assert freehold("sign", model, "--key", private, "--cert", tmp_path / "chain.crt").exit_code == 0
+    by_certificate = ("sign", model, "--key", private, "--cert", tmp_path / "chain.crt")
+    assert freehold(*by_certificate).exit_code == 0
+    assert freehold(*by_certificate).exit_code == 0
     assert freehold("verify", model, "--key", public).exit_code == 1
     result = facts(freehold("verify", model, "--ca", tmp_path / "root.crt", "--json"))
     assert (result["holds"], result["signed_by"]) == (True, "CN=test signer")

@@ -4,6 +4,7 @@ Exit codes: 0 signed, 1 the model cannot be signed, 2 what was given cannot be u
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from freehold.cli import Unusable
 from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, private_key, rules_of, shared_options
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import PullProgress
-from freehold.core.errors import DeviceError
+from freehold.core.errors import ArtefactError, DeviceError
 from freehold.provenance import oms
-from freehold.provenance.certificates import Certificate, read_certificates
+from freehold.provenance.certificates import Certificate, certificate_id, read_certificates
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import ED25519, SigningKey, key_directory, node_key
+from freehold.provenance.keys import ED25519, SigningKey, key_directory, node_key, trusted
 from freehold.provenance.pieces import Recipe
-from freehold.provenance.signing import OMS, OWN, sign_oms, sign_own, signature_path
+from freehold.provenance.signing import OMS, OWN, Terms, prove, read_signature, sign_oms, sign_own, signature_path
+from freehold.provenance.trust import Accepted
 
 
 @click.command()
@@ -47,6 +49,7 @@ from freehold.provenance.signing import OMS, OWN, sign_oms, sign_own, signature_
 @click.option("--shard-size", callback=size_of, metavar="SIZE", help="Hash files in pieces of this size, with --format oms: 1G.")
 @click.option("--name", help="What the model is called. Default: its file's or folder's name.")
 @click.option("--licence", help="Its licence, for our manifest.")
+@click.option("--replace", is_flag=True, help="Write over a signature that is not by this key.")
 @click.option("--incremental", is_flag=True, help="Read only what changed since the last time this was said.")
 @shared_options
 def sign(
@@ -59,6 +62,7 @@ def sign(
     shard_size: int | None,
     name: str | None,
     licence: str | None,
+    replace: bool,
     incremental: bool,
     ignore: tuple[str, ...],
     with_git: bool,
@@ -78,6 +82,8 @@ def sign(
     path = signature_file or signature_path(target, form)
     rule = rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links)
     key = private_key(key_file, key_password) if key_file else node_key(key_directory(configuration.home()))
+    if path.exists() and not replace:
+        _refuse_anothers(path, key, chain)
     name = name or target.resolve().name
     cache = digest_cache(target) if incremental else None
     facts: dict[str, Any] = {
@@ -123,6 +129,15 @@ def _refuse_mixed(
         raise Unusable("--licence is for our manifest: OpenSSF Model Signing has no place for it")
     if shard_size is not None and hash_name == "blake3":
         raise Unusable("blake3 uses all threads by itself, and other tools read no shards of it: leave --shard-size out")
+
+
+def _refuse_anothers(path: Path, key: SigningKey, chain: Sequence[Certificate]) -> None:
+    """A signature that somebody else made is not written over by chance."""
+    ours = Accepted(keys=trusted(key.public), authorities={certificate_id(one): one for one in chain})
+    try:
+        prove(read_signature(path), Terms(trust=ours, accept_expired=True))
+    except ArtefactError as error:
+        raise Unusable(f"{path} is there already and not by this key: say --replace if it may go, or --signature") from error
 
 
 def _note_left_out(progress: PullProgress, key: SigningKey, recipe: Recipe) -> None:

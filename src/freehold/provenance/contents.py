@@ -50,6 +50,7 @@ class Located:
 
     place: Path
     paths: Mapping[str, Path]
+    sizes: Mapping[str, int]  # bytes, as they were found
     follow_links: bool
 
     @property
@@ -59,12 +60,10 @@ class Located:
 
 def locate(target: Path, rule: Rules, *, one_file: str | None = None) -> Located:
     """A folder's files, or the one file, which is called `one_file` where the format has a word for it."""
-    if target.is_dir():
-        paths = {name: target / name for name in model_files(target, rule)}
-    else:
-        check_plain(target, follow_links=rule.follow_links)
-        paths = {one_file or target.name: target}
-    return Located(place=target, paths=paths, follow_links=rule.follow_links)
+    is_folder = target.is_dir()
+    paths = {n: target / n for n in model_files(target, rule)} if is_folder else {one_file or target.name: target}
+    sizes = {name: check_plain(path, follow_links=rule.follow_links).st_size for name, path in paths.items()}
+    return Located(place=target, paths=paths, sizes=sizes, follow_links=rule.follow_links)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +139,7 @@ def digest_files(
         progress.advance(done_bytes)
 
     if paths:
-        progress.step(f"hashing {located.name}", sum(path.stat().st_size for _, path in paths))
+        progress.step(f"hashing {located.name}", sum(located.sizes[name] for name, _ in paths))
     for one in hash_files(paths, recipe, follow_links=located.follow_links, advanced=advanced):
         found[one.name] = one
         if cache is not None:
@@ -157,8 +156,8 @@ def _misplaced(
 ) -> Iterator[Problem]:
     """What shows without reading the files: missing ones, ones too many, and sizes. Only those that could be another file are
     read."""
-    missing = [name for name in wanted if name not in located.paths]
-    sizes = {name: check_plain(path, follow_links=located.follow_links).st_size for name, path in located.paths.items()}
+    sizes = located.sizes
+    missing = [name for name in wanted if name not in sizes]
     resized = [name for name in wanted if name in sizes and contents.files[name].size_bytes not in (None, sizes[name])]
     if not contents.recipe.count(0):  # an empty file has no digest, so nobody could sign it
         extra = [name for name in extra if sizes[name]]
