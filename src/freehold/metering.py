@@ -14,7 +14,7 @@ from freehold.core.ports import AuditLog, EngineLoadProbe, Signal
 from freehold.meter.attribution import ExchangeMeter
 from freehold.meter.config import MeterConfig
 from freehold.meter.factors import read_factors
-from freehold.meter.journal import EVENT, MeterJournal, event, last_prices, last_served
+from freehold.meter.journal import EVENT, FIRST, MeterJournal, event, last_prices, last_served
 from freehold.plan.grid import grid
 from freehold.store.totals import RecordedTotals
 
@@ -75,12 +75,11 @@ def meter_journal(record: Path, config: Config, audit: AuditLog, load: EngineLoa
 
 
 async def note_prices(record: Path, config: Config, audit: AuditLog) -> None:
-    """An efficiency event where the price list is not the one that was noted last; the first is noted, so that the next can be told."""
+    """An efficiency event where the price list is not the one that was noted last. The first list is noted as such."""
     if not config.prices:
         return
     digest = sha256(msgspec.json.encode(config.prices)).hexdigest()
     before = last_prices(RecordedTotals(record, config.store).log_rows(EVENT, 0, _END_NS))
     if before != digest:
         models = sorted({price.model for price in config.prices})
-        what, note = ("price_changed", "") if before is not None else ("other", "the first price list that was noted here")
-        await audit.append(EVENT, event(what, models, before=before, after=digest, note=note))
+        await audit.append(EVENT, event("price_changed" if before else FIRST, models, before=before, after=digest))

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
     "keys": "freehold.cli.keys:keys",
     "log": "freehold.cli.audit:log",
     "mcp": "freehold.cli.mcp:mcp",
+    "meter": "freehold.cli.meter:meter",
     "models": "freehold.cli.models:models",
     "plan": "freehold.cli.plan:plan",
     "policy": "freehold.cli.policy:policy",

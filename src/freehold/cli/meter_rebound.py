@@ -14,10 +14,10 @@ from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS, day_of
 from freehold.core.totals import DayTotal, LogRow
 from freehold.meter.decomposition import Activity, Decomposition, activity, decompose
+from freehold.meter.journal import EVENT, FIRST
 from freehold.meter.rebound import LONGEST_DAYS, EfficiencyEvent, Rebound, examine
 from freehold.store.totals import RecordedTotals
 
-EVENT = "efficiency_event"  # the kind of its row in the log
 _EPOCH = date(1970, 1, 1)
 
 
@@ -37,7 +37,7 @@ def rebound(days: int, path: Path | None, as_json: bool) -> None:
     ledger = RecordedTotals(path or configuration.home() / store.file, store)
     now_ns = time.time_ns()
     today = day_of(now_ns)
-    events = [_event(row) for row in ledger.log_rows(EVENT, 0, now_ns)]
+    events = [_event(row) for row in ledger.log_rows(EVENT, 0, now_ns) if row.facts.get("what") != FIRST]
     totals = ledger.between((today - days - LONGEST_DAYS) * DAY_NS, today * DAY_NS)  # today is not over yet
     found = [examine(event, totals, events, today) for event in events if event.day >= today - days]
     recent = _recent(totals, today)

@@ -20,6 +20,8 @@ WINDOW: Final = "energy_window"
 EVENT: Final = "efficiency_event"
 EVERY_S: Final = 300.0
 LOOK_S: Final = 1.0
+FIRST: Final = "first"  # no change: what later ones are told from
+_OF_PRICES: Final = ("price_changed", FIRST)
 _LINES: Final = ("seconds", "unknown_s", "energy_j", "attributed_j", "idle_j", "unattributed_j", "load_j")
 
 
@@ -42,9 +44,7 @@ def last_served(events: Sequence[LogRow]) -> Served | None:
 
 def last_prices(events: Sequence[LogRow]) -> str | None:
     """The digest of the price list that was noted last."""
-    found = [
-        row.facts["to"] for row in events if row.facts.get("what") == "price_changed" and isinstance(row.facts.get("to"), str)
-    ]
+    found = [to for row in events if isinstance(to := row.facts.get("to"), str) and row.facts.get("what") in _OF_PRICES]
     return found[-1] if found else None
 
 
@@ -60,7 +60,7 @@ def change(before: Served | None, now: Served) -> dict[str, Any] | None:
         return None
     to = {"model": now.model, "model_id": now.model_id, "build": now.build}
     if before is None:
-        return event("other", [now.model], after=to, note="the first model that was noted here")
+        return event(FIRST, [now.model], after=to)
     old = {"model": before.model, "model_id": before.model_id, "build": before.build}
     what = "engine_upgraded" if before.model_id == now.model_id else "model_swapped"
     return event(what, sorted({before.model, now.model}), before=old, after=to)
