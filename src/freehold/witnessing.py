@@ -131,7 +131,11 @@ async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, 
                 f"the witness {key.name} has cosigned {told} rows of this log, which has {last.size}: its end was cut off, or an "
                 "older copy was put back"
             )
+        if told == old_size:
+            break  # it has this size, with another root
         old_size = told
+    else:
+        raise UpstreamRejected(f"the witness {key.name} is asked by others at the same time; ask again", status=status)
     if status in (409, 422):
         raise witness.forked(old_size, last.size)
     if status != 200:
