@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -219,3 +220,24 @@ def test_hdf5_is_searched() -> None:
 
 def test_the_embedded_model_is_clean() -> None:
     assert scan_file(embedded_model()).findings == ()
+
+
+def test_every_type_that_gguf_writes_is_clean(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    path = tmp_path / "all.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_chat_template("{{ messages[0]['content'] }}")
+    for kind, (_, size_bytes) in gguf.GGML_QUANT_SIZES.items():
+        if kind.name not in ("Q8_1", "Q8_K"):  # for what is being computed: in no file
+            plain = {"F32": np.float32, "F16": np.float16, "F64": np.float64}.get(kind.name)
+            if plain is not None:
+                writer.add_tensor(kind.name, np.zeros((3, 64), plain))
+            elif kind.name.startswith("I") and kind.name[1:].isdigit():
+                writer.add_tensor(kind.name, np.zeros((3, 64), f"i{int(kind.name[1:]) // 8}"))
+            else:
+                writer.add_tensor(kind.name, np.zeros((3, 2 * size_bytes), np.uint8), raw_dtype=kind)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert look(path.read_bytes(), "all.gguf").findings == ()

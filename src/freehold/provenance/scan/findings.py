@@ -46,7 +46,15 @@ class Rule:
 
 _NOTE, _SUSPICIOUS, _UNPARSED, _MALICIOUS = Weight.NOTE, Weight.SUSPICIOUS, Weight.UNPARSED, Weight.MALICIOUS
 _PICKLE_CVES = ("CVE-2025-1716", "CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10155", "CVE-2025-10156", "CVE-2025-10157")
-_GGUF_CVES = ("CVE-2024-21802", "CVE-2024-21825", "CVE-2024-21836", "CVE-2024-23496", "CVE-2024-23605", "CVE-2025-53630")
+_GGUF_CVES = (
+    "CVE-2024-21802",
+    "CVE-2024-21825",
+    "CVE-2024-21836",
+    "CVE-2024-23496",
+    "CVE-2024-23605",
+    "CVE-2025-53630",
+    "CVE-2026-27940",
+)
 
 RULES: dict[str, Rule] = {
     "unparsed": Rule(weight=_UNPARSED, about="could not be read to its end, or is of no known kind", cwe="CWE-20"),
