@@ -99,6 +99,18 @@ async def test_a_log_that_grows_is_cosigned_again_and_again(tmp_path: Path) -> N
         assert other.rows() == []  # what it cosigns adds nothing to its own log
 
 
+async def test_a_command_that_asks_between_publishing_and_asking_is_no_fork(tmp_path: Path) -> None:
+    await write_log(tmp_path / "record.db")
+    log = log_of(tmp_path / "record.db")
+    async with serving_witness(tmp_path) as other, aiohttp.ClientSession() as http:
+        older = log.publish()
+        assert older is not None
+        add(tmp_path / "record.db", 2)
+        await asked(other, log)
+        await ask(http, other.config, log, older)
+        assert log.cosigned_size(other.log.witness_key) == 14
+
+
 def log_size(log: TileLog) -> int:
     last = log.publish()
     return 0 if last is None else last.size

@@ -126,6 +126,8 @@ async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, 
         if status != 409 or media_type != SIZE_MEDIA_TYPE:
             break
         told = checkpoints.read_size(body.removesuffix("\n"))
+        if told > last.size:  # perhaps another process of this node has asked meanwhile, over more rows
+            last = await asyncio.to_thread(log.publish) or last
         if told > last.size:
             raise VerificationError(
                 f"the witness {key.name} has cosigned {told} rows of this log, which has {last.size}: its end was cut off, or an "
