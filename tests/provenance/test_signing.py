@@ -1,5 +1,6 @@
 import json
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -149,6 +150,8 @@ def test_a_file_that_was_cut_short_is_told_in_bytes_and_a_changed_block_by_its_p
         file.seek(BLOCK_BYTES + 3)
         file.write(b"!")
     assert problems(path, signed) == {"m.gguf": f"was changed from byte {BLOCK_BYTES} on"}
+    path.write_bytes(b"y" + b"x" * (BLOCK_BYTES + 9))
+    assert "from byte 0 on (a GGUF file's header, with its chat template, is there)" in problems(path, signed)["m.gguf"]
     os.truncate(path, BLOCK_BYTES)
     was = f"has {BLOCK_BYTES} bytes, {BLOCK_BYTES + 10} were signed: it was cut short"
     assert problems(path, signed) == {"m.gguf": was}
@@ -159,8 +162,9 @@ def test_a_file_replaced_while_it_is_verified_is_caught(model: Path, monkeypatch
 
     def reading(handle: int, buffers: list[memoryview], offset: int) -> int:
         count = read(handle, buffers, offset)
-        (model / "new").write_bytes(b"weights of a" * 9)
-        (model / "new").replace(model / "a.safetensors")
+        new = model / f"new.{threading.get_ident()}"  # by each of the threads that read
+        new.write_bytes(b"weights of a" * 9)
+        new.replace(model / "a.safetensors")
         return count
 
     monkeypatch.setattr(os, "preadv", reading)
