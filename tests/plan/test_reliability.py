@@ -67,7 +67,7 @@ def test_the_tornado_has_what_matters_most_first() -> None:
     spreads = {"little": Triangular(low=0, mode=1, high=2), "much": Triangular(low=0, mode=1, high=2)}
     found = simulate(model, spreads)
     assert [bar.name for bar in found.bars] == ["much", "little"]
-    assert found.bars[0].rank > 0 > found.bars[1].rank
+    assert (found.bars[0].rank or 0) > 0 > (found.bars[1].rank or 0)
     assert found.bars[0].at_p10 < found.bars[0].at_p90
     assert simulate(model, spreads) == found  # the same question, the same answer
 
@@ -84,3 +84,15 @@ def test_what_does_not_vary_has_no_rank() -> None:
     assert spearman(np.ones(5), np.arange(5.0)) == 0
     with pytest.raises(InvalidRequest, match="goes up"):
         Triangular(low=2, mode=1, high=3)
+
+
+def test_few_draws_are_spread_evenly_and_have_no_ranks() -> None:
+    def model(inputs: Mapping[str, Array]) -> Array:
+        return inputs["a"] * inputs["b"]
+
+    spreads = {"a": Triangular(low=1, mode=2, high=4), "b": LogNormal(median=1, sigma=0.1)}
+    few, many = simulate(model, spreads, draws=30, are_few=True), simulate(model, spreads)
+    for name in ("p10", "p50", "p90"):
+        assert getattr(few, name) == pytest.approx(getattr(many, name), rel=0.06)
+    assert [bar.name for bar in few.bars] == ["a", "b"]
+    assert all(bar.rank is None for bar in few.bars)

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from freehold.cli.plan_words import figure, three_digits
+from freehold.cli.plan_words import figure, three_digits, tornado_rows
 from freehold.plan.uncertainty import Simulation
 
 WIDTH = 720
 _LABEL, _RIGHT, _TOP, _ROW, _FOOT = 190, 70, 8, 30, 34  # of charts with a row for each bar
 _LEFT_AXIS, _PLOT_HEIGHT = 56, 220  # of charts over time
 _MOST_TICKS = 9
+_MOST_PERCENT = 250.0  # of a range chart: one result that may be tenfold must not hide the others
 _TEXT_WIDTH = 6.6  # of a letter at the page's 12 pixels, on average
 
 
@@ -68,27 +69,26 @@ def tornado_chart(title: str, one: Simulation, unit: str) -> Chart:
         ]
     height = _TOP + len(one.bars) * _ROW
     parts += [_rule(axis.at(one.p50), _TOP, axis.at(one.p50), height), *axis.ticks(height, unit)]
+    header, rows = tornado_rows(one, unit)
     first = f"; {one.bars[0].name} moves it most" if one.bars else ""
     return Chart(
         title=title,
         svg=_svg(height + _FOOT, parts),
         summary=f"{figure(three_digits(one.p50), unit)} in the middle{first}.",
-        header=("input", "at its P10", "at its P90", "rank correlation"),
-        rows=tuple(
-            (bar.name, *(figure(three_digits(end), unit) for end in (bar.at_p10, bar.at_p90)), f"{bar.rank:+.2f}")
-            for bar in one.bars
-        ),
+        header=header,
+        rows=rows,
     )
 
 
 def range_chart(title: str, spans: Sequence[Span]) -> Chart:
-    """P10 to P90 of results in different units, as percents of their middles."""
+    """P10 to P90 of results in different units, as percents of their middles, cut off where the page ends."""
     above = [one for one in spans if one.p50 > 0]
-    ends = [end / one.p50 * 100 for one in above for end in (one.p10, one.p90)]
+    ends = [min(end / one.p50 * 100, _MOST_PERCENT) for one in above for end in (one.p10, one.p90)]
     axis = _axis([100.0, *ends], _LABEL, WIDTH - _RIGHT - 80)
     parts = []
     for at, one in enumerate(above):
-        y, low, high = _TOP + at * _ROW, axis.at(one.p10 / one.p50 * 100), axis.at(one.p90 / one.p50 * 100)
+        y = _TOP + at * _ROW
+        low, high = (axis.at(min(end / one.p50 * 100, axis.high)) for end in (one.p10, one.p90))
         parts += [
             _text(_LABEL - 10, y + 19, _short(one.name), "end"),
             _box(low, y + 9, high - low, 12, "k1"),

@@ -78,8 +78,15 @@ def three_digits(value: float) -> float:
 
 def tornado(one: Simulation, unit: str = "") -> None:
     """A line for each input, what moves the result most first."""
-    header = ("input", "at its P10", "at its P90", "rank correlation")
-    show_rows(header, ((bar.name, *_ends(bar, unit), f"{bar.rank:+.2f}") for bar in one.bars))
+    show_rows(*tornado_rows(one, unit))
+
+
+def tornado_rows(one: Simulation, unit: str = "") -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """The header, and a row for each input; ranks where there were draws enough for them."""
+    header = ("input", "at its P10", "at its P90")
+    if any(bar.rank is None for bar in one.bars):
+        return header, tuple((bar.name, *_ends(bar, unit)) for bar in one.bars)
+    return (*header, "rank correlation"), tuple((bar.name, *_ends(bar, unit), f"{bar.rank:+.2f}") for bar in one.bars)
 
 
 def _ends(bar: Bar, unit: str) -> tuple[str, str]:

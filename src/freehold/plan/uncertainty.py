@@ -62,12 +62,12 @@ Spread = LogNormal | Triangular
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """The result at the input's P10 and at its P90; `rank` is Spearman's correlation, in [-1, 1]."""
+    """The result at the input's P10 and at its P90; `rank` is Spearman's correlation, in [-1, 1], None of too few draws."""
 
     name: str
     at_p10: float
     at_p90: float
-    rank: float
+    rank: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ def simulate(
 
     Where `are_few`, each input takes one value of each of so many equal parts of its range (Latin hypercube, McKay et al. 1979):
     with tens of draws their quantiles are nearer to those of thousands. Bars are then ordered by their length: ranks of so few
-    are noise.
+    draws are noise, and are not given.
     """
     generator = np.random.default_rng(SEED)
     if are_few:
@@ -102,9 +102,10 @@ def simulate(
     bars = []
     for name, spread in spreads.items():
         low, high = model(medians | {name: spread.at(np.array([_LOW, _HIGH]))})
-        bars.append(Bar(name=name, at_p10=float(low), at_p90=float(high), rank=spearman(inputs[name], results)))
+        rank = None if are_few else spearman(inputs[name], results)
+        bars.append(Bar(name=name, at_p10=float(low), at_p90=float(high), rank=rank))
     p10, p50, p90 = np.quantile(results, (_LOW, 0.5, _HIGH))
-    ordered = sorted(bars, key=lambda bar: -abs(bar.at_p90 - bar.at_p10 if are_few else bar.rank))
+    ordered = sorted(bars, key=lambda bar: -abs(bar.at_p90 - bar.at_p10 if bar.rank is None else bar.rank))
     return Simulation(p10=float(p10), p50=float(p50), p90=float(p90), bars=tuple(ordered))
 
 
