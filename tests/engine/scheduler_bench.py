@@ -57,6 +57,7 @@ class Bench:
         scope: str | None = None,
         constraint: Constraint | None = None,
         watermark: Watermark | None = None,
+        can_wait: bool = False,
         **changes: Any,
     ) -> None:
         values: dict[str, Any] = {"seed": number, "temperature": 1.0, "max_tokens": 20} | changes
@@ -67,6 +68,7 @@ class Bench:
             scope=scope,
             constraint=constraint,
             watermark=watermark,
+            can_wait=can_wait,
         )
         self.scheduler.submit(request)
 

@@ -75,6 +75,65 @@ def test_when_pages_run_out_the_youngest_gives_way_and_loses_nothing() -> None:
         assert bench.finished(number).output_tokens == 150
 
 
+def test_who_cannot_wait_has_the_passes_but_for_one_in_eight() -> None:
+    bench = Bench(max_drafts=0)
+    bench.submit(1, prompt(1, 10), max_tokens=100, can_wait=True)
+    bench.step()
+    bench.submit(2, prompt(2, 10), max_tokens=80)
+    before = len(bench.model.batches)
+    while 2 not in bench.ended:
+        bench.step()
+    passes = [set(batch.sequences.tolist()) for batch in bench.model.batches[before:]]
+    assert len(passes) == 80
+    assert sum(len(one) == 2 for one in passes) == 10
+    bench.run()
+    assert bench.texts[1] == alone(1, 10, max_tokens=100)
+    assert bench.texts[2] == alone(2, 10, max_tokens=80)
+
+
+def test_a_newcomer_takes_the_place_of_one_that_can_wait() -> None:
+    for limits in ({"max_sequences": 2}, {"pages": 8}):  # by number, and by memory
+        bench = Bench(**limits)  # type: ignore[arg-type]
+        for number in (1, 2):
+            bench.submit(number, prompt(number, 90), max_tokens=20, can_wait=True)
+        for _ in range(9):
+            bench.step()
+        bench.submit(3, prompt(3, 90), max_tokens=3)
+        while 3 not in bench.ended:
+            bench.step()
+        assert not {1, 2} & bench.ended.keys()
+        bench.run()
+        for number in (1, 2):
+            assert bench.texts[number] == alone(number, 90, max_tokens=20)
+
+
+def test_of_those_that_wait_for_admission_live_ones_go_first() -> None:
+    bench = Bench(max_sequences=1)
+    bench.submit(1, prompt(1, 5), max_tokens=3)
+    bench.step()
+    bench.submit(2, prompt(2, 5), max_tokens=3, can_wait=True)
+    bench.submit(3, prompt(3, 5), max_tokens=3)
+    bench.run()
+    assert list(bench.ended) == [1, 3, 2]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 150), st.integers(1, 30), st.integers(0, 6), st.booleans()), min_size=2, max_size=8),
+    st.integers(12, 40),
+)
+def test_giving_way_changes_no_answer(requests: list[tuple[int, int, int, bool]], pages: int) -> None:
+    bench = Bench(pages=pages, max_sequences=3)
+    for number, (size, count, steps_before, can_wait) in enumerate(requests):
+        for _ in range(steps_before):
+            bench.step()
+        bench.submit(number, prompt(number, size), max_tokens=count, can_wait=can_wait, scope="all")
+    bench.run()
+    for number, (size, count, _, _) in enumerate(requests):
+        assert bench.texts.get(number, "") == alone(number, size, max_tokens=count)
+    assert bench.cache.free_pages == pages
+
+
 def test_the_context_ends_an_answer() -> None:
     bench = Bench()
     bench.submit(1, prompt(1, 250), max_tokens=None)

@@ -4,7 +4,7 @@ A codec parses a body once, at the edge, into an `Exchange`. What a user wrote i
 show it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, NewType
@@ -18,6 +18,11 @@ ModelId = NewType("ModelId", str)  # Merkle root of a manifest, hex
 Path = tuple[str | int, ...]  # keys and indexes that lead to a value in a JSON document
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+
+def fits(globs: Sequence[str], name: str) -> bool:
+    """Whether a name is among those that globs name; none named is every one."""
+    return not globs or any(fnmatchcase(name, glob) for glob in globs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +41,7 @@ class Principal:
 
     def may_use(self, model: str) -> bool:
         """Whether its own globs and its team's both let it."""
-        return all(not globs or any(fnmatchcase(model, glob) for glob in globs) for globs in (self.models, self.team_models))
+        return all(fits(globs, model) for globs in (self.models, self.team_models))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,4 +138,5 @@ class Exchange:
     choices: int = 1  # alternatives asked for: OpenAI's `n`
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's words to a provider beside the body: `anthropic-beta`
     is_rewritten: bool = False  # `document` is no longer what `body` says: the guard changed it
+    can_wait: bool = False  # live work goes before it, down to the engine's passes
     unsaid: str | None = None  # what is asked for that messages, tools and sampling don't say: who answers from them must refuse

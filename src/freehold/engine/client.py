@@ -385,6 +385,7 @@ class _Link:
                 key=exchange.principal.key_id,
                 team=exchange.principal.team,
                 watermark=watermark,
+                can_wait=exchange.can_wait,
             )
         )
         return self._awaited(answer)

@@ -74,6 +74,7 @@ class Submit(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     key: str = ""  # who asks: see `prefix_reuse`
     team: str | None = None
     watermark: Watermark | None = None
+    can_wait: bool = False
 
 
 class Cancel(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -81,6 +81,7 @@ class Prompts:
                 constraint=constraint,
                 shown=shown,
                 watermark=submit.watermark,
+                can_wait=submit.can_wait,
             )
             for choice, constraint in enumerate(self._forms.constraints(submit))
         ]

@@ -4,7 +4,8 @@ One step computes the next token of every running answer, drafts of the tokens a
 (`speculation`), and beside them a chunk of the prompts that are being read in. The chunk is shared evenly among those, so that a
 short prompt does not wait behind a long one. Decided here too: who is admitted (by free KV pages), which pages of earlier
 sequences a newcomer begins with, who gives way when pages run out (the youngest: its positions are computed again later, with the
-same result, as kernels are batch-invariant), and what share of the work each request is charged.
+same result, as kernels are batch-invariant), that those who can wait give way to all others, and what share of the work each
+request is charged.
 
 One thread calls `wait` and `step`; the others are for any thread.
 """
@@ -40,6 +41,7 @@ LARGEST_CHUNK: Final = 256  # records.MAX_COLUMNS: a pass takes no more at once
 SMALLEST_CHUNK: Final = 16
 READING_S: Final = 10.0  # a pass that only reads prompts in may take so long: until it ends, nobody new is seen
 PAUSE_S: Final = 0.5  # running answers may wait so much longer for a chunk beside them
+WAITING_PASSES: Final = 8  # one of these is of all: an answer that stands still would be given up as dead
 STUCK_S: Final = 300.0
 STUCK_TIMES: Final = 20.0  # of what a pass of so many columns usually takes
 STUCK_UNKNOWN_S: Final = 900.0
@@ -120,6 +122,7 @@ class Scheduler:
         self._prompt_tokens = self._output_tokens = self._cached_tokens = 0
         self._drafted_tokens = self._accepted_tokens = 0
         self._busy_s = 0.0
+        self._passed_over = 0  # passes since those that can wait had to
         self._step_begun_s: float | None = None
         self._stuck_after_s = STUCK_UNKNOWN_S
         self._closed = False
@@ -246,25 +249,51 @@ class Scheduler:
         self._cancelled.clear()
 
     def _admit(self) -> None:
-        """In order of arrival. One page for each running sequence stays free, so that a newcomer is not turned out at once.
+        """In order of arrival, those that can wait last. One page for each that runs stays free: no newcomer goes at once.
 
-        Who begins like a prompt that is being read in right now waits for its pages instead of computing them as well.
+        Who begins like a prompt that is being read in right now waits for its pages instead of computing them as well; who cannot
+        wait does so only for another who cannot.
         """
-        coming = {digest for running in self._running for digest in running.coming}
-        for sequence in list(self._waiting):
-            if not self._cache.free_sequences or len(self._running) == self._limits.max_sequences:
-                return
+        if not self._waiting:
+            return
+        urgent = {digest for running in self._running if not running.request.can_wait for digest in running.coming}
+        coming = urgent.union(digest for running in self._running for digest in running.coming)
+        for sequence in sorted(self._waiting, key=lambda waiting: waiting.request.can_wait):
             # The last token is computed in any case: its logits choose the next one.
             digests = sequence.digests((len(sequence.tokens) - 1) // PAGE_POSITIONS)
             pages = self._cache.found(digests)
-            if len(pages) < len(digests) and digests[len(pages)] in coming:
+            if len(pages) < len(digests) and digests[len(pages)] in (coming if sequence.request.can_wait else urgent):
                 continue
-            needed = -(-len(sequence.tokens) // PAGE_POSITIONS) - len(pages) + self._cache.idle_among(pages)
-            if needed + len(self._running) > self._cache.free_pages:
-                return
+            while not self._has_room(sequence, pages):
+                if not self._turn_out_for(sequence):
+                    return
+                pages = self._cache.found(digests)
             self._waiting.remove(sequence)
             self._begin(sequence, pages)
             coming.update(sequence.coming)
+            if not sequence.request.can_wait:
+                urgent.update(sequence.coming)
+
+    def _has_room(self, sequence: Sequence, pages: list[int]) -> bool:
+        """Whether a newcomer fits that begins with these pages."""
+        if not self._cache.free_sequences or len(self._running) == self._limits.max_sequences:
+            return False
+        needed = -(-len(sequence.tokens) // PAGE_POSITIONS) - len(pages) + self._cache.idle_among(pages)
+        return needed + len(self._running) <= self._cache.free_pages
+
+    def _turn_out_for(self, newcomer: Sequence) -> bool:
+        """Whether the youngest of those that can wait has made room for one that cannot."""
+        youngest = next((running for running in reversed(self._running) if running.request.can_wait), None)
+        if newcomer.request.can_wait or youngest is None:
+            return False
+        self._turn_out(youngest)
+        return True
+
+    def _turn_out(self, sequence: Sequence) -> None:
+        """It waits again. Its positions are computed again later, with the same result."""
+        self._release(sequence)
+        sequence.computed = 0
+        self._waiting.appendleft(sequence)
 
     def _begin(self, sequence: Sequence, pages: list[int]) -> None:
         sequence.slot = self._cache.open(pages)
@@ -278,12 +307,22 @@ class Scheduler:
     # ---- what the next step computes ------------------------------------------------------------------------
 
     def _shares(self) -> list[_Share]:
-        for sequence in list(self._running):
-            if sequence.left == 1:
+        turn = self._in_turn()
+        for sequence in turn:
+            if sequence.slot is not None and sequence.left == 1:
                 self._make_room(sequence)
-        answering = [sequence for sequence in self._running if sequence.left == 1]
-        chunks = self._chunks([sequence for sequence in self._running if sequence.left > 1], len(answering))
+        turn = [sequence for sequence in turn if sequence.slot is not None]
+        answering = [sequence for sequence in turn if sequence.left == 1]
+        chunks = self._chunks([sequence for sequence in turn if sequence.left > 1], len(answering))
         return [_Share(sequence, 1) for sequence in answering] + chunks
+
+    def _in_turn(self) -> list[Sequence]:
+        """Those that cannot wait have the passes to themselves, but for one in so many."""
+        urgent = [sequence for sequence in self._running if not sequence.request.can_wait]
+        self._passed_over = self._passed_over + 1 if 0 < len(urgent) < len(self._running) else 0
+        if self._passed_over % WAITING_PASSES == 0:
+            return list(self._running)
+        return urgent
 
     def _chunks(self, reading: list[Sequence], answering: int) -> list[_Share]:
         """The shortest first; what it leaves of its share goes to the others."""
@@ -363,15 +402,13 @@ class Scheduler:
         return min(drafts, self._cache.positions_held(sequence.slot) - len(sequence.tokens))
 
     def _make_room(self, sequence: Sequence) -> None:
-        """Back the sequence's next position with a page, if need be by turning out the youngest."""
+        """Back the sequence's next position with a page, if need be by turning out the youngest, those that can wait first."""
         while sequence.slot is not None:
             if self._cache.pages_needed(sequence.slot, len(sequence.tokens)) <= self._cache.free_pages:
                 self._cache.reserve(sequence.slot, len(sequence.tokens))
                 return
-            youngest = self._running[-1]
-            self._release(youngest)
-            youngest.computed = 0
-            self._waiting.appendleft(youngest)
+            waiting = [running for running in self._running if running.request.can_wait]
+            self._turn_out((waiting or self._running)[-1])
 
     # ---- what has come of it --------------------------------------------------------------------------------
 

@@ -31,7 +31,8 @@ FORCED: Final = 0.95  # chance that a token that a form forces is cut as the tok
 class Request:
     """`scope` names those who may share the pages of equal prompts with each other; None shares with nobody.
 
-    `shown` are control tokens whose text is written into the answer: others stand for nothing.
+    `shown` are control tokens whose text is written into the answer: others stand for nothing. One that `can_wait` gives way to
+    those that cannot.
     """
 
     id: int
@@ -41,6 +42,7 @@ class Request:
     constraint: Constraint | None = field(repr=False, default=None)
     shown: frozenset[int] = frozenset()
     watermark: Watermark | None = None
+    can_wait: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
