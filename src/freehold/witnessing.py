@@ -121,18 +121,13 @@ async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, 
     """
     key = config.note_key()
     old_size = await asyncio.to_thread(log.cosigned_size, key)
+    last = await asyncio.to_thread(_reaching, old_size, last, key, log)
     for _ in range(3):  # from the size we know of, from the one it says, and once more if another asked meanwhile
         status, media_type, body = await _post(http, config.url, await asyncio.to_thread(log.submission, old_size, last))
         if status != 409 or media_type != SIZE_MEDIA_TYPE:
             break
         told = checkpoints.read_size(body.removesuffix("\n"))
-        if told > last.size:  # perhaps another process of this node has asked meanwhile, over more rows
-            last = await asyncio.to_thread(log.publish) or last
-        if told > last.size:
-            raise VerificationError(
-                f"the witness {key.name} has cosigned {told} rows of this log, which has {last.size}: its end was cut off, or an "
-                "older copy was put back"
-            )
+        last = await asyncio.to_thread(_reaching, told, last, key, log)
         if told == old_size:
             break  # it has this size, with another root
         old_size = told
@@ -148,6 +143,19 @@ async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, 
         raise UpstreamRejected(f"the witness at {config.url} did not sign with the key {key.name} that is configured", status=502)
     await asyncio.to_thread(log.add_cosignatures, last, signatures)
     return given[0]
+
+
+def _reaching(size: int, last: Checkpoint, key: NoteKey, log: TileLog) -> Checkpoint:
+    """`last`, or a newer one: another process of this node may have asked meanwhile, over more rows."""
+    if size <= last.size:
+        return last
+    newest = log.publish() or last
+    if size > newest.size:
+        raise VerificationError(
+            f"the witness {key.name} has cosigned {size} rows of this log, which has {newest.size}: its end was cut off, or an "
+            "older copy was put back"
+        )
+    return newest
 
 
 def _read_cosignatures(body: str, key: NoteKey, last: Checkpoint) -> tuple[list[NoteSignature], list[Cosignature]]:
