@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -31,6 +31,7 @@ from freehold.provenance.replay import (
     check_tokens,
     differences,
     first_difference,
+    same_tokens,
     sampling_differences,
 )
 from freehold.provenance.watermark import watermark_of_digest
@@ -43,18 +44,20 @@ _CPU_KERNELS: Final = ("vnni", "avx2", "portable")
 class Replay:
     """What came of it. `ran` is False where something is not as it was and nobody said to run it all the same.
 
-    `response` is "same", "differs", or why the answer as it was sent was not compared.
+    `tokens` None is that none were compared; `first` is the first that is another, where those of then are kept. `response` is
+    "same", "differs", or why the answer as it was sent was not compared.
     """
 
     differences: tuple[Difference, ...]
     ran: bool
     output_tokens: int = 0
-    first: FirstDifference | None = None  # None, too, where the answer was stopped before its end and no tokens are kept
+    tokens: Literal["same", "differ"] | None = None
+    first: FirstDifference | None = None
     response: str = ""
 
     @property
     def is_same(self) -> bool:
-        return self.ran and self.first is None and self.response != "differs"
+        return self.ran and self.tokens != "differ" and self.response != "differs"
 
 
 def engine_of(claims: Claims, place: Place, given: Mapping[str, Any]) -> Place:
@@ -109,6 +112,7 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
         differences=tuple(found),
         ran=True,
         output_tokens=sum(map(len, now)),
+        tokens={None: None, True: "same", False: "differ"}[same_tokens(claims, now)],
         first=None if kept.tokens is None else first_difference(kept.tokens, now),
         response=await _response(claims, exchange, _served_then(events, served), place),
     )

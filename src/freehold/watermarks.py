@@ -1,11 +1,10 @@
 """Whose answers carry which watermark: the configuration's entries, with the secrets of the home."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from freehold.core.errors import ConfigError, NotFound
-from freehold.core.exchange import Principal
+from freehold.core.exchange import Principal, fits
 from freehold.core.watermark import Watermark
 from freehold.engine.client import WatermarkFor
 from freehold.engine.config import WatermarkConfig
@@ -20,13 +19,7 @@ def watermarks_of(home: Path, rules: Sequence[WatermarkConfig]) -> WatermarkFor:
         raise ConfigError(exc.message) from exc
 
     def watermark_for(principal: Principal) -> Watermark | None:
-        fitting = (
-            found for rule, found in chosen if _fits(rule.teams, principal.team or "") and _fits(rule.keys, principal.name)
-        )
-        return next(fitting, None)
+        team, name = principal.team or "", principal.name
+        return next((found for rule, found in chosen if fits(rule.teams, team) and fits(rule.keys, name)), None)
 
     return watermark_for
-
-
-def _fits(globs: Sequence[str], name: str) -> bool:
-    return not globs or any(fnmatchcase(name, glob) for glob in globs)

@@ -18,10 +18,10 @@ from tests.gateway.node import TestNode, running
 OURS = ServedBy(provider="freehold", model=MODEL, model_id=ModelId("ab" * 32), seed=7)
 
 
-def engine(served: ServedBy = OURS, tokens: tuple[int, ...] | None = (5, 6, 2)) -> ScriptedUpstream:
+def engine(served: ServedBy = OURS, tokens: tuple[int, ...] | None = (5, 6, 2), text: str = "Hello.") -> ScriptedUpstream:
     """Answers as our engine does: with tokens."""
     end = MessageEnd(finish_reason=FinishReason.STOP, tokens=tokens)
-    return ScriptedUpstream(MessageStart(served=served), TextDelta(text="Hello."), Usage(input_tokens=3, output_tokens=3), end)
+    return ScriptedUpstream(MessageStart(served=served), TextDelta(text=text), Usage(input_tokens=3, output_tokens=3), end)
 
 
 @dataclass(slots=True)
@@ -51,6 +51,14 @@ async def test_what_policy_keeps_is_the_request_as_the_engine_got_it_and_the_tok
     assert SECRET not in kept["body"]
     assert draft.kept.until_ns == kept["received_at_ns"] + 3 * 86_400 * 10**9
     assert draft.claims.content_digest == content_digest(draft.claims.salt, draft.kept.content)
+    assert draft.claims.tokens_digest == tokens_digest(draft.claims.salt, [(5, 6, 2)])
+
+
+async def test_tokens_that_say_what_was_masked_are_not_kept_but_claimed() -> None:
+    async with running(KeepingNode(upstream=engine(text=f"it is {SECRET}"))) as node:
+        draft = await ask(node)
+    assert draft.kept is not None
+    assert json.loads(draft.kept.content)["tokens"] is None
     assert draft.claims.tokens_digest == tokens_digest(draft.claims.salt, [(5, 6, 2)])
 
 

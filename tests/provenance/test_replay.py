@@ -14,6 +14,7 @@ from freehold.provenance.replay import (
     check_tokens,
     differences,
     first_difference,
+    same_tokens,
     sampling_differences,
 )
 
@@ -96,6 +97,8 @@ def test_kept_tokens_are_those_of_the_receipt() -> None:
         tokens_digest=tokens_digest(b"s", [(1, 2), (3,)]),
     )
     check_tokens(claims, [(1, 2), (3,)])
+    assert same_tokens(claims, [(1, 2), (3,)])
+    assert same_tokens(replace(claims, tokens_digest=None), [(1, 2), (3,)]) is None
     for forged in ([(1, 2, 3)], [(1,), (2, 3)], [(1, 2), (4,)], []):
         with pytest.raises(VerificationError, match="not those that the receipt was signed over"):
             check_tokens(claims, forged)

@@ -59,9 +59,9 @@ def replay(
     except FreeholdError as error:
         raise Unusable(error.message) from error
     if as_json:
-        click.echo(json.dumps(_document(claims, row, kept, result), indent=2))
+        click.echo(json.dumps(_document(claims, row, result), indent=2))
     else:
-        _tell(claims, row, kept, result)
+        _tell(row, kept, result)
     sys.exit(CANNOT if not result.ran else 0 if result.is_same else 1)
 
 
@@ -105,27 +105,19 @@ def _not_kept(claims: Claims) -> str:
     return f"{claims.exchange_id} was kept and is no more: its time is over, or it was deleted. Its digest is in the receipt"
 
 
-def _document(claims: Claims, row: int, kept: KeptExchange, result: Replay) -> dict[str, Any]:
+def _document(claims: Claims, row: int, result: Replay) -> dict[str, Any]:
     return {
         "exchange_id": claims.exchange_id,
         "result": "cannot" if not result.ran else "same" if result.is_same else "differs",
         "log_row": row,
         "differences": [asdict(difference) for difference in result.differences],
-        "tokens": _tokens(kept, result),
+        "tokens": "not computed" if not result.ran else result.tokens or "not compared: the answer was stopped before its end",
         "first_different_token": None if result.first is None else asdict(result.first),
         "response": result.response or None,
     }
 
 
-def _tokens(kept: KeptExchange, result: Replay) -> str:
-    if not result.ran:
-        return "not computed"
-    if kept.tokens is None:
-        return "not compared: the answer was stopped before its end"
-    return "same" if result.first is None else "differ"
-
-
-def _tell(claims: Claims, row: int, kept: KeptExchange, result: Replay) -> None:
+def _tell(row: int, kept: KeptExchange, result: Replay) -> None:
     click.echo(f"The receipt holds, and so does row {row} of the log that has it.")
     for difference in result.differences:
         click.echo(f"Not as it was: {difference}", err=not result.ran)
@@ -136,8 +128,8 @@ def _tell(claims: Claims, row: int, kept: KeptExchange, result: Replay) -> None:
     if first is not None:
         choice = f" of choice {first.choice}" if len(kept.tokens or ()) > 1 else ""
         click.echo(f"Token {first.place}{choice} is another: {_token(first.then)} then, {_token(first.now)} now.")
-    elif kept.tokens is not None:
-        click.echo(f"The same {result.output_tokens} tokens.")
+    elif result.tokens is not None:
+        click.echo(f"The same {result.output_tokens} tokens." if result.tokens == "same" else "The tokens are others.")
     else:
         click.echo("Tokens were not compared: the answer was stopped before its end.")
     words = {"same": "The answer as it was sent is the same, byte for byte.", "differs": "The answer as it was sent differs."}

@@ -10,7 +10,7 @@ class KeptExchange:
     """One exchange of our engine: the request as the engine got it, and what else its answer came from.
 
     `body` is the JSON that the guard let through; where it is rewritten, the receipt's request digest is over another. `tokens`
-    are those chosen for each choice, None where the answer was stopped before its end.
+    are those chosen for each choice, None where the guard changed the answer, or stopped it: they say what it took out.
     """
 
     exchange_id: ExchangeId

@@ -5,19 +5,19 @@ request as the engine got it, after the guard. What is encrypted how, and stored
 """
 
 from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
 
 import orjson
 
 from freehold.core.content import Kept, KeptExchange
-from freehold.core.exchange import Exchange
-from freehold.core.findings import Action, Direction
+from freehold.core.exchange import Exchange, fits
+from freehold.core.findings import Action, Direction, Finding
 from freehold.core.ledger import Status
 from freehold.core.limits import DAY_NS
 from freehold.gateway.account import Account
 from freehold.gateway.config import KeepConfig
 
 _ENDED = (Status.COMPLETED, Status.BLOCKED)
+_CHANGES = (Action.MASK, Action.TOKENISE, Action.BLOCK)
 _QUERY = ("alt",)  # what codecs read of it; the rest may hold a key
 
 
@@ -32,17 +32,18 @@ class Keeping:
         principal, all_labels = exchange.principal, {*labels, *exchange.principal.labels}
         for rule in self._rules:
             if (
-                _fits(rule.keys, principal.name)
-                and _fits(rule.teams, principal.team or "")
-                and _fits(rule.models, exchange.model)
+                fits(rule.keys, principal.name)
+                and fits(rule.teams, principal.team or "")
+                and fits(rule.models, exchange.model)
                 and (not rule.labels or not all_labels.isdisjoint(rule.labels))
             ):
                 return rule.days
         return 0
 
 
-def _fits(globs: Sequence[str], name: str) -> bool:
-    return not globs or any(fnmatchcase(name, glob) for glob in globs)
+def _is_changed(findings: Iterable[Finding]) -> bool:
+    """Whether the guard took something out of the answer."""
+    return any(finding.direction is Direction.RESPONSE and finding.enforced in _CHANGES for finding in findings)
 
 
 def kept(account: Account, query: dict[str, str], path: str) -> Kept | None:
@@ -69,6 +70,6 @@ def kept(account: Account, query: dict[str, str], path: str) -> Kept | None:
         team=principal.team,
         labels=tuple(sorted(principal.labels)),
         cached_input_tokens=usage.cached_input_tokens if usage else None,
-        tokens=account.tokens,
+        tokens=None if _is_changed(account.findings) else account.tokens,
     )
     return Kept(content=orjson.dumps(content), until_ns=account.received_at_ns + account.keep_days * DAY_NS)

@@ -71,8 +71,13 @@ def sampling_differences(then: Mapping[str, object], now: Mapping[str, object]) 
 
 def check_tokens(claims: Claims, tokens: Sequence[Sequence[int]]) -> None:
     """Raises VerificationError where these are not the tokens that the receipt was signed over."""
-    if tokens_digest(claims.salt, tokens) != claims.tokens_digest:
+    if not same_tokens(claims, tokens):
         raise VerificationError("the kept tokens are not those that the receipt was signed over")
+
+
+def same_tokens(claims: Claims, now: Sequence[Sequence[int]]) -> bool | None:
+    """Whether these are the tokens that the receipt was signed over; None where it names none."""
+    return None if claims.tokens_digest is None else tokens_digest(claims.salt, now) == claims.tokens_digest
 
 
 def first_difference(then: Sequence[Sequence[int]], now: Sequence[Sequence[int]]) -> FirstDifference | None:
