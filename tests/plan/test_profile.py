@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
@@ -75,6 +75,7 @@ def test_steps_keep_the_mean() -> None:
     assert in_steps(hours, 3).mean() == pytest.approx(hours.mean())
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.floats(-90, 90), st.integers(0, 1000))
 def test_the_sun_of_anywhere_is_a_share(latitude: float, seed: int) -> None:
     hours = solar(latitude, seed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
 from freehold.plan.reliability import CHIP_MTBF_H, best_interval_s, goodput, reliability, young_interval_s
-from freehold.plan.uncertainty import Array, LogNormal, Triangular, simulate, spearman
+from freehold.plan.uncertainty import Array, LogNormal, Spread, Triangular, simulate, spearman
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_few_draws_are_spread_evenly_and_have_no_ranks() -> None:
     def model(inputs: Mapping[str, Array]) -> Array:
         return inputs["a"] * inputs["b"]
 
-    spreads = {"a": Triangular(low=1, mode=2, high=4), "b": LogNormal(median=1, sigma=0.1)}
+    spreads: dict[str, Spread] = {"a": Triangular(low=1, mode=2, high=4), "b": LogNormal(median=1, sigma=0.1)}
     few, many = simulate(model, spreads, draws=30, are_few=True), simulate(model, spreads)
     for name in ("p10", "p50", "p90"):
-        assert getattr(few, name) == pytest.approx(getattr(many, name), rel=0.06)
+        assert getattr(few, name) == pytest.approx(getattr(many, name), rel=0.08)
     assert [bar.name for bar in few.bars] == ["a", "b"]
     assert all(bar.rank is None for bar in few.bars)
