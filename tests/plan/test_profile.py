@@ -62,6 +62,7 @@ def test_a_malformed_table_names_the_line(text: str, words: str) -> None:
         parse_hours(text, "sun.csv", Kind.PV)
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from(list('pv,Pelctriy0.5\n\r"#:kW\x00 ')) | st.characters()), st.sampled_from(list(Kind)))
 def test_whatever_the_table_holds_only_our_own_error_comes_out(text: str, kind: Kind) -> None:
     for whole in (text, f"{kind}\n{text}", f"Nominal power of the PV system (kWp): {text}\nP\n1"):
