@@ -6,7 +6,6 @@ Exit codes: 0 signed, 1 the model cannot be signed, 2 what was given cannot be u
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -86,36 +85,33 @@ def sign(
         _refuse_anothers(path, key, chain)
     name = name or target.resolve().name
     cache = digest_cache(target) if incremental else None
-    facts: dict[str, Any] = {
-        "signature": str(path),
-        "format": form,
-        "name": name,
-        "signed_by": key.key_id,
-        "kind": key.public.kind,
-    }
     with PullProgress(quiet=quiet or as_json) as progress:
         if form == OWN:
             origin = f"signed from {target.resolve().name}"
             signature, manifest = sign_own(
                 target, key, progress, name=name, origin=origin, rule=rule, licence=licence, cache=cache
             )
-            facts |= {"files": len(manifest.files), "model_id": manifest.model_id}
+            files, model_id = len(manifest.files), manifest.model_id
         else:
             recipe = Recipe(algorithm=hash_name or "sha256", piece_bytes=shard_size)
             signature, contents = sign_oms(target, key, progress, name=name, rule=rule, recipe=recipe, chain=chain, cache=cache)
-            facts |= {"files": len(contents.files), "model_id": None}
+            files, model_id = len(contents.files), None
             _note_left_out(progress, key, recipe)
+    _write(path, signature)
+    if cache is not None:
+        cache.save()
+    if as_json:
+        facts = {"signature": str(path), "format": form, "name": name, "signed_by": key.key_id, "kind": key.public.kind}
+        click.echo(json.dumps(facts | {"files": files, "model_id": model_id}))
+    elif not quiet:
+        click.echo(f"{name}: {files} file{'s' if files != 1 else ''} signed by {key.public.kind} {key.key_id}\n{path}")
+
+
+def _write(path: Path, signature: bytes) -> None:
     try:
         write_durably(path, signature)
     except OSError as exc:
         raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
-    if cache is not None:
-        cache.save()
-    if as_json:
-        click.echo(json.dumps(facts))
-    elif not quiet:
-        click.echo(f"{name}: {facts['files']} file{'s' if facts['files'] != 1 else ''} signed by {key.public.kind} {key.key_id}")
-        click.echo(str(path))
 
 
 def _refuse_mixed(

@@ -104,10 +104,15 @@ def key_hint(key: PublicKey) -> str:
     return hashlib.sha256(key.pem()).hexdigest()
 
 
-def seal_bundle(payload: bytes, key: SigningKey, chain: Sequence[Certificate] = ()) -> bytes:
-    """Sign a statement. `chain` begins with the key's own certificate. Raises VerificationError where it is another key's."""
+def refuse_anothers(chain: Sequence[Certificate], key: SigningKey) -> None:
+    """Raises VerificationError where the first certificate is not about `key`."""
     if chain and public_key(chain[0]).key_id != key.key_id:
         raise VerificationError(f"the certificate of {subject_of(chain[0])} is not the signing key's ({key.key_id})")
+
+
+def seal_bundle(payload: bytes, key: SigningKey, chain: Sequence[Certificate] = ()) -> bytes:
+    """Sign a statement. `chain` begins with the key's own certificate. Raises VerificationError where it is another key's."""
+    refuse_anothers(chain, key)
     material = _Material(tlogEntries=[])
     if chain:
         certificates = [_Certificate(rawBytes=base64.b64encode(one.public_bytes(Encoding.DER)).decode()) for one in chain]

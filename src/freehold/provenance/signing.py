@@ -127,6 +127,7 @@ def sign_oms(
     cache: DigestCache | None = None,
 ) -> tuple[bytes, Contents]:
     """A bundle of OpenSSF Model Signing. Raises MalformedArtefact for a model without a byte to sign."""
+    oms_bundle.refuse_anothers(chain, key)  # before hours of hashing
     located = locate(target, rule, one_file=oms.ONE_FILE)
     hashed, _ = digest_files(located, tuple(located.paths), recipe, progress, cache=cache)
     files = {one.name: SignedFile(digests=one.digests, size_bytes=one.size_bytes) for one in hashed.values() if one.digests}
