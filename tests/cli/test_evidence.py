@@ -267,6 +267,8 @@ def test_a_span_of_time_brings_the_rows_around_it_so_that_none_is_left_out(tmp_p
 def test_what_was_purged_holds_by_the_purge_that_says_so(tmp_path: Path, home: Path) -> None:
     record = tmp_path / "record.db"
     asyncio.run(write_log(record))
+    TileLog(record, StoreConfig(), KEY).publish()
+    tamper(record, "UPDATE checkpoint SET cosigned_by = 1")  # this head is over the rows, not over the purge
     Retention(
         record, StoreConfig(retention_days=31), KEY, unix_ns=lambda: 1_795_000_000_000_000_000 + 40 * 86_400 * 10**9
     ).purge()

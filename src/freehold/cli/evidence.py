@@ -95,7 +95,7 @@ def evidence_of(
 ) -> bytes:
     """Rows `first_n` to `last_n` as evidence; the last row that is signed for None. With `span`, a row more at either end.
 
-    `as_digests` shows of an exchange its receipt alone. Raises DeviceError for rows that no tree head is signed over.
+    `as_digests` shows of an exchange its receipt alone. Raises Unusable for rows that no tree head is signed over.
     """
     from_ns, to_ns = span
     newest = tree.last_checkpoint(connection)
@@ -103,14 +103,15 @@ def evidence_of(
     last_n = size if last_n is None else min(last_n, size) if to_ns is not None else last_n
     first_n = first_n - 1 if from_ns is not None and first_n > 1 else first_n
     last_n = last_n + 1 if to_ns is not None and last_n < size else last_n
-    head = tree.checkpoint_over(connection, last_n)
-    if head is None or not 1 <= first_n <= last_n:
+    rows = [_row(row, as_digests) for row in shown(connection, first_n, last_n)] if 1 <= first_n <= last_n <= size else []
+    gone = any(row.facts is None and row.exchange is None for row in rows)
+    purge_n = last_purge(connection, size) if gone else None
+    head = tree.checkpoint_over(connection, max(last_n, purge_n or 0))
+    if head is None or not rows:
         raise Unusable(
             f"the log has {size} signed rows; ask for rows from 1 to {size}" if size else "the log has no signed rows yet"
         )
     perfect = Tree(connection).perfect
-    rows = [_row(row, as_digests) for row in shown(connection, first_n, last_n)]
-    gone = any(row.facts is None and row.exchange is None for row in rows)
     return bundles.encode(
         Evidence(
             format=bundles.FORMAT,
@@ -118,7 +119,7 @@ def evidence_of(
             first=first_n,
             rows=rows,
             proof=_base64(merkle.range_proof(first_n - 1, last_n, head.size, perfect)),
-            purge=_purge(connection, head.size) if gone else None,
+            purge=None if purge_n is None else _purge(connection, purge_n, head.size),
             from_ns=from_ns,
             to_ns=to_ns,
             models=sorted({model for row in rows if (model := _model(row)) is not None}),
@@ -145,10 +146,7 @@ def _exchange(one: ShownExchange, as_digests: bool) -> Exchange:
     )
 
 
-def _purge(connection: Connection, size: int) -> Purge | None:
-    n = last_purge(connection, size)
-    if n is None:
-        return None
+def _purge(connection: Connection, n: int, size: int) -> Purge:
     (row,) = shown(connection, n, n)
     return Purge(row=_row(row, as_digests=False), proof=_base64(merkle.range_proof(n - 1, n, size, Tree(connection).perfect)))
 

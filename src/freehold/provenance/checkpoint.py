@@ -17,6 +17,7 @@ from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.merkle import HASH_BYTES, SIZE_LIMIT
 from freehold.core.ports import Sealer
 from freehold.provenance import note as notes
+from freehold.provenance.envelope import canonical_base64
 from freehold.provenance.keys import PublicKey, TrustedKeys
 from freehold.provenance.note import COSIGNATURE, ED25519, Note, NoteKey, NoteSignature
 
@@ -62,7 +63,7 @@ def parse(raw: bytes | str) -> Checkpoint:
         origin = notes.check_name(lines[0], "a log's origin")
     except ValueError as exc:
         raise MalformedArtefact(str(exc)) from exc
-    root = notes.decode64(lines[2], "the root of the checkpoint")
+    root = canonical_base64(lines[2], "the root of the checkpoint")
     if len(root) != HASH_BYTES:
         raise MalformedArtefact(f"the root of the checkpoint has {len(root)} bytes, not {HASH_BYTES}")
     return Checkpoint(origin=origin, size=read_size(lines[1]), root=root, note=note)

@@ -24,9 +24,9 @@ from freehold.core.receipts import Claims, exchange_digest
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
 from freehold.provenance.checkpoint import Cosignature
-from freehold.provenance.envelope import open_envelope, parse_json
+from freehold.provenance.envelope import canonical_base64, open_envelope, parse_json
 from freehold.provenance.keys import TrustedKeys
-from freehold.provenance.note import NoteKey, decode64
+from freehold.provenance.note import NoteKey
 
 FORMAT = "freehold-evidence-v1"
 EVIDENCE_LIMIT_BYTES = 1 << 30
@@ -178,7 +178,7 @@ def _check_order(evidence: Evidence, entries: Sequence[_Entry]) -> None:
 
 
 def _check_in_tree(leaves: Sequence[bytes], first_n: int, head: checkpoints.Checkpoint, proof: Sequence[str]) -> None:
-    hashes = [decode64(hash_, "a hash of the proof") for hash_ in proof]
+    hashes = [canonical_base64(hash_, "a hash of the proof") for hash_ in proof]
     last_n = first_n + len(leaves) - 1
     if not 1 <= first_n <= last_n <= head.size:
         raise VerificationError(f"rows {first_n} to {last_n} are not in the tree of {head.size} rows that the node signed")

@@ -14,7 +14,6 @@ and the first line of a checkpoint holds no space (`check_name`).
 """
 
 import base64
-import binascii
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.ports import Sealer
+from freehold.provenance.envelope import canonical_base64
 from freehold.provenance.keys import PublicKey
 
 ED25519 = 0x01
@@ -125,7 +125,7 @@ def _signature(line: str) -> NoteSignature:
     found = _LINE.fullmatch(line)
     if found is None or "+" in found[1]:
         raise MalformedArtefact(f"{line[:80]!r} is no line of a signature: a dash, a name, and base64")
-    raw = decode64(found[2], "the signature of a note")
+    raw = canonical_base64(found[2], "the signature of a note")
     if len(raw) <= _ID_BYTES:
         raise MalformedArtefact("the signature of a note is too short")
     return NoteSignature(name=found[1], note_id=raw[:_ID_BYTES], signature=raw[_ID_BYTES:])
@@ -151,7 +151,7 @@ def parse_vkey(text: str) -> NoteKey:
     note_id, second, material = rest.partition("+")
     try:
         check_name(name)
-        raw = decode64(material, "the key")
+        raw = canonical_base64(material, "the key")
         if not first or not second or raw[:1] not in (bytes([ED25519]), bytes([COSIGNATURE])) or len(raw) != 1 + _PUBLIC_BYTES:
             raise ValueError(text)
         key = NoteKey(name=name, kind=raw[0], public=PublicKey.of(Ed25519PublicKey.from_public_bytes(raw[1:])))
@@ -160,14 +160,3 @@ def parse_vkey(text: str) -> NoteKey:
     if key.note_id.hex() != note_id.lower():
         raise MalformedArtefact(f"the key of {name} is not the one that its id {note_id[:20]!r} is of")
     return key
-
-
-def decode64(text: str, what: str) -> bytes:
-    """Standard base64 in its one canonical form. Raises MalformedArtefact."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as exc:
-        raise MalformedArtefact(f"{what} is not base64") from exc
-    if base64.b64encode(raw).decode() != text:
-        raise MalformedArtefact(f"{what} is base64, but not in its canonical form")
-    return raw

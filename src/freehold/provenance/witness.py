@@ -18,7 +18,8 @@ from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.merkle import EMPTY_ROOT, HASH_BYTES
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
-from freehold.provenance.note import NOTE_LIMIT_BYTES, decode64
+from freehold.provenance.envelope import canonical_base64
+from freehold.provenance.note import NOTE_LIMIT_BYTES
 
 PROOF_LIMIT = 63
 SUBMISSION_LIMIT_BYTES = NOTE_LIMIT_BYTES + (PROOF_LIMIT + 2) * 64
@@ -58,7 +59,7 @@ def parse(body: bytes) -> Submission:
         raise MalformedArtefact("a submission begins with 'old SIZE' and lines of base64") from exc
     if not separator or not first.startswith("old ") or len(hashes) > PROOF_LIMIT:
         raise MalformedArtefact(f"a submission is 'old SIZE', up to {PROOF_LIMIT} hashes, an empty line, and a checkpoint")
-    proof = tuple(decode64(line, "a hash of the proof") for line in hashes)
+    proof = tuple(canonical_base64(line, "a hash of the proof") for line in hashes)
     if any(len(hash_) != HASH_BYTES for hash_ in proof):
         raise MalformedArtefact(f"each hash of the proof has {HASH_BYTES} bytes")
     old_size = checkpoints.read_size(first.removeprefix("old "))
