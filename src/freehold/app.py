@@ -24,7 +24,7 @@ import msgspec
 from starlette.types import ASGIApp
 
 from freehold import config as configuration
-from freehold.batching import follow, open_batches, open_batching, open_turns
+from freehold.batching import follow, open_batches, open_batching, open_signals, open_turns
 from freehold.config import Config
 from freehold.core.errors import ConfigError, DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
@@ -59,7 +59,6 @@ from freehold.guard.residency import LabelPolicy
 from freehold.guard_cache import open_guard
 from freehold.log_keeper import LogKeeper
 from freehold.meter.opening import open_meter
-from freehold.meter.signals import Signals
 from freehold.metering import engine_meter_config, exchange_meter, meter_journal, note_prices
 from freehold.model_audits.schedule import ModelAudits
 from freehold.policy_watch import PolicyWatch, policy_path, read_policy
@@ -212,7 +211,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             stack.push_async_callback(mcp.close)
         traces = make_traces(config.traces, addresses(config.upstreams))
         stack.push_async_callback(asyncio.to_thread, traces.close)
-        signals = Signals(config.signal, place.folder)
+        signals = open_signals(config, place.folder)
         turns = open_turns(config, signals, router, engine.load if engine else None, engine.name if engine else None)
         batching = None
         if config.batches.enabled and keys is None:  # a batch outlives its request: whose key it is must be stored

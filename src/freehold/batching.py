@@ -9,6 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from freehold.config import Config
+from freehold.core.errors import ConfigError, MalformedArtefact
 from freehold.core.ports import EngineLoadProbe, KeyBook, KeyRing
 from freehold.gateway import log
 from freehold.gateway.batches.desk import BatchDesk
@@ -28,6 +29,14 @@ def open_batches(record: Path, home: Path, config: Config, key: NodeKey) -> Batc
     """The store of batches, whose files are sealed under a secret that the node's key gives."""
     secret = sha256(key.sign(b"freehold batch files")).digest()  # Ed25519 is deterministic: the same at every start
     return Batches(record, home / FOLDER, secret, config.store)
+
+
+def open_signals(config: Config, folder: Path) -> Signals:
+    """Raises ConfigError for a file that is not what it must be."""
+    try:
+        return Signals(config.signal, folder)
+    except MalformedArtefact as error:
+        raise ConfigError(f"[signal] {error.message}") from error
 
 
 def open_turns(config: Config, signals: Signals, router: Router, load: EngineLoadProbe | None, engine: str | None) -> Turns:

@@ -49,6 +49,7 @@ async def test_a_batch_from_upload_to_answers(tmp_path: Path) -> None:
         assert {answer["response"]["request_id"] for answer in answers.values()} == set(recorded)
         assert {entry.turn.batch for entry in recorded.values() if entry.turn} == {batch.id}
         assert {entry.key_id for entry in recorded.values()} == {"k1"}
+        assert all(asked.can_wait for asked in site.node.upstream.exchanges)
 
 
 async def test_the_documents_are_of_the_sdks_own_types(tmp_path: Path) -> None:

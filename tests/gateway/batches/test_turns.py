@@ -50,6 +50,8 @@ async def test_a_request_waits_for_clean_power(tmp_path: Path) -> None:
         assert "x-freehold-late" not in response.headers
         assert response.parse().choices[0].message.content == "Hello there."
         ((_, entry),) = site.reader.after(0, 9)
+        (asked_for,) = site.node.upstream.exchanges
+        assert asked_for.can_wait
         assert entry.turn is not None
         assert (entry.turn.g_at_once, entry.turn.g_at_run, entry.turn.batch) == (400.0, 100.0, None)
         assert entry.turn.at_once_s == entry.turn.arrived_s
