@@ -170,6 +170,13 @@ def test_a_cap_on_carbon_is_kept_and_costs() -> None:
     clean = dispatch(case("pv", "firm", *BATTERY, carbon_cap_t=dirty.carbon_t / 2))
     assert clean.carbon_t == pytest.approx(dirty.carbon_t / 2)
     assert clean.total_usd > dirty.total_usd
+    assert dirty.cap_usd_per_t is None
+    less = dispatch(replace(clean.case, carbon_cap_t=dirty.carbon_t / 2 + 1))
+    assert clean.total_usd - less.total_usd == pytest.approx(clean.cap_usd_per_t, rel=0.01)
+    # The same price on carbon leads to as little of it.
+    assert dispatch(replace(dirty.case, carbon_usd_per_t=clean.cap_usd_per_t or 0)).carbon_t == pytest.approx(
+        clean.carbon_t, rel=0.1
+    )
 
 
 def test_carbon_of_an_unknown_grid_is_unknown() -> None:

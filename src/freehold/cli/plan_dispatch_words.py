@@ -68,20 +68,25 @@ def _unit(name: str) -> str:
 
 
 def _table(one: Dispatch, ranged: Ranges | None) -> Rows:
-    header = ("source", "there is", "of it new", "P10 to P90", "MWh a year", "M USD a year")
+    header = ("source", "there is", "of it new", *(["P10 to P90"] if ranged else []), "MWh a year", "M USD a year")
     rows: list[tuple[str, ...]] = []
     for name, size in one.capacities.items():
-        unit = _unit(name)
-        low, _, high = ranged.capacities[name] if ranged else (0.0, 0.0, 0.0)
-        spread = f"{figure(three_digits(low))} to {figure(three_digits(high))}" if ranged else ""
-        moved = {"battery-mw": "discharge", "battery-mwh": ""}.get(name, name)
-        energy = figure(round(one.energy_mwh(moved))) if moved else ""
+        unit, spread = _unit(name), []
+        if ranged:
+            low, _, high = ranged.capacities[name]
+            spread = [f"{figure(_tidy(low))} to {figure(_tidy(high))}"]
+        through = {"battery-mw": "discharge", "battery-mwh": ""}.get(name, name)
+        energy = figure(round(one.energy_mwh(through))) if through else ""
         sizes = (figure(_tidy(size), unit), figure(_tidy(one.built[name]), unit))
-        rows.append((_NAMES[name], *sizes, spread, energy, figure(three_digits(one.costs_usd[name] / 1e6))))
+        rows.append((_NAMES[name], *sizes, *spread, energy, _millions(one.costs_usd[name])))
     if one.case.grid_mw:
         connection, energy = figure(one.case.grid_mw, "MW"), figure(round(one.energy_mwh("grid")))
-        rows.append(("grid", connection, "", "", energy, figure(three_digits(one.costs_usd["grid"] / 1e6))))
+        rows.append(("grid", connection, "", *([""] if ranged else []), energy, _millions(one.costs_usd["grid"])))
     return Rows(header=header, rows=tuple(rows))
+
+
+def _millions(usd: float) -> str:
+    return figure(three_digits(usd / 1e6))
 
 
 def _facts(one: Dispatch, ranged: Ranges | None) -> Iterable[tuple[str, str]]:
@@ -118,6 +123,8 @@ def _facts(one: Dispatch, ranged: Ranges | None) -> Iterable[tuple[str, str]]:
         yield "the battery carries the load for", figure(three_digits(hours), "h")
     carbon_t = None if one.carbon_t is None else float(round(one.carbon_t))
     yield "CO2e", f"{figure(carbon_t, 't')} a year of fuel and grid, nothing for building"
+    if one.cap_usd_per_t is not None:
+        yield "the cap on carbon", f"one tonne more would save {figure(three_digits(one.cap_usd_per_t), 'USD')}"
     yield "binding week", _week(one.week, one)
     if ranged:
         yield (
@@ -262,6 +269,7 @@ def _document(one: Dispatch, ranged: Ranges | None) -> dict[str, object]:
         "unserved_hours": one.unserved_hours,
         "paused_hours": one.paused_hours,
         "carbon_t_per_year": one.carbon_t,
+        "carbon_cap_usd_per_t": one.cap_usd_per_t,
         "binding_week": asdict(week) | {"days": _span(week, one)},
         "binding_week_series": {name: _list(getattr(one.series, name)[part]) for name in one.series.__slots__},
         "step_h": one.case.step_h,

@@ -1,13 +1,15 @@
 """A site's power through a year: what to build, what to run when, and when training had better pause.
 
-What is decided here is the question and the reading of its answer; the linear program is `dispatch_program.py`. Costs are of one
-year: capital as an annuity at a WACC, upkeep, fuel, the grid's energy, carbon, and two prices for what is not done: load that is
+The question is `dispatch_case.py`, the linear program `dispatch_program.py`; here its answer is read. Costs are of one year:
+capital as an annuity at a WACC, upkeep, fuel, the grid's energy, carbon, and two prices for what is not done: load that is
 shed, and training that is paused. A paused cluster has saved its state and idles at a tenth of its power; each pause loses a
-checkpoint and a restart. The program sees the whole year beforehand, as no operator does, and buys no spare parts: a lower bound.
+checkpoint and a restart. The program sees the whole year beforehand, as no operator does, and nothing breaks in it: a lower
+bound.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NoReturn
 
 import numpy as np
 
@@ -68,6 +70,7 @@ class Dispatch:
     capacities: Mapping[str, float]  # MW and MWh, with what stood already
     built: Mapping[str, float]
     costs_usd: Mapping[str, float]
+    cap_usd_per_t: float | None  # what one tonne more under the cap on carbon would save; None: there is no cap
     series: Series
     week: Week
 
@@ -98,9 +101,7 @@ class Dispatch:
         grid_mwh = self.energy_mwh("grid")
         if self.case.grid_g_per_kwh is None and grid_mwh > 0:
             return None
-        firm = self.case.units.get("firm")
-        firm_g = firm.technology.carbon_g_per_kwh if firm else 0.0
-        return (self.energy_mwh("firm") * firm_g + grid_mwh * (self.case.grid_g_per_kwh or 0.0)) / 1e3
+        return (self.energy_mwh("firm") * _firm_g(self.case) + grid_mwh * (self.case.grid_g_per_kwh or 0.0)) / 1e3
 
     @property
     def paused_hours(self) -> float:
@@ -118,11 +119,13 @@ def dispatch(case: Case) -> Dispatch:
     """The cheapest. Raises InvalidRequest for numbers that are none, and where no plan keeps the limits, saying which."""
     check(case)
     found = Program(case).solve()
-    return told(case, _explained(case) if found is None else found)
+    if found is None:
+        _refuse(case)
+    return told(case, found)
 
 
-def _explained(case: Case) -> Solution:
-    """Never returns: each limit alone says how near it can be come to."""
+def _refuse(case: Case) -> NoReturn:
+    """Each limit alone says how near one can come to it."""
     said = []
     no_carbon = replace(case, carbon_cap_t=None)
     least = Program(no_carbon).least("shed")
@@ -154,6 +157,7 @@ def told(case: Case, found: Solution) -> Dispatch:
         capacities=found.capacities,
         built=built,
         costs_usd=_costs(case, series, found.capacities, built),
+        cap_usd_per_t=found.cap_usd_per_t,
         series=series,
         week=_week(case, series),
     )

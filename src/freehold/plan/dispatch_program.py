@@ -38,6 +38,7 @@ class Solution:
 
     capacities: dict[str, float]
     series: dict[str, Array]
+    cap_usd_per_t: float | None  # what one tonne more would save; None: no cap
 
 
 @dataclass(slots=True)
@@ -51,9 +52,7 @@ class _Rows:
     lower: list[Array] = field(default_factory=list)
     upper: list[Array] = field(default_factory=list)
 
-    def add(
-        self, size: int, lower: Array | float, upper: Array | float, terms: Sequence[tuple[Columns, Array | float]]
-    ) -> Columns:
+    def add(self, size: int, lower: Array | float, upper: Array | float, terms: Sequence[Term]) -> Columns:
         """`size` rows; each term has one column for all of them, or one for each. Returns the rows."""
         rows = self.count + np.arange(size)
         for columns, values in terms:
@@ -94,6 +93,7 @@ class Program:
         self._lower: list[Array] = []
         self._upper: list[Array] = []
         self._rows = _Rows()
+        self._cap_row: int | None = None
         self._variables()
         self._balance = self._constraints()
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
@@ -207,6 +207,7 @@ class Program:
         if grams:
             columns = np.concatenate([self._columns[name] for name in grams])
             values = np.concatenate([np.full(case.load_mw.size, one) for one in grams.values()]) * case.step_h / 1e3
+            self._cap_row = self._rows.count
             self._rows.total(-math.inf, cap_t * case.years / self._peak_mw, columns, values)
 
     def _carbon(self) -> dict[str, float]:
@@ -259,7 +260,8 @@ class Program:
         case, steps = self._case, self._case.load_mw.size
         solution = self._highs.getSolution()
         values = np.array(solution.col_value) * self._peak_mw
-        worth = np.array(solution.row_dual)[self._balance] / case.step_h
+        duals = np.array(solution.row_dual)
+        worth = duals[self._balance] / case.step_h
         at = self._columns
         names = {"firm": "firm power", "charge_mwh": "stored"}
         decided = ("firm", "grid", "charge", "discharge", "charge_mwh", "curtailed", "paused", "shed")
@@ -268,4 +270,5 @@ class Program:
             capacities={name: max(0.0, float(values[at[name][0]])) for name in case.units},
             series={name: np.zeros(steps) if which is None else values[which] for name, which in found.items()}
             | {"usd_per_mwh": worth},
+            cap_usd_per_t=None if self._cap_row is None else max(0.0, -float(duals[self._cap_row])),
         )
