@@ -1,10 +1,11 @@
 """A scheduler over a model that computes in microseconds, for tests of what is scheduled and what comes out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from freehold.core.ports import StepMeter
 from freehold.core.watermark import Watermark
 from freehold.engine.constraint import Constraint
 from freehold.engine.draft import DraftModel
@@ -15,6 +16,7 @@ from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Failed, Finished, Grown, Request
 from freehold.engine.stops import Piece
 from freehold.engine.tokenizer import BpeTokenizer
+from freehold.engine.work import ModelWork
 from tests.fakes.history_model import HistoryModel
 from tests.fakes.tiny_gguf import tiny_gguf
 
@@ -32,6 +34,8 @@ class Bench:
         end_rate: float = 0.0,
         repeat_rate: float = 0.0,
         draft_model: DraftModel | None = None,
+        meter: "Callable[[Bench], StepMeter] | None" = None,
+        work: ModelWork | None = None,
         **limits: Any,
     ) -> None:
         chosen = {"context_tokens": 256, "max_sequences": 8, "queue_limit": 16, "prefill_chunk_tokens": 32, "threads": 2} | limits
@@ -40,7 +44,8 @@ class Bench:
             self.cache, TOKENIZER.vocabulary, ends=TOKENIZER.end_ids, end_rate=end_rate, repeat_rate=repeat_rate
         )
         self.now_s = 0.0
-        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock, draft_model)
+        told = meter(self) if meter is not None else None
+        self.scheduler = Scheduler(self.model, self.cache, TOKENIZER, Limits(**chosen), self.clock, draft_model, told, work)
         self.texts: dict[int, str] = {}
         self.pieces: dict[int, list[Piece]] = {}
         self.ended: dict[int, Finished | Failed] = {}
