@@ -12,8 +12,7 @@ What it proves, if you got the public key from the node's operator in person, or
 2. The rows in the file are in that tree (RFC 6962), next to each other, none missing, added, changed or out of order; with a span
    of time, the rows before and after it are there, too, so that none was left out at its ends.
 3. What is shown of each row (a decision's facts; an exchange's ledger row, findings and receipt) is what the row was made over.
-4. Each receipt was signed by the node (DSSE, Ed25519), is of the exchange that its row names, is not used twice, and follows the
-   one before.
+4. Each receipt was signed by the node (DSSE, Ed25519), is of its row's exchange, is not used twice, and follows the one before.
 5. Each witness that you name has cosigned the checkpoint: it has seen this tree, and never one that contradicts it.
 
 What it can't prove: that the node told the truth when it wrote a row. Without a witness, also not that the node did not keep a
@@ -70,19 +69,18 @@ def read_checkpoint(note: str, key: Ed25519PublicKey, witnesses: list[str]) -> t
         check(dash == "—", f"{line[:40]!r} is no line of a signature")
         signatures[name, raw[:4]] = raw[4:]
     origin, size, root = text.splitlines()[:3]
-    signature = signatures.get((origin, note_id(origin, 0x01, key)))
-    check(signature is not None, f"the checkpoint of {origin} is not signed by this key")
-    signed(key, signature or b"", text.encode(), "the checkpoint")
+    signature = signatures.get((origin, note_id(origin, 0x01, key)), b"")
+    check(bool(signature), f"the checkpoint of {origin} is not signed by this key")
+    signed(key, signature, text.encode(), "the checkpoint")
     for vkey in witnesses:
         name, _, material = vkey.split("+", 2)
         raw = base64.b64decode(material)
         check(raw[:1] == b"\x04", f"{name}: the key of a witness has type 4")
         witness = Ed25519PublicKey.from_public_bytes(raw[1:])
-        cosigned = signatures.get((name, note_id(name, 0x04, witness)))
-        check(cosigned is not None, f"the witness {name} has not cosigned this checkpoint")
-        at_s = int.from_bytes((cosigned or b"")[:8], "big")
-        message = f"cosignature/v1\ntime {at_s}\n{text}".encode()
-        signed(witness, (cosigned or b"")[8:], message, f"the cosignature by {name}")
+        cosigned = signatures.get((name, note_id(name, 0x04, witness)), b"")
+        check(bool(cosigned), f"the witness {name} has not cosigned this checkpoint")
+        message = f"cosignature/v1\ntime {int.from_bytes(cosigned[:8], 'big')}\n{text}".encode()
+        signed(witness, cosigned[8:], message, f"the cosignature by {name}")
     return origin, int(size), base64.b64decode(root, validate=True)
 
 
@@ -177,6 +175,8 @@ def check_rows(evidence: dict, entries: list[list], key: Ed25519PublicKey, purge
     models: set[str] = set()
     for row, (*_, n, _at_ns, kind, exchange_id, seq, digest) in zip(evidence["rows"], entries, strict=True):
         what, exchange = f"row {n}", row.get("exchange")
+        strange = set(row) - {"entry", "exchange" if kind == "exchange" else "facts"}
+        check(not strange, f"{what}: things are shown that nothing vouches for: {sorted(strange)}")
         if kind == "exchange" and exchange is not None:
             predicate, receipt = read_receipt(exchange["envelope"], key, what)
             check(receipt not in seen, f"{what}: its receipt was used before, by exchange {seen.get(receipt)}: replayed")
@@ -185,6 +185,7 @@ def check_rows(evidence: dict, entries: list[list], key: Ed25519PublicKey, purge
             check(follows, f"{what}: its receipt does not follow the one before: reordered")
             seen[receipt], before = exchange_id, (seq, receipt)
             if "receipt_sha256" in exchange:
+                check(len(exchange) == 4, f"{what}: parts of it are shown that nothing vouches for")
                 check(exchange_digest(exchange) == digest, f"{what}: its ledger row, findings or receipt were changed")
             else:  # made by an early release, whose digest only a salt opens, which is not shown: the receipt alone may be here
                 check(set(exchange) == {"envelope"}, f"{what}: parts of it are shown that nothing vouches for")

@@ -168,6 +168,18 @@ def lose_findings(bundle: Bundle) -> None:
     del bundle["rows"][1]["exchange"]["findings"]
 
 
+def claim_facts_of_an_exchange(bundle: Bundle) -> None:
+    bundle["rows"][1]["facts"] = "{}"
+
+
+def claim_an_exchange_of_a_decision(bundle: Bundle) -> None:
+    bundle["rows"][0]["exchange"] = bundle["rows"][1]["exchange"]
+
+
+def claim_a_digest_twice(bundle: Bundle) -> None:
+    bundle["rows"][1]["exchange"]["ledger_sha256"] = "ab" * 32
+
+
 def replay(bundle: Bundle) -> None:
     bundle["rows"][3]["exchange"]["envelope"] = bundle["rows"][1]["exchange"]["envelope"]
 
@@ -207,7 +219,10 @@ TAMPERED: list[tuple[Callable[[Bundle], object], str, str]] = [
     (change_facts, "row 3: changed: its facts", "row 3: its facts were changed"),
     (change_ledger, "row 4: changed: its ledger row", "row 4: its ledger row"),
     (lose_what_opens, "row 4: changed: parts of it are shown without what", "row 4: parts of it are shown that nothing vouches"),
-    (lose_findings, "row 4: changed: parts of it are shown without what", "not evidence in its format"),
+    (lose_findings, "row 4: changed: parts of it are shown without what", "row 4: parts of it are shown that nothing vouches"),
+    (claim_facts_of_an_exchange, "row 4: changed: a row of the kind 'exchange' does not", "row 4: things are shown that nothing"),
+    (claim_an_exchange_of_a_decision, "row 3: changed: a row of the kind 'placement'", "row 3: things are shown that nothing"),
+    (claim_a_digest_twice, "a part of an exchange is there twice", "row 4: parts of it are shown that nothing vouches for"),
     (change_receipt, "row 4: forged: its receipt does not hold", "row 4: its receipt: the signature does not hold"),
     (replay, "row 6: replayed: its receipt is that of exchange xc_1, given again", "row 6: its receipt was used before"),
     (replay_of_another, "row 4: replayed: its receipt is of another exchange, xc_5", "row 4: its receipt is of another exchange"),

@@ -229,6 +229,8 @@ class _Walk:
         self.decisions = self.purged = self.unopened = 0
 
     def take(self, row: Row, entry: _Entry) -> None:
+        if (row.facts if entry.kind == "exchange" else row.exchange) is not None:
+            raise _fails(entry.n, "changed", f"a row of the kind {entry.kind!r} does not show that: nothing vouches for it")
         if entry.kind != "exchange":
             self._decision(row, entry)
         elif row.exchange is None:
@@ -295,6 +297,8 @@ def _check_same(n: int, ledger: dict[str, Any], claims: Claims) -> None:
 
 def _digest(part: str | None, given: str | None) -> bytes | None:
     """Raises MalformedArtefact."""
+    if part is not None and given is not None:
+        raise MalformedArtefact("a part of an exchange is there twice, as it is and as its digest")
     if part is not None:
         return sha256(part.encode()).digest()
     try:
