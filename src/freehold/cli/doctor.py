@@ -27,11 +27,14 @@ from freehold import __version__
 from freehold import config as configuration
 from freehold.cli import machine
 from freehold.core.errors import ConfigError, FreeholdError
+from freehold.engine.device import has_driver
 from freehold.engine.kernels.targets import choose_target, host_targets
 from freehold.engine.memory import room
 from freehold.gateway.serve import check_bind
 from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
+from freehold.meter.opening import Machine, NoSource, choose, look
+from freehold.metering import exchange_meter
 from freehold.policy_watch import policy_path, read_policy
 from freehold.provenance.catalogue import lookup
 from freehold.provenance.keys import PRIVATE_NAME
@@ -202,6 +205,21 @@ def check_upstreams(situation: Situation) -> Verdict:
     return ok(", ".join(upstream.name for upstream in config.upstreams) or "none: the engine answers")
 
 
+def check_meter(situation: Situation) -> Verdict:
+    """Which source tells joules; `freehold meter sources` says why the others do not."""
+    config = situation.config
+    exchange_meter(config, situation.folder)  # a country or a file of factors that is not one
+    found = look(config.meter, Machine(folder=situation.folder))
+    source = choose(found, config.meter, on_card=config.engine.device != "cpu" and has_driver())
+    for one in found:
+        if one.source is not None:
+            one.source.close()
+    where = "" if config.meter.country or config.signal.file or config.signal.command else "; carbon unknown: no [meter] country"
+    if isinstance(source, NoSource):
+        return warn("energy of the card is unknown", "set [meter] gpu_tdp_w; see: freehold meter sources")
+    return ok(f"{source.name} ({source.grade.replace('_', ' ')}){where}")
+
+
 def check_node_key(situation: Situation) -> Verdict:
     path = key_directory(situation.home) / PRIVATE_NAME
     if not path.exists():
@@ -277,6 +295,7 @@ CHECKS: dict[str, Callable[[Situation], Verdict]] = {
     "model": check_model,
     "policy": check_policy,
     "upstreams": check_upstreams,
+    "energy": check_meter,
     "node key": check_node_key,
     "client keys": check_client_keys,
     "port": check_port,
