@@ -151,6 +151,14 @@ def test_every_plan_is_told_in_three_ways(arguments: tuple[str, ...], tmp_path: 
         assert "what moves" in plan(*arguments).stdout
 
 
+def test_what_was_asked_is_text_on_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "plan.html"
+    assert plan("claim", "8 exaflops <script>alert(1)</script>", "--chip", "CS-3", "--html", str(path)).exit_code == 0
+    page = Page(path.read_text(encoding="utf-8"))
+    assert "script" not in page.tags
+    assert "<script>alert(1)</script>" in page.text
+
+
 def test_a_mix_of_chips_its_water_and_whom_it_hangs_on() -> None:
     document = told("site", "--mw", "100", "--chip", "GB200", "--also", "MI355X=0.4", "--country", "IND")
     assert document["concentration"]["site"]["vendors"]["hhi"] == pytest.approx(0.52)

@@ -77,22 +77,20 @@ def tell(answer: Answer, as_json: bool, html: Path | None) -> None:
     if as_json:
         echo_json(answer.document)
         return
-    for part in _parts(answer):
-        part()
+    for at, show in enumerate(_parts(answer)):
+        if at:
+            click.echo()
+        show()
 
 
-def _parts(answer: Answer) -> Iterable[Callable[[], None]]:
-    """What is printed, an empty line between them."""
+def _parts(answer: Answer) -> list[Callable[[], None]]:
+    """What is printed, in turn."""
     parts: list[Callable[[], None]] = [partial(click.echo, answer.lead)] if answer.lead else []
     parts += [partial(_table, table) for table in answer.tables if not table.is_detail]
     parts += [partial(show_facts, answer.facts)] if answer.facts else []
     parts += [partial(_table, table) for table in answer.tables if table.is_detail]
     parts += [partial(_lines, *note) for note in answer.notes]
-    parts += [partial(_tornado, one) for one in answer.moved]
-    for at, part in enumerate(parts):
-        if at:
-            yield click.echo
-        yield part
+    return [*parts, *(partial(_tornado, one) for one in answer.moved)]
 
 
 def _table(table: Rows) -> None:
