@@ -1,11 +1,13 @@
 """Weights out of pickles: what PyTorch saves comes out the same, and what is no weights comes out not at all."""
 
 import contextlib
+import io
 import json
 import pickle
 import struct
 import subprocess
 import sys
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -134,10 +136,19 @@ def test_other_zips_are_refused_by_what_they_are() -> None:
         (torch_zip(one(), {"0": FOUR}, more={"byteorder": b"big"}), "other byte order"),
         (torch_zip(one(), {"0": FOUR}, more={"code/x.py": b"1"}), "TorchScript"),
         (pickle.dumps({"w": 1}), "a pickle that PyTorch did not write"),
+        (twice(), "a name is there twice"),
         (b"", "ends before its STOP"),
     ]:
         with pytest.raises(ArtefactError, match=words):
             plain(data)
+
+
+def twice() -> bytes:
+    out = io.BytesIO(torch_zip(one(), {"0": FOUR}))
+    with zipfile.ZipFile(out, "a") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        archive.writestr("archive/data/0", bytes(16))
+    return out.getvalue()
 
 
 def test_bytes_that_many_names_share_do_not_grow_without_end() -> None:

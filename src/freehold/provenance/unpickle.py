@@ -43,7 +43,9 @@ COMPANIONS: Final = (".json", ".jinja", ".md", ".txt", ".model")  # what lies be
 COMPANION_LIMIT_BYTES: Final = 64 << 20
 LINE_LIMIT_BYTES: Final = 64 << 20  # of the child: 200,000 names
 INDEX_LIMIT_BYTES: Final = 64 << 20
-_ERRORS: Final = {error.__name__: error for error in (MalformedArtefact, UnsupportedArtefact, DangerousArtefact, DeviceError)}
+_ERRORS: Final = {
+    error.__name__: error for error in (MalformedArtefact, UnsupportedArtefact, DangerousArtefact, DeviceError, InternalError)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +62,8 @@ def pickles_of(source: Path) -> list[str]:
     """Names of the pickles at a path: the file itself, or those of a folder that hold its weights. Empty where there are none."""
     if source.is_file():
         return [source.name] if source.suffix in SUFFIXES else []
-    names = sorted(path.name for path in source.iterdir() if path.is_file())
-    if any(name.endswith(".safetensors") for name in names):
+    names = [path.name for path in _files(source)]
+    if any(name.endswith((".safetensors", ".gguf")) for name in names):
         return []
     indices = [name for name in names if name.endswith(INDEX_SUFFIX)]
     if indices:
@@ -70,12 +72,19 @@ def pickles_of(source: Path) -> list[str]:
     return found or [name for name in names if name.endswith(SUFFIXES)]
 
 
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as exc:
+        raise DeviceError(f"cannot read {folder}: {exc.strerror}") from exc
+
+
 def inputs_of(source: Path) -> list[str]:
     """All files that `unpickle` takes something from."""
     if source.is_file():
         return [source.name]
-    indices = [path.name for path in source.glob(f"*{INDEX_SUFFIX}")]
-    return sorted({*pickles_of(source), *indices, *(path.name for path in source.iterdir() if _is_companion(path))})
+    beside = [path.name for path in _files(source) if path.name.endswith(INDEX_SUFFIX) or _is_companion(path)]
+    return sorted({*pickles_of(source), *beside})
 
 
 def unpickle(source: Path, out: Path, progress: Progress, *, key: str | None = None) -> list[Unpickled]:
@@ -123,7 +132,7 @@ def _folder(source: Path, names: list[str], out: Path, progress: Progress, key: 
         index = {"metadata": {"total_size": total_bytes}, "weight_map": dict(sorted(places.items()))}
         made.append(out / SAFETENSORS_INDEX)
         write_durably(out / SAFETENSORS_INDEX, json.dumps(index, indent=2).encode() + b"\n")
-    companions = [path for path in sorted(source.iterdir()) if _is_companion(path)]
+    companions = [path for path in _files(source) if _is_companion(path)]
     refuse_unsafe(source, [path.name for path in companions], progress)
     for path in companions:
         made.append(out / path.name)
@@ -133,7 +142,7 @@ def _folder(source: Path, names: list[str], out: Path, progress: Progress, key: 
 
 def _is_companion(path: Path) -> bool:
     is_own = path.name.endswith((INDEX_SUFFIX, ".provenance.json")) or path.name == SAFETENSORS_INDEX
-    return path.suffix in COMPANIONS and not is_own and path.is_file() and path.stat().st_size <= COMPANION_LIMIT_BYTES
+    return path.suffix in COMPANIONS and not is_own and path.stat().st_size <= COMPANION_LIMIT_BYTES
 
 
 def _check_index(source: Path, found: set[str]) -> None:

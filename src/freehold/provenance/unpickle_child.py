@@ -10,7 +10,7 @@ import os
 import sys
 from typing import BinaryIO, cast
 
-from freehold.core.errors import DeviceError, FreeholdError, MalformedArtefact
+from freehold.core.errors import DeviceError, FreeholdError, InternalError, MalformedArtefact
 from freehold.provenance.confinement import confine
 from freehold.provenance.scan.source import Source
 from freehold.provenance.unpickle_torch import GROWTH_LIMIT, read_torch, write_safetensors
@@ -42,6 +42,8 @@ def main() -> int:
         return _refuse(DeviceError(f"writing it failed: {exc.strerror}"))
     except (MemoryError, RecursionError):
         return _refuse(MalformedArtefact("it takes more memory than weights need"))
+    except Exception as exc:
+        return _refuse(InternalError(f"reading it broke off with {type(exc).__name__}: please tell the makers of freehold"))
     return 0
 
 

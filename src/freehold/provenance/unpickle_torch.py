@@ -64,7 +64,10 @@ def read_torch(source: Source, key: str | None) -> TorchFile:
 
 def _read_zip(source: Source, key: str | None) -> tuple[Weights, dict[str, int], dict[str, int]]:
     tally = Tally()
-    members = {member.name: member for member in read_zip(source, Context(name="zip", tally=tally, look=lambda *_: ""))}
+    found_there = read_zip(source, Context(name="zip", tally=tally, look=lambda *_: ""))
+    members = {member.name: member for member in found_there}
+    if len(members) != len(found_there):
+        raise MalformedArtefact("zip: a name is there twice: readers take one or the other")
     if tally.worst > Weight.NOTE:
         raise MalformedArtefact(f"zip: {tally.findings[0].words} [{tally.findings[0].rule}]")
     objects = [name for name in members if name == "data.pkl" or (name.endswith("/data.pkl") and name.count("/") == 1)]
