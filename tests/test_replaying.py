@@ -10,7 +10,7 @@ from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId
 from freehold.core.receipts import Claims
 from freehold.engine.config import EngineConfig, WatermarkConfig
-from freehold.replaying import engine_of
+from freehold.replaying import Replay, engine_of
 
 CONFIGURED = EngineConfig(
     model="other", speculation_tokens=0, ram_mb=900, context_tokens=512, watermarks=(WatermarkConfig(secret="press"),)
@@ -47,6 +47,22 @@ def test_what_is_said_on_the_command_line_goes_before_it(tmp_path: Path) -> None
 def test_kernels_of_a_card_are_left_to_the_machine(tmp_path: Path) -> None:
     found = engine(tmp_path, kernels="cuda sm_90")
     assert (found.kernels, found.device) == ("auto", "auto")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "response", "outcome"),
+    [
+        ("same", "same", "same"),
+        ("same", "not compared: another policy", "same"),
+        (None, "same", "same"),
+        ("same", "differs", "differs"),
+        ("differ", "not compared: another policy", "differs"),
+        (None, "not compared: another policy", "cannot"),
+    ],
+)
+def test_nothing_compared_is_not_the_same(tokens: Any, response: str, outcome: str) -> None:
+    assert Replay(differences=(), ran=True, tokens=tokens, response=response).outcome == outcome
+    assert Replay(differences=(), ran=False).outcome == "cannot"
 
 
 def test_a_receipt_that_names_what_is_no_setting_is_refused(tmp_path: Path) -> None:

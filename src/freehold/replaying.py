@@ -56,8 +56,11 @@ class Replay:
     response: str = ""
 
     @property
-    def is_same(self) -> bool:
-        return self.ran and self.tokens != "differ" and self.response != "differs"
+    def outcome(self) -> Literal["same", "differs", "cannot"]:
+        """Cannot, too, where it ran and there was nothing to compare."""
+        if self.tokens == "differ" or self.response == "differs":
+            return "differs"
+        return "same" if self.tokens == "same" or self.response == "same" else "cannot"
 
 
 def engine_of(claims: Claims, place: Place, given: Mapping[str, Any]) -> Place:

@@ -5,6 +5,7 @@ Exit codes: 0 the same, 1 it differs, 2 it cannot be run as it was.
 
 import asyncio
 import json
+import logging
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -32,7 +33,7 @@ from freehold.store.database import open_reader, translated
 from freehold.store.reader import RecordReader
 from freehold.store.verify import verify_log
 
-CANNOT = 2
+_EXIT = {"same": 0, "differs": 1, "cannot": 2}
 _ROW = "SELECT n FROM audit WHERE exchange_id = ? AND kind = 'exchange'"
 
 
@@ -54,6 +55,7 @@ def replay(
     try:
         place = find_place(config_path)
         claims, row, kept = _proven(receipt, place)
+        logging.getLogger("freehold").addHandler(logging.NullHandler())  # what the engine's end logs, the error says
         given: dict[str, Any] = engine_settings(engine) | ({} if kernels is None else {"kernels": kernels})
         result = asyncio.run(run_again(claims, kept, engine_of(claims, place, given), anyway=anyway))
     except FreeholdError as error:
@@ -62,7 +64,7 @@ def replay(
         click.echo(json.dumps(_document(claims, row, result), indent=2))
     else:
         _tell(row, kept, result)
-    sys.exit(CANNOT if not result.ran else 0 if result.is_same else 1)
+    sys.exit(_EXIT[result.outcome])
 
 
 def _proven(receipt: str, place: Place) -> tuple[Claims, int, KeptExchange]:
@@ -108,7 +110,7 @@ def _not_kept(claims: Claims) -> str:
 def _document(claims: Claims, row: int, result: Replay) -> dict[str, Any]:
     return {
         "exchange_id": claims.exchange_id,
-        "result": "cannot" if not result.ran else "same" if result.is_same else "differs",
+        "result": result.outcome,
         "log_row": row,
         "differences": [asdict(difference) for difference in result.differences],
         "tokens": "not computed" if not result.ran else result.tokens or "not compared: the answer was stopped before its end",
