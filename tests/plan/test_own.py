@@ -94,7 +94,7 @@ def test_what_is_not_known_is_said_and_not_guessed() -> None:
 )
 def test_terms_that_cannot_be_are_refused(change: dict[str, float], words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
-        replace(TERMS, **change)  # type: ignore[arg-type]
+        replace(TERMS, **change)
 
 
 def test_a_ledger_without_apis_has_nothing_to_take_over() -> None:
