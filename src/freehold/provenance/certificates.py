@@ -6,6 +6,7 @@ one must be marked as authorities; and the signing one must be meant for signatu
 there is none, by `extendedKeyUsage` with codeSigning.
 """
 
+import warnings
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,14 @@ FILE_LIMIT_BYTES = 4 << 20  # all public authorities together are a quarter of a
 CHAIN_LIMIT = 8
 
 Certificate = x509.Certificate
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 def read_certificates(path: Path) -> tuple[Certificate, ...]:
@@ -42,10 +51,18 @@ def read_certificates(path: Path) -> tuple[Certificate, ...]:
 
 
 def parse_certificate(der: bytes) -> Certificate:
+    """Raises MalformedArtefact. The library parses a field when it is asked for: all that are used are asked for here."""
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as exc:
-        raise MalformedArtefact("a certificate of the signature cannot be parsed") from exc
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of serial numbers and attributes that are odd and harmless
+            certificate = x509.load_der_x509_certificate(der)
+            has_serial = certificate.serial_number > 0
+            _ = (certificate.subject, certificate.issuer, certificate.extensions, certificate.not_valid_before_utc)
+    except _UNREADABLE as exc:
+        raise MalformedArtefact(f"a certificate of the signature cannot be parsed: {exc}") from exc
+    if not has_serial:
+        raise MalformedArtefact("a certificate of the signature has no positive serial number")  # RFC 5280 §4.1.2.2
+    return certificate
 
 
 def certificate_id(certificate: Certificate) -> KeyId:
@@ -59,7 +76,7 @@ def subject(certificate: Certificate) -> str:
         return certificate.subject.rfc4514_string()
     try:
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (x509.ExtensionNotFound, ValueError):
+    except x509.ExtensionNotFound:
         return "a certificate without a name"
     return ", ".join(str(getattr(name, "value", name)) for name in names)
 
@@ -68,7 +85,7 @@ def public_key(certificate: Certificate) -> PublicKey:
     """Raises UnsupportedArtefact for a key of a kind that signs nothing here, MalformedArtefact."""
     try:
         return PublicKey.of(certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm) as exc:
+    except _UNREADABLE as exc:
         raise MalformedArtefact(f"the key of the certificate {subject(certificate)} cannot be read") from exc
 
 
@@ -95,7 +112,7 @@ def check_chain(
     )
     try:
         *_, anchor = policy.build_client_verifier().verify(signing, others).chain
-    except (verification.VerificationError, ValueError) as exc:
+    except (verification.VerificationError, *_UNREADABLE) as exc:
         raise VerificationError(f"the certificate of {subject(signing)} goes back to no authority trusted here: {exc}") from exc
     _refuse_other_uses(signing)
     return anchor
@@ -118,8 +135,6 @@ def _refuse_other_uses(signing: Certificate) -> None:
         may_sign = usage.digital_signature
     except x509.ExtensionNotFound:
         may_sign = _is_for_code(signing)
-    except ValueError as exc:
-        raise MalformedArtefact(f"the extensions of the certificate of {subject(signing)} cannot be read") from exc
     if not may_sign:
         raise VerificationError(f"the certificate of {subject(signing)} is not meant for signatures (keyUsage, extendedKeyUsage)")
 
