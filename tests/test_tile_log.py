@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from freehold.core.errors import VerificationError
+from freehold.core.errors import DeviceError, VerificationError
 from freehold.gateway.log_routes import LogServices
 from freehold.gateway.serve import bind, serving
 from freehold.gateway.server import create_app
@@ -68,6 +68,12 @@ def test_a_folder_of_another_log_is_refused(log: TileLog, tmp_path: Path) -> Non
     other.publish()
     with pytest.raises(VerificationError, match="does not continue"):
         other.write_folder(folder)
+    (folder / "checkpoint").write_text("junk")
+    with pytest.raises(VerificationError, match="checkpoint is no checkpoint"):
+        log.write_folder(folder)
+    (tmp_path / "file").touch()
+    with pytest.raises(DeviceError, match="cannot"):
+        log.write_folder(tmp_path / "file")
 
 
 @pytest.mark.parametrize(

@@ -57,16 +57,22 @@ class LogKeeper:
     async def publish_once(self) -> None:
         try:
             self._last = await asyncio.to_thread(self._log.publish)
+        except FreeholdError as error:
+            self._fail(error, broken=isinstance(error, ArtefactError))
+            return
+        try:
             if self._folder is not None:
                 await asyncio.to_thread(self._log.write_folder, self._folder)
         except FreeholdError as error:
-            if self._state.ready:
-                broken = isinstance(error, ArtefactError)
-                self._tell("log_broken" if broken else "log_not_published", error.message, critical=broken)
-            self._state = UpstreamStatus(ready=False, detail=error.message)
+            self._fail(error, broken=False)
             return
         size = self.size()
         self._state = _NOT_YET if size is None else UpstreamStatus(ready=True, detail=f"a tree head over {size} rows is signed")
+
+    def _fail(self, error: FreeholdError, *, broken: bool) -> None:
+        if self._state.ready:
+            self._tell("log_broken" if broken else "log_not_published", error.message, critical=broken)
+        self._state = UpstreamStatus(ready=False, detail=error.message)
 
     async def witness(self) -> None:
         """Ask each witness every `witness_s`, where rows came, until cancelled."""

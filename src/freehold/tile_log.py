@@ -162,7 +162,7 @@ class TileLog:
                     if tile.width == WIDTH:
                         _remove_partials(folder / f"{tile.path}.p")
                     written += 1
-                if since == 0 or (folder / CHECKPOINT).read_text() != last.note:  # rows came, or cosignatures
+                if since == 0 or (folder / CHECKPOINT).read_bytes() != last.note.encode():  # rows came, or cosignatures
                     _write(folder / CHECKPOINT, last.note.encode())
             except OSError as exc:
                 raise DeviceError(f"cannot write the log's files in {folder}: {exc.strerror}") from exc
@@ -171,9 +171,14 @@ class TileLog:
     def _written(self, connection: sqlite3.Connection, folder: Path, size: int) -> int:
         """The size of the tree whose files are in `folder` already."""
         path = folder / CHECKPOINT
-        if not path.exists():
+        try:
+            there = checkpoints.parse(path.read_bytes())
+        except FileNotFoundError:
             return 0
-        there = checkpoints.parse(path.read_bytes())
+        except OSError as exc:
+            raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+        except MalformedArtefact as error:
+            raise VerificationError(f"{path} is no checkpoint ({error.message}); name another folder") from error
         if there.origin != self.origin or there.size > size or Tree(connection).root(there.size) != there.root:
             raise VerificationError(
                 f"{path} is of {there.size} rows of the log {there.origin}, which this log of {size} rows does not continue; "
