@@ -30,7 +30,7 @@ from freehold.provenance.model_audit.evidence import Evidence
 from freehold.provenance.model_audit.logprobs import logprob_test, table
 from freehold.provenance.model_audit.mmd import likeness, mmd_test
 from freehold.provenance.model_audit.prompts import AuditPrompt
-from freehold.provenance.model_audit.ranks import rank_test, typicality
+from freehold.provenance.model_audit.ranks import Grams, rank_test
 from freehold.provenance.model_audit.sample import named_plan
 
 Report = Callable[..., None]
@@ -170,37 +170,39 @@ def _outputs(made: Runtime, prompt: AuditPrompt, sampling: Sampling, seed: int, 
 
 
 class _Pools:
-    """The likeness of all answers of two pools, by prompt: an audit is a choice of rows."""
+    """All answers of two pools, by prompt: an audit is a choice of rows."""
 
     def __init__(self, reference: Pool, other: Pool | None) -> None:
-        self._places = []
-        for prompt in PLAN.prompts:
-            ours, theirs = reference[prompt.id], other[prompt.id] if other is not None else []
-            self._places.append((likeness([*ours, *theirs], PLAN.chars).astype(np.float32), len(ours), len(theirs)))
+        theirs = {prompt.id: [] for prompt in PLAN.prompts} if other is None else other
+        self._counts = [(len(reference[prompt.id]), len(theirs[prompt.id])) for prompt in PLAN.prompts]
+        texts = [[*reference[prompt.id], *theirs[prompt.id]] for prompt in PLAN.prompts]
+        self.kernels = [likeness(one, PLAN.chars).astype(np.float32) for one in texts]
+        self.grams = [Grams(one, PLAN.chars) for one in texts]
 
-    def drawn(self, rng: np.random.Generator, ours: int, theirs: int) -> list[tuple[Floats, int]]:
-        """One audit. Without another pool both sides come out of the reference's."""
+    def drawn(self, rng: np.random.Generator, ours: int, theirs: int) -> list[npt.NDArray[np.int64]]:
+        """One audit, the reference's first. Without another pool both sides come out of the reference's."""
         found = []
-        for kernel, all_ours, all_theirs in self._places:
+        for all_ours, all_theirs in self._counts:
             if all_theirs:
                 mine = rng.choice(all_ours, ours, replace=False)
-                rows = np.concatenate((mine, all_ours + rng.choice(all_theirs, theirs, replace=False)))
+                found.append(np.concatenate((mine, all_ours + rng.choice(all_theirs, theirs, replace=False))))
             else:
-                rows = rng.choice(all_ours, ours + theirs, replace=False)
-            found.append((kernel[np.ix_(rows, rows)].astype(np.float64), ours))
+                found.append(rng.choice(all_ours, ours + theirs, replace=False))
         return found
 
 
 def _mmd(samples: int) -> "Test":
-    return lambda pools, rng: mmd_test(pools.drawn(rng, samples, samples), PERMUTATIONS, rng).p
+    def p(pools: _Pools, rng: np.random.Generator) -> float:
+        drawn = zip(pools.kernels, pools.drawn(rng, samples, samples), strict=True)
+        return mmd_test([(kernel[np.ix_(rows, rows)].astype(np.float64), samples) for kernel, rows in drawn], PERMUTATIONS, rng).p
+
+    return p
 
 
 def _ranks(pools: _Pools, rng: np.random.Generator) -> float:
-    scores = []
-    for kernel, ours in pools.drawn(rng, RANK_REFERENCES, 1):
-        typical = typicality(kernel)
-        scores.append((float(typical[ours]), typical[:ours]))
-    return rank_test(scores, PERMUTATIONS, rng).p
+    drawn = zip(pools.grams, pools.drawn(rng, RANK_REFERENCES, 1), strict=True)
+    scored = [grams.scores(rows) for grams, rows in drawn]
+    return rank_test([(float(scores[-1]), scores[:-1]) for scores in scored], PERMUTATIONS, rng).p
 
 
 Test = Callable[[_Pools, np.random.Generator], float]

@@ -1,7 +1,9 @@
+from math import log
+
 import numpy as np
 import pytest
 
-from freehold.provenance.model_audit.ranks import cramer_von_mises, random_rank, rank_test
+from freehold.provenance.model_audit.ranks import Grams, cramer_von_mises, random_rank, rank_test
 
 
 def test_the_statistic_is_that_of_its_definition() -> None:
@@ -31,3 +33,18 @@ def test_false_alarms_are_no_more_than_alpha_and_a_shift_is_found() -> None:
 
     assert np.mean([p(0.0) <= 0.05 for _ in range(300)]) <= 0.05 + 3 * (0.05 * 0.95 / 300) ** 0.5
     assert np.mean([p(1.0) <= 0.05 for _ in range(40)]) >= 0.9
+
+
+def test_a_score_is_the_mean_log_probability_under_the_counts_of_the_others() -> None:
+    scores = Grams(["ab", "ab", "ac"], 9).scores(np.arange(3))
+    # Of "ab" are the trigrams __a, _ab and ab-end: the others have __a twice, _ab once of two _a, ab-end once of one ab.
+    first = [log(2.5 / 52), log(1.5 / 52), log(1.5 / 51)]
+    last = [log(2.5 / 52), log(0.5 / 52), log(0.5 / 50)]
+    assert scores == pytest.approx([sum(first) / 3, sum(first) / 3, sum(last) / 3])
+
+
+def test_scores_of_some_answers_are_as_if_there_were_no_others() -> None:
+    answers = ["one two", "two three", "", "three four five", "none"]
+    rows = np.array([4, 0, 2])
+    alone = Grams([answers[row] for row in rows], 9).scores(np.arange(3))
+    assert Grams(answers, 9).scores(rows) == pytest.approx(alone)

@@ -5,14 +5,16 @@ All tests together keep the plan's alpha (Holm). A rejection says that distribut
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from freehold.provenance.model_audit.counts import Mismatch, name_mismatches, token_mismatches
 from freehold.provenance.model_audit.logprobs import logprob_test, table
-from freehold.provenance.model_audit.mmd import likeness, mmd_test
-from freehold.provenance.model_audit.permutation import Floats, holm
-from freehold.provenance.model_audit.ranks import rank_test, typicality
+from freehold.provenance.model_audit.mmd import MmdResult, likeness, mmd_test
+from freehold.provenance.model_audit.permutation import holm
+from freehold.provenance.model_audit.ranks import Grams, RankResult, rank_test
 from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample, TestName
 
 CAUSES = (
@@ -25,6 +27,7 @@ POWER = 0.8
 _SHARES = (0.02, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0)
 _TRIALS = 40
 _TRIAL_PERMUTATIONS = 399
+_Drawn: TypeAlias = "list[tuple[npt.NDArray[np.int64], int]]"  # of each prompt rows of answers, and how many are the reference's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,75 +125,75 @@ def _logprobs(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Ge
 
 
 def _mmd(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Generator, tell_power: bool) -> _Found:
-    sides = _Sides(plan, reference, now)
-    result = mmd_test(sides.observed(), plan.permutations, rng)
-    found = None
-    if tell_power:
-        level, times = _trial(plan)
-        found = _share_words(sides, lambda drawn: mmd_test(drawn, times, rng).p <= level, rng)
+    sides = _Sides(reference, now)
+    kernels = [likeness(texts, plan.chars) for texts in sides.texts]
+
+    def held(drawn: _Drawn, permutations: int) -> MmdResult:
+        pairs = [(kernel[np.ix_(rows, rows)], ours) for kernel, (rows, ours) in zip(kernels, drawn, strict=True)]
+        return mmd_test(pairs, permutations, rng)
+
+    result = held(sides.observed(), plan.permutations)
+    found = _share_words(plan, sides, lambda drawn, times: held(drawn, times).p, rng) if tell_power else None
     return _Found(p=result.p, effect=result.mmd2, words=f"MMD² {result.mmd2:.5f}", found=found)
 
 
 def _ranks(plan: AuditPlan, reference: Sample, now: Sample, rng: np.random.Generator, tell_power: bool) -> _Found:
-    sides = _Sides(plan, reference, now, theirs_most=1)
-    result = rank_test(_scores(sides.observed()), plan.permutations, rng)
-    found = None
-    if tell_power:
-        level, times = _trial(plan)
-        found = _share_words(sides, lambda drawn: rank_test(_scores(drawn), times, rng).p <= level, rng)
+    sides = _Sides(reference, now, theirs_most=1)
+    grams = [Grams(texts, plan.chars) for texts in sides.texts]
+
+    def held(drawn: _Drawn, permutations: int) -> RankResult:
+        scored = [(one.scores(rows), ours) for one, (rows, ours) in zip(grams, drawn, strict=True)]
+        return rank_test([(float(scores[ours]), scores[:ours]) for scores, ours in scored], permutations, rng)
+
+    result = held(sides.observed(), plan.permutations)
+    found = _share_words(plan, sides, lambda drawn, times: held(drawn, times).p, rng) if tell_power else None
     return _Found(p=result.p, effect=result.w2, words=f"W² {result.w2:.3f}, mean rank {result.mean_rank:.2f}", found=found)
-
-
-def _scores(pairs: "list[tuple[Floats, int]]") -> list[tuple[float, Floats]]:
-    """Of the one answer that stands after the references."""
-    found = [(typicality(kernel), ours) for kernel, ours in pairs]
-    return [(float(scores[ours]), scores[:ours]) for scores, ours in found]
 
 
 _TESTS = {"logprobs": _logprobs, "mmd": _mmd, "ranks": _ranks}
 
 
 class _Sides:
-    """Likeness of all answers to each prompt, and of as many answers to another prompt: what a stranger would say.
+    """All answers to each prompt, and as many answers to another prompt: what a stranger would say.
 
     index   0 ... ours | ours ... ours + theirs | strangers
     """
 
-    def __init__(self, plan: AuditPlan, reference: Sample, now: Sample, theirs_most: int | None = None) -> None:
+    def __init__(self, reference: Sample, now: Sample, theirs_most: int | None = None) -> None:
         both = [(ours.answers, theirs.answers[:theirs_most]) for ours, theirs in _both(reference, now)]
         both = [(ours, theirs) for ours, theirs in both if ours and theirs]
-        self._places: list[tuple[Floats, int, int]] = []
+        self.texts: list[list[str]] = []
+        self._counts: list[tuple[int, int, int]] = []
         for place, (ours, theirs) in enumerate(both):
             strangers = both[(place + 1) % len(both)][0][: len(theirs)]
-            self._places.append((likeness([*ours, *theirs, *strangers], plan.chars), len(ours), len(theirs)))
+            self.texts.append([*ours, *theirs, *strangers])
+            self._counts.append((len(ours), len(theirs), len(strangers)))
 
-    def observed(self) -> list[tuple[Floats, int]]:
-        return [(kernel[: ours + theirs, : ours + theirs], ours) for kernel, ours, theirs in self._places]
+    def observed(self) -> _Drawn:
+        return [(np.arange(ours + theirs), ours) for ours, theirs, _ in self._counts]
 
-    def mixed(self, share: float, rng: np.random.Generator) -> list[tuple[Floats, int]]:
+    def mixed(self, share: float, rng: np.random.Generator) -> _Drawn:
         """As if the sides were equal but for a share of the upstream's answers, which strangers gave."""
         drawn = []
-        for kernel, ours, theirs in self._places:
-            order = rng.permutation(ours + theirs)
-            strangers = np.flatnonzero(rng.random(theirs) < share)
-            strangers = strangers[: len(kernel) - ours - theirs]
-            order[ours + strangers] = ours + theirs + np.arange(len(strangers))
-            drawn.append((kernel[np.ix_(order, order)], ours))
+        for ours, theirs, strangers in self._counts:
+            rows = rng.permutation(ours + theirs)
+            replaced = np.flatnonzero(rng.random(theirs) < share)[:strangers]
+            rows[ours + replaced] = ours + theirs + np.arange(len(replaced))
+            drawn.append((rows, ours))
         return drawn
 
 
-def _trial(plan: AuditPlan) -> tuple[float, int]:
-    """The p-value that rejects in a trial, as if no other test had, and permutations enough to reach it."""
+def _share_words(plan: AuditPlan, sides: _Sides, p_value: Callable[[_Drawn, int], float], rng: np.random.Generator) -> str:
+    """The smallest of a few shares that is found with a chance of 80 %, by trials; found by halving, as power grows with it.
+
+    A trial rejects as if no other test had, by permutations enough to get there.
+    """
     level = plan.alpha / len(plan.tests)
-    return level, max(_TRIAL_PERMUTATIONS, min(plan.permutations, round(4 / level)))
-
-
-def _share_words(sides: _Sides, rejects: Callable[[list[tuple[Floats, int]]], bool], rng: np.random.Generator) -> str:
-    """The smallest of a few shares that is found with a chance of 80 %, by trials; found by halving, as power grows with it."""
+    times = max(_TRIAL_PERMUTATIONS, min(plan.permutations, round(4 / level)))
     low, high = 0, len(_SHARES)
     while low < high:
         middle = (low + high) // 2
-        found = sum(rejects(sides.mixed(_SHARES[middle], rng)) for _ in range(_TRIALS))
+        found = sum(p_value(sides.mixed(_SHARES[middle], rng), times) <= level for _ in range(_TRIALS))
         low, high = (low, middle) if found >= POWER * _TRIALS else (middle + 1, high)
     if low == len(_SHARES):
         return "no change for certain: ask for more answers"
