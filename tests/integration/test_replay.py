@@ -90,8 +90,8 @@ def receipts(exchanges: list[tuple[str, bytes]]) -> list[str]:
 
 
 def test_answers_come_out_the_same_in_another_process_with_another_number_of_threads(node: Node, receipts: list[str]) -> None:
-    again = node.cli("replay", receipts[1])
-    assert again.returncode == 0, again.stdout + again.stderr
+    again = cli(node, "replay", receipts[1])
+    assert again.exit_code == 0, again.output
     assert "same, byte for byte" in again.stdout
     with_one = cli(node, "replay", receipts[0], "--threads", "1", "--json")
     assert with_one.exit_code == 0, with_one.output
