@@ -8,6 +8,7 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.provenance.keys import NodeKey
+from tests.cli.test_convert import pickled
 from tests.fakes.tiny_directory import tiny_directory
 
 
@@ -50,6 +51,23 @@ def test_a_conversion_is_proven_from_its_source_on(home: Path, source: Path, tmp
         env={"FREEHOLD_HOME": str(tmp_path / "other")},
     )
     assert elsewhere.exit_code == 0, elsewhere.output
+
+
+def test_a_chain_goes_back_to_the_pickles(home: Path, tmp_path: Path) -> None:
+    source, between = pickled(tmp_path / "tiny"), tmp_path / "safe"
+    (source / "README.md").write_text("# Tiny\n")
+    assert freehold("models", "convert", source, "--to", "safetensors", "--out", between, "--quiet").exit_code == 0
+    assert freehold("models", "convert", between, "--quant", "Q8_0", "--name", "two", "--quiet").exit_code == 0
+    proven = freehold("bom", "two", "--verify", "--source", between)
+    assert proven.exit_code == 0, proven.output
+    first, second, third = proven.stdout.splitlines()
+    assert first.startswith("two.gguf is what was made of safe")
+    assert second.endswith("safe is what was converted: every file of it")
+    assert third.startswith("safe is what was made of tiny")
+    assert freehold("bom", between, "--verify", "--source", source).exit_code == 0
+    (between / "README.md").write_text("# Another\n")  # no weights, but written by the first step
+    told = freehold("bom", "two", "--verify", "--source", between)
+    assert (told.exit_code, "README.md has other bytes than what the conversion wrote" in told.stderr) == (1, True)
 
 
 def test_a_broken_chain_is_told_by_name(home: Path, source: Path, tmp_path: Path) -> None:

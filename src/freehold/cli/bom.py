@@ -185,17 +185,22 @@ def _verified(found: _Model, source: Path | None, signed: Path | None, keys: Tru
         verify_contents(open_model(configuration.home(), found.manifest.name))
     if signed is not None:
         yield _compared(found, signed, keys)
-    path, manifest = found.path, found.manifest
-    attested = _read(path, keys, must=signed is None or source is not None)
-    while attested is not None:
-        check_output(attested, manifest)
-        yield f"{path.name} is what was made of {attested.source} (root {attested.source_root[:16]}) by {_builder(attested)}"
-        if source is None:
-            return
-        path, manifest = source, _hashed_source(source, attested)
-        check_source(attested, manifest)
-        yield f"{source} is what was converted: every file of it"
-        source, attested = None, _read(path, keys, must=False)
+    attested = _read(found.path, keys, must=signed is None or source is not None)
+    if attested is None:
+        return
+    check_output(attested, found.manifest)
+    yield _made(found.path, attested)
+    if source is None:
+        return
+    check_source(attested, _hashed_source(source, attested))
+    yield f"{source} is what was converted: every file of it"
+    if (before := _read(source, keys, must=False)) is not None:
+        check_output(before, _hashed(source))
+        yield _made(source, before)
+
+
+def _made(path: Path, attested: Attested) -> str:
+    return f"{path.name} is what was made of {attested.source} (root {attested.source_root[:16]}) by {_builder(attested)}"
 
 
 def _read(path: Path, keys: TrustedKeys, *, must: bool) -> Attested | None:
