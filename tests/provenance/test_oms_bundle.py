@@ -206,6 +206,20 @@ def test_no_flipped_bit_of_the_envelope_passes(data: st.DataObject) -> None:
     assert after == before  # a field that says nothing, as a certificate above the one that is trusted, or a key id
 
 
+@pytest.mark.parametrize("which", [0, 1])
+def test_no_damage_to_a_certificate_passes_or_raises_another_error(which: int) -> None:
+    """The library parses most fields late: each byte is flipped once."""
+    document = json.loads(signature("certificate.p256.files.sha256"))
+    certificate = document["verificationMaterial"]["x509CertificateChain"]["certificates"][which]
+    der = base64.b64decode(certificate["rawBytes"])
+    for place in range(len(der)):
+        raw = bytearray(der)
+        raw[place] ^= 1 << place % 8
+        certificate["rawBytes"] = base64.b64encode(raw).decode()
+        with pytest.raises(ArtefactError):
+            opened(json.dumps(document).encode(), "certificate.p256.files.sha256")
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
