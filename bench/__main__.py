@@ -35,6 +35,7 @@ PARTS: dict[str, str] = {
     "dispatch": "bench.dispatch",
     "tokenizer": "bench.tokenizer",
     "watermark": "bench.watermark",
+    "metering": "bench.metering",
     "gateway": "bench.gateway",
     "hostile": "bench.hostile",
     "families": "bench.families",
