@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold import config as configuration
+from freehold.app import fetch_model, find_place
 from freehold.cli import main
 from freehold.cli.model_paths import name_on_first_use
 from freehold.core.errors import VerificationError
@@ -156,6 +157,26 @@ def test_a_path_is_pinned_when_it_is_first_served(home: Path, tmp_path: Path) ->
     with pytest.raises(VerificationError, match="was added before with other bytes"):
         name_on_first_use(str(other), Silent())
     assert name_on_first_use("toy", Silent()) == "toy"
+
+
+def test_what_nobody_signed_is_told_or_refused_before_the_engine_starts(home: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    path.write_bytes(tiny_gguf())
+    freehold("add", str(path))
+    place = find_place(None, {"model": "tiny"})
+    notes = Notes()
+    fetch_model(place, notes)
+    assert "tiny is trusted on first use" in notes.said[0]
+    with pytest.raises(VerificationError, match="tiny is not run"):
+        fetch_model(find_place(None, {"model": "tiny", "unsigned": "refuse"}), notes)
+
+
+class Notes(Silent):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.said.append(text)
 
 
 def test_what_would_not_run_is_not_added(home: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import math
 import pickle
 import struct
 import subprocess
@@ -220,6 +221,32 @@ def test_weights_come_out_as_torch_has_them(tmp_path: Path, how: dict[str, Any])
     assert {"turned", "cut", "whole", "one"} == set(result.shared)
     assert scan_file(tmp_path / "w.safetensors").verdict is Verdict.CLEAN
     assert sorted(p.name for p in tmp_path.iterdir()) == ["w.pt", "w.safetensors"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_view_comes_out_as_torch_has_it(data: st.DataObject) -> None:
+    torch = pytest.importorskip("torch")
+    kind = data.draw(st.sampled_from(["float32", "float16", "bfloat16", "int64", "int8", "bool"]))
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4))
+    base = torch.arange(math.prod(shape)).reshape(shape).to(getattr(torch, kind))
+    view = base
+    for _ in range(data.draw(st.integers(0, 4))):
+        dims = view.dim()
+        match data.draw(st.sampled_from(["turn", "cut", "pick", "widen"])) if dims else "widen":
+            case "turn":
+                view = view.transpose(data.draw(st.integers(0, dims - 1)), data.draw(st.integers(0, dims - 1)))
+            case "cut":
+                dim = data.draw(st.integers(0, dims - 1))
+                low = data.draw(st.integers(0, view.shape[dim]))
+                view = view[(slice(None),) * dim + (slice(low, None, data.draw(st.integers(1, 3))),)]
+            case "pick" if view.shape[0]:
+                view = view[data.draw(st.integers(0, view.shape[0] - 1))]
+            case _:
+                view = view.unsqueeze(0)
+    out = io.BytesIO()
+    torch.save({"base": base, "view": view}, out, _use_new_zipfile_serialization=data.draw(st.booleans()))
+    same(torch, plain(out.getvalue()), {"base": base, "view": view})
 
 
 def test_a_state_dict_of_a_module_comes_out_by_its_names(tmp_path: Path) -> None:
