@@ -6,6 +6,7 @@ it answered; that the claim is true needs the node's honesty, or running the exc
 """
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -22,6 +23,8 @@ from freehold.provenance.envelope import canonical_json, parse_json
 STATEMENT_MEDIA_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:freehold:receipt:v1"
+_SERVED = tuple(field.name for field in fields(ServedBy))
+_ALWAYS = ("provider", "model", "model_id", "template_digest", "build", "seed", "response_id")
 CHAIN = "sha256Chain"  # not "sha256": a plain digest of the body would not agree with it
 
 
@@ -66,7 +69,7 @@ def encode(claims: Claims, previous: str | None) -> bytes:
         dialect=claims.dialect,
         operation=claims.operation,
         status=claims.status,
-        served=claims.served,
+        served=None if claims.served is None else _told(claims.served),  # type: ignore[arg-type]  # a part of its fields
         request_digest=claims.request_digest,
         response_links=claims.response_links,
         policy_digest=claims.policy_digest,
@@ -83,6 +86,11 @@ def encode(claims: Claims, previous: str | None) -> bytes:
     )
     subject = _Subject(name="response", digest={CHAIN: claims.response_digest})
     return canonical_json(_Statement(type_=STATEMENT_TYPE, subject=[subject], predicateType=PREDICATE_TYPE, predicate=predicate))
+
+
+def _told(served: ServedBy) -> dict[str, Any]:
+    """What is unknown of what computed an answer is left out; the fields of the first receipts are always there."""
+    return {name: value for name in _SERVED if (value := getattr(served, name)) is not None or name in _ALWAYS}
 
 
 def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
