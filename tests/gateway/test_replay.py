@@ -37,7 +37,7 @@ async def kept(said: list[Event], *, stream: bool, choices: int = 1) -> tuple[Ke
             extra_body={"stream_options": {"include_usage": True}} if stream else None,
         )
         if stream:
-            [chunk async for chunk in answer]  # type: ignore[attr-defined]
+            [chunk async for chunk in answer]  # type: ignore[union-attr]
     draft = node.recorder.drafts[-1]
     assert draft.kept is not None
     return msgspec.json.decode(draft.kept.content, type=KeptExchange), draft
