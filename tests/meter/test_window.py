@@ -150,11 +150,39 @@ def test_what_a_request_took_that_left_is_nobodys() -> None:
     clock = HandClock()
     meter = meter_of(SaidSource(clock))
     pass_(meter, clock, 1.0, a=1)
-    assert joules(meter.so_far(ord("a"))) == pytest.approx(100)
+    assert joules(meter.so_far(ord("a"))) == pytest.approx(100)  # what its record will say
+    pass_(meter, clock, 1.0, a=1)
     meter.forget(ord("a"))
     totals = meter.totals()
-    assert (totals.attributed_j, totals.unattributed_j) == pytest.approx((0, 100))
+    assert (totals.attributed_j, totals.unattributed_j) == pytest.approx((100, 100))
     assert adds_up(totals)
+
+
+def test_what_was_told_of_an_open_window_is_owed_when_the_request_leaves() -> None:
+    clock = HandClock()
+    meter = meter_of(SaidSource(clock))
+    pass_(meter, clock, 1.0, a=1)
+    pass_(meter, clock, 0.5, a=1)
+    assert joules(meter.so_far(ord("a"))) == pytest.approx(200)  # a unit of work took 100 J in the window before
+    meter.forget(ord("a"))
+    assert (meter.totals().attributed_j, meter.totals().owed_j) == pytest.approx((200, 100))
+    assert adds_up(meter.totals())
+    clock.turn(1.5)
+    meter.tick()
+    assert meter.totals().owed_j == pytest.approx(0)
+    assert adds_up(meter.totals())
+
+
+def test_nobody_is_told_nothing_of_what_is_not_known_yet() -> None:
+    clock = HandClock()
+    meter = meter_of(SaidSource(clock, min_window_s=1.0))
+    pass_(meter, clock, 0.5, a=1)
+    told = meter.so_far(ord("a"))
+    assert told is not None
+    assert (told.energy.grade, told.energy.energy_j) == (Grade.UNKNOWN, None)
+    model = meter_of(SaidSource(clock, grade=Grade.MODELLED))
+    pass_(model, clock, 0.5, a=1)
+    assert joules(model.so_far(ord("a"))) == pytest.approx(50)
 
 
 def test_bounds_of_the_source_go_with_the_share() -> None:
@@ -172,6 +200,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("pause"), st.floats(0.01, 5), st.just({})),
     st.tuples(st.just("end"), st.just(0.0), st.dictionaries(st.sampled_from("abcd"), st.just(1.0), min_size=1)),
     st.tuples(st.just("leave"), st.just(0.0), st.dictionaries(st.sampled_from("abcd"), st.just(1.0), max_size=1)),
+    st.tuples(st.just("ask"), st.just(0.0), st.dictionaries(st.sampled_from("abcd"), st.just(1.0), max_size=2)),
     st.tuples(st.just("fail"), st.just(0.0), st.just({})),
 )
 
@@ -189,7 +218,7 @@ def test_whatever_happens_all_lines_add_up_and_answers_sum_to_what_was_attribute
     clock = HandClock()
     source = SaidSource(clock, min_window_s=min_window_s)
     meter = meter_of(source, idle_w=idle_w, ours=lambda: ours)
-    settled = 0.0
+    settled, told = 0.0, dict[str, float]()
     for what, seconds, work in happens:
         if what == "pass":
             source.fails = False
@@ -204,7 +233,11 @@ def test_whatever_happens_all_lines_add_up_and_answers_sum_to_what_was_attribute
             if metered is not None and metered.energy.energy_j is not None:
                 assert metered.energy.energy_j >= 0
                 settled += metered.energy.energy_j
+        for name in work if what == "ask" else ():
+            told[name] = (asked.energy.energy_j or 0.0) if (asked := meter.so_far(ord(name))) is not None else 0.0
         for name in work if what == "leave" else ():
+            known = (asked := meter.so_far(ord(name))) is not None and asked.energy.energy_j is not None
+            settled += (asked.energy.energy_j or 0.0) if known and asked is not None else 0.0
             meter.forget(ord(name))
     for name in "abcd":
         metered = meter.settle(ord(name))

@@ -174,7 +174,7 @@ class StepMeter(Protocol):
         ...
 
     def so_far(self, request: int) -> Metered | None:
-        """What windows that are closed gave a request."""
+        """What a request took up to here: should it leave, this is what its record says."""
         ...
 
     def settle(self, request: int) -> Metered | None:
@@ -182,7 +182,7 @@ class StepMeter(Protocol):
         ...
 
     def forget(self, request: int) -> None:
-        """A request that ended without a word of what it took: its joules are nobody's."""
+        """A request that ended without a last word: what it took beyond the last `so_far` is nobody's."""
         ...
 
     def loaded(self, on_card: bool) -> None:

@@ -15,7 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from freehold.core.measurement import EnergyTotals, Grade, Measurement, Metered
@@ -35,6 +35,7 @@ class _Account:
     given_j: list[float] = field(default_factory=lambda: [0.0] * ALLOCATIONS)
     low_j: float = 0.0
     high_j: float = 0.0
+    told_j: list[float] = field(default_factory=lambda: [0.0] * ALLOCATIONS)  # should it leave, its record says this
     is_bounded: bool = True
     is_known: bool = True
     machine_s: float = 0.0
@@ -92,7 +93,20 @@ class WindowMeter:
     def so_far(self, request: int) -> Metered | None:
         with self._lock:
             account = self._accounts.get(request)
-            return None if account is None else self._metered(account)
+            if account is None:
+                return None
+            if any(account.open) and self._rate is None:
+                self._close_if(self._source.min_window_s)
+            if not any(account.open):
+                account.told_j = list(account.given_j)
+                return self._metered(account)
+            if self._rate is None or not account.is_known:
+                return Metered(energy=self._unknown, machine_s=account.machine_s)
+            # The open window's part is what its work cost in the window before.
+            ahead = replace(account, given_j=list(account.given_j), open=list(account.open))
+            self._give(ahead, self._expected(account))
+            account.told_j = list(ahead.given_j)
+            return self._metered(ahead)
 
     def settle(self, request: int) -> Metered | None:
         with self._lock:
@@ -106,8 +120,13 @@ class WindowMeter:
 
     def forget(self, request: int) -> None:
         with self._lock:
-            if (account := self._accounts.pop(request, None)) is not None:
-                self._take_back(account)
+            account = self._accounts.pop(request, None)
+            if account is None or not account.is_known:
+                return
+            for k in range(ALLOCATIONS):
+                self._owed[k] += max(0.0, account.told_j[k] - account.given_j[k])
+            self._attributed_j += account.told_j[0] - account.given_j[0]
+            self._unattributed_j += max(0.0, account.given_j[0] - account.told_j[0])
 
     def loaded(self, on_card: bool) -> None:
         with self._lock:
@@ -164,6 +183,8 @@ class WindowMeter:
             return False
         reading = _believable(_sum(self._early, self._source.read(self._busy)), seconds)
         ours = 1.0 if self._ours is None else self._ours()
+        if reading is not None and not self._busy.pass_s and not self._is_loading:
+            self._learn_idle(reading.energy_j / seconds, seconds)
         self._opened_s, self._busy, self._early = now_s, Busy(), Reading(0.0)
         if reading is None:
             self._lose(seconds)
@@ -176,8 +197,6 @@ class WindowMeter:
 
     def _share(self, reading: Reading, seconds: float, ours: float) -> None:
         requests = {request: account.open for request, account in self._accounts.items() if any(account.open)}
-        if not requests:
-            self._learn_idle(reading.energy_j / seconds, seconds)
         idle_w = self._idle_w if self._source.sees_idle else None
         window = Window(energy_j=reading.energy_j, seconds=seconds, idle_w=idle_w, ours=ours, owed_j=self._owed)
         shares = share_out(window, requests)
@@ -209,10 +228,14 @@ class WindowMeter:
         if self._rate is None or not account.is_known:
             self._take_back(account)
             return
-        given = [weight * rate for weight, rate in zip(account.open, self._rate, strict=True)]
+        given = self._expected(account)
         self._owed = [owed + part for owed, part in zip(self._owed, given, strict=True)]
         self._attributed_j += given[0]
         self._give(account, given)
+
+    def _expected(self, account: _Account) -> list[float]:
+        assert self._rate is not None
+        return [weight * rate for weight, rate in zip(account.open, self._rate, strict=True)]
 
     def _take_back(self, account: _Account) -> None:
         """What it was given is nobody's: it left, or part of what it took is unknown."""
@@ -231,11 +254,14 @@ class WindowMeter:
         if not self._idle_is_given and seconds >= WINDOW_S and self._source.sees_idle:
             self._idle_w = power_w if self._idle_w is None else min(self._idle_w, power_w)
 
+    @property
+    def _unknown(self) -> Measurement:
+        return Measurement(grade=Grade.UNKNOWN, source=self._source.name)
+
     def _metered(self, account: _Account) -> Metered:
         source = self._source
         if not account.is_known:
-            energy = Measurement(grade=Grade.UNKNOWN, source=source.name)
-            return Metered(energy=energy, machine_s=account.machine_s)
+            return Metered(energy=self._unknown, machine_s=account.machine_s)
         by_work_j, by_tokens_j, by_time_j = account.given_j
         energy = Measurement(
             grade=source.grade,
