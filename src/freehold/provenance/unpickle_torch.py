@@ -64,9 +64,9 @@ def read_torch(source: Source, key: str | None) -> TorchFile:
 
 def _read_zip(source: Source, key: str | None) -> tuple[Weights, dict[str, int], dict[str, int]]:
     tally = Tally()
-    found_there = read_zip(source, Context(name="zip", tally=tally, look=lambda *_: ""))
-    members = {member.name: member for member in found_there}
-    if len(members) != len(found_there):
+    listed = read_zip(source, Context(name="zip", tally=tally, look=lambda *_: ""))
+    members = {member.name: member for member in listed}
+    if len(members) != len(listed):
         raise MalformedArtefact("zip: a name is there twice: readers take one or the other")
     if tally.worst > Weight.NOTE:
         raise MalformedArtefact(f"zip: {tally.findings[0].words} [{tally.findings[0].rule}]")
@@ -74,7 +74,7 @@ def _read_zip(source: Source, key: str | None) -> tuple[Weights, dict[str, int],
     if len(objects) != 1:
         raise UnsupportedArtefact("a zip without PyTorch's data.pkl")
     top = objects[0].removesuffix("data.pkl")
-    if f"{top}code/" in {name[: len(top) + 5] for name in members}:
+    if any(name.startswith(f"{top}code/") for name in members):
         raise UnsupportedArtefact("TorchScript, which is a program: save the weights alone (state_dict)")
     for name, member in members.items():
         if member.method or member.flags & 1:

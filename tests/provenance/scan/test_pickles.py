@@ -147,6 +147,24 @@ def test_what_is_no_pickle_to_its_end_is_unparsed(data: bytes) -> None:
     assert verdict(data) is Verdict.UNPARSED
 
 
+@pytest.mark.parametrize("protocol", range(6))
+def test_values_longer_than_a_frame_are_clean(protocol: int) -> None:
+    values = [b"x" * 200_000, "y" * 70_000, ["z" * 65_536, b"z" * 65_535], {i: f"k{i}" for i in range(9000)}, np.ones((200, 50))]
+    for value in values:
+        out = io.BytesIO()
+        pickle._Pickler(out, protocol).dump(value)
+        assert look(pickle.dumps(value, protocol)).findings == look(out.getvalue()).findings == ()
+
+
+@pytest.mark.parametrize("cut", [1, 5, 11, 20, 24])
+def test_an_opcode_across_the_end_of_its_frame_is_a_hidden_import(cut: int) -> None:
+    body = b"ccollections\nOrderedDict\n)R"
+    torn = b"\x80\x04\x95" + struct.pack("<Q", cut) + body + b"."
+    assert verdict(torn) is (Verdict.MALICIOUS if cut < len(b"ccollections\nOrderedDict\n") else Verdict.CLEAN)
+    nested = b"\x80\x04\x95" + struct.pack("<Q", 20) + b"\x95" + struct.pack("<Q", 40) + body + b"."
+    assert "pickle-hidden-import" in rules(nested)
+
+
 def test_what_follows_a_pickle_is_told() -> None:
     assert rules(pickle.dumps([1, 2]) + b"\0" * 40) == {"trailing-data"}
 
