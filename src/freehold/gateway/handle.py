@@ -129,7 +129,8 @@ class _Handling:
         guard = self._guard = services.guard.open(context)
         account.policy_digest = guard.policy_digest
         deferral = self._deferral()
-        exchange = replace(exchange, can_wait=deferral is not None or self._call.turn is not None)
+        if deferral is not None or self._call.turn is not None:
+            exchange = replace(exchange, can_wait=True)
         upstreams = self._serving(exchange)
         self._permit = services.admission.admit(account.principal, exchange)
         account.reserved_microusd = self._permit.reserved_microusd

@@ -223,7 +223,10 @@ class Batches(BatchFiles):
         if row is None:
             return None
         output = _Output(**dict(row))
-        self.sealed(output.file_id).cut(output.sealed_bytes)
+        try:
+            self.sealed(output.file_id).cut(output.sealed_bytes)
+        except NotFound:  # somebody took it from the disk
+            return None
         file = StoredFile(
             id=output.file_id,
             key_id=batch.key_id,

@@ -338,6 +338,31 @@ async def test_what_an_ended_node_left_behind_goes_on(tmp_path: Path) -> None:
         assert len(await lines_of(client, batch.output_file_id)) == 30
 
 
+async def test_a_file_that_is_gone_or_changed_ends_its_batch_and_no_other(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.node.upstream.readiness = UpstreamStatus(ready=False, detail="loading")
+    async with running(site):
+        client = site.sdk()
+        gone = await made(client, line("a"), line("b"))
+        changed = await made(client, line("a"), completion_window="1h")
+        await until(lambda: site.store.batch(changed.id).status is BatchStatus.IN_PROGRESS)
+        (tmp_path / "batches" / gone.input_file_id).unlink()
+        with (tmp_path / "batches" / changed.input_file_id).open("r+b") as file:
+            file.seek(30)
+            file.write(b"\x00\x01\x02")
+        site.node.upstream.readiness = UpstreamStatus(ready=True, detail="ready")
+        site.turns.wake()
+        gone = await over(client, gone)
+        assert (gone.status, gone.request_counts.failed) == ("completed", 2)
+        fine = await over(client, await made(client, line("a")))
+        assert fine.request_counts.completed == 1
+        site.clock.ahead_s = 3700
+        site.turns.wake()
+        changed = await over(client, changed)
+        assert (changed.status, changed.request_counts.failed) == ("expired", 1)
+        assert len(site.node.upstream.exchanges) == 1
+
+
 async def test_a_line_that_ends_the_node_every_time_is_told_so(tmp_path: Path) -> None:
     async with running(Site(home=tmp_path)) as site:
         store, client = site.store, site.sdk()

@@ -85,7 +85,6 @@ class BatchRunner:
         )
         self._running: dict[str, _Running] = {}
         self._purged_at_s = float("-inf")
-        self._closing = False
 
     async def run(self) -> None:
         """A task of the node, until it is cancelled: then lines on their way are stopped and wait for the next start."""
@@ -101,9 +100,10 @@ class BatchRunner:
                     await self._round()
                 except DeviceError as error:
                     log.error("batches_failed", reason=error.message)
+                except Exception as exc:  # one batch must not end all others
+                    log.error("unexpected_error", error=type(exc).__name__, where=log.place(exc))
                 await self._turns.pause(ticket, self._next_look_s())
         finally:
-            self._closing = True
             await self._stop(self._running.values())
 
     def _next_look_s(self) -> float:
@@ -211,8 +211,8 @@ class BatchRunner:
         for batch in batches:
             if batch.is_deferrable:
                 self._turns.offer(Job(name=batch.id, work_s=self._planned_s(batch), deadline_s=batch.deadline_s))
-        at_once = [batch.id for batch in batches if not batch.is_deferrable]
-        for batch_id in (*at_once, *self._turns.current().now):
+        at_once, plan = [batch.id for batch in batches if not batch.is_deferrable], self._turns.current()
+        for batch_id in (*plan.now, *at_once) if plan.is_tight else (*at_once, *plan.now):
             if batch_id in by_id and (room := self._turns.room()) > 0:
                 await self._begin(by_id[batch_id], room)
 
@@ -257,8 +257,12 @@ class BatchRunner:
             self._turns.wake()
 
     async def _answer(self, batch: Batch, line: Line, running: _Running) -> None:
-        raw = await asyncio.to_thread(self._store.read, batch.input_file_id, line.at, line.size_bytes)
-        request = self._reader.read(raw, batch.endpoint)
+        try:
+            raw = await asyncio.to_thread(self._store.read, batch.input_file_id, line.at, line.size_bytes)
+            request = self._reader.read(raw, batch.endpoint)
+        except (InvalidRequest, NotFound) as error:  # its file is gone, or a limit was lowered
+            await self._write(batch, line, running, error_line(_line_id(), None, error.code, error.message), None)
+            return
         if line.attempts > self._config.attempts:
             await self._tell(batch, [(line, request.custom_id)], INTERRUPTED)
             return
@@ -390,7 +394,7 @@ class BatchRunner:
     def _custom_id(self, batch: Batch, line: Line) -> str | None:
         try:
             return self._reader.read(self._store.read(batch.input_file_id, line.at, line.size_bytes), batch.endpoint).custom_id
-        except (InvalidRequest, NotFound):
+        except FreeholdError:
             return None
 
     async def _tell(self, batch: Batch, group: list[tuple[Line, str | None]], code: str) -> None:
