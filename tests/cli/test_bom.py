@@ -75,6 +75,9 @@ def test_a_broken_chain_is_told_by_name(home: Path, source: Path, tmp_path: Path
     told = freehold("bom", "tiny-q8_0", "--verify", "--source", source)
     assert told.exit_code == 1
     assert "the chain is broken at tiny: tokenizer_config.json has other bytes than what was converted" in told.stderr
+    (source / "more.safetensors").write_bytes((source / "model.safetensors").read_bytes())
+    told = freehold("bom", "tiny-q8_0", "--verify", "--source", source)
+    assert "more.safetensors is there, and is not what was converted" in told.stderr
     raw = bytearray(model_path(home).read_bytes())
     raw[-1] ^= 1
     model_path(home).write_bytes(raw)

@@ -193,7 +193,7 @@ def saved(path: Path, value: object, **how: Any) -> Path:
 def same(torch: Any, found: Mapping[str, tuple[str, tuple[int, ...], bytes]], wanted: Mapping[str, Any]) -> None:
     assert set(found) == set(wanted)
     for name, (_, shape, raw) in found.items():
-        value = wanted[name].detach().contiguous()
+        value = wanted[name].detach().clone(memory_format=torch.contiguous_format)
         assert shape == tuple(value.shape), name
         assert raw == bytes(value.reshape(-1).view(torch.uint8).numpy()) if value.numel() else not raw, name
 

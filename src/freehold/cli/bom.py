@@ -38,6 +38,7 @@ from freehold.provenance.slsa import (
     read_attestation,
 )
 from freehold.provenance.source_files import SourceFiles
+from freehold.provenance.unpickle import inputs_of, pickles_of
 from freehold.provenance.verifier import verify_contents
 
 _MEDIA_TYPES = {"cyclonedx": bom_cyclonedx.MEDIA_TYPE, "spdx": bom_spdx.MEDIA_TYPE, "slsa": STATEMENT_MEDIA_TYPE}
@@ -219,14 +220,13 @@ def _builder(attested: Attested) -> str:
 
 
 def _hashed_source(source: Path, attested: Attested) -> Manifest:
-    """The files that were taken, and what of those is there."""
-    directory = source.parent if source.is_file() else source
-    named = [one.name for one in attested.statement.predicate.buildDefinition.resolvedDependencies[1:]]
-    there = [name for name in named if (directory / name).is_file()]
-    if not there:
-        raise VerificationError(f"{source} has none of the files that were converted: {', '.join(named[:3])}")
+    """The files that a conversion would take of it today."""
+    if source.exists() and pickles_of(source):
+        directory, names = (source.parent if source.is_file() else source), inputs_of(source)
+    else:
+        directory, names = files_at(source)
     with PullProgress() as progress:
-        return SourceFiles(directory, there).hash(attested.source, progress)
+        return SourceFiles(directory, names).hash(attested.source, progress)
 
 
 class _Envelope(msgspec.Struct):

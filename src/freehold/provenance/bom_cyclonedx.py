@@ -45,7 +45,8 @@ def _ref(model: Description) -> str:
 
 def _component(model: Description, datasets: list[dict[str, Any]]) -> dict[str, Any]:
     links = [("website", model.homepage), ("source-distribution", model.source_url)]
-    ancestors = [_ancestor(one) for one in (*([model.made_of] if model.made_of else []), *model.base_models)]
+    made_of = [model.made_of] if model.made_of is not None else []
+    ancestors = [_ancestor(one, i) for i, one in enumerate((*made_of, *model.base_models))]
     files = model.manifest.files
     return _known(
         {
@@ -137,8 +138,8 @@ def _dataset(one: Reference, index: int) -> dict[str, Any]:
     )
 
 
-def _ancestor(one: Reference) -> dict[str, Any]:
-    return _dataset(one, 0) | {"type": "machine-learning-model", "bom-ref": f"ancestor:{one.name}"}
+def _ancestor(one: Reference, index: int) -> dict[str, Any]:
+    return _dataset(one, index) | {"type": "machine-learning-model", "bom-ref": f"ancestor:{index}"}
 
 
 def _licence(one: Licence) -> dict[str, Any]:

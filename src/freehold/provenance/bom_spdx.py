@@ -25,7 +25,8 @@ def as_spdx(model: Description, at: datetime) -> dict[str, Any]:
     package, suppliers = _package(model, base)
     others = list(_others(model, base))
     files = [_file(model, base, i) for i in range(len(model.manifest.files))]
-    licences = [_licence(one, f"{base}#licence-{i}") for i, one in enumerate(model.licences[:1])]
+    # Whether several are to be chosen from or all hold, no card says.
+    licences = [_licence(model.licences[0], f"{base}#licence")] if len(model.licences) == 1 else []
     declared = licences[0]["spdxId"] if licences else _NO_LICENCE
     relations = [
         _relation(base, "contains", base, [one["spdxId"] for one in files]),

@@ -32,7 +32,6 @@ from freehold.core.errors import (
 )
 from freehold.provenance.download import disk_error
 from freehold.provenance.files import sync_directory, write_durably
-from freehold.provenance.manifest import regular_size
 from freehold.provenance.progress import Progress
 from freehold.provenance.scan.gate import refuse_unsafe
 
@@ -165,7 +164,8 @@ def _weight_map(path: Path) -> Mapping[str, str]:
     for name in set(places.values()):
         if "/" in name or not name.endswith(SUFFIXES):
             raise MalformedArtefact(f"{path.name} names {name!r:.80}, which is no file of weights beside it")
-        regular_size(path.parent, name)
+        if not (path.parent / name).is_file():
+            raise MalformedArtefact(f"{path.name} names {name!r:.80}, which is not there: fetch the model again")
     return places
 
 
