@@ -17,6 +17,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from freehold import __version__
 from freehold.core.errors import DeviceError, FreeholdError, InternalError
 from freehold.core.measurement import EnergyTotals
@@ -84,6 +86,7 @@ class _Engine:
     def __init__(self, model: VerifiedModel, config: EngineConfig, draft: VerifiedModel | None, meter: StepMeter | None) -> None:
         self._model, self._config, self._draft, self._meter = model, config, draft, meter
         self._preparing: dict[int, asyncio.Task[None]] = {}
+        self._told = Stats()
         # One thread: templates and tokenizers of all requests together never take more than one core from compute.
         self._prompts = ThreadPoolExecutor(1, "prompts")
 
@@ -184,6 +187,8 @@ class _Engine:
             if isinstance(output, Failed) and output.error.__cause__ is not None:
                 log.error("engine_request_failed", exc_info=output.error.__cause__)
             self._write(_frame(output))
+        if self._meter is not None and any(isinstance(output, Finished) for output in outputs):
+            self._tell(msgspec.structs.replace(self._told, energy=self._meter.totals()))  # no record is ahead of the node's lines
         await self._writer.drain()
 
     async def _tick(self) -> None:
@@ -194,7 +199,6 @@ class _Engine:
 
     async def _tell_stats(self) -> None:
         before, then_s = self._runtime.scheduler.stats(), self._loop.time()
-        told = Stats()
         while True:
             await asyncio.sleep(STATS_INTERVAL_S)
             if self._runtime.scheduler.is_stuck:
@@ -204,9 +208,12 @@ class _Engine:
             energy = self._meter.totals() if self._meter is not None else None
             stats = _stats(before, now, now_s - then_s, energy)
             before, then_s = now, now_s
-            if stats != told:
-                self._write(stats)
-                told = stats
+            self._tell(stats)
+
+    def _tell(self, stats: Stats) -> None:
+        if stats != self._told:
+            self._write(stats)
+            self._told = stats
 
     async def _cannot_load(self, error: FreeholdError) -> int:
         self._write(refused(error, None))

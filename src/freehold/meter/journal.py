@@ -111,6 +111,9 @@ class MeterJournal:
     async def write(self) -> None:
         """What was seen since the last row, if there was anything."""
         self._due_s = self._clock() + self._every_s
+        newest = self._load().energy
+        if newest is not None and (self._seen is None or newest.seconds >= self._seen.seconds):
+            self._seen = newest
         if self._seen is not None and (facts := window(self._written, self._seen)) is not None:
             await self._audit.append(WINDOW, facts)
             self._written = self._seen
@@ -125,13 +128,13 @@ class MeterJournal:
 
 
 def window(before: EnergyTotals | None, now: EnergyTotals) -> dict[str, Any] | None:
-    """The facts of a row `energy_window`; None where no time has passed. What the source can't tell is left out."""
+    """The facts of a row `energy_window`; None where nothing has happened. What the source can't tell is left out."""
     facts: dict[str, Any] = {"source": now.source, "grade": str(now.grade), "device": now.device}
     for name in _LINES:
         value, earlier = getattr(now, name), getattr(before, name) if before is not None else None
         if value is not None:
             facts[name] = round(value - (earlier or 0.0), 6)
-    return facts if facts["seconds"] > 0 else None
+    return facts if facts["seconds"] > 0 or facts["attributed_j"] else None
 
 
 def lines(rows: Sequence[LogRow]) -> Mapping[str, float]:
