@@ -233,6 +233,16 @@ def test_ranges_are_of_plans_made_anew() -> None:
     assert all(bar.at_p10 <= middle * 1.05 for bar in found.total_usd.bars)
 
 
+def test_ranges_in_longer_steps_lie_about_the_plan_itself() -> None:
+    one = dispatch(OFF_GRID)
+    found = ranges(OFF_GRID.averaged(2), draws=6, about=one)
+    assert found.total_usd.p10 < one.total_usd < found.total_usd.p90
+    low, _, high = found.capacities["pv"]
+    assert low < one.capacities["pv"] < high
+    low, _, high = found.usd_per_mwh or (0, 0, 0)
+    assert low < (one.usd_per_mwh or 0) < high
+
+
 def test_annuities() -> None:
     assert capital_recovery(0.07, 20) == pytest.approx(0.0943929)
     assert capital_recovery(0.0, 20) == 0.05

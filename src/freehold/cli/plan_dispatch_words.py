@@ -236,7 +236,8 @@ def _caveats(one: Dispatch, ranged: Ranges | None, asked: Asked) -> Iterable[str
     if one.case.grid_g_per_kwh is not None:
         yield "What the grid emits is an average by place; one more megawatt (marginal) may emit more or less."
     if ranged:
-        yield f"Ranges: {ranged.draws} plans on drawn prices of building, fuel, the grid and capital; the weather is not drawn."
+        prices = "building, fuel, the grid and capital"
+        yield f"Ranges: {ranged.draws} plans on drawn prices of {prices}, in steps of 6 h; the weather is not drawn."
 
 
 def _uses(one: Dispatch, name: str) -> bool:
@@ -245,7 +246,7 @@ def _uses(one: Dispatch, name: str) -> bool:
 
 def _share(part: float, whole: float) -> str:
     percent = part / whole * 100 if whole else 0.0
-    return f"{figure(three_digits(percent) if percent > 1e-4 else 0.0)} %"
+    return "under 0.01 %" if 0 < percent < 0.01 else f"{figure(three_digits(percent))} %"
 
 
 def _tidy(size: float) -> float:

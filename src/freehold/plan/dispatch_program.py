@@ -84,7 +84,7 @@ class _Rows:
 
 
 class Program:
-    """One case's; `again` asks for other prices from where it stands."""
+    """One case's; `again` asks for other prices from its first answer."""
 
     def __init__(self, case: Case) -> None:
         self._case = case
@@ -96,6 +96,7 @@ class Program:
         self._cap_row: int | None = None
         self._variables()
         self._balance = self._constraints()
+        self._basis: Any = None  # of the first answer
         self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]
         for option, value in _OPTIONS.items():
             self._highs.setOptionValue(option, value)
@@ -103,15 +104,19 @@ class Program:
 
     def solve(self) -> Solution | None:
         """None where no plan keeps the limits. Raises InvalidRequest where it takes too long."""
-        return self._read() if self._run() else None
+        if not self._run():
+            return None
+        self._basis = self._highs.getBasis()
+        return self._read()
 
     def again(self, case: Case) -> Solution | None:
-        """Other prices and nothing else: the last answer still keeps the limits, and is where the search begins."""
+        """Other prices and nothing else: the first answer still keeps the limits, and is where the search begins."""
         self._case = case
         costs = self._costs(case)
         self._highs.changeColsCost(costs.size, np.arange(costs.size, dtype=np.int32), costs)
         self._highs.setOptionValue("simplex_strategy", _PRIMAL)
-        return self.solve()
+        self._highs.setBasis(self._basis)
+        return self._read() if self._run() else None
 
     def least(self, what: str) -> float | None:
         """Of MWh that are "shed", or tonnes of "carbon", in all steps, whatever it costs; None where that has no answer either.

@@ -1,8 +1,9 @@
-"""What a dispatch costs and builds when prices are other than assumed: a few plans made anew, each from where the last one stood.
+"""What a dispatch costs and builds when prices are other than assumed: a few plans made anew, each from the first one's answer.
 
 Prices are what is drawn: of what is built, of fuel, of the grid, and the cost of capital. The weather is one year's, and is not
 drawn: for another year give another table. A plan takes tenths of a second where another model takes microseconds, so that there
-are tens of draws and not thousands, and P10 and P90 are themselves uncertain.
+are tens of draws and not thousands, and P10 and P90 are themselves uncertain. They are made in longer steps than the plan that
+they are about, and moved by the difference between that plan and the one of such steps on undrawn prices.
 """
 
 from collections.abc import Mapping
@@ -32,12 +33,15 @@ class Ranges:
     capacities: Mapping[str, tuple[float, float, float]]
 
 
-def ranges(case: Case, draws: int = DRAWS) -> Ranges:
-    """Raises InvalidRequest; `case` is one that has a plan."""
+def ranges(case: Case, draws: int = DRAWS, about: Dispatch | None = None) -> Ranges:
+    """`about` is the plan of the same question in other steps. Raises InvalidRequest; `case` is one that has a plan."""
     if not 2 <= draws <= MOST_DRAWS:
         raise InvalidRequest(f"between 2 and {MOST_DRAWS:,} draws, got {draws:,}", param="draws")
     program = Program(case)
-    program.solve()
+    solution = program.solve()
+    assert solution is not None
+    base = told(case, solution)
+    about = base if about is None else about
     found: list[Dispatch] = []
 
     def model(inputs: Mapping[str, Array]) -> Array:
@@ -48,14 +52,18 @@ def ranges(case: Case, draws: int = DRAWS) -> Ranges:
             found.append(_again(drawn, program))
         return np.array([one.total_usd for one in found[-size:]])
 
-    total = simulate(model, _spreads(case), draws=draws, are_few=True)
+    total = simulate(model, _spreads(case), draws=draws, are_few=True).shifted(about.total_usd - base.total_usd)
     plans = found[:draws]
-    per_mwh = [one.usd_per_mwh for one in plans if one.usd_per_mwh is not None]
+    per_mwh = [one.usd_per_mwh for one in [*plans, base, about] if one.usd_per_mwh is not None]
+    are_known = len(per_mwh) == draws + 2
     return Ranges(
         draws=draws,
         total_usd=total,
-        usd_per_mwh=_quantiles(per_mwh) if len(per_mwh) == draws else None,
-        capacities={name: _quantiles([one.capacities[name] for one in plans]) for name in case.units},
+        usd_per_mwh=_quantiles(per_mwh[:draws], per_mwh[-1] - per_mwh[-2]) if are_known else None,
+        capacities={
+            name: _quantiles([one.capacities[name] for one in plans], about.capacities[name] - base.capacities[name])
+            for name in case.units
+        },
     )
 
 
@@ -95,6 +103,6 @@ def _repriced(case: Case, drawn: Mapping[str, float]) -> Case:
     return replace(case, units=units, grid_usd_per_mwh=grid, wacc=case.wacc + drawn["cost of capital"])
 
 
-def _quantiles(values: list[float]) -> tuple[float, float, float]:
-    p10, p50, p90 = np.quantile(np.array(values), (0.1, 0.5, 0.9))
+def _quantiles(values: list[float], shift: float) -> tuple[float, float, float]:
+    p10, p50, p90 = np.maximum(np.quantile(np.array(values), (0.1, 0.5, 0.9)) + shift, 0.0)
     return float(p10), float(p50), float(p90)

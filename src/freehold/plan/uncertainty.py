@@ -82,6 +82,10 @@ class Simulation:
         bars = tuple(replace(bar, at_p10=bar.at_p10 * factor, at_p90=bar.at_p90 * factor) for bar in self.bars)
         return Simulation(p10=self.p10 * factor, p50=self.p50 * factor, p90=self.p90 * factor, bars=bars)
 
+    def shifted(self, by: float) -> "Simulation":
+        bars = tuple(replace(bar, at_p10=bar.at_p10 + by, at_p90=bar.at_p90 + by) for bar in self.bars)
+        return Simulation(p10=self.p10 + by, p50=self.p50 + by, p90=self.p90 + by, bars=bars)
+
 
 def simulate(
     model: Callable[[Mapping[str, Array]], Array], spreads: Mapping[str, Spread], *, draws: int = DRAWS, are_few: bool = False
