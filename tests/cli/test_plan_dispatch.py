@@ -76,6 +76,9 @@ def test_one_document_for_a_program(tmp_path: Path) -> None:
     [
         (("--load", "20"), "no source of power"),
         (("--pv",), "--load in MW"),
+        (("--pv", "--load", "20", "--chip", "H100", "--count", "9"), "one of the three"),
+        (("--pv", "--chip", "H100"), "one of the three"),
+        (("--pv", "--chip", "Trainium2", "--count", "9"), "tdp_w of Trainium2 is unknown"),
         (("--load", "-5", "--pv"), "a load lies between"),
         (("--load", "nan", "--pv"), "a load lies between"),
         (("--load", "20", "--pv", "--have", "coal=3"), "with a name of pv, wind"),
@@ -106,6 +109,11 @@ def test_a_site_without_any_power_is_told_and_not_divided_by() -> None:
     result = dispatch("--load", "20", "--have", "pv=0", "--draws", "0", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["usd_per_mwh"] is None
+
+
+def test_the_load_may_be_of_chips() -> None:
+    result = dispatch("--chip", "H100", "--count", "2000", "--firm", "--draws", "0", "--json")
+    assert json.loads(result.stdout)["load_mw"] == pytest.approx(3.46)
 
 
 def test_a_page_that_cannot_be_written_says_so(tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ import numpy as np
 from freehold.cli.plan_answer import answer_options, tell
 from freehold.cli.plan_dispatch_words import Asked, answer
 from freehold.core.errors import InvalidRequest
+from freehold.plan.catalogue import find
 from freehold.plan.dispatch import dispatch as work_out
 from freehold.plan.dispatch_case import IDLE, ROUND_TRIP, SHED_USD_PER_MWH, Case, Unit, pause_usd_per_mwh
 from freehold.plan.dispatch_range import DRAWS, ranges
 from freehold.plan.energy_costs import TECHNOLOGIES, WACC, Technology
 from freehold.plan.grid import Grid, grid
+from freehold.plan.power import chip_power
 from freehold.plan.profile import Kind, parse_hours
 from freehold.plan.uncertainty import Array
 from freehold.plan.weather import HOURS, LATITUDE, SEED, WIND_MEAN, solar
@@ -53,6 +55,8 @@ def _amounts_option(name: str, help_: str) -> Callable[[Any], Any]:
 @click.command()
 @click.option("--load", "load_mw", type=float, help="Megawatts at the site's meter, all year.")
 @click.option("--load-profile", type=_FILE, help="Instead: a table of a year's hours with a column load_mw.")
+@click.option("--chip", help="Instead, with --count: the power that so many chips are given, all year.")
+@click.option("--count", type=click.IntRange(min=1), help="How many chips.")
 @click.option("--pv", is_flag=True, help="Sun may be built.")
 @click.option("--wind", is_flag=True, help="Wind may be built.")
 @click.option("--firm", is_flag=True, help="A source that runs when it is told to may be built: a gas turbine, unless you say.")
@@ -93,6 +97,8 @@ def _amounts_option(name: str, help_: str) -> Callable[[Any], Any]:
 def dispatch(
     load_mw: float | None,
     load_profile: Path | None,
+    chip: str | None,
+    count: int | None,
     pv: bool,
     wind: bool,
     firm: bool,
@@ -140,7 +146,7 @@ def dispatch(
         raise InvalidRequest("no source of power: allow --pv, --wind or --firm, say what stands with --have, or --grid-mw")
     country_grid = grid(country) if country else None
     hourly = Case(
-        load_mw=_load(load_mw, load_profile),
+        load_mw=_load(load_mw, load_profile, chip, count),
         pv=_hours(pv_profile, Kind.PV) if pv_profile else solar(latitude, seed),
         wind=_hours(wind_profile, Kind.WIND) if wind_profile else made_up_wind(wind_mean, seed),
         step_h=1.0,
@@ -199,10 +205,14 @@ def _firm(technology: Technology, usd_per_mwh: float | None, g_per_kwh: float | 
     )
 
 
-def _load(load_mw: float | None, profile: Path | None) -> Array:
-    if (load_mw is None) == (profile is None):
-        raise InvalidRequest("give --load in MW, or --load-profile: one of the two", param="load")
-    return _hours(profile, Kind.LOAD) if profile else np.full(HOURS, load_mw, dtype=np.float64)
+def _load(load_mw: float | None, profile: Path | None, chip: str | None, count: int | None) -> Array:
+    if (chip is None) != (count is None) or sum(one is not None for one in (load_mw, profile, chip)) != 1:
+        raise InvalidRequest("give --load in MW, or --load-profile, or --chip and --count: one of the three", param="load")
+    if profile is not None:
+        return _hours(profile, Kind.LOAD)
+    if chip is not None:
+        load_mw = chip_power(find(chip)).site_w * (count or 0) / 1e6
+    return np.full(HOURS, load_mw, dtype=np.float64)
 
 
 def _prices(grid_mw: float, price: float | None, prices: Path | None) -> Array:

@@ -245,7 +245,7 @@ def _uses(one: Dispatch, name: str) -> bool:
 
 
 def _share(part: float, whole: float) -> str:
-    percent = part / whole * 100 if whole else 0.0
+    percent = max(0.0, part / whole * 100) if whole else 0.0
     return "under 0.01 %" if 0 < percent < 0.01 else f"{figure(three_digits(percent))} %"
 
 
