@@ -93,64 +93,62 @@ async def test_files_are_listed_read_and_deleted_by_their_key_alone(tmp_path: Pa
             await site.sdk(OTHER_KEY).batches.create(input_file_id=files[1].id, endpoint=CHAT, completion_window="24h")
 
 
-@pytest.mark.parametrize(
-    ("content", "code", "number"),
-    [
-        (b"", "empty_file", None),
-        (b"\n \n", "empty_file", None),
-        (line("a").encode() + b"\nnot json\n", "invalid_json_line", 2),
-        (b"[1]", "invalid_type", 1),
-        (b'{"custom_id": "a"}', "missing_required_parameter", 1),
-        (b'{"custom_id": 3, "method": "POST", "url": "/v1/chat/completions", "body": {}}', "invalid_type", 1),
-        (f"{line('a')}\n\n{line('b')}\n{line('a')}".encode(), "duplicate_custom_id", 4),
-        (line("a", url="/v1/embeddings").encode(), "invalid_url", 1),
-        (line("a").replace("POST", "GET").encode(), "invalid_method", 1),
-        (line("a", model="another").encode(), "model_not_found", 1),
-        (line("a", stream=True).encode(), "unsupported_value", 1),
-        (line("a", x=eval("[" * 90 + "]" * 90)).encode(), "json_too_deep", 1),
-        (line("\ud800").encode(), "invalid_json_line", 1),
-        (b"".join(line(str(n)).encode() + b"\n" for n in range(7)), "too_many_lines", None),
-        (line("a", "x" * 10_000).encode(), "line_too_long", 1),
-    ],
-)
-async def test_a_file_that_makes_no_batch_fails_with_the_line_at_fault(
-    tmp_path: Path, content: bytes, code: str, number: int | None
-) -> None:
+WRONG_FILES: list[tuple[bytes, str, int | None]] = [
+    (b"", "empty_file", None),
+    (b"\n \n", "empty_file", None),
+    (line("a").encode() + b"\nnot json\n", "invalid_json_line", 2),
+    (b"[1]", "invalid_type", 1),
+    (b'{"custom_id": "a"}', "missing_required_parameter", 1),
+    (b'{"custom_id": 3, "method": "POST", "url": "/v1/chat/completions", "body": {}}', "invalid_type", 1),
+    (f"{line('a')}\n\n{line('b')}\n{line('a')}".encode(), "duplicate_custom_id", 4),
+    (line("a", url="/v1/embeddings").encode(), "invalid_url", 1),
+    (line("a").replace("POST", "GET").encode(), "invalid_method", 1),
+    (line("a", model="another").encode(), "model_not_found", 1),
+    (line("a", stream=True).encode(), "unsupported_value", 1),
+    (line("a", x=eval("[" * 90 + "]" * 90)).encode(), "json_too_deep", 1),
+    (line("\ud800").encode(), "invalid_json_line", 1),
+    (b"".join(line(str(n)).encode() + b"\n" for n in range(7)), "too_many_lines", None),
+    (line("a", "x" * 10_000).encode(), "line_too_long", 1),
+]
+
+
+async def test_a_file_that_makes_no_batch_fails_with_the_line_at_fault(tmp_path: Path) -> None:
     site = Site(home=tmp_path, config=BatchesConfig(lines_limit=6))
     site.node.config = type(site.node.config)(port=0, body_limit_bytes=5000)
     async with running(site):
         client = site.sdk()
-        file = await client.files.create(file=("x.jsonl", content), purpose="batch")
-        batch = await client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
-        batch = await over(client, batch)
-        assert batch.status == "failed"
-        assert batch.failed_at is not None
-        assert batch.errors is not None
-        assert batch.errors.data is not None
-        assert [(error.code, error.line) for error in batch.errors.data][-1] == (code, number)
+        for content, code, number in WRONG_FILES:
+            file = await client.files.create(file=("x.jsonl", content), purpose="batch")
+            batch = await client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
+            batch = await over(client, batch)
+            assert batch.status == "failed"
+            assert batch.failed_at is not None
+            assert batch.errors is not None
+            assert batch.errors.data is not None
+            assert [(error.code, error.line) for error in batch.errors.data][-1] == (code, number)
         assert site.reader.recent(1) == []
 
 
-@pytest.mark.parametrize(
-    ("order", "words"),
-    [
-        ({"endpoint": "/v1/completions"}, "endpoint is one of"),
-        ({"completion_window": "24"}, "completion_window"),
-        ({"completion_window": "0h"}, "completion_window"),
-        ({"completion_window": "8d"}, "completion_window"),
-        ({"metadata": {"a": "x" * 513}}, "metadata"),
-        ({"output_expires_after": {"anchor": "created_at", "seconds": 5}}, "output_expires_after"),
-        ({"extra_body": {"priority": "high"}}, "priority"),
-        ({"headers": {"x-freehold-priority": "low"}}, "deferrable"),
-        ({"headers": {"x-freehold-deadline": "2020-01-01T00:00:00Z"}}, "past"),
-        ({"headers": {"x-freehold-deadline": "soon"}}, "no time"),
-        ({"headers": {"x-freehold-deadline": "2020-01-01T00:00:00"}}, "no time"),
-    ],
-)
-async def test_an_order_that_makes_no_sense_is_refused(tmp_path: Path, order: dict[str, Any], words: str) -> None:
+WRONG_ORDERS: list[tuple[dict[str, Any], str]] = [
+    ({"endpoint": "/v1/completions"}, "endpoint is one of"),
+    ({"completion_window": "24"}, "completion_window"),
+    ({"completion_window": "0h"}, "completion_window"),
+    ({"completion_window": "8d"}, "completion_window"),
+    ({"metadata": {"a": "x" * 513}}, "metadata"),
+    ({"output_expires_after": {"anchor": "created_at", "seconds": 5}}, "output_expires_after"),
+    ({"extra_body": {"priority": "high"}}, "priority"),
+    ({"headers": {"x-freehold-priority": "low"}}, "deferrable"),
+    ({"headers": {"x-freehold-deadline": "2020-01-01T00:00:00Z"}}, "past"),
+    ({"headers": {"x-freehold-deadline": "soon"}}, "no time"),
+    ({"headers": {"x-freehold-deadline": "2020-01-01T00:00:00"}}, "no time"),
+]
+
+
+async def test_an_order_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     async with running(Site(home=tmp_path)) as site:
-        with pytest.raises(openai.BadRequestError, match=words):
-            await made(site.sdk(), line("a"), **order)
+        for order, words in WRONG_ORDERS:
+            with pytest.raises(openai.BadRequestError, match=words):
+                await made(site.sdk(), line("a"), **order)
 
 
 async def test_a_key_has_so_many_batches_under_way(tmp_path: Path) -> None:
