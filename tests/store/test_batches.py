@@ -1,5 +1,7 @@
+import shutil
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,7 @@ from freehold.core.exchange import KeyId
 from freehold.store.batches import Batches, new_batch_id
 from freehold.store.reader import RecordReader
 from freehold.store.sealed import PIECE_BYTES, Sealed
-from freehold.store.writer import RecordWriter
-from tests.store.drafts import ChainSigner, draft
+from tests.store.logs import broken, check, honest, log_writer, tamper
 
 OURS, THEIRS = KeyId("key_ours"), KeyId("key_theirs")
 SECRET = b"s" * 32
@@ -213,13 +214,17 @@ def test_batches_are_listed_by_pages_and_belong_to_their_key(store: Batches) -> 
     assert [batch.id for batch in store.unfinished()] == ids
 
 
-async def test_the_turn_of_an_exchange_is_in_the_ledger(tmp_path: Path) -> None:
+async def test_the_turn_of_an_exchange_is_in_the_ledger_and_bound_by_the_log(tmp_path: Path) -> None:
     turn = Turn(arrived_s=1.5, at_once_s=2.0, ran_s=900.25, deadline_s=3600.0, batch="batch_1", g_at_once=410.5, g_at_run=90.0)
-    made = draft()
-    writer = RecordWriter(tmp_path / "record.db", ChainSigner())
-    await writer.record(replace(made, entry=replace(made.entry, turn=turn)))
-    await writer.record(draft("xc_2"))
-    writer.close()
-    reader = RecordReader(tmp_path / "record.db")
+    path, made = tmp_path / "record.db", honest("xc_1")
+    with closing(log_writer(path)) as writer:
+        await writer.record(replace(made, entry=replace(made.entry, turn=turn)))
+        await writer.record(honest("xc_2"))
+    reader = RecordReader(path)
     assert [entry.turn for _, entry in reader.after(0, 5)] == [turn, None]
     reader.close()
+    assert check(path).broken is None
+    for change in ("turn = NULL", "turn = json_set(turn, '$.g_at_run', 10.0)", "energy_j = 1.0, energy_grade = 'modelled'"):
+        copy = Path(shutil.copy(path, tmp_path / "copy.db"))
+        tamper(copy, f"UPDATE ledger SET {change} WHERE seq = 1")
+        assert broken(copy).what == "changed"
