@@ -11,7 +11,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
-from freehold.cli.approvals import plain
 from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY
 from tests.gateway.node import TestNode, running
 from tests.gateway.test_approvals import AGENT, EXCHANGE, held, until
@@ -106,7 +105,3 @@ def test_a_node_that_is_not_there_is_said() -> None:
     result = CliRunner().invoke(main, ["approvals", "--url", "http://127.0.0.1:9", "--key", "k", "list"])
     assert result.exit_code == 2
     assert "is it running" in result.output
-
-
-def test_what_a_model_wrote_does_not_move_the_cursor() -> None:
-    assert plain("a\x1b[2Jb\u202ec\r") == r"a\x1b[2Jb\u202ec\r"

@@ -7,6 +7,7 @@ would act on. Exit codes: 0 done, 1 the node says no (the call is gone, or decid
 import asyncio
 import json
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
@@ -16,6 +17,7 @@ from rich.table import Column, Table
 from freehold import config as configuration
 from freehold.cli import Failed, Unusable
 from freehold.cli.terminal import print_table
+from freehold.core.approvals import members, plain, plain_lines
 from freehold.gateway.config import GatewayConfig
 
 _POLL_S = 1.0
@@ -148,30 +150,28 @@ def described(question: dict[str, Any]) -> str:
     key = question["key"]
     lines = [
         f"{question['id']}  {plain(str(question['tool']))}, called by {plain(str(key['name']))} ({plain(str(key['id']))})",
-        f"  {_left(question)} left; exchange {plain(str(question['exchange_id']))}",
+        f"  {_left(question)} left; {_origin(question['exchange_id'])}",
         f"  {plain(str(question['words']))}",
     ]
     for reason in question["reasons"]:
         target = f" {plain(str(reason['target']))}" if reason["target"] else ""
         because, rule = plain(str(reason["because"])), plain(str(reason["rule"]))
         lines.append(f"  {reason['action']}: {reason['effect']}{target}: {because} ({rule})")
-    return "\n".join([*lines, *(f"  | {plain(line)}" for line in _readable(question["arguments"]).splitlines())])
+    return "\n".join([*lines, *_arguments(question["arguments"])])
 
 
-def plain(text: str) -> str:
-    """What a terminal only shows: control and direction characters are escaped."""
-    return "".join(char if char.isprintable() or char == "\t" else ascii(char)[1:-1] for char in text)
+def _origin(exchange_id: str | None) -> str:
+    return (
+        f"exchange {plain(exchange_id)}" if exchange_id else "put by a client outside an exchange, which also says what it does"
+    )
 
 
-def _readable(arguments: str) -> str:
-    """The values as they are, a member a line and more for long ones; what is no object as it came."""
-    try:
-        members = json.loads(arguments)
-    except (ValueError, RecursionError):
-        return arguments
-    if not isinstance(members, dict):
-        return arguments
-    return "\n".join(f"{name}: {value if isinstance(value, str) else json.dumps(value)}" for name, value in members.items())
+def _arguments(text: str) -> Iterator[str]:
+    """A member a line; a further line of a value is set in, so that it can't look like another member."""
+    for name, value in members(text):
+        first, *others = plain_lines(value).split("\n")
+        yield f"  | {plain(name)}: {first}" if name else f"  | {first}"
+        yield from (f"  |   {line}" for line in others)
 
 
 def _effects(question: dict[str, Any]) -> list[str]:

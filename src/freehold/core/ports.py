@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from freehold.core.approvals import Question
 from freehold.core.batches import Batch, BatchStatus, Line, Purpose, StoredFile
 from freehold.core.deferral import Saving
 from freehold.core.events import Event, Held, Usage, Worked
@@ -235,6 +236,18 @@ class Approvals(Protocol):
 
         Question and answer are in the audit log before this returns: raises RecordNotWritten.
         """
+        ...
+
+
+class HeldQuestions(Protocol):
+    """The calls that wait for a person. Used from the event loop's thread alone."""
+
+    def waiting(self) -> Sequence[Question]:
+        """Oldest first."""
+        ...
+
+    def decide(self, question_id: str, *, approved: bool, by: Principal, note: str = "") -> Question:
+        """Raises NotFound, a ClientError for whoever comes second, and NotAllowed for the key whose call it is."""
         ...
 
 

@@ -1,8 +1,9 @@
-"""The held calls over HTTP, for admins: who waits, what the call says, and the answer.
+"""The held calls over HTTP: clients put questions, admins see who waits and what the call says, and answer.
 
-GET  /v1/approvals          those that wait, oldest first
+GET  /v1/approvals          those that wait, oldest first: for admins, as are the next two
 GET  /v1/approvals/{id}     one
 POST /v1/approvals/{id}     {"decision": "approve" | "deny", "note"?: "..."}
+POST /v1/approvals          a question by any key: see `approval_asking.py`
 """
 
 from typing import Literal
@@ -13,11 +14,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from freehold.core.approvals import Question
 from freehold.core.effects import Reason
 from freehold.core.errors import InvalidRequest
 from freehold.core.ports import KeyRing
-from freehold.gateway.access import authenticate_admin, read_headers
-from freehold.gateway.approvals import NOTE_LIMIT_CHARS, HeldCalls, Question
+from freehold.gateway.access import authenticate, authenticate_admin, read_headers
+from freehold.gateway.approval_asking import Asking
+from freehold.gateway.approvals import NOTE_LIMIT_CHARS, HeldCalls
 
 _ANSWER_LIMIT_BYTES = 8 << 10
 
@@ -30,13 +33,19 @@ class _Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ApprovalRoutes:
     def __init__(self, calls: HeldCalls, keys: KeyRing) -> None:
         self._calls, self._keys = calls, keys
+        self._asking = Asking(calls)
 
     def routes(self) -> list[BaseRoute]:
         return [
             Route("/v1/approvals", self.waiting, methods=["GET"]),
+            Route("/v1/approvals", self.ask, methods=["POST"]),
             Route("/v1/approvals/{id}", self.one, methods=["GET"]),
             Route("/v1/approvals/{id}", self.decide, methods=["POST"]),
         ]
+
+    async def ask(self, request: Request) -> Response:
+        principal = authenticate(read_headers(request.scope["headers"]), self._keys)
+        return await self._asking.asked(request, principal)
 
     async def waiting(self, request: Request) -> Response:
         authenticate_admin(read_headers(request.scope["headers"]), self._keys)

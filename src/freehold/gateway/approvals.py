@@ -1,6 +1,6 @@
-"""Tool calls that wait for a person. Implements `core.ports.Approvals`.
+"""Tool calls that wait for a person. Implements `core.ports.Approvals` and `HeldQuestions`.
 
-Decided here: a question lives in memory, as long as the exchange it belongs to, because what a call says is never written down.
+Decided here: a question lives in memory, as long as the request it belongs to, because what a call says is never written down.
 That it was asked, and what became of it, is in the audit log before the call goes on. Nobody's answer in time is no. The one who
 answers is an admin, and never the key whose call it is. What the question is about is policy's business.
 """
@@ -8,9 +8,9 @@ answers is an admin, and never the key whose call it is. What the question is ab
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from freehold.core.approvals import Question
 from freehold.core.effects import CallJudgement
 from freehold.core.errors import ClientError, NotAllowed, NotFound
 from freehold.core.events import Held
@@ -28,20 +28,6 @@ Count = Callable[[str], None]  # outcome: approved, denied, timed_out, withdrawn
 class AlreadyDecided(ClientError):
     status = 409
     code = "already_decided"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """One held call, as a person is shown it."""
-
-    id: str  # "ap_" and 16 hexadecimal digits
-    exchange_id: ExchangeId
-    principal: Principal
-    tool: str
-    arguments: str = field(repr=False)
-    judgement: CallJudgement
-    asked_at_ns: int
-    expires_at_ns: int
 
 
 class HeldCalls:
@@ -72,26 +58,56 @@ class HeldCalls:
 
     async def ask(self, held: Held, principal: Principal, exchange_id: ExchangeId) -> bool:
         """See `core.ports.Approvals`."""
+        question = self.question(held.tool, held.arguments, held.judgement, principal, held.timeout_s, exchange_id)
+        return await self.put(question)
+
+    def question(
+        self,
+        tool: str,
+        arguments: str,
+        judgement: CallJudgement,
+        principal: Principal,
+        timeout_s: float,
+        exchange_id: ExchangeId | None = None,
+    ) -> Question:
+        """Not put yet. Its time runs from now."""
+        now_ns = self._unix_ns()
+        return Question(
+            id=_fresh_id(),
+            exchange_id=exchange_id,
+            principal=principal,
+            tool=tool,
+            arguments=arguments,
+            judgement=judgement,
+            asked_at_ns=now_ns,
+            expires_at_ns=now_ns + int(timeout_s * 1e9),
+        )
+
+    async def put(self, question: Question, opened: Callable[[], None] = lambda: None) -> bool:
+        """Whether a person says yes in time. Cancelling withdraws it. `opened` is told when it waits: it may never do.
+
+        Question and answer are in the log before this returns: raises RecordNotWritten.
+        """
         if len(self._open) >= WAITING_LIMIT:
-            await self._note(_fresh_id(), exchange_id, "refused", by="", note="")
+            await self._note(question, "refused", by="", note="")
             return False
-        question = self._question(held, principal, exchange_id)
         answer: asyncio.Future[tuple[bool, str, str]] = asyncio.get_running_loop().create_future()
-        await self._audit.append("approval_asked", _facts(question), exchange_id)
+        await self._audit.append("approval_asked", _facts(question), question.exchange_id)
         self._open[question.id] = question, answer
         self._alarm.raise_alert(_alert(question))
+        opened()
         try:
-            async with asyncio.timeout(held.timeout_s):
+            async with asyncio.timeout((question.expires_at_ns - question.asked_at_ns) / 1e9):
                 approved, by, note = await answer
         except TimeoutError:
-            await self._note(question.id, exchange_id, "timed_out", by="", note="")
+            await self._note(question, "timed_out", by="", note="")
             return False
         except asyncio.CancelledError:
-            await asyncio.shield(self._note(question.id, exchange_id, "withdrawn", by="", note=""))
+            await asyncio.shield(self._note(question, "withdrawn", by="", note=""))
             raise
         finally:
             del self._open[question.id]
-        await self._note(question.id, exchange_id, "approved" if approved else "denied", by=by, note=note)
+        await self._note(question, "approved" if approved else "denied", by=by, note=note)
         return approved
 
     def _found(self, question_id: str) -> tuple[Question, "asyncio.Future[tuple[bool, str, str]]"]:
@@ -100,23 +116,10 @@ class HeldCalls:
             raise NotFound("no call waits under this id: it was decided, its time is over, or its client left")
         return found
 
-    def _question(self, held: Held, principal: Principal, exchange_id: ExchangeId) -> Question:
-        now_ns = self._unix_ns()
-        return Question(
-            id=_fresh_id(),
-            exchange_id=exchange_id,
-            principal=principal,
-            tool=held.tool,
-            arguments=held.arguments,
-            judgement=held.judgement,
-            asked_at_ns=now_ns,
-            expires_at_ns=now_ns + int(held.timeout_s * 1e9),
-        )
-
-    async def _note(self, question_id: str, exchange_id: ExchangeId, outcome: str, *, by: str, note: str) -> None:
+    async def _note(self, question: Question, outcome: str, *, by: str, note: str) -> None:
         self._count(outcome)
-        facts = {"id": question_id, "outcome": outcome, "by": by, "note": note}
-        await self._audit.append("approval_decided", facts, exchange_id)
+        facts = {"id": question.id, "outcome": outcome, "by": by, "note": note}
+        await self._audit.append("approval_decided", facts, question.exchange_id)
 
 
 def _fresh_id() -> str:
@@ -128,17 +131,13 @@ def _facts(question: Question) -> dict[str, object]:
     return {
         "id": question.id,
         "key": question.principal.key_id,
-        "effects": _rules(question),
+        "effects": list(question.effects),
         "expires_at": _time(question.expires_at_ns),
     }
 
 
-def _rules(question: Question) -> list[str]:
-    return list(dict.fromkeys(reason.effect.rule for reason in question.judgement.reasons))
-
-
 def _alert(question: Question) -> Alert:
-    rules = _rules(question)
+    rules = question.effects
     named = ", ".join(rules[:_NAMED_EFFECTS]) + (
         f" and {len(rules) - _NAMED_EFFECTS} more" if len(rules) > _NAMED_EFFECTS else ""
     )
