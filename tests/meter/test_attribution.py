@@ -84,7 +84,7 @@ def test_what_a_kilowatt_hour_came_to() -> None:
     assert (footprint.carbon.zone, footprint.carbon.year, footprint.carbon.method) == ("ISL", 2022, "average")
     assert footprint.carbon.g == pytest.approx(27.68 * 1.2)
     assert footprint.water_l == pytest.approx(1.0 + 1.2 * 6.0)
-    assert footprint.electricity_microusd == 330_000
+    assert footprint.electricity_microusd == pytest.approx(330_000)
     assert footprint.embodied_g == pytest.approx(1e6 * 100 / (4 * 365 * 86_400))
     assert (footprint.by_tokens_j, footprint.by_time_j) == (1.0, 2.0)
 

@@ -17,6 +17,7 @@ from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS
 from freehold.core.totals import DayTotal
+from freehold.meter.config import MeterConfig
 from freehold.meter.journal import WINDOW, lines
 from freehold.meter.report import KWH_J, By, Line, by_grade, in_all, lines_by
 from freehold.store.totals import RecordedTotals
@@ -55,7 +56,7 @@ def report(start: str | None, end: str | None, by: By, as_csv: bool, chart: bool
     machine = lines(ledger.log_rows(WINDOW, start_ns, end_ns))
     found, whole = lines_by(totals, by), in_all(totals)
     if as_json:
-        echo_json(_document(start_ns, end_ns, by, found, whole, totals, machine, config.meter.market_g_per_kwh))
+        echo_json(_document(start_ns, end_ns, by, found, whole, totals, machine, config.meter))
     elif as_csv:
         _write_csv(found, by)
     else:
@@ -131,7 +132,7 @@ def _cells(line: Line) -> list[str]:
         figure(line.carbon_g, "g") if line.carbon_requests else "unknown",
         figure(line.sci_g) + ("" if line.has_embodied or line.sci_g is None else "*"),
         figure(line.water_l, "l") if line.water_requests else "unknown",
-        _usd(line.electricity_microusd) if line.electricity_microusd else "unknown",
+        _usd(line.electricity_microusd) if line.electricity_requests else "unknown",
         _usd(line.cost_microusd) if line.unknown_costs < line.requests else "unknown",
     ]
 
@@ -159,9 +160,14 @@ def _show_notes(whole: Line, pue: float | None, market_g: float | None) -> None:
         click.echo("[meter] pue is not set: cooling and conversion at the site are not counted.")
     if whole.sci_g is not None and not whole.has_embodied:
         click.echo("* without the hardware's share: [meter] embodied_kg is not set, so this is less than SCI's rate.")
-    if market_g is not None and whole.energy_j:
-        grams = whole.energy_j * (pue or 1.0) / KWH_J * market_g
+    if market_g is not None and whole.local_j:
+        grams = _market_g(whole, pue, market_g)
         click.echo(f"Market-based, beside the rate and never in it: {figure(grams, 'g')} at {market_g:g} g/kWh by contract.")
+
+
+def _market_g(whole: Line, pue: float | None, market_g: float) -> float:
+    """Of what this site drew: a contract covers no provider's power."""
+    return whole.local_j * (pue or 1.0) / KWH_J * market_g
 
 
 def joules(value: float) -> str:
@@ -171,7 +177,7 @@ def joules(value: float) -> str:
     return figure(value / 1000, "kJ") if value >= 10_000 else figure(value, "J")
 
 
-def _usd(microusd: int) -> str:
+def _usd(microusd: float) -> str:
     return f"{figure(microusd / 1e6)} USD"
 
 
@@ -183,9 +189,14 @@ def _facts(line: Line) -> dict[str, Any]:
     facts = asdict(line) | {"grades": sorted(line.grades)}
     facts |= {"unknown_share": line.unknown_share, "j_per_token": line.j_per_token, "sci_g_per_1k_output_tokens": line.sci_g}
     facts["sci_has_embodied"] = line.has_embodied
-    for name, count in (("energy_j", "known_requests"), ("carbon_g", "carbon_requests"), ("water_l", "water_requests")):
+    for name, count in (
+        ("energy_j", "known_requests"),
+        ("carbon_g", "carbon_requests"),
+        ("water_l", "water_requests"),
+        ("electricity_microusd", "electricity_requests"),
+        ("embodied_g", "embodied_requests"),
+    ):
         facts[name] = facts[name] if facts[count] else None  # unknown is never 0
-    facts["embodied_g"] = facts["embodied_g"] if line.embodied_requests else None
     return facts
 
 
@@ -197,7 +208,7 @@ def _document(
     whole: Line,
     totals: Sequence[DayTotal],
     machine: Mapping[str, float],
-    market_g: float | None,
+    meter: MeterConfig,
 ) -> dict[str, Any]:
     return {
         "from": _text(start_ns),
@@ -207,7 +218,7 @@ def _document(
         "all": _facts(whole),
         "energy_j_by_grade": dict(by_grade(totals)),
         "machine": dict(machine) or None,
-        "market_based_g": None if market_g is None else whole.energy_j / KWH_J * market_g,
+        "market_based_g": None if meter.market_g_per_kwh is None else _market_g(whole, meter.pue, meter.market_g_per_kwh),
     }
 
 

@@ -67,7 +67,7 @@ class Footprint:
     carbon: Carbon | None = None
     embodied_g: float | None = None  # CO2e of making the machine, for the time it worked on this
     water_l: float | None = None
-    electricity_microusd: int | None = None  # millionths of a US dollar, rounded up
+    electricity_microusd: float | None = None  # millionths of a US dollar; an answer may take less than one
 
 
 NO_FOOTPRINT = Footprint()

@@ -35,7 +35,8 @@ class DayTotal:
     known_output_tokens: int = 0  # of the requests with known energy
     cost_microusd: int = 0
     unknown_costs: int = 0  # requests an upstream answered whose price or tokens nobody knows
-    electricity_microusd: int = 0
+    electricity_requests: int = 0  # those whose electricity has a known price
+    electricity_microusd: float = 0.0
     carbon_requests: int = 0  # those whose carbon is known
     carbon_output_tokens: int = 0
     carbon_g: float = 0.0

@@ -6,7 +6,6 @@ the exchange and else the country's of a year that is told with it. Contracts fo
 told is unknown, which is not 0.
 """
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -107,11 +106,11 @@ class ExchangeMeter:
             return None
         return (energy.energy_j * here + site.energy_j * there) / KWH_J
 
-    def _cost(self, site: Measurement, points: Sequence[SignalPoint]) -> int | None:
+    def _cost(self, site: Measurement, points: Sequence[SignalPoint]) -> float | None:
         price = _mean([(point, point.price_per_kwh) for point in points])
         if price is None or site.energy_j is None or self._usd_per_unit is None:
             return None
-        return math.ceil(site.energy_j / KWH_J * price * self._usd_per_unit * 1e6)
+        return site.energy_j / KWH_J * price * self._usd_per_unit * 1e6
 
 
 def _times(energy: Measurement, pue: float) -> Measurement:

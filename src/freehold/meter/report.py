@@ -16,6 +16,7 @@ By = Literal["model", "team", "key", "day"]
 KWH_J: Final = 3.6e6
 _EPOCH: Final = date(1970, 1, 1)
 NO_TEAM: Final = "(no team)"
+REMOTE: Final = "remote_model"
 
 
 def day_text(day: int) -> str:
@@ -41,6 +42,7 @@ class Line:
     output_tokens: int = 0
     known_tokens: int = 0
     energy_j: float = 0.0
+    local_j: float = 0.0  # of it, what our engine drew
     low_j: float = 0.0
     high_j: float = 0.0
     by_tokens_j: float = 0.0
@@ -56,10 +58,12 @@ class Line:
     water_l: float = 0.0
     cost_microusd: int = 0
     unknown_costs: int = 0
-    electricity_microusd: int = 0
+    electricity_requests: int = 0
+    electricity_microusd: float = 0.0
     grades: set[str] = field(default_factory=set)
 
     def add(self, total: DayTotal) -> None:
+        self.local_j += total.energy_j if REMOTE not in total.grades else 0.0
         for name in _SUMS:
             setattr(self, name, getattr(self, name) + getattr(total, name))
         self.grades.update(filter(None, total.grades.split(",")))
@@ -86,7 +90,7 @@ class Line:
         return 0 < self.carbon_requests <= self.embodied_requests
 
 
-_SUMS: Final = tuple(name for name in Line.__slots__ if name not in ("name", "grades"))
+_SUMS: Final = tuple(name for name in Line.__slots__ if name not in ("name", "grades", "local_j"))
 
 
 def lines_by(totals: Sequence[DayTotal], by: By) -> list[Line]:

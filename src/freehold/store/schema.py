@@ -171,7 +171,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "ALTER TABLE ledger ADD COLUMN carbon_method TEXT",
         "ALTER TABLE ledger ADD COLUMN embodied_g REAL",
         "ALTER TABLE ledger ADD COLUMN water_l REAL",
-        "ALTER TABLE ledger ADD COLUMN electricity_microusd INTEGER",
+        "ALTER TABLE ledger ADD COLUMN electricity_microusd REAL",
         "CREATE INDEX audit_of_the_meter ON audit (kind, n) WHERE kind IN ('energy_window', 'efficiency_event')",
     ),
     (

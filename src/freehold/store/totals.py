@@ -28,7 +28,7 @@ _TOTALS = f"""
         coalesce(sum(CASE WHEN energy_j IS NOT NULL THEN output_tokens END), 0) AS known_output_tokens,
         coalesce(sum(cost_microusd), 0) AS cost_microusd,
         sum(cost_microusd IS NULL AND provider IS NOT NULL) AS unknown_costs,
-        coalesce(sum(electricity_microusd), 0) AS electricity_microusd,
+        count(electricity_microusd) AS electricity_requests, total(electricity_microusd) AS electricity_microusd,
         count(carbon_g) AS carbon_requests,
         coalesce(sum(CASE WHEN carbon_g IS NOT NULL THEN output_tokens END), 0) AS carbon_output_tokens,
         total(carbon_g) AS carbon_g,
