@@ -50,6 +50,7 @@ def test_tornadoes(bars: list[tuple[str, float, float]], middle: float) -> None:
         p10=middle,
         p50=middle,
         p90=middle,
+        at_medians=middle,
         bars=tuple(Bar(name=name, at_p10=low, at_p90=high, rank=0.5) for name, low, high in bars),
     )
     assert len(list(drawn(tornado_chart("moves", one, "USD")).iter("rect"))) == 2 * len(bars)

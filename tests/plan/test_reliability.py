@@ -96,3 +96,6 @@ def test_few_draws_are_spread_evenly_and_have_no_ranks() -> None:
         assert getattr(few, name) == pytest.approx(getattr(many, name), rel=0.08)
     assert [bar.name for bar in few.bars] == ["a", "b"]
     assert all(bar.rank is None for bar in few.bars)
+    assert few.at_medians == many.at_medians == pytest.approx(float(spreads["a"].at(np.array([0.5]))[0]))
+    moved = few.scaled(2).shifted(1)
+    assert (moved.p10, moved.at_medians) == pytest.approx((2 * few.p10 + 1, 2 * few.at_medians + 1))

@@ -54,27 +54,27 @@ class Layer:
 
 
 def tornado_chart(title: str, one: Simulation, unit: str) -> Chart:
-    """A bar for each input, from the result at its P10 to that at its P90; the line is the middle of all draws."""
+    """A bar for each input, from the result at its P10 to that at its P90; the line is where all are in their middles."""
     ends = [(bar.at_p10, bar.at_p90) for bar in one.bars]
-    axis = _axis([one.p50, *(end for pair in ends for end in pair)], _LABEL, WIDTH - _RIGHT)
+    axis = _axis([one.at_medians, *(end for pair in ends for end in pair)], _LABEL, WIDTH - _RIGHT)
     parts = []
     for at, bar in enumerate(one.bars):
         low, high = sorted((bar.at_p10, bar.at_p90))
         y = _TOP + at * _ROW
-        middle = min(max(one.p50, low), high)
+        middle = min(max(one.at_medians, low), high)
         parts += [
             _text(_LABEL - 10, y + 19, _short(bar.name), "end"),
             _box(axis.at(low), y + 6, axis.at(middle) - axis.at(low), 18, "k1"),
             _box(axis.at(middle), y + 6, axis.at(high) - axis.at(middle), 18, "k0"),
         ]
     height = _TOP + len(one.bars) * _ROW
-    parts += [_rule(axis.at(one.p50), _TOP, axis.at(one.p50), height), *axis.ticks(height, unit)]
+    parts += [_rule(axis.at(one.at_medians), _TOP, axis.at(one.at_medians), height), *axis.ticks(height, unit)]
     header, rows = tornado_rows(one, unit)
     first = f"; {one.bars[0].name} moves it most" if one.bars else ""
     return Chart(
         title=title,
         svg=_svg(height + _FOOT, parts),
-        summary=f"{figure(three_digits(one.p50), unit)} in the middle{first}.",
+        summary=f"{figure(three_digits(one.at_medians), unit)} with every input in its middle{first}.",
         header=header,
         rows=rows,
     )

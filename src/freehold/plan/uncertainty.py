@@ -72,19 +72,25 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
+    """`at_medians` is the result with every input in its middle: where the bars start from."""
+
     p10: float
     p50: float
     p90: float
+    at_medians: float
     bars: tuple[Bar, ...]  # what moves it most first
 
     def scaled(self, factor: float) -> "Simulation":
         """The same draws in another unit."""
-        bars = tuple(replace(bar, at_p10=bar.at_p10 * factor, at_p90=bar.at_p90 * factor) for bar in self.bars)
-        return Simulation(p10=self.p10 * factor, p50=self.p50 * factor, p90=self.p90 * factor, bars=bars)
+        return self._each(lambda value: value * factor)
 
     def shifted(self, by: float) -> "Simulation":
-        bars = tuple(replace(bar, at_p10=bar.at_p10 + by, at_p90=bar.at_p90 + by) for bar in self.bars)
-        return Simulation(p10=self.p10 + by, p50=self.p50 + by, p90=self.p90 + by, bars=bars)
+        return self._each(lambda value: value + by)
+
+    def _each(self, change: Callable[[float], float]) -> "Simulation":
+        bars = tuple(replace(bar, at_p10=change(bar.at_p10), at_p90=change(bar.at_p90)) for bar in self.bars)
+        p10, p50, p90, middle = (change(value) for value in (self.p10, self.p50, self.p90, self.at_medians))
+        return Simulation(p10=p10, p50=p50, p90=p90, at_medians=middle, bars=bars)
 
 
 def simulate(
@@ -102,7 +108,8 @@ def simulate(
     else:
         inputs = {name: spread.draw(generator, draws) for name, spread in spreads.items()}
     results = model(inputs)
-    medians = {name: spread.at(np.array([0.5, 0.5])) for name, spread in spreads.items()}
+    middle = {name: spread.at(np.array([0.5])) for name, spread in spreads.items()}
+    medians = {name: np.repeat(value, 2) for name, value in middle.items()}
     bars = []
     for name, spread in spreads.items():
         low, high = model(medians | {name: spread.at(np.array([_LOW, _HIGH]))})
@@ -110,7 +117,7 @@ def simulate(
         bars.append(Bar(name=name, at_p10=float(low), at_p90=float(high), rank=rank))
     p10, p50, p90 = np.quantile(results, (_LOW, 0.5, _HIGH))
     ordered = sorted(bars, key=lambda bar: -abs(bar.at_p90 - bar.at_p10 if bar.rank is None else bar.rank))
-    return Simulation(p10=float(p10), p50=float(p50), p90=float(p90), bars=tuple(ordered))
+    return Simulation(p10=float(p10), p50=float(p50), p90=float(p90), at_medians=float(model(middle)[0]), bars=tuple(ordered))
 
 
 def spearman(one: Array, other: Array) -> float:
