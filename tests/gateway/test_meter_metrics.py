@@ -31,11 +31,18 @@ def test_the_machines_joules_are_counted_on_over_a_restart_of_the_engine() -> No
     for totals in (None, SEEN, SEEN, replace(SEEN, seconds=11, energy_j=1100, idle_j=350), replace(SEEN, seconds=1, energy_j=7)):
         metrics.observe(totals)
     assert value("freehold_energy_joules_total", device="cpu", grade="measured_counter") == 1107
-    assert value("freehold_energy_idle_joules_total") == 300 + 50 + 300
-    assert value("freehold_energy_load_joules_total") == 100
+    assert value("freehold_energy_idle_joules_total", device="cpu") == 300 + 50 + 300
+    assert value("freehold_energy_load_joules_total", device="cpu") == 100
     assert value("freehold_meter_up") == 1
     metrics.observe(None)
     assert value("freehold_meter_up") == 0
+
+
+def test_a_source_that_cannot_see_idling_has_no_such_line() -> None:
+    registry = CollectorRegistry()
+    MeterMetrics(registry).observe(replace(SEEN, idle_j=None))
+    assert registry.get_sample_value("freehold_energy_idle_joules_total", {"device": "cpu"}) is None
+    assert registry.get_sample_value("freehold_energy_unattributed_joules_total", {"device": "cpu"}) == 150
 
 
 def test_exchanges_are_counted_by_grade_and_their_carbon_by_its_factor() -> None:

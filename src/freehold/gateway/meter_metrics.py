@@ -9,6 +9,11 @@ from freehold.core.measurement import EnergyTotals, Grade
 
 _JOULES = (0.01, 0.1, 1, 5, 10, 50, 100, 500, 1000, 5000, 10_000, 100_000)
 _REMOTE = "remote"
+_LINES = {
+    "idle_j": ("idle", "Drawn by the machine while it does nothing."),
+    "unattributed_j": ("unattributed", "Of no request: other programs, answers that left."),
+    "load_j": ("load", "Drawn while a model was loaded."),
+}
 
 
 class MeterMetrics:
@@ -20,11 +25,8 @@ class MeterMetrics:
             registry=registry,
         )
         self._lines = {
-            "idle_j": Counter("freehold_energy_idle_joules", "Drawn by the machine while it does nothing.", registry=registry),
-            "unattributed_j": Counter(
-                "freehold_energy_unattributed_joules", "Of no request: other programs, answers that left.", registry=registry
-            ),
-            "load_j": Counter("freehold_energy_load_joules", "Drawn while a model was loaded.", registry=registry),
+            name: Counter(f"freehold_energy_{line}_joules", words, ["device"], registry=registry)
+            for name, (line, words) in _LINES.items()
         }
         self._request = Histogram(
             "freehold_request_energy_joules",
@@ -61,7 +63,8 @@ class MeterMetrics:
             seen = _NOTHING_YET
         self._energy.labels(totals.device, totals.grade).inc(max(0.0, totals.energy_j - seen.energy_j))
         for name, counter in self._lines.items():
-            counter.inc(max(0.0, (getattr(totals, name) or 0.0) - (getattr(seen, name) or 0.0)))
+            if (value := getattr(totals, name)) is not None:  # a source that can't see idling has no such line
+                counter.labels(totals.device).inc(max(0.0, value - (getattr(seen, name) or 0.0)))
 
 
 _NOTHING_YET = EnergyTotals(
