@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.fakes.guard import FORBIDDEN, SECRET
 from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY, OTHER_KEY
 from tests.fakes.upstream import MODEL, ScriptedUpstream, answer
 from tests.gateway.batches.site import CHAT, Site, line, lines_of, made, over, running, until
+from tests.gateway.batches.test_schedule import DAY_POINTS
 from tests.gateway.node import TestNode
 
 
@@ -413,6 +415,41 @@ async def test_a_batch_waits_for_clean_power_and_tells_what_it_spared(tmp_path: 
         grams = sum(e * (turn.g_at_once - turn.g_at_run) for e, turn in zip(kwh, turns, strict=True))  # type: ignore[operator,misc]
         assert grams == pytest.approx(saving["carbon_spared_g"], rel=1e-12)
         assert {(turn.g_at_once, turn.g_at_run) for entry in entries if (turn := entry.turn)} == {(400.0, 100.0)}
+
+
+async def test_a_batch_of_the_evening_runs_at_noon_of_a_real_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day played through hour by hour, from the dearest one on."""
+    site = Site(home=tmp_path)
+    evening, began_s = 19, site.clock()
+    shift_s = began_s - DAY_POINTS[evening].start_s - 60
+    site.sky.points = [replace(point, start_s=point.start_s + shift_s, end_s=point.end_s + shift_s) for point in DAY_POINTS]
+    first, *rest = answer("Hello")
+    site.node.upstream = ScriptedUpstream(first, Worked(compute_s=3600.0, prefill_s=1, decode_s=1), *rest)
+    async with running(site):
+        client = site.sdk()
+        batch = await made(client, *(line(f"q{n}", max_tokens=10) for n in range(4)))
+        await until(lambda: site.store.batch(batch.id).status is BatchStatus.IN_PROGRESS)
+        begun, ticket = list[None](), site.turns.ticket
+
+        def counted() -> asyncio.Event:
+            begun.append(None)
+            return ticket()
+
+        monkeypatch.setattr(site.turns, "ticket", counted)
+        for hour in range(24):
+            site.clock.ahead_s = hour * 3600.0
+            for _ in range(2):  # one round of the runner, and that one over
+                before = len(begun)
+                site.turns.wake()
+                await until(lambda before=before: len(begun) > before)  # type: ignore[misc]
+            await until(lambda: site.turns._deferred == 0)
+        batch = await over(client, batch)
+        entries = [entry for _, entry in site.reader.after(0, 9) if entry.turn is not None]
+        cleanest = min(point.g_per_kwh or 0.0 for point in DAY_POINTS[evening : evening + 24])
+        assert {(turn.g_at_once, turn.g_at_run) for entry in entries if (turn := entry.turn)} == {(420.0, cleanest)}
+        assert all(turn.ran_s < turn.deadline_s for entry in entries if (turn := entry.turn))
+        spared = sum((entry.energy.energy_j or 0.0) / 3.6e6 * (420.0 - cleanest) for entry in entries)
+        assert batch.freehold["saving"]["carbon_spared_g"] == pytest.approx(spared, rel=1e-12)
 
 
 async def test_a_batch_that_cannot_be_in_time_runs_at_once_and_says_so(tmp_path: Path) -> None:
