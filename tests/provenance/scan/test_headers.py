@@ -97,6 +97,9 @@ LIES = {
     "an overlap": gguf([entry("t", (16,), 0), entry("u", (8,), 32)], [], b"\0" * 64),
     "a name twice": gguf([entry("t", (8,), 0), entry("t", (8,), 32)], [], b"\0" * 64),
     "rows of broken blocks": gguf([entry("t", (33,), 0, 8)], [], b"\0" * 64),
+    "a vocabulary of bytes": gguf([], [pack_string("tokenizer.ggml.token_type") + struct.pack("<IIQ", 9, 0, 3) + b"abc"]),
+    "scores that are words": gguf([], [pack_string("tokenizer.ggml.scores") + struct.pack("<IIQ", 9, 8, 1) + pack_string("x")]),
+    "tokens that are no list": gguf([], [key("tokenizer.ggml.tokens", "x" * 9)]),
     "an odd offset": gguf([entry("t", (4,), 7)], [], b"\0" * 64),
 }
 
@@ -116,6 +119,12 @@ def test_a_gguf_that_was_cut_is_unparsed() -> None:
 def test_a_gguf_whose_tensor_has_an_unknown_type_is_unparsed() -> None:
     assert verdict(gguf([entry("t", (4,), 0, 77)], [], b"\0" * 32), "m.gguf") is Verdict.UNPARSED
     assert verdict(gguf([], [], version=9), "m.gguf") is Verdict.UNPARSED
+
+
+def test_a_gguf_with_fewer_scores_than_tokens_is_told() -> None:
+    tokens = pack_string("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 2) + pack_string("a") + pack_string("b")
+    scores = pack_string("tokenizer.ggml.scores") + struct.pack("<IIQf", 9, 6, 1, 0.5)
+    assert rules(gguf([], [tokens, scores]), "m.gguf") == {"header-odd"}
 
 
 def test_a_template_in_a_gguf_is_read() -> None:

@@ -54,6 +54,7 @@ _GGUF_CVES = (
     "CVE-2024-23605",
     "CVE-2025-53630",
     "CVE-2026-27940",
+    "CVE-2026-33298",
 )
 
 RULES: dict[str, Rule] = {

@@ -20,6 +20,13 @@ NESTING_LIMIT = 3
 FILE_LIMIT_BYTES = 1 << 50
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 _STRING, _ARRAY = 8, 9
+# Of arrays that readers take by their length in tokens: native ones go through them by the width they expect.
+_VOCABULARY = {
+    b"tokenizer.ggml.tokens": (_STRING,),
+    b"tokenizer.ggml.merges": (_STRING,),
+    b"tokenizer.ggml.scores": (6,),
+    b"tokenizer.ggml.token_type": (4, 5),
+}
 # (values, bytes) of a block, by ggml's number of the type.
 # fmt: off
 _BLOCKS = {
@@ -56,6 +63,7 @@ def _scan(cursor: Cursor, context: Context) -> None:
     if tensors > TENSORS_LIMIT or keys > KEYS_LIMIT:
         raise _Lie(f"{tensors} tensors and {keys} keys; {TENSORS_LIMIT} and {KEYS_LIMIT} are the limits")
     seen: set[bytes] = set()
+    lengths: dict[bytes, int] = {}
     alignment = 32
     for _ in range(keys):
         key = _string(cursor, KEY_LIMIT_BYTES)
@@ -71,8 +79,28 @@ def _scan(cursor: Cursor, context: Context) -> None:
             if alignment <= 0 or alignment % 8 or alignment > 1 << 20:
                 raise _Lie(f"an alignment of {alignment}")
         else:
+            if key in _VOCABULARY:
+                lengths[key] = _length(cursor, key, kind)
             _skip(cursor, kind, at, context)
+    _check_lengths(lengths, context)
     _check_tensors(cursor, tensors, alignment, context)
+
+
+def _length(cursor: Cursor, key: bytes, kind: int) -> int:
+    """Of the array that begins here, which is not passed."""
+    if cursor.remaining < 12:
+        raise Truncated
+    inner, count = struct.unpack("<IQ", cursor.source.read_at(cursor.offset, 12))
+    if kind != _ARRAY or inner not in _VOCABULARY[key]:
+        raise _Lie(f"{key.decode()} is of type {kind} of {inner}, which readers go through by another width")
+    return int(count)
+
+
+def _check_lengths(lengths: dict[bytes, int], context: Context) -> None:
+    tokens = lengths.get(b"tokenizer.ggml.tokens")
+    for key in (b"tokenizer.ggml.scores", b"tokenizer.ggml.token_type"):
+        if tokens is not None and lengths.get(key, tokens) != tokens:
+            context.find("header-odd", f"gguf: {lengths[key]} values in {key.decode()} for {tokens} tokens")
 
 
 def _string(cursor: Cursor, limit: int) -> bytes:
