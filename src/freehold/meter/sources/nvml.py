@@ -167,10 +167,15 @@ def card_source(nvml: Nvml, card: int) -> EnergySource:
     try:
         return NvmlEnergy(nvml, card)
     except DeviceError as no_counter:
-        name = "nvml-power-shared" if nvml.is_shared(card) else "nvml-power"
+        is_shared = nvml.is_shared(card)
         try:
             return SampledPower(
-                name, "gpu", lambda: nvml.power_mw(card) / 1000, every_s=POWER_EVERY_S, min_window_s=POWER_WINDOW_S
+                "nvml-power-shared" if is_shared else "nvml-power",
+                "gpu",
+                lambda: nvml.power_mw(card) / 1000,
+                every_s=POWER_EVERY_S,
+                min_window_s=POWER_WINDOW_S,
+                is_shared=is_shared,
             )
         except DeviceError as no_power:
             raise DeviceError(f"{no_counter.message}; {no_power.message}") from no_power

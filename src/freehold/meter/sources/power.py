@@ -58,12 +58,17 @@ class SampledPower:
         every_s: float,
         min_window_s: float,
         on_demand: bool = True,
+        is_shared: bool = False,
         clock: Callable[[], float] = time.monotonic,
         runs: bool = True,
     ) -> None:
-        """`on_demand` is False where asking takes too long for a reading. Raises DeviceError where the first sample fails."""
+        """`on_demand` is False where asking takes too long for a reading. What a shared device draws is an upper bound of ours.
+
+        Raises DeviceError where the first sample fails.
+        """
         self.name, self.device, self.grade, self.min_window_s = name, device, Grade.MEASURED_POWER, min_window_s
         self._power_w, self._every_s, self._on_demand, self._clock = power_w, every_s, on_demand, clock
+        self._is_shared = is_shared
         self._integral = PowerIntegral(longest_gap_s=max(3 * every_s, 2.0))
         self.trouble = ""
         self._integral.add(clock(), power_w())
@@ -83,7 +88,9 @@ class SampledPower:
         if self._on_demand:
             self.sample()
         energy_j = self._integral.take()
-        return None if energy_j is None else Reading(energy_j)
+        if energy_j is None:
+            return None
+        return Reading(energy_j, low_j=0.0, high_j=energy_j) if self._is_shared else Reading(energy_j)
 
     def close(self) -> None:
         self._ended.set()
