@@ -205,7 +205,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(
     st.lists(steps, max_size=40),
     st.sampled_from([0.0, 0.1, 1.0]),
