@@ -201,11 +201,11 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         def key_names() -> Mapping[KeyId, str]:
             return {key.key_id: key.name for key in stored_keys.list()}
 
+        held = HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval)
         dashboard = None
         if config.dashboard.enabled:
-            dashboard = create_dashboard(reader, ring, status, config=config.dashboard, key_names=key_names)
+            dashboard = create_dashboard(reader, ring, status, held, config=config.dashboard, key_names=key_names)
             stack.push_async_callback(dashboard.close)
-        held = HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval)
         mcp = _open_mcp(place, guard, writer, alarms, held, ring, metrics)
         if mcp is not None:
             stack.push_async_callback(mcp.close)

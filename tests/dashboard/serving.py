@@ -15,6 +15,7 @@ from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from tests.fakes.ledger import InMemoryLedger
+from tests.fakes.questions import ListedQuestions
 
 ADMIN, CLIENT = "fh_admin", "fh_client"
 
@@ -39,6 +40,7 @@ class Keys:
 class Served:
     ledger: InMemoryLedger = field(default_factory=InMemoryLedger)
     keys: Keys = field(default_factory=Keys)
+    questions: ListedQuestions = field(default_factory=ListedQuestions)
     parts: dict[str, UpstreamStatus] = field(
         default_factory=lambda: {"engine": UpstreamStatus(ready=True, detail="smollm2-135m")},
     )
@@ -51,6 +53,7 @@ class Served:
             self.ledger,
             self.keys,
             lambda: self.parts,
+            self.questions,
             key_names=lambda: {KeyId("key_1"): "notebook"},
             clock=lambda: self.now_s,
             heartbeat_s=0.2,

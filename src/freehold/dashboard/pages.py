@@ -14,6 +14,7 @@ from freehold.core.exchange import KeyId
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import UpstreamStatus
 from freehold.dashboard import rows
+from freehold.dashboard.call_card import CallCard
 from freehold.dashboard.receipt_view import ReceiptView
 
 
@@ -29,6 +30,7 @@ def _asset(name: str, media_type: str) -> Asset:
 
 STATIC: dict[str, Asset] = {
     "dashboard.css": _asset("dashboard.css", "text/css; charset=utf-8"),
+    "approvals.js": _asset("approvals.js", "text/javascript; charset=utf-8"),
     "dashboard.js": _asset("dashboard.js", "text/javascript; charset=utf-8"),
     "mark.svg": _asset("mark.svg", "image/svg+xml"),
 }
@@ -54,9 +56,11 @@ class Pages:
         newest_first: Sequence[tuple[int, LedgerEntry]],
         key_names: Mapping[KeyId, str],
         status: Mapping[str, UpstreamStatus],
+        waiting: int,
     ) -> str:
         return self._render(
             "overview.html",
+            waiting=waiting,
             base=base,
             rows=[rows.row(seq, entry, key_names) for seq, entry in newest_first],
             last_seq=newest_first[0][0] if newest_first else 0,
@@ -72,6 +76,13 @@ class Pages:
 
     def status(self, status: Mapping[str, UpstreamStatus]) -> str:
         return self._render("status.html", status=status)
+
+    def approvals(self, base: str, cards: Sequence[CallCard], *, token: str, waiting: int, done: str) -> str:
+        """`waiting` counts those that have no card, too; `done` is the decision that was just made, or empty."""
+        return self._render("approvals.html", base=base, cards=cards, token=token, waiting=waiting, done=done)
+
+    def call(self, base: str, card: CallCard, token: str) -> str:
+        return self._render("call.html", base=base, card=card, token=token)
 
     def receipt(self, base: str, receipt: ReceiptView) -> str:
         return self._render("receipt.html", base=base, receipt=receipt)

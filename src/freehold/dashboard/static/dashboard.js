@@ -82,6 +82,7 @@ events.addEventListener("exchange", (event) => {
 });
 events.addEventListener("totals", (event) => document.getElementById("totals").replaceChildren(fragment(event.data)));
 events.addEventListener("status", (event) => document.getElementById("status").replaceChildren(fragment(event.data)));
+events.addEventListener("waiting", (event) => (document.getElementById("waiting").textContent = event.data));
 events.addEventListener("over", () => {
   events.close();
   location.reload(); // the server shows the log-in page
