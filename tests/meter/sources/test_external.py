@@ -53,6 +53,7 @@ def test_what_no_meter_says(text: str, why: str) -> None:
         parse(text, "watts")
 
 
+@settings(max_examples=40)
 @given(
     st.text() | st.recursive(st.none() | st.floats() | st.text(), lambda deep: st.dictionaries(st.text(), deep)).map(json.dumps)
 )
