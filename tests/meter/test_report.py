@@ -1,6 +1,6 @@
 import math
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.exchange import KeyId
@@ -36,6 +36,7 @@ def day_totals(draw: st.DrawFn) -> DayTotal:
     )
 
 
+@settings(max_examples=30)
 @given(st.lists(day_totals(), max_size=30))
 def test_however_it_is_cut_the_lines_add_up_to_the_ledger(totals: list[DayTotal]) -> None:
     whole = in_all(totals)
@@ -50,6 +51,7 @@ def test_however_it_is_cut_the_lines_add_up_to_the_ledger(totals: list[DayTotal]
     assert math.isclose(math.fsum(by_grade(totals).values()), whole.energy_j, rel_tol=1e-9, abs_tol=1e-9)
 
 
+@settings(max_examples=30)
 @given(st.lists(day_totals(), min_size=1, max_size=10))
 def test_a_rate_is_unknown_where_nothing_is_known_and_never_falls_by_a_contract(totals: list[DayTotal]) -> None:
     whole = in_all(totals)
