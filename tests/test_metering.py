@@ -6,9 +6,11 @@ import pytest
 
 from freehold.config import Config
 from freehold.core.errors import ConfigError
-from freehold.core.events import Worked
+from freehold.core.events import ServedBy, Usage, Worked
+from freehold.core.exchange import KeyId, ModelId, Principal
 from freehold.core.measurement import Grade, GridFactor, Measurement, Metered
 from freehold.core.ports import Use
+from freehold.gateway.account import Account
 from freehold.gateway.config import PriceConfig
 from freehold.meter.config import ExternalMeterConfig, MeterConfig
 from freehold.meter.journal import EVENT
@@ -79,3 +81,23 @@ async def test_a_price_list_that_changed_is_an_event_and_the_first_is_not(tmp_pa
         writer.close()
     rows = RecordedTotals(path, StoreConfig()).log_rows(EVENT, 0, 1 << 62)
     assert [(row.facts["what"], row.facts["models"]) for row in rows] == [("first", ["gpt-4o*"]), ("price_changed", ["gpt-4o*"])]
+
+
+@pytest.mark.parametrize(
+    ("served", "operation", "grade"),
+    [
+        (ServedBy(provider="openai", model="gpt-4o-2024-08-06"), "chat", Grade.REMOTE_MODEL),
+        (ServedBy(provider="openai", model="gpt-4o-2024-08-06"), "count_tokens", Grade.UNKNOWN),
+        (ServedBy(provider="freehold", model="llama-3.1-8b", model_id=ModelId("ab")), "chat", Grade.UNKNOWN),
+        (None, "chat", Grade.UNKNOWN),
+    ],
+)
+def test_only_what_a_provider_answered_is_estimated(
+    tmp_path: Path, served: ServedBy | None, operation: str, grade: Grade
+) -> None:
+    account = Account(
+        principal=Principal(key_id=KeyId("k"), name="k"), dialect="openai.chat", operation=operation, unix_ns=0, started_at_s=0.0
+    )
+    account.served, account.usage = served, Usage(input_tokens=10, output_tokens=100)
+    energy, _ = exchange_meter(Config(), tmp_path).account(account.use(2_000_000_000))
+    assert energy.grade is grade
