@@ -109,7 +109,7 @@ def test_who_asks_is_told_by_what_it_says(document: dict[str, Any], agent: str) 
 
 @pytest.mark.parametrize("agent", THREE)
 def test_settings_name_the_events_that_are_read(agent: str) -> None:
-    document = json.loads(AGENTS[agent].settings("guard-hook"))
+    document = json.loads(AGENTS[agent].settings("guard-hook", 30))
     assert tuple(document["hooks"]) == EVENTS[agent]
     for (entry,) in document["hooks"].values():
         assert [hook["command"] for hook in entry["hooks"]] == ["guard-hook"]

@@ -1,12 +1,21 @@
 """An agent built with a real agent SDK works through a real node: the dangerous step waits for a person, and the loop goes on.
 
 What is looked for: the harmless command ran, the dangerous one ran only after a person's yes, and else the model was told why not
-and came to an end of its own. The people's side is the command line's.
+and came to an end of its own. The people's side is the command line's, and the dashboard's. The same for an agent that has
+nothing of the node but a hook.
 """
 
 import asyncio
 import json
+import re
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,9 +138,73 @@ def test_what_policy_blocks_nobody_is_asked_about(node: nodes.Node, provider: Pr
     assert json.loads(approvals(node, "list", "--json")) == []
 
 
+HOOKED = {"approve": "touch yes.txt && kill -CONT $$", "deny": "touch no.txt && kill -CONT $$"}
+
+
+def hooked_agent(line: str, variables: dict[str, str], folder: Path, commands: list[str]) -> list[str]:
+    """A scripted agent whose model traffic passes no node: it runs what its hook lets go on, and hears why not."""
+    told = []
+    for command in commands:
+        event = {"hook_event_name": "BeforeTool", "tool_name": "run_shell_command", "tool_input": {"command": command}}
+        asking = subprocess.run(
+            ["sh", "-c", line], input=json.dumps(event | {"cwd": str(folder)}), env=variables, capture_output=True, text=True
+        )
+        told.append(asking.stderr if asking.returncode else "")
+        if not asking.returncode:
+            subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+    return told
+
+
+def waiting_id(node: nodes.Node) -> str:
+    asking = urllib.request.Request(f"{node.url}/v1/approvals", headers={"Authorization": f"Bearer {node.admin_key}"})
+    for _ in range(1200):
+        with urllib.request.urlopen(asking) as answer:
+            waiting = json.load(answer)["data"]
+        if waiting:
+            return str(waiting[0]["id"])
+        time.sleep(0.05)
+    raise AssertionError("nobody was asked")
+
+
+def approve_in_the_dashboard(node: nodes.Node) -> None:
+    """As a browser does: the log-in's cookie, the page, and the form on it."""
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    pages = f"{node.url}/dashboard"
+    opener.open(f"{pages}/login", urllib.parse.urlencode({"key": node.admin_key}).encode()).close()
+    with opener.open(f"{pages}/approvals") as answer:
+        page = answer.read().decode()
+    assert "touch yes.txt &amp;&amp; kill -CONT $$" in page
+    form = re.search(r'action="/dashboard(/approvals/ap_\w+)">\s*<input type="hidden" name="token" value="(\w+)"', page)
+    assert form
+    fields = {"token": form[2], "decision": "approve", "note": "by the page"}
+    with opener.open(pages + form[1], urllib.parse.urlencode(fields).encode()) as answer:
+        assert "Approved: the call goes on." in answer.read().decode()
+
+
+def test_an_agent_with_a_hook_goes_on_after_a_yes_on_the_page_and_is_told_of_a_no(node: nodes.Node, tmp_path: Path) -> None:
+    variables = nodes.environment(node.home) | {"FREEHOLD_URL": node.url, "FREEHOLD_API_KEY": node.client_key}
+    settings = subprocess.run(
+        [sys.executable, "-m", "freehold", "guard", "hook", "--print-settings", "gemini", "--ask", "60"],
+        env=variables, capture_output=True, text=True, check=True,
+    ).stdout  # fmt: skip
+    hook = json.loads(settings)["hooks"]["BeforeTool"][0]["hooks"][0]
+    assert hook["timeout"] == 90_000
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(
+            hooked_agent, hook["command"], variables, tmp_path, [HOOKED["approve"], HOOKED["deny"], "touch on.txt"]
+        )
+        waiting_id(node)
+        approve_in_the_dashboard(node)
+        approvals(node, "deny", waiting_id(node))
+        told = working.result(60)
+    assert [bool(words) for words in told] == [False, True, False]
+    assert "did not say yes" in told[1]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["on.txt", "yes.txt"]
+
+
 def test_the_log_tells_what_became_of_each_question(node: nodes.Node) -> None:
     assert node.cli("log", "verify").returncode == 0
     rows = [json.loads(line) for line in node.cli("log", "export").stdout.splitlines()]
     kinds = [row["kind"] for row in rows]
     assert kinds.count("approval_asked") == kinds.count("approval_decided") > 0
-    assert "postgresql" not in json.dumps(rows)
+    assert not {"postgresql", "yes.txt", "CONT"} & set(re.findall(r"[\w.]+", json.dumps(rows)))

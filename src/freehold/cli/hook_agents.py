@@ -1,9 +1,10 @@
 """How coding agents ask their hooks, and how they want to be answered: one class an agent, one line each in the table.
 
 Written for Claude Code 2.1.197, Codex 0.169.0 and Gemini CLI 0.61.0, whose own programs the tests run. A call that policy allows
-is answered with no opinion, and not with "allow": the agent then asks its user whenever it would have without the hook. A call
-that is stopped is told twice, as JSON and by exit code 2 with the reason on standard error, so that an agent which reads one
-alone stops too. What is decided comes from `hook_calls.py` and its like.
+is answered with no opinion, and not with "allow": the agent then asks its user whenever it would have without the hook. One
+that a person said yes to is answered with "allow" where the agent knows it, so that nobody is asked twice. A call that is
+stopped is told twice, as JSON and by exit code 2 with the reason on standard error, so that an agent which reads one alone
+stops too. What is decided comes from `hook_calls.py` and its like.
 """
 
 import json
@@ -17,9 +18,10 @@ _NOBODY_TO_ASK = " This needs a person's yes, which can't be had from here: ask 
 
 
 class Decision(StrEnum):
-    """`NOTE` lets it pass and tells the model what to make of it."""
+    """`NOTE` lets it pass and tells the model what to make of it; `YES` lets it pass as a person said so."""
 
     ALLOW = "allow"
+    YES = "yes"
     NOTE = "note"
     ASK = "ask"
     DENY = "deny"
@@ -64,8 +66,8 @@ class Agent(Protocol):
         """`approve`: say yes to what policy allows, where the agent knows a yes. Raises nothing."""
         ...
 
-    def settings(self, command: str) -> str:
-        """What a user adds to `settings_file`. `command` is a line for a shell."""
+    def settings(self, command: str, timeout_s: int) -> str:
+        """What a user adds to `settings_file`. `command` is a line for a shell that the agent must wait `timeout_s` for."""
         ...
 
 
@@ -131,7 +133,9 @@ class ClaudeCode:
 
     def answer(self, asked: Asked, decision: Decision, reason: str, *, approve: bool) -> Said:
         decision, reason = _askable(asked, decision, reason, can_ask=self.can_ask and asked.event == "PreToolUse")
-        if asked.event == "PreToolUse" and (decision in (Decision.ASK, Decision.DENY) or (approve and self.can_ask)):
+        if asked.event == "PreToolUse" and (
+            decision in (Decision.ASK, Decision.DENY) or ((approve or decision is Decision.YES) and self.can_ask)
+        ):
             said = decision if decision in (Decision.ASK, Decision.DENY) else Decision.ALLOW
             words = {"permissionDecision": said, "permissionDecisionReason": reason}
             document = {"hookSpecificOutput": {"hookEventName": asked.event, **words}}
@@ -140,9 +144,9 @@ class ClaudeCode:
             return _stop({"decision": "block", "reason": reason}, reason)
         return _passed(asked, decision, reason)
 
-    def settings(self, command: str) -> str:
+    def settings(self, command: str, timeout_s: int) -> str:
         events = {"PreToolUse": {"matcher": "*"}, "PostToolUse": {"matcher": "*"}, "UserPromptSubmit": {}}
-        return _hooks(events, {"type": "command", "command": command, "timeout": 30})
+        return _hooks(events, {"type": "command", "command": command, "timeout": timeout_s})
 
 
 class Codex(ClaudeCode):
@@ -166,9 +170,9 @@ class GeminiCLI:
             return _stop({"decision": "deny", "reason": reason}, reason)
         return _passed(asked, decision, reason)
 
-    def settings(self, command: str) -> str:
+    def settings(self, command: str, timeout_s: int) -> str:
         events = {"BeforeTool": {"matcher": "*"}, "AfterTool": {"matcher": "*"}, "BeforeAgent": {}}
-        return _hooks(events, {"type": "command", "name": "freehold", "command": command, "timeout": 30_000})
+        return _hooks(events, {"type": "command", "name": "freehold", "command": command, "timeout": timeout_s * 1000})
 
 
 def _askable(asked: Asked, decision: Decision, reason: str, *, can_ask: bool) -> tuple[Decision, str]:
@@ -201,10 +205,10 @@ class Plain:
         return Asked(moment=Moment.CALL, call=document, folder=folder)
 
     def answer(self, asked: Asked, decision: Decision, reason: str, *, approve: bool) -> Said:
-        words = {"decision": decision, "reason": reason}
+        words = {"decision": Decision.ALLOW if decision is Decision.YES else decision, "reason": reason}
         return _stop(words, reason) if decision in (Decision.ASK, Decision.DENY) else Said(out=_json(words))
 
-    def settings(self, command: str) -> str:
+    def settings(self, command: str, timeout_s: int) -> str:
         return f"{command}\n"
 
 

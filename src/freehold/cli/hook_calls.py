@@ -3,12 +3,15 @@
 Secrets are not looked for: a call's arguments stay on this machine unless one of its effects sends them.
 """
 
+from typing import NamedTuple
+
 import msgspec
 import orjson
 
 from freehold.cli.hook import Options
 from freehold.cli.hook_agents import Asked, Decision
 from freehold.cli.hook_policy import policy_of
+from freehold.core.effects import CallJudgement
 from freehold.core.errors import ConfigError
 from freehold.core.findings import Action
 from freehold.guard.call_documents import WrittenCall, calls_of
@@ -27,19 +30,29 @@ _HEADS = {
 }
 
 
+class JudgedCall(NamedTuple):
+    tool: str
+    arguments: str  # JSON text
+    judgement: CallJudgement
+
+
 def judge_call(asked: Asked, options: Options) -> tuple[Decision, str]:
-    calls = CallJudge(_calls(policy_of(options), options.preset))
-    surroundings = Surroundings(asked.folder if asked.folder and is_free(asked.folder) else "")
     reasons = [
-        reason
-        for tool, arguments in _written(asked)
-        for reason in calls.judge(tool, arguments, surroundings=surroundings).reasons
-        if reason.action in _DECISIONS
+        reason for call in judged_calls(asked, options) for reason in call.judgement.reasons if reason.action in _DECISIONS
     ]
     if not reasons:
         return Decision.ALLOW, ""
     decision = _DECISIONS[strictest([reason.action for reason in reasons])]
     return decision, f"{_HEADS[decision]}\n{explained(reasons)}"
+
+
+def judged_calls(asked: Asked, options: Options) -> list[JudgedCall]:
+    judge = CallJudge(_calls(policy_of(options), options.preset))
+    surroundings = Surroundings(asked.folder if asked.folder and is_free(asked.folder) else "")
+    return [
+        JudgedCall(tool, arguments, judge.judge(tool, arguments, surroundings=surroundings))
+        for tool, arguments in _written(asked)
+    ]
 
 
 def _written(asked: Asked) -> list[WrittenCall]:

@@ -21,6 +21,7 @@ from rich.table import Table
 from freehold import config as configuration
 from freehold.app import Place, find_place
 from freehold.cli import Failed
+from freehold.cli.asking import AskingNode, asking_node
 from freehold.cli.log import log_events
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
@@ -48,17 +49,20 @@ def mcp() -> None:
 @mcp.command(context_settings={"ignore_unknown_options": True})
 @click.option("--name", help="What the server is called in pins and record; default: made of the command.")
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
+@click.option("--url", envvar="FREEHOLD_URL", show_envvar=True, help="A node through which a person is asked.")
+@click.option("--key", envvar="FREEHOLD_API_KEY", show_envvar=True, default="", help="A client key of that node.")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
-def wrap(name: str | None, config_path: Path | None, command: tuple[str, ...]) -> None:
+def wrap(name: str | None, config_path: Path | None, url: str | None, key: str, command: tuple[str, ...]) -> None:
     """Start the MCP server COMMAND and stand between it and the client on standard input and output.
 
     Put it in a client's configuration in place of the server's own command: freehold mcp wrap -- COMMAND. Calls are judged,
-    results scanned, tools pinned and receipts kept as in a node; a call that policy would ask a person about is refused. An
-    [[mcp]] table of the same name gives the settings.
+    results scanned, tools pinned and receipts kept as in a node. A call that policy asks a person about waits for one who is
+    asked through the node at --url; without a node, or where it can't be asked, it is refused. An [[mcp]] table of the same
+    name gives the settings.
     """
     log_events()
     place = find_place(config_path)
-    sys.exit(asyncio.run(_wrap(place, _settings(place, name, command))))
+    sys.exit(asyncio.run(_wrap(place, _settings(place, name, command), asking_node(url, key))))
 
 
 def _settings(place: Place, name: str | None, command: tuple[str, ...]) -> McpConfig:
@@ -78,7 +82,7 @@ def _name_of(command: tuple[str, ...]) -> str:
     return f"{word}-{sha256(json.dumps(command).encode()).hexdigest()[:8]}"
 
 
-async def _wrap(place: Place, config: McpConfig) -> int:
+async def _wrap(place: Place, config: McpConfig, node: AskingNode | None) -> int:
     wrapping = part("wrap")
     key = node_key(key_directory(place.home))
     path = policy_path(place.config.guard.policy, place.config_path, place.home)
@@ -90,7 +94,7 @@ async def _wrap(place: Place, config: McpConfig) -> int:
             recorder=writer,
             audit=writer,
             alarm=_Told(),
-            approvals=wrapping.Nobody(),
+            approvals=node or wrapping.Nobody(),
             book=_book(place),
             json_depth=place.config.gateway.json_depth,
             json_values=place.config.gateway.json_values,

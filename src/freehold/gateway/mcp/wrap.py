@@ -1,8 +1,8 @@
 """A guarded MCP server without a node: between a client's standard streams and a process, one line a message.
 
-Decided here: the same judges as in a node, for one client who is this machine's own user. Nobody can be asked here, so a call
-that policy holds is refused. The process gets the client's variables, as its client starts it so, but for Freehold's own. What
-ends first ends the other, and all that the process started.
+Decided here: the same judges as in a node, for one client who is this machine's own user. Who is asked about a call that policy
+holds is the caller's to say; where it is nobody, the call is refused. The process gets the client's variables, as its client
+starts it so, but for Freehold's own. What ends first ends the other, and all that the process started.
 """
 
 import asyncio
