@@ -27,7 +27,7 @@ from tests.fakes.oversight import AlarmBell, InMemoryAudit
 from tests.model_audits.toy import Clock, TimeIsUp, ToyUpstream
 from tests.provenance.model_audit.talking import plan
 
-PLAN = plan(6, samples=6, max_tokens=8, draws=2, tests=("logprobs", "mmd"), permutations=999)
+PLAN = plan(6, samples=6, max_tokens=8, draws=2, tests=("logprobs", "mmd"), permutations=499)
 HOUR_S = 3600.0
 CONFIG = """
 [[upstreams]]
