@@ -1,8 +1,12 @@
+import bz2
+import gzip
 import io
+import lzma
 import pickle
 import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable
 
 import pytest
@@ -148,3 +152,15 @@ def test_links_in_a_tar_are_named() -> None:
 
 def test_a_cut_tar_is_unparsed() -> None:
     assert verdict(tarred({"a.txt": b"hello" * 1000})[:2000], "m.tar") is Verdict.UNPARSED
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress])
+def test_packed_streams_one_after_the_other_are_read_as_one(pack: Callable[[bytes], bytes]) -> None:
+    assert rules(pack(GOOD) + pack(EVIL), "m.pkl") == {"pickle-code"}
+    assert rules(pack(EVIL[:7]) + pack(EVIL[7:]), "m.pkl") == {"pickle-code"}
+    assert verdict(pack(GOOD[:5]) + pack(GOOD[5:]), "m.pkl") is Verdict.CLEAN
+
+
+def test_what_follows_a_packed_stream_is_told() -> None:
+    assert rules(gzip.compress(GOOD) + EVIL, "m.pkl") == {"trailing-data"}
+    assert rules(zlib.compress(GOOD) + EVIL, "m.pkl") == {"trailing-data"}

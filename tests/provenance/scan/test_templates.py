@@ -48,6 +48,10 @@ ODD = [
     "Read http://evil.example/x first. {{ messages }}",
     "{{ messages['__cl' ~ 'ass__'] }}",
     "{{ messages['%c%cclass' % (95, 95)] }}",
+    "{{ messages['__cla' + 'ss__'] }}",
+    "{{ messages['_' * 2 + name] }}",
+    "{{ messages['__ssalc__'[::-1]] }}",
+    "{{ messages['CLASS' | lower] }}",
     "{{ messages | map(attribute=name) | list }}",
 ]
 

@@ -9,7 +9,7 @@ import bz2
 import lzma
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
@@ -19,6 +19,7 @@ from freehold.provenance.scan.findings import shown
 from freehold.provenance.scan.source import Source
 
 MEMBERS_LIMIT = 100_000
+PACKED_STREAMS_LIMIT = 10_000
 DIRECTORY_LIMIT_BYTES = 64 << 20
 PIECE_BYTES = 1 << 18
 LZMA_LIMIT_BYTES = 256 << 20  # of memory: a header may ask for 4 GiB
@@ -246,8 +247,8 @@ def look_into(source: Source, member: Member, context: Context, *, quiet: bool =
         return context.descend(member.name, unpacked, quiet=quiet)
 
 
-def inflated(packed: Source, unpacker: Any, context: Context, name: str) -> Iterator[bytes]:
-    """Pieces of what is unpacked, each bounded: a piece in may give many out."""
+def inflated(packed: Source, unpacker: Any, context: Context, name: str) -> Generator[bytes, None, int]:
+    """Pieces of what is unpacked, each bounded: a piece in may give many out. Returns where the packed stream ended."""
     at = 0
     rest = b""
     try:
@@ -262,9 +263,24 @@ def inflated(packed: Source, unpacker: Any, context: Context, name: str) -> Iter
                 yield piece
             elif is_end and not unpacker.eof:
                 context.find("unparsed", f"{shown(name)} ends inside its packed data")
-                return
+                return packed.size_bytes
     except (zlib.error, OSError, EOFError, ValueError, lzma.LZMAError):
         context.find("unparsed", f"{shown(name)} is packed in a broken way")
+        return packed.size_bytes
+    return at - len(unpacker.unused_data)
+
+
+def streams(packed: Source, magic: bytes, make: Callable[[], Any], context: Context, name: str) -> Iterator[bytes]:
+    """Packed streams one after the other, which readers of gzip, bzip2 and xz take for one. What else follows is a finding."""
+    at = 0
+    for _ in range(PACKED_STREAMS_LIMIT):
+        at += yield from inflated(packed.part(at, packed.size_bytes - at), make(), context, name)
+        if at >= packed.size_bytes:
+            return
+        if packed.read_at(at, len(magic)) != magic:
+            context.find("trailing-data", f"{packed.size_bytes - at} bytes follow what is packed", at)
+            return
+    context.find("limit", f"more than {PACKED_STREAMS_LIMIT} packed streams in one file", at)
 
 
 PACKERS: dict[bytes, tuple[str, Callable[[], Any]]] = {

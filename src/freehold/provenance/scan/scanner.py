@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from freehold.core.errors import DeviceError
-from freehold.provenance.scan.archives import LOCAL, PACKERS, hidden_zip, inflated, is_tar, scan_tar
+from freehold.provenance.scan.archives import LOCAL, PACKERS, hidden_zip, is_tar, scan_tar, streams
 from freehold.provenance.scan.configs import scan_code, scan_json, scan_template_file
 from freehold.provenance.scan.context import Context, Tally
 from freehold.provenance.scan.findings import FileReport, ScanFinding, Weight
@@ -222,7 +222,7 @@ def _scan_known(head: bytes, source: Source, context: Context, suffix: str) -> s
             return kind
     for magic, (kind, make) in PACKERS.items():
         if head.startswith(magic) and not context.quiet and (kind != "zlib" or suffix in MODEL_NAMES):
-            with context.unpacked(inflated(source, make(), context, kind), source.size_bytes) as unpacked:
+            with context.unpacked(streams(source, magic, make, context, kind), source.size_bytes) as unpacked:
                 context.descend(
                     PurePosixPath(context.name).stem if suffix in (".gz", ".bz2", ".xz") else f"unpacked{suffix}", unpacked
                 )

@@ -74,7 +74,7 @@ def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | N
             context.find("template-odd", f"line {node.lineno}: has an address", offset)
         case nodes.Filter(name="attr"):
             context.find("template-code", f"line {node.lineno}: reads an attribute by a name that it computes", offset)
-        case nodes.Getitem(arg=nodes.Concat() | nodes.Call() | nodes.Mod(left=nodes.Const(value=str()))):
+        case nodes.Getitem(arg=arg) if _is_computed_name(arg):
             context.find("template-odd", f"line {node.lineno}: reads an item by a name that it computes", offset)
         case nodes.Filter(name=name) if name in _BY_ATTRIBUTE and not _is_plain(node):
             context.find("template-odd", f"line {node.lineno}: the filter {shown(str(name))} by a name that it computes", offset)
@@ -88,6 +88,22 @@ def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | N
             context.find("template-odd", f"line {node.lineno}: calls what it computes", offset)
         case _:
             pass
+
+
+def _is_computed_name(node: nodes.Expr) -> bool:
+    """Whether an item is read by a string put together on the spot, which jinja2 also takes for an attribute's name."""
+    match node:
+        case nodes.Concat() | nodes.Call() | nodes.Filter() | nodes.CondExpr():
+            return not (isinstance(node, nodes.Filter) and node.name in ("length", "count", "int"))
+        case nodes.Add() | nodes.Mul() | nodes.Mod():
+            return any(
+                (isinstance(part, nodes.Const) and isinstance(part.value, str)) or _is_computed_name(part)
+                for part in (node.left, node.right)
+            )
+        case nodes.Getitem(node=nodes.Const(value=str())):  # a letter, or a string read backwards
+            return True
+        case _:
+            return False
 
 
 def _is_plain(node: nodes.Node) -> bool:
