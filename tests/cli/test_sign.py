@@ -225,6 +225,8 @@ def test_what_is_no_key_day_or_entry_is_refused(tmp_path: Path) -> None:
     for words, code in [
         (("add", public), 2),
         (("add", public, "--name", "*", "--until", "soon"), 2),
+        (("add", public, "--name", "*", "--until", "2020-01-31"), 2),
+        (("add", public, "--name", "*", "--until", "0001-01-01T00:00:00+14:00"), 2),
         (("add", tmp_path / "absent", "--name", "*"), 1),
         (("remove", "ab"), 2),
         (("revoke", "ab", "--because", "x"), 2),

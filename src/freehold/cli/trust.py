@@ -11,7 +11,7 @@ from rich.table import Table
 
 from freehold import config as configuration
 from freehold.cli.terminal import print_table
-from freehold.core.errors import DeviceError
+from freehold.core.errors import DeviceError, InvalidRequest
 from freehold.provenance.certificates import FILE_LIMIT_BYTES
 from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.trust import Entry, TrustStore, make_entry
@@ -28,9 +28,9 @@ def _day(ctx: click.Context, param: click.Parameter, value: str | None) -> datet
         return None
     try:
         day = datetime.fromisoformat(value)
-    except ValueError as exc:
+        return day.replace(tzinfo=day.tzinfo or UTC).astimezone(UTC)
+    except (ValueError, OverflowError) as exc:
         raise click.BadParameter(f"{value!r} is no day such as 2027-01-31") from exc
-    return day.replace(tzinfo=day.tzinfo or UTC).astimezone(UTC)
 
 
 _NAMES = click.option(
@@ -46,6 +46,8 @@ _NOTE = click.option("--note", help="Whose it is, in your words.")
 @_NOTE
 def add(file: Path, names: tuple[str, ...], until: datetime | None, note: str | None) -> None:
     """Trust the public key in FILE for models of these names. A certificate is trusted as an authority for those it issued."""
+    if until is not None and until <= datetime.now(UTC):
+        raise InvalidRequest(f"--until {until:%Y-%m-%d} is over: the key would not be trusted for a moment")
     entry = make_entry(_read(file), names, note=note, expires_at=until)
     _change(lambda store: store.added(entry), "added", entry)
     click.echo(f"{entry.kind} {entry.id} may sign {', '.join(entry.names)}")
