@@ -153,6 +153,21 @@ async def test_rows_that_changed_places_are_noticed(path: Path) -> None:
     assert (found.what, found.n, found.ledger_seq) == ("reordered", 6, 3)
 
 
+async def test_rows_of_the_log_that_changed_places_are_noticed(path: Path) -> None:
+    """Those of two exchanges: 6 and 8 have rows 3 and 4 of the ledger."""
+    tamper(
+        path, "UPDATE audit SET n = 99 WHERE n = 6", "UPDATE audit SET n = 6 WHERE n = 8", "UPDATE audit SET n = 8 WHERE n = 99"
+    )
+    found = broken(path)
+    assert (found.what, found.n) == ("reordered", 6)
+
+
+async def test_facts_put_beside_an_exchange_are_noticed(path: Path) -> None:
+    tamper(path, "UPDATE audit SET facts = '{}' WHERE n = 6")
+    found = broken(path)
+    assert (found.what, found.n) == ("changed", 6)
+
+
 async def test_receipts_that_changed_places_are_noticed(path: Path) -> None:
     tamper(
         path,

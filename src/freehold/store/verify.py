@@ -290,8 +290,14 @@ class _Walk:
         digest: bytes = row["digest"]
         seq = row["ledger_seq"]
         self.exchanges += 1
+        if row["facts"] is not None:
+            raise Stop(broken_at(row, "changed", "it has facts of its own, which no row of an exchange has"))
         found = exchanges.peek()
         if found is not None and found[0]["seq"] < seq:
+            elsewhere = self._one("SELECT n FROM audit WHERE ledger_seq = ?", found[0]["seq"])
+            if elsewhere is not None:
+                detail = f"row {seq} of the ledger is here, before row {found[0]['seq']}, which is in row {elsewhere} of the log"
+                raise Stop(broken_at(row, "reordered", detail))
             raise Stop(inserted(found))
         if found is None or found[0]["seq"] > seq:
             if seq > self._purged_seq:
