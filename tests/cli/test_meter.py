@@ -60,7 +60,9 @@ def test_the_report_is_the_ledgers(record: Path) -> None:
     assert lines["smollm2-135m at freehold"]["energy_j"] == 7.0
     assert lines["smollm2-135m at freehold"]["by_time_j"] == 10.0
     assert lines["gpt-4o at openai"]["low_j"] == 100.0
-    assert lines["smollm2-135m at other"]["energy_j"] is None
+    nothing_known = lines["smollm2-135m at other"]
+    for name in ("energy_j", "local_j", "low_j", "high_j", "by_tokens_j", "by_time_j", "carbon_low_g", "embodied_g", "water_l"):
+        assert nothing_known[name] is None, name
     assert document["all"]["energy_j"] == 407.0
     assert document["all"]["unknown_share"] == 0.25
     assert document["energy_j_by_grade"] == {"modelled": 7.0, "remote_model": 400.0}
@@ -95,6 +97,11 @@ def test_a_time_without_requests_says_so(record: Path) -> None:
         (("event", "quantised", "--model", "m", "--at", "once"), "is no time"),
         (("event", "exploded", "--model", "m"), "exploded"),
         (("event", "quantised"), "--model"),
+        (("event", "quantised", "--model", ""), "not empty"),
+        (("event", "price_changed", "--model", "m"), "two prices"),
+        (("event", "price_changed", "--model", "m", "--from", "dear", "--to", "5"), "two prices"),
+        (("event", "price_changed", "--model", "m", "--from", "nan", "--to", "5"), "two prices"),
+        (("event", "price_changed", "--model", "m", "--from", "5", "--to", "-1"), "two prices"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_a_sentence(record: Path, arguments: tuple[str, ...], why: str) -> None:
@@ -103,8 +110,9 @@ def test_what_makes_no_sense_is_refused_with_a_sentence(record: Path, arguments:
     assert why in result.output
 
 
-def test_without_a_record_the_report_says_how_to_get_one(home: Path) -> None:
-    result = meter("report")
+@pytest.mark.parametrize("command", ["report", "rebound"])
+def test_without_a_record_it_says_how_to_get_one(home: Path, command: str) -> None:
+    result = meter(command)
     assert (result.exit_code, "first start" in result.output) == (2, True)
 
 

@@ -242,6 +242,8 @@ def test_owning_is_told_from_the_ledger(tmp_path: Path) -> None:
     path.touch()
     assert plan(*asked).exit_code != 0
     path.unlink()
+    alone = CliRunner().invoke(main, ["plan", *asked[:-2]], env={"FREEHOLD_HOME": str(tmp_path)})
+    assert (alone.exit_code, "first start" in alone.output) == (2, True)
     now_ns = time.time_ns()
     with closing(open_writer(path, 1.0)) as connection:
         for n in range(20):

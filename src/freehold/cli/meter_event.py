@@ -1,5 +1,6 @@
 """`freehold meter event`: note by hand that the same demand takes another energy or price from now on."""
 
+import math
 import time
 from contextlib import closing
 from datetime import UTC, datetime
@@ -14,7 +15,8 @@ from freehold.provenance.local import key_directory
 from freehold.store.audit import append, decision
 from freehold.store.database import open_writer, transaction, translated
 
-KINDS = ("model_swapped", "engine_upgraded", "quantised", "price_changed", "other")
+PRICE = "price_changed"
+KINDS = ("model_swapped", "engine_upgraded", "quantised", PRICE, "other")
 
 
 @click.command("event")
@@ -29,7 +31,12 @@ def event(what: str, models: tuple[str, ...], before: str, after: str, note: str
 
     The node itself notes when its engine serves another model or build, and when the price list changes.
     """
-    facts = journal.event(what, models, before=_value(before), after=_value(after), note=note[:500])
+    if not all(models):
+        raise InvalidRequest("--model is a name or a glob, and not empty; '*' is every model", param="model")
+    was, now = _value(before), _value(after)
+    if what == PRICE and not (_is_price(was) and _is_price(now)):
+        raise InvalidRequest("a change of price needs --from and --to, two prices above zero: --from 10 --to 5", param="from")
+    facts = journal.event(what, models, before=was, after=now, note=note[:500])
     now_ns = time.time_ns()
     if at is not None:
         facts["at_ns"] = _time_ns(at, now_ns)
@@ -43,9 +50,14 @@ def event(what: str, models: tuple[str, ...], before: str, after: str, note: str
 def _value(text: str) -> float | str:
     """A price is a number."""
     try:
-        return float(text)
+        value = float(text)
     except ValueError:
         return text[:200]
+    return value if math.isfinite(value) else text[:200]  # a model may be called Infinity; JSON has no such number
+
+
+def _is_price(value: float | str) -> bool:
+    return isinstance(value, float) and math.isfinite(value) and value > 0
 
 
 def _time_ns(text: str, now_ns: int) -> int:

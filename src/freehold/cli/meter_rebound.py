@@ -10,6 +10,7 @@ import click
 
 from freehold import config as configuration
 from freehold.cli.plan_words import as_json, echo_json, figure, show_facts
+from freehold.cli.record import record_at
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS, day_of
 from freehold.core.totals import DayTotal, LogRow
@@ -34,7 +35,7 @@ def rebound(days: int, path: Path | None, as_json: bool) -> None:
     if not 1 <= days <= 3660:
         raise InvalidRequest(f"days lie between 1 and 3,660, got {days:,}", param="days")
     store = configuration.load().store
-    ledger = RecordedTotals(path or configuration.home() / store.file, store)
+    ledger = RecordedTotals(record_at(path, store), store)
     now_ns = time.time_ns()
     today = day_of(now_ns)
     events = [_event(row) for row in ledger.log_rows(EVENT, 0, now_ns) if row.facts.get("what") != FIRST]

@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from freehold import config as configuration
 from freehold.cli.plan_words import as_json, echo_json, figure
+from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS
@@ -25,6 +26,13 @@ from freehold.store.totals import RecordedTotals
 DAYS = 30
 CHART_CHARS = 40
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SUMS_OF = {
+    "known_requests": ("energy_j", "local_j", "low_j", "high_j", "by_tokens_j", "by_time_j"),
+    "carbon_requests": ("carbon_g", "carbon_low_g", "carbon_high_g"),
+    "embodied_requests": ("embodied_g",),
+    "water_requests": ("water_l",),
+    "electricity_requests": ("electricity_microusd",),
+}
 _MACHINE = (
     ("attributed_j", "given to answers"),
     ("idle_j", "idle"),
@@ -48,10 +56,7 @@ def report(start: str | None, end: str | None, by: By, as_csv: bool, chart: bool
     """
     config = configuration.load()
     start_ns, end_ns = _span(start, end)
-    record = path or configuration.home() / config.store.file
-    if not record.exists():
-        raise InvalidRequest(f"there is no record at {record} yet: the node makes it at its first start", param="file")
-    ledger = RecordedTotals(record, config.store)
+    ledger = RecordedTotals(record_at(path, config.store), config.store)
     totals = ledger.between(start_ns, end_ns)
     machine = lines(ledger.log_rows(WINDOW, start_ns, end_ns))
     found, whole = lines_by(totals, by), in_all(totals)
@@ -102,7 +107,7 @@ def _show(start_ns: int, end_ns: int, by: By, found: Sequence[Line], whole: Line
     if chart:
         _chart(found)
     shares = _table("shared out", "by work", "by tokens", "by time")
-    for line in found:
+    for line in (line for line in found if line.known_requests):
         shares.add_row(line.name, *(joules(value) for value in (line.energy_j, line.by_tokens_j, line.by_time_j)))
     click.echo("\nThe same joules, shared out among the requests of a batch in three ways:")
     print_table(shares)
@@ -189,14 +194,8 @@ def _facts(line: Line) -> dict[str, Any]:
     facts = asdict(line) | {"grades": sorted(line.grades)}
     facts |= {"unknown_share": line.unknown_share, "j_per_token": line.j_per_token, "sci_g_per_1k_output_tokens": line.sci_g}
     facts["sci_has_embodied"] = line.has_embodied
-    for name, count in (
-        ("energy_j", "known_requests"),
-        ("carbon_g", "carbon_requests"),
-        ("water_l", "water_requests"),
-        ("electricity_microusd", "electricity_requests"),
-        ("embodied_g", "embodied_requests"),
-    ):
-        facts[name] = facts[name] if facts[count] else None  # unknown is never 0
+    for count, names in _SUMS_OF.items():
+        facts |= {name: facts[name] if facts[count] else None for name in names}  # unknown is never 0
     return facts
 
 

@@ -11,6 +11,7 @@ from freehold import config as configuration
 from freehold.cli.charts import bar_chart
 from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
 from freehold.cli.plan_words import figure, money, pue, simulated
+from freehold.cli.record import record_at
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS
 from freehold.core.totals import DayTotal
@@ -124,7 +125,7 @@ def _traffic(path: Path | None, days: int, without: str | None) -> Traffic:
     if not 1 <= days <= 3660:
         raise InvalidRequest(f"days lie between 1 and 3,660, got {days:,}", param="days")
     store = configuration.load().store
-    path = path or configuration.home() / store.file
+    path = record_at(path, store)
     end_ns = time.time_ns()
     start_ns = end_ns - days * DAY_NS
     totals = [one for one in RecordedTotals(path, store).between(start_ns, end_ns) if one.provider not in (None, without)]
