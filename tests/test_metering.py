@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from freehold.batching import open_signals
 from freehold.config import Config
+from freehold.core.deferral import Turn
 from freehold.core.errors import ConfigError
 from freehold.core.events import ServedBy, Usage, Worked
 from freehold.core.exchange import KeyId, ModelId, Principal
@@ -101,3 +103,24 @@ def test_only_what_a_provider_answered_is_estimated(
     account.served, account.usage = served, Usage(input_tokens=10, output_tokens=100)
     energy, _ = exchange_meter(Config(), tmp_path).account(account.use(2_000_000_000))
     assert energy.grade is grade
+
+
+def test_what_power_carried_while_a_request_waited_is_not_what_it_ran_on(tmp_path: Path) -> None:
+    (tmp_path / "i.csv").write_text(
+        "start,g_per_kwh\n2026-03-01T00:00:00Z,700\n2026-03-01T01:00:00Z,30\n2026-03-01T02:00:00Z,30\n"
+    )
+    config = Config(meter=MeterConfig(), signal=SignalConfig(file="i.csv"))
+    arrived_s = 1_772_323_200.0
+    account = Account(
+        principal=Principal(key_id=KeyId("k"), name="k"),
+        dialect="openai.chat",
+        operation="chat",
+        unix_ns=int(arrived_s * 1e9),
+        started_at_s=0.0,
+    )
+    account.worked, ran_s = USE.worked, arrived_s + 3600
+    account.turn = Turn(arrived_s=arrived_s, at_once_s=arrived_s, ran_s=ran_s, deadline_s=arrived_s + 7200)
+    meter = exchange_meter(config, tmp_path, open_signals(config, tmp_path))
+    carbon = meter.account(account.use(int((ran_s + 5) * 1e9)))[1].carbon
+    assert carbon is not None
+    assert carbon.g == pytest.approx(30.0)

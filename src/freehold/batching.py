@@ -49,6 +49,7 @@ def open_turns(config: Config, signals: Signals, router: Router, load: EngineLoa
         unix_s=time.time,
         follow=config.signal.follow,
         power_w=config.signal.power_w,
+        pue=config.meter.pue or 1.0,
         load=load,
     )
 

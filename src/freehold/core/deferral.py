@@ -23,6 +23,7 @@ class Turn:
     g_at_run: float | None = None
     price_at_once: float | None = None  # in the operator's currency, a kWh
     price_at_run: float | None = None
+    pue: float = 1.0  # kWh at the site's meter for one of the machine's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ class Saving:
         if energy_j is None:
             return saving
         saving = replace(saving, energy_known=self.energy_known + 1, energy_j=self.energy_j + energy_j)
-        kwh = energy_j / J_PER_KWH
+        kwh = energy_j * turn.pue / J_PER_KWH  # at the meter, as the ledger's carbon and cost are
         if turn.g_at_once is not None and turn.g_at_run is not None:
             saving = replace(
                 saving,

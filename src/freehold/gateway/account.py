@@ -172,7 +172,10 @@ class Account:
         return (self.last_at_s - self.first_at_s) / (self.deltas - 1)
 
     def use(self, now_ns: int) -> Use:
-        """The exchange as the meter sees it. Our engine's models have an id; counting tokens is no work of a provider's."""
+        """The exchange as the meter sees it. Our engine's models have an id; counting tokens is no work of a provider's.
+
+        Work that waited for its turn took nothing meanwhile: what power carried then is not what it ran on.
+        """
         served = self.served
         is_remote = served is not None and served.model_id is None and self.operation != "count_tokens"
         return Use(
@@ -180,7 +183,7 @@ class Account:
             is_remote=is_remote,
             model=served.model if served is not None else self.model,  # a provider says which of its versions it was
             usage=self.usage,
-            start_s=self.received_at_ns / 1e9,
+            start_s=self.received_at_ns / 1e9 if self.turn is None else self.turn.ran_s,
             end_s=now_ns / 1e9,
         )
 

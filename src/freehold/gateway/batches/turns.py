@@ -52,6 +52,7 @@ class Turns:
         unix_s: Callable[[], float],
         follow: Quantity = "carbon",
         power_w: float = 200.0,
+        pue: float = 1.0,
         load: EngineLoadProbe | None = None,
     ) -> None:
         """`is_here` tells of a model whether it runs at this site, on the power that the signal is about."""
@@ -61,6 +62,7 @@ class Turns:
         self._unix_s = unix_s
         self._follow = follow
         self._power_w = power_w
+        self._pue = pue
         self._load = load
         self._jobs: dict[str, Job] = {}  # in order of arrival
         self._numbers = itertools.count(1)
@@ -234,6 +236,7 @@ class Turns:
             g_at_run=g_at_run,
             price_at_once=price_at_once,
             price_at_run=price_at_run,
+            pue=self._pue,
         )
 
     def _electricity(self, at_s: float) -> tuple[float | None, float | None]:
