@@ -123,6 +123,7 @@ def test_what_does_not_fit_says_the_numbers() -> None:
         (LLAMA, replace(LOAD, prompt_tokens=0)),
         (LLAMA, replace(LOAD, output_tokens=-1)),
         (LLAMA, replace(LOAD, requests_per_s=float("nan"))),
+        (LLAMA, replace(LOAD, requests_per_s=1e300)),
         (LLAMA, replace(LOAD, itl_ms=-3.0)),
     ],
 )

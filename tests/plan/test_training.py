@@ -162,6 +162,8 @@ def test_a_model_that_no_layout_holds_is_said() -> None:
     "job",
     [
         replace(LLAMA, parameters=0.0),
+        replace(LLAMA, parameters=405.0),
+        replace(LLAMA, tokens=15.6),
         replace(LLAMA, tokens=float("nan")),
         replace(LLAMA, parameters=1e30),
         replace(LLAMA, chips=0),
@@ -172,6 +174,8 @@ def test_a_model_that_no_layout_holds_is_said() -> None:
         replace(LLAMA, mfu=0.4, is_tuned=True),
         replace(LLAMA, checkpoint_s=-1.0),
         replace(LLAMA, chip_mtbf_h=0.0),
+        replace(LLAMA, chip_mtbf_h=0.0, chips=None),
+        replace(LLAMA, shape=Shape(layers=5, hidden=100, heads=7, is_guess=False)),
         replace(LLAMA, pue=0.5),
     ],
 )

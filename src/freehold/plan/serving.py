@@ -24,6 +24,7 @@ ACTIVATIONS_GB = 2.0  # and CUDA graphs, on every card
 PREFILL_OF_PEAK = Triangular(low=0.35, mode=0.5, high=0.65)
 BUSY = 0.8  # of a replica's most; beyond it queues grow faster than the load
 MOST_BATCH = 4096
+MOST = 1e9  # requests a second, milliseconds: beyond it somebody mistook the unit
 # ML.ENERGY's rows: a card draws 0.57 to 0.90 of its TDP while decoding (H100, P10 to P90), 0.74 in the middle.
 DRAW_OF_TDP = Triangular(low=0.55, mode=0.75, high=0.95)
 
@@ -225,8 +226,8 @@ def _check(deployment: Deployment, load: Load, batch: int | None) -> None:
         if not 1 <= value <= 10_000_000:
             raise InvalidRequest(f"{name} tokens lie between 1 and 10,000,000, got {value:,}", param=name)
     for name, limit in (("rate", load.requests_per_s), ("itl", load.itl_ms), ("ttft", load.ttft_ms)):
-        if limit is not None and not (math.isfinite(limit) and limit > 0):
-            raise InvalidRequest(f"{name} must be above zero, got {limit:g}", param=name)
+        if limit is not None and not 0 < limit <= MOST:
+            raise InvalidRequest(f"{name} must be above zero and at most {MOST:g}, got {limit:g}", param=name)
     if batch is not None and not 1 <= batch <= 1_000_000:
         raise InvalidRequest(f"a batch has between 1 and 1,000,000 sequences, got {batch:,}", param="batch")
     if deployment.weights is Weights.FP8 and Precision.FP8 not in deployment.chip.dense_tera_ops:

@@ -40,7 +40,7 @@ TUNED_MFU, TUNED_CHIPS, TUNED_SIGMA = 0.39, 512, 0.15
 EIGHT_BIT_GAIN = Triangular(low=1.15, mode=1.4, high=1.7)
 LOAD = Triangular(low=0.6, mode=0.8, high=0.95)  # drawn over provisioned
 CHINCHILLA = 20.0  # tokens to a parameter that compute is best spent on (Hoffmann et al., arXiv 2203.15556)
-MOST = 1e18
+LEAST, MOST = 1e6, 1e18  # of parameters and of tokens; who writes less means billions
 LEAST_GOODPUT = 0.01
 
 
@@ -165,8 +165,8 @@ def tuned_mfu(chip: Accelerator, chips: int) -> float:
 
 def _check(job: TrainingJob) -> None:
     for name, value in (("parameters", job.parameters), ("tokens", job.tokens)):
-        if not (math.isfinite(value) and 0 < value <= MOST):
-            raise InvalidRequest(f"{name} lie between 0 and {MOST:g}, got {value:g}", param=name)
+        if not (math.isfinite(value) and LEAST <= value <= MOST):
+            raise InvalidRequest(f"{name} lie between {LEAST:g} and {MOST:g} (7 billion are 7e9), got {value:g}", param=name)
     if job.active_parameters is not None and not 0 < job.active_parameters <= job.parameters:
         raise InvalidRequest(
             f"active parameters are at most all {job.parameters:g}, got {job.active_parameters:g}", param="active"
@@ -177,6 +177,9 @@ def _check(job: TrainingJob) -> None:
         raise InvalidRequest(f"a run has between 1 and 100,000,000 chips, got {job.chips:,}", param="n")
     if not 1 <= job.sequence <= 10**8:
         raise InvalidRequest(f"a sequence has between 1 and 100,000,000 tokens, got {job.sequence:,}", param="sequence")
+    reliability(job.chips or 1, chip_mtbf_h=job.chip_mtbf_h, checkpoint_s=job.checkpoint_s, restart_s=job.restart_s)
+    if job.shape is not None and job.shape.hidden % job.shape.heads:
+        raise InvalidRequest(f"{job.shape.hidden:,} of width can't be shared out among {job.shape.heads:,} heads", param="heads")
 
 
 def _spreads(job: TrainingJob, mfu: float, fit: MfuFit) -> dict[str, Spread]:
