@@ -7,15 +7,15 @@ order, so that the last records are written before the store closes.
 import asyncio
 import contextlib
 import ctypes
+import os
 import platform
 import secrets
 import shutil
 import signal
-import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -26,13 +26,15 @@ from starlette.types import ASGIApp
 from freehold import config as configuration
 from freehold.batching import follow, open_batches, open_batching, open_signals, open_turns
 from freehold.config import Config
-from freehold.core.errors import ConfigError, DeviceError, InvalidKey
+from freehold.core.errors import DeviceError, InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import DAY_NS, DayUse, day_of
 from freehold.core.models import Trust
 from freehold.core.ports import Alarm, Guard, KeyRing, UpstreamStatus
 from freehold.dashboard.app import Dashboard, create_dashboard
 from freehold.engine.client import EngineClient, WatermarkFor
+from freehold.engine.refusal import Surroundings
+from freehold.engine_command import EngineFiles, engine_command, with_engine
 from freehold.gateway import log
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.alerts import Alarms
@@ -89,6 +91,7 @@ class Place:
     home: Path
     config: Config
     config_path: Path | None = None
+    engine_options: Mapping[str, Any] = field(default_factory=dict)  # of the command line: they go before the file
 
     @property
     def record(self) -> Path:
@@ -102,20 +105,13 @@ class Place:
 
 def find_place(config_path: Path | None = None, engine: Mapping[str, Any] | None = None) -> Place:
     """`engine` goes before what the file says of it. The home is made, private to its user. Raises ConfigError, DeviceError."""
-    config = _with_engine(configuration.load(config_path), engine or {})
+    config = with_engine(configuration.load(config_path), engine or {})
     home = configuration.home()
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as exc:
         raise DeviceError(f"cannot make the home {home}: {exc.strerror}; set FREEHOLD_HOME to a folder of this user") from exc
-    return Place(home=home, config=config, config_path=configuration.find(config_path))
-
-
-def _with_engine(config: Config, given: Mapping[str, Any]) -> Config:
-    try:
-        return msgspec.structs.replace(config, engine=msgspec.structs.replace(config.engine, **given))
-    except ValueError as exc:
-        raise ConfigError(str(exc)) from exc
+    return Place(home=home, config=config, config_path=configuration.find(config_path), engine_options=engine or {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +172,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         stack.callback(reader.close)
         stored_keys = ClientKeys(place.record, config.store, sealer=key)
         stack.callback(stored_keys.close)
-        engine = await start_engine(place, stack)
+        files = EngineFiles(config, place.home, place.folder, place.config_path, place.engine_options)
+        engine = await start_engine(place, stack, surroundings=files.surroundings())
         router = _make_router(place, engine, stack, metrics, alarms)
         prices = PriceList(config.prices)
         used = await asyncio.to_thread(_used, place)
@@ -240,6 +237,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             batches=batching.desk if batching else None,
             engine_load=engine.load if engine else None,
         )
+        hangups = [] if engine is None else [engine.try_again]
         await writer.append("policy_loaded", {"of": "guard", "digest": guard.policy_digest})
         if config.keep:
             await writer.append("policy_loaded", {"of": "keep", "rules": msgspec.to_builtins(config.keep)})
@@ -257,7 +255,9 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         _begin(stack, keeper.publish())
         _begin(stack, keeper.witness())
         if (path := policy_path(config.guard.policy, place.config_path, place.home)) is not None:
-            _watch_policy(stack, path, guard, writer, metrics, alarms)
+            hangups.append(_watch_policy(stack, path, guard, writer, metrics, alarms))
+        if hangups:  # a node that looks at nothing ends, as others do
+            _on_hangup(stack, hangups)
         yield Node(app=create_app(services), engine=engine, dashboard=dashboard, mcp=mcp)
 
 
@@ -295,7 +295,10 @@ def _open_mcp(
 
 
 async def start_engine(
-    place: Place, stack: contextlib.AsyncExitStack, watermark_for: WatermarkFor | None = None
+    place: Place,
+    stack: contextlib.AsyncExitStack,
+    watermark_for: WatermarkFor | None = None,
+    surroundings: Surroundings | None = None,
 ) -> EngineClient | None:
     """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named.
 
@@ -311,19 +314,11 @@ async def start_engine(
     sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
     stack.callback(shutil.rmtree, sockets, ignore_errors=True)
     watermark_for = watermark_for or watermarks_of(place.home, place.config.engine.watermarks)
-    engine = EngineClient(_engine_command(place), sockets, model, watermark_for=watermark_for)
+    command = engine_command(place.config, place.folder)
+    engine = EngineClient(command, sockets, model, watermark_for=watermark_for, surroundings=surroundings)
     stack.push_async_callback(engine.close)
     await engine.start()
     return engine
-
-
-def _engine_command(place: Place) -> Sequence[str]:
-    """The settings travel as they are here: the file may have changed since, and the command line goes before it."""
-    settings, meter = (
-        msgspec.json.encode(table).decode()
-        for table in (place.config.engine, engine_meter_config(place.config.meter, place.folder))
-    )
-    return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter]
 
 
 def _make_router(
@@ -379,8 +374,8 @@ def _model_audits(
 
 def _watch_policy(
     stack: contextlib.AsyncExitStack, path: Path, guard: StreamGuard, writer: RecordWriter, metrics: Metrics, alarm: Alarm
-) -> None:
-    """Take the policy file's changes, looked for once a second and at SIGHUP; each goes into the log."""
+) -> Callable[[], None]:
+    """Take the policy file's changes, looked for once a second; each goes into the log. Returns what looks at once."""
     loop = asyncio.get_running_loop()
     kept: set[asyncio.Task[None]] = set()
 
@@ -397,9 +392,31 @@ def _watch_policy(
 
     watch = PolicyWatch(path, guard, alarm, note)
     _begin(stack, watch.run())
+    return lambda: _begin(stack, _reload(watch))
+
+
+def _on_hangup(stack: contextlib.AsyncExitStack, calls: Sequence[Callable[[], None]]) -> None:
+    """At SIGHUP everything that an operator may have mended is looked at. One of a terminal that was closed ends us."""
+    loop = asyncio.get_running_loop()
+    had_terminal = _has_terminal()
+
+    def hang_up() -> None:
+        if had_terminal and not _has_terminal():
+            os.kill(os.getpid(), signal.SIGTERM)
+        for call in calls:
+            call()
+
     with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in a thread beside the main one
-        loop.add_signal_handler(signal.SIGHUP, lambda: _begin(stack, _reload(watch)))
+        loop.add_signal_handler(signal.SIGHUP, hang_up)
         stack.callback(loop.remove_signal_handler, signal.SIGHUP)
+
+
+def _has_terminal() -> bool:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 async def _reload(watch: PolicyWatch) -> None:
@@ -442,7 +459,7 @@ async def private_node(
     """
     place = find_place(config_path, engine)
     gateway = msgspec.structs.replace(place.config.gateway, host="127.0.0.1", port=0, tls_certificate=None, tls_key=None)
-    place = Place(home=place.home, config=msgspec.structs.replace(place.config, gateway=gateway), config_path=place.config_path)
+    place = replace(place, config=msgspec.structs.replace(place.config, gateway=gateway))
     await asyncio.to_thread(fetch_model, place, progress or Silent())
     secret = secrets.token_urlsafe(32)
     async with open_node(place, keys=OneKey(secret)) as node:

@@ -7,11 +7,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from freehold.app import Place, _engine_command, find_place
+from freehold.app import Place, find_place
 from freehold.cli import main
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.core.errors import ConfigError
 from freehold.engine.config import EngineConfig
+from freehold.engine_command import engine_command
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def settings_of(place: Place) -> EngineConfig:
     """What the engine's process is started with."""
-    command = _engine_command(place)
+    command = engine_command(place.config, place.folder)
     return msgspec.json.decode(command[command.index("--settings") + 1], type=EngineConfig)
 
 
@@ -58,4 +59,4 @@ def test_a_setting_that_cannot_be_is_refused_as_the_file_would_be() -> None:
 def test_settings_that_are_none_end_the_engine_with_a_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(main, ["engine", "--socket", str(tmp_path / "s"), "--settings", '{"threads": "many"}'])
     assert result.exit_code == 2
-    assert "--settings is not an [engine] table" in result.output
+    assert "--settings or --meter is no table" in result.output

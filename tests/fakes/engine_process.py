@@ -13,7 +13,7 @@ from freehold import __version__
 from freehold.core.events import FinishReason, Worked
 from freehold.engine.config import EngineConfig
 from freehold.engine.frames import PROTOCOL, Accepted, Ended, Fit, Hello, Ready, Stats, Stop, Submit, Text, encode, read_frame
-from freehold.engine.process import serve_engine
+from freehold.engine.process import Opened, serve_engine
 from freehold.engine.stops import Piece
 from tests.engine.models_on_disk import model_of
 
@@ -53,7 +53,8 @@ def main() -> None:
     if kind.startswith("real"):
         path = Path(file)
         model = model_of(path.parent, lambda name, block, content: None, size_bytes=path.stat().st_size, names=(path.name,))
-        serve_engine(model, Path(socket), EngineConfig(threads=1, max_sequences=4) if kind == "real" else EngineConfig())
+        config = EngineConfig(threads=1, max_sequences=4) if kind == "real" else EngineConfig()
+        serve_engine(lambda: Opened(model=model, config=config), Path(socket))
     elif kind == "never-connects":
         time.sleep(600)
     elif kind == "exits":

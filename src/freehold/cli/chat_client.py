@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from freehold.core.errors import UpstreamBroken
+from freehold.core.errors import ModelRefused, UpstreamBroken
 from freehold.gateway.sse import SseParser
 
 # A node checks its model before it answers; a large one takes minutes from a slow disk.
@@ -244,11 +244,23 @@ async def await_ready(node: Node, show: Callable[[str], None]) -> None:
                 async with session.get(node.url.rstrip("/").removesuffix("/v1") + "/readyz") as response:
                     if response.status == 200:
                         return
-                    show(_missing(await response.text()))
+                    body = await response.text()
+                    if (why := _refused(body)) is not None:
+                        raise ChatError(why)
+                    show(_missing(body))
             except aiohttp.ClientError as exc:
                 raise ChatError(_lost(node, exc, begun=False)) from exc
             await asyncio.sleep(0.1)
     raise ChatError(f"the model was not ready after {READY_LIMIT_S:.0f} s; `freehold doctor` says what is wrong")
+
+
+def _refused(body: str) -> str | None:
+    """Why the engine will not run its model, which no waiting mends; None while it may become ready."""
+    try:
+        upstreams = json.loads(body)["upstreams"].values()
+        return next((part["detail"] for part in upstreams if part.get("code") == ModelRefused.code), None)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _missing(body: str) -> str:

@@ -11,7 +11,7 @@ from freehold.core.errors import ConfigError
 from freehold.core.models import VerifiedModel
 from freehold.engine.config import EngineConfig
 from freehold.engine.device import has_driver
-from freehold.engine.process import serve_engine
+from freehold.engine.process import Opened, serve_engine
 from freehold.meter.config import MeterConfig
 from freehold.meter.opening import open_meter
 from freehold.provenance.local import refuse_unsigned
@@ -31,10 +31,14 @@ def engine(socket_path: Path, settings: str, meter_settings: str) -> None:
         meter_config = msgspec.json.decode(meter_settings, type=MeterConfig)
     except msgspec.DecodeError as exc:
         raise ConfigError(f"--settings or --meter is no table of the configuration: {exc}") from exc
-    meter = open_meter(meter_config, expects_card=config.device != "cpu" and has_driver())  # first: it counts the loading
-    home = configuration.home()
-    draft = _admitted(home, config.draft_model, config) if config.draft_model else None
-    serve_engine(_admitted(home, config.model, config), socket_path, config, draft, meter)
+
+    def opened() -> Opened:
+        meter = open_meter(meter_config, expects_card=config.device != "cpu" and has_driver())  # first: it counts the loading
+        home = configuration.home()
+        draft = _admitted(home, config.draft_model, config) if config.draft_model else None
+        return Opened(model=_admitted(home, config.model, config), config=config, draft=draft, meter=meter)
+
+    serve_engine(opened, socket_path)
 
 
 def _admitted(home: Path, name: str, config: EngineConfig) -> VerifiedModel:

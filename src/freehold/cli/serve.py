@@ -10,6 +10,7 @@ import contextlib
 import json
 import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,6 +29,7 @@ from freehold.engine.frames import Loading
 from freehold.gateway.serve import bind, event_loop, serving, url_of
 
 POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second
+REFUSAL_POLL_S = 0.5
 
 
 @click.command()
@@ -58,7 +60,7 @@ def serve(
 def _with_address(place: Place, host: str | None, port: int | None) -> Place:
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     gateway = msgspec.structs.replace(place.config.gateway, **given)
-    return Place(home=place.home, config=msgspec.structs.replace(place.config, gateway=gateway), config_path=place.config_path)
+    return replace(place, config=msgspec.structs.replace(place.config, gateway=gateway))
 
 
 async def _run(place: Place, tell: "_Teller") -> None:
@@ -74,7 +76,9 @@ async def _run(place: Place, tell: "_Teller") -> None:
         if starting.done():
             starting.result()
             tell.ready(place)
+            telling = asyncio.create_task(_tell_refusals(node, tell))
             await stopping
+            telling.cancel()
         starting.cancel()
         stopping.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -99,6 +103,18 @@ async def _await_engine(node: Node, tell: "_Teller") -> None:
             if node.engine.loading is not None:
                 tell.loading(node.engine.loading)
             await asyncio.sleep(POLL_S)
+
+
+async def _tell_refusals(node: Node, tell: "_Teller") -> None:
+    """A model that ran may be refused when its engine starts again: then requests fail until somebody mends it."""
+    told = None
+    while node.engine is not None:
+        await asyncio.sleep(REFUSAL_POLL_S)
+        refusal = node.engine.refusal
+        if refusal is not None and refusal != told:
+            tell.refused(refusal.words(node.engine.models[0]))
+        if refusal is not None or node.engine.status().ready:
+            told = refusal
 
 
 class _Teller:
@@ -147,6 +163,9 @@ class _Teller:
         self._console.print(f"  home            {place.home}")
         self._console.print("Stop it with Ctrl-C.")
 
+    def refused(self, words: str) -> None:
+        self._console.print(words[0].upper() + words[1:] + ".")
+
     def stopping(self) -> None:
         self._console.print("Stopping: answers under way may finish.")
 
@@ -176,6 +195,9 @@ class _JsonTeller(_Teller):
 
     def ready(self, place: Place) -> None:
         self._tell("ready", url=self._url)
+
+    def refused(self, words: str) -> None:
+        self._tell("model_refused", why=words)
 
     def stopping(self) -> None:
         self._tell("stopping")

@@ -14,6 +14,7 @@
     │   └── NowhereAllowed         no upstream may have data of its labels (451)
     ├── UpstreamError          the provider failed: 502, 503, 504
     │   ├── UpstreamUnavailable    cannot be reached, or is starting again (503)
+    │   │   └── ModelRefused           our engine will not run its model (503)
     │   ├── UpstreamTimeout        silent for too long (504)
     │   ├── UpstreamRejected       answered with an error of its own (its status)
     │   └── UpstreamBroken         died or sent nonsense mid-answer (502)
@@ -129,6 +130,12 @@ class UpstreamUnavailable(UpstreamError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+
+
+class ModelRefused(UpstreamUnavailable):
+    """Asking again changes nothing before somebody mends the model, the settings or the machine: the message says which."""
+
+    code = "model_refused"
 
 
 class UpstreamTimeout(UpstreamError):

@@ -1,7 +1,8 @@
 """The node's side of the engine: starts its process, keeps it running, and answers exchanges through it.
 
 Decided here: a process that ends is started again, after a wait that doubles from half a second to half a minute and is forgotten
-after a minute of health; requests on their way when it ends are told so. A consumer that does not keep up loses its own request:
+after a minute of health; requests on their way when it ends are told so. One that refuses its model is not, before something of
+what it refused is another: see `refusal`. A consumer that does not keep up loses its own request:
 what waits for it is bounded, and nobody else waits. Imports nothing that computes: a gateway stays small.
 """
 
@@ -13,12 +14,12 @@ import secrets
 import stat
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from freehold import __version__
-from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, UpstreamBroken, UpstreamUnavailable
+from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, ModelRefused, UpstreamBroken, UpstreamUnavailable
 from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, Usage
 from freehold.core.exchange import Exchange, ModelId, Principal, Tool
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
@@ -45,6 +46,7 @@ from freehold.engine.frames import (
     error_of,
     read_frame,
 )
+from freehold.engine.refusal import LOOK_EVERY_S, Refusal, Surroundings, refusal
 from freehold.engine.telling import Telling, may_call
 
 log = logging.getLogger("freehold.engine")
@@ -65,7 +67,10 @@ WatermarkFor: TypeAlias = Callable[[Principal], Watermark | None]
 
 
 class EngineClient:
-    """An `Upstream`. `command` starts the engine's process; `--socket PATH` is appended to it."""
+    """An `Upstream`. `command` starts the engine's process; `--socket PATH` is appended to it.
+
+    `surroundings` tell when a model that was refused is worth another try, and with which command.
+    """
 
     def __init__(
         self,
@@ -75,12 +80,17 @@ class EngineClient:
         *,
         clock: MonotonicClock = time.monotonic,
         first_wait_s: float = FIRST_WAIT_S,
+        look_every_s: float = LOOK_EVERY_S,
+        surroundings: Surroundings | None = None,
         watermark_for: WatermarkFor = lambda _: None,
     ) -> None:
         self._command, self._socket_path = tuple(command), socket_dir / "engine.sock"
         self._models = (model_name,)
         self._watermark_for = watermark_for
-        self._clock, self._first_wait_s = clock, first_wait_s
+        self._clock, self._first_wait_s, self._look_every_s = clock, first_wait_s, look_every_s
+        self._surroundings = surroundings
+        self._refusal: Refusal | None = None
+        self._asked_again = asyncio.Event()
         self._detail = "the engine has not been started"
         self._retry_after_s = 1.0
         self._trouble: str | None = None
@@ -126,12 +136,23 @@ class EngineClient:
         )
 
     def status(self) -> UpstreamStatus:
-        return UpstreamStatus(ready=self._ready is not None, detail=self._detail)
+        return UpstreamStatus(
+            ready=self._ready is not None, detail=self._detail, code=ModelRefused.code if self._refusal else None
+        )
 
     @property
     def trouble(self) -> str | None:
         """Why the engine's last life ended; None while it has had no trouble since it was last ready."""
         return self._trouble
+
+    @property
+    def refusal(self) -> Refusal | None:
+        """Why the engine will not run its model; None while nobody knows that it won't."""
+        return self._refusal
+
+    def try_again(self) -> None:
+        """Start an engine that waits to be started now: somebody has mended something."""
+        self._asked_again.set()
 
     @property
     def loading(self) -> Loading | None:
@@ -209,6 +230,8 @@ class EngineClient:
 
     def _running(self) -> "tuple[_Link, Ready]":
         if self._link is None or self._link.ready is None:
+            if self._refusal is not None:
+                raise ModelRefused(self._detail)
             raise UpstreamUnavailable(self._detail, retry_after_s=self._retry_after_s)
         return self._link, self._link.ready
 
@@ -219,7 +242,8 @@ class EngineClient:
     async def _supervise(self) -> None:
         wait_s = self._first_wait_s
         while True:
-            begun_s = self._clock()
+            begun_s, seen = self._clock(), await self._look()
+            self._asked_again.clear()
             try:
                 cause = await self._run_once()
             except FreeholdError as exc:
@@ -228,18 +252,43 @@ class EngineClient:
                 cause = f"its socket {self._socket_path} cannot be made: {exc.strerror}"
             if self._closing:
                 return
+            self._trouble, self._loading = cause, None
+            if self._refusal is not None:
+                await self._stand_by(self._refusal, seen)
+                wait_s = self._first_wait_s
+                continue
             if self._clock() - begun_s > HEALTHY_AFTER_S:
                 wait_s = self._first_wait_s
-            self._trouble = cause
             log.error("engine_ended", extra={"cause": cause, "wait_s": wait_s})
             self._detail = f"the engine is starting again ({cause}); retry in a few seconds"
             self._retry_after_s = wait_s + 2
-            await asyncio.sleep(wait_s)
+            await self._pause(wait_s)
             wait_s = min(2 * wait_s, LONGEST_WAIT_S)
+
+    async def _stand_by(self, refused: Refusal, seen: Hashable) -> None:
+        """Until another try may end otherwise. `seen` is how things looked before the one that was refused."""
+        log.error("engine_refused", extra={"model": self._models[0], "cause": refused.message, "code": refused.code})
+        until_s, before = self._clock() + refused.wait_s, seen
+        while self._clock() < until_s and not await self._pause(self._look_every_s):
+            now = await self._look()
+            if before == now != seen:  # the same for two looks: nobody is writing still
+                break
+            before = now
+        if self._surroundings is not None:
+            self._command = tuple(await asyncio.to_thread(self._surroundings.command))
+
+    async def _pause(self, seconds: float) -> bool:
+        """Whether it was cut short by `try_again`."""
+        with contextlib.suppress(TimeoutError):
+            return await asyncio.wait_for(self._asked_again.wait(), seconds)
+        return False
+
+    async def _look(self) -> Hashable:
+        return None if self._surroundings is None else await asyncio.to_thread(self._surroundings.look)
 
     async def _run_once(self) -> str:
         """One life of the process. Returns in words why it ended."""
-        self._detail = "the engine is starting"
+        self._detail, self._refusal = "the engine is starting", None
         self._socket_path.unlink(missing_ok=True)
         connected: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.get_running_loop().create_future()
 
@@ -311,12 +360,14 @@ class EngineClient:
                     self._fit = frame
                 case Ready():
                     link.ready = frame
-                    self._trouble = self._loading = None
+                    self._trouble = self._loading = self._refusal = None
                     self._detail = f"the engine runs {self._models[0]} with a context of {frame.context_tokens} tokens"
                 case Stats():
                     self._stats = frame
                 case Refused(request=None):
-                    cause = frame.message
+                    cause, self._refusal = frame.message, refusal(frame)
+                    if self._refusal is not None:
+                        self._detail = self._refusal.words(self._models[0])
                 case Accepted() | Counted() | Text() | Ended() | Refused():
                     link.deliver(frame)
         return cause

@@ -1,8 +1,8 @@
 """The engine's own process: a socket to the node on one thread, compute on the others.
 
 The node listens, this process connects, says `Hello`, loads while telling how far it is, says `Ready`, and answers until the node
-says `Stop` or goes away: nothing outlives its node. A request whose prompt is bad fails alone; a model that cannot be loaded ends
-the process, after the node was told why.
+says `Stop` or goes away: nothing outlives its node. A request whose prompt is bad fails alone; a model that cannot be opened or
+loaded ends the process, after the node was told why.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,19 +59,26 @@ EXIT_CANNOT_LOAD: Final = 3
 _PR_SET_PDEATHSIG: Final = 1  # linux/prctl.h
 
 
-def serve_engine(
-    model: VerifiedModel,
-    socket_path: Path,
-    config: EngineConfig,
-    draft: VerifiedModel | None = None,
-    meter: StepMeter | None = None,
-) -> None:
-    """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What an engine runs: models that were verified, and settings."""
+
+    model: VerifiedModel
+    config: EngineConfig
+    draft: VerifiedModel | None = None
+    meter: StepMeter | None = None
+
+
+def serve_engine(opening: Callable[[], Opened], socket_path: Path) -> None:
+    """Run until the node says stop or is gone. Exits with EXIT_CANNOT_LOAD where the model cannot be run.
+
+    `opening` is called once the node can be told what it raises.
+    """
     _die_with_parent()
     # Ctrl-C reaches the whole process group, and a supervisor's SIGTERM the whole unit: the node decides when we stop.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    sys.exit(asyncio.run(_Engine(model, config, draft, meter).serve(socket_path)))
+    sys.exit(asyncio.run(_Engine(opening).serve(socket_path)))
 
 
 def _die_with_parent() -> None:
@@ -83,8 +91,9 @@ def _die_with_parent() -> None:
 
 
 class _Engine:
-    def __init__(self, model: VerifiedModel, config: EngineConfig, draft: VerifiedModel | None, meter: StepMeter | None) -> None:
-        self._model, self._config, self._draft, self._meter = model, config, draft, meter
+    def __init__(self, opening: Callable[[], Opened]) -> None:
+        self._opening = opening
+        self._meter: StepMeter | None = None
         self._preparing: dict[int, asyncio.Task[None]] = {}
         self._told = Stats()
         # One thread: templates and tokenizers of all requests together never take more than one core from compute.
@@ -101,10 +110,7 @@ class _Engine:
         check_hello(await read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))
         ticking = asyncio.create_task(self._tick())
-        made = asyncio.to_thread(
-            Runtime, self._model, self._config, self._tell_progress, self._foretell, self._draft, self._meter
-        )
-        loading = asyncio.create_task(made)
+        loading = asyncio.create_task(asyncio.to_thread(self._load))
         done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
         if loading not in done:  # nothing may come before Ready but the end
             os._exit(0)  # the loading thread cannot be stopped otherwise
@@ -131,6 +137,11 @@ class _Engine:
         if self._meter is not None:
             self._meter.close()
         return 0
+
+    def _load(self) -> Runtime:
+        opened = self._opening()
+        self._meter = opened.meter
+        return Runtime(opened.model, opened.config, self._tell_progress, self._foretell, opened.draft, opened.meter)
 
     def _take(self, frame: Frame) -> None:
         match frame:
@@ -193,9 +204,10 @@ class _Engine:
 
     async def _tick(self) -> None:
         """While loading, too: counters go round."""
-        while self._meter is not None:
+        while True:
             await asyncio.sleep(TICK_S)
-            self._meter.tick()
+            if self._meter is not None:
+                self._meter.tick()
 
     async def _tell_stats(self) -> None:
         before, then_s = self._runtime.scheduler.stats(), self._loop.time()

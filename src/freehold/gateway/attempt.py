@@ -13,6 +13,7 @@ from typing import TypeAlias
 from freehold.core.errors import (
     ClientError,
     FreeholdError,
+    ModelRefused,
     UpstreamBroken,
     UpstreamError,
     UpstreamRejected,
@@ -31,6 +32,7 @@ HELD_S = 10.0  # a provider that only says it is alive: by then its client shoul
 COOL_LIMIT_S = 60.0  # a Retry-After is believed for so long; a quota may be raised before its day is over
 
 KEY_REFUSED = "provider_key_refused"  # the code of an error that no second try at the same provider would mend
+_NOT_MENDED = (KEY_REFUSED, ModelRefused.code)
 
 CIRCUIT_OPEN, CIRCUIT_CLOSED = "circuit_open", "circuit_closed"
 
@@ -178,7 +180,7 @@ class Attempt:
         if retry_after_s is not None:
             lane.cool_until_s[search.exchange.model] = now_s + min(retry_after_s, COOL_LIMIT_S)
         doubled_s = self._config.backoff_s * 2 ** (search.tries[lane.name] - 1)
-        pause_s = math.inf if error.code == KEY_REFUSED else chance * min(doubled_s, self._config.backoff_limit_s)
+        pause_s = math.inf if error.code in _NOT_MENDED else chance * min(doubled_s, self._config.backoff_limit_s)
         pause_s += retry_after_s or 0.0  # the random part comes on top: those who wait for the same moment come apart
         search.ready_at_s[lane.name] = now_s + pause_s
 

@@ -171,7 +171,10 @@ class _Edges:
             "ready": ready,
             "record": {"ready": record.ready, "detail": record.detail},
             "policy": {"ready": policy.ready, "detail": policy.detail},  # a refused file leaves the one before it in force
-            "upstreams": {name: {"ready": status.ready, "detail": status.detail} for name, status in upstreams.items()},
+            "upstreams": {
+                name: {"ready": status.ready, "detail": status.detail} | ({"code": status.code} if status.code else {})
+                for name, status in upstreams.items()
+            },
             "log": {name: {"ready": status.ready, "detail": status.detail} for name, status in log_state.items()},
         }
         return _json(body, status=200 if ready else 503)
