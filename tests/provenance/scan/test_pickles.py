@@ -245,6 +245,16 @@ def test_values_between_joblibs_opcodes_are_stepped_over(padding: int | None) ->
     assert "pickle-code" in rules(joblib_array(array, padding) + b"0cos\nsystem\n.", "m.joblib")
 
 
+def test_values_that_follow_a_whole_frame_are_stepped_over() -> None:
+    """As joblib writes them: the frame ends with the wrapper's BUILD, and a new one may follow the values."""
+    array = np.frombuffer(b"cos\nsystem\n" * 16, dtype=np.uint8)
+    data = joblib_array(array, 9)
+    before = data[2 : -len(array) - 10]
+    framed = data[:2] + b"\x95" + struct.pack("<Q", len(before)) + data[2:]
+    assert rules(framed + b".", "m.joblib") == set()
+    assert rules(framed + b"\x95" + struct.pack("<Q", 2) + b"0N.", "m.joblib") == set()
+
+
 def test_joblibs_files_may_be_packed() -> None:
     data = joblib_array(np.ones((3, 5), dtype=np.float32)) + b"."
     assert verdict(zlib.compress(data), "m.joblib") is Verdict.CLEAN

@@ -304,6 +304,7 @@ class Machine:
         """What joblib reads after the wrapper's BUILD: padding and raw values, or one more pickle for objects."""
         if self.cursor.offset < self.frame_end:
             raise Broken("an array inside of a frame: its values would be read from behind it")
+        self.frame_end = 0  # it ended with this opcode; what is stepped over lies behind it
         pairs = state.pairs if isinstance(state, Items) else {}
         kind, width = _dtype(pairs.get("dtype"))
         shape = pairs.get("shape")
