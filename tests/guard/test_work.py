@@ -1,5 +1,6 @@
 """What the guard does for a text grows with its length, whatever the text: counted in bytes searched, not in seconds."""
 
+import base64
 from collections.abc import Iterable
 
 import pytest
@@ -86,3 +87,10 @@ def test_a_text_in_slices_comes_to_what_it_comes_to_whole(tail: str) -> None:
 
 def _result(pieces: list[Piece]) -> tuple[str, list[object]]:
     return "".join(piece.text for piece in pieces), [piece.hit for piece in pieces if piece.hit is not None]
+
+
+def test_what_is_encoded_beyond_the_first_slice_of_a_whole_text_is_decoded() -> None:
+    encoded = base64.b64encode(f"token {TOKEN} of it".encode()).decode()
+    pieces = scan(MATCHERS[ENGINES[0]], RULINGS, "word " * (SLICE_CHARS // 4) + encoded + " end")
+    assert "github-token" in {piece.hit.ruling.rule for piece in pieces if piece.hit is not None}
+    assert encoded not in "".join(piece.text for piece in pieces)

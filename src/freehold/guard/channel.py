@@ -361,7 +361,7 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Se
     reader = matcher.open(rulings)
     reader.feed(data)
     reader.close()
-    flags = [flag for flag in reader.flags if flag.kind == ARMED or _kept(matcher, flag, data, 0, is_whole=True) is not None]
+    flags = [kept for flag in reader.flags if (kept := _kept(matcher, flag, data, 0, is_whole=True)) is not None]
     if not _ends_in_a_run(data) and all(flag.kind == ARMED for flag in flags):
         return [Piece(text, len(text))]  # as almost always
     channel = TextChannel(matcher, rulings, _HasRead(flags), seal)
@@ -385,7 +385,7 @@ def _kept(matcher: Matcher, flag: Flag, data: bytes, origin: int, *, is_whole: b
     """What is left of `flag`, seen with the text it stands in; None where nothing can be there."""
     if flag.kind == RUN:
         return Flag(flag.low, flag.high, DECODE) if may_be_encoded(data, flag.low - origin) else None
-    return flag if flag.kind == DECODE else matcher.narrowed(flag, data, origin, is_whole=is_whole)
+    return flag if flag.kind < 0 else matcher.narrowed(flag, data, origin, is_whole=is_whole)
 
 
 def _ends_in_a_run(data: bytes) -> bool:
