@@ -13,7 +13,7 @@ from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
@@ -42,7 +42,7 @@ class Instance:
     def __init__(self) -> None:
         self.authority, self.certificate_log, self.log = ec_key(), ec_key(), ec_key()
         self.now = datetime.now(UTC).replace(microsecond=0)
-        self.root = self._build(_AUTHORITY, self.authority, is_authority=True).sign(self.authority, hashes.SHA256())
+        self.root = self._build(_AUTHORITY, self.authority.public_key(), is_authority=True).sign(self.authority, hashes.SHA256())
 
     def trusted_root(self) -> bytes:
         valid = {"start": (self.now - timedelta(days=1)).isoformat().replace("+00:00", "Z")}
@@ -66,19 +66,21 @@ class Instance:
     def sign(self, payload: bytes, identity: str, issuer: str) -> dict[str, Any]:
         """A bundle by whom `issuer` vouches for, as JSON's objects."""
         key = ec_key()
-        certificate = self._issue(key, identity, issuer)
+        certificate = self.issue(key.public_key(), identity, issuer)
         signature = _b64(key.sign(pre_authentication_encoding(PAYLOAD_TYPE, payload), ECDSA(hashes.SHA256())))
         return {
             "mediaType": MEDIA_TYPE,
             "verificationMaterial": {
                 "certificate": {"rawBytes": _b64(certificate.public_bytes(Encoding.DER))},
-                "tlogEntries": [self._entry(payload, signature, certificate)],
+                "tlogEntries": [self.entry(dsse_body(payload, signature, certificate))],
             },
             "dsseEnvelope": {"payload": _b64(payload), "payloadType": PAYLOAD_TYPE, "signatures": [{"sig": signature}]},
         }
 
-    def _issue(self, key: EllipticCurvePrivateKey, identity: str, issuer: str) -> x509.Certificate:
-        names = x509.SubjectAlternativeName([x509.RFC822Name(identity)])
+    def issue(self, key: EllipticCurvePublicKey, identity: str, issuer: str) -> x509.Certificate:
+        """An address, or a workflow's URL."""
+        name = x509.UniformResourceIdentifier(identity) if "://" in identity else x509.RFC822Name(identity)
+        names = x509.SubjectAlternativeName([name])
         builder = (
             self._build(x509.Name([]), key, is_authority=False)
             .add_extension(names, critical=True)
@@ -95,7 +97,7 @@ class Instance:
         timestamps = x509.UnrecognizedExtension(_TIMESTAMPS, b"\x04" + _der_length(len(listed)) + listed)
         return builder.add_extension(timestamps, critical=False).sign(self.authority, hashes.SHA256())
 
-    def _build(self, subject: x509.Name, key: EllipticCurvePrivateKey, *, is_authority: bool) -> x509.CertificateBuilder:
+    def _build(self, subject: x509.Name, key: EllipticCurvePublicKey, *, is_authority: bool) -> x509.CertificateBuilder:
         usage = dict.fromkeys(
             ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only"),
             False,
@@ -106,24 +108,20 @@ class Instance:
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(_AUTHORITY)
-            .public_key(key.public_key())
+            .public_key(key)
             .serial_number(x509.random_serial_number())
             .not_valid_before(self.now - timedelta(minutes=1))
             .not_valid_after(self.now + days)
             .add_extension(usages, critical=True)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.authority.public_key()), critical=False)
         )
         if is_authority:
             builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         return builder
 
-    def _entry(self, payload: bytes, signature: str, certificate: x509.Certificate) -> dict[str, Any]:
+    def entry(self, body: bytes) -> dict[str, Any]:
         """Of the log: its body, when it came, that it is the one leaf of a tree, and the log's word for all three."""
-        verifier = _b64(certificate.public_bytes(Encoding.PEM))
-        digest = {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()}
-        spec = {"envelopeHash": digest, "payloadHash": digest, "signatures": [{"signature": signature, "verifier": verifier}]}
-        body = _canonical({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec})
         at_s, log_id = int(self.now.timestamp()), _key_id(self.log)
         promise = {"body": _b64(body), "integratedTime": at_s, "logID": log_id.hex(), "logIndex": 0}
         root = hashlib.sha256(b"\0" + body).digest()
@@ -134,12 +132,20 @@ class Instance:
         return {
             "logIndex": "0",
             "logId": {"keyId": _b64(log_id)},
-            "kindVersion": {"kind": "dsse", "version": "0.0.1"},
+            "kindVersion": {"kind": (kind := json.loads(body))["kind"], "version": kind["apiVersion"]},
             "integratedTime": str(at_s),
             "inclusionPromise": {"signedEntryTimestamp": _b64(self.log.sign(_canonical(promise), ECDSA(hashes.SHA256())))},
             "inclusionProof": proof,
             "canonicalizedBody": _b64(body),
         }
+
+
+def dsse_body(payload: bytes, signature: str, certificate: x509.Certificate) -> bytes:
+    """What Rekor's first version keeps of an envelope."""
+    verifier = _b64(certificate.public_bytes(Encoding.PEM))
+    digest = {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()}
+    spec = {"envelopeHash": digest, "payloadHash": digest, "signatures": [{"signature": signature, "verifier": verifier}]}
+    return _canonical({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec})
 
 
 def _log_facts(key: EllipticCurvePrivateKey, valid: dict[str, str]) -> dict[str, Any]:

@@ -5,22 +5,39 @@ Exit codes: 0 signed, 1 the model cannot be signed, 2 what was given cannot be u
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.keyless_options import keyless_options
 from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, private_key, rules_of, shared_options
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import ArtefactError, DeviceError
+from freehold.core.exchange import ModelId
 from freehold.provenance import oms
 from freehold.provenance.certificates import Certificate, certificate_id, read_certificates
+from freehold.provenance.digest_cache import DigestCache
 from freehold.provenance.files import write_durably
 from freehold.provenance.keys import ED25519, SigningKey, key_directory, node_key, trusted
+from freehold.provenance.oms_bundle import Keyless
 from freehold.provenance.pieces import Recipe
-from freehold.provenance.signing import OMS, OWN, Terms, prove, read_signature, sign_oms, sign_own, signature_path
+from freehold.provenance.signing import (
+    OMS,
+    OWN,
+    Terms,
+    keyless_signer,
+    oms_contents,
+    prove,
+    read_signature,
+    sign_oms,
+    sign_own,
+    signature_path,
+)
+from freehold.provenance.tree import Rules
 from freehold.provenance.trust import Accepted
 
 
@@ -50,6 +67,7 @@ from freehold.provenance.trust import Accepted
 @click.option("--licence", help="Its licence, for our manifest.")
 @click.option("--replace", is_flag=True, help="Write over a signature that is not by this key.")
 @click.option("--incremental", is_flag=True, help="Read only what changed since the last time this was said.")
+@keyless_options
 @shared_options
 def sign(
     target: Path,
@@ -63,6 +81,7 @@ def sign(
     licence: str | None,
     replace: bool,
     incremental: bool,
+    keyless: Keyless | None,
     ignore: tuple[str, ...],
     with_git: bool,
     follow_links: bool,
@@ -75,36 +94,91 @@ def sign(
     The signature goes into the folder as freehold.sig (ours) or model.sig (OpenSSF Model Signing, which other tools verify), or
     beside the one file. Signatures are not part of the model, nor is what git keeps.
     """
-    form = form or (OMS if cert_files else OWN)
+    form = form or (OMS if cert_files or keyless else OWN)
     chain = tuple(certificate for path in cert_files for certificate in read_certificates(path))
     _refuse_mixed(form, chain, hash_name, shard_size, licence)
     path = signature_file or signature_path(target, form)
-    rule = rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links)
-    key = private_key(key_file, key_password) if key_file else node_key(key_directory(configuration.home()))
-    if path.exists() and not replace:
-        _refuse_anothers(path, key, chain)
-    name = name or target.resolve().name
-    cache = digest_cache(target) if incremental else None
-    with PullProgress(quiet=quiet or as_json) as progress:
-        if form == OWN:
-            origin = f"signed from {target.resolve().name}"
-            signature, manifest = sign_own(
-                target, key, progress, name=name, origin=origin, rule=rule, licence=licence, cache=cache
-            )
-            files, model_id = len(manifest.files), manifest.model_id
-        else:
-            recipe = Recipe(algorithm=hash_name or "sha256", piece_bytes=shard_size)
-            signature, contents = sign_oms(target, key, progress, name=name, rule=rule, recipe=recipe, chain=chain, cache=cache)
-            files, model_id = len(contents.files), None
-            _note_left_out(progress, key, recipe)
-    _write(path, signature)
-    if cache is not None:
-        cache.save()
+    job = _Job(
+        target=target,
+        path=path,
+        name=name or target.resolve().name,
+        rule=rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links),
+        recipe=Recipe(algorithm=hash_name or "sha256", piece_bytes=shard_size),
+        cache=digest_cache(target) if incremental else None,
+        progress=PullProgress(quiet=quiet or as_json),
+        may_replace=replace,
+    )
+    if keyless is not None:
+        if form == OWN or key_file or chain:
+            raise Unusable("--sigstore signs without a key: it goes with --format oms, and without --key and --cert")
+        signed = _by_identity(job, keyless)
+    else:
+        key = private_key(key_file, key_password) if key_file else node_key(key_directory(configuration.home()))
+        signed = _by_key(job, form, key, chain, licence)
+    _write(path, signed.signature)
+    if job.cache is not None:
+        job.cache.save()
     if as_json:
-        facts = {"signature": str(path), "format": form, "name": name, "signed_by": key.key_id, "kind": key.public.kind}
-        click.echo(json.dumps(facts | {"files": files, "model_id": model_id}))
+        facts = {"signature": str(path), "format": form, "name": job.name, **signed.by}
+        click.echo(json.dumps(facts | {"files": signed.files, "model_id": signed.model_id}))
     elif not quiet:
-        click.echo(f"{name}: {files} file{'s' if files != 1 else ''} signed by {key.public.kind} {key.key_id}\n{path}")
+        files = f"{signed.files} file{'s' if signed.files != 1 else ''}"
+        click.echo(f"{job.name}: {files} signed by {signed.by['kind']} {signed.by['signed_by']}\n{path}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    target: Path
+    path: Path
+    name: str
+    rule: Rules
+    recipe: Recipe
+    cache: DigestCache | None
+    progress: PullProgress
+    may_replace: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    signature: bytes
+    by: dict[str, str]  # signed_by, kind
+    files: int
+    model_id: ModelId | None = None
+
+
+def _by_key(job: _Job, form: str, key: SigningKey, chain: tuple[Certificate, ...], licence: str | None) -> _Signed:
+    if job.path.exists() and not job.may_replace:
+        _refuse_anothers(job.path, key, chain)
+    by = {"signed_by": key.key_id, "kind": key.public.kind}
+    with job.progress as progress:
+        if form == OWN:
+            origin = f"signed from {job.target.resolve().name}"
+            signature, manifest = sign_own(
+                job.target, key, progress, name=job.name, origin=origin, rule=job.rule, licence=licence, cache=job.cache
+            )
+            return _Signed(signature=signature, by=by, files=len(manifest.files), model_id=manifest.model_id)
+        signature, contents = sign_oms(
+            job.target, key, progress, name=job.name, rule=job.rule, recipe=job.recipe, chain=chain, cache=job.cache
+        )
+        if key.public.kind == ED25519:
+            progress.note("Other tools verify ECDSA keys alone, as yet: for those, sign with one (--key)")
+        _note_left_out(progress, job.recipe)
+    return _Signed(signature=signature, by=by, files=len(contents.files))
+
+
+def _by_identity(job: _Job, keyless: Keyless) -> _Signed:
+    if job.path.exists() and not job.may_replace:
+        raise Unusable(f"{job.path} is there already: say --replace if it may go, or --signature")
+    try:
+        signer = keyless_signer(keyless)
+    except DeviceError as error:
+        raise Unusable(error.message) from error
+    with job.progress as progress:
+        contents = oms_contents(job.target, progress, name=job.name, rule=job.rule, recipe=job.recipe, cache=job.cache)
+        _note_left_out(progress, job.recipe)
+    sealed = signer.seal(oms.encode(contents))  # when the bars are gone: a login may ask for a code
+    by = {"signed_by": sealed.name, "kind": "identity", "issuer": sealed.issuer}
+    return _Signed(signature=sealed.raw, by=by, files=len(contents.files))
 
 
 def _write(path: Path, signature: bytes) -> None:
@@ -136,8 +210,6 @@ def _refuse_anothers(path: Path, key: SigningKey, chain: Sequence[Certificate]) 
         raise Unusable(f"{path} is there already and not by this key: say --replace if it may go, or --signature") from error
 
 
-def _note_left_out(progress: PullProgress, key: SigningKey, recipe: Recipe) -> None:
-    if key.public.kind == ED25519:
-        progress.note("Other tools verify ECDSA keys alone, as yet: for those, sign with one (--key)")
+def _note_left_out(progress: PullProgress, recipe: Recipe) -> None:
     if recipe.piece_bytes is not None:
         progress.note("Empty files are not signed: this format has no shard of them")

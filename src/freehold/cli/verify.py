@@ -37,6 +37,7 @@ from freehold.trust_log import find_trust
 @click.option("--identity", help="Who must have signed without a key (Sigstore): an e-mail address or a workflow's address.")
 @click.option("--issuer", help="Who vouched for that identity: https://accounts.google.com, …")
 @click.option("--trusted-root", type=click.Path(path_type=Path), help="Sigstore's roots, where they are not to be fetched.")
+@click.option("--staging", is_flag=True, help="Trust Sigstore's instance for trying things out, in place of its real one.")
 @click.option("--name", help="What the model is called here, for the trust store. Default: as its signature says.")
 @click.option("--only", multiple=True, metavar="GLOB", help="Check only these files: '*.safetensors'. Repeatable.")
 @click.option("--allow-extra", is_flag=True, help="Let files pass that nobody signed, and name them.")
@@ -50,6 +51,7 @@ def verify(
     identity: str | None,
     issuer: str | None,
     trusted_root: Path | None,
+    staging: bool,
     name: str | None,
     only: tuple[str, ...],
     allow_extra: bool,
@@ -72,7 +74,7 @@ def verify(
     try:
         path = signature_file or find_signature(target)
         rule = rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links)
-        trust = _trust(key_files, ca_files, identity, issuer, trusted_root)
+        trust = _trust(key_files, ca_files, identity, issuer, trusted_root, staging=staging)
         terms = Terms(trust=trust, name=name, accept_expired=accept_expired)
         cache = digest_cache(target) if trust_unchanged else None
         with PullProgress(quiet=quiet or as_json) as progress:
@@ -93,14 +95,22 @@ def verify(
 
 
 def _trust(
-    key_files: tuple[Path, ...], ca_files: tuple[Path, ...], identity: str | None, issuer: str | None, trusted_root: Path | None
+    key_files: tuple[Path, ...],
+    ca_files: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
+    trusted_root: Path | None,
+    *,
+    staging: bool,
 ) -> TrustStore | Accepted | Identity:
     if identity is not None:
         if not issuer or key_files or ca_files:
             raise Unusable("--identity needs --issuer, and goes without --key and --ca")
-        return Identity(name=identity, issuer=issuer, trusted_root=trusted_root)
-    if issuer or trusted_root:
-        raise Unusable("--issuer and --trusted-root go with --identity")
+        if staging and trusted_root:
+            raise Unusable("--staging and --trusted-root are two instances of Sigstore: leave one out")
+        return Identity(name=identity, issuer=issuer, trusted_root=trusted_root, staging=staging)
+    if issuer or trusted_root or staging:
+        raise Unusable("--issuer, --trusted-root and --staging go with --identity")
     if not (key_files or ca_files):
         return find_trust(configuration.home(), configuration.load().store)
     authorities = (certificate for path in ca_files for certificate in read_certificates(path))

@@ -5,7 +5,7 @@ forms:
 
 - `publicKey.hint`: SHA-256, hex, over the public key's PEM. Releases before 1.0 leave it out.
 - `x509CertificateChain`, or one `certificate`: DER, the signing one first. The key is the certificate's.
-- a `certificate` with `tlogEntries`: keyless, by an identity at some moment. `keyless.py` opens those.
+- a `certificate` with `tlogEntries`: keyless, by an identity at some moment. `keyless.py` writes and opens those.
 
 Release 0.2 signed "DSSEV1" and the payload as Python prints bytes, for certificates always with SHA-256; its signatures are still
 about, so they are tried that way, too. Fields that are not known are passed over, as the format asks.
@@ -14,8 +14,9 @@ about, so they are tried that way, too. Fields that are not known are passed ove
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 
 import msgspec
@@ -62,6 +63,36 @@ class Identity:
     name: str
     issuer: str
     trusted_root: Path | None = None
+    staging: bool = False  # Sigstore's own instance for trying things out
+
+
+class Login(StrEnum):
+    """How a person shows who he is: in a browser here, or in one elsewhere, from which he types a code."""
+
+    BROWSER = "browser"
+    CODE = "code"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyless:
+    """How to sign without a key: by a token, a login, or else what the build system gives; and by which instance of Sigstore.
+
+    `trust_config` is a file for an instance of one's own.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    login: Login | None = None
+    staging: bool = False
+    trust_config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeylessBundle:
+    """A bundle, and whom its certificate names."""
+
+    raw: bytes
+    name: str
+    issuer: str
 
 
 class _Certificate(msgspec.Struct):

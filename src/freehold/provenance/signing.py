@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, cast
 
 import msgspec
 
@@ -25,12 +27,15 @@ from freehold.provenance.contents import Checked, Contents, SignedFile, check_co
 from freehold.provenance.digest_cache import DigestCache
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, UntrustedSigner, canonical_base64, open_envelope, parse_json
 from freehold.provenance.keys import SigningKey
-from freehold.provenance.oms_bundle import Identity, OpenedBundle, Signer
+from freehold.provenance.oms_bundle import Identity, Keyless, OpenedBundle, Signer
 from freehold.provenance.pieces import BLOCKS, Recipe
 from freehold.provenance.progress import Progress
 from freehold.provenance.signer import sign_manifest
 from freehold.provenance.tree import OMS_SIGNATURE, OWN_SIGNATURE, Rules
 from freehold.provenance.trust import Accepted, MayNotSign, TrustStore
+
+if TYPE_CHECKING:
+    from freehold.provenance.keyless import KeylessSigner
 
 OWN = "freehold"
 OMS = "oms"
@@ -128,13 +133,26 @@ def sign_oms(
 ) -> tuple[bytes, Contents]:
     """A bundle of OpenSSF Model Signing. Raises MalformedArtefact for a model without a byte to sign."""
     oms_bundle.refuse_anothers(chain, key)  # before hours of hashing
+    contents = oms_contents(target, progress, name=name, rule=rule, recipe=recipe, cache=cache)
+    return oms_bundle.seal_bundle(oms.encode(contents), key, chain), contents
+
+
+def oms_contents(
+    target: Path, progress: Progress, *, name: str, rule: Rules, recipe: Recipe, cache: DigestCache | None = None
+) -> Contents:
+    """What a bundle of OpenSSF Model Signing says of the model, for whoever signs it. Raises MalformedArtefact as `sign_oms`."""
     located = locate(target, rule, one_file=oms.ONE_FILE)
     hashed, _ = digest_files(located, tuple(located.paths), recipe, progress, cache=cache)
     files = {one.name: SignedFile(digests=one.digests, size_bytes=one.size_bytes) for one in hashed.values() if one.digests}
     if not files:
         raise MalformedArtefact(f"{target} has nothing to sign")
-    contents = Contents(name=name, recipe=recipe, files=files, ignored=rule.ignored, follow_links=rule.follow_links)
-    return oms_bundle.seal_bundle(oms.encode(contents), key, chain), contents
+    return Contents(name=name, recipe=recipe, files=files, ignored=rule.ignored, follow_links=rule.follow_links)
+
+
+def keyless_signer(keyless: Keyless) -> "KeylessSigner":
+    """Made before hours of hashing: what it lacks is told then."""
+    signer = _keyless_library().KeylessSigner(keyless)
+    return cast("KeylessSigner", signer)
 
 
 def read_signature(path: Path) -> bytes:
@@ -236,14 +254,17 @@ def _opened_oms(bundle: oms_bundle.Bundle, signature: bytes, name: str, terms: T
 
 
 def _opened_keyless(signature: bytes, identity: Identity) -> OpenedBundle:
-    """The library takes a second to load, and is an extra."""
-    try:
-        keyless = importlib.import_module("freehold.provenance.keyless")
-    except ImportError as exc:
-        raise ConfigError("keyless signatures need the extra `sigstore`: pip install 'freehold[sigstore]'") from exc
-    opened = keyless.open_keyless(signature, identity)
+    opened = _keyless_library().open_keyless(signature, identity)
     assert isinstance(opened, OpenedBundle)
     return opened
+
+
+def _keyless_library() -> ModuleType:
+    """It takes a second to load, and is an extra."""
+    try:
+        return importlib.import_module("freehold.provenance.keyless")
+    except ImportError as exc:
+        raise ConfigError("keyless signatures need the extra `sigstore`: pip install 'freehold[sigstore]'") from exc
 
 
 def vouched_by(manifest: Manifest, signature: bytes, store: TrustStore) -> str | None:
