@@ -15,6 +15,7 @@ from freehold.cli import main
 pytest.importorskip("sigstore", reason="the extra `sigstore` is not installed")
 
 from tests.fakes.sigstore_services import Services, sigstore_services
+from tests.fakes.timestamps import OPENSSL, TimestampAuthority
 
 WHO = "release@acme.example"
 
@@ -95,6 +96,25 @@ def test_a_model_is_signed_by_an_identity_and_verifies_for_it_alone(model: Path,
     assert verify(model, services, WHO).exit_code == 0
 
 
+@pytest.mark.skipif(OPENSSL is None, reason="there is no openssl to play a timestamp authority")
+def test_a_log_that_gives_no_time_goes_with_a_timestamp_authority(model: Path, tmp_path: Path) -> None:
+    path = config(model)
+    with sigstore_services() as services:
+        said = ["sign", str(model), "--sigstore", "--trust-config", str(path), "--identity-token", services.token(WHO)]
+        services.trust_config(path, log_version=2)
+        timeless = CliRunner().invoke(main, said)
+        assert (timeless.exit_code, (model / "model.sig").exists()) == (1, False)
+        services.asked.clear()
+        services.timestamps = TimestampAuthority(tmp_path)
+        services.instance.time_certificates = services.timestamps.certificates
+        services.trust_config(path, log_version=2)
+        signed = CliRunner().invoke(main, said)
+        assert signed.exit_code == 0, signed.output
+        assert services.asked == ["/api/v2/signingCert", "/timestamp", "/api/v2/log/entries"]
+        assert verify(model, services, WHO).exit_code == 0
+        assert verify(model, services, f"x{WHO}").exit_code == 1
+
+
 def test_a_build_systems_own_token_is_found_and_its_workflow_named(
     model: Path, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,6 +139,7 @@ def test_a_person_logs_in_by_a_code(model: Path, services: Services, monkeypatch
     signed = sign(model, services, "--login", "code", typed="4711\n")
     assert signed.exit_code == 0, signed.output
     assert f"{services.url}/authorize" in signed.stderr
+    assert "stays in Sigstore's log, for all to see" in signed.stderr
     assert verify(model, services, "person@acme.example").exit_code == 0
 
 

@@ -42,6 +42,7 @@ def issue(
     is_authority: bool = False,
     signs: bool = True,
     for_code: bool = False,
+    for_timestamps: bool = False,
     days: int = 36_500,
     began_days_ago: int = 1,
 ) -> Issued:
@@ -64,6 +65,8 @@ def issue(
         builder = builder.add_extension(_usage(signs=signs and not is_authority, is_authority=is_authority), critical=True)
     if for_code:
         builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False)
+    if for_timestamps:  # RFC 3161 §2.3: that alone, and critical
+        builder = builder.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]), critical=True)
     digest = None if isinstance(issuer_key, Ed25519PrivateKey) else hashes.SHA256()
     return Issued(key=key, certificate=builder.sign(issuer_key, digest))
 

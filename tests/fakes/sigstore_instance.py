@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 import struct
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -39,6 +40,10 @@ def _key_id(key: EllipticCurvePrivateKey) -> bytes:
 
 
 class Instance:
+    """`time_certificates` are those of its timestamp authority, the signing one first."""
+
+    time_certificates: Sequence[x509.Certificate] = ()
+
     def __init__(self) -> None:
         self.authority, self.certificate_log, self.log = ec_key(), ec_key(), ec_key()
         self.now = datetime.now(UTC).replace(microsecond=0)
@@ -51,15 +56,8 @@ class Instance:
                 "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
                 "tlogs": [_log_facts(self.log, valid)],
                 "ctlogs": [_log_facts(self.certificate_log, valid)],
-                "certificateAuthorities": [
-                    {
-                        "subject": {"organization": "test", "commonName": "an authority"},
-                        "uri": "https://authority.invalid",
-                        "certChain": {"certificates": [{"rawBytes": _b64(self.root.public_bytes(Encoding.DER))}]},
-                        "validFor": valid,
-                    }
-                ],
-                "timestampAuthorities": [],
+                "certificateAuthorities": [_authority_facts([self.root], valid)],
+                "timestampAuthorities": [_authority_facts(self.time_certificates, valid)] if self.time_certificates else [],
             }
         ).encode()
 
@@ -146,6 +144,20 @@ def dsse_body(payload: bytes, signature: str, certificate: x509.Certificate) -> 
     digest = {"algorithm": "sha256", "value": hashlib.sha256(payload).hexdigest()}
     spec = {"envelopeHash": digest, "payloadHash": digest, "signatures": [{"signature": signature, "verifier": verifier}]}
     return _canonical({"apiVersion": "0.0.1", "kind": "dsse", "spec": spec})
+
+
+def hashed_body(spec: dict[str, Any]) -> bytes:
+    """What its second version keeps: the digest of what was signed, the signature, and the certificate."""
+    return _canonical({"apiVersion": "0.0.2", "kind": "hashedrekord", "spec": {"hashedRekordV002": spec}})
+
+
+def _authority_facts(chain: Sequence[x509.Certificate], valid: dict[str, str]) -> dict[str, Any]:
+    return {
+        "subject": {"organization": "test", "commonName": "an authority"},
+        "uri": "https://authority.invalid",
+        "certChain": {"certificates": [{"rawBytes": _b64(one.public_bytes(Encoding.DER))} for one in chain]},
+        "validFor": valid,
+    }
 
 
 def _log_facts(key: EllipticCurvePrivateKey, valid: dict[str, str]) -> dict[str, Any]:

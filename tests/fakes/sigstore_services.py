@@ -1,7 +1,8 @@
 """The services of a Sigstore instance on loopback: who it is (OpenID Connect), certificates for that (Fulcio), a log (Rekor).
 
 They check what they are given as the real ones do: a token by its signature, a request for a certificate by its own, an entry by
-the certificate in it. Paths and documents are those of Fulcio's API v2 and Rekor's API v1.
+the certificate in it. Paths and documents are those of Fulcio's API v2 and of both of Rekor's. The second gives no time, so a
+timestamp authority goes with it.
 """
 
 import base64
@@ -13,15 +14,18 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import jwt
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, EllipticCurvePublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from freehold.provenance.envelope import pre_authentication_encoding
-from tests.fakes.sigstore_instance import Instance, dsse_body
+from tests.fakes.sigstore_instance import Instance, dsse_body, hashed_body
+from tests.fakes.timestamps import TimestampAuthority
 
 _SECRET = "the issuer's own, known to the authority, too"
 
@@ -35,12 +39,14 @@ class Services:
 
     def __init__(self) -> None:
         self.instance = Instance()
+        self.timestamps: TimestampAuthority | None = None
         self.url = ""
         self.answers: list[tuple[int, bytes]] = []
         self.asked: list[str] = []
         self._routes: dict[str, Callable[[dict[str, Any], str], Any]] = {
             "/api/v2/signingCert": self._certify,
             "/api/v1/log/entries": self._enter,
+            "/api/v2/log/entries": self._enter_hashed,
             "/.well-known/openid-configuration": self._openid,
             "/token": self._redeem,
             "/ambient": lambda _body, _bearer: {"value": self.token("https://ci.example/acme/build.yml@main")},
@@ -51,12 +57,14 @@ class Services:
         claims = {"iss": issuer or self.url, "sub": identity, "aud": audience, "iat": now - timedelta(hours=1)}
         return jwt.encode(claims | {"exp": now + timedelta(seconds=for_s)}, _SECRET, algorithm="HS256")
 
-    def trust_config(self, path: Path) -> Path:
+    def trust_config(self, path: Path, *, log_version: int = 1) -> Path:
         service = {"url": self.url, "majorApiVersion": 1, "operator": "test", "validFor": {"start": "2020-01-01T00:00:00Z"}}
         signing = {
             "mediaType": "application/vnd.dev.sigstore.signingconfig.v0.2+json",
-            **{key: [service] for key in ("caUrls", "oidcUrls", "rekorTlogUrls")},
-            "tsaUrls": [],
+            **{key: [service] for key in ("caUrls", "oidcUrls")},
+            "rekorTlogUrls": [service | {"majorApiVersion": log_version}],
+            "tsaUrls": [service | {"url": f"{self.url}/timestamp"}] if self.timestamps else [],
+            "tsaConfig": {"selector": "ANY"},
             "rekorTlogConfig": {"selector": "ANY"},
         }
         media_type = "application/vnd.dev.sigstore.clienttrustconfig.v0.1+json"
@@ -64,10 +72,13 @@ class Services:
         path.write_text(json.dumps({"mediaType": media_type, "trustedRoot": root, "signingConfig": signing}))
         return path
 
-    def answer(self, path: str, body: dict[str, Any], bearer: str) -> tuple[int, bytes]:
+    def answer(self, path: str, raw: bytes, bearer: str) -> tuple[int, bytes]:
         self.asked.append(path)
         if self.answers:
             return self.answers.pop(0)
+        if path == "/timestamp" and self.timestamps:
+            return 200, self.timestamps.answer(raw)
+        body = json.loads(raw) if raw.startswith(b"{") else dict(parse_qsl(raw.decode()))
         try:
             return 200, json.dumps(self._routes[path](body, bearer)).encode()
         except Refused as refused:
@@ -97,6 +108,17 @@ class Services:
         signed = pre_authentication_encoding(envelope["payloadType"], payload)
         key.verify(base64.b64decode(signature), signed, ECDSA(hashes.SHA256()))
         return {"uuid": _as_rekor_answers(self.instance.entry(dsse_body(payload, signature, certificate)))}
+
+    def _enter_hashed(self, body: dict[str, Any], _bearer: str) -> Any:
+        asked = body["hashedRekordRequestV002"]
+        signature = asked["signature"]
+        certificate = x509.load_der_x509_certificate(base64.b64decode(signature["verifier"]["x509Certificate"]["rawBytes"]))
+        key = certificate.public_key()
+        assert isinstance(key, EllipticCurvePublicKey)
+        key.verify(base64.b64decode(signature["content"]), base64.b64decode(asked["digest"]), ECDSA(Prehashed(hashes.SHA256())))
+        spec = {"data": {"algorithm": "SHA2_256", "digest": asked["digest"]}, "signature": signature}
+        entry = self.instance.entry(hashed_body(spec))
+        return {key: value for key, value in entry.items() if key not in {"integratedTime", "inclusionPromise"}}
 
     def _openid(self, _body: dict[str, Any], _bearer: str) -> Any:
         return {"authorization_endpoint": f"{self.url}/authorize", "token_endpoint": f"{self.url}/token"}
@@ -134,16 +156,14 @@ def sigstore_services() -> Iterator[Services]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._answer({})
+            self._answer(b"")
 
         def do_POST(self) -> None:
-            raw = self.rfile.read(int(self.headers["Content-Length"]))
-            is_json = self.headers["Content-Type"] == "application/json"
-            self._answer(json.loads(raw) if is_json else dict(pair.split("=", 1) for pair in raw.decode().split("&")))
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
-        def _answer(self, body: dict[str, Any]) -> None:
+        def _answer(self, raw: bytes) -> None:
             bearer = (self.headers["Authorization"] or "").removeprefix("Bearer ")
-            status, answer = services.answer(self.path.partition("?")[0], body, bearer)
+            status, answer = services.answer(self.path.partition("?")[0], raw, bearer)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))

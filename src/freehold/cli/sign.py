@@ -176,6 +176,8 @@ def _by_identity(job: _Job, keyless: Keyless) -> _Signed:
     with job.progress as progress:
         contents = oms_contents(job.target, progress, name=job.name, rule=job.rule, recipe=job.recipe, cache=job.cache)
         _note_left_out(progress, job.recipe)
+    if keyless.login is not None:
+        job.progress.note("Who you log in as, and when you sign, stays in Sigstore's log, for all to see")
     sealed = signer.seal(oms.encode(contents))  # when the bars are gone: a login may ask for a code
     by = {"signed_by": sealed.name, "kind": "identity", "issuer": sealed.issuer}
     return _Signed(signature=sealed.raw, by=by, files=len(contents.files))
