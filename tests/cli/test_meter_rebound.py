@@ -49,12 +49,21 @@ def record(tmp_path: Path) -> Path:
                     team=team,
                     key_id=KeyId(team),
                     model=model,
-                    input_tokens=round(tokens * wobble),
-                    output_tokens=0,
+                    input_tokens=round(tokens * wobble) - 100,
+                    output_tokens=100,
                     energy=Measurement(grade=Grade.MODELLED, source="x", energy_j=energy_j, low_j=energy_j, high_j=energy_j),
                 )
                 connection.execute(INSERT_ENTRY, entry_row(one))
     return path
+
+
+def test_owning_reckons_with_the_elasticity_that_was_measured(record: Path) -> None:
+    asked = ("plan", "own", "--model", "qwen3-32b", "--chip", "H100", "--usd-per-kwh", "0.2", "--file", str(record), "--all")
+    result = CliRunner().invoke(main, [*asked, "--json"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    measured = json.loads(rebound("--file", str(record), "--json").stdout)["events"][0]["elasticity"]["value"]
+    assert [grown["elasticity"] for grown in told["grown"]] == [round(measured, 2)]
 
 
 def rebound(*arguments: str) -> Result:

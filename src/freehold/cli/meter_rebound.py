@@ -37,11 +37,8 @@ def rebound(days: int, path: Path | None, as_json: bool) -> None:
     store = configuration.load().store
     ledger = RecordedTotals(record_at(path, store), store)
     now_ns = time.time_ns()
-    today = day_of(now_ns)
-    events = [_event(row) for row in ledger.log_rows(EVENT, 0, now_ns) if row.facts.get("what") != FIRST]
-    totals = ledger.between((today - days - LONGEST_DAYS) * DAY_NS, today * DAY_NS)  # today is not over yet
-    found = [examine(event, totals, events, today) for event in events if event.day >= today - days]
-    recent = _recent(totals, today)
+    found, totals = examined(ledger, days, now_ns)
+    recent = _recent(totals, day_of(now_ns))
     if as_json:
         echo_json({"events": [_document(one) for one in found], "recent": recent})
         return
@@ -50,6 +47,14 @@ def rebound(days: int, path: Path | None, as_json: bool) -> None:
     if not found:
         click.echo(f"No event of the last {days:,} days: nothing changed what a token takes, or nobody noted it.\n")
     _show_recent(recent)
+
+
+def examined(ledger: RecordedTotals, days: int, now_ns: int) -> tuple[list[Rebound], list[DayTotal]]:
+    """What became of each event of the last days, and the totals by which that is told."""
+    today = day_of(now_ns)
+    events = [_event(row) for row in ledger.log_rows(EVENT, 0, now_ns) if row.facts.get("what") != FIRST]
+    totals = ledger.between((today - days - LONGEST_DAYS) * DAY_NS, today * DAY_NS)  # today is not over yet
+    return [examine(event, totals, events, today) for event in events if event.day >= today - days], totals
 
 
 def _event(row: LogRow) -> EfficiencyEvent:

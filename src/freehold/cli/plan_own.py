@@ -9,16 +9,18 @@ import click
 
 from freehold import config as configuration
 from freehold.cli.charts import bar_chart
+from freehold.cli.meter_rebound import examined
 from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
 from freehold.cli.plan_words import figure, money, pue, simulated
 from freehold.cli.record import record_at
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS
 from freehold.core.totals import DayTotal
+from freehold.meter.rebound import Verdict
 from freehold.plan.catalogue import find
 from freehold.plan.grid import grid
 from freehold.plan.models import Weights, find_decoder
-from freehold.plan.own import LIFE_YEARS, RATE, Bought, Own, Terms, Traffic
+from freehold.plan.own import LIFE_YEARS, MOST_ELASTICITY, RATE, Bought, Own, Terms, Traffic
 from freehold.plan.own import own as work_out
 from freehold.plan.serving import Deployment
 from freehold.plan.trace import Arrival
@@ -51,7 +53,7 @@ _ENGINE = "freehold"  # what the ledger calls our own engine
     "--elasticity",
     type=float,
     multiple=True,
-    help="How demand answers to a cheaper token: 0.7, as `freehold meter rebound` measured it. May be repeated.",
+    help="How demand answers to a cheaper token: 0.7. May be repeated. Default: what `freehold meter rebound` measures here.",
 )
 @click.option("--file", "path", type=click.Path(path_type=Path, exists=True), help="The record; default: this node's.")
 @pue
@@ -93,8 +95,18 @@ def own(
     )
     traffic = _traffic(path, days, None if is_all else _ENGINE)
     where = grid(country) if country else None
+    if not elasticity:
+        elasticity = _measured(path)
     found = work_out(traffic, deployment, terms, itl_ms=itl_ms, ttft_ms=ttft_ms, grid=where, elasticity=elasticity)
     tell(_answer(found), as_json, html)
+
+
+def _measured(path: Path | None) -> tuple[float, ...]:
+    """How demand answered to gains of the last year, where the ledger can tell."""
+    store = configuration.load().store
+    found, _ = examined(RecordedTotals(record_at(path, store), store), 365, time.time_ns())
+    values = [one.elasticity.value for one in found if one.elasticity is not None and one.verdict is not Verdict.NOT_IDENTIFIED]
+    return tuple(round(value, 2) for value in values if -1 <= value <= MOST_ELASTICITY)
 
 
 def _answer(one: Own) -> Answer:

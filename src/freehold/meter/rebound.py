@@ -89,7 +89,7 @@ def examine(event: EfficiencyEvent, totals: Sequence[DayTotal], events: Sequence
     try:
         before, after = _windows(event, events, first, today)
     except _NotIdentified as reason:
-        return Rebound(event=event, verdict=Verdict.NOT_IDENTIFIED, sentence=f"Not identified: {reason}.")
+        return Rebound(event=event, verdict=Verdict.NOT_IDENTIFIED, sentence=f"Why: {reason}.")
     groups = _Groups.of(event, [total for total in totals if total.day in before])
     mine = [total for total in totals if total.tenant in groups.affected]
     was = activity((total for total in mine if total.day in before), len(before))
@@ -112,7 +112,7 @@ def examine(event: EfficiencyEvent, totals: Sequence[DayTotal], events: Sequence
     try:
         answer = _elasticity(event, groups, totals, before, after)
     except _NotIdentified as reason:
-        return replace(found, sentence=f"{_change(was, became)} Not identified: {reason}.")
+        return replace(found, sentence=f"{_change(was, became)} Why: {reason}.")
     verdict = judge(answer)
     rebound = None if event.price_ratio else rebound_share(answer.value, was, became)
     words = f"{_change(was, became)} {_answer(answer, rebound, event)}: {_WORDS[verdict]}."
@@ -148,6 +148,8 @@ def _windows(event: EfficiencyEvent, events: Sequence[EfficiencyEvent], first: i
     near = [day for day in others if abs(day - event.day) <= SHORTEST_DAYS]
     if near:
         raise _NotIdentified(f"another event lies {min(abs(day - event.day) for day in near)} days off, and their effects mix")
+    if first == today:
+        raise _NotIdentified("nothing was recorded on the days around it")
     raise _NotIdentified(f"{len(before)} days before and {len(after)} after it are known; {SHORTEST_DAYS} of each are needed")
 
 
