@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from click.testing import CliRunner, Result
@@ -140,6 +141,19 @@ def test_a_person_logs_in_by_a_code(model: Path, services: Services, monkeypatch
     assert signed.exit_code == 0, signed.output
     assert f"{services.url}/authorize" in signed.stderr
     assert "stays in Sigstore's log, for all to see" in signed.stderr
+    assert verify(model, services, "person@acme.example").exit_code == 0
+
+
+@pytest.mark.usefixtures("closed_logins")
+def test_a_person_logs_in_with_a_browser(model: Path, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def browse(url: str) -> bool:
+        with urlopen(url) as page:
+            return bool(page.status == 200)
+
+    monkeypatch.setattr("webbrowser.open", browse)
+    monkeypatch.setattr("freehold.cli.keyless_options.on_terminal", lambda: True)
+    signed = sign(model, services, "--login", "browser")
+    assert signed.exit_code == 0, signed.output
     assert verify(model, services, "person@acme.example").exit_code == 0
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import jwt
 from cryptography import x509
@@ -162,8 +162,15 @@ def sigstore_services() -> Iterator[Services]:
             self._answer(self.rfile.read(int(self.headers["Content-Length"])))
 
         def _answer(self, raw: bytes) -> None:
+            path, _, query = self.path.partition("?")
+            if path == "/authorize":  # where a person agrees
+                asked = dict(parse_qsl(query))
+                self.send_response(302)
+                self.send_header("Location", f"{asked['redirect_uri']}?{urlencode({'code': '4711', 'state': asked['state']})}")
+                self.end_headers()
+                return
             bearer = (self.headers["Authorization"] or "").removeprefix("Bearer ")
-            status, answer = services.answer(self.path.partition("?")[0], raw, bearer)
+            status, answer = services.answer(path, raw, bearer)
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
