@@ -32,7 +32,7 @@ from freehold.engine.gpu.card import Card, find_card
 from freehold.engine.gpu.llama import GpuLlama
 from freehold.engine.gpu.matrices import TILE_BYTES, matrices_of
 from freehold.engine.gpu.multiply import interpreted
-from freehold.engine.gpu.placement import CardPlacement, LinkRates, Matrix, place
+from freehold.engine.gpu.placement import CardPlacement, LinkRates, Matrix, fixed_bytes, place
 from freehold.engine.gpu.sender import CARD_SLOTS
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models import shape_of
@@ -235,7 +235,7 @@ class _Opened:
         weights = self.weights()
         shape = self.shape(weights)
         weights.close()
-        return build.fixed_bytes(shape, self.cache(shape, sequences)) + CARD_SLOTS * TILE_BYTES
+        return fixed_bytes(shape, self.cache(shape, sequences).pages) + CARD_SLOTS * TILE_BYTES
 
     def load(self, placement: CardPlacement, host_bytes: int, sequences: int) -> GpuLlama:
         weights = self.weights()

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 import msgspec
@@ -21,12 +21,14 @@ from freehold.cli.model_paths import model_path
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
+from freehold.core.links import PCIE4_X16_BYTES_PER_S
 from freehold.engine.budget import Plan, plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
 from freehold.engine.device import find_card
 from freehold.engine.fit import Machine, Prediction, Tier, facts, predict, size
 from freehold.engine.gguf import TensorInfo
+from freehold.engine.gpu.placement import fixed_bytes
 from freehold.engine.header import read_path
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
@@ -34,6 +36,9 @@ from freehold.engine.memory import Room, room
 from freehold.engine.models import shape_of
 from freehold.engine.needs import engine_bytes, pass_bytes, types_of
 from freehold.engine.shapes import QUANTISATIONS, dimensions, header_of
+
+# Of cards with 24 GB NVIDIA's data sheets say 300 GB/s (L4), 600 (A10), 936 (RTX 3090), 1008 (RTX 4090).
+_ASSUMED_VRAM_BYTES_PER_S: Final = 600e9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,11 +59,22 @@ class _Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Card:
-    """The card of this machine, as it is now."""
+    """The card of this machine, as it is now, or one that is thought of. `assumed` says what nobody gave or measured."""
 
     usable_bytes: int
-    bytes_per_s: int
-    link_bytes_per_s: int
+    bytes_per_s: float
+    link_bytes_per_s: float
+    assumed: tuple[str, ...] = ()
+
+    @classmethod
+    def said(cls, vram: int, vram_rate: int | None, pcie_rate: int | None) -> "_Card":
+        assumed = []
+        if not vram_rate:
+            assumed.append(f"a card whose memory gives {size(_ASSUMED_VRAM_BYTES_PER_S)}/s (--vram-rate)")
+        if not pcie_rate:
+            assumed.append(f"a link to it of {size(PCIE4_X16_BYTES_PER_S)}/s, PCIe 4.0 x16 (--pcie)")
+        rates = vram_rate or _ASSUMED_VRAM_BYTES_PER_S, pcie_rate or PCIE4_X16_BYTES_PER_S
+        return cls(usable_bytes=vram, bytes_per_s=rates[0], link_bytes_per_s=rates[1], assumed=tuple(assumed))
 
     @classmethod
     def here(cls, engine: EngineConfig) -> "_Card | None":
@@ -67,7 +83,7 @@ class _Card:
         if found is None:
             return None
         on_card, link = importlib.import_module("freehold.engine.gpu.build").card_rates(found)
-        return cls(usable_bytes=found.usable_bytes(engine.vram_mb), bytes_per_s=int(on_card), link_bytes_per_s=int(link))
+        return cls(usable_bytes=found.usable_bytes(engine.vram_mb), bytes_per_s=on_card, link_bytes_per_s=link)
 
 
 @click.command()
@@ -112,40 +128,40 @@ def fit(
     MODEL is the name of a model that was pulled or added, or the path of a GGUF file or of a folder of safetensors; only the
     header is read. Without any file, --params and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
     """
-    engine = _settings(configuration.load(config_path).engine, ram, vram, threads, ctx)
+    engine = _settings(configuration.load(config_path).engine, ram, threads, ctx)
     card = _Card.here(engine) if vram is None and ram is None else None
-    if card is not None:
-        vram, vram_rate, pcie_rate = card.usable_bytes, vram_rate or card.bytes_per_s, pcie_rate or card.link_bytes_per_s
+    if card is None and vram:
+        card = _Card.said(vram, vram_rate, pcie_rate)
     subject = _subject(model, params, quant)
     rates = _rates(subject, engine, fresh=recalibrate)
     known: dict[str, Any] = {
         "disk_bytes_per_s": disk_rate,
         "ram_bytes_per_s": ram_rate,
-        "pcie_bytes_per_s": pcie_rate,
-        "vram_bytes_per_s": vram_rate,
+        "pcie_bytes_per_s": pcie_rate or (card and card.link_bytes_per_s),
+        "vram_bytes_per_s": vram_rate or (card and card.bytes_per_s),
     }
     machine = rates.machine().with_threads(engine.threads or rates.threads)
     machine = replace(machine, **{name: rate for name, rate in known.items() if rate})
-    planned = _plan(subject, engine, machine.threads, ram, vram or 0)
-    bytes_ = pass_bytes(planned).moved(vram or 0, Tier.VRAM, Tier.RAM)
+    planned, on_card = _plans(subject, engine, machine.threads, ram, card)
+    bytes_ = pass_bytes(planned).moved(on_card, Tier.VRAM, Tier.RAM)
     prediction = predict(
         machine,
         bytes_,
         prompt_tokens=min(prompt, planned.context_tokens),
         chunk_tokens=engine.prefill_chunk_tokens or MAX_COLUMNS,
-        has_card=bool(vram or vram_rate),
+        has_card=card is not None,
     )
     if as_json:
-        click.echo(json.dumps(_document(subject, machine, rates, planned, prediction), indent=2))
+        click.echo(json.dumps(_document(subject, machine, rates, planned, prediction, card, on_card), indent=2))
     else:
-        _show(subject, rates, planned, prediction)
+        _show(subject, rates, planned, prediction, card, on_card)
 
 
-def _settings(engine: EngineConfig, ram: int | None, vram: int | None, threads: int | None, ctx: int | None) -> EngineConfig:
+def _settings(engine: EngineConfig, ram: int | None, threads: int | None, ctx: int | None) -> EngineConfig:
     """As `serve` would have them, if it were started with these options on a machine that has as much."""
     given: dict[str, Any] = {"threads": threads, "context_tokens": ctx}
-    if ram is not None:  # what lies on the card needs no memory
-        given["ram_mb"] = max(1, (ram + (vram or 0)) >> 20)
+    if ram is not None:
+        given["ram_mb"] = max(1, ram >> 20)
     return msgspec.structs.replace(engine, **{name: value for name, value in given.items() if value is not None})
 
 
@@ -176,16 +192,33 @@ def _plan(subject: _Subject, engine: EngineConfig, threads: int, ram: int | None
     """What the engine would do. Raises DeviceError, with the numbers, where the model would not run."""
     found = room() if ram is None else Room(available_bytes=ram, limit_bytes=ram, bound_by="--ram")
     found = replace(found, available_bytes=found.available_bytes + vram)
+    if engine.ram_mb:  # what lies on the card needs no memory
+        engine = msgspec.structs.replace(engine, ram_mb=engine.ram_mb + (vram >> 20))
     shape = shape_of(subject.metadata, subject.tensors)
     return plan(shape, subject.tensors, engine, threads, found, engine_bytes(shape.vocabulary))
 
 
-def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction) -> None:
+def _plans(subject: _Subject, engine: EngineConfig, threads: int, ram: int | None, card: _Card | None) -> tuple[Plan, int]:
+    """(what the engine would do, what the card has for weights beside keys, values and activations)."""
+    if card is None:
+        return _plan(subject, engine, threads, ram, 0), 0
+    pages = _plan(subject, engine, threads, ram, card.usable_bytes).pages
+    on_card = max(0, card.usable_bytes - fixed_bytes(shape_of(subject.metadata, subject.tensors), pages))
+    return _plan(subject, engine, threads, ram, on_card), on_card
+
+
+def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction, card: _Card | None, on_card_bytes: int) -> None:
     table = Table("fact", "value", box=None, pad_edge=False, show_header=False)
     guess = "; a shape scaled from its size: a real one may differ by a tenth" if subject.is_guess else ""
     table.add_row("model", f"{subject.name}, {subject.parameters / 1e9:.3g}B parameters{guess}")
     table.add_row("machine", _machine_words(rates))
-    table.add_row("memory", _memory_words(planned))
+    table.add_row("memory", _memory_words(planned, prediction.bytes.of(Tier.VRAM), on_card_bytes))
+    if card is not None:
+        words = f"{size(card.usable_bytes)} may be used: {size(prediction.bytes.of(Tier.VRAM))} for weights"
+        beside = size(card.usable_bytes - on_card_bytes)
+        table.add_row("card", f"{words}, {beside} for keys, values and each pass" if on_card_bytes else _too_small(card))
+        if card.assumed:
+            table.add_row("assumed", "; ".join(card.assumed))
     for what, how in facts(prediction):
         table.add_row(what, how)
     print_table(table)
@@ -201,13 +234,28 @@ def _machine_words(rates: Rates) -> str:
     return f"{', '.join(found)}; measured {rates.measured_at} UTC"
 
 
-def _memory_words(planned: Plan) -> str:
-    parts = (("weights", planned.placement.memory_bytes), (f"{planned.context_tokens} tokens of context", planned.kv_bytes))
+def _too_small(card: _Card) -> str:
+    return f"{size(card.usable_bytes)} do not hold even keys, values and each pass: the model is the processor's"
+
+
+def _memory_words(planned: Plan, vram_bytes: int, on_card_bytes: int) -> str:
+    """The host's: what lies on the card, `vram_bytes` of `on_card_bytes` that could, is said beside it."""
+    usable = planned.usable_bytes - on_card_bytes
+    weights = max(0, planned.placement.memory_bytes - vram_bytes)
+    parts = (("weights", weights), (f"{planned.context_tokens} tokens of context", planned.kv_bytes))
     words = ", ".join(f"{size(size_bytes)} for {what}" for what, size_bytes in parts)
-    return f"{size(planned.usable_bytes)} may be used: {words}"
+    return f"{size(max(0, usable))} may be used: {words}"
 
 
-def _document(subject: _Subject, machine: Machine, rates: Rates, planned: Plan, prediction: Prediction) -> dict[str, Any]:
+def _document(
+    subject: _Subject,
+    machine: Machine,
+    rates: Rates,
+    planned: Plan,
+    prediction: Prediction,
+    card: _Card | None,
+    on_card_bytes: int,
+) -> dict[str, Any]:
     told = asdict(prediction)
     del told["bytes"]
     return {
@@ -217,12 +265,13 @@ def _document(subject: _Subject, machine: Machine, rates: Rates, planned: Plan, 
         "fits": prediction.fits,
         "bytes": {tier.name.lower(): prediction.bytes.of(tier) for tier in Tier},
         "memory": {
-            "usable_bytes": planned.usable_bytes,
-            "weights_bytes": planned.placement.memory_bytes,
+            "usable_bytes": planned.usable_bytes - on_card_bytes,
+            "weights_bytes": max(0, planned.placement.memory_bytes - prediction.bytes.of(Tier.VRAM)),
             "kv_bytes": planned.kv_bytes,
             "activation_bytes": planned.activation_bytes,
             "context_tokens": planned.context_tokens,
         },
+        "card": None if card is None else asdict(card),
         "machine": asdict(machine) | {"measured_at": rates.measured_at},
         "prediction": told | {"tokens_per_s": prediction.tokens_per_s},
     }

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from freehold.core.errors import DeviceError, UnsupportedArtefact
 from freehold.engine.budget import Plan
 from freehold.engine.config import EngineConfig
+from freehold.engine.fit import Prediction
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models.llama import Batch
 from freehold.engine.models.shape import LlamaShape
@@ -44,6 +45,7 @@ class OnCard:
 
     name: str
     line: str
+    prediction: Prediction
     load: Callable[[Callable[[int, int], None]], CardModel]
 
 
@@ -84,7 +86,7 @@ def on_card(
         log.info("engine_card_unused", extra={"reason": f"the card does not compute {reason}"})
         return None
     try:
-        placement, host_bytes, line = build.planned(card, weights, shape, cache, config, plan, threads, file)
+        placement, host_bytes, line, prediction = build.planned(card, weights, shape, cache, config, plan, threads, file)
     except DeviceError as exc:
         if config.device == "cuda":
             raise
@@ -96,4 +98,4 @@ def on_card(
         model: CardModel = build.load(card, weights, shape, cache, placement, threads, config.kernels, host_bytes, progress)
         return model
 
-    return OnCard(name=card.name, line=line, load=load)
+    return OnCard(name=card.name, line=line, prediction=prediction, load=load)

@@ -163,18 +163,20 @@ def pass_time(machine: Machine, bytes_: PassBytes, *, columns: int = 1, outputs:
     chores_s = streamed * machine.read_cpu_s_per_byte / machine.threads
     if machine.check_bytes_per_s:
         chores_s += streamed / machine.check_bytes_per_s / machine.threads
-    kv_s = _over(columns * positions * bytes_.kv_bytes_per_position / min(columns, _TILE_COLUMNS), machine.ram_bytes_per_s)
+    kv_bytes = columns * positions * bytes_.kv_bytes_per_position / min(columns, _TILE_COLUMNS)
     on_cpu = [share for share in shares if share.tier is not Tier.VRAM]
     on_card = [share for share in shares if share.tier is Tier.VRAM]
+    here = bytes_.of(Tier.VRAM) / bytes_.size_bytes if on_card else 0.0  # keys and values lie with their layers
+    kv_s = _over(kv_bytes * (1 - here), machine.ram_bytes_per_s)
     cpu_s = machine.pass_s + chores_s + kv_s + sum(_compute_s(machine, share, columns, outputs) for share in on_cpu)
     by_memory_s = _over(_read(on_cpu, columns), machine.ram_bytes_per_s) + kv_s
     processor = Link.MEMORY if by_memory_s >= _MEMORY_BOUND * cpu_s else Link.PROCESSOR
-    in_turn = {Link.VRAM: _over(_read(on_card, columns), machine.vram_bytes_per_s), processor: cpu_s}
+    in_turn = {Link.VRAM: _over(_read(on_card, columns) + kv_bytes * here, machine.vram_bytes_per_s), processor: cpu_s}
     where_they_lie = _slowest(feeding, in_turn, all_on_card=False)
     if not (machine.vram_bytes_per_s and machine.pcie_bytes_per_s and on_card):
         return where_they_lie
     across = {Link.PCIE: _read(on_cpu, columns) / machine.pcie_bytes_per_s}
-    whole = {Link.VRAM: _read(shares, columns) / machine.vram_bytes_per_s}
+    whole = {Link.VRAM: (_read(shares, columns) + kv_bytes) / machine.vram_bytes_per_s}
     on_the_card = _slowest(feeding | across, whole, all_on_card=True)
     return min(where_they_lie, on_the_card, key=lambda time: time.seconds)
 
@@ -304,7 +306,9 @@ def facts(prediction: Prediction) -> list[tuple[str, str]]:
     if prediction.fits:
         said.append(("fits", "yes: nothing is streamed"))
     said.append(("predicted", least + pace(prediction.token_s)))
-    first = f"{least}{duration(prediction.first_token_s)} after a prompt of {prediction.prompt_tokens} tokens"
+    # How fast a card multiplies a prompt is not known: reading the weights is the least it takes.
+    at_least = "at least " if bytes_.of(Tier.VRAM) else least
+    first = f"{at_least}{duration(prediction.first_token_s)} after a prompt of {prediction.prompt_tokens} tokens"
     said.append(("first token", first))
     if prediction.unknown:
         said.append(("not known here", f"how fast this is: {', '.join(prediction.unknown)}"))

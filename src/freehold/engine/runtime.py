@@ -164,6 +164,8 @@ class Runtime:
         self.on_card = on_card(weights, shape, cache, config, self.plan, threads, file)
         self.prediction: Prediction | None = None
         if self.on_card is not None:
+            self.prediction = self.on_card.prediction
+            foretell(self.prediction)
             self.model: Llama | CardModel = self.on_card.load(lambda done, total: progress("weights", done, total))
             computed_by = self.on_card.name
         else:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.links import slowest
+from freehold.core.links import PCIE4_X16_BYTES_PER_S, slowest
 from freehold.plan.catalogue import Accelerator
 from freehold.plan.uncertainty import Array, LogNormal, Simulation, Spread, Triangular, simulate
 
@@ -25,8 +25,7 @@ from freehold.plan.uncertainty import Array, LogNormal, Simulation, Spread, Tria
 QUANTISATIONS: Mapping[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, "Q4_K_M": 4.82}
 # xaskasdf/ntransformer's README keeps 26 layers of 80 in Q6_K, or 36 in Q4_K_M, in an RTX 3090: four fifths of 24 GB.
 USABLE = 0.8
-# PCIe 4.0 x16 carries 31.5 GB/s in one direction by its encoding; copies reach about four fifths of it.
-LINK_GB_PER_S = 25.0
+LINK_GB_PER_S = PCIE4_X16_BYTES_PER_S / 1e9
 # What engines reach of the bound: ours 0.88 to 0.90 (docs/benchmarks.md); assumed around it.
 OF_BOUND = Triangular(low=0.7, mode=0.9, high=1.0)
 RATE_SIGMA = 0.15  # of a link between machines and hours: assumed

@@ -3,7 +3,8 @@
 Decided here: what of the card's memory is left for weights, and which models are not the card's: those get a line, and the CPU.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -15,13 +16,15 @@ from freehold.core.errors import DeviceError
 from freehold.engine import tiers
 from freehold.engine.budget import BESIDE_BYTES, Plan
 from freehold.engine.config import EngineConfig
+from freehold.engine.fit import Machine, Prediction
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.gpu import card as cards
 from freehold.engine.gpu import soundness
 from freehold.engine.gpu.card import Card
-from freehold.engine.gpu.llama import MAX_TOKENS, GpuLlama
+from freehold.engine.gpu.llama import GpuLlama
 from freehold.engine.gpu.matrices import TILE_BYTES, CardLoader, matrices_of
-from freehold.engine.gpu.placement import CardPlacement, LinkRates, place
+from freehold.engine.gpu.placement import MAX_TOKENS, CardPlacement, LinkRates, fixed_bytes, place
+from freehold.engine.gpu.prediction import predicted
 from freehold.engine.gpu.sender import CARD_SLOTS, Sender
 from freehold.engine.gpu.unpack import SUPPORTED
 from freehold.engine.kernels.records import MAX_COLUMNS
@@ -34,10 +37,8 @@ from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.weights import Weights
 
-_EXPANDED_BYTES: Final = 128 << 20
-_COLUMN_BYTES: Final = 7.5  # of an activation in all its forms
 _PLENTY: Final = 1 << 62
-_SMALL_BYTES: Final = 256 << 20  # recorded passes, logits, tables, what the allocator loses at its edges
+_SLOW: Final = 1e9
 
 
 def why_not(shape: LlamaShape, tensors: Mapping[str, TensorInfo]) -> str | None:
@@ -63,8 +64,8 @@ def planned(
     plan: Plan,
     threads: int,
     file: Path,
-) -> tuple[CardPlacement, int, str]:
-    """(where the weights go, what host memory they may take, what is said of it). Reads no weights.
+) -> tuple[CardPlacement, int, str, Prediction]:
+    """(where the weights go, what host memory they may take, what is said of it and of its speed). Reads no weights.
 
     Raises DeviceError where the card has not even room for what every pass needs.
     """
@@ -73,7 +74,7 @@ def planned(
         torch.cuda.set_per_process_memory_fraction(min(1.0, usable / torch.cuda.mem_get_info(card.device)[1]), card.device)
     tensors = weights.header.tensors
     matrices = matrices_of(shape, tensors)
-    total, beside = sum(matrix.size_bytes for matrix in matrices), fixed_bytes(shape, cache)
+    total, beside = sum(matrix.size_bytes for matrix in matrices), fixed_bytes(shape, cache.pages)
     room = usable - beside
     if room <= 0:
         raise DeviceError(
@@ -81,13 +82,15 @@ def planned(
             "raise engine.vram_mb, or lower engine.kv_memory_mb"
         )
     host_bytes = max(0, plan.usable_bytes - plan.activation_bytes - BESIDE_BYTES - plan.kv_bytes)
-    if total <= room:
-        rates = LinkRates(card=1.0, link=1.0, disk=1.0, cpu=1.0)  # nothing to choose
-    else:
+    host = Machine(threads=threads)
+    if total > room:  # else the host has nothing to do, and there is nothing to choose
         room = max(0, room - CARD_SLOTS * TILE_BYTES)
-        rates = measured(card, tensors.values(), file, threads, None if config.kernels == "auto" else config.kernels)
-    placement = place(matrices, room, host_bytes, rates)
-    return placement, host_bytes, line(card, placement, total)
+        host = host_machine(tensors.values(), file, threads, None if config.kernels == "auto" else config.kernels)
+    on_card, link = card_rates(card)
+    machine = replace(host, vram_bytes_per_s=on_card, pcie_bytes_per_s=link)
+    placement = place(matrices, room, host_bytes, link_rates(machine, tensors.values()))
+    prediction = predicted(machine, placement, matrices, tensors, shape, plan.context_tokens, MAX_TOKENS)
+    return placement, host_bytes, line(card, placement, total), prediction
 
 
 def load(
@@ -154,16 +157,6 @@ class LayersCache(KvCache):
         self.block_tables, self._held, self._open = of.block_tables, of._held, of._open
 
 
-def fixed_bytes(shape: LlamaShape, cache: KvCache) -> int:
-    """What a pass needs of the card's memory besides weights."""
-    kv = cache.pages * KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
-    q = shape.heads * shape.head_dim
-    columns = shape.embedding + q + shape.ffn
-    floats = 2 * shape.embedding + q + 2 * shape.kv_heads * shape.head_dim + 2 * shape.ffn
-    partials = MAX_TOKENS * shape.heads * (shape.head_dim + 2)
-    return int(kv + MAX_TOKENS * (_COLUMN_BYTES * columns + 4 * floats) + 4 * partials) + _EXPANDED_BYTES + _SMALL_BYTES
-
-
 def line(card: Card, placement: CardPlacement, total_bytes: int) -> str:
     """What lies and is computed where, and how fast that is at best."""
     pace = f"at best {placement.token_s:.2g} s a token"
@@ -182,9 +175,24 @@ def _layer(name: str) -> int:
 
 def measured(card: Card, tensors: Iterable[TensorInfo], file: Path, threads: int, kernels: str | None) -> LinkRates:
     """Measured, the host's once a machine."""
-    infos: Sequence[TensorInfo] = [info for info in tensors if len(info.shape) > 1]
-    host = calibrate({info.type for info in infos}, file, threads, kernels=kernels)
-    size_bytes = sum(info.size_bytes for info in infos)
-    cpu_s = sum(info.size_bytes / host.kernels[info.type.name][0] for info in infos if info.type.name in host.kernels)
+    infos = tuple(tensors)
     on_card, link = card_rates(card)
-    return LinkRates(card=on_card, link=link, disk=host.disk_bytes_per_s or 1e9, cpu=size_bytes / cpu_s if cpu_s else 1e9)
+    host = host_machine(infos, file, threads, kernels)
+    return link_rates(replace(host, vram_bytes_per_s=on_card, pcie_bytes_per_s=link), infos)
+
+
+def host_machine(tensors: Iterable[TensorInfo], file: Path, threads: int, kernels: str | None) -> Machine:
+    return calibrate({info.type for info in tensors if len(info.shape) > 1}, file, threads, kernels=kernels).machine()
+
+
+def link_rates(machine: Machine, tensors: Iterable[TensorInfo]) -> LinkRates:
+    """The few that a placement is chosen by. What is not known is taken to be slow."""
+    infos = [info for info in tensors if len(info.shape) > 1]
+    size_bytes = sum(info.size_bytes for info in infos)
+    cpu_s = sum(info.size_bytes / kernel.bytes_per_s for info in infos if (kernel := machine.kernel(info.type.name)))
+    return LinkRates(
+        card=machine.vram_bytes_per_s or _SLOW,
+        link=machine.pcie_bytes_per_s or _SLOW,
+        disk=machine.disk_bytes_per_s or _SLOW,
+        cpu=size_bytes / cpu_s if cpu_s else _SLOW,
+    )

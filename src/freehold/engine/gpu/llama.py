@@ -23,7 +23,7 @@ from freehold.engine.gpu.attention import Partials, Tiles
 from freehold.engine.gpu.card import Card
 from freehold.engine.gpu.matrices import CardMatrices, Piece
 from freehold.engine.gpu.multiply import Columns, DeviceMatrix, as_landed
-from freehold.engine.gpu.placement import HEAD_LAYER
+from freehold.engine.gpu.placement import HEAD_LAYER, MAX_TOKENS
 from freehold.engine.gpu.sender import Sender
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
@@ -31,7 +31,6 @@ from freehold.engine.models.llama import Batch, check_batch
 from freehold.engine.models.shape import LlamaShape
 from freehold.engine.tensor_types import TensorType
 
-MAX_TOKENS: Final = 512  # of one pass over the weights
 LONG_RUN: Final = 32  # tokens of one sequence from which on they are read in as a prompt; drafts are fewer
 _MOST_SHARES: Final = 32
 _LEAST_SHARE_PAGES: Final = 8

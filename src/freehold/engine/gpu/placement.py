@@ -13,9 +13,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from freehold.engine.kv_cache import KvCache
+from freehold.engine.models.shape import LlamaShape
 from freehold.engine.tiles import Use
 
 HEAD_LAYER: Final = -1
+MAX_TOKENS: Final = 512  # of one pass over the weights
+_EXPANDED_BYTES: Final = 128 << 20
+_COLUMN_BYTES: Final = 7.5  # of an activation in all its forms
+_SMALL_BYTES: Final = 256 << 20  # recorded passes, logits, tables, what the allocator loses at its edges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,3 +141,13 @@ def _placement(
         ram_bytes=ram,
         token_s=token_s(on_card, cpu + sent_bytes, ram, rates, shared=cpu_layers > 0),
     )
+
+
+def fixed_bytes(shape: LlamaShape, pages: int) -> int:
+    """What a pass needs of the card's memory besides weights, with so many pages of keys and values."""
+    kv = pages * KvCache.page_bytes(shape.layers, shape.kv_heads, shape.head_dim)
+    q = shape.heads * shape.head_dim
+    columns = shape.embedding + q + shape.ffn
+    floats = 2 * shape.embedding + q + 2 * shape.kv_heads * shape.head_dim + 2 * shape.ffn
+    partials = MAX_TOKENS * shape.heads * (shape.head_dim + 2)
+    return int(kv + MAX_TOKENS * (_COLUMN_BYTES * columns + 4 * floats) + 4 * partials) + _EXPANDED_BYTES + _SMALL_BYTES
