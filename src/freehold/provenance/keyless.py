@@ -34,15 +34,15 @@ from freehold.core.errors import (
 from freehold.core.exchange import KeyId
 from freehold.provenance.oms_bundle import PAYLOAD_TYPE, Identity, Keyless, KeylessBundle, Login, OpenedBundle, Signer
 
-_ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")  # Fulcio's, as is the next: its docs/oid-info.md
-_USER_NAME = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7")
+_ISSUER = x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.1")  # Fulcio's docs/oid-info.md
 _ANSWER_CHARS = 300  # of a service's own words
 
 
 class KeylessSigner:
     """Made before hours of hashing: a token that will not do and services that are not there are told then.
 
-    Raises InvalidRequest for what the caller can mend, DeviceError for a file, UpstreamError for a service; so does `seal`.
+    Raises InvalidRequest for what the caller can mend, DeviceError for a file, UpstreamError for a service; so does `seal`, and
+    VerificationError where what came back does not hold.
     """
 
     def __init__(self, keyless: Keyless) -> None:
@@ -92,10 +92,8 @@ def _told(what: str) -> Iterator[None]:
         raise InvalidRequest("the identity's token has expired meanwhile: get a fresh one, and sign with --incremental") from exc
     except IdentityError as exc:
         why = f"{exc}: {exc.__cause__}" if exc.__cause__ and str(exc.__cause__) != str(exc) else str(exc)
-        raise InvalidRequest(
-            f"the identity's token cannot be used ({why[:_ANSWER_CHARS]}); get a fresh one, made for the audience sigstore; on "
-            "GitHub Actions the job needs `permissions: id-token: write`"
-        ) from exc
+        mend = "the job needs `permissions: id-token: write`" if "GitHub" in why else "get a fresh one, for the audience sigstore"
+        raise InvalidRequest(f"the identity's token cannot be used ({why[:_ANSWER_CHARS]}): {mend}") from exc
     except Exception as exc:
         raise _failed(what, exc) from exc
 
@@ -115,13 +113,11 @@ def _failed(what: str, exc: Exception) -> FreeholdError:
 
 
 def _identity(certificate: x509.Certificate) -> Identity:
-    """Whom a certificate names: an address, a workflow's URL, or a user's name."""
+    """Whom a certificate names: an address, or a workflow's URL."""
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    found = [
-        *names.get_values_for_type(x509.RFC822Name),
-        *names.get_values_for_type(x509.UniformResourceIdentifier),
-        *(one.value.decode() for one in names.get_values_for_type(x509.OtherName) if one.type_id == _USER_NAME),
-    ]
+    found = [*names.get_values_for_type(x509.RFC822Name), *names.get_values_for_type(x509.UniformResourceIdentifier)]
+    if not found:
+        raise UpstreamBroken("Sigstore's certificate names neither an address nor a URL by which the signature could be verified")
     issuer = certificate.extensions.get_extension_for_oid(_ISSUER).value
     assert isinstance(issuer, x509.UnrecognizedExtension)
     return Identity(name=found[0], issuer=issuer.value.decode())
