@@ -1,3 +1,5 @@
+import random
+
 import pytest
 
 from freehold.guard.detectors.examples import HEX, b64url, sample
@@ -20,6 +22,17 @@ from freehold.guard.detectors.validators import (
     typed_password,
     varied,
 )
+
+
+@pytest.mark.parametrize("value", [b"a1b2c3d4e5f6g7h8i9j0k1l2", b"px-a1B2c3D4-e5f6-g7h8-i8j0", b"d4c3b2a1-f6e5-h8g7-j1i8-p5o0"])
+def test_letters_and_digits_that_count_in_turn_are_a_row(value: bytes) -> None:
+    assert is_row(value)
+    assert not random_token()(value)
+
+
+def test_chance_does_not_count_in_turn() -> None:
+    values = random.Random(7)
+    assert not any(is_row(values.randbytes(10).hex().encode()) for _ in range(5000))
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,25 @@ ROW_CHARS = 26
 def is_row(value: bytes) -> bool:
     """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
     low, half = value.lower(), (len(value) + 1) // 2
-    return half <= ROW_CHARS and any(low[at : at + half] in _IN_ORDER for at in range(len(value) - half + 1))
+    if half <= ROW_CHARS and any(low[at : at + half] in _IN_ORDER for at in range(len(value) - half + 1)):
+        return True
+    return _is_braid(low)
+
+
+BRAID_CHARS = 20  # of 16 hexadecimal digits by chance one in fifty thousand is such a braid
+_NOT_ALNUM = bytes(set(range(256)) - set(b"0123456789abcdefghijklmnopqrstuvwxyz"))
+
+
+def _is_braid(low: bytes) -> bool:
+    """Whether letters and digits take turns and each goes up or down by one, as in `a1b2c3d4-e5f6`: so do manuals' ids."""
+    plain = low.translate(None, _NOT_ALNUM)
+    if len(plain) < BRAID_CHARS:
+        return False
+    turns = sum(
+        abs(third - first) == 1 and (first < 58) == (third < 58) != (second < 58)
+        for first, second, third in zip(plain, plain[1:], plain[2:], strict=False)
+    )
+    return turns * 2 >= len(plain) - 2
 
 
 # In a token of an issuer's own mark, length and alphabet: AAAA and abcd are what a lazy person tries; a row of x or of one digit,
