@@ -1,10 +1,12 @@
 """Generated code in an answer: found wherever the stream is cut, held only where it may be blocked, noted where wished."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.events import Blocked, Event, FinishReason, Found, MessageEnd, PartEnd, PartKind, TextDelta, ToolCallDelta
 from freehold.core.findings import Channel, Direction
+from freehold.guard.weaknesses.fences import LIMIT_CHARS
 from freehold.guard.weaknesses.settings import CodeRule, CodeSettings
 from freehold.guard.weaknesses.stage import CodeStage
 from tests.guard.playing import cut
@@ -129,3 +131,12 @@ def test_a_longer_fence_holds_shorter_ones() -> None:
 def test_any_text_passes_unchanged_however_it_is_cut(text: str, places: list[int]) -> None:
     assert said(play(cut(text, places))) == text
     assert said(play(cut(text, places), BLOCKING)) == text
+
+
+@pytest.mark.parametrize("size", [100, 256, 257, 5000])
+def test_code_without_an_end_is_judged_at_the_limit_however_small_its_pieces(size: int) -> None:
+    text = "```python\n" + "x = 1  # so it goes on\n" * (LIMIT_CHARS // 22)
+    events = play([text[at : at + size] for at in range(0, len(text), size)])
+    found = [event.finding for event in events if isinstance(event, Found)]
+    assert [finding.rule for finding in found] == ["code-unread"]
+    assert LIMIT_CHARS <= found[0].end - found[0].start <= LIMIT_CHARS + size

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 
 LIMIT_CHARS = 128 << 10  # as syntax.LIMIT_BYTES: more is not parsed
+PASSED_LIMIT = 256  # pieces that are passed by until they are looked at together
+PASSED_CHARS = 256  # of each: of code no more may be passed by than the limit has room for
 _OPENER_CHARS = 256  # of the line that begins one; longer is no fence
 _OPENS = re.compile(r"^[ \t>*+\-\d.)]*(`{3,}|~{3,})([^`\n]*)\n", re.MULTILINE)
 _MAY_OPEN = re.compile(r"(?:^|\n)[ \t>*+\-\d.)]*(?:`{1,}[^`\n]*|~{1,}[^\n]*)\Z")
@@ -31,7 +33,7 @@ class Fences:
     __slots__ = ("_chars", "_closes", "_code", "_info", "_line", "_position", "_start", "is_plain", "passed")
 
     def __init__(self) -> None:
-        self.is_plain = True  # outside, and the line at hand has no sign of a fence: pieces without one may be passed by
+        self.is_plain = True  # pieces without the sign of a fence may be passed by: nothing begins or ends with one
         self.passed: list[str] = []  # the pieces that were, since the last `catch_up`
         self._position = 0  # of the next piece in the text
         self._line = ""  # the line at hand, as far as it came
@@ -63,7 +65,10 @@ class Fences:
             if found is not None:
                 done.append(found)
         self._position += chars
-        self.is_plain = self._code is None and "`" not in self._line and "~" not in self._line
+        if self._code is None:
+            self.is_plain = "`" not in self._line and "~" not in self._line
+        else:
+            self.is_plain = self._chars + PASSED_LIMIT * PASSED_CHARS <= LIMIT_CHARS
         return done
 
     def catch_up(self) -> None:
@@ -71,10 +76,15 @@ class Fences:
         text = "".join(self.passed)
         self.passed.clear()
         self._position += len(text)
-        self._keep_line(text)
+        if self._code is None:
+            self._keep_line(text)
+        else:
+            self._keep_code(text)
 
     def end(self) -> Code | None:
         """The text is over: what is open is complete."""
+        if self.passed:
+            self.catch_up()
         return None if self._code is None else self._complete(0)
 
     def _outside(self, text: str, at: int) -> tuple[int, None] | None:
@@ -111,13 +121,16 @@ class Fences:
                     joined = "".join(self._code)
                     self._code = [joined[: len(joined) - (held - found.start())]]
                 return at + end, self._complete(at + end)
+        self._keep_code(rest)
+        if self._chars > LIMIT_CHARS:
+            return len(text) + 1, self._complete(len(text))
+        return None
+
+    def _keep_code(self, rest: str) -> None:
         self._line = rest.rpartition("\n")[2] if "\n" in rest else (self._line + rest)[-_OPENER_CHARS:]
         if self._code is not None:
             self._code.append(rest)
         self._chars += len(rest)
-        if self._chars > LIMIT_CHARS:
-            return len(text) + 1, self._complete(len(text))
-        return None
 
     def _complete(self, at: int) -> Code:
         code = Code(text="".join(self._code or ()), info=self._info, start=self._start, at=at)

@@ -62,6 +62,10 @@ from freehold.guard.weaknesses.values import (
 LIMIT_STEPS = 100_000  # expressions read, and what is kept of them at branches; a file of 4 KB takes some 2,000
 _NUMBER = frozenset(("number",))  # the calls that make one of a text
 _FALSY: tuple[object, ...] = (False, None, 0, "")
+_LOGIC = library.AND | library.OR
+_EITHER = library.OR | library.ELSE
+_CHOICES = _LOGIC | library.ELSE
+_COMPARISONS = library.EQUAL | library.UNEQUAL
 
 
 class OutOfSteps(Exception):
@@ -176,14 +180,14 @@ class Flow:
     def binary(self, node: Binary) -> Value:
         left = self.value(node.left)
         op = node.op
-        if op in library.AND | library.OR and left.is_known and (left.const in _FALSY) == (op in library.AND):
+        if op in _LOGIC and left.is_known and (left.const in _FALSY) == (op in library.AND):
             return left
         right = self.value(node.right)
-        if op in library.AND | library.OR | library.ELSE:
-            return either(left, right) if op in library.OR | library.ELSE else right
+        if op in _CHOICES:
+            return either(left, right) if op in _EITHER else right
         if op == "." or (op == "+" and self.plus_joins):
             return joined([left, right])
-        if op in library.EQUAL | library.UNEQUAL:
+        if op in _COMPARISONS:
             self.matching.compare_secret(node, left, right)
         if op == "<<" and left.items is not None:
             left.items[len(left.items)] = right
@@ -282,30 +286,30 @@ class Flow:
         named = {key: self.value(value) for key, value in node.named}
         for (key, value), item in zip(named.items(), node.named, strict=False):
             self.matching.set(key, f"{path}.{key}", value, item[1])
-        for rule in self.rules.calls.find(name, path):
+        facts = self.rules.of_call(name, path)
+        for rule in facts.calls:
             self.matching.check_call(rule, node, of, args, named)
-        if self.rules.fills.has(name, path):
+        if facts.fills:
             self.fill(node, args)
-        if self.rules.exits.has(name, path):
+        if facts.exits:
             self.left = "exit"
-        if self.rules.renews.has(name, path):
+        if facts.renews:
             self.renew([*args, *named.values(), *(self.value(arg.obj) for arg in node.args if isinstance(arg, Slice))])
         known = self.special.called(node, name, path, of, args)
         return self.result(node, name, path, of, args, named) if known is None else known
 
     def result(self, node: Call, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
-        sources = self.rules.sources.find(name, path)
-        if sources:
+        facts = self.rules.of_call(name, path)
+        if facts.sources:
             default = args[-1].const if name in library.SETTINGS and len(args) > 1 else UNSET
-            return Value(max(sources), path=default if isinstance(default, str) else f"{path}()")
+            return Value(max(facts.sources), path=default if isinstance(default, str) else f"{path}()")
         if path in library.MODULES and args and isinstance(args[0].const, str):
             return Value(path=args[0].const.removeprefix("node:"))
-        sanitised = self.rules.sanitisers.find(name, path)
-        if sanitised:
+        if facts.sanitisers:
             everything = mixed([*args, *named.values(), *([of] if of is not None else [])], f"{path}()")
-            kinds = frozenset[str]().union(*sanitised)
+            kinds = frozenset[str]().union(*facts.sanitisers)
             return everything.made_clean(NUMERIC if kinds == _NUMBER else kinds)
-        for rule in self.rules.cleans.find(name, path):
+        for rule in facts.cleans:
             if all(self.matching.test(test, args, named, of) for test in rule.when):
                 return mixed(args, f"{path}()").made_clean(frozenset(rule.kinds.split()))
         if name in library.REPLACES and library.keeps_words_only(args):
@@ -329,7 +333,7 @@ class Flow:
         known = library.operation(name, path, of, args)
         if known is None:
             known = self.derived(name, path, of, args, named)
-        if (of is None or of.items is None) and self.rules.copies.has(name, path):
+        if facts.copies and (of is None or of.items is None):
             self.copy(node, of, args)
         return known
 

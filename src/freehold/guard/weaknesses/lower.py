@@ -54,10 +54,23 @@ class Grammar:
 class Lowering:
     """One pass over one tree. `functions`, `classes` and `called` say what the file has, and calls, by name."""
 
-    __slots__ = ("called", "classes", "depth", "functions", "grammar", "is_cut", "macros", "mentioned", "shapes", "source")
+    __slots__ = (
+        "_ascii",
+        "called",
+        "classes",
+        "depth",
+        "functions",
+        "grammar",
+        "is_cut",
+        "macros",
+        "mentioned",
+        "shapes",
+        "source",
+    )
 
     def __init__(self, grammar: Grammar, source: bytes) -> None:
         self.grammar, self.source = grammar, source
+        self._ascii = source.decode() if source.isascii() else None  # most code: bytes are characters
         self.shapes = grammar.shapes
         self.functions: list[Func] = []
         self.classes: set[str] = set()
@@ -81,13 +94,18 @@ class Lowering:
         return None if node is None else self.low(node)
 
     def each(self, nodes: Iterable[Tree]) -> list[Node]:
-        return [self.low(node) for node in nodes if node.is_named and "comment" not in node.type]
+        """Of named nodes."""
+        return [self.low(node) for node in nodes if "comment" not in node.type]
 
     def block(self, node: Tree | None) -> Node:
         return Block(0, 0, ()) if node is None else self.low(node)
 
     def text(self, node: Tree | None) -> str:
-        return "" if node is None else self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        if node is None:
+            return ""
+        if self._ascii is not None:
+            return self._ascii[node.start_byte : node.end_byte]
+        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
 
     def nothing(self, node: Tree) -> Node:
         return Const(node.start_byte, node.end_byte, None)

@@ -193,7 +193,11 @@ def named(text: str, language: Language | None, file: str = "") -> Iterator[Name
         for found in outer.finditer(text) if "ependencies" in text or '"require' in text else ():
             for one in key.finditer(found[1]):
                 yield Named(ecosystem, one[1], found.start(1) + one.start(1), found.start(1) + one.end(1), 0.8)
-    lists: tuple[tuple[str, re.Pattern[str], float], ...] = (("gems", _GEM, 0.8), ("go", _GO_MODULE, 0.8))
+    lists: tuple[tuple[str, re.Pattern[str], float], ...] = ()
+    if "gem" in text:
+        lists = (("gems", _GEM, 0.8),)
+    if " v" in text or "\tv" in text:
+        lists = (*lists, ("go", _GO_MODULE, 0.8))
     if language is None or file.lower().endswith(".txt"):
         lists = (*lists, ("pypi", _REQUIREMENT, 0.8))
     if language in (Language.JAVASCRIPT, Language.TYPESCRIPT, Language.TSX):
@@ -204,7 +208,7 @@ def named(text: str, language: Language | None, file: str = "") -> Iterator[Name
         for found in pattern.finditer(text):
             name = _bare(found[1], ecosystem)
             yield Named(ecosystem, name, found.start(1), found.start(1) + len(name), confidence)
-    if language is Language.PYTHON:
+    if language is Language.PYTHON and "import" in text:
         yield from _python_imports(text)
 
 

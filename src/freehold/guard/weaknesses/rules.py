@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import re2
@@ -214,6 +214,19 @@ class PathIndex:
         return bool(self.of_any) and any(pattern.holds(path) for pattern, _ in self.of_any)
 
 
+class CallFacts(NamedTuple):
+    """All that rules say of calls of one name and path."""
+
+    calls: list[Any]
+    sources: list[Any]
+    sanitisers: list[Any]
+    cleans: list[Any]
+    fills: bool
+    exits: bool
+    renews: bool
+    copies: bool
+
+
 @dataclass(slots=True, kw_only=True)
 class Rules:
     """One language's, ready to be asked."""
@@ -231,6 +244,26 @@ class Rules:
     renews: PathIndex = field(default_factory=PathIndex)
     handlers: PathIndex = field(default_factory=PathIndex)
     imports: dict[str, str] = field(default_factory=dict)  # module -> kind
+    _known: dict[tuple[str, str], CallFacts] = field(default_factory=dict)
+
+    def of_call(self, name: str, path: str) -> CallFacts:
+        """Kept, as a program calls the same things again and again."""
+        if (known := self._known.get((name, path))) is None:
+            known = CallFacts(
+                calls=self.calls.find(name, path),
+                sources=self.sources.find(name, path),
+                sanitisers=self.sanitisers.find(name, path),
+                cleans=self.cleans.find(name, path),
+                fills=self.fills.has(name, path),
+                exits=self.exits.has(name, path),
+                renews=self.renews.has(name, path),
+                copies=self.copies.has(name, path),
+            )
+            if len(path) <= _KEPT_CHARS:
+                if len(self._known) >= _KEPT_PATHS:
+                    self._known.clear()
+                self._known[name, path] = known
+        return known
 
 
 def _read(name: str) -> Mapping[str, Any]:

@@ -11,14 +11,13 @@ from dataclasses import replace
 from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PartKind, TextDelta
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
 from freehold.guard.languages import language_named
-from freehold.guard.weaknesses.fences import Code, Fences
+from freehold.guard.weaknesses.fences import PASSED_CHARS, PASSED_LIMIT, Code, Fences
 from freehold.guard.weaknesses.find import SQUAT, find
 from freehold.guard.weaknesses.settings import CodeSettings, ruling
 from freehold.guard.weaknesses.weakness import Weakness
 
 CATEGORY = "weakness"
 LIMIT_TEXTS = 1024  # of one answer that are watched; as many as the redactor lets be open
-_PASSED = 256  # pieces of prose until they are let go
 _NOTED = 3  # weaknesses named in one note
 
 
@@ -57,13 +56,19 @@ class CodeStage:
         self._holds = settings.may_block
         self._texts: dict[tuple[int, int], _Text] = {}
         self._has_blocked = False
-        self._choice = self._part = -1  # of the text that came last, where it is prose
+        self._choice = self._part = -1  # of the text that came last, where its pieces may be passed by
         self._passed: list[str] = []  # of its pieces, those that were passed by
 
     def receive(self, event: Event) -> list[Event]:
         if type(event) is TextDelta and event.part == self._part and event.choice == self._choice:
             piece, passed = event.text, self._passed
-            if "`" not in piece and "~" not in piece and event.source_chars is None and len(passed) < _PASSED:
+            if (
+                "`" not in piece
+                and "~" not in piece
+                and len(piece) <= PASSED_CHARS
+                and event.source_chars is None
+                and len(passed) < PASSED_LIMIT
+            ):
                 passed.append(piece)  # most of most answers: every step here counts
                 return [event]
         return self._receive(event)
@@ -83,8 +88,8 @@ class CodeStage:
     def _delta(self, event: TextDelta) -> list[Event]:
         out = self._watched(event)
         text = self._texts.get((event.choice, event.part))
-        is_prose = text is not None and text.fences.is_plain and not text.held
-        self._choice, self._part = (event.choice, event.part) if is_prose else (-1, -1)
+        is_plain = text is not None and text.fences.is_plain and not text.held and not (self._holds and text.fences.is_open)
+        self._choice, self._part = (event.choice, event.part) if is_plain else (-1, -1)
         if text is not None:
             self._passed = text.fences.passed
         return out
