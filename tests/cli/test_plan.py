@@ -204,6 +204,7 @@ def test_a_model_larger_than_its_card_has_a_bound() -> None:
         (("exaflops", "nan", "--chip", "CS-3"), "above zero"),
         (("exaflops", "--chip", "CS-3", "--", "-8"), "above zero"),
         (("exaflops", "1e30", "--chip", "CS-3"), "check the number"),
+        (("exaflops", "1e-9", "--chip", "CS-3"), "check the number"),
         (("exaflops", "1", "--chip", "MatX One"), "unknown: bf16_dense_tflops"),
         (("exaflops", "1", "--chip", "Metis", "--precision", "bf16"), "bf16_dense_tflops of Metis AIPU is unknown"),
         (("exaflops", "1", "--chip", "H1000", "--precision", "bf16"), "no accelerator"),

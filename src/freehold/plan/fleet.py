@@ -8,6 +8,7 @@ from freehold.plan.catalogue import Accelerator, Density, Precision
 from freehold.plan.power import PUE, ChipPower, chip_power
 
 EXA = 1e18
+LEAST_FLOP_PER_S = 1e12
 MOST_CHIPS = 1_000_000_000  # a hundred times what all makers have sold: beyond it a number was mistyped
 
 
@@ -53,6 +54,8 @@ def chips_for(flop_per_s: float, chip: Accelerator, precision: Precision, densit
     """The fewest that reach it. Raises InvalidRequest and UnknownFigure."""
     if not (math.isfinite(flop_per_s) and flop_per_s > 0):
         raise InvalidRequest(f"a rate must be above zero, got {flop_per_s:g} FLOP/s", param="exaflops")
+    if flop_per_s < LEAST_FLOP_PER_S:
+        raise InvalidRequest(f"{flop_per_s / EXA:.3g} EF are less than a phone makes: check the number", param="exaflops")
     ratio = flop_per_s / chip.flop_per_s(precision, density)
     if ratio > MOST_CHIPS:
         raise InvalidRequest(
