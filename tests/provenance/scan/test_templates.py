@@ -52,6 +52,9 @@ ODD = [
     "{{ messages['_' * 2 + name] }}",
     "{{ messages['__ssalc__'[::-1]] }}",
     "{{ messages['CLASS' | lower] }}",
+    "{% set a, b = '__', 'class' %}{% set c = a + b + a %}{{ messages[c] }}",
+    "{% set a = '_' * 2 %}{{ messages[a + name] }}",
+    "{% set a = '%c' % 95 %}{{ messages[a] }}",
     "{{ messages | map(attribute=name) | list }}",
 ]
 

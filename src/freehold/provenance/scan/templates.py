@@ -68,6 +68,14 @@ def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | N
             context.find("template-code", f"line {node.lineno}: uses {shown(name)}", offset)
         case nodes.Const(value=str() as value) if _DUNDER.search(value):
             context.find("template-code", f"line {node.lineno}: has {shown(value)}, a name of Python's insides", offset)
+        case nodes.Const(value=str() as value) if _PIECE.search(value):
+            context.find(
+                "template-odd", f"line {node.lineno}: has {shown(value)}, of which a name of Python's insides can be made", offset
+            )
+        case nodes.Mul(left=nodes.Const(value=str() as value)) | nodes.Mul(right=nodes.Const(value=str() as value)) if (
+            "_" in value
+        ):
+            context.find("template-odd", f"line {node.lineno}: repeats {shown(value)}", offset)
         case nodes.Const(value=str() as value) if _ADDRESS.search(value):
             context.find("template-odd", f"line {node.lineno}: has an address, {shown(value)}", offset)
         case nodes.TemplateData(data=value) if _ADDRESS.search(value):
@@ -117,6 +125,7 @@ def _is_plain(node: nodes.Node) -> bool:
 # Ways from a value to the interpreter, and what holds them in frameworks.
 _INSIDES = _names("mro func_globals func_code gi_frame gi_code cr_frame f_globals f_builtins f_locals tb_frame co_code im_func")
 _GLOBALS = _names("self lipsum url_for get_flashed_messages")
+_PIECE = re.compile(r"\A(?:__[a-z]*|[a-z]*__)\Z|%c")
 _DUNDER = re.compile(
     r"__(?:class|bases?|mro|subclasses|init|globals|builtins|import|getattribute|dict|reduce(?:_ex)?|code|closure|call|new|module|self|func|loader|spec)__"
 )
