@@ -1,1 +1,1 @@
-"""Read-only pages over the record: what happens now, and what each receipt says. Never content."""
+"""Pages over the record: what happens now, and what each receipt says. Read-only and without content, but for waiting calls."""
