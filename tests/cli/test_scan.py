@@ -28,6 +28,13 @@ def test_a_clean_folder_is_exit_code_0(folder: Path) -> None:
     assert "config.json" in scan(folder, "--all").stdout
 
 
+def test_a_folder_without_a_file_was_not_scanned(tmp_path: Path) -> None:
+    """A check of the wrong folder must not pass."""
+    result = scan(tmp_path)
+    assert result.exit_code == 2
+    assert "nothing was scanned" in result.stderr
+
+
 def test_findings_are_exit_code_1_and_name_file_place_and_class(folder: Path) -> None:
     (folder / "pytorch_model.bin").write_bytes(EVIL)
     (folder / "README.md").write_bytes(b"hello")

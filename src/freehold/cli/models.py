@@ -53,7 +53,7 @@ def _row(pin: Pin) -> dict[str, Any]:
     except NotFound:
         pass
     except ArtefactError as exc:
-        here = f"damaged: {exc.message}"
+        here = f"not usable: {exc.message}"
     about = {"name": pin.name, "aliases": pin.aliases, "size_bytes": pin.size_bytes, "licence": pin.licence}
     found = {"here": here, "path": str(path), "model_id": model_id, "trust": trust}
     return about | {"description": pin.description, "origin": pin.origin} | found
@@ -73,7 +73,7 @@ def _added_row(name: str) -> dict[str, Any]:
     try:
         model = open_model(configuration.home(), name)
     except ArtefactError as exc:
-        return row | {"here": f"damaged: {exc.message}"}
+        return row | {"here": f"not usable: {exc.message}"}
     manifest = model.manifest
     found: dict[str, Any] = {
         "size_bytes": sum(file.size_bytes for file in manifest.files),

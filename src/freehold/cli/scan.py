@@ -34,6 +34,8 @@ def scan(paths: tuple[Path, ...], json_wanted: bool, sarif: Path | None, show_al
     """
     try:
         reports = list(scan_paths(list(paths)))
+        if not reports:
+            raise Unusable(f"there is no file in {', '.join(map(str, paths))}: nothing was scanned")
         if sarif is not None:
             _write(sarif, json.dumps(as_sarif(reports), indent=2) + "\n")
     except DeviceError as error:
@@ -62,7 +64,7 @@ def _show(reports: list[FileReport], *, show_all: bool) -> None:
         click.echo()
     count = {verdict: sum(report.verdict is verdict for report in reports) for verdict in Verdict}
     said = ", ".join(f"{count[verdict]} {verdict.value}" for verdict in reversed(Verdict) if count[verdict])
-    click.echo(f"{len(reports)} file{'s' if len(reports) != 1 else ''}: {said or 'nothing to scan'}")
+    click.echo(f"{len(reports)} file{'s' if len(reports) != 1 else ''}: {said}")
     _show_cves(reports)
 
 
