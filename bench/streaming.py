@@ -3,7 +3,9 @@
 The limit is a memory control group around each side. What the page cache has of a file is dropped before a side may read it, as
 pages are charged to the group that read them first.
 
-`--only streaming.limits,streaming.kernels` runs some of the parts below.
+`--only streaming` takes some ten minutes on two cores, 6 GB of disk below the models' folder and an environment of 1.5 GB for
+AirLLM; both are kept. `--only streaming.limits,streaming.kernels` runs some of the parts below. `--only streaming.dry` goes
+through all but AirLLM's with little, in a minute or two: it shows that they run, and gives no figures.
 """
 
 import contextlib
@@ -11,6 +13,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -21,7 +24,7 @@ from bench.peers import AIRLLM_VERSION, environment
 from bench.sides import Ask, side
 from bench.streaming_node import ask, many
 from bench.streaming_node import node as running
-from bench.synthetic import EIGHT_B, SMALL_BF16, synthetic
+from bench.synthetic import EIGHT_B, ONE_B_Q8, SMALL_BF16, Synthetic, synthetic
 from freehold.engine.header import read_path
 from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.machine import calibrate
@@ -40,19 +43,39 @@ NODE_LIMIT: Final = 600 * MB
 NODE_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 400, "context_tokens": 1024, "max_sequences": 2}
 REQUESTS_LIMIT: Final = 450 * MB
 REQUESTS_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 290, "context_tokens": 256, "max_sequences": 8}
-REQUESTS: Final = 1000
 KINDS: Final = ("measured", "predicted")  # of the gauge
-ROUNDS: Final = 4
-TOKENS: Final = 3  # of a round, each side in its turn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much is done."""
+
+    model: Synthetic
+    rounds: int
+    tokens: int  # of a round, each side in its turn
+    requests: int
+
+
+FULL: Final = Scale(model=EIGHT_B, rounds=4, tokens=3, requests=1000)
+DRY: Final = Scale(model=ONE_B_Q8, rounds=1, tokens=1, requests=16)
 
 
 def run(report: Report, models_dir: Path) -> None:
     """All of them: one that fails is told, and raises when the others are done."""
+    _run(MEASURED, report, models_dir, FULL)
+
+
+def dry(_report: Report, models_dir: Path) -> None:
+    """The same, with little: what comes of it is no figure, and is not kept."""
+    _run({name: part for name, part in MEASURED.items() if part is not airllm}, lambda **_: None, models_dir, DRY)
+
+
+def _run(parts: Mapping[str, Callable[[Report, Path, Scale], Any]], report: Report, models_dir: Path, scale: Scale) -> None:
     failed = []
-    for name, part in SUBPARTS.items():
+    for name, part in parts.items():
         began_s = time.monotonic()
         try:
-            part(report, models_dir)
+            part(report, models_dir, scale)
         except Exception:
             traceback.print_exc()
             failed.append(name)
@@ -61,18 +84,18 @@ def run(report: Report, models_dir: Path) -> None:
         raise RuntimeError(f"failed: {', '.join(failed)}")
 
 
-def limits(report: Report, models_dir: Path) -> None:
+def limits(report: Report, models_dir: Path, scale: Scale = FULL) -> None:
     """A file of 8B shape in memory for 54 and 86 % of it, beside llama.cpp's mmap."""
-    path = _eight_b(models_dir)
+    path = _large(models_dir, scale)
     for share, faster in LIMITS.items():
         with both(path, path.stat().st_size * share // 100) as sides:
             if sides is None:
                 return
-            _compare(report, f"streaming.8b.{share}", sides, faster=faster)
+            _compare(report, f"streaming.8b.{share}", sides, faster=faster, scale=scale)
 
 
-def _eight_b(models_dir: Path) -> Path:
-    return synthetic(EIGHT_B, models_dir, models_dir / EMBEDDED)
+def _large(models_dir: Path, scale: Scale) -> Path:
+    return synthetic(scale.model, models_dir, models_dir / EMBEDDED)
 
 
 class Sides:
@@ -101,13 +124,11 @@ def both(path: Path, limit_bytes: int) -> Iterator[Sides | None]:
                 yield Sides(ours, peer, (first, second))
 
 
-def _compare(
-    report: Report, name: str, sides: Sides, *, faster: float | None, rounds: int = ROUNDS, tokens: int = TOKENS
-) -> None:
+def _compare(report: Report, name: str, sides: Sides, *, faster: float | None, scale: Scale) -> None:
     facts = sides.ours({"do": "facts"})
     ours, theirs = [], []
-    for i in range(rounds + 1):
-        task = {"do": "decode", "tokens": tokens, "seed": i}
+    for i in range(scale.rounds + 1):
+        task = {"do": "decode", "tokens": scale.tokens, "seed": i}
         answers = sides.ours(task), sides.peer(task)
         if i:  # the first is for warming up
             ours.append(answers[0])
@@ -133,7 +154,7 @@ def drop_cache(path: Path) -> None:
 # ---- other peers, other questions --------------------------------------------------------------------------------
 
 
-def airllm(report: Report, models_dir: Path) -> None:
+def airllm(report: Report, models_dir: Path, _scale: Scale = FULL) -> None:
     """Beside AirLLM: a small model, both in the same limit; ours twice, once with a third of the weights in memory."""
     python = environment(f"airllm-{AIRLLM_VERSION}", f"airllm=={AIRLLM_VERSION}")
     if python is None:
@@ -167,16 +188,16 @@ def airllm(report: Report, models_dir: Path) -> None:
             )
 
 
-def batch(report: Report, models_dir: Path) -> None:
+def batch(report: Report, models_dir: Path, scale: Scale = FULL) -> None:
     """Eight answers over one streamed pass, of what one answer gets."""
-    path = _eight_b(models_dir)
+    path = _large(models_dir, scale)
     with memory_limit(path.stat().st_size * 54 // 100) as group:
         if group is None:
             return
         drop_cache(path)
         with side(_ours(path), group=group) as ours:
             times: dict[int, list[float]] = {1: [], 8: []}
-            for i in range(ROUNDS):
+            for i in range(scale.rounds + 1):
                 for columns, taken in times.items():
                     answer = ours({"do": "decode", "tokens": 2, "seed": i, "columns": columns})
                     taken += [answer["token_s"]] if i else []  # the first is for warming up
@@ -184,16 +205,16 @@ def batch(report: Report, models_dir: Path) -> None:
     report(name="streaming.batch8", value=eight, unit="tok/s", ratio=eight / one, limit=5.0)
 
 
-def checks(report: Report, models_dir: Path) -> None:
+def checks(report: Report, models_dir: Path, scale: Scale = FULL) -> None:
     """What it costs that every streamed byte is checked: CPU and time, on and off in turns."""
-    path = _eight_b(models_dir)
+    path = _large(models_dir, scale)
     with memory_limit(path.stat().st_size * 54 // 100) as group:
         if group is None:
             return
         drop_cache(path)
         with side(_ours(path), group=group) as ours:
             found: dict[bool, list[dict[str, float]]] = {True: [], False: []}
-            for i in range(2 * ROUNDS):
+            for i in range(2 * scale.rounds):
                 for on, answers in found.items():
                     ours({"do": "checks", "on": on})
                     answer = ours({"do": "decode", "tokens": 2, "seed": i})
@@ -203,7 +224,7 @@ def checks(report: Report, models_dir: Path) -> None:
         report(name=f"streaming.checks.{what}", value=on_s, unit="s/token", ratio=on_s / off_s, limit=limit)
 
 
-def kernels(report: Report, models_dir: Path) -> None:
+def kernels(report: Report, models_dir: Path, _scale: Scale = FULL) -> None:
     """Bytes a second that each type's kernels take in, of what memory gives."""
     threads = _threads()
     rates = calibrate(FORMATS, models_dir, threads, fresh=True)
@@ -217,7 +238,7 @@ def kernels(report: Report, models_dir: Path) -> None:
         report(name="streaming.check", value=rates.check_bytes_per_s / 1e9, unit="GB/s a core")
 
 
-def node(report: Report, models_dir: Path) -> None:
+def node(report: Report, models_dir: Path, _scale: Scale = FULL) -> None:
     """A real model and a whole node in 600 MB: a question, a tool call, speed and prediction; llama.cpp in as much for itself."""
     path = models_dir / QWEN
     if not path.exists():
@@ -245,14 +266,14 @@ def node(report: Report, models_dir: Path) -> None:
         report(name=f"{name}.prediction", value=predicted_s / token_s, unit="predicted / measured")
 
 
-def requests(report: Report, models_dir: Path) -> None:
+def requests(report: Report, models_dir: Path, scale: Scale = FULL) -> None:
     """A thousand short requests to a node whose model does not fit: none is lost, nothing is left behind."""
     name = "streaming.requests"
     with memory_limit(REQUESTS_LIMIT) as group:
         if group is None:
             return
         with running(models_dir / EMBEDDED, REQUESTS_SETTINGS, group) as made:
-            many(report, name, made, REQUESTS)
+            many(report, name, made, scale.requests)
         report(name=f"{name}.oom_kills", value=group.oom_kills, unit="processes", limit=0)
         if (peak := group.peak_bytes) is not None:
             report(name=f"{name}.peak", value=peak / group.limit_bytes, unit="of the limit", limit=1.0)
@@ -270,7 +291,7 @@ def _threads() -> int:
     return min(2, os.cpu_count() or 1)
 
 
-SUBPARTS: Final[Mapping[str, Callable[[Report, Path], Any]]] = {
+MEASURED: Final[Mapping[str, Callable[[Report, Path, Scale], Any]]] = {
     "kernels": kernels,
     "limits": limits,
     "batch": batch,
@@ -279,3 +300,4 @@ SUBPARTS: Final[Mapping[str, Callable[[Report, Path], Any]]] = {
     "node": node,
     "requests": requests,
 }
+SUBPARTS: Final[Mapping[str, Callable[[Report, Path], Any]]] = {**MEASURED, "dry": dry}
