@@ -71,7 +71,7 @@ def test_the_list_is_readable_and_tells_damage(home: Path) -> None:
     assert "toy" in text
     assert "CC0-1.0" in text
     (home / "models" / "toy" / "toy.gguf").write_bytes(b"")
-    assert "damaged" in str(listed()["here"])
+    assert "not usable" in str(listed()["here"])
 
 
 def test_an_unknown_model_is_told_with_the_known_ones(home: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_model_of_ones_own_is_added_listed_and_forgotten(home: Path, tmp_path:
     path.write_bytes(tiny_gguf(seed=1))
     assert "--replace" in freehold("add", str(path), "--name", "tiny-model").stderr
     path.unlink()
-    assert "damaged" in freehold("list").stdout
+    assert "not usable" in freehold("list").stdout
     assert "is forgotten; its files are where they were" in freehold("forget", "tiny-model").stdout
     assert "tiny-model" not in freehold("list").stdout
     assert freehold("inspect", "tiny-model").exit_code == 2
