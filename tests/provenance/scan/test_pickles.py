@@ -255,6 +255,13 @@ def test_values_that_follow_a_whole_frame_are_stepped_over() -> None:
     assert rules(framed + b"\x95" + struct.pack("<Q", 2) + b"0N.", "m.joblib") == set()
 
 
+@pytest.mark.parametrize("start", [b"N0", b"}0", b"K\x010", b"(t0", b"\x880", b"I5\n0"])
+def test_a_pickle_in_bytes_is_found_however_it_begins(start: bytes) -> None:
+    held = start + b"cos\nsystem\n(Vtrue\ntR."
+    assert rules(pickle.dumps({"a": held}, 4)) == {"pickle-code"}
+    assert rules(pickle.dumps({"a": start + b"cwords\nthat follow\n. More.", "b": "I am. No."}, 4)) == set()
+
+
 def test_joblibs_files_may_be_packed() -> None:
     data = joblib_array(np.ones((3, 5), dtype=np.float32)) + b"."
     assert verdict(zlib.compress(data), "m.joblib") is Verdict.CLEAN

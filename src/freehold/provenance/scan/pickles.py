@@ -14,10 +14,10 @@ import codecs
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from freehold.provenance.scan.context import Context
+from freehold.provenance.scan.context import Context, Tally
 from freehold.provenance.scan.findings import shown
 from freehold.provenance.scan.imports import Judgement, judge
 from freehold.provenance.scan.source import Cursor, Source, Truncated, of_bytes
@@ -249,12 +249,25 @@ class Machine:
 
     def nested(self, data: bytes) -> None:
         """Bytes that are a whole pickle: what it would do counts, as somebody means to load it."""
-        if len(data) < 4 or not ((data[0] == 0x80 and data[1] <= 5) or _GLOBAL_START.match(data)):
+        if len(data) < 4:
+            return
+        begins_as_one = (data[0] == 0x80 and data[1] <= 5) or _GLOBAL_START.match(data) is not None
+        if not begins_as_one and b"." not in data:  # no STOP
             return
         if self.nesting >= NESTING_LIMIT:
-            self.context.find("limit", f"pickles lie more than {NESTING_LIMIT} deep in each other", self.at)
+            if begins_as_one:
+                self.context.find("limit", f"pickles lie more than {NESTING_LIMIT} deep in each other", self.at)
             return
-        walk(of_bytes(data), self.context.inside("pickle in it"), nesting=self.nesting + 1)
+        inside = self.context.inside("pickle in it")
+        if begins_as_one:
+            walk(of_bytes(data), inside, nesting=self.nesting + 1)
+            return
+        # Text may begin so, too: only a whole pickle that imports harm by its name is told.
+        tried = replace(inside, tally=Tally())
+        if walk(of_bytes(data), tried, nesting=self.nesting + 1).whole:
+            for found in tried.tally.findings:
+                if found.rule == "pickle-code":
+                    inside.find(found.rule, found.words, found.offset)
 
     def imported(self, module: object, name: object) -> None:
         if not (isinstance(module, str) and isinstance(name, str)) or not module or not name:
