@@ -200,7 +200,8 @@ class Ring:
                 entry = self._next
                 self._next += 1
                 number, i = self._entry(entry)
-                if self._groups[i] is None or self._records[i][Record.WANTED] >= number:
+                # Wanted by a later pass alone: the pass of this entry ran to its end without it before it was this one's turn.
+                if self._groups[i] is None or self._records[i][Record.WANTED] == number:
                     return entry
                 self._records[i][Record.DONE] = number * self._tiles[i].rows
         return None
