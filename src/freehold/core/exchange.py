@@ -137,6 +137,6 @@ class Exchange:
     include_usage: bool = False
     choices: int = 1  # alternatives asked for: OpenAI's `n`
     headers: Mapping[str, str] = field(default_factory=dict)  # the client's words to a provider beside the body: `anthropic-beta`
-    is_rewritten: bool = False  # `document` is no longer what `body` says: the guard changed it
-    can_wait: bool = False  # live work goes before it, down to the engine's passes
+    is_rewritten: bool = False  # `document` is no longer what `body` says: it was changed here
+    can_wait: bool = False  # as its dialect says it; where it does, live work goes before it, down to the engine's passes
     unsaid: str | None = None  # what is asked for that messages, tools and sampling don't say: who answers from them must refuse

@@ -32,8 +32,8 @@ from freehold.gateway.account import Account
 from freehold.gateway.alerts import RECORD_FAILED, alert_of
 from freehold.gateway.answering import Answering
 from freehold.gateway.attempt import May
-from freehold.gateway.batches.turns import Deferral
 from freehold.gateway.batches.waiting import deferred_headers, patiently
+from freehold.gateway.batches.words import NOTHING_SAID, Deferral, Words, said_in_headers, taken_out, together
 from freehold.gateway.body import ClientLeft, Receive, parse, read_body
 from freehold.gateway.energy import ASK, energy_comment, energy_headers, tells_energy
 from freehold.gateway.flow import Flow
@@ -123,19 +123,21 @@ class _Handling:
 
     async def _answer(self) -> None:
         services, account = self._services, self._account
-        incoming = await self._read()
-        exchange = account.exchange = self._codec.decode_request(incoming)
+        incoming, words = await self._read()
+        exchange = self._codec.decode_request(incoming)
+        account.exchange = exchange = exchange if words is NOTHING_SAID else replace(exchange, is_rewritten=True)
         context = context_of(exchange)
         guard = self._guard = services.guard.open(context)
         account.policy_digest = guard.policy_digest
-        deferral = self._deferral()
-        if deferral is not None or self._call.turn is not None:
-            exchange = replace(exchange, can_wait=True)
+        deferral = self._deferral(words, exchange)
         upstreams = self._serving(exchange)
         self._permit = services.admission.admit(account.principal, exchange)
         account.reserved_microusd = self._permit.reserved_microusd
         with self._trace.screen():
             exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
+        can_wait = deferral is not None or self._call.turn is not None
+        if exchange.can_wait != can_wait:
+            exchange = replace(exchange, can_wait=can_wait)
         placement, may = await services.placer.place(exchange, context, self._call.headers, account.findings, upstreams)
         account.passed, account.keep_days = exchange, services.keeping.days(exchange, placement.labels)
         stages = [guard.stage(Direction.RESPONSE)]
@@ -157,10 +159,13 @@ class _Handling:
         else:
             await self._reply.whole(last[0][0], headers=energy_headers(entry) if tells else None)
 
-    def _deferral(self) -> Deferral | None:
-        """Whether the client can wait. Raises InvalidRequest for a deadline that makes no sense."""
+    def _deferral(self, words: Words, exchange: Exchange) -> Deferral | None:
+        """Whether the client can wait. Raises InvalidRequest for words that make no sense. A line waits with its batch."""
         turns = self._services.turns
-        return turns.asked(self._call.headers, self._account.received_at_ns / 1e9) if turns is not None else None
+        if turns is None or self._call.turn is not None:
+            return None
+        words = together(said_in_headers(self._call.headers), words)
+        return turns.asked(words, self._account.received_at_ns / 1e9, can_wait=exchange.can_wait)
 
     @contextlib.asynccontextmanager
     async def _in_turn(self, exchange: Exchange, deferral: Deferral | None) -> AsyncIterator[None]:
@@ -198,8 +203,8 @@ class _Handling:
         ) as flow:
             return await answering.run(flow)
 
-    async def _read(self) -> Incoming:
-        """The body, within its limits, parsed."""
+    async def _read(self) -> tuple[Incoming, Words]:
+        """The body, within its limits, parsed; and what it says to this node alone."""
         config, account, headers = self._services.config, self._account, self._call.headers
         if headers.get(b"content-encoding", b"identity") != b"identity":
             raise InvalidRequest("compressed bodies are not supported; send the body as it is, without content-encoding")
@@ -210,16 +215,18 @@ class _Handling:
             limit_bytes=config.body_limit_bytes,
             timeout_s=config.body_timeout_s,
         )
-        return Incoming(
+        words, document = taken_out(parse(account.body, depth=config.json_depth, values=config.json_values))
+        incoming = Incoming(
             exchange_id=account.exchange_id,
             received_at_ns=account.received_at_ns,
             principal=account.principal,
             body=account.body,
-            document=parse(account.body, depth=config.json_depth, values=config.json_values),
+            document=document,
             path=self._call.path,
             query=self._call.query,
             headers=_forwarded(headers, self._codec),
         )
+        return incoming, words
 
     def _serving(self, exchange: Exchange) -> list[str]:
         if upstreams := self._services.router.upstreams_for(exchange.model):

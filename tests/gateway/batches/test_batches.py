@@ -394,7 +394,7 @@ async def test_a_batch_waits_for_clean_power_and_tells_what_it_spared(tmp_path: 
     async with running(site):
         client = site.sdk()
         batch = await made(client, *(line(f"q{n}") for n in range(6)))
-        urgent = await over(client, await made(client, line("now"), headers={"x-freehold-priority": "now"}))
+        urgent = await over(client, await made(client, line("now"), extra_body={"priority": "now"}))
         assert urgent.status == "completed"
         waiting: Any = await client.batches.retrieve(batch.id)
         assert waiting.request_counts.completed == 0

@@ -4,20 +4,18 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import openai
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from freehold.core.errors import InvalidRequest
 from freehold.core.ledger import Status
 from freehold.core.ports import EngineLoad, SignalPoint
 from freehold.gateway.batches import waiting
 from freehold.gateway.batches.config import BatchesConfig
-from freehold.gateway.batches.turns import read_deadline
-from tests.fakes.guard import FORBIDDEN
+from tests.fakes.guard import FORBIDDEN, SECRET
+from tests.fakes.keys import CLIENT_KEY
 from tests.fakes.upstream import MODEL, ScriptedUpstream, answer
-from tests.gateway.batches.site import Site, running, until
+from tests.gateway.batches.site import CHAT, Site, running, until
 
 DEFERRABLE = {"x-freehold-priority": "deferrable", "x-freehold-deadline": "2h"}
 
@@ -74,6 +72,86 @@ async def test_what_cannot_be_in_time_runs_at_once_and_is_told(tmp_path: Path) -
     async with running(site):
         response = await ask(site, headers={**DEFERRABLE, "x-freehold-deadline": "20s"})
         assert response.headers["x-freehold-late"] == "true"
+
+
+SAID_IN_BODIES: list[tuple[str, dict[str, Any]]] = [
+    (CHAT, {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "service_tier": "flex", "deadline": "2h"}),
+    (CHAT, {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "priority": "deferrable", "deadline": "2h"}),
+    ("/v1/responses", {"model": MODEL, "input": "hello", "service_tier": "flex", "deadline": "2h"}),
+    (
+        "/v1/messages",
+        {
+            "model": MODEL,
+            "max_tokens": 9,
+            "messages": [{"role": "user", "content": "hello"}],
+            "service_tier": "auto",
+            "priority": "deferrable",
+            "deadline": "2h",
+        },
+    ),
+    (
+        f"/v1beta/models/{MODEL}:generateContent",
+        {"contents": [{"parts": [{"text": "hello"}]}], "serviceTier": "flex", "deadline": "2h"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), SAID_IN_BODIES)
+async def test_a_body_of_any_dialect_may_say_it(tmp_path: Path, path: str, body: dict[str, Any]) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site), aiohttp.ClientSession(headers={"authorization": f"Bearer {CLIENT_KEY}"}) as client:
+        asked = asyncio.ensure_future(client.post(site.node.url + path, json=body))
+        await asyncio.sleep(0.2)
+        assert site.node.upstream.exchanges == []
+        site.clock.ahead_s = 1801
+        site.turns.wake()
+        async with await asked as response:
+            assert response.status == 200
+            assert int(response.headers["x-freehold-deferred"]) >= 1800
+        (asked_for,) = site.node.upstream.exchanges
+        assert asked_for.can_wait
+        assert asked_for.is_rewritten
+        assert asked_for.document == {name: value for name, value in body.items() if name not in ("priority", "deadline")}
+
+
+async def test_the_nodes_word_now_sends_a_tier_on_without_waiting_here(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        response = await ask(site, headers={"x-freehold-priority": "now"}, service_tier="flex")
+        assert "x-freehold-deferred" not in response.headers
+        (asked_for,) = site.node.upstream.exchanges
+        assert (asked_for.can_wait, asked_for.document["service_tier"]) == (False, "flex")
+
+
+async def test_what_the_guard_changes_still_can_wait(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    async with running(site):
+        await ask(site, f"my key is {SECRET}")
+        (asked_for,) = site.node.upstream.exchanges
+        assert asked_for.is_rewritten
+        assert asked_for.can_wait
+
+
+WRONG_FIELDS: list[tuple[dict[str, Any], str]] = [
+    ({"priority": "low"}, "'deferrable' or 'now', got 'low'"),
+    ({"priority": True}, "priority: expected a string"),
+    ({"deadline": "2h"}, "goes with"),
+    ({"priority": "deferrable", "deadline": 1.5}, "deadline: expected a string"),
+    ({"priority": "deferrable", "deadline": 90}, "in the past"),
+    ({"service_tier": 1}, "service_tier: expected a string"),
+]
+
+
+async def test_fields_that_make_no_sense_are_refused(tmp_path: Path) -> None:
+    async with running(Site(home=tmp_path)) as site:
+        for fields, words in WRONG_FIELDS:
+            with pytest.raises(openai.BadRequestError, match=words):
+                await ask(site, headers={"x-nothing": "said"}, extra_body=fields)
+        with pytest.raises(openai.BadRequestError, match="differently"):
+            await ask(site, extra_body={"priority": "now"})
+        assert site.node.upstream.exchanges == []
 
 
 WRONG_WORDS = [
@@ -156,12 +234,3 @@ async def test_nothing_begins_beside_live_requests_that_wait_in_the_engine(tmp_p
         assert len(site.node.upstream.exchanges) == 1
         hold.set()
         await asyncio.gather(live, waits)
-
-
-@given(st.text(max_size=40) | st.from_regex(r"[0-9]{1,14}[smhd]?", fullmatch=True), st.floats(0, 4e9))
-def test_whatever_a_deadline_is_it_lies_ahead_or_is_refused(written: str, now_s: float) -> None:
-    try:
-        deadline_s = read_deadline(written, now_s)
-    except InvalidRequest:
-        return
-    assert deadline_s > now_s

@@ -28,15 +28,9 @@ from freehold.core.ports import BatchStore, KeyRing
 from freehold.gateway.access import authenticate, read_headers
 from freehold.gateway.batches.config import BatchesConfig
 from freehold.gateway.batches.documents import batch_document, file_document, list_document
-from freehold.gateway.batches.turns import (
-    DEADLINE_HEADER,
-    DEFERRABLE,
-    NOW,
-    PRIORITY_HEADER,
-    Turns,
-    read_deadline,
-)
+from freehold.gateway.batches.turns import Turns
 from freehold.gateway.batches.upload import Form, read_form
+from freehold.gateway.batches.words import DEFERRABLE, Words, read_deadline, said_in_headers, taken_out, together
 from freehold.gateway.body import parse, read_body
 from freehold.gateway.placement import LABELS_HEADER
 
@@ -202,8 +196,10 @@ class BatchDesk:
             limit_bytes=_BODY_LIMIT_BYTES,
             timeout_s=_BODY_TIMEOUT_S,
         )
-        order = _order(body)
-        batch = self._batch(who.key_id, order, headers)
+        said, document = taken_out(parse(body, depth=8, values=256))
+        order = _order(document)
+        labels = headers.get(LABELS_HEADER, b"").decode("latin-1")
+        batch = self._batch(who.key_id, order, together(said_in_headers(headers), said), labels)
         file = await asyncio.to_thread(self._store.file, order.input_file_id, who.key_id)
         if file.purpose != "batch":
             raise InvalidRequest("input_file_id is an output; upload the lines with purpose=batch", param="input_file_id")
@@ -214,17 +210,13 @@ class BatchDesk:
         self._turns.wake()
         return _json(await self._document(batch))
 
-    def _batch(self, key_id: KeyId, order: _Order, headers: Mapping[bytes, bytes]) -> Batch:
+    def _batch(self, key_id: KeyId, order: _Order, words: Words, labels: str) -> Batch:
         """Raises InvalidRequest."""
         now_s = self._unix_s()
         if order.endpoint not in ENDPOINTS:
             raise InvalidRequest(f"endpoint is one of {', '.join(ENDPOINTS)}", param="endpoint")
         expires_at_s = int(now_s) + self._window_s(order.completion_window)
-        word = headers.get(PRIORITY_HEADER, DEFERRABLE.encode()).decode("latin-1").strip()
-        if word not in (DEFERRABLE, NOW):
-            raise InvalidRequest(f"{PRIORITY_HEADER.decode()} is {DEFERRABLE!r} or {NOW!r}")
-        written = headers.get(DEADLINE_HEADER, b"").decode("latin-1").strip()
-        deadline_s = read_deadline(written, now_s) if written else float(expires_at_s)
+        deadline_s = read_deadline(words.deadline, now_s) if words.deadline else float(expires_at_s)
         return Batch(
             id=self._new_id(),
             key_id=key_id,
@@ -234,8 +226,8 @@ class BatchDesk:
             created_at_s=int(now_s),
             expires_at_s=expires_at_s,
             deadline_s=min(deadline_s, float(expires_at_s)),
-            is_deferrable=word == DEFERRABLE,
-            labels=headers.get(LABELS_HEADER, b"").decode("latin-1"),
+            is_deferrable=words.priority in (DEFERRABLE, ""),
+            labels=labels,
             metadata=order.metadata,
             output_ttl_s=order.output_expires_after.seconds if order.output_expires_after else None,
         )
@@ -298,8 +290,7 @@ def cancelling(batch: Batch, now_s: int) -> Batch:
     return replace(batch, status=BatchStatus.CANCELLING, moments=moments)
 
 
-def _order(body: bytes) -> _Order:
-    document = parse(body, depth=8, values=256)
+def _order(document: Mapping[str, Any]) -> _Order:
     try:
         return msgspec.convert(document, _Order)
     except msgspec.ValidationError as exc:

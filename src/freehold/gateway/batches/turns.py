@@ -8,38 +8,20 @@ loop. The signal is this site's: work that runs elsewhere never waits for it.
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from freehold.core.deferral import Turn
-from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Exchange
 from freehold.core.ports import EngineLoadProbe, Signal
 from freehold.gateway.batches.config import BatchesConfig
 from freehold.gateway.batches.schedule import Job, Plan, Quantity, electricity, plan, slots_of
+from freehold.gateway.batches.words import Deferral, Words
 
-PRIORITY_HEADER: Final = b"x-freehold-priority"
-DEADLINE_HEADER: Final = b"x-freehold-deadline"
-DEFERRABLE: Final = "deferrable"
-NOW: Final = "now"
-
-LONGEST_WAIT_S: Final = 86_400.0  # of one request: no connection lasts longer
 LOOK_S: Final = 30.0  # a plan holds no longer
 SAFETY: Final = 1.25  # what a job is planned to take, against its estimate,
 SPARE_S: Final = 30.0  # and beside that
 _TOKEN_S: Final = 0.1  # of one token, until the engine has told
-_WORDS_SHOWN: Final = 60
-_UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deferral:
-    """A request that can wait until then. Unix seconds."""
-
-    arrived_s: float
-    deadline_s: float
 
 
 class Turns:
@@ -75,22 +57,9 @@ class Turns:
 
     # ---- what is asked for ----------------------------------------------------------------------------------
 
-    def asked(self, headers: Mapping[bytes, bytes], arrived_s: float) -> Deferral | None:
-        """Whether one request can wait, and until when. Raises InvalidRequest for words that make no sense."""
-        word = _word(headers, PRIORITY_HEADER) or NOW
-        if word not in (DEFERRABLE, NOW):
-            raise InvalidRequest(f"{PRIORITY_HEADER.decode()} is {DEFERRABLE!r} or {NOW!r}, got {word[:_WORDS_SHOWN]!r}")
-        written = _word(headers, DEADLINE_HEADER)
-        if word == NOW:
-            if written:
-                raise InvalidRequest(f"{DEADLINE_HEADER.decode()} goes with {PRIORITY_HEADER.decode()}: {DEFERRABLE}")
-            return None
-        if not written:
-            return Deferral(arrived_s=arrived_s, deadline_s=arrived_s + self._config.default_wait_s)
-        deadline_s = read_deadline(written, arrived_s)
-        if deadline_s > arrived_s + LONGEST_WAIT_S:
-            raise InvalidRequest("a request waits for a day at most; make it a line of a batch", code="deadline_too_late")
-        return Deferral(arrived_s=arrived_s, deadline_s=deadline_s)
+    def asked(self, words: Words, arrived_s: float, *, can_wait: bool) -> Deferral | None:
+        """Whether one request can wait, and until when. Raises InvalidRequest for a deadline that makes no sense."""
+        return words.deferral(arrived_s, default_wait_s=self._config.default_wait_s, can_wait=can_wait)
 
     # ---- who runs -------------------------------------------------------------------------------------------
 
@@ -262,36 +231,6 @@ class Place:
         if self._is_taken:
             self._is_taken = False
             self._turns.count(-1)
-
-
-def read_deadline(written: str, now_s: float) -> float:
-    """Unix seconds of a time (`2026-03-01T14:00:00Z`, `1772373600`) or a span from now (`90m`, `24h`). Raises InvalidRequest."""
-    deadline_s = _read_time(written, now_s)
-    if deadline_s is None:
-        shown = written[:_WORDS_SHOWN]
-        raise InvalidRequest(
-            f"the deadline {shown!r} is no time: write it like 2026-03-01T14:00:00Z, 90m or 24h", code="invalid_deadline"
-        )
-    if deadline_s <= now_s:
-        raise InvalidRequest("the deadline is in the past: nothing can be done by then", code="deadline_in_the_past")
-    return deadline_s
-
-
-def _read_time(written: str, now_s: float) -> float | None:
-    number, unit = written[:-1], _UNITS.get(written[-1:])
-    if unit is not None and number.isascii() and number.isdigit() and len(number) <= 6:
-        return now_s + int(number) * unit
-    if written.isascii() and written.isdigit() and len(written) <= 12:
-        return float(written)
-    try:
-        moment = datetime.fromisoformat(written)
-    except ValueError:
-        return None
-    return None if moment.tzinfo is None else moment.timestamp()
-
-
-def _word(headers: Mapping[bytes, bytes], name: bytes) -> str:
-    return headers.get(name, b"").decode("latin-1").strip()
 
 
 def _units(exchange: Exchange) -> float:

@@ -68,6 +68,7 @@ def decode(incoming: Incoming) -> Exchange:
         include_usage=True,
         choices=fields.integer(config, "candidateCount", 1, _CHOICES_LIMIT) or 1,
         headers=incoming.headers,
+        can_wait=(fields.text(named(document), "serviceTier") or "").lower() == "flex",
         unsaid=unsaid,
     )
 

@@ -138,6 +138,7 @@ def decode(incoming: Incoming) -> Exchange:
         include_usage=_include_usage(document, stream),
         choices=fields.integer(document, "n", 1, _CHOICES_LIMIT) or 1,
         headers=incoming.headers,
+        can_wait=fields.text(document, "service_tier") == "flex",
         unsaid=unsaid,
     )
 

@@ -138,6 +138,7 @@ def decode(incoming: Incoming) -> Exchange:
         tool_choice=prompt.tool_choice,
         parallel_tool_calls=prompt.parallel_tool_calls,
         headers=incoming.headers,
+        can_wait=fields.text(document, "service_tier") == "flex",
         unsaid=unsaid,
     )
 
