@@ -56,7 +56,7 @@ class Scale:
     requests: int
 
 
-FULL: Final = Scale(model=EIGHT_B, rounds=4, tokens=3, requests=1000)
+FULL: Final = Scale(model=EIGHT_B, rounds=6, tokens=3, requests=1000)
 DRY: Final = Scale(model=ONE_B_Q8, rounds=1, tokens=1, requests=16)
 
 
@@ -125,13 +125,13 @@ def both(path: Path, limit_bytes: int) -> Iterator[Sides | None]:
 
 
 def _compare(report: Report, name: str, sides: Sides, *, faster: float | None, scale: Scale) -> None:
-    facts = sides.ours({"do": "facts"})
     ours, theirs = [], []
     for i in range(scale.rounds + 1):
         task = {"do": "decode", "tokens": scale.tokens, "seed": i}
+        told = sides.ours({"do": "facts"})  # before it is measured
         answers = sides.ours(task), sides.peer(task)
         if i:  # the first is for warming up
-            ours.append(answers[0])
+            ours.append(told | answers[0])
             theirs.append(answers[1])
     common = {"peer": "llama.cpp mmap", "peer_version": version("xllamacpp")}
     ours_s, theirs_s = (median(answer["token_s"] for answer in answers) for answers in (ours, theirs))
@@ -139,9 +139,14 @@ def _compare(report: Report, name: str, sides: Sides, *, faster: float | None, s
     report(name=f"{name}.token.llama.cpp", value=theirs_s, unit="s/token")
     bytes_ = [median(answer["read_bytes"] for answer in answers) / 1e9 for answers in (ours, theirs)]
     report(name=f"{name}.read", value=bytes_[0], unit="GB/token", ratio=bytes_[1] / max(bytes_[0], 1e-9), **common)
-    report(name=f"{name}.efficiency", value=facts["limit_s"] / ours_s, unit="bare limit / measured", limit=EFFICIENCY_LIMIT)
-    report(name=f"{name}.prediction", value=facts["predicted_s"] / ours_s, unit="predicted / measured")
-    report(name=f"{name}.planned", value=facts["planned_s"] / ours_s, unit="planner's bound / measured")
+    disk = median(turn["disk_bytes_per_s"] for turn in ours) / 1e9
+    report(name=f"{name}.disk", value=disk, unit="GB/s, median of before each turn")
+    for what, said, unit, limit in (
+        ("efficiency", "limit_s", "bare limit / measured", EFFICIENCY_LIMIT),
+        ("prediction", "predicted_s", "predicted / measured", None),
+        ("planned", "planned_s", "planner's bound / measured", None),
+    ):
+        report(name=f"{name}.{what}", value=median(turn[said] / turn["token_s"] for turn in ours), unit=unit, limit=limit)
     sides.say_memory(report, name)
 
 

@@ -18,7 +18,7 @@ from bench.sides import read_bytes, serve
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Tier, pass_time
 from freehold.engine.header import read_path
-from freehold.engine.machine import calibrate
+from freehold.engine.machine import calibrate, disk_rate
 from freehold.engine.models import Batch, Llama
 from freehold.engine.needs import pass_bytes, types_of
 from freehold.engine.runtime import Runtime
@@ -38,7 +38,7 @@ class Ours:
 
     def __init__(self, path: Path, threads: int, ram_mb: int = 0) -> None:
         # Measured here, in the same limit and on the same disk, before there is a model.
-        types = types_of(read_path(path).tensors)
+        self.path, types = path, types_of(read_path(path).tensors)
         self.machine = calibrate(types, path, threads, fresh=True).machine()
         config = EngineConfig(
             device="cpu", threads=threads, context_tokens=CONTEXT, kv_memory_mb=150, max_sequences=SEQUENCES, ram_mb=ram_mb
@@ -50,9 +50,10 @@ class Ours:
         self.bytes = pass_bytes(self.runtime.plan)
 
     def facts(self) -> dict[str, Any]:
+        """What a token takes by this machine's rates, its disk read anew: those that others share change by the second."""
+        self.machine = replace(self.machine, disk_bytes_per_s=disk_rate(self.path)[0])
         # The bare limit: what disk and kernels alone would take, were checks and system calls free.
         bare = replace(self.machine, check_bytes_per_s=None, read_cpu_s_per_byte=0.0)
-        stats = self.model.stream_stats()
         sizes = {tier: self.bytes.of(tier) / 1e9 for tier in Tier}
         host = Host(memory_gb_per_s=_giga(self.machine.ram_bytes_per_s), disk_gb_per_s=_giga(self.machine.disk_bytes_per_s))
         return {
@@ -60,9 +61,7 @@ class Ours:
             "planned_s": bound_s(0.0, sizes[Tier.RAM], sizes[Tier.DISK], None, host)[0],
             "predicted_s": pass_time(self.machine, self.bytes).seconds,
             "limit_s": pass_time(bare, self.bytes).seconds,
-            "bytes": {share.tier.name: share.size_bytes for share in self.bytes.shares},
-            "read_bytes": stats.read_bytes if stats else 0,
-            "machine": {"disk": self.machine.disk_bytes_per_s, "check": self.machine.check_bytes_per_s},
+            "disk_bytes_per_s": self.machine.disk_bytes_per_s,
         }
 
     def decode(self, tokens: int, seed: int, columns: int = 1) -> dict[str, Any]:

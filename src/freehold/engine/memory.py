@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from freehold.core.errors import DeviceError
 
-HEADROOM_BYTES: Final = 300 << 20
+HEADROOM_BYTES: Final = 192 << 20
 HEADROOM_SHARE: Final = 0.08
 HEADROOM_SMALL: Final = 7
 _HUGE_PAGE_BYTES: Final = 2 << 20
@@ -36,7 +36,7 @@ class Room:
 
 
 def headroom_bytes(limit_bytes: int) -> int:
-    """What stays free of a limit: where 300 MB would be a large part of it, a seventh."""
+    """What stays free of a limit: where 200 MB would be a large part of it, a seventh."""
     return max(int(HEADROOM_SHARE * limit_bytes), min(HEADROOM_BYTES, limit_bytes // HEADROOM_SMALL))
 
 
