@@ -12,7 +12,7 @@ from freehold.core.ports import EngineLoadProbe, KeyRing, Residency, Upstream
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.approvals import HeldCalls
 from freehold.gateway.attempt import Route
-from freehold.gateway.config import GatewayConfig, RoutingConfig
+from freehold.gateway.config import GatewayConfig, LimitsConfig, RoutingConfig
 from freehold.gateway.metrics import Metrics
 from freehold.gateway.placement import Placer
 from freehold.gateway.prices import PriceList
@@ -44,6 +44,7 @@ class TestNode:
     audit: InMemoryAudit = field(default_factory=InMemoryAudit)
     alarm: AlarmBell = field(default_factory=AlarmBell)
     approvals: HeldCalls = field(init=False)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
     dashboard: Any = None
     engine_load: EngineLoadProbe | None = None
     url: str = ""
@@ -57,7 +58,9 @@ class TestNode:
         return Services(
             config=self.config,
             router=router,
-            admission=LimitKeeper(prices=prices, upstreams_for=router.upstreams_for, is_metered=lambda _upstream: True),
+            admission=LimitKeeper(
+                prices=prices, upstreams_for=router.upstreams_for, is_metered=lambda _upstream: True, config=self.limits
+            ),
             prices=prices,
             placer=Placer(self.residency, self.audit, metrics, (), time.time_ns),
             alarm=self.alarm,

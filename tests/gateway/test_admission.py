@@ -12,7 +12,7 @@ from freehold.core.findings import Alert
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.limits import DAY_NS, DayUse, EnergyBudget, Limits, MoneyBudget, Period
 from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
-from freehold.gateway.admission import LimitKeeper
+from freehold.gateway.admission import BUSY_RETRY_S, LimitKeeper
 from freehold.gateway.config import LimitsConfig, PriceConfig
 from freehold.gateway.prices import PriceList
 from tests.fakes.ledger import entry
@@ -55,8 +55,8 @@ class Desk:
             unix_ns=lambda: self.unix_ns,
         )
 
-    def admit(self, who: Principal, **ask: Any) -> Any:
-        return self.keeper.admit(who, exchange(who, **ask))
+    def admit(self, who: Principal, *, waits: bool = False, **ask: Any) -> Any:
+        return self.keeper.admit(who, exchange(who, **ask), waits=waits)
 
     def finished(self, **changes: Any) -> LedgerEntry:
         facts: dict[str, Any] = {"provider": "far", "cost_microusd": 0, "received_at_ns": self.unix_ns, "energy": UNKNOWN_ENERGY}
@@ -377,6 +377,70 @@ def test_operators_are_told_once_that_a_budget_is_used_up() -> None:
     assert desk.refused == ["money"] * 3
 
 
+def test_what_waits_is_not_under_way_until_it_begins() -> None:
+    desk, who = Desk(), limited(concurrent=1, requests_per_min=2, tokens_per_min=30)
+    permits = [desk.admit(who, waits=True) for _ in range(3)]
+    live = desk.admit(who)
+    assert permits[0].wait_s() == BUSY_RETRY_S
+    with pytest.raises(LimitReached, match="1 request at the same time"):
+        permits[0].begin()
+    live.settle(desk.finished(input_tokens=3, output_tokens=7))
+    for _ in range(2):
+        assert permits[0].wait_s() == 0
+        permits[0].begin()  # the second changes nothing
+    with pytest.raises(LimitReached, match="1 request at the same time"):
+        desk.admit(who)
+    permits[0].settle(desk.finished(input_tokens=3, output_tokens=7))
+    desk.now_s += 10
+    assert permits[1].wait_s() == 50
+    desk.now_s += 50
+    permits[1].begin()
+    permits[1].settle(None)
+    permits[2].settle(None)
+    desk.admit(who).settle(None)
+
+
+def test_a_key_and_the_node_have_so_many_that_wait() -> None:
+    desk = Desk(config=LimitsConfig(waiting_per_key=2, waiting=3))
+    bob = replace(ALICE, key_id=KeyId("key_2"), name="bob")
+    permits = [desk.admit(ALICE, waits=True), desk.admit(ALICE, waits=True)]
+    with pytest.raises(LimitReached, match=r"'alice' may have 2 requests that wait.*make them a batch") as caught:
+        desk.admit(ALICE, waits=True)
+    assert (caught.value.status, caught.value.code, caught.value.retry_after_s) == (429, "too_many_waiting", 60)
+    desk.admit(ALICE).settle(None)  # a live one is another matter
+    other = desk.admit(bob, waits=True)
+    with pytest.raises(LimitReached, match="this node may have 3 requests that wait"):
+        desk.admit(bob, waits=True)
+    permits[0].begin()
+    desk.admit(bob, waits=True)
+    for permit in (*permits, other):
+        permit.settle(None)
+    assert desk.refused == ["waiting", "waiting"]
+
+
+def test_what_waits_holds_its_money_and_costs_nothing_if_it_never_begins() -> None:
+    desk, who = Desk(DOLLAR_A_TOKEN), limited(money=dollars(15))
+    waiting = desk.admit(who, waits=True)  # ten dollars
+    with pytest.raises(LimitReached, match="requests under way hold"):
+        desk.admit(who)
+    waiting.settle(
+        desk.finished(status=Status.CANCELLED, provider=None, cost_microusd=None, input_tokens=None, output_tokens=None)
+    )
+    desk.admit(who, sampling=Sampling(max_tokens=15))
+
+
+def test_an_energy_budget_that_was_used_up_meanwhile_lets_nothing_begin() -> None:
+    desk, who = Desk(), limited(energy=EnergyBudget(limit_j=5, period=Period.DAY))
+    waiting = desk.admit(who, waits=True)
+    desk.admit(who).settle(desk.finished(energy=joules(6)))
+    assert waiting.wait_s() == 43_200
+    with pytest.raises(LimitReached, match="has used 6 J"):
+        waiting.begin()
+    assert desk.refused == ["energy"]
+    desk.unix_ns += DAY_NS
+    waiting.begin()
+
+
 def test_every_reason_told_is_one_of_those_announced() -> None:
     metered, bare = Desk(DOLLAR_A_TOKEN, used=[used(MONDAY, 10**9, energy_j=9)]), Desk(metered=False)
     cases: list[tuple[Desk, Principal]] = [
@@ -389,11 +453,15 @@ def test_every_reason_told_is_one_of_those_announced() -> None:
     for desk, who in cases:
         with pytest.raises((NotAllowed, LimitReached)):
             desk.admit(who)
+    crowded = Desk(config=LimitsConfig(waiting=1))
+    crowded.admit(ALICE, waits=True)
+    with pytest.raises(LimitReached):
+        crowded.admit(ALICE, waits=True)
     for limits in ({"concurrent": 1}, {"requests_per_min": 1}, {"tokens_per_min": 1}):
         metered.admit(limited(replace(ALICE, key_id=KeyId(str(limits))), **limits))
         with pytest.raises(LimitReached):
             metered.admit(limited(replace(ALICE, key_id=KeyId(str(limits))), **limits))
-    assert set(metered.refused) | set(bare.refused) == set(LimitKeeper.REASONS)
+    assert {*metered.refused, *bare.refused, *crowded.refused} == set(LimitKeeper.REASONS)
 
 
 @settings(max_examples=60)

@@ -258,7 +258,15 @@ class Permit(Protocol):
 
     @property
     def reserved_microusd(self) -> int | None:
-        """What is held of a money budget while it runs; None where no budget of money applies."""
+        """What is held of a money budget while it waits or runs; None where no budget of money applies."""
+        ...
+
+    def wait_s(self) -> float:
+        """Seconds until limits would let an exchange begin that waited; 0 is now, and of one that has begun."""
+        ...
+
+    def begin(self) -> None:
+        """The turn of an exchange that waited has come. Raises LimitReached. Changes nothing of one that has begun."""
         ...
 
     def settle(self, entry: LedgerEntry | None) -> None:
@@ -267,8 +275,11 @@ class Permit(Protocol):
 
 
 class Admission(Protocol):
-    def admit(self, principal: Principal, exchange: Exchange) -> Permit:
-        """Raises NotAllowed for a model the key may not use, and LimitReached for a rate or budget that is used up."""
+    def admit(self, principal: Principal, exchange: Exchange, *, waits: bool = False) -> Permit:
+        """Raises NotAllowed for a model the key may not use, and LimitReached for a rate or budget that is used up.
+
+        One that `waits` for its turn is under way from `Permit.begin` on; before that too many others may wait: LimitReached.
+        """
         ...
 
 

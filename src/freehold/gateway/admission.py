@@ -9,13 +9,15 @@ A key is held to its own limits and to its team's; all are asked before any is d
 - A cost that stays unknown (a client that left before the provider counted) is charged as what was held for it.
 - The joules of an exchange are not known before: an energy budget admits until it is used up, and running exchanges end. Energy
   that stays unknown is counted nowhere: see `[limits]` in the configuration for who may use upstreams that are not metered.
+- An exchange that waits for its turn runs nothing yet: its budget is held, and it counts among those that wait, of which a key
+  and the node have so many. Rates and the number at a time are drawn on when its turn comes.
 
 Rates and running exchanges are this process's. What budgets were drawn on is in the ledger, and read from it at the start.
 Not thread-safe: it belongs to the event loop.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic, time_ns
 
 from freehold.core.errors import FreeholdError, LimitReached, NotAllowed
@@ -30,6 +32,7 @@ from freehold.gateway.window import SlidingWindow, Spent
 
 SPAN_S = 60.0
 BUSY_RETRY_S = 1.0  # when a running exchange will end is not known
+WAITING_RETRY_S = 60.0  # what waits, waits for hours
 BYTES_PER_TOKEN = 4  # of English text and JSON; a first guess, corrected when the provider has counted
 ATTACHMENT_TOKENS = (
     1600  # what a large image costs at the providers that publish it; its base64 would count for a hundred times that
@@ -44,6 +47,7 @@ class _Use:
     """What a key or a team is using, and has used by day."""
 
     running: int = 0
+    waiting: int = 0
     requests: SlidingWindow = field(default_factory=lambda: SlidingWindow(SPAN_S))
     tokens: SlidingWindow = field(default_factory=lambda: SlidingWindow(SPAN_S))
     held_microusd: int = 0
@@ -72,6 +76,7 @@ class _Holder:
 class _Ask:
     """What one exchange is expected to take."""
 
+    model: str
     tokens: int
     ceiling_microusd: int | None  # None is unknown
     now_s: float
@@ -93,7 +98,17 @@ class LimitKeeper:
     `on_refused` gets one of `REASONS` each time.
     """
 
-    REASONS = ("model", "concurrent", "requests_per_min", "tokens_per_min", "price_unknown", "money", "energy_unknown", "energy")
+    REASONS = (
+        "model",
+        "waiting",
+        "concurrent",
+        "requests_per_min",
+        "tokens_per_min",
+        "price_unknown",
+        "money",
+        "energy_unknown",
+        "energy",
+    )
 
     def __init__(
         self,
@@ -117,24 +132,68 @@ class LimitKeeper:
         self._monotonic_s = monotonic_s
         self._unix_ns = unix_ns
         self._uses: dict[tuple[str, str], _Use] = {}
+        self._waiting = 0  # of all keys
         for row in used:
             for use in self._of(row.key_id, row.team):
                 use.add(row.day, row.charged_microusd, row.energy_j)
 
-    def admit(self, principal: Principal, exchange: Exchange) -> Permit:
+    def admit(self, principal: Principal, exchange: Exchange, *, waits: bool = False) -> Permit:
         """Called once the model is known to be served."""
         holders = self._holders(principal)
         try:
             if not principal.may_use(exchange.model):
                 raise _Refused("model", _not_this_model(principal))
             ask = self._ask(exchange, holders)
+            if waits:
+                self._check_waiting(holders[0])
             for holder in holders:
                 if holder.limits is not NO_LIMITS:
-                    self._check(holder, exchange, ask)
+                    self._check(holder, ask, rates=not waits)
         except _Refused as refusal:
             self._on_refused(refusal.reason)
             raise refusal.error from None
-        return _Permit(holders, ask)
+        return _Permit(self, holders, ask, waits=waits)
+
+    def begin(self, holders: Sequence[_Holder], ask: _Ask) -> _Ask:
+        """What an exchange that waited draws on now. Raises LimitReached."""
+        ask = self._now(ask)
+        if (refusal := self._refusal(holders, ask)) is not None:
+            self._on_refused(refusal.reason)
+            raise refusal.error
+        return ask
+
+    def wait_s(self, holders: Sequence[_Holder], ask: _Ask) -> float:
+        """How long until `begin` makes sense; 0 is now."""
+        refusal = self._refusal(holders, self._now(ask))
+        return 0.0 if refusal is None else getattr(refusal.error, "retry_after_s", None) or 0.0
+
+    def count_waiting(self, use: _Use, more: int) -> None:
+        use.waiting += more
+        self._waiting += more
+
+    def _refusal(self, holders: Sequence[_Holder], ask: _Ask) -> _Refused | None:
+        """Why what waited may not begin. Its money is held already."""
+        try:
+            for holder in holders:
+                _check_rates(holder, ask)
+                if holder.limits.energy is not None:
+                    self._check_energy(holder, holder.limits.energy, ask)
+        except _Refused as refusal:
+            return refusal
+        return None
+
+    def _now(self, ask: _Ask) -> _Ask:
+        return replace(ask, now_s=self._monotonic_s(), today=day_of(self._unix_ns()))
+
+    def _check_waiting(self, key: _Holder) -> None:
+        config = self._config
+        most = ((key.use.waiting, config.waiting_per_key, key.who), (self._waiting, config.waiting, "this node"))
+        for count, limit, who in most:
+            if count >= limit:
+                words = (
+                    f"{who} may have {limit} requests that wait for their turn, and has; make them a batch, or try again later"
+                )
+                raise _Refused("waiting", LimitReached(words, retry_after_s=WAITING_RETRY_S, code="too_many_waiting"))
 
     def _holders(self, principal: Principal) -> list[_Holder]:
         whos = (f"key {principal.name!r}", f"team {principal.team!r}")
@@ -152,7 +211,7 @@ class LimitKeeper:
     def _ask(self, exchange: Exchange, holders: Sequence[_Holder]) -> _Ask:
         now_s, today = self._monotonic_s(), day_of(self._unix_ns())
         if all(holder.limits.tokens_per_min is None and holder.limits.money is None for holder in holders):
-            return _Ask(tokens=0, ceiling_microusd=None, now_s=now_s, today=today)
+            return _Ask(model=exchange.model, tokens=0, ceiling_microusd=None, now_s=now_s, today=today)
         expected = self._config.expected_output_tokens
         answer = exchange.choices * max(exchange.sampling.max_tokens or expected, 1)
         answer = 0 if exchange.operation in (_EMBEDDINGS, _COUNT) else answer
@@ -162,20 +221,21 @@ class LimitKeeper:
             ceiling = self._prices.ceiling_microusd(exchange.model, self._upstreams_for(exchange.model), prompt, answer)
         # A rate is no promise about money: `max_tokens` is what a client fears, not what it expects.
         tokens = prompt + min(answer, exchange.choices * expected)
-        return _Ask(tokens=tokens, ceiling_microusd=ceiling, now_s=now_s, today=today)
+        return _Ask(model=exchange.model, tokens=tokens, ceiling_microusd=ceiling, now_s=now_s, today=today)
 
-    def _check(self, holder: _Holder, exchange: Exchange, ask: _Ask) -> None:
-        _check_rates(holder, ask)
+    def _check(self, holder: _Holder, ask: _Ask, *, rates: bool) -> None:
+        if rates:
+            _check_rates(holder, ask)
         money, energy = holder.limits.money, holder.limits.energy
         if money is not None:
-            self._check_money(holder, money, exchange.model, ask)
+            self._check_money(holder, money, ask)
         if energy is not None:
-            self._check_energy(holder, energy, exchange.model, ask)
+            self._check_energy(holder, energy, ask)
 
-    def _check_money(self, holder: _Holder, budget: MoneyBudget, model: str, ask: _Ask) -> None:
+    def _check_money(self, holder: _Holder, budget: MoneyBudget, ask: _Ask) -> None:
         if ask.ceiling_microusd is None and self._config.unknown_price == "refuse":
             words = (
-                f"{holder.who} has a budget of money, and what {model} costs is not known at every upstream that serves it; an "
+                f"{holder.who} has a budget of money, and what {ask.model} costs is not known at every upstream serving it; an "
             )
             raise _Refused(
                 "price_unknown",
@@ -193,17 +253,17 @@ class LimitKeeper:
             words = f"{holder.who} has used {_dollars(charged)} of its {of}; the next begins {when}"
             raise _Refused("money", LimitReached(words, retry_after_s=self._until(budget.period), code="insufficient_quota"))
         words = (
-            f"{holder.who} has used {_dollars(charged)} of its {of} and running requests hold {_dollars(use.held_microusd)}; "
+            f"{holder.who} has used {_dollars(charged)} of its {of} and requests under way hold {_dollars(use.held_microusd)}; "
             f"this one may cost up to {_dollars(own)}: ask for fewer max_tokens, or wait until {when}"
         )
         frees = own <= budget.limit_microusd - charged
         retry_after_s = BUSY_RETRY_S if frees else self._until(budget.period)
         raise _Refused("money", LimitReached(words, retry_after_s=retry_after_s, code="insufficient_quota"))
 
-    def _check_energy(self, holder: _Holder, budget: EnergyBudget, model: str, ask: _Ask) -> None:
-        if self._config.unknown_energy == "refuse" and not all(map(self._is_metered, self._upstreams_for(model))):
+    def _check_energy(self, holder: _Holder, budget: EnergyBudget, ask: _Ask) -> None:
+        if self._config.unknown_energy == "refuse" and not all(map(self._is_metered, self._upstreams_for(ask.model))):
             words = (
-                f"{holder.who} has a budget of energy, and what {model} uses is not known at every upstream that serves it; an "
+                f"{holder.who} has a budget of energy, and what {ask.model} uses is not known at every upstream serving it; an "
             )
             raise _Refused(
                 "energy_unknown", NotAllowed(words + "operator may allow unknown energy in [limits]", code="energy_unknown")
@@ -230,44 +290,65 @@ class LimitKeeper:
 
 
 class _Permit:
-    """Implements `core.ports.Permit`: drawn when made, given back by `settle`."""
+    """Implements `core.ports.Permit`: drawn when made, or by `begin` of what waited; given back by `settle`."""
 
-    __slots__ = ("_ask", "_held", "_holders", "_settled")
+    __slots__ = ("_ask", "_held", "_holders", "_is_settled", "_keeper")
 
-    def __init__(self, holders: Sequence[_Holder], ask: _Ask) -> None:
+    def __init__(self, keeper: LimitKeeper, holders: Sequence[_Holder], ask: _Ask, *, waits: bool) -> None:
+        self._keeper = keeper
         self._holders = holders
         self._ask = ask
-        self._settled = False
-        self._held: list[Spent | None] = []
+        self._is_settled = False
+        self._held: list[Spent | None] | None = None  # of each holder's tokens; None of one that waits
         for holder in holders:
-            limits, use = holder.limits, holder.use
-            use.running += 1
-            use.held_microusd += ask.ceiling_microusd or 0
-            if limits.requests_per_min is not None:
-                use.requests.spend(1, ask.now_s)
-            self._held.append(None if limits.tokens_per_min is None else use.tokens.spend(ask.tokens, ask.now_s))
+            holder.use.held_microusd += ask.ceiling_microusd or 0
+        if waits:
+            keeper.count_waiting(holders[0].use, 1)
+        else:
+            self._draw(ask)
 
     @property
     def reserved_microusd(self) -> int | None:
         return self._ask.ceiling_microusd
 
+    def wait_s(self) -> float:
+        return 0.0 if self._held is not None else self._keeper.wait_s(self._holders, self._ask)
+
+    def begin(self) -> None:
+        if self._held is None:
+            self._draw(self._keeper.begin(self._holders, self._ask))
+            self._keeper.count_waiting(self._holders[0].use, -1)
+
+    def _draw(self, ask: _Ask) -> None:
+        self._held = []
+        for holder in self._holders:
+            limits, use = holder.limits, holder.use
+            use.running += 1
+            if limits.requests_per_min is not None:
+                use.requests.spend(1, ask.now_s)
+            self._held.append(None if limits.tokens_per_min is None else use.tokens.spend(ask.tokens, ask.now_s))
+
     def settle(self, entry: LedgerEntry | None) -> None:
-        if self._settled:
+        if self._is_settled:
             return
-        self._settled = True
-        is_billed = entry is not None and (entry.provider is not None or entry.status is Status.CANCELLED)
+        self._is_settled = True
+        held, has_begun = self._held, self._held is not None
+        if held is None:  # nothing ran
+            self._keeper.count_waiting(self._holders[0].use, -1)
+            held = [None] * len(self._holders)
+        is_billed = has_begun and entry is not None and (entry.provider is not None or entry.status is Status.CANCELLED)
         tokens = _tokens(entry) if entry is not None else None
         if tokens is None:
             tokens = self._ask.tokens if is_billed else 0
         cost = entry.cost_microusd if entry is not None else None
         if cost is None:
             cost = (self.reserved_microusd or 0) if is_billed else 0
-        for holder, held in zip(self._holders, self._held, strict=True):
+        for holder, spent in zip(self._holders, held, strict=True):
             use = holder.use
-            use.running -= 1
+            use.running -= has_begun
             use.held_microusd -= self.reserved_microusd or 0
-            if held is not None:
-                use.tokens.correct(held, tokens)
+            if spent is not None:
+                use.tokens.correct(spent, tokens)
             if entry is not None:
                 use.add(day_of(entry.received_at_ns), cost, entry.energy.energy_j or 0.0)
 

@@ -90,6 +90,8 @@ class LimitsConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unknown_price: Literal["refuse", "allow"] = "refuse"  # to a key with a money budget, of a model without a price
     unknown_energy: Literal["refuse", "allow"] = "refuse"  # to a key with an energy budget, of an upstream that is not metered
     expected_output_tokens: Count = 1024  # of a request that does not say max_tokens, until its answer is there
+    waiting_per_key: Count = 64  # requests of one key that wait for their turn, each with its connection
+    waiting: Count = 256  # of all keys: a quarter of the connections that the node takes
 
 
 class GatewayConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

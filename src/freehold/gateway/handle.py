@@ -131,8 +131,9 @@ class _Handling:
         account.policy_digest = guard.policy_digest
         deferral = self._deferral(words, exchange)
         upstreams = self._serving(exchange)
-        self._permit = services.admission.admit(account.principal, exchange)
-        account.reserved_microusd = self._permit.reserved_microusd
+        waits = deferral is not None and services.turns is not None and services.turns.is_here(exchange.model)
+        self._permit = permit = services.admission.admit(account.principal, exchange, waits=waits)
+        account.reserved_microusd = permit.reserved_microusd
         with self._trace.screen():
             exchange = await screen(exchange, incoming, self._codec, guard.stage(Direction.REQUEST), account.note)
         can_wait = deferral is not None or self._call.turn is not None
@@ -144,7 +145,7 @@ class _Handling:
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
         stages.append(guard.judge(history_is_known=not continued(exchange)))
-        async with self._in_turn(exchange, deferral):
+        async with self._in_turn(exchange, deferral, permit):
             with self._trace.upstream() as hop:
                 last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
                 if account.served is not None:
@@ -168,7 +169,7 @@ class _Handling:
         return turns.asked(words, self._account.received_at_ns / 1e9, can_wait=exchange.can_wait)
 
     @contextlib.asynccontextmanager
-    async def _in_turn(self, exchange: Exchange, deferral: Deferral | None) -> AsyncIterator[None]:
+    async def _in_turn(self, exchange: Exchange, deferral: Deferral | None, permit: Permit) -> AsyncIterator[None]:
         """Work that can wait waits for its turn, and live work goes before it."""
         turns, account = self._services.turns, self._account
         if turns is None or self._call.turn is not None:
@@ -180,7 +181,9 @@ class _Handling:
         else:
             place, sign = turns.place(), self._reply.stream if exchange.stream else None
             try:
-                account.turn = turn = await patiently(turns.wait(deferral, exchange, place), self._receive, sign)
+                with self._services.metrics.waits():
+                    turn = await patiently(turns.wait(deferral, exchange, place, permit), self._receive, sign)
+                account.turn = turn
                 self._reply.headers += deferred_headers(turn)
                 yield
             finally:

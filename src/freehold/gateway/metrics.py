@@ -4,7 +4,8 @@ Labels have few values: a model nobody serves is "unknown", and of words that ot
 anew again and again, kinds of alerts) the first some hundred are told apart, the rest are "other".
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -72,6 +73,7 @@ class Metrics:
         )
         self._record_failures = Counter("freehold_record_failures", "Records that could not be written.", registry=registry)
         self.active = Gauge("freehold_active_exchanges", "Exchanges under way.", registry=registry)
+        self._waiting = Gauge("freehold_waiting_exchanges", "Exchanges that wait for their turn.", registry=registry)
         self._upstream_ready = Gauge(
             "freehold_upstream_ready", "1 if an upstream takes requests.", ["upstream"], registry=registry
         )
@@ -190,6 +192,17 @@ class Metrics:
     def _count_turn(self, turn: Turn, energy_j: float | None) -> None:
         self._deferred.labels("late" if turn.is_late else "in_time").inc()
         self._spared.inc(NOTHING_SAVED.plus(turn, energy_j).carbon_spared_g)
+
+    @contextlib.contextmanager
+    def waits(self) -> Iterator[None]:
+        """An exchange waits for its turn: meanwhile it is not under way."""
+        self.active.dec()
+        self._waiting.inc()
+        try:
+            yield
+        finally:
+            self._waiting.dec()
+            self.active.inc()
 
     def count_refused(self, code: str) -> None:
         self._refused.labels(code).inc()

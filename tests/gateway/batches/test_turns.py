@@ -1,6 +1,7 @@
 """Requests whose sender can wait, over HTTP."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +10,23 @@ import openai
 import pytest
 
 from freehold.core.ledger import Status
+from freehold.core.limits import Limits
 from freehold.core.ports import EngineLoad, SignalPoint
 from freehold.gateway.batches import waiting
 from freehold.gateway.batches.config import BatchesConfig
+from freehold.gateway.config import LimitsConfig
 from tests.fakes.guard import FORBIDDEN, SECRET
-from tests.fakes.keys import CLIENT_KEY
+from tests.fakes.keys import CLIENT_KEY, OTHER_KEY
 from tests.fakes.upstream import MODEL, ScriptedUpstream, answer
 from tests.gateway.batches.site import CHAT, Site, running, until
 
 DEFERRABLE = {"x-freehold-priority": "deferrable", "x-freehold-deadline": "2h"}
 
 
-def ask(site: Site, text: str = "hello", *, headers: dict[str, str] | None = None, **body: Any) -> "asyncio.Future[Any]":
-    raw = site.sdk().chat.completions.with_raw_response
+def ask(
+    site: Site, text: str = "hello", *, headers: dict[str, str] | None = None, key: str = CLIENT_KEY, **body: Any
+) -> "asyncio.Future[Any]":
+    raw = site.sdk(key).chat.completions.with_raw_response
     messages: Any = [{"role": "user", "content": text}]
     asked = raw.create(model=MODEL, messages=messages, extra_headers=headers or DEFERRABLE, **body)
     return asyncio.ensure_future(asked)
@@ -219,6 +224,59 @@ async def test_only_so_many_go_at_a_time_and_live_ones_first(tmp_path: Path) -> 
         hold.set()
         await asyncio.gather(live, *waiting_ones)
         assert len(site.node.upstream.exchanges) == 4
+
+
+async def test_what_waits_is_not_under_way_and_begins_within_its_keys_limits(tmp_path: Path) -> None:
+    hold = asyncio.Event()
+    site = Site(home=tmp_path)
+    site.sky.points = dirty_then_clean(site.clock())
+    ring: Any = site.node.keys
+    ring.principals[CLIENT_KEY] = replace(ring.authenticate(CLIENT_KEY), limits=Limits(concurrent=1))
+    site.node.upstream = ScriptedUpstream(hold, *answer("Hello"))
+    async with running(site):
+        deferred = [ask(site), ask(site)]
+        await asyncio.sleep(0.2)
+        page = site.services.metrics.expose([], site.services.recorder)
+        assert b"freehold_waiting_exchanges 2.0" in page
+        assert b"freehold_active_exchanges 0.0" in page
+        live = ask(site, headers={"x-freehold-priority": "now"})
+        await until(lambda: len(site.node.upstream.exchanges) == 1)
+        with pytest.raises(openai.RateLimitError, match="at the same time"):
+            await ask(site, headers={"x-freehold-priority": "now"})
+        site.clock.ahead_s = 1801
+        site.turns.wake()
+        other = ask(site, key=OTHER_KEY)  # the limits of one key are nobody else's
+        await until(lambda: len(site.node.upstream.exchanges) == 2)
+        hold.set()
+        await asyncio.gather(live, other, *deferred)
+        assert len(site.node.upstream.exchanges) == 4
+
+
+async def test_what_limits_leave_no_room_for_by_its_deadline_is_told_so(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    ring: Any = site.node.keys
+    ring.principals[CLIENT_KEY] = replace(ring.authenticate(CLIENT_KEY), limits=Limits(requests_per_min=1))
+    async with running(site):
+        await ask(site)
+        with pytest.raises(openai.RateLimitError, match="may use 1 requests in a minute"):
+            await ask(site, headers={**DEFERRABLE, "x-freehold-deadline": "20s"})
+
+
+async def test_too_many_that_wait_are_told_so(tmp_path: Path) -> None:
+    site = Site(home=tmp_path)
+    site.node.limits = LimitsConfig(waiting_per_key=1)
+    site.sky.points = dirty_then_clean(site.clock())
+    async with running(site):
+        waits = ask(site)
+        await asyncio.sleep(0.2)
+        with pytest.raises(openai.RateLimitError, match="wait for their turn") as caught:
+            await ask(site)
+        assert caught.value.code == "too_many_waiting"
+        assert caught.value.response.headers["retry-after"] == "60"
+        waits.cancel()
+        await until(lambda: len(site.reader.recent(9)) == 2)
+        site.sky.points = ()
+        await ask(site)
 
 
 async def test_nothing_begins_beside_live_requests_that_wait_in_the_engine(tmp_path: Path) -> None:

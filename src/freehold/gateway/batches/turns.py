@@ -13,7 +13,7 @@ from typing import Final
 
 from freehold.core.deferral import Turn
 from freehold.core.exchange import Exchange
-from freehold.core.ports import EngineLoadProbe, Signal
+from freehold.core.ports import EngineLoadProbe, Permit, Signal
 from freehold.gateway.batches.config import BatchesConfig
 from freehold.gateway.batches.schedule import Job, Plan, Quantity, electricity, plan, slots_of
 from freehold.gateway.batches.words import Deferral, Words
@@ -47,6 +47,7 @@ class Turns:
         self._pue = pue
         self._load = load
         self._jobs: dict[str, Job] = {}  # in order of arrival
+        self._limited: set[str] = set()  # requests whose turn it is, but for the limits of their keys
         self._numbers = itertools.count(1)
         self._live = 0
         self._deferred = 0
@@ -118,8 +119,11 @@ class Turns:
         if deferred < 0:
             self.wake()
 
-    async def wait(self, deferral: Deferral, exchange: Exchange, place: "Place") -> Turn:
-        """Until it is this request's turn, or its deadline leaves no more time. Takes the place, if it runs here."""
+    async def wait(self, deferral: Deferral, exchange: Exchange, place: "Place", permit: Permit) -> Turn:
+        """Until it is this request's turn, or its deadline leaves no more time. Takes the place, if it runs here.
+
+        Raises LimitReached where its key's limits leave no room before then.
+        """
         job = Job(
             name=f"request {next(self._numbers)}",
             work_s=self.planned_s(_units(exchange)),
@@ -130,20 +134,35 @@ class Turns:
             self.offer(job)
             is_late = job.name in self.current().late
             try:
-                while not (job.name in self.current().now and self._goes_next(job.name)):
-                    if self._unix_s() >= job.deadline_s - job.work_s:
-                        break
-                    await self.pause(self.ticket())
+                while (pause_s := self._wait_s(job, permit)) > 0:
+                    await self.pause(self.ticket(), pause_s)
+                permit.begin()
                 place.take()  # before anybody else looks for one
             finally:
+                self._limited.discard(job.name)
                 self.withdraw(job.name)
         arrived_s = deferral.arrived_s
         return self.turn(arrived_s=arrived_s, at_once_s=arrived_s, deadline_s=deferral.deadline_s, is_late=is_late)
 
+    def _wait_s(self, job: Job, permit: Permit) -> float:
+        """How long a request waits before it looks again; 0 where it begins now."""
+        if self._unix_s() >= job.deadline_s - job.work_s:
+            return 0.0
+        if not (job.name in self.current().now and self._goes_next(job.name)):
+            return LOOK_S
+        limited_s = permit.wait_s()
+        if limited_s <= 0:
+            return 0.0
+        if job.name not in self._limited:
+            self._limited.add(job.name)
+            self.wake()  # those behind it
+        return min(limited_s, LOOK_S)
+
     def _goes_next(self, name: str) -> bool:
-        """Requests hold a connection open: of those whose turn it is, as many go as there is room."""
+        """Requests hold a connection open: of those whose turn it is, and whom limits let, as many go as there is room."""
         requests = [one for one in self.current().now if one.startswith("request ")]
-        return requests.index(name) < self.room()
+        ahead = [one for one in requests[: requests.index(name)] if one not in self._limited]
+        return len(ahead) < self.room()
 
     def ticket(self) -> asyncio.Event:
         """For `pause`: taken before one looks whether there is something to do, so that no change in between is missed."""
