@@ -6,11 +6,11 @@ alone: contracts and offsets never lower it, a market-based figure stands beside
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import date, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
-from freehold.core.totals import DayTotal
+from freehold.core.totals import DayTotal, Sums, added
 
 By = Literal["model", "team", "key", "day"]
 KWH_J: Final = 3.6e6
@@ -31,42 +31,22 @@ KEYS: Final[Mapping[By, Callable[[DayTotal], str]]] = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
-class Line:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line(Sums):
     """One line. Sums are over what is known; None is nothing known at all."""
 
     name: str
-    requests: int = 0
-    known_requests: int = 0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    known_tokens: int = 0
-    energy_j: float = 0.0
-    local_j: float = 0.0  # of it, what our engine drew
-    low_j: float = 0.0
-    high_j: float = 0.0
-    by_tokens_j: float = 0.0
-    by_time_j: float = 0.0
-    carbon_requests: int = 0
-    carbon_output_tokens: int = 0
-    carbon_g: float = 0.0
-    carbon_low_g: float = 0.0
-    carbon_high_g: float = 0.0
-    embodied_requests: int = 0
-    embodied_g: float = 0.0
-    water_requests: int = 0
-    water_l: float = 0.0
-    cost_microusd: int = 0
-    unknown_costs: int = 0
-    electricity_requests: int = 0
-    electricity_microusd: float = 0.0
-    grades: set[str] = field(default_factory=set)
+    local_j: float = 0.0  # of the energy, what our engine drew
+    grades: frozenset[str] = frozenset()
 
-    def add(self, total: DayTotal) -> None:
-        self.local_j += total.energy_j if REMOTE not in total.grades else 0.0
-        for name in _SUMS:
-            setattr(self, name, getattr(self, name) + getattr(total, name))
-        self.grades.update(filter(None, total.grades.split(",")))
+    @classmethod
+    def of(cls, name: str, totals: Sequence[DayTotal]) -> Self:
+        return cls(
+            name=name,
+            local_j=sum(total.energy_j for total in totals if REMOTE not in total.grades),
+            grades=frozenset(grade for total in totals for grade in total.grades.split(",") if grade),
+            **asdict(added(totals)),
+        )
 
     @property
     def unknown_share(self) -> float:
@@ -90,23 +70,17 @@ class Line:
         return 0 < self.carbon_requests <= self.embodied_requests
 
 
-_SUMS: Final = tuple(name for name in Line.__slots__ if name not in ("name", "grades", "local_j"))
-
-
 def lines_by(totals: Sequence[DayTotal], by: By) -> list[Line]:
     """Most energy first; days in their order."""
-    found: dict[str, Line] = {}
+    groups: dict[str, list[DayTotal]] = {}
     for total in totals:
-        name = KEYS[by](total)
-        found.setdefault(name, Line(name=name)).add(total)
-    return sorted(found.values(), key=lambda line: line.name if by == "day" else (-line.energy_j, line.name))
+        groups.setdefault(KEYS[by](total), []).append(total)
+    found = [Line.of(name, group) for name, group in groups.items()]
+    return sorted(found, key=lambda line: line.name if by == "day" else (-line.energy_j, line.name))
 
 
 def in_all(totals: Sequence[DayTotal]) -> Line:
-    line = Line(name="all")
-    for total in totals:
-        line.add(total)
-    return line
+    return Line.of("all", totals)
 
 
 def by_grade(totals: Sequence[DayTotal]) -> Mapping[str, float]:
