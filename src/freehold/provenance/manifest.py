@@ -20,6 +20,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from mmap import mmap
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -29,7 +30,7 @@ from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArte
 from freehold.core.exchange import ModelId
 from freehold.core.models import BLOCK_BYTES, Manifest, ManifestFile
 from freehold.provenance.envelope import canonical_json, parse_json
-from freehold.provenance.pieces import FileDigests
+from freehold.provenance.pieces import FileDigests, page_buffer
 
 MANIFEST_TYPE = "application/vnd.freehold.manifest.v1+json"
 MANIFEST_NAME = "manifest.json"
@@ -137,7 +138,7 @@ def hash_file(path: Path, name: str, advanced: Callable[[int], None] | None = No
 def hashed_blocks(path: Path, size_bytes: int) -> Iterator[tuple[memoryview, bytes]]:
     """Each block and its leaf, in order; at most `READERS` + 2 blocks are in memory. A block is valid until the next one."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    spare = [memoryview(bytearray(min(BLOCK_BYTES, size_bytes))) for _ in range(min(READERS + 2, block_count(size_bytes)))]
+    spare = [page_buffer(min(BLOCK_BYTES, size_bytes)) for _ in range(min(READERS + 2, block_count(size_bytes)))]
     waiting: deque[Future[tuple[memoryview, bytes]]] = deque()
 
     def work(index: int, buffer: memoryview) -> tuple[memoryview, bytes]:
@@ -152,7 +153,7 @@ def hashed_blocks(path: Path, size_bytes: int) -> Iterator[tuple[memoryview, byt
                 if not spare:
                     block, leaf = waiting.popleft().result()
                     yield block, leaf
-                    assert isinstance(block.obj, bytearray)
+                    assert isinstance(block.obj, mmap)
                     spare.append(memoryview(block.obj))
                 waiting.append(pool.submit(work, index, spare.pop()))
             while waiting:

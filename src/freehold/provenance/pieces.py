@@ -15,8 +15,9 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from blake3 import blake3
@@ -26,6 +27,7 @@ from freehold.core.models import BLOCK_BYTES
 
 READ_BYTES = 1 << 20  # of a piece at a time: the part is hashed while it is in the core's cache, 8 % less than a block at once
 WHOLE_READ_BYTES = 32 << 20  # what a hash with threads of its own needs at a time to keep them busy
+ADVANCED_S = 0.1  # how often it is told how much is read: a message for each read costs a tenth of the hashing
 OWN_THREADS_READERS = 4  # files of such a hash at once: each holds a buffer of that size
 
 
@@ -99,6 +101,12 @@ class FileDigests:
         return self.stamp.size_bytes
 
 
+def page_buffer(size_bytes: int) -> memoryview:
+    """Private memory that begins with a page: the kernel copies the page cache there 1.6 times as fast as into a bytearray, which
+    begins 16 bytes behind one."""
+    return memoryview(mmap(-1, size_bytes, flags=MAP_PRIVATE | MAP_ANONYMOUS))
+
+
 Advanced = Callable[[int], None]  # so many bytes more
 
 
@@ -149,7 +157,8 @@ class _Run:
         self._open: dict[int, _File] = {}
         self._pieces = self._take(paths)
         self._stopped = False
-        self._said: SimpleQueue[FileDigests | int | BaseException] = SimpleQueue()
+        self._read_bytes = 0
+        self._said: SimpleQueue[FileDigests | BaseException] = SimpleQueue()
 
     def work(self) -> None:
         largest = WHOLE_READ_BYTES if self._recipe.algorithm == "blake3" else READ_BYTES
@@ -159,7 +168,7 @@ class _Run:
                 file, index = piece
                 needed = min(largest, self._recipe.piece_bytes or largest, file.stamp.size_bytes)
                 if len(buffer) < needed:
-                    buffer = memoryview(bytearray(needed))
+                    buffer = page_buffer(needed)
                 digest = self._digest(file, index, buffer)
                 if digest is None:
                     return
@@ -174,15 +183,21 @@ class _Run:
             self._said.put(exc)
 
     def results(self, count: int, advanced: Advanced | None) -> Iterator[FileDigests]:
+        told_bytes = 0
         while count:
-            said = self._said.get()
+            try:
+                said = self._said.get(timeout=ADVANCED_S)
+            except Empty:
+                said = None
+            read_bytes = self._read_bytes
+            if advanced is not None and read_bytes > told_bytes:
+                advanced(read_bytes - told_bytes)
+                told_bytes = read_bytes
             if isinstance(said, BaseException):
                 raise said
-            if isinstance(said, FileDigests):
+            if said is not None:
                 count -= 1
                 yield said
-            elif advanced is not None:
-                advanced(said)
 
     def __enter__(self) -> None:
         pass
@@ -244,7 +259,8 @@ class _Run:
                 return None
             hasher.update(buffer[:count])
             offset += count
-            self._said.put(count)
+            with self._lock:
+                self._read_bytes += count
         return hasher.digest()
 
     def _finish(self, file: _File) -> None:
