@@ -36,7 +36,7 @@ def claim(
 ) -> None:
     """Take the claim TEXT at its word: what it may mean, what that would take, and what stands against it.
 
-    TEXT holds a rate ("8 exaflops"), power ("1 GW"), money ("$200bn"), stored energy ("63 MWh"), a model on a chip ("70B on one
+    TEXT holds a rate ("8 exaflops"), power ("1 GW"), money ('$200bn'), stored energy ("63 MWh"), a model on a chip ("70B on one
     RTX 3090 at 2 tokens/s"), or an export ("H200 to CN").
     """
     setting = claims.Setting(

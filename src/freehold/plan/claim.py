@@ -83,8 +83,9 @@ def examine(text: str, setting: Setting) -> Claim:
         if found := pattern.search(text):
             return about(text, found, setting)
     raise InvalidRequest(
-        f"no quantity in {text[:60]!r}: say a rate (8 exaflops), power (100 MW), money ($200bn), stored energy (63 MWh), "
-        "a model on a chip (70B on RTX 3090), or an export (H200 to CN)",
+        f"no quantity in {text[:60]!r}: say a rate (8 exaflops), power (100 MW), money (200 billion USD, or '$200bn' "
+        "in single quotes, as shells read $2 in double ones), stored energy (63 MWh), a model on a chip (70B on RTX 3090), or an "
+        "export (H200 to CN)",
         param="text",
     )
 
