@@ -122,12 +122,15 @@ def _best(act: Callable[[], object]) -> float:
 def _findings(report: Report, asked: StreamGuard, folder: Path) -> None:
     for file, category in SETS:
         counts: dict[tuple[str, int], list[int]] = defaultdict(lambda: [0, 0])
-        for row in _rows(folder / f"{file}.jsonl.gz"):
-            tally = counts[row["source"], row["label"]]
-            tally[0] += _has(asked.check(row["text"]).findings, category)
+        judged = [_Judged(row, asked.check(row["text"]).findings, category) for row in _rows(folder / f"{file}.jsonl.gz")]
+        for one in judged:
+            tally = counts[one.source, one.label]
+            tally[0] += bool(one.found)
             tally[1] += 1
         for (source, label), (found, rows) in sorted(counts.items()):
             report(f"guard.{file}.{'recall' if label else 'near_miss_fp'}.{source}", found / rows, f"of {rows}")
+        for source, (found, rows) in sorted(_of_their_own_rule(judged).items()):
+            report(f"guard.{file}.near_miss_fp_own.{source}", found / rows, f"of {rows}")
     hits: dict[str, int] = defaultdict(int)
     total = 0
     for file, sources in PROMPTS:
@@ -145,6 +148,35 @@ def _findings(report: Report, asked: StreamGuard, folder: Path) -> None:
             f"of {total}",
             limit=0.002 if category == "credential" else None,
         )
+
+
+class _Judged:
+    """A labelled text; `found` has what was found in it, as (our detector, value)."""
+
+    def __init__(self, row: dict[str, Any], findings: tuple[Finding, ...], category: str) -> None:
+        self.source, self.label, self.rule = row["source"], row["label"], row["meta"].get("rule", "")
+        self.found = [(f.rule, row["text"][f.start : f.end]) for f in findings if f.category == category]
+
+
+def _of_their_own_rule(judged: list[_Judged]) -> dict[str, tuple[int, int]]:
+    """By source, how many near misses are taken for what they nearly are, and how many there are.
+
+    A near miss of a rule is none of others: there may be a secret of another kind in it. What is found in it counts if it is
+    found by one of our detectors that find that rule's true texts, and if no true text of the source has the same value.
+    """
+    detectors: dict[tuple[str, str], set[str]] = defaultdict(set)
+    true_values: dict[str, set[str]] = defaultdict(set)
+    for one in judged:
+        if one.label:
+            detectors[one.source, one.rule] |= {detector for detector, _ in one.found}
+            true_values[one.source] |= {value for _, value in one.found}
+    counts: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for one in judged:
+        if not one.label:
+            own, true = detectors[one.source, one.rule], true_values[one.source]
+            taken = any(detector in own and value not in true for detector, value in one.found)
+            counts[one.source] = counts[one.source][0] + taken, counts[one.source][1] + 1
+    return counts
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

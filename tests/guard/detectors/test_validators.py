@@ -58,6 +58,10 @@ def test_entropy_is_in_bits_a_character() -> None:
         b"1.24.3-beta",
         b"aaaa1111",
         b"key_abcdefghijkl1",
+        b"dapi123456789012345678a9bc01234defg5",  # digits in their order, twice round
+        b"1234-1234-1234-4ddbc191d40ee098",
+        b"ZHVtbXkgdGV4dCBmb3IgYSBrZXk=",  # base64 of words
+        b"data-value1",
     ],
 )
 def test_what_stands_for_a_secret_is_not_one(value: bytes) -> None:

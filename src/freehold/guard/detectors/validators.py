@@ -8,6 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from freehold.guard.detectors.naturalness import NATURAL, RANDOM, naturalness
@@ -55,8 +56,9 @@ _PLACEHOLDER = re.compile(
     rb"|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
     rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
-    rb"|^(?:none|null|nil|true|false|string|user|username|value|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest"
+    rb"|^(?:none|null|nil|true|false|string|user|username|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest"
     rb"|postgres|postgresql|mysql|mongodb?|rabbitmq|minioadmin)$"  # what their images begin with
+    rb"|(?:^|[a-z][-_ ])value[-_]?[a-z0-9]?$"
 )
 _ONE_CHARACTER = re.compile(rb"(.)\1{7}")  # eight of the same
 
@@ -85,16 +87,18 @@ def _repeats(value: bytes) -> bool:
     return piece is not None and len(piece[0]) * 2 > len(value)
 
 
-_IN_ORDER = b"0123456789 abcdefghijklmnopqrstuvwxyz 1234567890abcdefghijklmnopqrstuvwxyz"
-ROW_CHARS = 26
+# After each the next in the alphabet or of the digits; both begin anew after their last, and the one may follow the other.
+_NEXT = frozenset(zip(b"0123456789abcdefghijklmnopqrstuvwxyz09", b"1234567890bcdefghijklmnopqrstuvwxyzaaa", strict=True))
 
 
 def is_row(value: bytes) -> bool:
     """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
-    low, half = value.lower(), (len(value) + 1) // 2
-    if half <= ROW_CHARS and any(low[at : at + half] in _IN_ORDER for at in range(len(value) - half + 1)):
-        return True
-    return _is_braid(low)
+    low = value.lower()
+    longest = row = 1
+    for pair in pairwise(low):
+        row = row + 1 if pair in _NEXT else 1
+        longest = max(longest, row)
+    return longest * 2 >= len(value) or _is_braid(low)
 
 
 BRAID_CHARS = 20  # of 16 hexadecimal digits by chance one in fifty thousand is such a braid
@@ -132,6 +136,7 @@ def many_kinds(value: bytes) -> bool:
 
 _FILLER = re.compile(
     rb"(?i)x{6,}|#{4,}|example$|examplekey|your[-_]|placeholder|redacted|dummy|_here$|(?-i:[a-z]Here|[A-Z]HERE)$|\*{3,}|\.{3,}|\.\.$"
+    rb"|([0-9]{3,8}[-_.])\1{2}"  # `1234-1234-1234-`
 )
 
 
@@ -158,9 +163,23 @@ def random_token(least_bits: float = 3.0) -> Validator:
             return False
         if _CODE.search(value) or not not_filler(value) or is_row(value) or _repeats(value) or entropy_bits(value) < least_bits:
             return False
-        return _is_by_chance(value)
+        return _is_by_chance(value) and not _says_words(value)
 
     return valid
+
+
+_BASE64_OF_WORDS = re.compile(rb"[A-Za-z]+(?:[ _.-][A-Za-z]+)+[.!?\n]{0,2}")
+
+
+def _says_words(value: bytes) -> bool:
+    """Whether it is base64 of words: no generator made that."""
+    if len(value) % 4:
+        return False
+    try:
+        decoded = binascii.a2b_base64(value, strict_mode=True)
+    except binascii.Error:
+        return False
+    return _BASE64_OF_WORDS.fullmatch(decoded) is not None
 
 
 def _is_by_chance(value: bytes) -> bool:
