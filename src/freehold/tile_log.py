@@ -15,7 +15,8 @@ from pathlib import Path
 from freehold.core import merkle
 from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
-from freehold.core.ports import Sealer, UnixClock
+from freehold.core.ports import UnixClock
+from freehold.core.sealer import Sealer
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import tiles, witness
 from freehold.provenance.files import write_durably

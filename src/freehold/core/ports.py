@@ -89,15 +89,6 @@ class ReceiptSigner(Protocol):
         ...
 
 
-class Sealer(Protocol):
-    """Signs the end of the log with the node's key."""
-
-    @property
-    def key_id(self) -> KeyId: ...
-
-    def sign(self, message: bytes) -> bytes: ...
-
-
 class Cipher(Protocol):
     def encrypt(self, content: bytes, exchange_id: ExchangeId) -> bytes:
         """So that nobody without the node's key reads it, or passes it off as another exchange's."""

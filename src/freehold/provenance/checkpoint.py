@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.merkle import HASH_BYTES, SIZE_LIMIT
-from freehold.core.ports import Sealer
+from freehold.core.sealer import Sealer
 from freehold.provenance import note as notes
 from freehold.provenance.envelope import canonical_base64
 from freehold.provenance.keys import PublicKey, TrustedKeys

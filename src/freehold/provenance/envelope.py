@@ -18,7 +18,7 @@ import msgspec
 
 from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
-from freehold.core.ports import Sealer
+from freehold.core.sealer import Sealer
 from freehold.provenance.keys import TrustedKeys
 
 ENVELOPE_LIMIT_BYTES = 64 << 20  # a manifest takes 14 MB a terabyte of weights

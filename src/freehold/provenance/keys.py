@@ -84,7 +84,7 @@ TrustedKeys: TypeAlias = Mapping[KeyId, PublicKey]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """Implements `core.ports.Sealer`."""
+    """Implements `core.sealer.Sealer`."""
 
     public: PublicKey
     _key: Ed25519PrivateKey | EllipticCurvePrivateKey = field(repr=False, compare=False)

@@ -22,7 +22,7 @@ from hashlib import sha256
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from freehold.core.errors import MalformedArtefact, VerificationError
-from freehold.core.ports import Sealer
+from freehold.core.sealer import Sealer
 from freehold.provenance.envelope import canonical_base64
 from freehold.provenance.keys import PublicKey
 

@@ -3,8 +3,8 @@
 from hashlib import sha256
 
 from freehold.core.models import Manifest
-from freehold.core.ports import Sealer
 from freehold.core.receipts import Claims, Receipt
+from freehold.core.sealer import Sealer
 from freehold.provenance import manifest as manifests
 from freehold.provenance import receipt as receipts
 from freehold.provenance.envelope import seal

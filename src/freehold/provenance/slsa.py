@@ -26,7 +26,7 @@ import freehold
 from freehold.core.errors import DeviceError, MalformedArtefact, NotFound, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.core.models import Manifest, ManifestFile
-from freehold.core.ports import Sealer
+from freehold.core.sealer import Sealer
 from freehold.provenance.download import disk_error
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably

@@ -23,8 +23,8 @@ from typing import TypeAlias
 import orjson
 
 from freehold.core.exchange import ExchangeId
-from freehold.core.ports import Sealer
 from freehold.core.receipts import exchange_digest
+from freehold.core.sealer import Sealer
 
 EXCHANGE = "exchange"  # the kind of a row whose facts are the ledger's
 PURGED = "retention_purged"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from freehold.core.exchange import ExchangeId
-from freehold.core.ports import Sealer, UnixClock
+from freehold.core.ports import UnixClock
+from freehold.core.sealer import Sealer
 from freehold.store import audit
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_reader, open_writer, transaction, translated

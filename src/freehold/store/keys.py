@@ -22,7 +22,8 @@ from pathlib import Path
 from freehold.core.errors import InvalidKey, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import Allowance
-from freehold.core.ports import Sealer, UnixClock
+from freehold.core.ports import UnixClock
+from freehold.core.sealer import Sealer
 from freehold.store import allowances, audit
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, translated

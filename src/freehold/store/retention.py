@@ -18,7 +18,8 @@ from pathlib import Path
 import orjson
 
 from freehold.core.errors import DeviceError
-from freehold.core.ports import Sealer, UnixClock
+from freehold.core.ports import UnixClock
+from freehold.core.sealer import Sealer
 from freehold.store import audit
 from freehold.store.config import StoreConfig
 from freehold.store.content import EXPIRED, expire

@@ -21,8 +21,9 @@ from pathlib import Path
 from freehold.core.errors import RecordNotWritten
 from freehold.core.exchange import ExchangeId
 from freehold.core.ledger import Draft
-from freehold.core.ports import Cipher, ReceiptSigner, Sealer, UnixClock, UpstreamStatus
+from freehold.core.ports import Cipher, ReceiptSigner, UnixClock, UpstreamStatus
 from freehold.core.receipts import Receipt
+from freehold.core.sealer import Sealer
 from freehold.store.audit import Decision, LogEnd, decision, exchange_parts, receipt_facts
 from freehold.store.config import StoreConfig
 from freehold.store.content import INSERT_CONTENT
