@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.core.exchange import ExchangeId
-from freehold.core.measurement import Carbon, Footprint, Grade, Measurement
+from freehold.core.measurement import NOTHING_RAN, Carbon, Footprint, Grade, Measurement
 from freehold.store.audit import append, decision
 from freehold.store.database import open_writer, transaction
 from freehold.store.rows import INSERT_ENTRY, entry_row
@@ -75,6 +75,20 @@ def test_the_table_has_grades_shares_and_what_was_nobodys(record: Path) -> None:
     shown = meter("report", "--chart", "--by", "team").stdout
     for words in ("(no team)", "red", "remote_model", "idle", "80.0%", "by tokens", "25%", "pue is not set", "█", "* without"):
         assert words in shown, words
+
+
+def test_what_was_refused_ran_nowhere_and_is_in_no_share(record: Path) -> None:
+    refused = replace(entry("xc_5"), provider=None, model="unknown", model_id=None, energy=NOTHING_RAN, cost_microusd=None)
+    with closing(open_writer(record, 1.0)) as connection, transaction(connection):
+        connection.execute(INSERT_ENTRY, entry_row(replace(refused, received_at_ns=time.time_ns())))
+    document = told("report")
+    (line,) = [line for line in document["lines"] if line["name"] == "unknown"]
+    assert (line["requests"], line["refused_requests"], line["unknown_share"], line["energy_j"]) == (1, 1, 0.0, None)
+    assert (document["all"]["requests"], document["all"]["unknown_share"]) == (5, 0.25)
+    shown = meter("report", "--chart").stdout
+    assert "nothing ran" in shown
+    assert "1 requests were refused before anything ran" in shown
+    assert "unknown for 25% of the requests that ran" in shown
 
 
 def test_csv_has_a_line_each(record: Path) -> None:

@@ -28,7 +28,7 @@ from freehold.core.events import (
 )
 from freehold.core.findings import Action, Direction
 from freehold.core.ledger import Status
-from freehold.core.measurement import Grade
+from freehold.core.measurement import NOTHING_RAN, Grade
 from freehold.core.ports import EngineLoad, UpstreamStatus
 from freehold.gateway.config import GatewayConfig, RoutingConfig
 from tests.fakes.guard import FORBIDDEN, MASK, POLICY_DIGEST, SECRET
@@ -258,6 +258,7 @@ async def test_a_forbidden_prompt_is_refused_and_recorded(node: TestNode) -> Non
     assert node.upstream.exchanges == []
     entry = node.recorder.drafts[0].entry
     assert (entry.status, entry.error_code) == (Status.BLOCKED, "blocked_by_policy")
+    assert entry.energy == NOTHING_RAN
     assert caught.value.response.headers["x-freehold-receipt"] == entry.exchange_id
 
 
@@ -648,7 +649,8 @@ async def test_metrics_count_without_content_and_with_few_labels(node: TestNode)
     assert f'freehold_tokens_total{{direction="output",model="{MODEL}"}} 3.0' in page
     assert 'freehold_findings_total{action="mask",direction="request",mode="enforce",rule="sesame"} 1.0' in page
     assert f'freehold_time_to_first_token_seconds_count{{model="{MODEL}"}} 1.0' in page
-    assert 'freehold_energy_exchanges_total{grade="unknown"}' in page
+    assert 'freehold_energy_exchanges_total{grade="nothing-ran"} 3.0' in page
+    assert 'freehold_energy_exchanges_total{grade="unknown"} 1.0' in page
     assert "freehold_record_failures_total 1.0" in page
     assert "freehold_active_exchanges 0.0" in page
     assert 'freehold_upstream_ready{upstream="scripted"} 1.0' in page

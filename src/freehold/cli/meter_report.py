@@ -102,7 +102,7 @@ def _show(start_ns: int, end_ns: int, by: By, found: Sequence[Line], whole: Line
     table = _table(by, *heads)
     table.add_column("grade")
     for line in (*found, whole):
-        table.add_row(line.name, *_cells(line), ", ".join(sorted(line.grades)) or "unknown")
+        table.add_row(line.name, *_cells(line), ", ".join(sorted(line.grades)) or _nothing(line))
     print_table(table)
     if chart:
         _chart(found)
@@ -124,29 +124,36 @@ def _chart(found: Sequence[Line]) -> None:
     click.echo("")
     for line in found:
         bar = "█" * round(CHART_CHARS * line.energy_j / most) if most else ""
-        click.echo(f"{line.name:<{width}}  {bar:<{CHART_CHARS}}  {joules(line.energy_j) if line.known_requests else 'unknown'}")
+        click.echo(
+            f"{line.name:<{width}}  {bar:<{CHART_CHARS}}  {joules(line.energy_j) if line.known_requests else _nothing(line)}"
+        )
 
 
 def _cells(line: Line) -> list[str]:
-    known = line.known_requests > 0
+    known, nothing = line.known_requests > 0, _nothing(line)
     return [
         f"{line.requests:,}",
-        *(joules(value) if known else "unknown" for value in (line.energy_j, line.low_j, line.high_j)),
+        *(joules(value) if known else nothing for value in (line.energy_j, line.low_j, line.high_j)),
         f"{line.unknown_share:.0%}",
         figure(line.j_per_token),
-        figure(line.carbon_g, "g") if line.carbon_requests else "unknown",
+        figure(line.carbon_g, "g") if line.carbon_requests else nothing,
         figure(line.sci_g) + ("" if line.has_embodied or line.sci_g is None else "*"),
-        figure(line.water_l, "l") if line.water_requests else "unknown",
-        _usd(line.electricity_microusd) if line.electricity_requests else "unknown",
+        figure(line.water_l, "l") if line.water_requests else nothing,
+        _usd(line.electricity_microusd) if line.electricity_requests else nothing,
         _usd(line.cost_microusd) if line.unknown_costs < line.requests else "unknown",
     ]
+
+
+def _nothing(line: Line) -> str:
+    """Where there is no figure: nobody knows it, or nothing ran that could have one."""
+    return "unknown" if line.run_requests else "nothing ran"
 
 
 def _show_machine(totals: Sequence[DayTotal], machine: Mapping[str, float], whole: Line) -> None:
     grades = by_grade(totals)
     if grades:
         told = ", ".join(f"{joules(energy_j)} {grade}" for grade, energy_j in sorted(grades.items()))
-        click.echo(f"\nHow it is known: {told}; unknown for {whole.unknown_share:.0%} of the requests")
+        click.echo(f"\nHow it is known: {told}; unknown for {whole.unknown_share:.0%} of the requests that ran")
     if not machine.get("energy_j"):
         click.echo("The engine's meter wrote no line in that time.")
         return
@@ -161,6 +168,8 @@ def _show_machine(totals: Sequence[DayTotal], machine: Mapping[str, float], whol
 
 
 def _show_notes(whole: Line, pue: float | None, market_g: float | None) -> None:
+    if whole.refused_requests:
+        click.echo(f"{whole.refused_requests:,} requests were refused before anything ran: they took nothing and are in no share.")
     if pue is None:
         click.echo("[meter] pue is not set: cooling and conversion at the site are not counted.")
     if whole.sci_g is not None and not whole.has_embodied:

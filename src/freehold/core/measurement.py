@@ -72,6 +72,7 @@ class Footprint:
 
 NO_FOOTPRINT = Footprint()
 UNKNOWN_ENERGY = Measurement(grade=Grade.UNKNOWN, source="none")
+NOTHING_RAN = Measurement(grade=Grade.UNKNOWN, source="nothing-ran")  # of what was refused before any upstream was asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ class Sums:
     """Sums over exchanges. What is unknown of one is in none of the sums of what is known; the counts say of how many each is."""
 
     requests: int = 0
+    refused_requests: int = 0  # of them, those refused before anything ran: they took nothing
     known_requests: int = 0  # those whose energy is known: `energy_j` is of them alone
     input_tokens: int = 0
     output_tokens: int = 0

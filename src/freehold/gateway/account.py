@@ -89,6 +89,7 @@ class Account:
         self.keep_days = 0  # for how long policy keeps it
         self.is_routed = False  # whether anyone serves the model: if not, its name is whatever the client wrote
         self.reserved_microusd: int | None = None  # held of a money budget
+        self.was_asked = False  # whether an upstream was: before that nothing ran
         self.served: ServedBy | None = None
         self.usage: Usage | None = None
         self.worked: Worked | None = None

@@ -24,6 +24,7 @@ from freehold.core.events import Blocked, Held, TextDelta
 from freehold.core.exchange import Exchange, Principal
 from freehold.core.findings import Context, Direction
 from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.measurement import NO_FOOTPRINT, NOTHING_RAN
 from freehold.core.ports import GuardSession, Permit, Recorder
 from freehold.core.stage import Stage
 from freehold.gateway import log
@@ -192,6 +193,7 @@ class _Handling:
     async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
         """Have it answered, and pass the answer on; give what ends it."""
         services, account = self._services, self._account
+        account.was_asked = True
 
         def ask(held: Held) -> Awaitable[bool]:
             return services.approvals.ask(held, account.principal, account.exchange_id)
@@ -289,7 +291,7 @@ class _Handling:
         services, account = self._services, self._account
         now_s, now_ns = services.monotonic_s(), services.unix_ns()
         try:
-            energy, footprint = services.meter.account(account.use(now_ns))
+            energy, footprint = services.meter.account(account.use(now_ns)) if account.was_asked else (NOTHING_RAN, NO_FOOTPRINT)
             draft = account.draft(
                 now_s=now_s,
                 now_ns=now_ns,

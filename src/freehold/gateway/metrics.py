@@ -13,6 +13,7 @@ from freehold.core.batches import ENDED, Batch, BatchStatus
 from freehold.core.deferral import NOTHING_SAVED, Turn
 from freehold.core.findings import Action
 from freehold.core.ledger import LedgerEntry
+from freehold.core.measurement import NOTHING_RAN
 from freehold.core.ports import EngineLoad, LogState, Placement, Recorder, Upstream, UpstreamStatus
 from freehold.gateway.account import UNKNOWN_MODEL
 from freehold.gateway.meter_metrics import MeterMetrics
@@ -178,7 +179,7 @@ class Metrics:
         if between_s is not None:
             self._between.labels(model).observe(between_s)
         self._meter.count(entry)
-        self._graded.labels(entry.energy.grade).inc()
+        self._graded.labels(entry.energy.grade if entry.energy != NOTHING_RAN else NOTHING_RAN.source).inc()
         self._duration.labels(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
         if entry.cost_microusd is not None:
             self._cost.labels(model).inc(entry.cost_microusd / 1e6)

@@ -50,8 +50,12 @@ class Line(Sums):
 
     @property
     def unknown_share(self) -> float:
-        """Of the requests, those whose energy nobody knows."""
-        return 1 - self.known_requests / self.requests if self.requests else 0.0
+        """Of the requests for which something ran, those whose energy nobody knows."""
+        return 1 - self.known_requests / self.run_requests if self.run_requests else 0.0
+
+    @property
+    def run_requests(self) -> int:
+        return self.requests - self.refused_requests
 
     @property
     def j_per_token(self) -> float | None:

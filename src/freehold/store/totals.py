@@ -11,6 +11,7 @@ from sqlite3 import Row
 import orjson
 
 from freehold.core.limits import DAY_NS
+from freehold.core.measurement import NOTHING_RAN
 from freehold.core.totals import DayTotal, LogRow
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_reader, translated
@@ -18,7 +19,7 @@ from freehold.store.database import open_reader, translated
 _TOTALS = f"""
     SELECT received_at_ns / {DAY_NS} AS day, key_id, team, provider, model, model_id, count(*) AS requests,
         coalesce(sum(input_tokens), 0) AS input_tokens, coalesce(sum(output_tokens), 0) AS output_tokens,
-        count(energy_j) AS known_requests,
+        sum(energy_source = '{NOTHING_RAN.source}') AS refused_requests, count(energy_j) AS known_requests,
         coalesce(sum(CASE WHEN energy_j IS NOT NULL THEN coalesce(input_tokens, 0) + coalesce(output_tokens, 0) END), 0)
             AS known_tokens,
         total(energy_j) AS energy_j,

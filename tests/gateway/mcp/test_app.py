@@ -10,6 +10,7 @@ import pytest
 from mcp import MCPError
 
 from freehold.core.ledger import Status
+from freehold.core.measurement import NOTHING_RAN
 from freehold.gateway.mcp.config import McpConfig
 from tests.fakes.guard import MASK, SECRET
 from tests.gateway.mcp.proxying import (
@@ -158,6 +159,7 @@ async def test_a_dangerous_call_is_refused_in_words_and_the_session_goes_on(tmp_
         entry = proxy.recorder.drafts[-1].entry
         assert entry.exchange_id == refused.meta["freehold/receipt"]
         assert entry.status is Status.BLOCKED
+        assert entry.energy == NOTHING_RAN
         assert not (await client.call_tool("run", {"command": "ls"})).is_error
 
 

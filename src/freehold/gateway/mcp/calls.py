@@ -13,7 +13,7 @@ from freehold.core.errors import FreeholdError, RecordNotWritten
 from freehold.core.events import Alerted, Event, MessageStart, ServedBy
 from freehold.core.exchange import Exchange, ExchangeId, Principal
 from freehold.core.ledger import Status
-from freehold.core.measurement import UNKNOWN_ENERGY
+from freehold.core.measurement import NOTHING_RAN, UNKNOWN_ENERGY
 from freehold.gateway import log
 from freehold.gateway.account import Account
 from freehold.gateway.alerts import RECORD_FAILED, alert_of
@@ -104,7 +104,8 @@ class CallRecord:
     async def _write(self) -> None:
         services, account = self._services, self.account
         self._is_written = True
-        draft = account.draft(now_s=services.monotonic_s(), now_ns=services.unix_ns(), energy=UNKNOWN_ENERGY)
+        energy = UNKNOWN_ENERGY if account.was_asked else NOTHING_RAN
+        draft = account.draft(now_s=services.monotonic_s(), now_ns=services.unix_ns(), energy=energy)
         try:
             await services.recorder.record(draft)
         except Exception as exc:

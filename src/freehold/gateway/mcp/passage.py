@@ -247,6 +247,7 @@ class Passage:
         if verdict.arguments != arguments:
             passed = _with_arguments(passed, verdict.arguments)
         self._asked[message.id] = _Asked(method=CALL, tool=tool, meta=_meta(message), call=record)
+        record.account.was_asked = True
         return Forward(data=passed.data)
 
     async def _check_pin(self, kind: str, name: str, meta: Mapping[str, Any] | None = None) -> None:
