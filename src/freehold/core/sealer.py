@@ -1,4 +1,4 @@
-"""What signs with the node's key. Apart from the other ports: a command that signs or verifies a file loads no other room's nouns."""
+"""What signs with the node's key, apart from the other ports: who signs or verifies a file loads no other room's nouns."""
 
 from typing import Protocol
 
