@@ -169,7 +169,7 @@ def _show_machine(totals: Sequence[DayTotal], machine: Mapping[str, float], whol
 
 def _show_notes(whole: Line, pue: float | None, market_g: float | None) -> None:
     if whole.refused_requests:
-        click.echo(f"{whole.refused_requests:,} requests were refused before anything ran: they took nothing and are in no share.")
+        click.echo(f"{whole.refused_requests:,} requests were refused before anything ran: they took nothing.")
     if pue is None:
         click.echo("[meter] pue is not set: cooling and conversion at the site are not counted.")
     if whole.sci_g is not None and not whole.has_embodied:
