@@ -7,9 +7,11 @@ rounds; the start of the hook is wall time, as an agent waits for it.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -167,18 +169,22 @@ def _judged(guard: StreamGuard, events: list[Any]) -> None:
 
 
 def _start(report: Report) -> None:
-    """A process for each question, as agents start them."""
+    """A process for each question, as agents start them. Its modules are compiled, as those of an installed wheel are."""
     asked = {
         "hook_event_name": "PreToolUse",
         "tool_name": "Bash",
         "tool_input": {"command": "git status && ls src"},
         "cwd": "/srv/x",
     }
+    command = [sys.executable, "-m", "freehold", "guard", "hook"]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for name, more in (("call", {}), ("result", {"hook_event_name": "PostToolUse", "tool_response": {"stdout": "src tests"}})):
         given = json.dumps({**asked, **more}).encode()
         spent = []
-        for _ in range(7):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, "-m", "freehold", "guard", "hook"], input=given, check=True, capture_output=True)
-            spent.append(time.perf_counter() - began)
-        report(f"calls.hook.{name}", min(spent) * 1e3, "ms", limit=HOOK_BAR_MS)
+        with tempfile.TemporaryDirectory(prefix="freehold-hook-") as compiled:
+            for _ in range(8):  # the first compiles
+                began = time.perf_counter()
+                environment["PYTHONPYCACHEPREFIX"] = compiled
+                subprocess.run(command, input=given, check=True, capture_output=True, env=environment)
+                spent.append(time.perf_counter() - began)
+        report(f"calls.hook.{name}", statistics.median(spent[1:]) * 1e3, "ms", limit=HOOK_BAR_MS)

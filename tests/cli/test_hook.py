@@ -190,3 +190,11 @@ def test_the_line_of_the_settings_works_as_a_shell_runs_it(home: Path) -> None:
         )
         assert done.returncode == code, done.stderr
         assert json.loads(done.stdout).get("decision") == ("deny" if code else None)
+
+
+def test_a_call_does_not_wait_for_what_judging_it_does_not_take() -> None:
+    code = "import sys, freehold.cli.hook_calls; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert "freehold.guard.calls.judge" in loaded
+    slow = {"cryptography", "aiohttp", "re2", "hyperscan", "numpy", "freehold.core.events", "freehold.guard.stream_guard"}
+    assert not slow.intersection(loaded)

@@ -30,7 +30,7 @@ from freehold.model_audits.spending import Ceiling, Estimate, estimate
 from freehold.provenance.files import write_durably
 from freehold.provenance.model_audit.baseline import Baseline, encode
 from freehold.provenance.model_audit.comparison import CAUSES
-from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS
+from freehold.provenance.model_audit.config import PLAN_NAMES, TESTS
 
 
 @click.command("audit-model")

@@ -6,8 +6,9 @@ from typing import Any
 
 from freehold.core.errors import ConfigError
 from freehold.provenance.model_audit.baseline import Baseline
+from freehold.provenance.model_audit.config import TESTS
 from freehold.provenance.model_audit.prompts import read_prompts
-from freehold.provenance.model_audit.sample import TESTS, AuditPlan, named_plan
+from freehold.provenance.model_audit.sample import AuditPlan, named_plan
 
 _JUDGING = ("alpha", "tests")  # what may change after the answers were given
 

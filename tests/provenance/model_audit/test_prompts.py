@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import ConfigError
+from freehold.provenance.model_audit.config import PLAN_NAMES
 from freehold.provenance.model_audit.prompts import read_prompts, shipped
-from freehold.provenance.model_audit.sample import PLAN_NAMES, named_plan
+from freehold.provenance.model_audit.sample import named_plan
 
 
 def test_there_are_fifty_prompts_or_more_in_many_scripts() -> None:

@@ -6,11 +6,14 @@ tool results say is never asked: whoever writes into one could widen the folder 
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from freehold.core.effects import Place
-from freehold.core.events import PromptText
 from freehold.core.findings import Channel
 from freehold.guard.effects.places import normal, place_of
+
+if TYPE_CHECKING:
+    from freehold.core.events import PromptText  # a hook, which has no events, does not wait for them to load
 
 LIMIT_TEXTS = 16  # of system and user: agents say it in the first or second
 LIMIT_CHARS = 200_000  # of each
@@ -35,7 +38,7 @@ class Surroundings:
         self._folder: str | None = folder or None
         self._descriptions: dict[str, list[str]] = {}
 
-    def observe(self, event: PromptText) -> None:
+    def observe(self, event: "PromptText") -> None:
         if event.channel is Channel.SYSTEM or event.channel is Channel.USER:
             if len(self._said) < LIMIT_TEXTS:
                 self._said.append(event.text)

@@ -21,15 +21,25 @@ _CERTAIN = 3
 
 
 class Sign(NamedTuple):
-    """`needles`: one of them, in lower case, must be in the text for the form to be worth a try."""
+    """`needles`: one of them, in lower case, must be in the text for the form to be worth a try, and to be compiled."""
 
     weight: int
     needles: tuple[str, ...]
-    form: re.Pattern[str]
+    form: str
+    flags: int
+
+    def is_in(self, text: str, lower: str) -> bool:
+        return any(needle in lower for needle in self.needles) and _compiled(self.form, self.flags).search(text) is not None
+
+
+@cache
+def _compiled(form: str, flags: int) -> re.Pattern[str]:
+    """Of the signs in this file, and no others."""
+    return re.compile(form, flags)
 
 
 def _sign(weight: int, needles: str, form: str, flags: int = re.IGNORECASE) -> Sign:
-    return Sign(weight, tuple(needles.split()), re.compile(form, flags | re.MULTILINE))
+    return Sign(weight, tuple(needles.split()), form, flags | re.MULTILINE)
 
 
 _TYPES = (
@@ -124,7 +134,7 @@ def _words() -> Mapping[str, frozenset[str]]:
 
 
 def _weight(signs: tuple[Sign, ...], text: str, lower: str) -> int:
-    return sum(sign.weight for sign in signs if any(needle in lower for needle in sign.needles) and sign.form.search(text))
+    return sum(sign.weight for sign in signs if sign.is_in(text, lower))
 
 
 def shell_dialect(text: str) -> tuple[Language, ...]:

@@ -24,6 +24,7 @@ import re2
 
 from freehold.core.errors import ConfigError
 from freehold.guard.syntax import Language
+from freehold.guard.weaknesses.kinds import Kind, kinds
 from freehold.guard.weaknesses.values import LOCAL, PARAMETER, REMOTE, UNKNOWN
 from freehold.guard.weaknesses.weakness import Severity
 
@@ -41,18 +42,6 @@ _FILES: dict[Language, str] = {
     Language.CPP: "c",
     Language.CSHARP: "csharp",
 }
-
-
-class Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`whole` is the level from which a value that comes as it is counts, `built` one with text of ours around it."""
-
-    cwe: int
-    severity: Severity
-    words: str
-    fix: str
-    whole: str = "local"
-    built: str = "parameter"
-    confidence: float = 0.8
 
 
 class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -270,11 +259,7 @@ def _read(name: str) -> Mapping[str, Any]:
     return tomllib.loads((files("freehold.guard.weaknesses") / "data" / f"{name}.toml").read_text(encoding="utf-8"))
 
 
-def _kinds() -> Mapping[str, Kind]:
-    return {name: msgspec.convert(table, Kind, strict=False) for name, table in _read("kinds").items()}
-
-
-KINDS: Mapping[str, Kind] = _kinds()
+KINDS: Mapping[str, Kind] = kinds()
 
 
 def level_of(word: str) -> int:
@@ -302,8 +287,8 @@ def indexed(file: RuleFile) -> Rules:
     _fill(made.sets, ((path, rule) for rule in file.sets for path in rule.at))
     _fill(made.sources, [(path, LOCAL) for path in file.sources.local] + [(path, REMOTE) for path in file.sources.remote])
     _fill(made.sanitisers, ((path, frozenset(("*",))) for path in file.clean))
-    for kinds, paths in file.sanitisers.items():
-        _fill(made.sanitisers, ((path, frozenset(kinds.split())) for path in paths))
+    for names, paths in file.sanitisers.items():
+        _fill(made.sanitisers, ((path, frozenset(names.split())) for path in paths))
     _fill(made.cleans, ((path, rule) for rule in file.cleans for path in rule.at))
     for index, paths in (
         (made.checks, file.checks),

@@ -8,7 +8,7 @@ import msgspec
 from freehold.core.findings import Action, Mode
 from freehold.guard.config import ModeName
 from freehold.guard.patterns import Id, Patterns, close, patterns
-from freehold.guard.weaknesses.rules import KINDS
+from freehold.guard.weaknesses.kinds import kinds
 from freehold.guard.weaknesses.weakness import Severity, Weakness
 
 CodeActionName = Literal["allow", "tag", "block"]
@@ -84,9 +84,9 @@ def _holds(rule: CodeRule, weakness: Weakness) -> bool:
 def complaint(rule: CodeRule) -> str | None:
     """What is wrong with a rule that can never hold; None where nothing is."""
     for name in patterns(rule.rules) or ():
-        if not any(fnmatchcase(known, name) for known in KINDS):
-            return f"rules has {name!r}, which is no such name; {close(name, KINDS)}"
+        if not any(fnmatchcase(known, name) for known in kinds()):
+            return f"rules has {name!r}, which is no such name; {close(name, kinds())}"
     numbers = (rule.cwe,) if isinstance(rule.cwe, int) else rule.cwe
-    known_numbers = {kind.cwe for kind in KINDS.values()}
+    known_numbers = {kind.cwe for kind in kinds().values()}
     strange = [number for number in numbers or () if number not in known_numbers]
     return f"cwe has {strange[0]}, which no rule is about" if strange else None

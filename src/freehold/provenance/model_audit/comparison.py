@@ -10,12 +10,13 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from freehold.provenance.model_audit.config import TestName
 from freehold.provenance.model_audit.counts import Mismatch, name_mismatches, token_mismatches
 from freehold.provenance.model_audit.logprobs import logprob_test, table
 from freehold.provenance.model_audit.mmd import MmdResult, likeness, mmd_test
 from freehold.provenance.model_audit.permutation import holm
 from freehold.provenance.model_audit.ranks import Grams, RankResult, rank_test
-from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample, TestName
+from freehold.provenance.model_audit.sample import AuditPlan, Replies, Sample
 
 CAUSES = (
     "another temperature or other sampling settings",

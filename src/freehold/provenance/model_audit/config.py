@@ -1,12 +1,13 @@
 """Audits that a node repeats: one `[[model_audit]]` each."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from freehold.provenance.model_audit.sample import PLAN_NAMES, TESTS
-
+TestName: TypeAlias = Literal["logprobs", "mmd", "ranks"]
+TESTS: tuple[TestName, ...] = ("logprobs", "mmd", "ranks")
+PLAN_NAMES = ("standard", "quick", "logprobs", "ranks")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _Count = Annotated[int, msgspec.Meta(ge=1)]
 

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from freehold.core.errors import ConfigError
+from freehold.provenance.model_audit.config import TESTS, TestName
 from freehold.provenance.model_audit.prompts import AuditPrompt, shipped
 
-TestName: TypeAlias = Literal["logprobs", "mmd", "ranks"]
-TESTS: tuple[TestName, ...] = ("logprobs", "mmd", "ranks")
 _T = TypeVar("_T")
 MOST_ASKED = 100_000  # answers of one side in one run: more is a mistake
 
@@ -142,6 +141,3 @@ def named_plan(name: str) -> AuditPlan:
     if name not in plans:
         raise ConfigError(f"there is no plan {name!r:.80}; there are {', '.join(plans)}")
     return plans[name]
-
-
-PLAN_NAMES = ("standard", "quick", "logprobs", "ranks")
