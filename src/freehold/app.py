@@ -74,6 +74,7 @@ from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
 from freehold.store.reader import RecordReader
 from freehold.store.retention import Retention
+from freehold.store.totals import RecordedTotals
 from freehold.store.usage import RecordedUsage
 from freehold.store.writer import RecordWriter
 from freehold.tile_log import TileLog
@@ -201,7 +202,8 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         held = HeldCalls(writer, alarms, unix_ns=time.time_ns, count=metrics.count_approval)
         dashboard = None
         if config.dashboard.enabled:
-            dashboard = create_dashboard(reader, ring, status, held, config=config.dashboard, key_names=key_names)
+            totals = RecordedTotals(place.record, config.store).between
+            dashboard = create_dashboard(reader, ring, status, held, totals, config=config.dashboard, key_names=key_names)
             stack.push_async_callback(dashboard.close)
         mcp = _open_mcp(place, guard, writer, alarms, held, ring, metrics)
         if mcp is not None:

@@ -13,6 +13,7 @@ from starlette.routing import Mount
 from freehold.core.errors import InvalidKey
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import UpstreamStatus
+from freehold.core.totals import DayTotal
 from freehold.dashboard.app import Dashboard, create_dashboard
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.questions import ListedQuestions
@@ -44,6 +45,7 @@ class Served:
     parts: dict[str, UpstreamStatus] = field(
         default_factory=lambda: {"engine": UpstreamStatus(ready=True, detail="smollm2-135m")},
     )
+    day: list[DayTotal] = field(default_factory=list)
     now_s: float = 0.0
     url: str = ""
     dashboard: Dashboard = field(init=False)
@@ -54,6 +56,7 @@ class Served:
             self.keys,
             lambda: self.parts,
             self.questions,
+            lambda _start_ns, _end_ns: self.day,
             key_names=lambda: {KeyId("key_1"): "notebook"},
             clock=lambda: self.now_s,
             heartbeat_s=0.2,

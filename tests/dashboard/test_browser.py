@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import pytest
@@ -11,6 +11,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
+from freehold.core.measurement import NOTHING_RAN, Carbon, Footprint
+from tests.dashboard.days import BOUGHT, LOCAL
 from tests.dashboard.serving import ADMIN, Served, serving
 from tests.fakes.ledger import entry, finding, unknown_entry
 
@@ -54,6 +56,11 @@ def served() -> Iterator[Served]:
             entry(3, status=Status.BLOCKED, ttft_ms=None, output_tokens=0, findings=(finding(rule="pem", action=Action.BLOCK),))
         )
         served.ledger.add(entry(4, findings=(finding(), finding(), finding(rule="email", mode=Mode.SHADOW))))
+        carbon = Carbon(g=0.25, low_g=0.1, high_g=0.5, zone="ISL", year=2022)
+        served.ledger.add(entry(5, footprint=Footprint(carbon=carbon, electricity_microusd=12.0)))
+        served.ledger.add(entry(7, provider="somewhere-else", model="somebody/a-model-with-a-long-name-235b-a22b-instruct"))
+        refused = entry(6, status=Status.FAILED, error_code="model_not_found", provider=None, model="unknown", ttft_ms=None)
+        served.ledger.add(replace(refused, input_tokens=None, output_tokens=None, energy=NOTHING_RAN))
         yield served
 
 
@@ -91,6 +98,32 @@ def test_a_row_appears_live_without_a_stranger_or_a_complaint(browser: Browser, 
     host = urlsplit(served.url).netloc
     assert {urlsplit(url).netloc for url in seen.requests} == {host}
     assert seen.complaints == []
+    page.context.close()
+
+
+def test_joules_carbon_and_cost_of_an_answer_and_of_the_day_are_seen(browser: Browser, served: Served) -> None:
+    served.day = [LOCAL, BOUGHT]
+    page, seen = open_page(browser, served)
+    day = page.get_by_role("region", name="Today, in UTC")
+    for words in (
+        "7500 J",
+        "6000 J – 9000 J",
+        "modelled",
+        "without 1 unknown of 4",
+        "1.5 g",
+        "location-based",
+        "$0.0012",
+        "$0.20",
+    ):
+        expect(day).to_contain_text(words)
+    known = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Receipt {entry(5).exchange_id}"))
+    for words in ("3.21 J", "modelled", "2.1 J – 4.62 J", "0.25 g", "ISL 2022", "$0.000012", "electricity"):
+        expect(known).to_contain_text(words)
+    served.day = [replace(LOCAL, energy_j=8000.0), BOUGHT]
+    expect(day).to_contain_text("8000 J", timeout=10_000)
+    keep_picture(page, "day")
+    assert seen.complaints == []
+    served.day = []
     page.context.close()
 
 

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
-from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
-from freehold.dashboard.rows import joules, row, totals
+from freehold.core.measurement import NOTHING_RAN, UNKNOWN_ENERGY, Carbon, Footprint, Grade, Measurement
+from freehold.dashboard.figures import joules
+from freehold.dashboard.rows import row, totals
 from tests.fakes.ledger import entry, finding, unknown_entry
 
 
@@ -18,8 +19,28 @@ def test_an_answer_that_came_all_at_once_has_no_speed() -> None:
 
 
 def test_what_it_cost_is_told_where_it_is_known_and_never_rounded_to_nothing() -> None:
-    costs = {None: "", 0: "$0.00", 7: "$0.000007", 200_000: "$0.20", 1_234_567_890: "$1,234.57"}
-    assert {cost: row(1, entry(cost_microusd=cost), {}).cost for cost in costs} == costs
+    costs = {None: "unknown", 0: "$0.00", 7: "$0.000007", 200_000: "$0.20", 1_234_567_890: "$1,234.57"}
+    assert {cost: row(1, entry(cost_microusd=cost), {}).costs[0].amount for cost in costs} == costs
+
+
+def test_electricity_and_a_price_list_are_two_figures() -> None:
+    both = row(1, entry(cost_microusd=900, footprint=Footprint(electricity_microusd=0.4)), {}).costs
+    assert [(cost.amount, cost.what) for cost in both] == [("$0.0009", "by price list"), ("< $0.000001", "electricity")]
+
+
+def test_carbon_carries_its_factor_and_its_interval() -> None:
+    carbon = Carbon(g=0.0021, low_g=0.001, high_g=0.004, zone="ISL", year=2022)
+    shown = row(1, entry(footprint=Footprint(carbon=carbon)), {})
+    assert (shown.carbon, shown.carbon_note, shown.carbon_range) == ("2.1 mg", "ISL 2022", "1 mg – 4 mg")
+    assert (row(1, entry(), {}).carbon, row(1, entry(), {}).carbon_note) == ("unknown", "")
+
+
+def test_where_nothing_ran_nothing_is_unknown() -> None:
+    refused = row(1, entry(status=Status.BLOCKED, ttft_ms=None, provider=None, energy=NOTHING_RAN), {})
+    assert (refused.energy, refused.energy_note, refused.carbon) == ("—", "nothing ran", "—")
+    assert [cost.amount for cost in refused.costs] == ["—"]
+    assert totals([entry(1), entry(2, energy=NOTHING_RAN)]).energy_note == "all known"
+    assert totals([entry(2, energy=NOTHING_RAN)]).energy == "—"
 
 
 def test_what_never_began_is_neither_unknown_nor_zero() -> None:

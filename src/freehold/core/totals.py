@@ -37,6 +37,10 @@ class Sums:
     electricity_requests: int = 0  # those whose electricity has a known price
     electricity_microusd: float = 0.0
 
+    @property
+    def run_requests(self) -> int:
+        return self.requests - self.refused_requests
+
 
 _SUMMED: Final = tuple(field.name for field in fields(Sums))
 

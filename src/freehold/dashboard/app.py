@@ -8,6 +8,7 @@ calls (`call_views.py`) are read-only. The app is mounted by the gateway, so lin
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -22,6 +23,7 @@ from freehold.core.exchange import ExchangeId, KeyId
 from freehold.core.ports import HeldQuestions, KeyRing, LedgerReader, UpstreamStatus
 from freehold.dashboard.call_views import CallViews
 from freehold.dashboard.config import DashboardConfig
+from freehold.dashboard.day import Day, TotalsBetween
 from freehold.dashboard.door import COOKIE, Door, base_of, event, form_of, has_credentials, html, refuse_foreign
 from freehold.dashboard.feed import Feed, Numbered, record_status
 from freehold.dashboard.pages import STATIC, Pages
@@ -68,17 +70,18 @@ def create_dashboard(
     keys: KeyRing,
     status: Status,
     calls: HeldQuestions,
+    totals: TotalsBetween,
     *,
     config: DashboardConfig | None = None,
     key_names: KeyNames = dict,
     clock: Callable[[], float] = time.monotonic,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Dashboard:
-    """`status` names the node's parts and must not block; `key_names` may, and is called off the event loop."""
+    """`status` names the node's parts and must not block; `key_names` and `totals` may, and are called off the event loop."""
     config = config or DashboardConfig()
     feed = Feed(reader)
     sessions = Sessions(keys, lifetime_s=config.session_hours * 3600, clock=clock)
-    views = _Views(reader, feed, sessions, status, calls, key_names, heartbeat_s)
+    views = _Views(reader, feed, sessions, status, calls, Day(totals), key_names, heartbeat_s)
     call_views = CallViews(calls, views.door, views.pages, lambda: feed.is_closed, heartbeat_s)
     app = Starlette(
         routes=[
@@ -120,6 +123,7 @@ class _Views:
         sessions: Sessions,
         status: Status,
         calls: HeldQuestions,
+        day: Day,
         key_names: KeyNames,
         heartbeat_s: float,
     ) -> None:
@@ -128,6 +132,7 @@ class _Views:
         self._sessions = sessions
         self._status = status
         self._calls = calls
+        self._day = day
         self._key_names = key_names
         self._heartbeat_s = heartbeat_s
         self.door = Door(sessions)
@@ -139,8 +144,8 @@ class _Views:
         await self.door.authenticate(request)
         shown = await self._feed.recent()
         names = await asyncio.to_thread(self._key_names)
-        status = record_status(self._feed, self._status())
-        return html(self.pages.overview(base_of(request), shown, names, status, len(self._calls.waiting())))
+        status, day = record_status(self._feed, self._status()), await self._day.figures()
+        return html(self.pages.overview(base_of(request), shown, names, status, len(self._calls.waiting()), day))
 
     async def login_form(self, request: Request) -> Response:
         return html(self.pages.login(base_of(request), failure=None))
@@ -179,7 +184,7 @@ class _Views:
 
     async def _live(self, request: Request, seq: int) -> AsyncIterator[str]:
         """Until the reader leaves, the log-in ends, or the server stops."""
-        base, shown_status, shown_waiting = base_of(request), "", -1
+        base, shown_status, shown_waiting, shown_day = base_of(request), "", -1, ""
         async with self._feed.watching():
             yield "retry: 1000\n\n"
             seq = min(seq, await self._feed.newest())  # a page that outlived its record starts at the new one's end
@@ -197,6 +202,10 @@ class _Views:
                 if (waiting := len(self._calls.waiting())) != shown_waiting:
                     yield event("waiting", str(waiting))
                     shown_waiting = waiting
+                with suppress(FreeholdError):  # what can't be read is told in the status
+                    if (day := self.pages.day(await self._day.figures())) != shown_day:
+                        yield event("day", day)
+                        shown_day = day
 
     async def _fragments(self, base: str, fresh: list[Numbered]) -> str:
         names = await asyncio.to_thread(self._key_names)

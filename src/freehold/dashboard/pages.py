@@ -15,6 +15,7 @@ from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import UpstreamStatus
 from freehold.dashboard import rows
 from freehold.dashboard.call_card import CallCard
+from freehold.dashboard.day import Figure
 from freehold.dashboard.receipt_view import ReceiptView
 
 
@@ -35,8 +36,8 @@ STATIC: dict[str, Asset] = {
     "mark.svg": _asset("mark.svg", "image/svg+xml"),
 }
 
-NUMBERS = ("Tokens in", "Tokens out", "Tokens/s", "First token")
-COLUMNS = ("Time", "Key", "Model", "Status", *NUMBERS, "Energy", "Findings", "Receipt")
+NUMBERS = ("Tokens", "Speed")
+COLUMNS = ("Time", "Key", "Model", "Status", *NUMBERS, "Energy", "CO2e", "Cost", "Findings", "Receipt")
 
 
 class Pages:
@@ -57,9 +58,11 @@ class Pages:
         key_names: Mapping[KeyId, str],
         status: Mapping[str, UpstreamStatus],
         waiting: int,
+        day: Sequence[Figure],
     ) -> str:
         return self._render(
             "overview.html",
+            day=day,
             waiting=waiting,
             base=base,
             rows=[rows.row(seq, entry, key_names) for seq, entry in newest_first],
@@ -73,6 +76,9 @@ class Pages:
 
     def totals(self, entries: Sequence[LedgerEntry]) -> str:
         return self._render("totals.html", totals=rows.totals(entries))
+
+    def day(self, day: Sequence[Figure]) -> str:
+        return self._render("day.html", day=day)
 
     def status(self, status: Mapping[str, UpstreamStatus]) -> str:
         return self._render("status.html", status=status)

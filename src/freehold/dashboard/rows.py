@@ -1,4 +1,4 @@
-"""What a ledger entry looks like to a person: words and rounded figures. Unknown stays unknown and is never a zero."""
+"""What a ledger entry looks like to a person: words and rounded figures."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -8,10 +8,8 @@ from datetime import UTC, datetime
 from freehold.core.exchange import KeyId
 from freehold.core.findings import Action, Finding, Mode
 from freehold.core.ledger import LedgerEntry, Status
-from freehold.core.measurement import Grade, Measurement
-
-UNKNOWN = "unknown"
-NONE = "—"  # there was nothing to measure: no first token of an answer that never began
+from freehold.core.measurement import NOTHING_RAN, Carbon, Grade, Measurement
+from freehold.dashboard.figures import NONE, UNKNOWN, dollars, grams, interval, joules
 
 _DONE: dict[Action, str] = {
     Action.ALLOW: "allowed",
@@ -34,6 +32,12 @@ class FindingLabel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    amount: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     seq: int
     exchange_id: str
@@ -48,12 +52,15 @@ class Row:
     status_detail: str | None
     input_tokens: str
     output_tokens: str
-    cost: str  # empty where no price is known
     speed: str
     ttft: str
     energy: str
     energy_note: str
     energy_range: str  # empty where the figure has no interval
+    carbon: str
+    carbon_note: str
+    carbon_range: str
+    costs: tuple[Cost, ...]
     findings: tuple[FindingLabel, ...]
 
 
@@ -71,6 +78,7 @@ class Totals:
 
 
 def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
+    carbon = entry.footprint.carbon
     received = datetime.fromtimestamp(entry.received_at_ns / 1e9, UTC)
     return Row(
         seq=seq,
@@ -86,56 +94,57 @@ def row(seq: int, entry: LedgerEntry, key_names: Mapping[KeyId, str]) -> Row:
         status_detail=entry.error_code or entry.finish_reason,
         input_tokens=_count(entry.input_tokens),
         output_tokens=_count(entry.output_tokens),
-        cost="" if entry.cost_microusd is None else dollars(entry.cost_microusd),
         speed=_speed(entry),
         ttft=_milliseconds(entry),
-        energy=joules(entry.energy.energy_j),
+        energy=NONE if entry.energy == NOTHING_RAN else joules(entry.energy.energy_j),
         energy_note=_grade(entry.energy),
-        energy_range=_interval(entry.energy),
+        energy_range=interval(entry.energy.low_j, entry.energy.high_j, joules),
+        carbon=NONE if entry.energy == NOTHING_RAN else grams(None if carbon is None else carbon.g),
+        carbon_note=_footprint(carbon),
+        carbon_range="" if carbon is None else interval(carbon.low_g, carbon.high_g, grams),
+        costs=_costs(entry),
         findings=_labels(entry.findings),
     )
 
 
 def totals(entries: Sequence[LedgerEntry]) -> Totals:
-    known = [entry.energy.energy_j for entry in entries if entry.energy.energy_j is not None]
-    unknown = len(entries) - len(known)
+    ran = [entry for entry in entries if entry.energy != NOTHING_RAN]
+    known = [entry.energy.energy_j for entry in ran if entry.energy.energy_j is not None]
     return Totals(
         exchanges=len(entries),
         blocked=sum(entry.status is Status.BLOCKED for entry in entries),
         input_tokens=_sum([entry.input_tokens for entry in entries]),
         output_tokens=_sum([entry.output_tokens for entry in entries]),
         findings=sum(len(entry.findings) for entry in entries),
-        energy=joules(sum(known)) if known else (UNKNOWN if entries else NONE),
-        energy_note=_coverage(unknown, len(entries)),
+        energy=joules(sum(known)) if known else (UNKNOWN if ran else NONE),
+        energy_note=_coverage(len(ran) - len(known), len(ran)),
     )
 
 
-def joules(energy_j: float | None) -> str:
-    if energy_j is None:
-        return UNKNOWN
-    if energy_j >= 10_000:
-        return f"{energy_j / 1000:,.1f} kJ"
-    return f"{energy_j:.0f} J" if energy_j >= 100 else f"{energy_j:.3g} J"
-
-
-def dollars(microusd: int) -> str:
-    """In cents, or as fine as it takes to be no zero."""
-    return f"${microusd / 1e6:,.2f}" if microusd == 0 or microusd >= 10_000 else f"${microusd / 1e6:.6f}".rstrip("0")
-
-
 def _grade(energy: Measurement) -> str:
+    if energy == NOTHING_RAN:
+        return "nothing ran"
     return "not measured" if energy.grade is Grade.UNKNOWN else energy.grade.value.replace("_", " ")
 
 
-def _interval(energy: Measurement) -> str:
-    if energy.low_j is None or energy.high_j is None:
+def _footprint(carbon: Carbon | None) -> str:
+    """By which factor: a country's and its year, or the operator's own series."""
+    if carbon is None:
         return ""
-    return f"{joules(energy.low_j)} – {joules(energy.high_j)}"
+    return f"{carbon.zone} {carbon.year}" + (f", {carbon.method}" if carbon.method == "marginal" else "")
+
+
+def _costs(entry: LedgerEntry) -> tuple[Cost, ...]:
+    """What the provider asks, and what the electricity costs that was drawn here. Two figures: they are never added."""
+    priced, drawn = entry.cost_microusd, entry.footprint.electricity_microusd
+    known = [Cost(amount=dollars(priced), what="by price list")] if priced is not None else []
+    known += [Cost(amount=dollars(drawn), what="electricity")] if drawn is not None else []
+    return tuple(known) or (Cost(amount=NONE if entry.energy == NOTHING_RAN else UNKNOWN, what=""),)
 
 
 def _coverage(unknown: int, entries: int) -> str:
     if not entries:
-        return "no exchanges yet"
+        return "nothing ran yet"
     if unknown == entries:
         return "none known"
     return f"without {unknown} unknown" if unknown else "all known"

@@ -54,10 +54,6 @@ class Line(Sums):
         return 1 - self.known_requests / self.run_requests if self.run_requests else 0.0
 
     @property
-    def run_requests(self) -> int:
-        return self.requests - self.refused_requests
-
-    @property
     def j_per_token(self) -> float | None:
         return self.energy_j / self.known_tokens if self.known_tokens else None
 

@@ -81,6 +81,7 @@ events.addEventListener("exchange", (event) => {
   showPaused();
 });
 events.addEventListener("totals", (event) => document.getElementById("totals").replaceChildren(fragment(event.data)));
+events.addEventListener("day", (event) => document.getElementById("day").replaceChildren(fragment(event.data)));
 events.addEventListener("status", (event) => document.getElementById("status").replaceChildren(fragment(event.data)));
 events.addEventListener("waiting", (event) => (document.getElementById("waiting").textContent = event.data));
 events.addEventListener("over", () => {
