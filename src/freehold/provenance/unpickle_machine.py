@@ -19,7 +19,9 @@ from freehold.core.errors import DangerousArtefact, MalformedArtefact, Unsupport
 from freehold.provenance.scan.context import Context, Tally
 from freehold.provenance.scan.findings import shown
 from freehold.provenance.scan.imports import Judgement, judge
-from freehold.provenance.scan.pickles import NONE, Broken, Call, Global, Machine
+from freehold.provenance.scan.pickle_machine import Machine
+from freehold.provenance.scan.pickle_opcodes import STEPS
+from freehold.provenance.scan.pickle_values import NONE, Broken, Call, Global
 from freehold.provenance.scan.source import Cursor, Source, Truncated
 
 TENSORS_LIMIT: Final = 200_000
@@ -142,7 +144,7 @@ def read_object(source: Source, offset: int = 0) -> Described:
     Raises DangerousArtefact for an import that weights do not need, MalformedArtefact for what is no pickle.
     """
     tally = Tally()
-    machine = _WeightsMachine(Cursor(source, offset), Context(name="pickle", tally=tally, look=lambda *_: ""), nesting=0)
+    machine = _WeightsMachine(Cursor(source, offset), Context(name="pickle", tally=tally, look=lambda *_: ""))
     try:
         machine.run()
     except Truncated as exc:
@@ -222,8 +224,8 @@ def _entries(table: Table, prefix: str, depth: int) -> Iterator[tuple[str, objec
 class _WeightsMachine(Machine):
     """Ends at the first import that is not harmless."""
 
-    def __init__(self, cursor: Cursor, context: Context, nesting: int) -> None:
-        super().__init__(cursor, context, nesting)
+    def __init__(self, cursor: Cursor, context: Context) -> None:
+        super().__init__(cursor, context)
         self.storages: dict[str, Storage] = {}
 
     def imported(self, module: object, name: object) -> None:
@@ -364,7 +366,7 @@ def _persistent_line(m: _WeightsMachine) -> None:
 
 
 _WeightsMachine.steps = {
-    **Machine.steps,
+    **STEPS,
     ord("]"): lambda m: m.push([]),
     ord("l"): _list_of_mark,
     ord("a"): _append,
@@ -376,7 +378,6 @@ _WeightsMachine.steps = {
     ord("t"): lambda m: m.push(tuple(m.pop_mark())),
     ord("Q"): _WeightsMachine.persistent,
     ord("P"): _persistent_line,
-    ord("b"): _WeightsMachine.built,
     0x88: lambda m: m.push(True),
     0x89: lambda m: m.push(False),
 }
