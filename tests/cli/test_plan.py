@@ -175,9 +175,28 @@ def test_a_mix_of_chips_its_water_and_whom_it_hangs_on() -> None:
 def test_a_die_area_between_two_decides_what_one_unknown_leaves_open() -> None:
     route = ("export", "--chip", "TPU v4", "--to", "CN", "--date", "2026-02-01")
     assert "undecided" in told(*route)["outcome"]
+    assert told(*route)["uncertain"] is None
+    assert "--die-mm2" in told(*route)["no_range_because"]
+    assert "none: no die area is published" in plan(*route).stdout
     shares = told(*route, "--die-mm2", "400", "900")["uncertain"]["shares"]
     assert sum(shares.values()) == pytest.approx(1)
     assert not any("undecided" in outcome for outcome in shares)
+
+
+@pytest.mark.parametrize(
+    ("chip", "low", "high", "words"),
+    [
+        ("H200", 19.2, 19.6, "814 mm², as published"),
+        ("B200", 20.9, 26.3, "1,373 to 1,716 mm², assumed: 2 dies"),
+        ("CS-3", 5.3, 5.5, "46225 mm²"),
+    ],
+)
+def test_a_density_has_a_range_where_the_catalogue_bounds_the_die(chip: str, low: float, high: float, words: str) -> None:
+    uncertain = told("export", "--chip", chip, "--to", "CN", "--date", "2026-02-01")["uncertain"]
+    density = uncertain["density"]
+    assert low < density["p10"] < density["p50"] < density["p90"] < high
+    assert words in uncertain["basis"]
+    assert sum(uncertain["shares"].values()) == pytest.approx(1)
 
 
 def test_a_model_larger_than_its_card_has_a_bound() -> None:

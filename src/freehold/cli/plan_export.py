@@ -10,8 +10,10 @@ from freehold.cli.charts import bar_chart
 from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
 from freehold.cli.plan_words import figure, simulated
 from freehold.plan.catalogue import find
+from freehold.plan.dies import die_area, given
 from freehold.plan.export import Decision, Hit, Uncertain, decide, decide_uncertain
 
+NO_RANGE = "no die area is published, nor what would bound it; give two that it lies between: --die-mm2 400 900"
 _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 
 
@@ -20,7 +22,9 @@ _WORDS = {True: "holds", False: "does not hold", None: "undecided"}
 @click.option("--to", "destination", required=True, help="Where it goes: two letters (ISO 3166), as CN or AE.")
 @click.option("--from", "origin", default="US", show_default=True, help="Where it is sent from.")
 @click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="Whose rules. Default: today.")
-@click.option("--die-mm2", type=(float, float), help="Two areas that the die's lies between, where it is not published.")
+@click.option(
+    "--die-mm2", type=(float, float), help="Two areas that the die's lies between. Default: by the catalogue, where it bounds it."
+)
 @answer_options
 def export(
     chip: str,
@@ -39,8 +43,9 @@ def export(
     when = day.date() if day else today()
     route = (destination.upper(), when, origin.upper())
     found = find(chip)
-    uncertain = decide_uncertain(found, *route, die_mm2) if die_mm2 else None
-    tell(_answer(decide(found, *route), uncertain), as_json, html)
+    die = given(*die_mm2) if die_mm2 else die_area(found)
+    one = decide(found, *route)
+    tell(_answer(one, decide_uncertain(found, *route, die) if die is not None else None), as_json, html)
 
 
 def _answer(one: Decision, uncertain: Uncertain | None) -> Answer:
@@ -48,8 +53,8 @@ def _answer(one: Decision, uncertain: Uncertain | None) -> Answer:
     limits = [(f"TPP of {one.chip.name}", one.parameters.tpp or 0.0), ("limit of 3A090.a", 4800.0), ("review of 2026", 21_000.0)]
     return Answer(
         title=f"{one.chip.name} from {one.origin} to {one.destination} on {one.day}",
-        document=_document(one) | {"uncertain": uncertain},
-        facts=(*_facts(one), *(_open(uncertain) if uncertain else ())),
+        document=_document(one) | {"uncertain": uncertain, "no_range_because": None if uncertain else NO_RANGE},
+        facts=(*_facts(one), *(_open(uncertain) if uncertain else [("density's range", f"none: {NO_RANGE}")])),
         spans=spans(("performance density", density, "")),
         moved=moved(("performance density", density, "")),
         charts=(bar_chart("Total processing performance", limits, "TPP"),),
@@ -62,7 +67,8 @@ def _answer(one: Decision, uncertain: Uncertain | None) -> Answer:
 
 
 def _open(one: Uncertain) -> Iterable[tuple[str, str]]:
-    yield "performance density then", simulated(one.density)
+    yield "density's range", simulated(one.density)
+    yield "because of the die", one.basis
     for outcome, share in one.shares.items():
         yield f"{share:.0%} of the draws", outcome
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from freehold.core.errors import InvalidRequest, MalformedArtefact, UnknownFigure
 from freehold.plan.catalogue import Accelerator
+from freehold.plan.dies import DieArea
 from freehold.plan.tables import Row, rows
 from freehold.plan.uncertainty import Simulation, Triangular, simulate
 
@@ -135,15 +136,14 @@ DIE_DRAWS = 1000
 class Uncertain:
     """Of a die area that is only known to lie between two: how dense, and how often which outcome."""
 
+    basis: str  # why it lies between those
     density: Simulation
     shares: Mapping[Outcome, float]  # of all draws, the most frequent first
 
 
-def decide_uncertain(chip: Accelerator, destination: str, day: date, origin: str, die_mm2: tuple[float, float]) -> Uncertain:
-    """The middle of the two is likeliest. Raises InvalidRequest."""
-    low, high = die_mm2
-    if not 0 < low <= high <= 1e6:
-        raise InvalidRequest(f"a die has 0 to 1e6 mm², the smaller first, got {low:g} and {high:g}", param="die-mm2")
+def decide_uncertain(chip: Accelerator, destination: str, day: date, origin: str, die: DieArea) -> Uncertain:
+    """The middle of the two areas is likeliest. Raises what `decide` does."""
+    low, high = die.low_mm2, die.high_mm2
     performance, counts = tpp(chip), dict[Outcome, int]()
     spread = Triangular(low=low, mode=(low + high) / 2, high=high)
     density = simulate(lambda inputs: performance / inputs["die area"], {"die area": spread}, draws=DIE_DRAWS)
@@ -151,7 +151,7 @@ def decide_uncertain(chip: Accelerator, destination: str, day: date, origin: str
         outcome = decide(replace(chip, die_mm2=float(area)), destination, day, origin).outcome
         counts[outcome] = counts.get(outcome, 0) + 1
     ordered = sorted(counts.items(), key=lambda item: -item[1])
-    return Uncertain(density=density, shares={outcome: count / DIE_DRAWS for outcome, count in ordered})
+    return Uncertain(basis=die.basis, density=density, shares={outcome: count / DIE_DRAWS for outcome, count in ordered})
 
 
 def _outcome(hits: tuple[Hit, ...], chip: Accelerator, origin: str, destination: str) -> tuple[Outcome, list[str]]:
