@@ -99,7 +99,7 @@ def multiply_few(
     """A few columns (C, K) by whole panels of rows (R, bytes), unpacked into registers: (C, R)."""
     lanes, columns = kernels.target.lanes, Columns(kernels, x)
     out = np.full((len(x), len(rows)), np.nan, np.float32)
-    totals = np.empty((len(x), lanes), np.float32)
+    totals = np.full((len(x), lanes), np.nan, np.float32)
     for first in range(0, len(rows), lanes):
         record, blocks = columns.record.ctypes.data, x.shape[1] // BLOCK
         call(kernels.few(type_), rows[first].ctypes.data, rows.shape[1], blocks, record, len(x), totals.ctypes.data)

@@ -28,8 +28,7 @@ class Kernels:
         return self._make(f"single_{type_.name}", formats.emit_single, type_)
 
     def few(self, type_: TensorType) -> int:
-        """0 where a panel is packed for a few columns, too: 16 registers do not hold a group's sums beside the weights."""
-        return self._make(f"few_{type_.name}", formats.emit_few, type_) if self.target.lanes == 16 else 0
+        return self._make(f"few_{type_.name}", formats.emit_few, type_)
 
     def dots(self, type_: TensorType) -> int:
         panel = formats.FORMATS[type_].panel

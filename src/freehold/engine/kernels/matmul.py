@@ -16,10 +16,10 @@ block: t = exact i32 dot; total = fma(scale * t, column scale, total); total = f
 answer independent of its batch mates, of how its prompt was cut and of the number of threads.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from llvmlite import ir
 
@@ -30,6 +30,9 @@ BLOCK: Final = 32  # weights that share one activation scale
 HEADER_BYTES: Final = 16
 PANEL_BLOCKS: Final = 32  # of one packing: 20 KiB of panel at 16 lanes, inside a 32 KiB first cache
 GROUP: Final = 4  # columns that share one load of the weights
+
+
+Piece: TypeAlias = tuple[int, Sequence[Any]]  # what an unpacker saves at a time: its number in the block of the file, its parts
 
 
 class Columns(IntEnum):
@@ -67,18 +70,16 @@ class Quantised:
         """(panel, first block, blocks, columns record, first column, totals): totals[column] += panel . column."""
         panel, first, blocks, record, column, totals = e.arguments
         width = 4 * e.lanes
-        places = [e.add(column, c) for c in range(columns)]
-        q_pitch, h_pitch = e.field(record, Columns.Q_PITCH), e.field(record, Columns.HEADERS_PITCH)
-        qs = [e.add(e.field(record, Columns.Q), e.mul(p, q_pitch), e.mul(first, BLOCK)) for p in places]
-        hs = [e.add(e.field(record, Columns.HEADERS), e.mul(p, h_pitch), e.mul(first, HEADER_BYTES)) for p in places]
-        outs = [e.add(totals, e.mul(p, width)) for p in places]
+        numbers, place = [e.add(column, c) for c in range(columns)], self.columns(e, record)
+        places = [place(number, first) for number in numbers]
+        outs = [e.add(totals, e.mul(number, width)) for number in numbers]
 
         def step(i: Value, sums: list[Value]) -> list[Value]:
             block = e.add(panel, e.mul(i, self.block_bytes(e.lanes)))
             vectors = [e.load(e.ints, block, j * width, align=width) for j in range(8)]
             factors = [e.load(e.floats, block, (8 + j) * width, align=width) for j in range(2 * self.parts)]
             results = []
-            for q, h, total in zip(qs, hs, sums, strict=True):
+            for (q, h), total in zip(places, sums, strict=True):
                 q, h = e.add(q, e.mul(i, BLOCK)), e.add(h, e.mul(i, HEADER_BYTES))
                 results.append(self._accumulate(e, target, vectors, factors, q, h, total))
             return results
@@ -87,26 +88,29 @@ class Quantised:
         for out, total in zip(outs, e.loop(blocks, step, starts), strict=True):
             e.store(total, out)
 
-    def column(self, e: Emitter, record: Value, number: Count) -> tuple[Value, Value]:
-        """What `meet` needs of a column."""
-        q = e.add(e.field(record, Columns.Q), e.mul(number, e.field(record, Columns.Q_PITCH)))
-        return q, e.add(e.field(record, Columns.HEADERS), e.mul(number, e.field(record, Columns.HEADERS_PITCH)))
+    def columns(self, e: Emitter, record: Value) -> Callable[[Count, Value], tuple[Value, Value]]:
+        """Where a column, given by its number, has its activations and its headers from a block on."""
+        fields = (Columns.Q, Columns.Q_PITCH, Columns.HEADERS, Columns.HEADERS_PITCH)
+        q, q_pitch, headers, headers_pitch = (e.field(record, field) for field in fields)
 
-    def meet(
-        self,
-        e: Emitter,
-        target: Target,
-        column: tuple[Value, Value],
-        first: Value,
-        block: int,
-        parts: Sequence[Any],
-        total: Value,
-    ) -> Value:
-        """Block `first + block` of the rows, unpacked, times the column's."""
-        groups, scales, mins = parts
-        at = e.add(first, block)
-        q, h = e.add(column[0], e.mul(at, BLOCK)), e.add(column[1], e.mul(at, HEADER_BYTES))
-        return self._accumulate(e, target, list(groups), [*scales, *mins], q, h, total)
+        def place(column: Count, block: Value) -> tuple[Value, Value]:
+            return (
+                e.add(q, e.mul(column, q_pitch), e.mul(block, BLOCK)),
+                e.add(headers, e.mul(column, headers_pitch), e.mul(block, HEADER_BYTES)),
+            )
+
+        return place
+
+    def together(self, lanes: int) -> int:
+        """Pieces that meet a column at once."""
+        return 1
+
+    def meet(self, e: Emitter, target: Target, pieces: Sequence[Piece], place: tuple[Value, Value], total: Value) -> Value:
+        """total + pieces . column, which has its part of their block of the file at `place`."""
+        for block, (groups, scales, mins) in pieces:
+            q, h = e.add(place[0], block * BLOCK), e.add(place[1], block * HEADER_BYTES)
+            total = self._accumulate(e, target, list(groups), [*scales, *mins], q, h, total)
+        return total
 
     def _accumulate(
         self, e: Emitter, target: Target, vectors: list[Value], factors: list[Value], q: Value, h: Value, total: Value
@@ -163,10 +167,9 @@ class Floats:
     def emit_dots(self, e: Emitter, target: Target, columns: int) -> None:
         panel, first, blocks, record, column, totals = e.arguments
         width = 4 * e.lanes
-        places = [e.add(column, c) for c in range(columns)]
-        pitch = e.field(record, Columns.X_PITCH)
-        xs = [e.add(e.field(record, Columns.X), e.mul(p, pitch), e.mul(first, 4 * BLOCK)) for p in places]
-        outs = [e.add(totals, e.mul(p, width)) for p in places]
+        numbers, place = [e.add(column, c) for c in range(columns)], self.columns(e, record)
+        xs = [place(number, first) for number in numbers]
+        outs = [e.add(totals, e.mul(number, width)) for number in numbers]
 
         def step(i: Value, sums: list[Value]) -> list[Value]:
             for j in range(4):
@@ -180,22 +183,18 @@ class Floats:
         for out, total in zip(outs, e.loop(e.mul(blocks, BLOCK // 4), step, starts), strict=True):
             e.store(total, out)
 
-    def column(self, e: Emitter, record: Value, number: Count) -> tuple[Value, Value]:
-        return e.add(e.field(record, Columns.X), e.mul(number, e.field(record, Columns.X_PITCH))), e.i64(0)
+    def columns(self, e: Emitter, record: Value) -> Callable[[Count, Value], Value]:
+        x, pitch = e.field(record, Columns.X), e.field(record, Columns.X_PITCH)
+        return lambda column, block: e.add(x, e.mul(column, pitch), e.mul(block, 4 * BLOCK))
 
-    def meet(
-        self,
-        e: Emitter,
-        target: Target,
-        column: tuple[Value, Value],
-        first: Value,
-        block: int,
-        parts: Sequence[Any],
-        total: Value,
-    ) -> Value:
-        """Here `block` counts single weights."""
-        factor = e.load(F32, column[0], e.add(e.mul(first, 4 * BLOCK), 4 * block))
-        return target.multiply_add(e, parts[0], e.splat(factor), total)
+    def together(self, lanes: int) -> int:
+        """Half of the machine's registers: pieces are single weights."""
+        return lanes
+
+    def meet(self, e: Emitter, target: Target, pieces: Sequence[Piece], place: Value, total: Value) -> Value:
+        for number, (weights,) in pieces:
+            total = target.multiply_add(e, weights, e.splat(e.load(F32, place, 4 * number)), total)
+        return total
 
     def emit_expand(self, e: Emitter, scale_by: float) -> None:
         panel, blocks, lane, out = e.arguments

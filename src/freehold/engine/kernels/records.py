@@ -6,7 +6,6 @@ Built by `models`, read by `step` and `attention`.
 from enum import IntEnum
 from typing import Final
 
-FEW_COLUMNS: Final = 4  # up to which a panel is met in registers and not packed first
 MAX_COLUMNS: Final = 256  # tokens of one pass: activations of a 1B model then still fit the second cache
 LINE_BYTES: Final = 64
 PANEL_BYTES: Final = 1 << 16  # packed panel of a thread: 32 blocks of f32 at 16 lanes are the largest
@@ -30,7 +29,7 @@ class Matrix(IntEnum):
     SINGLE = 7
     TILE_ROWS = 8  # of every tile but the last, which may have fewer
     SHARES = 9  # pieces that a phase over its rows is cut into
-    FEW = 10  # 0 where the target has none
+    FEW = 10
     LENGTH = 16
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from freehold.engine.kernels.emit import Emitter, Value
 from freehold.engine.kernels.matmul import PANEL_BLOCKS
-from freehold.engine.kernels.records import FEW_COLUMNS, PANEL_BYTES
+from freehold.engine.kernels.records import PANEL_BYTES
 from freehold.engine.kernels.targets import Target
 
 _STREAMS: Final = 8  # vectors in flight: enough for any core's load ports
@@ -43,8 +43,7 @@ def emit_rows(module: Any, name: str, target: Target) -> None:
     with e.builder.if_then(e.less(columns, 2)):
         e.each(panels, one)
         e.returns()
-    has_few = e.less(0, few)  # 0 where a few columns are packed for, too
-    with e.builder.if_then(e.builder.and_(has_few, e.less(columns, FEW_COLUMNS + 1))):
+    with e.builder.if_then(e.less(columns, target.few_columns + 1)):
         e.each(panels, some)
         e.returns()
     e.each(panels, many)

@@ -28,7 +28,6 @@ from freehold.engine.kernels.graph import Activation, Graph
 from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, PANEL_BLOCKS, Columns
 from freehold.engine.kernels.records import (
     CLOSED,
-    FEW_COLUMNS,
     LINE_BYTES,
     MAX_COLUMNS,
     PANEL_BYTES,
@@ -403,10 +402,9 @@ def _emit_rows(module: Any, name: str, target: Target) -> Emitter:
     with e.builder.if_then(e.builder.and_(e.less(count, 2), is_whole)):
         e.call(e.field(matrix, Matrix.SINGLE), base, row_bytes, blocks, columns, totals)
         e.returns()
-    if e.lanes == 16:
-        with e.builder.if_then(e.builder.and_(e.less(count, FEW_COLUMNS + 1), is_whole)):
-            e.call(e.field(matrix, Matrix.FEW), base, row_bytes, blocks, columns, count, totals)
-            e.returns()
+    with e.builder.if_then(e.builder.and_(e.less(count, target.few_columns + 1), is_whole)):
+        e.call(e.field(matrix, Matrix.FEW), base, row_bytes, blocks, columns, count, totals)
+        e.returns()
     rows = e.stack(8 * e.lanes)
     for lane in range(e.lanes):
         row = e.minimum(e.add(first, lane), e.sub(row_count, 1))

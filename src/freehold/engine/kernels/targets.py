@@ -30,6 +30,11 @@ class Target(Protocol):
     @property
     def lanes(self) -> int: ...
 
+    @property
+    def few_columns(self) -> int:
+        """Up to which a panel meets columns in registers and is not packed first: what was measured to be faster."""
+        ...
+
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         """Sum over pairs of (lanes x 4 unsigned bytes) times (lanes x 4 signed bytes), four neighbours to a lane: i32 lanes.
 
@@ -90,6 +95,7 @@ def _shuffle_bytes(e: Emitter, name: str, table: Sequence[int], words: Value) ->
 class Vnni(_X86):
     name: str = "vnni"
     lanes: int = 16
+    few_columns: int = 64
 
     def settled(self, e: Emitter, value: Value) -> Value:
         # Without it, LLVM mixes loads of all rows with the arithmetic of earlier ones and spills most of what it loads.
@@ -99,10 +105,10 @@ class Vnni(_X86):
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         # LLVM 21 changed the operands of vpdpbusd from i32 to i8 lanes.
         operand = vector(64, I8) if llvm.llvm_version_info[0] >= 21 else e.ints
-        total = e.const(e.ints, 0)
-        for w, a in zip(weights, activations, strict=True):
-            total = e.named("llvm.x86.avx512.vpdpbusd.512", e.ints, total, e.bits(w, operand), e.bits(a, operand))
-        return total
+        sums = [e.const(e.ints, 0)] * 2  # one waits for its last product while the other takes its next
+        for i, (w, a) in enumerate(zip(weights, activations, strict=True)):
+            sums[i % 2] = e.named("llvm.x86.avx512.vpdpbusd.512", e.ints, sums[i % 2], e.bits(w, operand), e.bits(a, operand))
+        return e.builder.add(*sums)
 
     def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
         return _shuffle_bytes(e, "llvm.x86.avx512.pshuf.b.512", table, words)
@@ -112,6 +118,7 @@ class Vnni(_X86):
 class Avx2(_X86):
     name: str = "avx2"
     lanes: int = 8
+    few_columns: int = 8
 
     def settled(self, e: Emitter, value: Value) -> Value:
         return value
@@ -151,6 +158,7 @@ class Avx2(_X86):
 class Portable:
     name: str = "portable"
     lanes: int = 4
+    few_columns: int = 8
 
     def settled(self, e: Emitter, value: Value) -> Value:
         return value
