@@ -79,7 +79,7 @@ def test_lines_shared_by_processes_are_answered_as_by_one() -> None:
     assert [json.loads(line)["id"] for line in shared.output.splitlines()] == list(range(2500))
 
 
-@pytest.mark.parametrize("line", ["{nonsense", "[]", '{"text": "x"}', '{"id": 7}', '{"id": 7, "text": 1}'])
+@pytest.mark.parametrize("line", ["{nonsense", "[]", '{"id": 7}', '{"id": 7, "text": 1}'])
 def test_a_bad_line_is_answered_with_its_number_and_the_rest_go_on(line: str) -> None:
     good = json.dumps({"id": 1, "text": "hello"})
     result = check("--jsonl", given=f"{good}\n{line}\n{good}\n")
@@ -87,6 +87,11 @@ def test_a_bad_line_is_answered_with_its_number_and_the_rest_go_on(line: str) ->
     assert result.exit_code == 2
     assert [a.get("verdict") for a in answers] == ["allow", None, "allow"]
     assert "line 2" in answers[1]["error"]
+
+
+def test_a_line_without_an_id_is_answered_with_its_number() -> None:
+    given = "\n".join(json.dumps(row) for row in ({"text": "hello"}, {"id": "x", "text": "hello"}, {"text": f"use {TOKEN}"}))
+    assert [json.loads(line)["id"] for line in check("--jsonl", given=given).output.splitlines()] == [1, "x", 3]
 
 
 def test_a_kind_that_is_a_channel_says_how_the_text_is_written() -> None:
@@ -213,6 +218,7 @@ def test_lines_are_answered_by_their_kind() -> None:
         "unknown": "mask",
     }
     assert answers["lang"]["verdict"] in ("ask", "block")
+    assert [name for name, answer in answers.items() if answer.get("scanned_as") == "text"] == ["unknown"], "a slip is seen"
     assert {effect["kind"] for effect in answers["shell"]["effects"]} == {"delete"}
 
 

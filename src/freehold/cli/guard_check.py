@@ -42,7 +42,7 @@ _LANGUAGES = ", ".join(Language)
 @click.option("--tool-result", is_flag=True, help="FILE is what a tool brought back: does it give orders?")
 @click.option("--request", is_flag=True, help="FILE is a request's JSON body: scan every string in it.")
 @click.option(
-    "--jsonl", is_flag=True, help="FILE is one JSON object a line, {id, text, kind?, lang?, name?, tool?}; so is the answer."
+    "--jsonl", is_flag=True, help="FILE is one JSON object a line, {text, id?, kind?, lang?, name?, tool?}; so is the answer."
 )
 @click.option("--lang", help="The language of --shell or --code. Default: told by the text.")
 @click.option("--run", "is_run", is_flag=True, help="Code is going to be run: judge what it does, too.")
@@ -71,8 +71,9 @@ def check(
 
     Nothing is run. A text is scanned for what it holds; a command and a tool call are judged by what they would do, code by its
     weaknesses, a tool's result by whether it gives orders. Exit code 0: nothing found; 1: something found, in shadow or not;
-    2: FILE cannot be used. With --jsonl, `kind` is shell, code, tool_call, tool_result, text or a channel; a line that cannot be
-    used is answered with {id?, error}, the rest go on, and the exit code is 2.
+    2: FILE cannot be used. With --jsonl, `kind` is shell, code, tool_call, tool_result, text or a channel (another one is scanned
+    as text, and the answer says so). A line without an id is answered with its number for one; one that cannot be used with
+    {id?, error}: the rest go on, and the exit code is 2.
     """
     kind = _kind(shell, flags)
     side, language = _DIRECTIONS[direction], _language(lang)

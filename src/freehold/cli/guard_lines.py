@@ -57,12 +57,12 @@ class Lines:
         except orjson.JSONDecodeError as exc:
             return {"error": f"line {number} is not JSON: {exc}"}
         if not isinstance(row, dict):
-            return {"error": f"line {number} is not a JSON object with id and text"}
-        named = {"id": row["id"]} if "id" in row else {}
-        if not named:
-            return {"error": f"line {number} has no id"}
+            return {"error": f"line {number} is not a JSON object with a text"}
+        named = {"id": row.get("id", number)}
         if not isinstance(row.get("text"), str):
             return {**named, "error": f"line {number} has no text, or one that is not a string"}
+        if (kind := row.get("kind")) is not None and kind not in (*_KINDS, *_CHANNELS):
+            named["scanned_as"] = Kind.TEXT.value  # and not judged as what it may be: a slip in a kind must be seen
         try:
             return {**named, **told(self._examined(row))}
         except Exception as exc:  # one row does not end the others
