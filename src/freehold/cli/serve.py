@@ -22,11 +22,11 @@ from rich.console import Console
 from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.log import log_events
-from freehold.cli.model_paths import name_on_first_use
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
 from freehold.engine.frames import Loading
 from freehold.gateway.serve import bind, event_loop, serving, url_of
+from freehold.provenance.progress import Progress
 
 POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second
 REFUSAL_POLL_S = 0.5
@@ -46,7 +46,7 @@ def serve(
     log_events()
     tell = _JsonTeller() if as_json else _Teller()
     with PullProgress(quiet=as_json) as progress:
-        named = {} if model is None else {"model": name_on_first_use(model, progress)}
+        named = {} if model is None else {"model": _named(model, progress)}
         settings: dict[str, Any] = engine_settings(engine) | named
         place = _with_address(find_place(config_path, settings), host, port)
         fetch_model(place, progress)
@@ -55,6 +55,15 @@ def serve(
         tell.keys(first_keys)
     with asyncio.Runner(loop_factory=event_loop) as runner:
         runner.run(_run(place, tell))
+
+
+def _named(model: str, progress: Progress) -> str:
+    """The name to serve `model` by, which may be a path."""
+    if not Path(model).exists():
+        return model
+    from freehold.cli.model_paths import name_on_first_use  # noqa: PLC0415  # with it come the engine's libraries: 70 MiB
+
+    return name_on_first_use(model, progress)
 
 
 def _with_address(place: Place, host: str | None, port: int | None) -> Place:
