@@ -9,6 +9,9 @@ from cryptography.hazmat.primitives import serialization
 
 from freehold.cli import main
 from freehold.provenance.keys import NodeKey, SigningKey
+from freehold.provenance.progress import Silent
+from freehold.provenance.signing import sign_own
+from freehold.provenance.tree import rules
 from freehold.provenance.trust import TRUST_NAME
 from tests.fakes.chains import chain, ec_key
 from tests.provenance.oms_vectors import FOLDER, lay_model, signature
@@ -79,7 +82,7 @@ def test_what_is_wrong_is_named_and_is_exit_code_1(model: Path) -> None:
 @pytest.mark.usefixtures("home")
 def test_what_cannot_be_checked_is_exit_code_2(model: Path, tmp_path: Path) -> None:
     for words, says in [
-        (("verify", tmp_path / "absent"), "--signature"),
+        (("verify", tmp_path / "absent"), "there is no"),
         (("verify", model), "no freehold.sig and no model.sig"),
         (("sign", tmp_path / "absent"), "there is no"),
         (("verify", model, "--key", tmp_path / "absent"), "--signature"),
@@ -87,14 +90,59 @@ def test_what_cannot_be_checked_is_exit_code_2(model: Path, tmp_path: Path) -> N
         (("sign", model, "--hash", "sha256"), "are for --format oms"),
         (("sign", model, "--format", "oms", "--licence", "MIT"), "--licence is for our manifest"),
         (("sign", model, "--format", "oms", "--hash", "blake3", "--shard-size", "1G"), "leave --shard-size out"),
+        (("sign", model, "--format", "oms", "--shard-size", "0"), "a byte at least"),
+        (("sign", model, "--name", "a\nb"), "is no name for a model"),
+        (("sign", model, "--signature", tmp_path / "absent" / "x.sig"), "there is no folder"),
         (("sign", model, "--key", tmp_path / "absent"), "cannot read the private key"),
+        (("sign", model, "--key", model / "model.safetensors"), "is not a PEM private key"),
+        (("sign", model, "--cert", model / "model.safetensors"), "holds no PEM certificate"),
+        (("verify", model, "--signature", model, "--key", model / "model.safetensors"), "is not a PEM public key"),
+        (("verify", model, "--signature", model, "--ca", model / "model.safetensors"), "holds no PEM certificate"),
         (("sign", model, "--ignore", "../x"), "plain relative path"),
-        (("verify", model, "--signature", model), "is a folder"),
+        (("sign", model, "--signature", model), "is a folder"),
         (("verify", model, "--identity", "a@b.c", "--signature", tmp_path / "x"), "needs --issuer"),
         (("verify", model, "--issuer", "x", "--signature", tmp_path / "x"), "go with --identity"),
     ]:
         result = freehold(*words)
         assert (result.exit_code, says in result.stderr) == (2, True), result.output
+
+
+@pytest.mark.usefixtures("home")
+def test_the_examples_of_the_page_one_after_the_other(model: Path, tmp_path: Path) -> None:
+    """Both signatures are in the folder then, and each is found by the key that made it."""
+    private, public = written(tmp_path, SigningKey.of(ec_key()))
+    for words in (
+        ("sign",),
+        ("verify",),
+        ("sign", "--key", private, "--format", "oms"),
+        ("verify", "--key", public),
+        ("verify",),
+    ):
+        command, *options = words
+        assert freehold(command, model, *options).exit_code == 0, words
+    assert facts(freehold("verify", model, "--key", public, "--json"))["format"] == "oms"
+    assert facts(freehold("verify", model, "--json"))["format"] == "freehold"
+
+
+@pytest.mark.usefixtures("home")
+def test_a_folder_without_a_file_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for options in ((), ("--format", "oms")):
+        refused = freehold("sign", tmp_path / "empty", *options)
+        assert (refused.exit_code, "has no file to sign" in refused.stderr) == (1, True)
+
+
+@pytest.mark.usefixtures("home")
+def test_a_strangers_name_for_a_model_does_not_steer_the_terminal(model: Path, tmp_path: Path) -> None:
+    key = SigningKey.of(ec_key())
+    _, public = written(tmp_path, key)
+    signed, _ = sign_own(model, key, Silent(), name="\x1b[2Jacme", origin="a test", rule=rules())
+    (model / "freehold.sig").write_bytes(signed)
+    assert freehold("trust", "add", public, "--name", "other-*").exit_code == 0
+    refused = freehold("verify", model)
+    assert (refused.exit_code, "\x1b" in refused.output) == (1, False), refused.output
+    shown = freehold("verify", model, "--key", public)
+    assert (shown.exit_code, "\x1b" in shown.output) == (0, False)
 
 
 @pytest.mark.usefixtures("home")

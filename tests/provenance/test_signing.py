@@ -24,17 +24,19 @@ from freehold.provenance.digest_cache import SETTLED_NS, DigestCache
 from freehold.provenance.keys import NodeKey, SigningKey, trusted
 from freehold.provenance.manifest import make_manifest
 from freehold.provenance.oms import HASHES
+from freehold.provenance.oms_bundle import Identity
 from freehold.provenance.pieces import Recipe
 from freehold.provenance.progress import Silent
 from freehold.provenance.signer import sign_manifest
 from freehold.provenance.signing import (
     Terms,
     Verified,
-    find_signature,
+    chosen,
     prove,
     sign_oms,
     sign_own,
     signature_path,
+    signatures_of,
     verify,
     vouched_by,
 )
@@ -226,7 +228,7 @@ def test_an_empty_file_cannot_be_signed_by_shards_and_is_by_all_else(model: Path
     (model / "empty").write_text("full")
     assert problems(model, sharded) == {"empty": "is there and was not signed"}
     (model.parent / "none").touch()
-    with pytest.raises(MalformedArtefact, match="nothing to sign"):
+    with pytest.raises(MalformedArtefact, match="has no file to sign, or empty ones alone"):
         oms("sha256", 5)(model.parent / "none")
 
 
@@ -255,12 +257,30 @@ def test_the_reference_calls_a_model_of_one_file_by_a_dot(tmp_path: Path) -> Non
 
 def test_the_signature_is_found_in_the_folder_or_beside_the_file_ours_first(model: Path) -> None:
     with pytest.raises(NotFound, match=r"no freehold\.sig and no model\.sig"):
-        find_signature(model)
+        signatures_of(model)
     assert signature_path(model / "a.safetensors", "oms").name == "a.safetensors.sig"
     (model / "model.sig").touch()
-    assert find_signature(model) == model / "model.sig"
+    assert signatures_of(model) == (model / "model.sig",)
     (model / "freehold.sig").touch()
-    assert find_signature(model) == model / "freehold.sig"
+    assert signatures_of(model) == (model / "freehold.sig", model / "model.sig")
+
+
+def test_of_two_signatures_a_strangers_is_passed_over_and_a_broken_one_is_not(model: Path) -> None:
+    ours, theirs = model / "freehold.sig", model / "model.sig"
+    theirs.write_bytes(SIGNS["files sha256"](model))
+    ours.write_bytes(SIGNS["own"](model))
+    accepted = Terms(trust=Accepted(keys=trusted(KEY.public), authorities={}))
+    assert chosen(signatures_of(model), accepted) == ours
+    stranger = NodeKey.generate()
+    signed, _ = sign_own(model, stranger, Silent(), name="model", origin="a test", rule=rules())
+    ours.write_bytes(signed)
+    assert chosen(signatures_of(model), accepted) == theirs
+    ours.write_bytes(b"{")
+    assert chosen(signatures_of(model), accepted) == ours
+    by_identity = Terms(trust=Identity(name="a@b.c", issuer="https://b.c"))
+    assert chosen(signatures_of(model), by_identity) == theirs
+    with pytest.raises(VerificationError, match="keys make and identities never"):
+        prove(signed, by_identity)
 
 
 def test_only_who_is_trusted_for_the_name_may_sign_it(model: Path) -> None:

@@ -43,10 +43,18 @@ COMMANDS: dict[str, str] = {  # the word, and where its click command is
 }
 
 
+def printable(text: str) -> str:
+    """What is told may quote a file's own words, which must not steer a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+
+
 class Failed(click.ClickException):
     """What went wrong, told in a sentence and not in a traceback."""
 
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class Unusable(Failed):

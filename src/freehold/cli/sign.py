@@ -13,7 +13,7 @@ import click
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.keyless_options import keyless_options
-from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, private_key, rules_of, shared_options
+from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, given, private_key, rules_of, shared_options
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import ArtefactError, DeviceError
@@ -39,6 +39,8 @@ from freehold.provenance.signing import (
 )
 from freehold.provenance.tree import Rules
 from freehold.provenance.trust import Accepted
+
+NAME_LIMIT_CHARS = 200
 
 
 @click.command()
@@ -95,19 +97,21 @@ def sign(
     beside the one file. Signatures are not part of the model, nor is what git keeps.
     """
     form = form or (OMS if cert_files or keyless else OWN)
-    chain = tuple(certificate for path in cert_files for certificate in read_certificates(path))
+    chain = tuple(certificate for path in cert_files for certificate in given(read_certificates, path))
     _refuse_mixed(form, chain, hash_name, shard_size, licence)
     path = signature_file or signature_path(target, form)
     job = _Job(
         target=target,
         path=path,
-        name=name or target.resolve().name,
+        name=_name(name or target.resolve().name),
         rule=rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links),
         recipe=Recipe(algorithm=hash_name or "sha256", piece_bytes=shard_size),
         cache=digest_cache(target) if incremental else None,
         progress=PullProgress(quiet=quiet or as_json),
         may_replace=replace,
     )
+    if not path.parent.is_dir():
+        raise Unusable(f"there is no folder {path.parent}, where the signature is to be written")
     if keyless is not None:
         if form == OWN or key_file or chain:
             raise Unusable("--sigstore signs without a key: it goes with --format oms, and without --key and --cert")
@@ -183,6 +187,14 @@ def _by_identity(job: _Job, keyless: Keyless) -> _Signed:
     return _Signed(signature=sealed.raw, by=by, files=len(contents.files))
 
 
+def _name(name: str) -> str:
+    if not name.isprintable() or len(name) > NAME_LIMIT_CHARS:
+        raise Unusable(
+            f"{name[:100]!r} is no name for a model: say one of up to {NAME_LIMIT_CHARS} printable characters with --name"
+        )
+    return name
+
+
 def _write(path: Path, signature: bytes) -> None:
     try:
         write_durably(path, signature)
@@ -199,6 +211,8 @@ def _refuse_mixed(
         )
     if form == OMS and licence:
         raise Unusable("--licence is for our manifest: OpenSSF Model Signing has no place for it")
+    if shard_size is not None and shard_size < 1:
+        raise Unusable("--shard-size: a piece has a byte at least; 1G is what other tools take")
     if shard_size is not None and hash_name == "blake3":
         raise Unusable("blake3 uses all threads by itself, and other tools read no shards of it: leave --shard-size out")
 

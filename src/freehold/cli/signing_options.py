@@ -4,13 +4,13 @@ import sys
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact
+from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, MalformedArtefact
 from freehold.provenance.digest_cache import DigestCache
 from freehold.provenance.keys import SigningKey, read_private
 from freehold.provenance.tree import Rules, rules
@@ -51,15 +51,24 @@ def rules_of(target: Path, ignore: tuple[str, ...], signature: Path, *, with_git
         raise Unusable(f"--ignore: {error.message}") from error
 
 
+_T = TypeVar("_T")
+
+
+def given(read: Callable[[Path], _T], path: Path) -> _T:
+    """What `read` makes of a file that an option names. One that it cannot read is the caller's to mend."""
+    try:
+        return read(path)
+    except (ArtefactError, DeviceError) as error:
+        raise Unusable(error.message) from error
+
+
 def private_key(path: Path, password: str | None) -> SigningKey:
     """Asks for a password that is needed and not given, on a terminal."""
     try:
-        return read_private(path, password)
+        return given(lambda path: read_private(path, password), path)
     except InvalidRequest as error:
         if password is not None or not sys.stdin.isatty():
             raise Unusable(f"{error.message}; set {PASSWORD_ENV}") from error
-    except DeviceError as error:
-        raise Unusable(error.message) from error
     return read_private(path, click.prompt(f"Password of {path}", hide_input=True, err=True))
 
 

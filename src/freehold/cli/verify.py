@@ -11,15 +11,15 @@ from typing import Any
 import click
 
 from freehold import config as configuration
-from freehold.cli import Unusable
-from freehold.cli.signing_options import digest_cache, rules_of, shared_options
+from freehold.cli import Unusable, printable
+from freehold.cli.signing_options import digest_cache, given, rules_of, shared_options
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import ArtefactError, DeviceError
 from freehold.provenance.certificates import certificate_id, read_certificates
 from freehold.provenance.contents import NotAsSigned
 from freehold.provenance.keys import read_public, trusted
 from freehold.provenance.oms_bundle import Identity
-from freehold.provenance.signing import Terms, Verified, find_signature, read_signature
+from freehold.provenance.signing import Terms, Verified, chosen, read_signature, signatures_of
 from freehold.provenance.signing import verify as verify_model
 from freehold.provenance.trust import Accepted, TrustStore
 from freehold.trust_log import find_trust
@@ -72,10 +72,13 @@ def verify(
     Exit code 0: it holds; 1: it does not; 2: it cannot be checked.
     """
     try:
-        path = signature_file or find_signature(target)
-        rule = rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links)
+        if not target.exists():
+            raise Unusable(f"there is no {target}")
+        signatures = (signature_file,) if signature_file else signatures_of(target)
         trust = _trust(key_files, ca_files, identity, issuer, trusted_root, staging=staging)
         terms = Terms(trust=trust, name=name, accept_expired=accept_expired)
+        path = chosen(signatures, terms)
+        rule = rules_of(target, ignore, path, with_git=with_git, follow_links=follow_links)
         cache = digest_cache(target) if trust_unchanged else None
         with PullProgress(quiet=quiet or as_json) as progress:
             found = verify_model(
@@ -113,8 +116,9 @@ def _trust(
         raise Unusable("--issuer, --trusted-root and --staging go with --identity")
     if not (key_files or ca_files):
         return find_trust(configuration.home(), configuration.load().store)
-    authorities = (certificate for path in ca_files for certificate in read_certificates(path))
-    return Accepted(keys=trusted(*map(read_public, key_files)), authorities={certificate_id(one): one for one in authorities})
+    keys = [given(read_public, path) for path in key_files]
+    authorities = [certificate for path in ca_files for certificate in given(read_certificates, path)]
+    return Accepted(keys=trusted(*keys), authorities={certificate_id(one): one for one in authorities})
 
 
 def _fail(error: ArtefactError, *, as_json: bool) -> None:
@@ -125,9 +129,9 @@ def _fail(error: ArtefactError, *, as_json: bool) -> None:
     elif problems:
         click.echo("The model is not as it was signed:", err=True)
         for problem in problems:
-            click.echo(f"  {problem.file}: {problem.what}", err=True)
+            click.echo(printable(f"  {problem.file}: {problem.what}"), err=True)
     else:
-        click.echo(f"The model is not proven: {error.message}", err=True)
+        click.echo(printable(f"The model is not proven: {error.message}"), err=True)
     sys.exit(1)
 
 
@@ -156,7 +160,7 @@ def _show(facts: dict[str, Any]) -> None:
     )
     for key in ("name", "signed_by", "trusted_by", "format", "hash", "signature", "model_id"):
         if facts[key]:
-            click.echo(f"  {key.replace('_', ' '):<11} {facts[key]}")
+            click.echo(printable(f"  {key.replace('_', ' '):<11} {facts[key]}"))
     for key, what in (("unsigned", "not signed"), ("not_read", "not read, taken for unchanged")):
         for file in facts[key]:
             click.echo(f"  {what}: {file}")

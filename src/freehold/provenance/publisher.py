@@ -10,7 +10,7 @@ from typing import Final
 from freehold.core.errors import DeviceError, NotFound, VerificationError
 from freehold.core.models import Manifest
 from freehold.provenance.keys import PublicKey
-from freehold.provenance.signing import Terms, find_signature, prove, read_signature, vouched_by
+from freehold.provenance.signing import Terms, prove, read_signature, signatures_of, vouched_by
 from freehold.provenance.trust import MayNotSign, TrustStore, read_trust
 
 PUBLISHER_NAME: Final = "publisher.sig"
@@ -19,7 +19,7 @@ PUBLISHER_NAME: Final = "publisher.sig"
 def signature_beside(path: Path) -> bytes | None:
     """A signature that lies beside the model at `path`, ours or OpenSSF's."""
     try:
-        return read_signature(find_signature(path))
+        return read_signature(signatures_of(path)[0])
     except NotFound:
         return None
 

@@ -17,7 +17,16 @@ from typing import TYPE_CHECKING, cast
 
 import msgspec
 
-from freehold.core.errors import ConfigError, DeviceError, MalformedArtefact, NotFound, UnsupportedArtefact, VerificationError
+from freehold.core.errors import (
+    ArtefactError,
+    ConfigError,
+    DeviceError,
+    InvalidRequest,
+    MalformedArtefact,
+    NotFound,
+    UnsupportedArtefact,
+    VerificationError,
+)
 from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest
 from freehold.provenance import manifest as manifests
@@ -93,13 +102,32 @@ def signature_path(target: Path, form: str) -> Path:
     return target.with_name(target.name + (".freehold.sig" if form == OWN else ".sig"))
 
 
-def find_signature(target: Path) -> Path:
-    """Ours, or else OpenSSF's. Raises NotFound."""
+def signatures_of(target: Path) -> tuple[Path, ...]:
+    """Those beside a model, ours first. Raises NotFound where there is none."""
     paths = [signature_path(target, form) for form in (OWN, OMS)]
-    for path in paths:
-        if path.exists():
-            return path
-    raise NotFound(f"there is no {' and no '.join(path.name for path in paths)} for {target}; name one with --signature")
+    there = tuple(path for path in paths if path.exists())
+    if not there:
+        raise NotFound(f"there is no {' and no '.join(path.name for path in paths)} for {target}; name one with --signature")
+    return there
+
+
+def chosen(signatures: Sequence[Path], terms: Terms) -> Path:
+    """The first one that is not a stranger's to `terms`; where all are, the last. Raises DeviceError."""
+    *others, last = signatures
+    return next((path for path in others if not _is_a_strangers(path, terms)), last)
+
+
+def _is_a_strangers(path: Path, terms: Terms) -> bool:
+    """A broken signature is none, nor one by a key that was revoked: those are told, not passed over."""
+    if isinstance(terms.trust, Identity):
+        return True
+    try:
+        prove(read_signature(path), terms)
+    except UntrustedSigner:
+        return True
+    except ArtefactError:
+        pass
+    return False
 
 
 def sign_own(
@@ -113,8 +141,10 @@ def sign_own(
     licence: str | None = None,
     cache: DigestCache | None = None,
 ) -> tuple[bytes, Manifest]:
-    """Our manifest of the model, signed."""
+    """Our manifest of the model, signed. Raises MalformedArtefact for a model without a file."""
     located = locate(target, rule)
+    if not located.paths:
+        raise MalformedArtefact(f"{target} has no file to sign")
     hashed, _ = digest_files(located, tuple(located.paths), BLOCKS, progress, cache=cache)
     manifest = manifests.manifest_of(hashed.values(), name=name, origin=origin, licence=licence)
     return sign_manifest(manifest, key), manifest
@@ -142,10 +172,15 @@ def oms_contents(
 ) -> Contents:
     """What a bundle of OpenSSF Model Signing says of the model, for whoever signs it. Raises MalformedArtefact as `sign_oms`."""
     located = locate(target, rule, one_file=oms.ONE_FILE)
+    count = sum(recipe.count(size) for size in located.sizes.values())
+    if count > oms.RESOURCES_LIMIT:
+        raise InvalidRequest(
+            f"{target} makes {count} digests and a signature holds {oms.RESOURCES_LIMIT}: take larger shards", param="shard_size"
+        )
     hashed, _ = digest_files(located, tuple(located.paths), recipe, progress, cache=cache)
     files = {one.name: SignedFile(digests=one.digests, size_bytes=one.size_bytes) for one in hashed.values() if one.digests}
     if not files:
-        raise MalformedArtefact(f"{target} has nothing to sign")
+        raise MalformedArtefact(f"{target} has no file to sign, or empty ones alone")
     return Contents(name=name, recipe=recipe, files=files, ignored=rule.ignored, follow_links=rule.follow_links)
 
 
@@ -214,6 +249,8 @@ class _Named(msgspec.Struct):
 
 
 def _prove_own(signature: bytes, payload: str, terms: Terms) -> Proven:
+    if isinstance(terms.trust, Identity):
+        raise VerificationError("this signature is of our own format, which keys make and identities never: OpenSSF's is meant")
     name = terms.name or parse_json(canonical_base64(payload, "manifest"), _Named, "manifest").name
     accepted = terms.accepted(name)
     try:
