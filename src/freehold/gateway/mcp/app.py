@@ -5,6 +5,7 @@ While a person is asked or a server works, a client hears a comment now and then
 revisions with sessions alone, as it belongs to one. What may pass is decided in `passage.py`.
 """
 
+import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field, replace
@@ -101,8 +102,7 @@ class McpGateway:
                     await _refuse(reply, problem)
 
     async def close(self) -> None:
-        for server in self._servers.values():
-            await server.close()
+        await asyncio.gather(*(server.close() for server in self._servers.values()))
 
     async def _answer(self, scope: Scope, receive: Receive, reply: Reply) -> None:
         headers = read_headers(scope["headers"])

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from freehold.gateway.mcp.services import Bounds
 from freehold.gateway.mcp.sse import ServerEvent
 
 GRACE_S: Final = 2.0  # between closing its input, SIGTERM and SIGKILL each
+_REAP_S: Final = 1.0  # of one that was killed, which takes it milliseconds
 BACKLOG: Final = 256  # messages that wait for a stream
 QUEUE: Final = 256  # of one stream, before the process has to wait
 BASE_VARIABLES: Final = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "USER", "LOGNAME", "SHELL")
@@ -44,8 +46,8 @@ class Process:
         self._process: asyncio.subprocess.Process | None = None
         self._reading: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
-        self._ending = asyncio.Lock()
-        self._has_ended = False
+        self._ending: asyncio.Task[None] | None = None
+        self._has_read = False  # nothing more comes, and `on_end` is told
 
     async def start(
         self,
@@ -91,26 +93,35 @@ class Process:
             raise UpstreamBroken(f"MCP server {self._name} has ended; begin a new session") from exc
 
     async def end(self) -> None:
-        """Its input is closed first, as the protocol says; then it and all it started are made to end."""
-        process = self._process
-        if process is None:
+        """It and all that it started are gone and reaped. Whoever stops waiting for that does not stop it."""
+        if self._process is None:
             return
-        async with self._ending:
-            if self._has_ended:
-                return
-            self._has_ended = True
-            if process.stdin is not None:
-                process.stdin.close()
+        if self._ending is None:
+            self._ending = asyncio.get_running_loop().create_task(self._end(self._process))
+        await asyncio.shield(self._ending)
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        """Its input is closed first, as the protocol says; then it is made to end, at once where the loop itself is ending."""
+        transport = process._transport  # type: ignore[attr-defined]
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(GRACE_S):
                         await process.wait()
                 self._signal(process.pid, number)  # the group, also where its leader is gone
             await process.wait()
-            if self._reading is not None and self._reading is not asyncio.current_task():
+            if self._reading is not None and not self._has_read:  # else it may be what waits for this
                 self._reading.cancel()
                 await asyncio.wait([self._reading])
-            process._transport.close()  # type: ignore[attr-defined]  # else a pipe that somebody else holds open stays ours
+        except BaseException:
+            self._signal(process.pid, signal.SIGKILL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                transport.get_extra_info("subprocess").wait(_REAP_S)  # no loop will
+            raise
+        finally:
+            transport.close()  # else a pipe that somebody else holds open stays ours
 
     def _signal(self, pid: int, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -134,6 +145,7 @@ class Process:
         except Exception as exc:
             log.error("mcp_reader_failed", server=self._name, error=type(exc).__name__, where=log.place(exc))
             problem = UpstreamBroken(f"reading from MCP server {self._name} failed; it was ended")
+        self._has_read = True
         await on_end(problem)
 
 

@@ -59,6 +59,8 @@ class Server:
         self.remote = None if config.url is None else Remote(config, folder)
         self._folder, self._environ, self._clock = folder, environ, clock
         self._sessions: dict[str, Session] = {}
+        self._links: set[ChildLink] = set()  # every process that is not known to be gone, those of sessions that never opened too
+        self._is_closed = False
         self._starts: deque[float] = deque()
         self._wary: OrderedDict[str, tuple[float, Screening]] = OrderedDict()
         self._ending: set[asyncio.Task[None]] = set()
@@ -101,16 +103,22 @@ class Server:
 
     async def end(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
-        await session.passage.left()
-        await session.link.close()
+        try:
+            await session.passage.left()
+        finally:
+            await session.link.close()
+        if isinstance(session.link, ChildLink):
+            self._links.discard(session.link)
 
     async def close(self) -> None:
+        """No process that was started here is left, whatever became of its session."""
+        self._is_closed = True
         if self._looking is not None:
             self._looking.cancel()
-        for session in list(self._sessions.values()):
-            await self.end(session)
+        await asyncio.gather(*(self.end(session) for session in list(self._sessions.values())))
         if self._ending:
             await asyncio.wait(self._ending)
+        await asyncio.gather(*(link.close() for link in self._links))
         if self.remote is not None:
             await self.remote.close()
 
@@ -140,11 +148,17 @@ class Server:
         self._starts.append(now_s)
         link = ChildLink(config.name, self._services.bounds(config.message_limit_bytes))
         folder = None if config.folder is None else self._folder / config.folder
+        self._links.add(link)
         try:
             await link.start(config.command, environment(config.env, self._environ), folder)
         except UpstreamUnavailable:
+            self._links.discard(link)
             self._tell()
             raise
+        if self._is_closed:  # meanwhile
+            await link.close()
+            self._links.discard(link)
+            raise UpstreamUnavailable(f"MCP server {config.name} is not started any more: the node is shutting down")
         return link
 
     def _tell(self) -> None:
