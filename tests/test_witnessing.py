@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from freehold.core.errors import UpstreamError, UpstreamRejected, UpstreamUnavailable, VerificationError
@@ -70,7 +71,8 @@ async def asked(other: Other, log: TileLog) -> Checkpoint:
     """Publish and ask; the checkpoint as it is kept after that."""
     last = await asyncio.to_thread(log.publish)
     assert last is not None
-    await ask(other.config, log, last)
+    async with aiohttp.ClientSession() as http:
+        await ask(http, other.config, log, last)
     kept = await asyncio.to_thread(log.publish)
     assert kept is not None
     return kept
@@ -100,12 +102,12 @@ async def test_a_log_that_grows_is_cosigned_again_and_again(tmp_path: Path) -> N
 async def test_a_command_that_asks_between_publishing_and_asking_is_no_fork(tmp_path: Path) -> None:
     await write_log(tmp_path / "record.db")
     log = log_of(tmp_path / "record.db")
-    async with serving_witness(tmp_path) as other:
+    async with serving_witness(tmp_path) as other, aiohttp.ClientSession() as http:
         older = log.publish()
         assert older is not None
         add(tmp_path / "record.db", 2)
         await asked(other, log)
-        await ask(other.config, log, older)
+        await ask(http, other.config, log, older)
         assert log.cosigned_size(other.log.witness_key) == 14
 
 
@@ -165,10 +167,11 @@ async def test_a_cosignature_by_another_key_than_configured_is_not_taken(tmp_pat
         wrong = TileLog(tmp_path / "x.db", StoreConfig(), NodeKey.generate(), "w.example/log").witness_key
         last = log.publish()
         assert last is not None
-        with pytest.raises(UpstreamError, match="did not sign with the key"):
-            await ask(WitnessConfig(url=other.url, key=str(wrong)), log, last)
-        with pytest.raises(UpstreamUnavailable, match="cannot be asked"):
-            await ask(WitnessConfig(url="http://127.0.0.1:9/witness", key=str(wrong)), log, last)
+        async with aiohttp.ClientSession() as http:
+            with pytest.raises(UpstreamError, match="did not sign with the key"):
+                await ask(http, WitnessConfig(url=other.url, key=str(wrong)), log, last)
+            with pytest.raises(UpstreamUnavailable, match="cannot be asked"):
+                await ask(http, WitnessConfig(url="http://127.0.0.1:9/witness", key=str(wrong)), log, last)
 
 
 def test_two_submissions_at_once_cannot_roll_the_witness_back(tmp_path: Path) -> None:
@@ -207,15 +210,15 @@ async def test_the_node_asks_and_tells_once_what_fails(tmp_path: Path) -> None:
     await write_log(tmp_path / "record.db")
     bell = AlarmBell()
     outcomes: list[tuple[str, str]] = []
-    async with serving_witness(tmp_path) as other:
+    async with serving_witness(tmp_path) as other, aiohttp.ClientSession() as http:
         there, gone = other.config, WitnessConfig(url="http://127.0.0.1:9/witness", key=str(other.log.witness_key))
         keeper = LogKeeper(log_of(tmp_path / "record.db"), LogConfig(), (there,), bell, count=lambda *said: outcomes.append(said))
         for _ in range(2):  # the second time nothing has come, and nobody is asked
-            await keeper.ask_once()
+            await keeper.ask_once(http)
         assert outcomes == [("w.example/log", "cosigned")]
         assert keeper.status()["witness w.example/log"].detail == "has cosigned 12 rows"
         lonely = LogKeeper(log_of(tmp_path / "record.db"), LogConfig(), (gone,), bell)
         for _ in range(2):
-            await lonely.ask_once()
+            await lonely.ask_once(http)
         assert kinds(bell) == ["witness_failed"]
         assert "cannot be asked" in lonely.status()["witness w.example/log"].detail

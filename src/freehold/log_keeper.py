@@ -7,13 +7,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import aiohttp
+
 from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm, UpstreamStatus
 from freehold.provenance.log_config import LogConfig, WitnessConfig
 from freehold.store.tree import Checkpoint
 from freehold.tile_log import TileLog
-from freehold.witnessing import ask
+from freehold.witnessing import TIMEOUT, ask
 
 _NOT_YET = UpstreamStatus(ready=True, detail="no tree head yet")
 
@@ -76,20 +78,21 @@ class LogKeeper:
         """Ask each witness every `witness_s`, where rows came, until cancelled."""
         if not self._witnesses:
             return
-        while True:
-            await self.ask_once()
-            await asyncio.sleep(self._config.witness_s)
+        async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+            while True:
+                await self.ask_once(http)
+                await asyncio.sleep(self._config.witness_s)
 
-    async def ask_once(self) -> None:
+    async def ask_once(self, http: aiohttp.ClientSession) -> None:
         await self.publish_once()
-        await asyncio.gather(*(self._ask(name) for name in self._witnesses))
+        await asyncio.gather(*(self._ask(http, name) for name in self._witnesses))
 
-    async def _ask(self, name: str) -> None:
+    async def _ask(self, http: aiohttp.ClientSession, name: str) -> None:
         last = self._last
         if last is None or self._cosigned.get(name) == last.size:
             return
         try:
-            await ask(self._witnesses[name], self._log, last)
+            await ask(http, self._witnesses[name], self._log, last)
         except FreeholdError as error:
             forked = isinstance(error, VerificationError)
             if self._states[name].detail != error.message:

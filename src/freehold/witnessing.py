@@ -12,17 +12,11 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
-from freehold.core.errors import (
-    ArtefactError,
-    MalformedArtefact,
-    UpstreamError,
-    UpstreamRejected,
-    UpstreamUnavailable,
-    VerificationError,
-)
+import aiohttp
+
+from freehold.core.errors import ArtefactError, MalformedArtefact, UpstreamRejected, UpstreamUnavailable, VerificationError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm, UnixClock, WitnessAnswer
-from freehold.gateway.http1 import post_once
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import note as notes
 from freehold.provenance import witness
@@ -37,7 +31,7 @@ from freehold.store.tree import Checkpoint
 from freehold.store.witnessed import Seen, advance
 from freehold.tile_log import TileLog
 
-TIMEOUT_S = 20.0
+TIMEOUT = aiohttp.ClientTimeout(total=20)
 ANSWER_LIMIT_BYTES = 64 << 10
 WITNESS_REFUSED = "witness_refused"  # of the log's rows
 _TEXT = "text/plain; charset=utf-8"
@@ -119,7 +113,7 @@ def _plain(status: int, text: str) -> WitnessAnswer:
     return WitnessAnswer(status=status, body=f"{text}\n", media_type=_TEXT)
 
 
-async def ask(config: WitnessConfig, log: TileLog, last: Checkpoint) -> Cosignature:
+async def ask(http: aiohttp.ClientSession, config: WitnessConfig, log: TileLog, last: Checkpoint) -> Cosignature:
     """Have one witness cosign `last`, and keep what it gives.
 
     Raises VerificationError where the witness has seen another log than this, UpstreamError where it does not cosign for another
@@ -129,7 +123,7 @@ async def ask(config: WitnessConfig, log: TileLog, last: Checkpoint) -> Cosignat
     old_size = await asyncio.to_thread(log.cosigned_size, key)
     last = await asyncio.to_thread(_reaching, old_size, last, key, log)
     for _ in range(3):  # from the size we know of, from the one it says, and once more if another asked meanwhile
-        status, media_type, body = await _post(config.url, await asyncio.to_thread(log.submission, old_size, last))
+        status, media_type, body = await _post(http, config.url, await asyncio.to_thread(log.submission, old_size, last))
         if status != 409 or media_type != SIZE_MEDIA_TYPE:
             break
         told = checkpoints.read_size(body.removesuffix("\n"))
@@ -174,12 +168,13 @@ def _read_cosignatures(body: str, key: NoteKey, last: Checkpoint) -> tuple[list[
         raise UpstreamRejected(f"the witness {key.name} gave no cosignature that holds: {error.message}", status=502) from error
 
 
-async def _post(url: str, body: bytes) -> tuple[int, str, str]:
-    address, who = f"{url.rstrip('/')}/add-checkpoint", f"the witness at {url}"
+async def _post(http: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int, str, str]:
+    address = f"{url.rstrip('/')}/add-checkpoint"
     try:
-        answered = await post_once(who, address, {}, body, timeout_s=TIMEOUT_S, limit_bytes=ANSWER_LIMIT_BYTES)
-        return answered.status, answered.content_type, answered.body.decode()
-    except (UpstreamError, UnicodeDecodeError) as exc:
+        async with http.post(address, data=body, allow_redirects=False) as answer:
+            raw = await answer.content.read(ANSWER_LIMIT_BYTES)
+            return answer.status, answer.content_type, raw.decode()
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
         raise UpstreamUnavailable(f"the witness at {url} cannot be asked: {type(exc).__name__}") from exc
 
 

@@ -10,6 +10,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import aiohttp
 import click
 
 from freehold import config as configuration
@@ -29,7 +30,7 @@ from freehold.store import tree
 from freehold.store.evidence import row_of
 from freehold.store.tree import Tree
 from freehold.tile_log import TileLog
-from freehold.witnessing import ask
+from freehold.witnessing import TIMEOUT, ask
 
 _out_option = click.option("-o", "--out", type=click.Path(path_type=Path), help="Where to write it; default: standard output.")
 
@@ -182,16 +183,17 @@ async def _ask_all(asked: tuple[WitnessConfig, ...]) -> int:
     last = log.publish()
     if last is None:
         raise Unusable("the log has no rows yet")
-    for one in asked:
-        name = one.note_key().name
-        try:
-            given = await ask(one, log, last)
-        except FreeholdError as error:
-            click.echo(f"{name}: {error.message}", err=True)
-            failed += 1
-            continue
-        at = datetime.fromtimestamp(given.at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        click.echo(f"{name} has cosigned {last.size} rows at {at}.")
+    async with aiohttp.ClientSession(timeout=TIMEOUT) as http:
+        for one in asked:
+            name = one.note_key().name
+            try:
+                given = await ask(http, one, log, last)
+            except FreeholdError as error:
+                click.echo(f"{name}: {error.message}", err=True)
+                failed += 1
+                continue
+            at = datetime.fromtimestamp(given.at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            click.echo(f"{name} has cosigned {last.size} rows at {at}.")
     return failed
 
 

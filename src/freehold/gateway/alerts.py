@@ -19,19 +19,18 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import TracebackType
 
+import aiohttp
 import orjson
 
-from freehold.core.errors import ConfigError, NowhereAllowed, RecordNotWritten, UpstreamError
+from freehold.core.errors import ConfigError, NowhereAllowed, RecordNotWritten
 from freehold.core.findings import Action, Alert
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.ports import AuditLog, MonotonicClock, UnixClock
 from freehold.gateway import log
-from freehold.gateway.http1 import post_once
 from freehold.gateway.report_config import AlertConfig, check_url
 
 SEVERITIES = ("info", "warning", "critical")
 TIMEOUT_S = 10.0
-ANSWER_LIMIT_BYTES = 1 << 20  # of which nothing but the status is read
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 120.0
 FLUSH_S = 3.0  # what is still waiting at a shutdown has so long
@@ -153,6 +152,8 @@ class Alarms:
 
     async def __aenter__(self) -> "Alarms":
         if self._destinations:
+            timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
+            self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
             self._loop = asyncio.get_running_loop()
             self._workers = [self._loop.create_task(self._work(destination)) for destination in self._destinations]
         return self
@@ -171,6 +172,7 @@ class Alarms:
         for destination in self._destinations:
             while not destination.waiting.empty():
                 self._give_up(destination.waiting.get_nowait(), "the node stopped")
+        await self._session.close()
 
     def raise_alert(self, alert: Alert) -> None:
         if not self._destinations:
@@ -213,9 +215,9 @@ class Alarms:
                 pause_s = min(FIRST_PAUSE_S * 2 ** (number - 1), LONGEST_PAUSE_S)
                 await self._sleep(pause_s * random.uniform(0.5, 1.0))
             try:
-                status = await _post(destination, body)
-            except UpstreamError as error:
-                trouble = type(error).__name__
+                status = await self._post(destination, body)
+            except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
+                trouble = type(exc).__name__
                 continue
             if 200 <= status < 300:
                 return None
@@ -223,6 +225,12 @@ class Alarms:
             if status < 500 and status not in _AGAIN:
                 break
         return trouble
+
+    async def _post(self, destination: Destination, body: bytes) -> int:
+        async with self._session.post(
+            destination.url, data=body, headers=dict(destination.headers), allow_redirects=False
+        ) as response:
+            return response.status
 
     async def _note(self, notice: _Notice) -> None:
         self._count(notice.alert.kind, "sent")
@@ -253,14 +261,6 @@ def alert_of(entry: LedgerEntry) -> Alert | None:
         message = f"no upstream may have what {entry.key_id} sent; the log's placements say why"
         return Alert(kind=NowhereAllowed.code, severity="warning", message=message)
     return None
-
-
-async def _post(destination: Destination, body: bytes) -> int:
-    """The status it was answered with. Raises UpstreamErrors."""
-    answered = await post_once(
-        "a webhook", destination.url, destination.headers, body, timeout_s=TIMEOUT_S, limit_bytes=ANSWER_LIMIT_BYTES
-    )
-    return answered.status
 
 
 def _destination(config: AlertConfig, environ: Mapping[str, str], clock: MonotonicClock) -> Destination:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -63,9 +62,7 @@ class RawProvider:
 
 
 @contextlib.asynccontextmanager
-async def provider(
-    *script: bytes | asyncio.Event, closes: bool = False, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[RawProvider]:
+async def provider(*script: bytes | asyncio.Event, closes: bool = False) -> AsyncIterator[RawProvider]:
     raw = RawProvider(script=script, closes=closes)
     connections: set[asyncio.Task[None]] = set()
 
@@ -73,9 +70,9 @@ async def provider(
         raw.connections += 1
         connections.add(asyncio.create_task(raw.serve(reader, writer)))
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    raw.url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/v1"
+    raw.url = f"http://127.0.0.1:{port}/v1"
     try:
         yield raw
     finally:

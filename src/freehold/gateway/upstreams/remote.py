@@ -6,21 +6,31 @@ answers in one body where a stream was asked for, or the other way round, is und
 and nowhere else: redirects are not followed, and no message carries it.
 """
 
+import asyncio
+import contextlib
 import os
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import orjson
 
-from freehold.core.errors import ConfigError, NotFound, UpstreamBroken, UpstreamError, UpstreamRejected
+from freehold.core.errors import (
+    ConfigError,
+    NotFound,
+    UpstreamBroken,
+    UpstreamError,
+    UpstreamRejected,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from freehold.core.events import Event
 from freehold.core.exchange import Exchange
 from freehold.core.ports import UpstreamStatus
 from freehold.gateway.attempt import KEY_REFUSED
 from freehold.gateway.config import UpstreamConfig
-from freehold.gateway.http1 import Answer, HttpClient
 from freehold.gateway.sse import SseParser
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Codec
@@ -29,7 +39,9 @@ from freehold.gateway.wire.leaves import faithful
 _EVENT_LIMIT_BYTES = 16 << 20  # one delta; a whole file in one tool call fits
 _ERROR_LIMIT_BYTES = 64 << 10
 _MESSAGE_LIMIT_CHARS = 2000
+_DRAIN_S = 0.05
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
+_BUFFER_BYTES = 65536  # aiohttp goes back to its parser for each chunk it reads below this mark: 64 KiB costs twice the CPU
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
 _HEADERS = {
@@ -75,7 +87,7 @@ class RemoteUpstream:
         self._key = read_key(config, folder)
         self._names = config.models if isinstance(config.models, dict) else {name: name for name in config.models}
         self._models = tuple(self._names)
-        self._client: HttpClient | None = None
+        self._session: aiohttp.ClientSession | None = None
 
     @property
     def name(self) -> str:
@@ -89,38 +101,43 @@ class RemoteUpstream:
         return _READY
 
     async def close(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def send(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
-        """As the port says."""
-        asked, client = self._ask(exchange), self._open()
-        answer = await client.post(asked.target, asked.headers, asked.body, silence_s=asked.silence_s)
+        """As the port says. Foreign exceptions end here."""
+        asked = self._ask(exchange)
         try:
-            await self._check(answer, asked.codec)
-            is_stream = answer.content_type == "text/event-stream"
-            verbatim = exchange if asked.is_same and is_stream == exchange.stream else None
-            if not is_stream:
-                whole = await self._read(answer, self._config.answer_limit_bytes)
-                for event in asked.codec.decode_answer(whole, provider=self.name, verbatim=verbatim):
+            async with self._open().post(
+                asked.url, data=asked.body, headers=asked.headers, allow_redirects=False, timeout=asked.timeout
+            ) as response:
+                await self._check(response, asked.codec)
+                is_stream = response.content_type == "text/event-stream"
+                verbatim = exchange if asked.is_same and is_stream == exchange.stream else None
+                if not is_stream:
+                    whole = await self._read(response, self._config.answer_limit_bytes)
+                    for event in asked.codec.decode_answer(whole, provider=self.name, verbatim=verbatim):
+                        yield event
+                    return
+                parser = SseParser(limit_bytes=_EVENT_LIMIT_BYTES)
+                decoder = asked.codec.stream_decoder(provider=self.name, verbatim=verbatim)
+                left_bytes = self._config.answer_limit_bytes
+                while not decoder.done and (piece := await response.content.readany()):
+                    left_bytes -= len(piece)
+                    if left_bytes < 0:
+                        raise self._too_long()
+                    for event in decoder.decode(parser.feed(piece)):
+                        yield event
+                for event in decoder.close():
                     yield event
-                return
-            parser = SseParser(limit_bytes=_EVENT_LIMIT_BYTES)
-            decoder = asked.codec.stream_decoder(provider=self.name, verbatim=verbatim)
-            left_bytes = self._config.answer_limit_bytes
-            while not decoder.done and (piece := await answer.read()):
-                left_bytes -= len(piece)
-                if left_bytes < 0:
-                    raise self._too_long()
-                for event in decoder.decode(parser.feed(piece)):
-                    yield event
-            for event in decoder.close():
-                yield event
-            if not answer.is_reusable:
-                await answer.drain()
-        finally:
-            client.release(answer)
+                await _drain(response)
+        except TimeoutError as exc:  # aiohttp's timeouts are TimeoutErrors too
+            raise UpstreamTimeout(f"upstream {self.name} was silent for too long; try again later") from exc
+        except aiohttp.ClientConnectorError as exc:
+            raise UpstreamUnavailable(f"upstream {self.name} can't be reached; try again later") from exc
+        except (aiohttp.ClientError, OSError, ValueError) as exc:
+            raise UpstreamBroken(f"upstream {self.name} broke the connection off ({type(exc).__name__}); try again") from exc
 
     def _ask(self, exchange: Exchange) -> "_Asked":
         """What is posted where."""
@@ -141,34 +158,38 @@ class RemoteUpstream:
         return _Asked(
             codec=codec,
             is_same=exchange.dialect in self._codecs,
-            target=codec.target(model, stream=stream),
+            url=config.url.rstrip("/") + codec.target(model, stream=stream),
             body=body,
             headers={**_HEADERS, **codec.provider_headers(self._key), **forwarded},
-            silence_s=config.idle_timeout_s if stream else config.answer_timeout_s,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=config.connect_timeout_s,
+                sock_read=config.idle_timeout_s if stream else config.answer_timeout_s,
+            ),
         )
 
-    def _open(self) -> HttpClient:
-        if self._client is None:
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
             config = self._config
-            self._client = HttpClient(
-                f"upstream {config.name}",
-                config.url.rstrip("/"),
-                connect_timeout_s=config.connect_timeout_s,
-                max_connections=config.max_connections,
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=config.max_connections),
+                auto_decompress=False,
+                read_bufsize=_BUFFER_BYTES,
+                cookie_jar=aiohttp.DummyCookieJar(),
             )
-        return self._client
+        return self._session
 
-    async def _check(self, answer: Answer, codec: Codec) -> None:
-        if answer.status != 200:
-            raise await self._rejection(answer, codec)
-        if answer.headers.get("content-encoding", "identity") != "identity":
+    async def _check(self, response: aiohttp.ClientResponse, codec: Codec) -> None:
+        if response.status != 200:
+            raise await self._rejection(response, codec)
+        if response.headers.get("content-encoding", "identity") != "identity":
             raise UpstreamBroken(f"upstream {self.name} compresses its answer, which it was asked not to")
-        if answer.content_type not in ("text/event-stream", "application/json"):
+        if response.content_type not in ("text/event-stream", "application/json"):
             raise UpstreamBroken(f"upstream {self.name} answered with something that is neither an event stream nor JSON")
 
-    async def _rejection(self, answer: Answer, codec: Codec) -> UpstreamError:
+    async def _rejection(self, response: aiohttp.ClientResponse, codec: Codec) -> UpstreamError:
         """The provider's error in clean form: its status and message, without this node's key."""
-        status = answer.status
+        status = response.status
         if status in _OUR_FAULT:
             return UpstreamRejected(
                 f"upstream {self.name} refused this node's own key ({status}); its operator must mend that",
@@ -178,19 +199,19 @@ class RemoteUpstream:
         if not 400 <= status <= 599:
             return UpstreamBroken(f"upstream {self.name} answered with status {status}, which no chat answer has")
         try:
-            message, code = codec.decode_error(await self._read(answer, _ERROR_LIMIT_BYTES))
+            message, code = codec.decode_error(await self._read(response, _ERROR_LIMIT_BYTES))
         except UpstreamBroken:
             message, code = None, None
         text = (message or f"upstream {self.name} answered with status {status}")[:_MESSAGE_LIMIT_CHARS]
         if self._key:
             text = text.replace(self._key, "[provider key]")
         known = code if code is not None and _CODE.fullmatch(code) else None  # it goes into the record, which holds no content
-        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(answer), code=known)
+        return UpstreamRejected(text, status=status, retry_after_s=_retry_after_s(response), code=known)
 
-    async def _read(self, answer: Answer, limit_bytes: int) -> bytes:
+    async def _read(self, response: aiohttp.ClientResponse, limit_bytes: int) -> bytes:
         pieces: list[bytes] = []
         left_bytes = limit_bytes
-        while piece := await answer.read():
+        async for piece in response.content.iter_any():
             left_bytes -= len(piece)
             if left_bytes < 0:
                 raise self._too_long()
@@ -208,16 +229,26 @@ class RemoteUpstream:
 class _Asked:
     codec: Codec
     is_same: bool  # as the client's
-    target: str  # below the provider's URL
+    url: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)  # with the provider's key
-    silence_s: float  # how long the provider may say nothing
+    timeout: aiohttp.ClientTimeout
 
 
-def _retry_after_s(answer: Answer) -> float | None:
+async def _drain(response: aiohttp.ClientResponse) -> None:
+    """Read up to the end that should follow the last word, so that the connection can be used again; else it is closed."""
+    if response.content.at_eof():
+        return
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DRAIN_S):
+            while await response.content.readany():
+                pass
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
     """In seconds, or in OpenAI's `retry-after-ms`. A date is not read: it needs both clocks to agree."""
     for header, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        value = answer.headers.get(header, "")
+        value = response.headers.get(header, "")
         if value.isascii() and value.isdigit() and len(value) < 10:
             return float(value) * unit_s
     return None
