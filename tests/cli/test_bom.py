@@ -130,9 +130,25 @@ def test_a_signature_by_a_stranger_is_refused(home: Path, source: Path, tmp_path
 
 
 @pytest.mark.parametrize(
-    "arguments", [("absent",), ("./absent.gguf",), ("tiny-q8_0", "--source", "x"), ("tiny-q8_0", "--card", "x")]
+    "arguments",
+    [
+        ("absent",),
+        ("./absent.gguf",),
+        ("tiny-q8_0", "--source", "x"),
+        ("tiny-q8_0", "--card", "x"),
+        ("tiny-q8_0", "--out", "absent/x"),
+        ("tiny-q8_0", "--verify", "--bom", "x"),
+        ("tiny-q8_0", "--key", "x"),
+        ("tiny-q8_0", "--key", __file__),
+    ],
 )
 def test_what_is_not_there_is_told(home: Path, arguments: tuple[str, ...]) -> None:
     told = freehold("bom", *arguments)
-    assert told.exit_code in (1, 2)
-    assert told.stderr.startswith("Error: ")
+    assert (told.exit_code, told.stderr.startswith("Error: ")) == (2, True), told.output
+
+
+@pytest.mark.usefixtures("home")
+def test_a_folder_without_a_model_is_told_before_it_is_hashed(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    told = freehold("bom", tmp_path / "empty")
+    assert (told.exit_code, "neither a .gguf file nor .safetensors files" in told.stderr) == (2, True)

@@ -1,6 +1,6 @@
 """`freehold bom`: a model's bill of materials, and the proof of what it was made of.
 
-Exit codes: 0 done or proven; 1 the chain does not hold; 2 there is nothing to look at.
+Exit codes: 0 done or proven; 1 the chain does not hold; 2 there is nothing to look at, or it cannot be read or written.
 """
 
 import json
@@ -14,9 +14,11 @@ import click
 import msgspec
 
 from freehold import config as configuration
+from freehold.cli import Unusable
 from freehold.cli.model_paths import files_of
+from freehold.cli.signing_options import given
 from freehold.cli.terminal import PullProgress
-from freehold.core.errors import ArtefactError, DeviceError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
+from freehold.core.errors import ArtefactError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
 from freehold.core.models import Manifest
 from freehold.engine.header import files_at, read_path
 from freehold.engine.inspect import inspect
@@ -85,7 +87,7 @@ def bom(
     and against --source where that is given.
     """
     node = node_key(key_directory(configuration.home()))
-    trusted_keys = trusted(node.public, *(read_public(path) for path in keys))
+    trusted_keys = trusted(node.public, *(given(read_public, path) for path in keys))
     if verify:
         for line in _verified(_opened(model), source, signed, trusted_keys):
             click.echo(line)
@@ -112,7 +114,7 @@ def _write(path: Path, raw: bytes) -> None:
     try:
         write_durably(path, raw)
     except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
+        raise Unusable(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _opened(model: str) -> _Model:
@@ -124,7 +126,7 @@ def _opened(model: str) -> _Model:
         found = open_model(configuration.home(), model)
     except NotFound as exc:
         if "/" in model or model.endswith(".gguf"):
-            raise DeviceError(f"there is no {path}") from exc
+            raise Unusable(f"there is no {path}") from exc
         raise
     return _Model(path=files_of(found), manifest=found.manifest, trust=trust_words(found))
 
@@ -134,6 +136,8 @@ def _hashed(path: Path) -> Manifest:
         if path.is_file() and path.suffix != ".gguf":
             return SourceFiles(path.parent, [path.name]).hash(path.name, progress)
         directory, names = files_at(path)
+        if not names:
+            raise Unusable(f"{path} has neither a .gguf file nor .safetensors files")
         if path.is_dir() and attestation_path(path).exists():
             names = model_files(path)
         return SourceFiles(directory, names).hash(path.resolve().name, progress)
@@ -169,16 +173,16 @@ def _with_origin(described: Description, found: _Model, keys: TrustedKeys) -> De
     return replace(described, made_of=made_of)
 
 
-def _card(path: Path, given: Path | None) -> Mapping[str, Any]:
+def _card(path: Path, named: Path | None) -> Mapping[str, Any]:
     """Of a folder its README.md is about the model in it; a README.md beside a file may be about anything."""
-    card = given or (path / "README.md" if path.is_dir() else None)
-    if card is None or (given is None and not card.exists()):
+    card = named or (path / "README.md" if path.is_dir() else None)
+    if card is None or (named is None and not card.exists()):
         return {}
     try:
         with card.open("rb") as file:
             return read_card(file.read(CARD_LIMIT_BYTES))
     except OSError as exc:
-        raise DeviceError(f"cannot read {card}: {exc.strerror}") from exc
+        raise Unusable(f"cannot read {card}: {exc.strerror}") from exc
 
 
 def _verified(found: _Model, source: Path | None, signed: Path | None, keys: TrustedKeys) -> Iterator[str]:
@@ -239,7 +243,7 @@ def _compared(found: _Model, signed: Path, keys: TrustedKeys) -> str:
         with signed.open("rb") as file:
             raw = file.read(ENVELOPE_LIMIT_BYTES + 1)
     except OSError as exc:
-        raise DeviceError(f"cannot read {signed}: {exc.strerror}") from exc
+        raise Unusable(f"cannot read {signed}: {exc.strerror}") from exc
     kind = parse_json(raw, _Envelope, "signed bill of materials").payloadType
     if kind not in _MEDIA_TYPES.values():
         raise VerificationError(f"{signed} holds {kind[:80]!r}, which is no bill of materials")

@@ -10,8 +10,10 @@ import click
 from rich.table import Table
 
 from freehold import config as configuration
+from freehold.cli import Unusable
+from freehold.cli.signing_options import given
 from freehold.cli.terminal import print_table
-from freehold.core.errors import DeviceError, InvalidRequest
+from freehold.core.errors import InvalidRequest
 from freehold.provenance.certificates import FILE_LIMIT_BYTES
 from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.trust import Entry, TrustStore, make_entry
@@ -48,7 +50,7 @@ def add(file: Path, names: tuple[str, ...], until: datetime | None, note: str | 
     """Trust the public key in FILE for models of these names. A certificate is trusted as an authority for those it issued."""
     if until is not None and until <= datetime.now(UTC):
         raise InvalidRequest(f"--until {until:%Y-%m-%d} is over: the key would not be trusted for a moment")
-    entry = make_entry(_read(file), names, note=note, expires_at=until)
+    entry = given(lambda file: make_entry(_read(file), names, note=note, expires_at=until), file)
     _change(lambda store: store.added(entry), "added", entry)
     click.echo(f"{entry.kind} {entry.id} may sign {', '.join(entry.names)}")
 
@@ -100,7 +102,7 @@ def revoke(key: str, because: str, on: datetime | None) -> None:
 def rotate(key: str, file: Path, until: datetime, note: str | None) -> None:
     """Let the public key in FILE follow KEY, for the same models. Both are trusted until the day."""
     old = _store().find(key)
-    entry = make_entry(_read(file), old.names, note=note or old.note)
+    entry = given(lambda file: make_entry(_read(file), old.names, note=note or old.note), file)
     _change(lambda store: store.rotated(old, entry, until), "rotated", entry, replaces=old.id, until=until.isoformat())
     click.echo(f"{entry.kind} {entry.id} may sign {', '.join(entry.names)}; {old.id} until {until:%Y-%m-%d}")
 
@@ -144,4 +146,4 @@ def _read(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(FILE_LIMIT_BYTES)
     except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+        raise Unusable(f"cannot read {path}: {exc.strerror}") from exc

@@ -133,7 +133,7 @@ def read_card(raw: bytes) -> Mapping[str, Any]:
         found = _FRONT.match(raw[:CARD_LIMIT_BYTES].decode())
         card = yaml.load(found[1], Loader=_PlainLoader) if found is not None else {}  # noqa: S506 - a safe loader with less
     except (yaml.YAMLError, ValueError, RecursionError, TypeError, LookupError) as exc:
-        raise MalformedArtefact("the front matter of README.md is not YAML that a card has") from exc
+        raise MalformedArtefact("the front matter of the card is not YAML that a card has") from exc
     return card if isinstance(card, dict) else {}
 
 

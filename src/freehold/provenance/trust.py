@@ -184,7 +184,7 @@ def _identified(pem: bytes) -> tuple[KeyId, str, str]:
             return certificate_id(certificate), AUTHORITY, certificate.public_bytes(serialization.Encoding.PEM).decode()
         key = PublicKey.of(serialization.load_pem_public_key(pem))
     except ValueError as exc:
-        raise MalformedArtefact("this is neither a public key nor a certificate in PEM") from exc
+        raise MalformedArtefact("the file is neither a public key nor a certificate in PEM") from exc
     return key.key_id, key.kind, key.pem().decode()
 
 
