@@ -73,5 +73,5 @@ def analyse(text: str, language: Language, *, folder: str = "", variables: Mappi
         found = analyser(text, Scene(analysers=ANALYSERS, folder=folder, variables=variables or {}))
     except RecursionError:
         return (unknown("nested too deep to be followed"),)
-    effects = tuple(dict.fromkeys(found))
+    effects = tuple(dict.fromkeys({id(one): one for one in found}.values()))  # most that are equal are one and the same
     return effects if len(effects) <= LIMIT_EFFECTS else (*effects[:LIMIT_EFFECTS], unknown("more effects than are kept"))

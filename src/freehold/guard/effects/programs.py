@@ -157,9 +157,10 @@ class Flags:
     def has(self, flag: str) -> bool:
         if flag in self.values:
             return True
-        if flag[0] == "=":
+        sign = flag[0]
+        if sign == "=":
             return flag[1:] in self.words
-        if flag[0] == "~":
+        if sign == "~":
             given = (value for values in self.values.values() for value in values)
             return any(flag[1:] in one for one in (*self.words, *self.values, *given))
         return len(flag) == 2 and flag[1] in self.letters
@@ -178,16 +179,17 @@ class Flags:
 
 def parted(args: Sequence[str], takes: frozenset[str] = frozenset(), *, single: bool = False) -> Flags:
     """`takes` are the options whose value is the next word, or the rest of theirs."""
-    flags = Flags()
+    words: list[str] = []
+    flags = Flags(words, {}, "")
     position, end = 0, len(args)
     while position < end:
         arg = args[position]
         position += 1
         if len(arg) < 2 or arg[0] != "-":
-            flags.words.append(arg)
+            words.append(arg)
             continue
         if arg == "--":
-            flags.words.extend(args[position:])
+            words.extend(args[position:])
             break
         name, equals, value = arg.partition("=")
         if equals and (arg[1] == "-" or single or name in takes):

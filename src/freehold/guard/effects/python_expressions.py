@@ -68,6 +68,7 @@ SAME = (
 )
 HIDDEN = ("__subclasses__", "__mro__", "__bases__", "__globals__", "__code__", "__closure__", "gi_frame", "f_globals", "f_back")
 LIBRARIES = ("ctypes.windll.", "ctypes.cdll.", "ctypes.oledll.", "ctypes.pythonapi.")
+_MAY_BE_SAME = (*(prefix for prefix, _ in SAME), *LIBRARIES)
 
 
 class Expressions(Program):
@@ -84,12 +85,7 @@ class Expressions(Program):
         raise NotImplementedError
 
     def canonical(self, name: str) -> str:
-        for prefix, instead in SAME:
-            if name.startswith(prefix):
-                name = instead + name[len(prefix) :]
-        if name.startswith(LIBRARIES):
-            return "<library>." + name.rpartition(".")[2]
-        return name
+        return _canonical(name) if name.startswith(_MAY_BE_SAME) else name
 
     def method(self, receiver: Value, name: str, given: Given) -> Value | None:
         return method(receiver, name, given)
@@ -357,6 +353,15 @@ class Expressions(Program):
             else:
                 named["**"] = value
         return Given(values, named, receiver)
+
+
+def _canonical(name: str) -> str:
+    for prefix, instead in SAME:
+        if name.startswith(prefix):
+            name = instead + name[len(prefix) :]
+    if name.startswith(LIBRARIES):
+        return "<library>." + name.rpartition(".")[2]
+    return name
 
 
 def _two(kind: type[ast.operator], left: Value, right: Value) -> Value:

@@ -12,8 +12,9 @@ LIMIT_NESTING = 90  # brackets in brackets; CPython's own parser stops at 200, a
 LIMIT_OPERATORS = 1_000  # in one line: "a+a+…" and "not not …" are as deep as they are long
 
 _OPERATOR = re.compile(r"[-+*/%@&|^~<>=.\[({]|\b(?:not|and|or|if|else|lambda|await|in|is|elif)\b|[\"']\s*[\"']")
-_OPEN = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
-_BRACKETS = re.compile(r"[\[\](){}]")
+_OPENING = ord("(")
+_BRACKETS = bytes(_OPENING if char in b"([{" else ord(")") for char in range(256))  # all kinds as one
+_NO_BRACKETS = bytes(char for char in range(256) if char not in b"()[]{}")
 
 
 def parse(text: str) -> ast.Module | None:
@@ -31,11 +32,13 @@ def parse(text: str) -> ast.Module | None:
 def is_too_deep(text: str) -> bool:
     """By counting, with no regard to what is in texts: a program that a person wrote comes nowhere near."""
     depth = 0
-    for found in _BRACKETS.finditer(text):
-        depth += _OPEN[found[0]]
-        if depth > LIMIT_NESTING:
-            return True
-        depth = max(depth, 0)
+    for bracket in text.encode("utf-8", "replace").translate(_BRACKETS, _NO_BRACKETS):
+        if bracket == _OPENING:
+            depth += 1
+            if depth > LIMIT_NESTING:
+                return True
+        elif depth:
+            depth -= 1
     if len(text) < LIMIT_OPERATORS:
         return False
     longest = max(text.split("\n"), key=len)

@@ -6,13 +6,15 @@ of them: each hands what it finds inside to `Scene.inside`, which knows the othe
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
-from freehold.core.effects import Effect, EffectKind
+from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.syntax import Language
 
 LIMIT_DEPTH = 4  # texts inside texts: a shell in an ssh in a shell in a Python string
 LIMIT_STEPS = 20_000  # over all depths: commands walked, expressions folded; a 4 KB script takes some hundred
 LIMIT_EFFECTS = 2_000
+LIMIT_KEPT_CHARS = 200  # of an effect's target, that the effect is kept for the next like it
 
 
 @dataclass(slots=True)
@@ -50,6 +52,18 @@ class Scene:
 Analyser = Callable[[str, Scene], list[Effect]]
 
 
+def effect(kind: EffectKind, place: Place, target: str, because: str) -> Effect:
+    """The same one where there was one like it: a script does one thing many times."""
+    if len(target) > LIMIT_KEPT_CHARS:
+        return Effect(kind=kind, place=place, target=target, because=because)
+    return _kept(kind, place, target, because)
+
+
+@lru_cache(maxsize=2048)
+def _kept(kind: EffectKind, place: Place, target: str, because: str) -> Effect:
+    return Effect(kind=kind, place=place, target=target, because=because)
+
+
 def unknown(because: str) -> Effect:
     """`because` in our own words."""
-    return Effect(kind=EffectKind.UNKNOWN, because=because)
+    return _kept(EffectKind.UNKNOWN, Place.NOTHING, "", because)

@@ -8,6 +8,7 @@ given, and calls what it was given to call. Reading the syntax is left to the la
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 from freehold.core.effects import EffectKind, Place
@@ -37,6 +38,11 @@ LIMIT_EACH = 1_024  # elements of a list that a function is worked out for
 CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>"))  # objects whose methods are too many to list
 BLATANT = frozenset(("system", "popen", "rmtree"))  # mean the same whoever has them
 DECODING = ("decrypt", "decode", "decompress", "unhexlify", "deobfuscate", "unpack", "inflate", "b64", "base64")
+
+
+@lru_cache(maxsize=1024)
+def _decodes(method: str) -> bool:
+    return any(word in method for word in DECODING)
 
 
 @dataclass(slots=True, eq=False)
@@ -273,7 +279,7 @@ class Program:
             self.sinks.add(EffectKind.READ, Place.CREDENTIAL, "shows all variables of the environment")
         for value in (*given.values, *given.named.values()):
             self._referred(value)
-        if attribute and any(word in attribute for word in DECODING):
+        if attribute and _decodes(attribute):
             marks |= DECODED
         if given.receiver.name.endswith("()"):
             given.receiver.marks |= marks  # an object that was given something may have kept it

@@ -15,7 +15,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.dialect import shell_dialect
 from freehold.guard.effects.places import HOLE, file_effects, host_of, host_place, place_of
 from freehold.guard.effects.requests import address_of, effects_of_request, is_metadata
-from freehold.guard.effects.scene import Scene, unknown
+from freehold.guard.effects.scene import Scene, effect, unknown
 from freehold.guard.effects.scripting_table import Argument, Call, Clause
 from freehold.guard.effects.scripting_values import (
     DECODED,
@@ -111,7 +111,7 @@ class Sinks:
     fetched: set[str] = field(default_factory=set)  # files written with what came from a network or was decoded
 
     def add(self, kind: EffectKind, place: Place = Place.NOTHING, because: str = "", target: str = "") -> None:
-        self.effects.append(Effect(kind=kind, place=place, target=target, because=because or VERBS[kind]))
+        self.effects.append(effect(kind, place, target, because or VERBS[kind]))
 
     def add_unknown(self, because: str) -> None:
         self.effects.append(unknown(because))

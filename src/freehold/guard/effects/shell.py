@@ -7,18 +7,20 @@ parse is `unknown`, and what can be read of it counts besides.
 """
 
 import re
+from typing import NamedTuple
 
 from tree_sitter import Node
 
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene
+from freehold.guard.effects.shell_builtins import assigned
 from freehold.guard.effects.shell_commands import execute
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
-from freehold.guard.effects.shell_redirects import opened, opening, written
+from freehold.guard.effects.shell_redirects import opened, opening, read_redirect, written
 from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, OUTPUT, Shell, filtered, marks_of, root_shell, unforged
-from freehold.guard.effects.shell_words import expand, heredoc, value_of
+from freehold.guard.effects.shell_words import Word, expand, heredoc, read, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
@@ -120,11 +122,12 @@ def _joined(outs: list[str]) -> str:
 
 def _command(shell: Shell, node: Node, stdin: str) -> str:
     """A simple command, once for each of the values that its variables may have."""
+    parts = shell.once(node, _read_command)
     outs: list[str] = []
     shell.turn = 0
     while True:
         shell.turns = 1
-        outs.append(_once(shell, node, stdin))
+        outs.append(_once(shell, parts, stdin))
         shell.turn += 1
         if shell.turn >= shell.turns or not shell.scene.budget.spend():
             break
@@ -132,46 +135,88 @@ def _command(shell: Shell, node: Node, stdin: str) -> str:
     return outs[0] if len(outs) == 1 else _joined(outs)
 
 
-def _once(shell: Shell, node: Node, stdin: str) -> str:
+def _read_command(node: Node) -> list[str | Word | Node]:
+    """The words of a simple command, and the nodes of its assignments and redirections, in their order."""
+    parts: list[str | Word | Node] = []
+    for child in node.children:
+        kind = child.type
+        if kind == "command_name":
+            parts.append(read(child.children[0]))
+        elif kind in ("variable_assignment", "herestring_redirect", "file_redirect"):
+            parts.append(child)
+        elif child.is_named:
+            parts.append(read(child))
+    return parts
+
+
+def _once(shell: Shell, parts: list[str | Word | Node], stdin: str) -> str:
     turn = shell.turn
     argv: list[str] = []
     given: list[tuple[str, str]] = []
     most = 1
-    for child in node.children:
-        kind = child.type
-        if kind == "command_name":
-            argv.extend(expand(child.children[0], shell))
-        elif kind == "variable_assignment":
-            given.append(_assignment(shell, child))
-        elif kind == "herestring_redirect":
-            stdin = value_of(child.named_children[-1], shell) + "\n"
-        elif kind == "file_redirect":
-            stdin, _ = opened(shell, opening(shell, child), stdin)
-        elif child.is_named:
-            argv.extend(expand(child, shell))
-        most = max(most, shell.turns)
+    for part in parts:
+        if isinstance(part, str):
+            argv.append(part)
+            continue
+        if not isinstance(part, Node):
+            argv += part.words(shell)
+        elif part.type == "variable_assignment":
+            given.append(_assignment(shell, part))
+        elif part.type == "herestring_redirect":
+            stdin = value_of(part.named_children[-1], shell) + "\n"
+        else:
+            stdin, _ = opened(shell, opening(shell, part), stdin)
+        if shell.turns > most:
+            most = shell.turns
         shell.turn = turn  # a substitution has turns of its own
     for name, value in given:
         if name == "IFS" and argv:
             continue  # for this command alone, which has its words already
-        shell.execute(shell, ["export", f"{name}={value}"], "")
+        _put(shell, name, value, "")
     out = shell.execute(shell, argv, stdin) if argv else ""
     shell.turn, shell.turns = turn, most
     return out
 
 
-def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
+def _put(shell: Shell, name: str, value: str, stdin: str) -> None:
+    """As `export` does, which a script may have made a function of its own of."""
+    if "export" in shell.functions or "export" in shell.aliases or not shell.scene.budget.spend():
+        shell.execute(shell, ["export", f"{name}={value}"], stdin)
+        return
+    shell.ran.append("export")
+    assigned(shell, name, value)
+
+
+class _Assignment(NamedTuple):
+    """As it is written. `item` is "name[key]" of one that sets an array's, `array` the node of one that sets all of them."""
+
+    name: str
+    value: str | Word
+    item: str
+    array: Node | None
+    adds: bool
+
+
+def _read_assignment(node: Node) -> _Assignment:
     children = node.named_children
     if not children:
-        return "_", ""  # what does not parse
-    name = text_of(children[0]).split("[")[0]
-    value = value_of(children[1], shell) if len(children) > 1 else ""
-    if children[0].type == "subscript":
-        shell.assign(_PLAIN_ITEM.sub("", text_of(children[0])), value)
+        return _Assignment("_", "", "", None, False)  # what does not parse
+    target = text_of(children[0])
+    item = _PLAIN_ITEM.sub("", target) if children[0].type == "subscript" else ""
+    array = children[1] if len(children) > 1 and children[1].type == "array" and not item else None
+    adds = any(child.type == "+=" for child in node.children)
+    return _Assignment(target.split("[")[0], read(children[1]) if len(children) > 1 else "", item, array, adds)
+
+
+def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
+    name, word, item, array, adds = shell.once(node, _read_assignment)
+    value = word if isinstance(word, str) else word.value(shell)
+    if item:
+        shell.assign(item, value)
         value = f"{shell.value(name) or ''} {value}".strip()  # all that is in it, one after the other
-    elif len(children) > 1 and children[1].type == "array":
-        value = _array(shell, name, children[1])
-    if any(child.type == "+=" for child in node.children):
+    elif array is not None:
+        value = _array(shell, name, array)
+    if adds:
         value = (shell.value(name) or "") + value
     if "[$(" in value or "[`" in value:
         shell.unknown("a text that runs a command where a number is asked for")  # bash evaluates subscripts in arithmetic
@@ -200,7 +245,7 @@ def _assign(shell: Shell, node: Node, stdin: str) -> str:
             shell.turns = 1
             name, value = _assignment(shell, child)
             branch, shell.branch = shell.branch, shell.branch + (shell.turn > 0)
-            shell.execute(shell, ["export", f"{name}={value}"], stdin)
+            _put(shell, name, value, stdin)
             shell.branch = branch
             shell.turn += 1
             if shell.turn >= shell.turns or not shell.scene.budget.spend():
@@ -380,7 +425,7 @@ def _strays(shell: Shell, redirects: list[Node]) -> list[str]:
     starts = {redirect.start_byte for redirect in redirects}
     for redirect in redirects:
         if redirect.type == "file_redirect":
-            for child in [one for one in redirect.named_children if one.type not in ("file_descriptor", "ERROR")][1:]:
+            for child in shell.once(redirect, read_redirect).rest:
                 if not (child.type == "number" and child.end_byte in starts):
                     words.extend(expand(child, shell))
     return words

@@ -23,15 +23,22 @@ _SHELL_CODE = frozenset(
     ("PROMPT_COMMAND", "PS0", "GIT_SSH_COMMAND", "GIT_PAGER", "PAGER", "MANPAGER", "LESSOPEN", "GIT_EXTERNAL_DIFF")
 )
 
+_TELLING = frozenset((*_TRACES, *_LOADERS, *_SHELL_CODE, *_OPTIONS_LOAD, *_RUN_LATER, "PATH"))
+
 
 def export(call: Call) -> str:
     for arg in call.args:
         name, equals, value = arg.partition("=")
-        if not equals:
-            continue
-        call.shell.assign(name, value)
-        _named(call.shell, name, value)
+        if equals:
+            assigned(call.shell, name, value)
     return ""
+
+
+def assigned(shell: Shell, name: str, value: str) -> None:
+    """Sets a variable, and does what that does."""
+    shell.assign(name, value)
+    if name in _TELLING or name.startswith("GIT_CONFIG_VALUE_"):
+        _named(shell, name, value)
 
 
 def _named(shell: Shell, name: str, value: str) -> None:

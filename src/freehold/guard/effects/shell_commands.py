@@ -47,8 +47,10 @@ _VERSIONED = re.compile(r"([a-z][a-z+-]*?)-?\d+(?:\.\d+)*$")
 
 def execute(shell: Shell, argv: list[str], stdin: str) -> str:
     """Runs argv with an input, gives the output."""
-    if not shell.scene.budget.spend():
-        if shell.scene.budget.steps > -10:
+    budget = shell.scene.budget
+    budget.steps -= 1
+    if budget.steps < 0:
+        if budget.steps > -10:
             shell.unknown("more commands than are followed")
         return HOLE
     name = argv[0]
@@ -126,7 +128,7 @@ def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = Fa
     name, args = argv[0], argv[1:]
     if (handler := HANDLERS.get(name)) is not None:
         shell.ran.append("shell" if name in SHELLS else name)
-        return handler(Call(shell=shell, name=name, args=args, stdin=stdin))
+        return handler(Call(shell, name, args, stdin))
     if "*" in name or "?" in name or "[" in name[1:]:
         shell.unknown("a command whose name is a pattern")
     if "/" in name and not elsewhere:
@@ -143,7 +145,7 @@ def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = Fa
             lower = versioned.group(1)
             handler, entry = HANDLERS.get(lower), program(lower)
     shell.ran.append("shell" if lower in SHELLS else lower)
-    call = Call(shell=shell, name=lower, args=args, stdin=stdin)
+    call = Call(shell, lower, args, stdin)
     if handler is not None:
         return handler(call)
     if entry is None:

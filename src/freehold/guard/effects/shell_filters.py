@@ -10,12 +10,13 @@ import re
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.payloads import DECODERS, from_hex, reversed_lines, translated, unescaped
 from freehold.guard.effects.places import A_TEMP_FOLDER, HOLE, normal
-from freehold.guard.effects.programs import Flags
+from freehold.guard.effects.programs import Flags, parted
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, filtered, marks_of
 
-_FILTER_TAKES = pairs("filter-takes")
+_TAKES = {name: frozenset(options.split()) for name, options in pairs("filter-takes").items()}
+_TAKES_NONE: frozenset[str] = frozenset()
 _FIRST_IS_PATTERN = named("filters-with-pattern")
 A_NAME = "a-file"  # stands for the files that a search names: they lie where it looked
 _INPUTS = named("inputs")
@@ -35,32 +36,31 @@ def _has(flags: Flags, *options: str) -> bool:
 
 def reader(call: Call) -> str:
     """Programs that print what files hold, or some of it."""
-    takes = frozenset(_FILTER_TAKES.get(call.name, "").split())
-    flags = call.flags(takes)
+    shell, name, args, stdin = call
+    flags = parted(args, _TAKES.get(name, _TAKES_NONE))
     words, given = flags.words, flags.values
-    if "--help" in given or "--version" in given:
+    if given and ("--help" in given or "--version" in given):
         return OUTPUT
-    is_search = call.name in _FIRST_IS_PATTERN
+    is_search = name in _FIRST_IS_PATTERN
     if is_search and words and _has(flags, "-r", "-R", "--recursive") and SECRET_WORDS.search(words[0]):
-        call.shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
+        shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
     if is_search and not _has(flags, "-e", "-f", "--regexp"):
         words = words[1:]
-    parts = []
+    flow = "" if words else stdin
     for path in words:
         if path in _INPUTS:
-            parts.append(call.stdin)
+            flow += stdin
             continue
-        call.shell.touch(EffectKind.READ, path, "reads a file")
-        parts.append(call.shell.content(path))
-    if call.name == "sort" and flags.value("-o", "--output"):
-        call.shell.touch(EffectKind.OVERWRITE, flags.value("-o", "--output"), "sort writes over a file")
-    program = flags.value("--compress-program", "--pager", "--pre") if given else ""
-    if program:
-        call.shell.nested(program)
-    if is_search and _has(flags, "-l", "-L", "--files", "--files-with-matches"):
-        return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])
-    flow = "".join(parts) if words else call.stdin
-    if call.name in _KEEPS and (not marks_of(flow) or call.name == "cat"):
+        shell.touch(EffectKind.READ, path, "reads a file")
+        flow += shell.content(path)
+    if given:
+        if name == "sort" and (path := flags.value("-o", "--output")):
+            shell.touch(EffectKind.OVERWRITE, path, "sort writes over a file")
+        if program := flags.value("--compress-program", "--pager", "--pre"):
+            shell.nested(program)
+        if is_search and _has(flags, "-l", "-L", "--files", "--files-with-matches"):
+            return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])
+    if name in _KEEPS and (name == "cat" or not marks_of(flow)):
         return flow[:LIMIT_VALUE]
     return filtered(flow)
 
@@ -289,7 +289,7 @@ def silent(call: Call) -> str:
 
 
 FILTERS: dict[str, Handler] = {
-    **dict.fromkeys((*_FILTER_TAKES, *_FIRST_IS_PATTERN, *named("readers")), reader),
+    **dict.fromkeys((*_TAKES, *_FIRST_IS_PATTERN, *named("readers")), reader),
     **dict.fromkeys(("base64", "base32", "b64decode", "b64encode", "gbase64", "basenc"), base_n),
     **dict.fromkeys(named("packers"), unpacked),
     **dict.fromkeys(("basename", "dirname", "realpath", "readlink"), path_part),

@@ -4,37 +4,54 @@ Follows POSIX.1-2024 chapter 2.7 and bash(1), "REDIRECTION", `/dev/tcp` and `/de
 """
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tree_sitter import Node
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import host_place
 from freehold.guard.effects.shell_state import NET, Shell
-from freehold.guard.effects.shell_words import value_of
+from freehold.guard.effects.shell_words import Word, read
 from freehold.guard.syntax import text_of
 
 _SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """A redirection: its operator, the number of its descriptor or "", and the words that it may name."""
+class Redirect(NamedTuple):
+    """As it is written: its operator, the number of its descriptor or "", what it names, and words behind that."""
+
+    sign: str
+    number: str
+    target: str | Word
+    rest: tuple[Node, ...]
+
+
+class Opening(NamedTuple):
+    """A redirection as it happens: `targets` are the words that it may name."""
 
     sign: str
     number: str
     targets: tuple[str, ...]
 
 
-def opening(shell: Shell, node: Node) -> Opening:
-    number, targets = "", [""]
+def read_redirect(node: Node) -> Redirect:
+    number = ""
+    named: list[Node] = []
     for child in node.named_children:
-        if child.type == "file_descriptor":
-            number = text_of(child)
-        elif child.type != "ERROR":
-            targets = _every_value(shell, child)
-            break
-    return Opening(_sign(node), number, tuple(targets))
+        kind = child.type
+        if kind == "file_descriptor":
+            number = number if named else text_of(child)
+        elif kind != "ERROR":
+            named.append(child)
+    return Redirect(_sign(node), number, read(named[0]) if named else "", tuple(named[1:]))
+
+
+def opening(shell: Shell, node: Node) -> Opening:
+    sign, number, target, _ = shell.once(node, read_redirect)
+    if isinstance(target, str):
+        shell.turn, shell.turns = 0, 1
+        return Opening(sign, number, (target,))
+    return Opening(sign, number, tuple(_every_value(shell, target)))
 
 
 def opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
@@ -90,13 +107,13 @@ def _sign(node: Node) -> str:
     return ">"
 
 
-def _every_value(shell: Shell, node: Node) -> list[str]:
+def _every_value(shell: Shell, word: Word) -> list[str]:
     """A word in each of the values that its variables may have."""
     values: list[str] = []
     shell.turn = 0
     while True:
         shell.turns = 1
-        values.append(value_of(node, shell))
+        values.append(word.value(shell))
         shell.turn += 1
         if shell.turn >= shell.turns or not shell.scene.budget.spend():
             break

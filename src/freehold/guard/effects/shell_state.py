@@ -9,12 +9,13 @@ network's content, however many variables and files it passed through.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from tree_sitter import Node
 
 from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE, file_effects, normal, place_of
-from freehold.guard.effects.scene import LIMIT_DEPTH, Scene, unknown
+from freehold.guard.effects.scene import LIMIT_DEPTH, Scene, effect, unknown
 from freehold.guard.effects.shell_names import pairs
 from freehold.guard.syntax import Language
 
@@ -28,6 +29,8 @@ MARKS = frozenset((HOLE, NET, DECODED, SECRET, LOCAL, OUTPUT))
 _FORGED = dict.fromkeys(range(0xE000, 0xE010), "\ufffd")
 _MARK = re.compile(f"[{HOLE}-{OUTPUT}]")
 _MARK_RUN = re.compile(f"[{HOLE}-{SPLIT}]+")
+
+T = TypeVar("T")
 
 LIMIT_VALUE = 64 << 10  # characters of one value
 LIMIT_ALTERNATIVES = 12  # values a variable may have at one place: items of a loop, branches of an if
@@ -44,7 +47,11 @@ def unforged(text: str) -> str:
 
 def marks_of(text: str) -> str:
     """The marks in a text, each once."""
-    return "" if text.isascii() else "".join(sorted(set(_MARK.findall(text))))
+    if text.isascii():
+        return ""
+    if len(text) == 1:  # most often the text is not known, and a mark alone
+        return text if text in MARKS else ""
+    return "".join(sorted(set(_MARK.findall(text))))
 
 
 def shown(text: str) -> str:
@@ -83,9 +90,18 @@ class Shell:
     turn: int = 0  # which of several values words take now
     turns: int = 1  # how many the words of the command at hand ask for
     effects: list[Effect] = field(default_factory=list)
+    read: dict[int, tuple[Node, Any]] = field(default_factory=dict)  # what `once` made of a node; the node keeps its id taken
+
+    def once(self, node: Node, make: Callable[[Node], T]) -> T:
+        """`make(node)`, made when it is first asked for: loops and functions come to a node many times."""
+        kept = self.read.get(node.id)
+        if kept is None:
+            kept = self.read[node.id] = (node, make(node))
+        made: T = kept[1]
+        return made
 
     def give(self, kind: EffectKind, because: str, *, place: Place = Place.NOTHING, target: str = "") -> None:
-        self.effects.append(Effect(kind=kind, place=place, target=shown(target), because=because))
+        self.effects.append(effect(kind, place, shown(target), because))
 
     def unknown(self, because: str) -> None:
         self.effects.append(unknown(because))

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 from fnmatch import translate
 from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from tree_sitter import Node
 
@@ -24,52 +25,192 @@ _NAMED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*|[0-9])|\{([A-Za-z_][A-Za-z0-9
 _BLANKS = re.compile(r"\s+")
 _RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
 _QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
-_UNQUOTED = str.maketrans("\ue00a\ue00b\ue00c", "{},")
 PLAIN = frozenset(
     ("word", "number", "variable_name", "string_content", "heredoc_content", "regex", "extglob_pattern", "special_variable_name")
 )
 
 
-def expand(node: Node, shell: Shell) -> list[str]:
-    """The words that an argument becomes: most often one."""
+class Word(Protocol):
+    """An argument as it was read from its nodes: once, however often the command runs."""
+
+    def words(self, shell: Shell) -> list[str]:
+        """What it becomes: most often one."""
+        ...
+
+    def value(self, shell: Shell) -> str:
+        """As one text, as an assignment or a here-string takes it."""
+        ...
+
+
+class _Fixed:
+    """The same whatever is known."""
+
+    __slots__ = ("_value", "_words")
+
+    def __init__(self, words: list[str], value: str) -> None:
+        self._words, self._value = words, value
+
+    def words(self, shell: Shell) -> list[str]:
+        return self._words
+
+    def value(self, shell: Shell) -> str:
+        return self._value
+
+
+class _Filled:
+    """Quoted text with nothing but plain variables in it."""
+
+    __slots__ = ("_names", "_texts")
+
+    def __init__(self, texts: list[str], names: list[str]) -> None:
+        self._texts, self._names = texts, names  # text, name, text, and so on, to a last text
+
+    def words(self, shell: Shell) -> list[str]:
+        return [self.value(shell)]
+
+    def value(self, shell: Shell) -> str:
+        texts, names = self._texts, self._names
+        if len(names) == 1:
+            return f"{texts[0]}{_variable(names[0], shell)}{texts[1]}"
+        return "".join([text + _variable(name, shell) for text, name in zip(texts, names, strict=False)]) + texts[-1]
+
+
+class _Joined:
+    """Text and plain variables, some quoted and some not: what these hold is cut into words."""
+
+    __slots__ = ("_parts",)
+
+    def __init__(self, parts: "list[str | _Name | _Filled]") -> None:
+        self._parts = parts
+
+    def words(self, shell: Shell) -> list[str]:
+        return _cut(self._whole(shell))
+
+    def value(self, shell: Shell) -> str:
+        return _unquoted_braces(self._whole(shell).replace(SPLIT, " "))
+
+    def _whole(self, shell: Shell) -> str:
+        whole = ""
+        for part in self._parts:
+            if isinstance(part, str):
+                whole += part
+            elif isinstance(part, _Name):
+                whole += _separated(_variable(part.name, shell), shell)
+            else:
+                whole += _quoted_braces(part.value(shell))
+        return whole
+
+
+class _Name(NamedTuple):
+    """A variable outside of quotes."""
+
+    name: str
+
+
+class _Written:
+    """Whatever else: its nodes are looked at each time."""
+
+    __slots__ = ("_node",)
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    def words(self, shell: Shell) -> list[str]:
+        node = self._node
+        kind = node.type
+        if kind == "string":
+            text = text_of(node)
+            return ("@" in text and _all_arguments(text, shell)) or [_quoted(node, shell)]
+        return _cut(_concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell))
+
+    def value(self, shell: Shell) -> str:
+        node = self._node
+        kind = node.type
+        if kind == "string":
+            return " ".join(self.words(shell))
+        if kind == "array":
+            return " ".join(one for child in node.named_children for one in expand(child, shell))
+        whole = _concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell)
+        return _unquoted_braces(whole.replace(SPLIT, " "))
+
+
+def _cut(whole: str) -> list[str]:
+    """Into words, at what was cut there, and by braces."""
+    if "{" not in whole:
+        whole = _unquoted_braces(whole)
+        return [part for part in whole.split(SPLIT) if part] if SPLIT in whole else [whole]
+    return [_unquoted_braces(one) for part in whole.split(SPLIT) if part for one in braces(part)]
+
+
+def _quoted_braces(text: str) -> str:
+    """What stands for a text in quotes while braces around it are expanded."""
+    return text.translate(_QUOTED) if "{" in text or "}" in text or "," in text else text
+
+
+def _unquoted_braces(text: str) -> str:
+    return text if text.isascii() else text.replace("\ue00a", "{").replace("\ue00b", "}").replace("\ue00c", ",")
+
+
+def read(node: Node) -> str | Word:
+    """An argument; a str where it is one word that is always the same."""
     kind = node.type
     if kind == "word":
         text = text_of(node)
         if "\\" in text:
             text = _ESCAPED.sub(r"\1", text)
-        return braces(text) if "{" in text else [text]
+        return _Fixed(braces(text), text) if "{" in text else text
     if kind == "raw_string":
-        return [text_of(node)[1:-1]]
+        return text_of(node)[1:-1]
     if kind == "string":
-        return _string(node, shell)
-    whole = _concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell)
-    if SPLIT in whole:
-        parts = [part for part in whole.split(SPLIT) if part]
-        return [one for part in parts for one in _finished(part)]
-    return _finished(whole)
+        return _read_string(node)
+    if kind == "simple_expansion":
+        return _Joined([_Name(text_of(node)[1:])])
+    if kind == "concatenation":
+        return _read_joined(node)
+    return _Written(node)
 
 
-def _string(node: Node, shell: Shell) -> list[str]:
+def _read_joined(node: Node) -> Word:
+    parts: list[str | _Name | _Filled] = []
+    for child in node.children:
+        kind = child.type
+        if kind == "simple_expansion":
+            parts.append(_Name(text_of(child)[1:]))
+        elif kind == "raw_string":
+            parts.append(_quoted_braces(text_of(child)[1:-1]))
+        elif kind == "word" or kind == "number":
+            text = text_of(child)
+            parts.append(_ESCAPED.sub(r"\1", text) if "\\" in text else text)
+        elif kind == "brace_expression":
+            parts.append(text_of(child))
+        elif kind == "string" and (filled := _of_names(text_of(child))) is not None:
+            parts.append(filled)
+        elif kind != "$":
+            return _Written(node)
+    return _Joined(parts)
+
+
+def _read_string(node: Node) -> str | Word:
     text = text_of(node)
-    if "$" not in text and "`" not in text and len(text) > 1 and text[-1] == '"':
-        return [_ESCAPED_IN_QUOTES.sub(r"\1", text[1:-1]) if "\\" in text else text[1:-1]]
-    if "@" in text and (words := _all_arguments(text, shell)):
-        return words
-    return [_quoted(node, shell)]
+    if text[-1:] == '"' and len(text) > 1:
+        inner = text[1:-1]
+        if "$" not in inner and "`" not in inner:
+            return _ESCAPED_IN_QUOTES.sub(r"\1", inner) if "\\" in inner else inner
+        if not inner.endswith("[@]}") and (filled := _of_names(text)) is not None:
+            return filled
+    return _Written(node)
 
 
-def _finished(text: str) -> list[str]:
-    return [one.translate(_UNQUOTED) for one in braces(text)] if "{" in text else [text.translate(_UNQUOTED)]
+def expand(node: Node, shell: Shell) -> list[str]:
+    """The words that an argument becomes: most often one."""
+    word = read(node)
+    return [word] if isinstance(word, str) else word.words(shell)
 
 
 def value_of(node: Node, shell: Shell) -> str:
     """An argument as one text, as an assignment or a here-string takes it."""
-    if node.type in ("raw_string", "string", "word"):
-        return " ".join(expand(node, shell)) if node.type != "word" else _ESCAPED.sub(r"\1", text_of(node))
-    if node.type == "array":
-        return " ".join(one for child in node.named_children for one in expand(child, shell))
-    whole = _concatenated(node, shell) if node.type == "concatenation" else _unquoted(node, shell)
-    return whole.replace(SPLIT, " ").translate(_UNQUOTED)
+    word = read(node)
+    return word if isinstance(word, str) else word.value(shell)
 
 
 def _concatenated(node: Node, shell: Shell) -> str:
@@ -79,7 +220,7 @@ def _concatenated(node: Node, shell: Shell) -> str:
 def _part(node: Node, shell: Shell) -> str:
     """A part of a word. What was quoted keeps its braces from being expanded."""
     if node.type in ("string", "raw_string", "ansi_c_string", "translated_string"):
-        return _text(node, shell).translate(_QUOTED)
+        return _quoted_braces(_text(node, shell))
     if node.type == "brace_expression":
         return text_of(node)
     return "" if node.type == "$" else _unquoted(node, shell)
@@ -87,9 +228,12 @@ def _part(node: Node, shell: Shell) -> str:
 
 def _unquoted(node: Node, shell: Shell) -> str:
     if node.type in ("simple_expansion", "expansion", "command_substitution"):
-        value = _text(node, shell)
-        return _BLANKS.sub(SPLIT, value) if "IFS" not in shell.known else _split(value, shell.known["IFS"])
+        return _separated(_text(node, shell), shell)
     return _text(node, shell)
+
+
+def _separated(value: str, shell: Shell) -> str:
+    return _BLANKS.sub(SPLIT, value) if "IFS" not in shell.known else _split(value, shell.known["IFS"])
 
 
 def _split(value: str, separators: tuple[str, ...]) -> str:
@@ -136,8 +280,8 @@ def _text(node: Node, shell: Shell) -> str:
 def _quoted(node: Node, shell: Shell) -> str:
     """What is in double quotes, or in a here-document. The text between the parts that have nodes is taken as it is."""
     source = node.text or b""
-    if node.type == "string" and source[-1:] == b'"' and (text := _of_names(source[1:-1], shell)) is not None:
-        return text
+    if node.type == "string" and (filled := _of_names(source.decode("utf-8", "replace"))) is not None:
+        return filled.value(shell)
     out: list[str] = []
     base = at = node.start_byte
     for child in node.children:
@@ -161,16 +305,15 @@ def _quoted(node: Node, shell: Shell) -> str:
     return "".join(out)
 
 
-def _of_names(source: bytes, shell: Shell) -> str | None:
+def _of_names(text: str) -> _Filled | None:
     """Quoted text with nothing but plain variables in it, the usual one, without a look at its nodes; None for all other text."""
-    if b"\\" in source or b"`" in source:
+    if text[-1:] != '"' or "\\" in text or "`" in text:
         return None
-    pieces = _NAMED.split(source.decode("utf-8", "replace"))  # text, a name or none, a name in braces or none, text and so on
-    if "$" in "".join(pieces[::3]):
+    pieces = _NAMED.split(text[1:-1])  # text, a name or none, a name in braces or none, text and so on
+    texts = pieces[::3]
+    if "$" in "".join(texts):
         return None
-    for at in range(1, len(pieces), 3):
-        pieces[at], pieces[at + 1] = _variable(pieces[at] or pieces[at + 1], shell), ""
-    return "".join(pieces)
+    return _Filled(texts, [bare or braced for bare, braced in zip(pieces[1::3], pieces[2::3], strict=True)])
 
 
 def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
