@@ -7,6 +7,7 @@ supervisor to read; the log goes to standard error either way.
 
 import asyncio
 import contextlib
+import gc
 import json
 import signal
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from freehold.provenance.progress import Progress
 
 POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second
 REFUSAL_POLL_S = 0.5
+YOUNG_OBJECTS = 5000  # what streams under way hold at once: Python's own 700 has each looked at again and again
 
 
 @click.command()
@@ -84,6 +86,7 @@ async def _run(place: Place, tell: "_Teller") -> None:
         await asyncio.wait((stopping, starting), return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
+            _settle_memory()
             tell.ready(place)
             telling = asyncio.create_task(_tell_refusals(node, tell))
             await stopping
@@ -124,6 +127,13 @@ async def _tell_refusals(node: Node, tell: "_Teller") -> None:
             tell.refused(refusal.words(node.engine.models[0]))
         if refusal is not None or node.engine.status().ready:
             told = refusal
+
+
+def _settle_memory() -> None:
+    """Once all that serves is there: it lives as long as the process, and no collection need look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
 
 
 class _Teller:
