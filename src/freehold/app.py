@@ -230,6 +230,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             keys=ring,
             meter=exchange_meter(config, place.folder, signals),
             metrics=metrics,
+            home=place.home,
             keeping=Keeping(config.keep),
             traces=traces,
             dashboard=dashboard,

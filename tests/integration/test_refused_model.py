@@ -78,9 +78,15 @@ def end_engine(node: Node) -> None:
     os.kill(int(child), signal.SIGKILL)
 
 
-def logged(node: Node, event: str) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in node.log if line.startswith("{")]
-    return [line for line in lines if line["event"] == event]
+def logged(node: Node, event: str, count: int) -> list[dict[str, Any]]:
+    """The lines of an event, once there are so many: a log comes over a pipe."""
+    deadline_s = time.monotonic() + LIMIT_S
+    while True:
+        lines = [json.loads(line) for line in node.log if line.startswith("{")]
+        found = [line for line in lines if line["event"] == event]
+        if len(found) >= count or time.monotonic() >= deadline_s:
+            return found
+        time.sleep(0.05)
 
 
 def ask(node: Node) -> str | None:
@@ -102,7 +108,7 @@ def test_a_refused_model_is_told_and_comes_back_when_it_is_mended(node: Node) ->
     assert (caught.value.status_code, caught.value.code) == (503, "model_refused")
     assert "m.gguf is refused" in caught.value.message
     time.sleep(3)  # after a crash it would have been started three times
-    (refused,) = logged(node, "engine_refused")
+    (refused,) = logged(node, "engine_refused", 1)
     assert refused["code"] == "dangerous_artefact"
     (told,) = (event for event in node.events.queue if event["event"] == "model_refused")
     assert "m.gguf is refused" in told["why"]
@@ -125,13 +131,10 @@ def test_bytes_that_were_not_signed_are_refused_until_a_signal_says_that_they_we
     file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     end_engine(node)
     until(node, lambda status, detail: status == 503 and "does not run" in detail)
-    (refused,) = logged(node, "engine_refused")
+    (refused,) = logged(node, "engine_refused", 1)
     assert refused["code"] == "verification_failed"
     node.process.send_signal(signal.SIGHUP)  # nothing is mended: it is asked, and says so once more
-    deadline_s = time.monotonic() + LIMIT_S
-    while len(logged(node, "engine_refused")) < 2 and time.monotonic() < deadline_s:
-        time.sleep(0.1)
-    assert len(logged(node, "engine_refused")) == 2
+    assert len(logged(node, "engine_refused", 2)) == 2
     file.write_bytes(whole)
     until(node, lambda status, _: status == 200)
     assert ask(node)

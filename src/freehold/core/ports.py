@@ -19,8 +19,8 @@ from freehold.core.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamStatus:
-    """`detail` says in words what is going on and what to do: it ends in `/readyz` and error bodies. `code` is that of the error
-    that whoever asks gets, where no waiting mends it."""
+    """`detail` says in words what is going on and what to do: it ends in error bodies, and without folders in `/readyz`. `code`
+    is that of the error that whoever asks gets, where no waiting mends it."""
 
     ready: bool
     detail: str

@@ -7,6 +7,7 @@ page of another origin has no business here.
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import orjson
@@ -17,7 +18,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, NotFound
+from freehold.core.errors import ClientError, FreeholdError, InternalError, InvalidRequest, NotFound
 from freehold.core.exchange import ExchangeId
 from freehold.gateway import log
 from freehold.gateway.access import authenticate, authenticate_admin, read_headers
@@ -26,6 +27,7 @@ from freehold.gateway.body import ClientLeft
 from freehold.gateway.handle import Call, handle
 from freehold.gateway.log_routes import LogRoutes
 from freehold.gateway.metrics import CONTENT_TYPE
+from freehold.gateway.readiness import for_anybody, readiness
 from freehold.gateway.reply import error_headers
 from freehold.gateway.serve import is_loopback
 from freehold.gateway.services import Services
@@ -160,24 +162,18 @@ class _Edges:
         """The process answers."""
         return _json({"status": "ok"})
 
-    async def readiness(self, _request: Request) -> Response:
-        """Whether a request would be taken now, and what is missing in words."""
-        record = self._services.recorder.status()
-        policy = self._services.guard.status()
-        upstreams = self._services.router.status()
-        ready = record.ready and any(status.ready for status in upstreams.values())
-        log_state = self._services.log.state.status() if self._services.log is not None else {}
-        body = {
-            "ready": ready,
-            "record": {"ready": record.ready, "detail": record.detail},
-            "policy": {"ready": policy.ready, "detail": policy.detail},  # a refused file leaves the one before it in force
-            "upstreams": {
-                name: {"ready": status.ready, "detail": status.detail} | ({"code": status.code} if status.code else {})
-                for name, status in upstreams.items()
-            },
-            "log": {name: {"ready": status.ready, "detail": status.detail} for name, status in log_state.items()},
-        }
-        return _json(body, status=200 if ready else 503)
+    async def readiness(self, request: Request) -> Response:
+        """Whether a request would be taken now, and what is missing in words; where files lie is for admins."""
+        ready, answer = readiness(self._services)
+        if not self._asks_an_admin(request):
+            answer = for_anybody(answer, (self._services.home, Path.home()))
+        return _json(answer, status=200 if ready else 503)
+
+    def _asks_an_admin(self, request: Request) -> bool:
+        try:
+            return authenticate(read_headers(request.scope["headers"]), self._services.keys).is_admin
+        except ClientError:
+            return False
 
     async def metrics(self, request: Request) -> Response:
         if not self._metrics_open:

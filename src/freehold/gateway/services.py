@@ -1,6 +1,7 @@
 """What the gateway is given: the other rooms' capabilities, as ports."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic, time_ns
 
 from starlette.types import ASGIApp
@@ -47,6 +48,7 @@ class Services:
     keys: KeyRing
     meter: Meter
     metrics: Metrics
+    home: Path = Path()  # where the node's files lie
     keeping: Keeping = Keeping()  # noqa: RUF009 - it has no state
     traces: Traces = NoTraces()  # noqa: RUF009 - it has no state
     dashboard: ASGIApp | None = None  # mounted at /dashboard
