@@ -228,14 +228,15 @@ def main() -> int:
     parser.add_argument("key", type=Path, help="the node's node.pub")
     parser.add_argument("--witness", action="append", default=[], metavar="NAME+ID+KEY", help="must have cosigned; repeatable")
     given = parser.parse_args()
+    if any(vkey.count("+") < 2 for vkey in given.witness):
+        parser.error("--witness takes NAME+ID+KEY, as `freehold log keys` shows it")
     try:
         raw, key = given.evidence.read_bytes(), load_pem_public_key(given.key.read_bytes())
     except (OSError, ValueError) as error:
         print(f"cannot read: {error}", file=sys.stderr)
         return 2
     if not isinstance(key, Ed25519PublicKey):
-        print(f"{given.key} holds no Ed25519 key", file=sys.stderr)
-        return 2
+        parser.error(f"{given.key} holds no Ed25519 key")
     try:
         print(f"It holds: {verify(raw, key, given.witness)}.")
     except Broken as broken:

@@ -84,7 +84,7 @@ def test_a_head_that_was_kept_must_still_be_there(home: Path) -> None:
         (["--from", "99"], "no row 98"),
         (["--from", "8", "--to", "5"], "no row lies from 8 to 5"),
         (["--key", "nowhere.pub"], "no public key"),
-        (["--file", "nowhere.db"], "nowhere.db"),
+        (["--file", "nowhere.db"], "there is no record at nowhere.db"),
     ],
 )
 def test_what_cannot_be_checked_is_told_with_another_exit_code(home: Path, words: list[str], message: str) -> None:

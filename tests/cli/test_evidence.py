@@ -121,6 +121,13 @@ def test_the_page_runs_alone_on_two_files(bundle: Bundle, tmp_path: Path) -> Non
     assert (good.returncode, bad.returncode) == (0, 1)
     assert b"It holds: rows 3 to 10 of the 12" in good.stdout
     assert b"is not signed by this key" in bad.stderr
+    odd = subprocess.run(
+        [sys.executable, "-I", str(PAGE), "e.json", "node.pub", "--witness", "no key"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=False,
+    )
+    assert (odd.returncode, b"--witness" in odd.stderr) == (2, True)
 
 
 def drop(at: int) -> Callable[[Bundle], None]:

@@ -68,6 +68,8 @@ class _Payload(msgspec.Struct):
 @contextmanager
 def record(path: Path | None) -> Iterator[Connection]:
     store = configuration.load().store
+    if path is not None and not path.is_file():
+        raise Unusable(f"there is no record at {path}: --file names a node's record.db, or a copy of it")
     path = path or configuration.home() / store.file
     with closing(open_reader(path, store.busy_timeout_s)) as connection, translated(path):
         yield connection

@@ -102,7 +102,9 @@ def consistency(old: Path, new: Path, path: Path | None, tiles: Path | None, key
         if first.origin != second.origin:
             raise VerificationError(f"{old} is of the log {first.origin}, {new} of {second.origin}")
         if first.size > second.size:
-            raise VerificationError(f"{new} is the older of the two: {second.size} rows, {old} has {first.size}")
+            raise VerificationError(
+                f"{new} has {second.size} rows and {old} {first.size}: rows were taken out, or the older file was named second"
+            )
         if tiles is not None:
             hashes = _prove(first, second, TileReader(read_below(tiles), second.size).perfect)
         else:

@@ -136,7 +136,10 @@ def _to_safetensors(wanted: _Wanted, progress: PullProgress) -> tuple[Path, Mani
     if not source.exists():
         raise DeviceError(f"there is no {source}")
     if not pickles_of(source):
-        raise UnsupportedArtefact(f"{source.name} is no pickle of PyTorch's weights and has none: only those become safetensors")
+        raise UnsupportedArtefact(
+            f"{source.name} is no pickle of PyTorch's weights, and no folder that has its weights in such and nothing else: only "
+            "those become safetensors"
+        )
     is_file = source.is_file()
     out = wanted.out or (source.with_suffix(".safetensors") if is_file else source.with_name(f"{source.name}-safetensors"))
     if is_file and out.suffix != ".safetensors":

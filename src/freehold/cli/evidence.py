@@ -18,7 +18,7 @@ from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.audit_record import RANGE, key_option, record, record_option, rows_between, time_given, time_text, trusted_keys
 from freehold.core import merkle
-from freehold.core.errors import ArtefactError, DeviceError, VerificationError
+from freehold.core.errors import ArtefactError, VerificationError
 from freehold.provenance import evidence as bundles
 from freehold.provenance import note as notes
 from freehold.provenance import receipt as receipts
@@ -179,7 +179,7 @@ def write_out(contents: bytes, out: Path | None) -> None:
     try:
         out.write_bytes(contents)
     except OSError as exc:
-        raise DeviceError(f"cannot write {out}: {exc.strerror}") from exc
+        raise Unusable(f"cannot write {out}: {exc.strerror}") from exc
 
 
 def _read(path: Path) -> bytes:

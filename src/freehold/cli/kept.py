@@ -63,7 +63,7 @@ def delete(exchange_ids: tuple[str, ...], everything: bool) -> None:
     deleted = _store(place).delete(None if everything else exchange_ids)
     for missing in dict.fromkeys(one for one in exchange_ids if one not in deleted):
         click.echo(f"nothing was kept of {missing}", err=True)
-    click.echo(f"deleted what was kept of {len(deleted)} exchanges")
+    click.echo(f"deleted what was kept of {len(deleted)} exchange{'s' if len(deleted) != 1 else ''}")
     if not everything and len(deleted) < len(set(exchange_ids)):
         raise SystemExit(Unusable.exit_code)
 
