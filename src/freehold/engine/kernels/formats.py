@@ -5,10 +5,11 @@ neighbouring weights of row r as unsigned bytes, with scales and mins so that we
 Block layouts: ggml-common.h; each is drawn where it is read.
 """
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from llvmlite import ir
 
 from freehold.engine.kernels.emit import I16, I32, I64, Emitter, Value, vector
 from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Piece, Quantised
@@ -76,8 +77,11 @@ class Rows:
         return self.e.shuffle(a, b, [base + lane for base in range(0, n, 4) for lane in lanes])
 
     def dword(self, offset: int) -> Value:
-        """The dword at `offset` of each row. Reads 16 bytes: the caller has that much of the block behind it."""
-        return self.sixteen(offset)[0]
+        """The dword at `offset` of each row."""
+        e, words = self.e, ir.Constant(self.e.ints, ir.Undefined)
+        for lane, address in enumerate(self.addresses):
+            words = e.builder.insert_element(words, e.load(I32, address, offset), ir.Constant(I32, lane))
+        return words
 
     def half(self, words: Value, shift: int = 0) -> Value:
         """f32 of the f16 in bits shift .. shift + 16 of each lane."""
@@ -208,7 +212,7 @@ def _q6_k(rows: Rows, save: Save) -> None:
     """
     b, e = rows.e.builder, rows.e
     scale_words = rows.sixteen(192)
-    d = rows.half(rows.sixteen(194)[3], 16)  # the last 16 bytes of the block: d is its last two
+    d = rows.half(rows.dword(206), 16)  # the last two bytes of the block
 
     def scale(index: int) -> Value:
         word, place = scale_words[index // 4], index % 4
@@ -237,7 +241,7 @@ def _q2_k(rows: Rows, save: Save) -> None:
 
     Pairs lie as the upper ones of Q6_K. weight = d * scale * q - dmin * min
     """
-    factors, head = rows.sixteen(0), rows.sixteen(68)[3]  # the last 16 bytes of the block: d and dmin are its last four
+    factors, head = rows.sixteen(0), rows.dword(80)
     d, dmin = rows.half(head), rows.times(-1.0, rows.half(head, 16))
 
     def factor(of: Value, index: int, shift: int) -> Value:
@@ -348,11 +352,6 @@ FORMATS: Final[Mapping[TensorType, Format]] = {
     TensorType.IQ4_XS: Format(Quantised(1, 8), _iq4_xs),
 }
 
-
-# Lines fetched ahead in one go, where a block of the file can be cut. The fewer, the more evenly they come between arithmetic:
-# on Zen 4, whose second cache keeps 48 misses in flight, the 53 lines of a Q6_K panel's block read at 12 GB/s in one go,
-# 16 in two, 22 in four and 24 in eight. Types of fewer lines gain less and lose nothing.
-_BURST_LINES: Final = 7
 
 # How far fetching is ahead of the same place in the panel before. The last of the rows would have a sixteenth of a panel, which
 # is less than memory takes to answer where rows are short: rows of 1,536 in Q4_K read at 19 GB/s so, and at 23 with this lead.
@@ -493,15 +492,15 @@ def _each_block(
 
 def _fetch(e: Emitter, type_: TensorType, start: Value) -> Callable[[int], None]:
     """Prefetches the next panel's part that lies where one block of the file lies in each row here: a burst now, and what the
-    result is told of, after how many blocks of 32, brings the others.
+    result is told of, after how many blocks of 32, brings the others. The fewer in one go, the more evenly they come between
+    arithmetic: on Zen 4, whose second cache keeps 48 misses in flight, the 53 lines of a Q6_K panel's block read at 12 GB/s in
+    one go, 16 in two, 22 in four and 24 in eight.
 
     A burst is a loop: one instruction that walks along memory is what the core's own prefetcher follows; a row of them, each
     with its own address and stride, reads a fifth slower.
     """
     unit, lines = unit_blocks(type_), -(-e.lanes * unit_bytes(type_) // LINE_BYTES)
-    count, start = min(unit, -(-lines // _BURST_LINES)), e.add(start, _LEAD_BYTES)
-    edges = [lines * i // count for i in range(count + 1)]
-    bursts = {unit * i // count: (low, high) for i, (low, high) in enumerate(itertools.pairwise(edges))}
+    start, bursts = e.add(start, _LEAD_BYTES), {i: (lines * i // unit, lines * (i + 1) // unit) for i in range(unit)}
 
     def fetch(done: int) -> None:
         if done in bursts:
