@@ -13,6 +13,7 @@ import msgspec
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.record import record_at
 from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
 from freehold.provenance import checkpoint as checkpoints
@@ -68,9 +69,7 @@ class _Payload(msgspec.Struct):
 @contextmanager
 def record(path: Path | None) -> Iterator[Connection]:
     store = configuration.load().store
-    if path is not None and not path.is_file():
-        raise Unusable(f"there is no record at {path}: --file names a node's record.db, or a copy of it")
-    path = path or configuration.home() / store.file
+    path = record_at(path, store)
     with closing(open_reader(path, store.busy_timeout_s)) as connection, translated(path):
         yield connection
 

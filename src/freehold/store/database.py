@@ -99,6 +99,8 @@ def trouble(path: Path, exc: sqlite3.Error) -> str:
         return f"{path} is held by another process for too long; look for a hung freehold or a backup that locks it"
     if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
         return f"{path} is damaged or no record of Freehold's; move it away and restore a backup, or start a new one"
+    if name.startswith("SQLITE_CANTOPEN") and not path.exists():
+        return f"there is no record at {path}: the node makes it at its first start"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
         return f"the disk of {path} fails or the file is gone ({name}); check the disk"
     return f"{path}: {exc}"
