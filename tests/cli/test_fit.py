@@ -146,3 +146,19 @@ def test_a_card_of_which_only_the_memory_is_said_gets_rates_that_are_said_to_be_
     assert "PCIe 4.0 x16 (--pcie)" in read
     assert "1 GB more VRAM" in read
     assert "the model is the processor's" in fit("--params", "8B", "--ram", "32G", "--vram", "500M").stdout
+
+
+def test_a_card_is_not_counted_for_a_model_that_it_does_not_compute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked = ("--params", "8B", "--quant", "Q3_K_M", "--ram", "32G", "--vram", "24G")
+    found = told(*asked)
+    assert found["bytes"]["vram"] == 0
+    assert found["card"] is None
+    assert "does not compute tensors of type Q3_K" in found["card_unused"]
+    assert found["prediction"]["token_s"] == told(*asked[:-2])["prediction"]["token_s"]
+    assert told(*asked[:-2])["card_unused"] is None
+    assert "the model is the processor's" in fit(*asked).stdout
+    settings = tmp_path / "freehold.toml"
+    settings.write_text('[engine]\ndevice = "cuda"\n')
+    refused = fit(*asked, "--config", str(settings))
+    assert refused.exit_code != 0
+    assert "engine.device is cuda, and a card does not compute" in refused.output

@@ -22,7 +22,7 @@ SIGNED = (
     [
         (SIGNED, "model.gguf was changed after it was signed: pull it again, or freehold models sign x"),
         ("records go to /var/lib/freehold/record.db", "records go to record.db"),
-        ("the file '/home/ada/m.gguf' (in ~/models/) is none", "the file 'm.gguf' (in models) is none"),
+        ("the file '/opt/ada/m.gguf' (in ~/models/) is none", "the file 'm.gguf' (in models) is none"),
         (r"C:\Users\ada\m.gguf cannot be read", "m.gguf cannot be read"),
         ("ask https://example.org/a/b or http://127.0.0.1:8400/v1", "ask https://example.org/a/b or http://127.0.0.1:8400/v1"),
         ("tests and/or 1/2 of 3 GB/s, 1 / 8 of it", "tests and/or 1/2 of 3 GB/s, 1 / 8 of it"),
@@ -33,7 +33,7 @@ def test_a_path_is_told_by_its_last_name(words: str, told: str) -> None:
 
 
 def test_a_home_with_a_space_in_its_name_is_taken_out_whole() -> None:
-    home = Path("/Users/ada/Library/Application Support/freehold")
+    home = Path("/Volumes/ada/Library/Application Support/freehold")
     assert without_paths(f"the model {home}/models/m.gguf is none", (home,)) == "the model m.gguf is none"
 
 

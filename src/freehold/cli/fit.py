@@ -20,15 +20,16 @@ from freehold import config as configuration
 from freehold.cli.model_paths import model_path
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import print_table
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import InvalidRequest, UnsupportedArtefact
 from freehold.core.links import PCIE4_X16_BYTES_PER_S
 from freehold.engine.budget import Plan, plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.cores import usable_cores
-from freehold.engine.device import find_card
+from freehold.engine.device import find_card, has_driver
 from freehold.engine.fit import Machine, Prediction, Tier, facts, predict, size
 from freehold.engine.gguf import TensorInfo
 from freehold.engine.gpu.placement import fixed_bytes
+from freehold.engine.gpu.suited import why_not
 from freehold.engine.header import read_path
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
@@ -129,10 +130,10 @@ def fit(
     header is read. Without any file, --params and --quant describe one: freehold fit --params 70B --quant Q4_K_M --ram 64G
     """
     engine = _settings(configuration.load(config_path).engine, ram, threads, ctx)
-    card = _Card.here(engine) if vram is None and ram is None else None
-    if card is None and vram:
-        card = _Card.said(vram, vram_rate, pcie_rate)
     subject = _subject(model, params, quant)
+    unsuited = why_not(shape_of(subject.metadata, subject.tensors), subject.tensors)
+    card = _card(engine, unsuited, ram, vram, vram_rate, pcie_rate)
+    unused = _unused(engine, unsuited, ram, vram)
     rates = _rates(subject, engine, fresh=recalibrate)
     known: dict[str, Any] = {
         "disk_bytes_per_s": disk_rate,
@@ -152,9 +153,27 @@ def fit(
         has_card=card is not None,
     )
     if as_json:
-        click.echo(json.dumps(_document(subject, machine, rates, planned, prediction, card, on_card), indent=2))
+        click.echo(json.dumps(_document(subject, machine, rates, planned, prediction, card, on_card, unused), indent=2))
     else:
-        _show(subject, rates, planned, prediction, card, on_card)
+        _show(subject, rates, planned, prediction, card, on_card, unused)
+
+
+def _card(
+    engine: EngineConfig, unsuited: str | None, ram: int | None, vram: int | None, vram_rate: int | None, pcie_rate: int | None
+) -> _Card | None:
+    """The one that the engine would use. Raises UnsupportedArtefact where it has to use one that does not compute the model."""
+    if unsuited is not None:
+        if engine.device == "cuda":
+            raise UnsupportedArtefact(f"engine.device is cuda, and a card does not compute {unsuited}: set it to auto")
+        return None
+    card = _Card.here(engine) if vram is None and ram is None else None
+    return _Card.said(vram, vram_rate, pcie_rate) if card is None and vram else card
+
+
+def _unused(engine: EngineConfig, unsuited: str | None, ram: int | None, vram: int | None) -> str | None:
+    """Why a card that is here, or was said, is none to this model."""
+    is_there = bool(vram) or (vram is None and ram is None and engine.device != "cpu" and has_driver())
+    return f"not used: it does not compute {unsuited}, so the model is the processor's" if unsuited and is_there else None
 
 
 def _settings(engine: EngineConfig, ram: int | None, threads: int | None, ctx: int | None) -> EngineConfig:
@@ -207,7 +226,15 @@ def _plans(subject: _Subject, engine: EngineConfig, threads: int, ram: int | Non
     return _plan(subject, engine, threads, ram, on_card), on_card
 
 
-def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction, card: _Card | None, on_card_bytes: int) -> None:
+def _show(
+    subject: _Subject,
+    rates: Rates,
+    planned: Plan,
+    prediction: Prediction,
+    card: _Card | None,
+    on_card_bytes: int,
+    unused: str | None,
+) -> None:
     table = Table("fact", "value", box=None, pad_edge=False, show_header=False)
     guess = "; a shape scaled from its size: a real one may differ by a tenth" if subject.is_guess else ""
     table.add_row("model", f"{subject.name}, {subject.parameters / 1e9:.3g}B parameters{guess}")
@@ -219,6 +246,8 @@ def _show(subject: _Subject, rates: Rates, planned: Plan, prediction: Prediction
         table.add_row("card", f"{words}, {beside} for keys, values and each pass" if on_card_bytes else _too_small(card))
         if card.assumed:
             table.add_row("assumed", "; ".join(card.assumed))
+    if unused is not None:
+        table.add_row("card", unused)
     for what, how in facts(prediction):
         table.add_row(what, how)
     print_table(table)
@@ -255,6 +284,7 @@ def _document(
     prediction: Prediction,
     card: _Card | None,
     on_card_bytes: int,
+    unused: str | None,
 ) -> dict[str, Any]:
     told = asdict(prediction)
     del told["bytes"]
@@ -272,6 +302,7 @@ def _document(
             "context_tokens": planned.context_tokens,
         },
         "card": None if card is None else asdict(card),
+        "card_unused": unused,
         "machine": asdict(machine) | {"measured_at": rates.measured_at},
         "prediction": told | {"tokens_per_s": prediction.tokens_per_s},
     }

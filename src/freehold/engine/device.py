@@ -20,6 +20,7 @@ from freehold.core.errors import DeviceError, UnsupportedArtefact
 from freehold.engine.budget import Plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Prediction
+from freehold.engine.gpu.suited import why_not
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models.llama import Batch
 from freehold.engine.models.shape import LlamaShape
@@ -80,7 +81,7 @@ def on_card(
     if card is None:
         return None
     build = importlib.import_module("freehold.engine.gpu.build")
-    if reason := build.why_not(shape, weights.header.tensors):
+    if reason := why_not(shape, weights.header.tensors):
         if config.device == "cuda":
             raise UnsupportedArtefact(f"engine.device is cuda, and the card does not compute {reason}: set it to auto")
         log.info("engine_card_unused", extra={"reason": f"the card does not compute {reason}"})

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 # What needs no PyTorch, should the extra `gpu` not be installed.
-ALWAYS = ("test_extra.py", "test_placement.py")
+ALWAYS = ("test_extra.py", "test_placement.py", "test_suited.py")
 
 if all(importlib.util.find_spec(name) for name in ("torch", "triton")):
     import torch

@@ -6,9 +6,8 @@ import torch
 from freehold.engine.budget import plan
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Kernel, Link, Machine, Tier, lines
-from freehold.engine.gguf import TensorInfo
 from freehold.engine.gpu import build
-from freehold.engine.gpu.build import line, why_not
+from freehold.engine.gpu.build import line
 from freehold.engine.gpu.card import Card
 from freehold.engine.gpu.matrices import TILE_BYTES, matrices_of
 from freehold.engine.gpu.placement import CardPlacement, fixed_bytes
@@ -16,27 +15,12 @@ from freehold.engine.gpu.sender import CARD_SLOTS
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.memory import room
 from freehold.engine.models import shape_of
-from freehold.engine.tensor_types import TensorType
 from freehold.engine.weights import Weights
-from tests.engine.models.tiny import Tiny, tiny
+from tests.engine.models.tiny import tiny
 from tests.engine.models_on_disk import model_of
 from tests.fakes.tiny_gguf import tiny_gguf
 
 NO_CARD = Card(torch.device("cpu"))
-
-
-def infos(model: Tiny) -> dict[str, TensorInfo]:
-    return {
-        name: TensorInfo(name=name, type=tensor.type, shape=tensor.shape, offset=0, size_bytes=tensor.data.nbytes)
-        for name, tensor in model.tensors.items()
-    }
-
-
-def test_what_the_card_does_not_compute_is_named() -> None:
-    fits, odd, mixture = tiny("qwen2", TensorType.Q4_K), tiny("llama", TensorType.Q3_K), tiny("qwen3moe", TensorType.Q8_0)
-    assert why_not(fits.shape, infos(fits)) is None
-    assert why_not(odd.shape, infos(odd)) == "tensors of type Q3_K"
-    assert why_not(mixture.shape, infos(mixture)) == "a mixture of experts"
 
 
 def test_the_line_says_where_everything_is() -> None:

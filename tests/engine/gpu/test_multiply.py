@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from freehold.engine.gpu.multiply import DeviceMatrix, as_landed, expand, multiply, product, resident
-from freehold.engine.gpu.unpack import SUPPORTED
+from freehold.engine.gpu.suited import SUPPORTED
 from freehold.engine.kernels import reference
 from freehold.engine.tensor_types import TensorType
 from tests.engine.gpu.card import DEVICE, HALF, columns_of, on_device

@@ -1,9 +1,9 @@
 """Loads a verified model for the card: shares out its memory, chooses what is computed where, and reads the weights once.
 
-Decided here: what of the card's memory is left for weights, and which models are not the card's: those get a line, and the CPU.
+Decided here: what of the card's memory is left for weights. Which models are not the card's is `suited`'s to say.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -26,7 +26,6 @@ from freehold.engine.gpu.matrices import TILE_BYTES, CardLoader, matrices_of
 from freehold.engine.gpu.placement import MAX_TOKENS, CardPlacement, LinkRates, fixed_bytes, place
 from freehold.engine.gpu.prediction import predicted
 from freehold.engine.gpu.sender import CARD_SLOTS, Sender
-from freehold.engine.gpu.unpack import SUPPORTED
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.machine import calibrate
@@ -39,15 +38,6 @@ from freehold.engine.weights import Weights
 
 _PLENTY: Final = 1 << 62
 _SLOW: Final = 1e9
-
-
-def why_not(shape: LlamaShape, tensors: Mapping[str, TensorInfo]) -> str | None:
-    """What of a model the card does not compute; None where it computes all of it."""
-    if shape.experts:
-        return "a mixture of experts"
-    used = {"token_embd.weight", *(use.tensor for group in shape.order() for use in group)}
-    others = {tensors[name].type for name in used} - SUPPORTED
-    return f"tensors of type {', '.join(sorted(type_.name for type_ in others))}" if others else None
 
 
 def card_rates(card: Card) -> tuple[float, float]:

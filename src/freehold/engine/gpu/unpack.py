@@ -39,7 +39,6 @@ FLOATS: Final[Mapping[TensorType, torch.dtype]] = {
     TensorType.F16: torch.float16,
     TensorType.BF16: torch.bfloat16,
 }
-SUPPORTED: Final = QUANTISED | FLOATS.keys()
 
 
 @dataclass(frozen=True, slots=True)
