@@ -42,7 +42,7 @@ from freehold.guard.weaknesses.ir import (
 )
 from freehold.guard.weaknesses.lower import Lowering
 from freehold.guard.weaknesses.matching import NUMERIC, Matching
-from freehold.guard.weaknesses.rules import KINDS, Rules, pattern
+from freehold.guard.weaknesses.rules import KINDS, Rules
 from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.values import (
     CLEAN,
@@ -251,8 +251,7 @@ class Flow:
     def cast(self, node: Cast) -> Value:
         of = self.value(node.value)
         kind = library.plain_type(node.type)
-        numbers = self.rules.file.sources.numbers
-        if numbers is not None and pattern(numbers).fullmatch(kind):
+        if self.rules.is_number(kind):
             const = of.const if isinstance(of.const, int | float) else UNSET
             return Value(of.level, of.clean | NUMERIC, const, kind, None, of.bounds)
         return Value(
@@ -400,8 +399,7 @@ class Flow:
         return value
 
     def declared(self, kind: str, value: Value, *, is_given: bool) -> Value:
-        numbers = self.rules.file.sources.numbers
-        if numbers is not None and pattern(numbers).fullmatch(kind):
+        if self.rules.is_number(kind):
             return Value(
                 value.level, value.clean | NUMERIC, value.const, value.path or kind, None, value.bounds or library.bounds_of(kind)
             )

@@ -85,7 +85,7 @@ class Functions:
     def parameter(self, name: str, declared: str, marks: str, is_handler: bool) -> Value:
         sources = self.flow.rules.file.sources
         kind = library.plain_type(declared)
-        if kind and sources.numbers is not None and pattern(sources.numbers).fullmatch(kind):
+        if kind and self.flow.rules.is_number(kind):
             return Value(CLEAN, path=kind, bounds=library.bounds_of(kind))
         level = REMOTE if is_handler else PARAMETER
         if marks and sources.parameters is not None and pattern(sources.parameters).search(marks):
@@ -134,8 +134,7 @@ class Functions:
         if place < len(args):
             given = args[place]
             kind = library.plain_type(param.type)
-            numbers = self.flow.rules.file.sources.numbers
-            if kind and numbers is not None and pattern(numbers).fullmatch(kind):
+            if kind and self.flow.rules.is_number(kind):
                 return Value(given.level, given.clean | NUMERIC, given.const, kind, None, given.bounds or library.bounds_of(kind))
             return given if given.path or not kind else given.named(kind)
         if param.default is not None:

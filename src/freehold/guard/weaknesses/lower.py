@@ -6,6 +6,7 @@ the table becomes a group of its parts. Nesting deeper than `LIMIT_DEPTH` is cut
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from operator import methodcaller
 
 from tree_sitter import Node as Tree
 
@@ -51,11 +52,19 @@ class Grammar:
     plus_joins: bool = True  # "+" puts text together
 
 
+def _in_text(text: str) -> Callable[[int, int], str]:
+    return lambda at, end: text[at:end]
+
+
+def _in_bytes(source: bytes) -> Callable[[int, int], str]:
+    return lambda at, end: source[at:end].decode("utf-8", "replace")
+
+
 class Lowering:
     """One pass over one tree. `functions`, `classes` and `called` say what the file has, and calls, by name."""
 
     __slots__ = (
-        "_ascii",
+        "between",
         "called",
         "classes",
         "depth",
@@ -70,7 +79,8 @@ class Lowering:
 
     def __init__(self, grammar: Grammar, source: bytes) -> None:
         self.grammar, self.source = grammar, source
-        self._ascii = source.decode() if source.isascii() else None  # most code: bytes are characters
+        # In most code bytes are characters.
+        self.between = _in_text(source.decode()) if source.isascii() else _in_bytes(source)
         self.shapes = grammar.shapes
         self.functions: list[Func] = []
         self.classes: set[str] = set()
@@ -103,9 +113,7 @@ class Lowering:
     def text(self, node: Tree | None) -> str:
         if node is None:
             return ""
-        if self._ascii is not None:
-            return self._ascii[node.start_byte : node.end_byte]
-        return self.source[node.start_byte : node.end_byte].decode("utf-8", "replace")
+        return self.between(node.start_byte, node.end_byte)
 
     def nothing(self, node: Tree) -> Node:
         return Const(node.start_byte, node.end_byte, None)
@@ -119,9 +127,16 @@ def child_of(node: Tree, *kinds: str) -> Tree | None:
     return next((child for child in node.named_children if child.type in kinds), None)
 
 
+def field(name: str) -> Callable[[Tree], Tree | None]:
+    """What gives a field of a node; the first child of a kind, for fields that a grammar does not name: "kind:block"."""
+    if not name.startswith("kind:"):
+        return methodcaller("child_by_field_name", name)
+    kinds = name[5:].split(",")
+    return lambda node: child_of(node, *kinds)
+
+
 def field_of(node: Tree, name: str) -> Tree | None:
-    """By field, or the first child of a kind, for fields that a grammar does not name: "kind:block"."""
-    return child_of(node, *name[5:].split(",")) if name.startswith("kind:") else node.child_by_field_name(name)
+    return field(name)(node) if name.startswith("kind:") else node.child_by_field_name(name)
 
 
 # Shapes of parts.
@@ -149,9 +164,10 @@ def listing(lo: Lowering, node: Tree) -> Node:
 
 
 def name(lo: Lowering, node: Tree) -> Node:
-    called_as = lo.text(node)
+    at, end = node.start_byte, node.end_byte
+    called_as = lo.between(at, end)
     lo.mentioned.add(called_as)
-    return Name(node.start_byte, node.end_byte, called_as)
+    return Name(at, end, called_as)
 
 
 def variable(lo: Lowering, node: Tree) -> Node:
@@ -206,7 +222,7 @@ def string(holes: Iterable[str] = (), quotes: str = "\"'`") -> Shape:
         at, end = node.start_byte, node.end_byte
         children = node.named_children
         if not children:
-            return Const(at, end, bare(lo.text(node), quotes))
+            return Const(at, end, bare(lo.between(at, end), quotes))
         if len(children) == 1 and children[0].type not in kinds and "escape" not in children[0].type:
             return Const(at, end, lo.text(children[0]))
         parts: list[Node] = []
@@ -260,9 +276,11 @@ def joined(at: int, end: int, parts: list[Node]) -> Node:
 
 
 def member(obj: str, field_name: str) -> Shape:
+    object_of, name_of = field(obj), field(field_name)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        of = field_of(node, obj)
-        named_field = lo.text(field_of(node, field_name)).lstrip("#:$")
+        of = object_of(node)
+        named_field = lo.text(name_of(node)).lstrip("#:$")
         if of is None:
             return Name(node.start_byte, node.end_byte, named_field)
         return Member(node.start_byte, node.end_byte, lo.low(of), named_field)
@@ -271,8 +289,10 @@ def member(obj: str, field_name: str) -> Shape:
 
 
 def index(obj: str, key: str) -> Shape:
+    object_of, key_of = field(obj), field(key)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        of, by = field_of(node, obj), field_of(node, key)
+        of, by = object_of(node), key_of(node)
         if of is None or by is None:
             return rest(lo, node)
         return Index(node.start_byte, node.end_byte, lo.low(of), lo.low(by))
@@ -307,10 +327,12 @@ def arguments(lo: Lowering, node: Tree | None) -> tuple[list[Node], list[tuple[s
 
 
 def call(callee: str, args: str, *, is_new: bool = False) -> Shape:
+    callee_of, arguments_of = field(callee), field(args)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        function = field_of(node, callee)
+        function = callee_of(node)
         made = Name(node.start_byte, node.end_byte, "") if function is None else lo.low(function)
-        return called(lo, node, made, field_of(node, args), is_new=is_new)
+        return called(lo, node, made, arguments_of(node), is_new=is_new)
 
     return shape
 
@@ -326,15 +348,16 @@ def called(lo: Lowering, node: Tree, callee: Node, args: Tree | None, *, is_new:
 
 def method_call(obj: str, field_name: str, args: str) -> Shape:
     """A call whose callee is in two fields."""
+    object_of, name_of, arguments_of = field(obj), field(field_name), field(args)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        of, method = field_of(node, obj), field_of(node, field_name)
+        of, method = object_of(node), name_of(node)
         callee: Node
         if of is None:
             callee = Name(node.start_byte, node.end_byte, lo.text(method))
         else:
             callee = Member(of.start_byte, method.end_byte if method is not None else node.end_byte, lo.low(of), lo.text(method))
-        return called(lo, node, callee, field_of(node, args))
+        return called(lo, node, callee, arguments_of(node))
 
     return shape
 
@@ -363,8 +386,10 @@ def binary(left: str = "left", operator: str = "operator", right: str = "right",
 
 
 def unary(operator: str = "operator", value: str = "operand") -> Shape:
+    value_of = field(value)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        of = field_of(node, value)
+        of = value_of(node)
         sign = lo.text(node.child_by_field_name(operator)) or lo.text(node.children[0])
         if of is None:
             return rest(lo, node)
@@ -377,8 +402,10 @@ def unary(operator: str = "operator", value: str = "operand") -> Shape:
 
 
 def cond(test: str, then: str, other: str) -> Shape:
+    test_of, then_of, other_of = field(test), field(then), field(other)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        asked, yes, no = (field_of(node, one) for one in (test, then, other))
+        asked, yes, no = test_of(node), then_of(node), other_of(node)
         if asked is None or no is None:
             return rest(lo, node)
         condition = lo.low(asked)
@@ -388,23 +415,27 @@ def cond(test: str, then: str, other: str) -> Shape:
 
 
 def cast(type_field: str, value: str) -> Shape:
+    type_of, value_of = field(type_field), field(value)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        of = field_of(node, value)
+        of = value_of(node)
         if of is None:
             return rest(lo, node)
-        return Cast(node.start_byte, node.end_byte, lo.text(field_of(node, type_field)), lo.low(of))
+        return Cast(node.start_byte, node.end_byte, lo.text(type_of(node)), lo.low(of))
 
     return shape
 
 
 def assign(left: str = "left", right: str = "right", operator: str = "operator", type_field: str = "type") -> Shape:
+    left_of, right_of, operator_of, type_of = field(left), field(right), field(operator), field(type_field)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        target = field_of(node, left)
+        target = left_of(node)
         if target is None:
             return rest(lo, node)
-        sign = lo.text(node.child_by_field_name(operator)).rstrip("=").rstrip(":") or "="
-        value = lo.maybe(field_of(node, right))
-        declared = lo.text(field_of(node, type_field)).lstrip(": ")
+        sign = lo.text(operator_of(node)).rstrip("=").rstrip(":") or "="
+        value = lo.maybe(right_of(node))
+        declared = lo.text(type_of(node)).lstrip(": ")
         made = Assign(node.start_byte, node.end_byte, lo.low(target), value, sign, declared)
         give_name(lo, made)
         return made
@@ -556,12 +587,13 @@ def leave(how: str) -> Shape:
 
 def function(name_field: str = "name", params: str = "parameters", body: str = "body", marks: Iterable[str] = ()) -> Shape:
     kinds = frozenset(marks)
+    name_of, params_of, body_of = field(name_field), field(params), field(body)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        called_as = lo.text(field_of(node, name_field)) if name_field else ""
-        given = lo.grammar.params(lo, field_of(node, params))
-        marked = [lo.low(child) for child in node.named_children if child.type in kinds]
-        content = lo.block(field_of(node, body))
+        called_as = lo.text(name_of(node)) if name_field else ""
+        given = lo.grammar.params(lo, params_of(node))
+        marked = [lo.low(child) for child in node.named_children if child.type in kinds] if kinds else []
+        content = lo.block(body_of(node))
         made = Func(node.start_byte, node.end_byte, called_as, given, content, marked)
         if called_as:
             lo.functions.append(made)
@@ -589,8 +621,10 @@ def klass(name_field: str = "name", body: str = "body", marks: Iterable[str] = (
 def inner(kind: str) -> Shape:
     """A node that stands for one of its fields, or its first child of a kind."""
 
+    inner_of = field(kind)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        of = field_of(node, kind)
+        of = inner_of(node)
         return rest(lo, node) if of is None else lo.low(of)
 
     return shape

@@ -234,6 +234,17 @@ class Rules:
     handlers: PathIndex = field(default_factory=PathIndex)
     imports: dict[str, str] = field(default_factory=dict)  # module -> kind
     _known: dict[tuple[str, str], CallFacts] = field(default_factory=dict)
+    _numbers: dict[str, bool] = field(default_factory=dict)
+
+    def is_number(self, declared: str) -> bool:
+        """Whether what has this type can carry no text. Kept, as a program has few types."""
+        if (known := self._numbers.get(declared)) is None:
+            known = self.file.sources.numbers is not None and pattern(self.file.sources.numbers).fullmatch(declared) is not None
+            if len(declared) <= _KEPT_CHARS:
+                if len(self._numbers) >= _KEPT_PATHS:
+                    self._numbers.clear()
+                self._numbers[declared] = known
+        return known
 
     def of_call(self, name: str, path: str) -> CallFacts:
         """Kept, as a program calls the same things again and again."""
