@@ -166,8 +166,8 @@ def _q8_0(rows: Rows, save: Save) -> None:
     save(0, groups, [scale], [rows.times(-128.0, scale)])
 
 
-def _k_scales(rows: Rows) -> list[tuple[Value, Value]]:
-    """(scale, min) of the eight blocks of a Q4_K or Q5_K super-block, from its first 16 bytes.
+def _k_scales(rows: Rows, odd: float = 1.0) -> list[tuple[Value, Value]]:
+    """(scale, min) of the eight blocks of a Q4_K or Q5_K super-block, from its first 16 bytes. Each other scale is times `odd`.
 
     f16 d, f16 dmin | 12 bytes. Of byte j < 4: six bits of scale j; of byte 4 + j: six bits of min j; byte 8 + j: low four
     bits of scale 4 + j and of min 4 + j, whose upper two are the top bits of bytes j and 4 + j.
@@ -179,16 +179,26 @@ def _k_scales(rows: Rows) -> list[tuple[Value, Value]]:
         scale = b.or_(rows.masked(mixed, 15, 8 * j), rows.raised(rows.masked(scales, 3, 8 * j + 6), 4))
         low = b.or_(rows.masked(mixed, 15, 8 * j + 4), rows.raised(rows.masked(mins, 3, 8 * j + 6), 4))
         pairs.append((scale, low))
-    return [(rows.product(d, rows.number(scale)), rows.product(dmin, rows.number(low))) for scale, low in pairs]
+    ds = (d, d if odd == 1.0 else rows.times(odd, d))
+    return [
+        (rows.product(ds[j % 2], rows.number(scale)), rows.product(dmin, rows.number(low)))
+        for j, (scale, low) in enumerate(pairs)
+    ]
 
 
 def _q4_k(rows: Rows, save: Save) -> None:
-    """d, dmin, scales (16 bytes) | 4 x 32 bytes: low nibbles are block 2 i, high nibbles block 2 i + 1"""
-    factors = _k_scales(rows)
+    """d, dmin, scales (16 bytes) | 4 x 32 bytes: low nibbles are block 2 i, high nibbles block 2 i + 1
+
+    Where bytes of any size are multiplied as fast, high nibbles stay where they are, 16 times as large, and meet a sixteenth of
+    their scale. Both are exact: no result changes.
+    """
+    stay = rows.target.any_bytes
+    factors = _k_scales(rows, odd=1 / 16 if stay else 1.0)
     for i in range(4):
         words = rows.thirty_two(16 + 32 * i)
-        for j, shift in ((2 * i, 0), (2 * i + 1, 4)):
-            save(j, rows.nibbles(words, shift), [factors[j][0]], [factors[j][1]])
+        high = [rows.masked(word, 0xF0F0F0F0) for word in words] if stay else rows.nibbles(words, 4)
+        for j, groups in ((2 * i, rows.nibbles(words, 0)), (2 * i + 1, high)):
+            save(j, groups, [factors[j][0]], [factors[j][1]])
 
 
 def _q5_k(rows: Rows, save: Save) -> None:

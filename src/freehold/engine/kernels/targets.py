@@ -35,10 +35,15 @@ class Target(Protocol):
         """Up to which a panel meets columns in registers and is not packed first: what was measured to be faster."""
         ...
 
+    @property
+    def any_bytes(self) -> bool:
+        """Whether `dot` takes all bytes for weights, whatever it is told of their bits."""
+        ...
+
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         """Sum over pairs of (lanes x 4 unsigned bytes) times (lanes x 4 signed bytes), four neighbours to a lane: i32 lanes.
 
-        Weights are below 2 ** weight_bits. Exact.
+        Weights are below 2 ** weight_bits, unless `any_bytes`. Exact.
         """
         ...
 
@@ -96,6 +101,7 @@ class Vnni(_X86):
     name: str = "vnni"
     lanes: int = 16
     few_columns: int = 64
+    any_bytes: bool = True
 
     def settled(self, e: Emitter, value: Value) -> Value:
         # Without it, LLVM mixes loads of all rows with the arithmetic of earlier ones and spills most of what it loads.
@@ -119,6 +125,7 @@ class Avx2(_X86):
     name: str = "avx2"
     lanes: int = 8
     few_columns: int = 8
+    any_bytes: bool = False
 
     def settled(self, e: Emitter, value: Value) -> Value:
         return value
@@ -159,6 +166,7 @@ class Portable:
     name: str = "portable"
     lanes: int = 4
     few_columns: int = 8
+    any_bytes: bool = True
 
     def settled(self, e: Emitter, value: Value) -> Value:
         return value
