@@ -2,8 +2,8 @@
 
 Decided here: a process that ends is started again, after a wait that doubles from half a second to half a minute and is forgotten
 after a minute of health; requests on their way when it ends are told so. One that refuses its model is not, before something of
-what it refused is another: see `refusal`. A consumer that does not keep up loses its own request:
-what waits for it is bounded, and nobody else waits. Imports nothing that computes: a gateway stays small.
+what it refused is another: see `refusal`. What passes between the two is `link`, and the process itself `child`. Imports nothing
+that computes: a gateway stays small.
 """
 
 import asyncio
@@ -11,43 +11,36 @@ import contextlib
 import logging
 import os
 import secrets
-import stat
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from freehold import __version__
-from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, ModelRefused, UpstreamBroken, UpstreamUnavailable
+from freehold.core.errors import ConfigError, FreeholdError, InvalidRequest, ModelRefused, UpstreamUnavailable
 from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, ServedBy, Usage
-from freehold.core.exchange import Exchange, ModelId, Principal, Tool
+from freehold.core.exchange import Exchange, ModelId, Principal
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
 from freehold.core.watermark import Watermark
+from freehold.engine.child import end, how, private_directory, spawn
 from freehold.engine.frames import (
     PROTOCOL,
     Accepted,
-    Cancel,
-    Count,
     Counted,
     Ended,
     Fit,
-    Frame,
     Hello,
     Loading,
     Ready,
     Refused,
     Stats,
-    Stop,
-    Submit,
     Text,
     check_hello,
-    encode,
-    error_of,
     read_frame,
 )
+from freehold.engine.link import STOP_TIMEOUT_S, Link
 from freehold.engine.refusal import LOOK_EVERY_S, Refusal, Surroundings, refusal
-from freehold.engine.telling import Telling, may_call
+from freehold.engine.telling import Telling
 
 log = logging.getLogger("freehold.engine")
 
@@ -55,8 +48,6 @@ FIRST_WAIT_S: Final = 0.5
 LONGEST_WAIT_S: Final = 30.0
 HEALTHY_AFTER_S: Final = 60.0
 HELLO_TIMEOUT_S: Final = 60.0  # a cold start of Python and its libraries on a busy machine
-STOP_TIMEOUT_S: Final = 5.0
-MAX_WAITING_FRAMES: Final = 4096  # per request; at 50 tokens a second, 80 s behind, and some 2 MB
 _ANSWERS: Final = ("chat", "generate_content")  # the GenAI semantic conventions' words, one of them Gemini's own
 _COUNTS: Final = "count_tokens"
 _CANNOT: Final = ("web_search_options",)  # each changes the answer; to ignore it would be a lie
@@ -95,7 +86,7 @@ class EngineClient:
         self._retry_after_s = 1.0
         self._trouble: str | None = None
         self._loading: Loading | None = None
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._stats = Stats()
         self._fit: Fit | None = None
@@ -170,7 +161,7 @@ class EngineClient:
 
     async def start(self) -> None:
         """Begin to run the engine; returns before it is ready. Raises ConfigError for a socket path that cannot be."""
-        _private_directory(self._socket_path.parent)
+        private_directory(self._socket_path.parent)
         if len(os.fsencode(self._socket_path)) > _MAX_SOCKET_PATH_BYTES:
             raise ConfigError(f"the path {self._socket_path} is too long for a socket; move the home")
         self._detail = "the engine is starting"
@@ -228,7 +219,7 @@ class EngineClient:
         finally:
             link.forget(answer)
 
-    def _running(self) -> "tuple[_Link, Ready]":
+    def _running(self) -> tuple[Link, Ready]:
         if self._link is None or self._link.ready is None:
             if self._refusal is not None:
                 raise ModelRefused(self._detail)
@@ -300,25 +291,15 @@ class EngineClient:
 
         server = await asyncio.start_unix_server(connect, self._socket_path)
         try:
-            process = await self._spawn()
+            process = await spawn(self._command, self._socket_path)
             try:
                 return await self._attend(process, connected)
             finally:
-                await _end(process)
+                await end(process)
         finally:
             self._link, self._stats, self._fit = None, Stats(), None
             server.close()
             self._socket_path.unlink(missing_ok=True)
-
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        # A BLAS that spins on every core takes them from the compute threads, and we use none of it.
-        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        try:
-            return await asyncio.create_subprocess_exec(
-                *self._command, "--socket", str(self._socket_path), stdin=asyncio.subprocess.DEVNULL, env=environment
-            )
-        except OSError as exc:
-            raise UpstreamBroken(f"{self._command[0]} cannot be started: {exc.strerror}") from exc
 
     async def _attend(
         self,
@@ -330,16 +311,16 @@ class EngineClient:
             either: set[asyncio.Future[Any]] = {exited, connected}
             await asyncio.wait(either, timeout=HELLO_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
             if not connected.done():
-                return _how(process) if exited.done() else f"it did not connect within {HELLO_TIMEOUT_S:.0f} s"
+                return how(process) if exited.done() else f"it did not connect within {HELLO_TIMEOUT_S:.0f} s"
             reader, writer = connected.result()
-            self._link = link = _Link(process, writer)
+            self._link = link = Link(process, writer)
             try:
                 link.write(Hello(protocol=PROTOCOL, version=__version__))
                 check_hello(await read_frame(reader))
                 cause = await self._listen(reader, link)
                 if cause is None:  # it closed the socket: it has ended or is about to
                     await asyncio.wait({exited}, timeout=STOP_TIMEOUT_S)
-                    cause = _how(process)
+                    cause = how(process)
             finally:
                 link.broken("the engine ended in the middle of the answer; it is starting again: send the request once more")
                 writer.close()
@@ -347,7 +328,7 @@ class EngineClient:
         finally:
             exited.cancel()
 
-    async def _listen(self, reader: asyncio.StreamReader, link: "_Link") -> str | None:
+    async def _listen(self, reader: asyncio.StreamReader, link: Link) -> str | None:
         """Until the engine goes. Returns what it said of itself, if it did."""
         cause = None
         while (frame := await read_frame(reader)) is not None:
@@ -373,126 +354,6 @@ class EngineClient:
         return cause
 
 
-class _Answer:
-    """Frames of one exchange between the socket and their consumer. Its answers' numbers are `request` and those after it."""
-
-    def __init__(self, request: int, choices: int = 1) -> None:
-        self.request = request
-        self.open = set(range(request, request + choices))  # those that have not ended
-        self.numbers = tuple(self.open)
-        self._frames: deque[Frame] = deque()
-        self._failure: FreeholdError | None = None
-        self._arrived = asyncio.Event()
-
-    async def next(self) -> Frame:
-        """What came first and was not taken yet. Raises what went wrong after it."""
-        while not self._frames:
-            if self._failure is not None:
-                raise self._failure
-            self._arrived.clear()
-            await self._arrived.wait()
-        return self._frames.popleft()
-
-    def put(self, frame: Frame) -> bool:
-        """False when the consumer is too far behind."""
-        if len(self._frames) >= MAX_WAITING_FRAMES:
-            return False
-        self._frames.append(frame)
-        self._arrived.set()
-        return True
-
-    def fail(self, error: FreeholdError) -> None:
-        self.open.clear()
-        self._failure = error
-        self._arrived.set()
-
-
-class _Link:
-    """One life of the engine's process: its socket, and the answers that are on their way over it."""
-
-    def __init__(self, process: asyncio.subprocess.Process, writer: asyncio.StreamWriter) -> None:
-        self.process = process
-        self.ready: Ready | None = None
-        self._writer = writer
-        self._answers: dict[int, _Answer] = {}
-        self._asked = 0
-
-    def write(self, frame: Frame) -> None:
-        self._writer.write(encode(frame))
-
-    def ask(self, exchange: Exchange, seed: int, watermark: Watermark | None) -> _Answer:
-        answer = self._numbered(exchange.choices)
-        self.write(
-            Submit(
-                request=answer.request,
-                messages=exchange.messages,
-                tools=_offered(exchange),
-                sampling=exchange.sampling,
-                seed=seed,
-                choices=exchange.choices,
-                response_format=exchange.response_format,
-                tool_choice=exchange.tool_choice,
-                parallel_tool_calls=exchange.parallel_tool_calls,
-                key=exchange.principal.key_id,
-                team=exchange.principal.team,
-                watermark=watermark,
-                can_wait=exchange.can_wait,
-            )
-        )
-        return self._awaited(answer)
-
-    def count(self, exchange: Exchange) -> _Answer:
-        answer = self._numbered(1)
-        self.write(Count(request=answer.request, messages=exchange.messages, tools=_offered(exchange)))
-        return self._awaited(answer)
-
-    def _numbered(self, choices: int) -> _Answer:
-        answer = _Answer(self._asked + 1, choices)
-        self._asked += choices
-        return answer
-
-    def _awaited(self, answer: _Answer) -> _Answer:
-        self._answers |= dict.fromkeys(answer.numbers, answer)
-        return answer
-
-    def forget(self, answer: _Answer) -> None:
-        """The consumer has left: what is still being computed for it is not needed."""
-        for number in answer.numbers:
-            if self._answers.pop(number, None) is not None and number in answer.open:
-                self.write(Cancel(request=number))
-
-    def deliver(self, frame: Accepted | Counted | Text | Ended | Refused) -> None:
-        answer = self._answers.get(frame.request) if frame.request is not None else None
-        if answer is None or frame.request not in answer.open:
-            return  # it was cancelled, and this crossed the word of it
-        if isinstance(frame, Refused):
-            self._fail(answer, error_of(frame), but=frame.request)
-        elif not answer.put(frame):
-            self._fail(
-                answer, UpstreamBroken(f"the answer was read too slowly: {MAX_WAITING_FRAMES} pieces waited; it was stopped")
-            )
-        elif isinstance(frame, Ended | Counted):
-            answer.open.discard(frame.request)
-
-    def _fail(self, answer: _Answer, error: FreeholdError, but: int | None = None) -> None:
-        """End all answers of an exchange with the one that failed."""
-        for number in answer.open - {but}:
-            self.write(Cancel(request=number))
-        answer.fail(error)
-
-    def broken(self, why: str) -> None:
-        self.ready = None
-        for answer in self._answers.values():
-            if answer.open:
-                answer.fail(UpstreamBroken(why))
-        self._answers.clear()
-
-    async def stop(self) -> None:
-        self.write(Stop())
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.process.wait(), STOP_TIMEOUT_S)
-
-
 def _check(exchange: Exchange) -> None:
     """What our engine cannot do, said before anything is sent to it."""
     if exchange.operation not in (*_ANSWERS, _COUNTS):
@@ -504,11 +365,6 @@ def _check(exchange: Exchange) -> None:
     for param in _CANNOT:
         if exchange.document.get(param) not in (None, {}, {"type": "text"}):
             raise InvalidRequest(f"the embedded engine does not do `{param}` yet: leave it out", param=param)
-
-
-def _offered(exchange: Exchange) -> tuple[Tool, ...]:
-    """A model that may not call is not told of the tools."""
-    return exchange.tools if may_call(exchange) else ()
 
 
 def _served_by(model: str, ready: Ready, seed: int | None, watermark: Watermark | None = None) -> ServedBy:
@@ -526,28 +382,3 @@ def _served_by(model: str, ready: Ready, seed: int | None, watermark: Watermark 
         context_tokens=ready.context_tokens,
         watermark=None if watermark is None else watermark.digest,
     )
-
-
-def _private_directory(path: Path) -> None:
-    """Whoever can reach the socket can ask the engine: nobody but us may."""
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = path.stat()
-    if found.st_uid != os.getuid():
-        raise ConfigError(f"{path} belongs to another user: the engine's socket needs a directory of our own")
-    if stat.S_IMODE(found.st_mode) != 0o700:
-        path.chmod(0o700)
-
-
-def _how(process: asyncio.subprocess.Process) -> str:
-    status = process.returncode
-    if status is None:
-        return "it closed its socket"
-    return f"it was ended by signal {-status}" if status < 0 else f"it ended with status {status}"
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Whatever happened: when this returns, the process is gone."""
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-    await process.wait()
