@@ -1,6 +1,7 @@
 """`freehold audit-model` with upstreams of toys: exit codes, what is told, what is kept."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,9 @@ def test_nothing_is_asked_before_somebody_agrees(far: ToyUpstream) -> None:
         (("other", "--reference", "far"), "say which model is meant; it has toy-1, toy-2"),
         (("far", "--reference", "none.json"), "no file, and no model on this machine"),
         (("far", "--reference", "other", "--reference-model", "toy-1", "--prompts", "none.toml"), "cannot read the prompts"),
+        (("far", "--reference", "other", "--reference-model", "toy-1", "--prompts", sys.executable), "are no UTF-8 text"),
+        (("far", "--save-baseline", "absent/far.json"), "there is no folder absent"),
+        (("far", "--save-baseline", "."), "it is a folder"),
         (("other", "--model", "toy-2", "--reference", "far", "--max-usd", "1"), "add a [[prices]] entry"),
     ],
 )

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.out_files import refuse_unwritable
 from freehold.cli.terminal import print_table
 from freehold.config import Config
 from freehold.core.errors import ConfigError, DeviceError, FreeholdError
@@ -88,6 +89,8 @@ def audit_model(
         raise Unusable("name what to compare with by --reference, or a file to keep a baseline in by --save-baseline")
     try:
         audit = _Audit(config_path, upstream, model, reference, reference_model, options)
+        if save_baseline is not None:
+            refuse_unwritable(save_baseline)
         audit.show_cost(quiet=as_json and yes)
         if not yes:
             _confirm()

@@ -16,6 +16,7 @@ import msgspec
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.model_paths import files_of
+from freehold.cli.out_files import refuse_unwritable
 from freehold.cli.signing_options import given
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import ArtefactError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
@@ -94,6 +95,8 @@ def bom(
         return
     if source is not None or signed is not None:
         raise InvalidRequest("--source and --bom are compared by --verify", param="verify")
+    if out is not None:
+        refuse_unwritable(out)
     found = _opened(model)
     if form == "slsa":
         attested = read_attestation(attestation_path(found.path), trusted_keys)

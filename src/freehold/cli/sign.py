@@ -13,6 +13,7 @@ import click
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.keyless_options import keyless_options
+from freehold.cli.out_files import refuse_unwritable
 from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, given, private_key, rules_of, shared_options
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import PullProgress
@@ -110,8 +111,7 @@ def sign(
         progress=PullProgress(quiet=quiet or as_json),
         may_replace=replace,
     )
-    if not path.parent.is_dir():
-        raise Unusable(f"there is no folder {path.parent}, where the signature is to be written")
+    refuse_unwritable(path)
     if keyless is not None:
         if form == OWN or key_file or chain:
             raise Unusable("--sigstore signs without a key: it goes with --format oms, and without --key and --cert")

@@ -45,6 +45,8 @@ def make_plan(asked: Asked, baseline: Baseline | None) -> AuditPlan:
     if (path := given.pop("prompts_path", None)) is not None:
         try:
             prompts = read_prompts(path.read_text("utf-8"), str(path))
-        except (OSError, UnicodeDecodeError) as exc:
-            raise ConfigError(f"cannot read the prompts {path}: {exc}") from exc
+        except OSError as exc:
+            raise ConfigError(f"cannot read the prompts {path}: {exc.strerror}") from exc
+        except UnicodeDecodeError as exc:
+            raise ConfigError(f"the prompts {path} are no UTF-8 text (byte {exc.start})") from exc
     return replace(plan, prompts=prompts[: given.pop("prompt_count", None)], **given)

@@ -19,7 +19,6 @@ from freehold.engine.client import EngineClient
 from freehold.gateway.upstreams import make_upstream
 from freehold.model_audits.collect import Collector, Pace, Sleep, Told, recounted
 from freehold.model_audits.spending import Ceiling, Spending
-from freehold.provenance import local
 from freehold.provenance.model_audit.baseline import LIMIT_BYTES, Baseline, decode
 from freehold.provenance.model_audit.comparison import Comparison, compare
 from freehold.provenance.model_audit.sample import AuditPlan, Sample
@@ -89,8 +88,8 @@ def find_side(config: Config, home: Path, folder: Path, name: str, model: str | 
         names = ", ".join(settings.name for settings in config.upstreams) or "none"
         files = ", no file" if may_be_file else ""
         raise ConfigError(
-            f"{name!r:.200} is no upstream in the configuration (there are: {names}){files}, and no model on this machine "
-            f"(there are: {', '.join(local.added_names(home)) or 'none added'})"
+            f"{name!r:.200} is no upstream in the configuration (there are: {names}){files}, and no model on this machine: "
+            "`freehold models list` tells which are"
         ) from exc
 
 
