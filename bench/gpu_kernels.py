@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 
 from freehold.engine.gpu import attention, elementwise, multiply
-from freehold.engine.gpu.unpack import FLOATS, SUPPORTED
+from freehold.engine.gpu.suited import SUPPORTED
+from freehold.engine.gpu.unpack import FLOATS
 from freehold.engine.kernels import reference
 from freehold.engine.kernels.graph import Activation, Graph, Rope
 from freehold.engine.tensor_types import TensorType

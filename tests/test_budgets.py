@@ -14,7 +14,7 @@ from freehold.core.errors import LimitReached
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.limits import DAY_NS, EnergyBudget, Limits, MoneyBudget, Period
-from freehold.core.measurement import UNKNOWN_ENERGY
+from freehold.core.measurement import NOTHING_RAN, UNKNOWN_ENERGY
 from freehold.gateway.admission import LimitKeeper
 from freehold.gateway.config import PriceConfig
 from freehold.gateway.prices import PriceList
@@ -49,7 +49,7 @@ ends = st.tuples(
     st.none() | st.integers(0, 900),  # what it cost
     st.sampled_from(Status),
     st.sampled_from([None, "far"]),
-    st.none() | st.floats(0.1, 9),  # joules
+    st.sampled_from([UNKNOWN_ENERGY, NOTHING_RAN]) | st.floats(0.1, 9).map(joules),
 )
 
 
@@ -57,7 +57,7 @@ ends = st.tuples(
 @given(st.lists(ends, max_size=12))
 def test_a_restart_forgets_nothing(finished: list[Any]) -> None:
     before, rows = keeper(), list[LedgerEntry]()
-    for n, (who, days_ago, cost, status, provider, energy_j) in enumerate(finished):
+    for n, (who, days_ago, cost, status, provider, energy) in enumerate(finished):
         permit = before.admit(WHO[who], exchange(WHO[who]))
         one = replace(
             entry(f"xc_{n}"),
@@ -68,7 +68,7 @@ def test_a_restart_forgets_nothing(finished: list[Any]) -> None:
             provider=provider,
             cost_microusd=cost if provider else None,
             reserved_microusd=permit.reserved_microusd,
-            energy=UNKNOWN_ENERGY if energy_j is None else joules(energy_j),
+            energy=energy,
         )
         permit.settle(one)
         rows.append(one)

@@ -11,7 +11,7 @@ from freehold.core.exchange import Exchange, ExchangeId, KeyId, Message, Princip
 from freehold.core.findings import Alert
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.limits import DAY_NS, DayUse, EnergyBudget, Limits, MoneyBudget, Period
-from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
+from freehold.core.measurement import NOTHING_RAN, UNKNOWN_ENERGY, Grade, Measurement
 from freehold.gateway.admission import BUSY_RETRY_S, LimitKeeper
 from freehold.gateway.config import LimitsConfig, PriceConfig
 from freehold.gateway.prices import PriceList
@@ -423,9 +423,8 @@ def test_what_waits_holds_its_money_and_costs_nothing_if_it_never_begins() -> No
     waiting = desk.admit(who, waits=True)  # ten dollars
     with pytest.raises(LimitReached, match="requests under way hold"):
         desk.admit(who)
-    waiting.settle(
-        desk.finished(status=Status.CANCELLED, provider=None, cost_microusd=None, input_tokens=None, output_tokens=None)
-    )
+    left: dict[str, Any] = {"status": Status.CANCELLED, "provider": None, "cost_microusd": None, "energy": NOTHING_RAN}
+    waiting.settle(desk.finished(**left, input_tokens=None, output_tokens=None))
     desk.admit(who, sampling=Sampling(max_tokens=15))
 
 

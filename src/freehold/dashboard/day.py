@@ -15,7 +15,8 @@ from freehold.core.ports import UnixClock
 from freehold.core.totals import DayTotal, added
 from freehold.dashboard.figures import NONE, UNKNOWN, dollars, grams, interval, joules
 
-EVERY_S: Final = 3.0  # adding up a busy day reads each of its rows
+EVERY_S: Final = 3.0  # adding up a busy day reads each of its rows,
+_SHARE: Final = 10  # and takes no more than one part in so many of the time
 
 TotalsBetween = Callable[[int, int], Sequence[DayTotal]]  # from one Unix nanosecond up to another; blocks on the disk
 
@@ -32,17 +33,19 @@ class Day:
     def __init__(self, totals: TotalsBetween, unix_ns: UnixClock = time.time_ns) -> None:
         self._totals = totals
         self._unix_ns = unix_ns
-        self._read_at_s = float("-inf")
+        self._again_at_s = float("-inf")
         self._read: Sequence[DayTotal] = ()
         self._reading = asyncio.Lock()
 
     async def figures(self) -> tuple[Figure, ...]:
         """Raises DeviceError where the record can't be read."""
         async with self._reading:
-            if time.monotonic() >= self._read_at_s + EVERY_S:
+            if time.monotonic() >= self._again_at_s:
                 today = day_of(self._unix_ns())
+                begun_s = time.monotonic()
                 self._read = await asyncio.to_thread(self._totals, today * DAY_NS, (today + 1) * DAY_NS)
-                self._read_at_s = time.monotonic()
+                now_s = time.monotonic()
+                self._again_at_s = now_s + max(EVERY_S, _SHARE * (now_s - begun_s))
         return figures(self._read)
 
 

@@ -25,6 +25,7 @@ from freehold.core.exchange import Exchange, Principal
 from freehold.core.findings import Alert
 from freehold.core.ledger import LedgerEntry, Status
 from freehold.core.limits import DAY_NS, NO_LIMITS, DayUse, EnergyBudget, Limits, MoneyBudget, Period, day_of, midnight
+from freehold.core.measurement import NOTHING_RAN
 from freehold.core.ports import Alarm, MonotonicClock, Permit, UnixClock
 from freehold.gateway.config import LimitsConfig
 from freehold.gateway.prices import PriceList
@@ -336,7 +337,7 @@ class _Permit:
         if held is None:  # nothing ran
             self._keeper.count_waiting(self._holders[0].use, -1)
             held = [None] * len(self._holders)
-        is_billed = has_begun and entry is not None and (entry.provider is not None or entry.status is Status.CANCELLED)
+        is_billed = entry is not None and (entry.provider is not None or _may_have_begun(entry))
         tokens = _tokens(entry) if entry is not None else None
         if tokens is None:
             tokens = self._ask.tokens if is_billed else 0
@@ -351,6 +352,11 @@ class _Permit:
                 use.tokens.correct(spent, tokens)
             if entry is not None:
                 use.add(day_of(entry.received_at_ns), cost, entry.energy.energy_j or 0.0)
+
+
+def _may_have_begun(entry: LedgerEntry) -> bool:
+    """At a provider, whose client left before a word came of it."""
+    return entry.status is Status.CANCELLED and entry.energy != NOTHING_RAN
 
 
 def _check_rates(holder: _Holder, ask: _Ask) -> None:

@@ -1,7 +1,7 @@
 """What each key has used, day by day, out of the ledger: implements `core.ports.UsageHistory`.
 
 What is charged against a budget is the cost; where that is unknown, what was held for the exchange. An exchange that no upstream
-answered cost nothing, unless its client left: a provider may have begun by then.
+answered cost nothing, unless its client left after one was asked: a provider may have begun by then.
 """
 
 from contextlib import closing
@@ -9,10 +9,11 @@ from pathlib import Path
 
 from freehold.core.ledger import Status
 from freehold.core.limits import DAY_NS, DayUse
+from freehold.core.measurement import NOTHING_RAN
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_reader, translated
 
-_CHARGED = f"provider IS NOT NULL OR status = '{Status.CANCELLED}'"
+_CHARGED = f"provider IS NOT NULL OR (status = '{Status.CANCELLED}' AND energy_source <> '{NOTHING_RAN.source}')"
 _SINCE = f"""
     SELECT key_id, team, received_at_ns / {DAY_NS} AS day, count(*) AS exchanges,
         sum(coalesce(input_tokens, 0) + coalesce(output_tokens, 0)) AS tokens,

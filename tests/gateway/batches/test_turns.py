@@ -11,6 +11,7 @@ import pytest
 
 from freehold.core.ledger import Status
 from freehold.core.limits import Limits
+from freehold.core.measurement import NOTHING_RAN
 from freehold.core.ports import EngineLoad, SignalPoint
 from freehold.gateway.batches import waiting
 from freehold.gateway.batches.config import BatchesConfig
@@ -195,6 +196,7 @@ async def test_a_client_that_leaves_waits_no_longer(tmp_path: Path) -> None:
         await until(lambda: bool(site.reader.recent(1)))
         ((_, entry),) = site.reader.after(0, 9)
         assert (entry.status, entry.error_code, entry.turn) == (Status.CANCELLED, "client_left", None)
+        assert entry.energy == NOTHING_RAN
         assert site.turns.current().starts == {}
 
 

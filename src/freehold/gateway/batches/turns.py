@@ -130,7 +130,9 @@ class Turns:
             deadline_s=deferral.deadline_s,
         )
         is_late = False
-        if self.is_here(exchange.model):
+        if not self.is_here(exchange.model):
+            permit.begin()
+        else:
             self.offer(job)
             is_late = job.name in self.current().late
             try:
