@@ -259,3 +259,22 @@ async def test_through_the_gateway_a_dying_provider_is_an_error_event() -> None:
         await upstream.close()
     assert "".join(text or "" for text in seen) == "Hello"
     assert node.recorder.drafts[0].entry.error_code == "upstream_broken"
+
+
+async def test_through_the_gateway_a_provider_is_told_its_own_tier_and_nothing_of_ours() -> None:
+    async with provider(STREAM, chunked(WHOLE), END) as raw:
+        upstream = make_upstream(UpstreamConfig(name="far", url=raw.url, models=["theirs"]))
+        async with running(TestNode(upstream=upstream)) as node, node.sdk() as sdk:
+            stream = await sdk.chat.completions.create(
+                model="theirs",
+                messages=[{"role": "user", "content": "x"}],
+                stream=True,
+                service_tier="flex",
+                extra_body={"priority": "now", "deadline": None},
+            )
+            async for _ in stream:
+                pass
+        await upstream.close()
+    sent = json.loads(raw.requests[0].partition(b"\r\n\r\n")[2])
+    assert sent["service_tier"] == "flex"
+    assert not {"priority", "deadline"} & sent.keys()
