@@ -29,7 +29,7 @@ _HERE_STRING = re.compile(r"(\d?>>?[ \t]*[\w./~$-]+)[ \t]+(<<<[ \t]*(?:'[^']*'|\
 _KEYWORDS = named("keywords")
 _CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
-_BINARY = re.compile("[\x00-\x08\x0e-\x1f]")
+_BINARY = bytes((*range(9), *range(14, 32)))
 LIMIT_ITEMS = 64  # of an array that are known each by itself
 SEQUENCES = frozenset(("program", "compound_statement", "do_group", "else_clause"))
 
@@ -49,13 +49,15 @@ def walk_text(shell: Shell, text: str, stdin: str) -> str:
             return ""
         if words[0] not in _KEYWORDS:
             return shell.execute(shell, words, stdin)
-    if _BINARY.search(text):
+    source = text.encode("utf-8", "replace")
+    if len(source.translate(None, _BINARY)) < len(source):
         shell.unknown("control characters in a shell text")
     if "\r" in text or "\\\n" in text:
         text = _CONTINUED.sub(r"\1", text).replace("\r\n", "\n")
+        source = text.encode("utf-8", "replace")
     if "\n" not in text.strip() and _UNFINISHED.search(text) and text.count("'") % 2 == 0 and text.count('"') % 2 == 0:
         return ""  # POSIX 2.10.2: a redirection or a pipe without what follows is an error, and nothing of the line runs
-    tree = parse(Language.SHELL, text.encode("utf-8", "replace"))
+    tree = parse(Language.SHELL, source)
     if tree is None:
         shell.unknown("a shell text that can't be parsed in bounded time")
         return HOLE
@@ -285,13 +287,14 @@ def _pipeline(shell: Shell, node: Node, stdin: str) -> str:
 
 def _reversed_shell(shell: Shell, ran: list[str]) -> None:
     """A shell in one pipe with a program that talks to a host gives the host a shell, or takes its words."""
-    if any(name == "shell" for name in ran) and any(name in TALKERS for name in ran):
+    if "shell" in ran and not TALKERS.isdisjoint(ran):
         shell.give(EffectKind.REMOTE_SHELL, "a shell in one pipe with a program that talks to a host", place=Place.HOST)
 
 
 def _list(shell: Shell, node: Node, stdin: str, redirects: list[Node] | None = None) -> str:
     """`redirects`: those of its last command, which the grammar hangs on the list."""
-    left, right = node.named_children[0], node.named_children[-1]
+    children = node.named_children
+    left, right = children[0], children[-1]
     out = walk(shell, left, stdin)
     shell.branch += 1
     more = ""
@@ -374,8 +377,10 @@ def _test(shell: Shell, node: Node, stdin: str) -> str:
 
 
 def _redirect(shell: Shell, node: Node, stdin: str) -> str:
-    redirects = [child for child in node.named_children if child.type.endswith("_redirect")]
-    bodies = [child for child in node.named_children if not child.type.endswith("_redirect")]
+    redirects: list[Node] = []
+    bodies: list[Node] = []
+    for child in node.named_children:
+        (redirects if child.type.endswith("_redirect") else bodies).append(child)
     if len(bodies) == 1 and bodies[0].type == "list":
         return _list(shell, bodies[0], stdin, redirects)
     return _redirected(shell, redirects, bodies, stdin)
@@ -407,7 +412,7 @@ def _redirected(shell: Shell, redirects: list[Node], bodies: list[Node], stdin: 
         out = shell.execute(shell, argv + more, stdin)
     else:
         out = _sequence(shell, bodies, stdin) if bodies else ""
-    if sockets and any(name == "shell" for name in shell.ran[start:]):
+    if sockets and "shell" in shell.ran[start:]:
         shell.give(
             EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0]
         )
@@ -422,11 +427,10 @@ def _redirected(shell: Shell, redirects: list[Node], bodies: list[Node], stdin: 
 def _strays(shell: Shell, redirects: list[Node]) -> list[str]:
     """Words after a redirection's target are the command's, though the grammar puts them there: `rm > log -rf /`."""
     words: list[str] = []
-    starts = {redirect.start_byte for redirect in redirects}
     for redirect in redirects:
         if redirect.type == "file_redirect":
             for child in shell.once(redirect, read_redirect).rest:
-                if not (child.type == "number" and child.end_byte in starts):
+                if not (child.type == "number" and any(child.end_byte == other.start_byte for other in redirects)):
                     words.extend(expand(child, shell))
     return words
 

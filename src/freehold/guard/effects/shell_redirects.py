@@ -58,7 +58,7 @@ def opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
     """What is read, and the sockets that are opened. What is written to is touched."""
     sockets: list[str] = []
     for target in one.targets:
-        socket = _SOCKET.match(target)
+        socket = _SOCKET.match(target) if target.startswith("/dev/") else None
         if socket:
             socket_opened(shell, one, socket.group(1))
             sockets.append(socket.group(1))
@@ -88,7 +88,7 @@ def written(shell: Shell, one: Opening, out: str) -> str:
     """What of the output is left after it was written."""
     left = out
     for target in one.targets:
-        if _SOCKET.match(target) or one.sign == "<>":
+        if one.sign == "<>" or (target.startswith("/dev/") and _SOCKET.match(target)):
             left = ""
         elif one.sign == ">&" and (target.isdigit() or target == "-"):
             if shell.files.get(f"&{target}") == NET and out:

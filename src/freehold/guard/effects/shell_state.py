@@ -124,7 +124,8 @@ class Shell:
 
     def touch(self, kind: EffectKind, path: str, because: str) -> Place:
         """An effect on a file, and what follows from where it is."""
-        path = self.resolve(path)
+        if self.folder:
+            path = self.resolve(path)
         if self.links:
             path = self.followed(path, itself=kind is not EffectKind.DELETE)
         found = file_effects(kind, path, because, folder=self.scene.folder)
@@ -135,7 +136,7 @@ class Shell:
 
     def content(self, path: str) -> str:
         """What is known of a file's content: what this script put there, or a mark."""
-        whole = normal(self.resolve(path))
+        whole = normal(self.resolve(path) if self.folder else path)
         if whole in self.files:
             return self.files[whole]
         return SECRET if place_of(whole, self.scene.folder) is Place.CREDENTIAL else LOCAL
