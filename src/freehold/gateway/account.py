@@ -4,6 +4,7 @@ Holds facts and digests; content only where policy may keep it. `core/receipts.p
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import fields
 from hashlib import sha256
 
@@ -39,6 +40,7 @@ from freehold.core.ledger import Draft, LedgerEntry, Status
 from freehold.core.measurement import NO_FOOTPRINT, Footprint, Measurement
 from freehold.core.ports import Use
 from freehold.core.receipts import Claims, content_digest, tokens_digest
+from freehold.gateway.sse import SseEvent
 
 UNKNOWN_MODEL = "unknown"  # of a request that could not be read, or that names one nobody serves
 _BASE32 = "0123456789abcdefghijklmnopqrstuv"  # RFC 4648's "extended hex", which sorts like the numbers
@@ -65,6 +67,14 @@ class Chain:
     def add(self, data: bytes) -> None:
         self._link = sha256(self._link + data).digest()
         self.links += 1
+
+    def extend(self, events: Sequence[SseEvent]) -> None:
+        """Add the data of each."""
+        link = self._link
+        for data, _ in events:
+            link = sha256(link + data).digest()
+        self._link = link
+        self.links += len(events)
 
     @property
     def digest(self) -> str:
@@ -108,6 +118,8 @@ class Account:
     def note(self, event: Event) -> None:
         """Keep what the record needs of an event."""
         match event:
+            case Payload():  # first, as half of all are
+                pass
             case TextDelta() | ReasoningDelta() | ToolCallStart() | ToolCallDelta():
                 self.deltas += 1
             case Found():
@@ -124,7 +136,7 @@ class Account:
                 self.ends[event.choice] = event
             case Blocked():
                 self._note_block(event.verdict)
-            case PromptText() | PartEnd() | Payload() | Held() | Refused():
+            case PromptText() | PartEnd() | Held() | Refused():
                 pass
 
     def note_sent(self, now_s: float) -> None:

@@ -4,7 +4,8 @@ Knows nothing of requests, records and connections, so that an answer can be mad
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Blocked, Event, MessageEnd, MessageStart, Payload, Refused, Usage
@@ -36,49 +37,49 @@ class Answering:
     async def run(self, flow: Flow) -> list[SseEvent]:
         """Pass the answer on; give what ends it, the whole of it where it is no stream. The account has what was sent."""
         last = await (self._stream(flow) if self._exchange.stream else self._collect(flow))
-        for data, _ in last:
-            self._account.sent.add(data)
+        self._account.sent.extend(last)
         return last
 
     async def _stream(self, flow: Flow) -> list[SseEvent]:
         """Send what comes as it comes; give what ends the answer."""
         account, encoder = self._account, _Encoder(self._exchange, self._codec)
-        async for events in self._gated(flow):
-            ready: list[SseEvent] = []
-            for event in events:
-                account.note(event)
-                if isinstance(event, Blocked):
-                    encoder.check_blocked(event)
+        async with self._gated(flow) as lists:
+            async for events in lists:
+                ready: list[SseEvent] = []
+                for event in events:
+                    account.note(event)
+                    if isinstance(event, Blocked):
+                        encoder.check_blocked(event)
+                        break
+                    ready += encoder.encode(event)
+                if ready:
+                    await self._send(frames(ready))
+                    account.sent.extend(ready)
+                    account.note_sent(self._monotonic_s())
+                elif not events:
+                    await self._send(_STILL_HERE)
+                if account.blocked:
                     break
-                ready += encoder.encode(event)
-            if ready:
-                await self._send(frames(ready))
-                for data, _ in ready:
-                    account.sent.add(data)
-                account.note_sent(self._monotonic_s())
-            elif not events:
-                await self._send(_STILL_HERE)
         self._check_ended()
         return encoder.finish(account.ends.values(), account.usage)
 
-    async def _gated(self, flow: Flow) -> AsyncIterator[list[Event]]:
-        """What the answer's last door lets through, up to where it is blocked; an empty list while a person is asked."""
-        async with contextlib.aclosing(gated(flow, self._ask, patience_s=_SIGN_OF_LIFE_S)) as lists:
-            async for events in lists:
-                yield events
-                if self._account.blocked:
-                    return
+    def _gated(self, flow: Flow) -> AbstractAsyncContextManager[AsyncGenerator[list[Event]]]:
+        """What the answer's last door lets through; an empty list while a person is asked. Nobody reads on once it is blocked."""
+        return contextlib.aclosing(gated(flow, self._ask, patience_s=_SIGN_OF_LIFE_S))
 
     async def _collect(self, flow: Flow) -> list[SseEvent]:
         """Keep what comes; give the whole answer."""
         account, kept = self._account, list[Event]()
-        async for events in self._gated(flow):
-            for event in events:
-                account.note(event)
-                if isinstance(event, Blocked):
+        async with self._gated(flow) as lists:
+            async for events in lists:
+                for event in events:
+                    account.note(event)
+                    if isinstance(event, Blocked):
+                        break
+                    kept.append(event)
+                account.note_sent(self._monotonic_s())
+                if account.blocked:
                     break
-                kept.append(event)
-            account.note_sent(self._monotonic_s())
         self._check_ended()
         if not any(isinstance(event, Payload) for event in kept):
             said = [out for event in kept for out in (as_text(event) if isinstance(event, Refused) else (event,))]

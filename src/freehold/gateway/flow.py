@@ -41,7 +41,7 @@ class Flow:
         self._loop = asyncio.get_running_loop()
         self._ready: list[Event] = []
         self._ready_chars = 0
-        self._wake = asyncio.Event()
+        self._reader: asyncio.Future[None] | None = None  # waits for the next event
         self._room = asyncio.Event()
         self._room.set()
         self._ended = False
@@ -69,8 +69,11 @@ class Flow:
                 if self._failure is not None:
                     raise self._failure
                 return []
-            self._wake.clear()
-            await self._wake.wait()
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
         if isinstance(self._failure, ClientLeft):
             raise self._failure
         ready, self._ready, self._ready_chars = self._ready, [], 0
@@ -91,8 +94,8 @@ class Flow:
                 async for event in events:
                     self._ready.append(event)
                     self._ready_chars += _chars(event)
-                    if len(self._ready) == 1:
-                        self._wake.set()
+                    if self._reader is not None:
+                        self._wake(self._reader)
                     if len(self._ready) >= _BUFFER_EVENTS or self._ready_chars >= _BUFFER_CHARS:
                         self._room.clear()
                         await self._room.wait()
@@ -127,11 +130,17 @@ class Flow:
             UpstreamTimeout(f"the upstream was silent for {self._timeout_s:g} s; try again or raise gateway.idle_timeout_s")
         )
 
+    @staticmethod
+    def _wake(reader: "asyncio.Future[None]") -> None:
+        if not reader.done():
+            reader.set_result(None)
+
     def _end(self, failure: Exception | None) -> None:
         """The first end counts."""
         if not self._ended:
             self._ended, self._failure = True, failure
-        self._wake.set()
+        if self._reader is not None:
+            self._wake(self._reader)
 
 
 def _chars(event: Event) -> int:

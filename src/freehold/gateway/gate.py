@@ -16,6 +16,7 @@ from freehold.core.events import (
     MessageEnd,
     PartEnd,
     PartKind,
+    Payload,
     Refused,
     TextDelta,
     ToolCallStart,
@@ -73,6 +74,8 @@ class _Tally:
 
     def take(self, event: Event) -> Event:
         match event:
+            case Payload():  # first, as half of all are
+                return event
             case ToolCallStart():
                 self._called.add(event.choice)
             case Refused():

@@ -30,9 +30,11 @@ def frame(event: SseEvent) -> bytes:
 
 def frames(events: Sequence[SseEvent]) -> bytes:
     """Several events on the wire."""
+    if len(events) == 1:
+        return frame(events[0])
     datas = [data for data, name in events if not name]
     body = b"\n\ndata: ".join(datas)
-    if len(datas) == len(events) > 0 and b"\r" not in body and body.count(b"\n") == 2 * (len(datas) - 1):
+    if len(datas) == len(events) > 1 and b"\r" not in body and body.count(b"\n") == 2 * (len(datas) - 1):
         return b"data: %s\n\n" % body
     return b"".join(map(frame, events))
 

@@ -175,6 +175,8 @@ class Redactor:
                 if channel.logprobs is not None:
                     channel.take_logprobs(channel.logprobs, event)
                 return self._said(channel, channel.text.feed(event.text))
+            case Payload():  # early, as half of all are
+                return [event]
             case ReasoningDelta():
                 key = (ReasoningDelta, event.choice, event.part)
                 channel = self._open.get(key) or self._begin(key)
@@ -195,7 +197,7 @@ class Redactor:
                 return [*self._end(), event]
             case PromptText():
                 return self._prompt(event, self.scan(event.text, event.channel, event.tool))
-            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
                 assert_never(event)

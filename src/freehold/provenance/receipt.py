@@ -25,6 +25,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:freehold:receipt:v1"
 _SERVED = tuple(field.name for field in fields(ServedBy))
 _ALWAYS = ("provider", "model", "model_id", "template_digest", "build", "seed", "response_id")
+_SECONDS_CHARS = len("2026-01-01T00:00:00")
 CHAIN = "sha256Chain"  # not "sha256": a plain digest of the body would not agree with it
 
 
@@ -129,7 +130,7 @@ def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
 
 def timestamp(unix_ns: int) -> str:
     seconds, ns = divmod(unix_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{ns:09d}Z"
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS_CHARS]}.{ns:09d}Z"
 
 
 def _unix_ns(text: str) -> int:

@@ -28,10 +28,12 @@ def _insert(table: str, columns: str) -> str:
 
 INSERT_ENTRY = _insert("ledger", _ENTRY_COLUMNS)
 INSERT_FINDING = _insert("finding", _FINDING_COLUMNS)
+ENTRY_NAMES = tuple(_ENTRY_COLUMNS.split(", "))
 FINDING_NAMES = tuple(_FINDING_COLUMNS.split(", "))
 
 
 def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
+    """As the file will give it back: the log's digest is over that."""
     energy, footprint, carbon = entry.energy, entry.footprint, entry.footprint.carbon
     return (
         entry.exchange_id,
@@ -49,29 +51,34 @@ def entry_row(entry: LedgerEntry) -> tuple[object, ...]:
         entry.error_code,
         entry.input_tokens,
         entry.output_tokens,
-        entry.ttft_ms,
-        entry.duration_ms,
+        _real(entry.ttft_ms),
+        _real(entry.duration_ms),
         str(energy.grade),
         energy.source,
-        energy.energy_j,
-        energy.low_j,
-        energy.high_j,
+        _real(energy.energy_j),
+        _real(energy.low_j),
+        _real(energy.high_j),
         entry.policy_digest,
         entry.cost_microusd,
         entry.reserved_microusd,
-        footprint.by_tokens_j,
-        footprint.by_time_j,
-        carbon and carbon.g,
-        carbon and carbon.low_g,
-        carbon and carbon.high_g,
+        _real(footprint.by_tokens_j),
+        _real(footprint.by_time_j),
+        carbon and _real(carbon.g),
+        carbon and _real(carbon.low_g),
+        carbon and _real(carbon.high_g),
         carbon and carbon.zone,
         carbon and carbon.year,
         carbon and carbon.method,
-        footprint.embodied_g,
-        footprint.water_l,
-        footprint.electricity_microusd,
+        _real(footprint.embodied_g),
+        _real(footprint.water_l),
+        _real(footprint.electricity_microusd),
         None if entry.turn is None else orjson.dumps(entry.turn, option=orjson.OPT_SORT_KEYS).decode(),
     )
+
+
+def _real(value: float | None) -> float | None:
+    """A column of reals gives 250 back as 250.0, -0.0 as 0.0, and what is no number as NULL."""
+    return None if value is None or value != value else float(value) + 0.0
 
 
 def finding_rows(seq: int, findings: Iterable[Finding]) -> list[tuple[object, ...]]:

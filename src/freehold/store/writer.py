@@ -28,14 +28,13 @@ from freehold.store.audit import Decision, LogEnd, decision, exchange_parts, rec
 from freehold.store.config import StoreConfig
 from freehold.store.content import INSERT_CONTENT
 from freehold.store.database import open_writer, transaction, trouble
-from freehold.store.rows import FINDING_NAMES, INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
+from freehold.store.rows import ENTRY_NAMES, FINDING_NAMES, INSERT_ENTRY, INSERT_FINDING, entry_row, finding_rows
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 5.0
 PROBE_BYTES = 64 << 10  # more than a group takes, so that a probe that fits lets a group fit
 
 _LAST_DIGEST = "SELECT digest FROM receipt ORDER BY ledger_seq DESC LIMIT 1"
-_INSERTED = "SELECT * FROM ledger WHERE seq = ?"
 _INSERT_RECEIPT = "INSERT INTO receipt (ledger_seq, digest, signed_by, salt, envelope) VALUES (?, ?, ?, ?, ?)"
 _PROBE = "INSERT INTO probe (id, filler) VALUES (1, randomblob(?)) ON CONFLICT (id) DO UPDATE SET filler = excluded.filler"
 
@@ -193,10 +192,9 @@ class RecordWriter:
     def _insert(self, draft: Draft, previous: str | None, end: LogEnd) -> Receipt:
         claims, entry = draft.claims, draft.entry
         receipt = self._signer.sign(claims, previous)
-        seq = self._connection.execute(INSERT_ENTRY, entry_row(entry)).lastrowid
+        row = entry_row(entry)
+        seq = self._connection.execute(INSERT_ENTRY, row).lastrowid
         assert seq is not None
-        # Read back, for the log binds what the file will give: 250 in a column of reals is 250.0. RETURNING would give 250.
-        (row,) = self._connection.execute(_INSERTED, (seq,)).fetchall()
         findings = finding_rows(seq, entry.findings)
         self._connection.executemany(INSERT_FINDING, findings)
         self._connection.execute(_INSERT_RECEIPT, (seq, receipt.digest, receipt.signed_by, claims.salt, receipt.envelope))
@@ -206,7 +204,7 @@ class RecordWriter:
             encrypted = self._cipher.encrypt(draft.kept.content, entry.exchange_id)
             self._connection.execute(INSERT_CONTENT, (seq, entry.exchange_id, draft.kept.until_ns, encrypted))
         parts = exchange_parts(
-            dict(row),
+            {"seq": seq, **dict(zip(ENTRY_NAMES, row, strict=True))},
             [dict(zip(FINDING_NAMES, finding, strict=True)) for finding in findings],
             receipt_facts(receipt.digest, receipt.signed_by, claims.salt),
             receipt.envelope,
