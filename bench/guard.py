@@ -9,6 +9,7 @@ import gzip
 import inspect
 import json
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -41,6 +42,9 @@ LOGS = "".join(
     f"2024-11-05T10:{n % 60:02}:00Z 10.0.{n % 250}.{n % 200} GET /api/v1/items/{n * 7919 % 100000} 200 {n % 977}ms\n"
     for n in range(400)
 )
+# The same without addresses, which are findings: of clean text the cost is the search alone.
+CLEAN_CODE = re.sub(r"[\w.]+@[\w.]+", "the author", CODE)
+CLEAN_LOGS = re.sub(r"10\.0\.(\d+)\.\d+", r"host-\1", LOGS)
 # What a coding agent sends: a long system prompt, schemas of tools, and many short strings.
 REQUEST = [
     inspect.getsource(argparse)[:10_000] + " – ",
@@ -68,7 +72,8 @@ def run(report: Report, models_dir: Path) -> None:
 
 
 def _speed(report: Report, asked: StreamGuard, peer: str) -> None:
-    for name, text in (("prose", PROSE), ("code", CODE), ("json", DOCUMENT), ("logs", LOGS)):
+    wholes = {"prose": PROSE, "code": CODE, "json": DOCUMENT, "logs": LOGS, "code_clean": CLEAN_CODE, "logs_clean": CLEAN_LOGS}
+    for name, text in wholes.items():
         seconds = _best(lambda text=text: asked.check(text))  # type: ignore[misc]
         report(f"guard.{asked.engine}.whole.{name}", len(text) / 1e6 / seconds, "MB/s", peer=peer, peer_version=version(peer))
     leaves = [PromptText(leaf=at, channel=Channel.USER, text=text) for at, text in enumerate(REQUEST)]

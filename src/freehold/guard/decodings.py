@@ -27,18 +27,19 @@ _IGNORED = r"\x02"
 _SPACED = r"(?:[!-~] ){7}"
 _RUN = r"[A-Za-z0-9+/_=-]"
 
-ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED, _SPACED))
+SPACED_TRIGGER = _SPACED.encode()
+ESCAPE_TRIGGERS = (*(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED)), SPACED_TRIGGER)
 RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 
 _ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
-_NO_WORD = re.compile(rb"[A-Z0-9]")  # base64 of ASCII has capitals: its every fourth character is one of A-Z, a-f
 # `getElementsByName`, `MAX_OPEN_FILES`: of 20 characters of base64, three in a hundred have no digit, and few of those are made
 # like this. Each part begins with what the one before cannot end with, so there is one way to read it.
 _SMALL = "As|At|By|Do|Id|If|In|Is|It|My|No|Of|On|Or|To|Up"
-_NAME = re.compile(rf"[a-z]*(?:[_=-]+[A-Z]*[a-z]{{2,}}|[A-Z]+[a-z]{{2,}}|{_SMALL})*[A-Z_=-]{{0,4}}|[A-Z]*_[A-Z_]*".encode())
-_UP_TO_RUN = re.compile(rb"(?s).*[^A-Za-z0-9+/_=-]")
+_NAME = rf"[a-z]*(?:[_=-]+[A-Z]*[a-z]{{2,}}|[A-Z]+[a-z]{{2,}}|{_SMALL})*[A-Z_=-]{{0,4}}|[A-Z]*_[A-Z_]*"
+_NO_CAPITAL = "[a-z+/_=-]*"  # base64 of ASCII has capitals: its every fourth character is one of A-Z, a-f
+_ENDS_IN_A_NAME = re.compile(rf"(?s)(?>(?:.*[^A-Za-z0-9+/_=-])?)(?:{_NO_CAPITAL}|{_NAME})".encode())
 _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -49,10 +50,7 @@ _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 
 def may_be_encoded(data: bytes, end: int) -> bool:
     """Whether the run that ends at `end` may be more than a long name: most code has names of `RUN_CHARS` characters."""
-    low = max(0, end - NAME_CHARS)
-    if (delimiter := _UP_TO_RUN.match(data, low, end)) is not None:
-        low = delimiter.end()
-    return _NO_WORD.search(data, low, end) is not None and _NAME.fullmatch(data, low, end) is None
+    return _ENDS_IN_A_NAME.fullmatch(data, max(0, end - NAME_CHARS), end) is None
 
 
 class View(NamedTuple):

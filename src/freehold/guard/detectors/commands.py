@@ -55,7 +55,8 @@ COMMANDS = (
         left=r"(?:^|[\t\n\r \"'])",
         before=rf"(?:--?|/)(?i:[a-z-]{{0,24}}(?:password|passwd|passphrase|pwd|pass)|pw)(?:{SPACE}{{1,4}}|[=:])[\"']?",
         # Hyperscan (Vectorscan 5.4.12) misses the pattern itself where another option stands more than 24 characters before it.
-        hint=rf"(?i:password|passwd|passphrase|pwd|pass|-pw)(?:{SPACE}|[=:])",
+        # Something of an option stands before the word, so that Python's `pass` announces nothing.
+        hint=rf"(?:[A-Za-z/-](?i:password|passwd|passphrase|pwd|pass)|[/-](?i:pw))(?:{SPACE}|[=:])",
         hint_reach_chars=6,
         pattern=rf"{VALUE}{{5,128}}",
         after=r"(?:[\t\n\r \"'\\]|$)",
