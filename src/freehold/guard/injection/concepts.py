@@ -23,9 +23,18 @@ _TOKEN = re.compile(
 _ADDRESS = re.compile(
     rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:@[a-z0-9_.-]+|\.(?:[a-z]{2,4}|example|invalid|test|museum|online|store))"
 )
+_PARTS = re.compile(rb"['-]")
 _LEET = bytes.maketrans(b"013457", b"oieast")
 # Scripts that write without blanks, or glue particles to words: concepts are looked for inside a run.
 _UNSPACED = re.compile("[\u0600-\u06ff\u0900-\u097f\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
+# Scripts with blanks and short words: a term of theirs begins a word, or stands behind particles that Arabic glues to it.
+_WHOLE = re.compile("[\u0600-\u06ff\u0900-\u097f]")
+_PARTICLES = frozenset(("", *"وفبلكس", "ال", "وال", "فال", "بال", "كال", "لل", "ول", "وب", "فل"))
+_PARTICLES_CHARS = 3
+_SHORT_CHARS = 2  # a term of so many is a whole word: "all" begins "word" in Arabic
+# Where Latin letters and digits meet a script without blanks: "AI" in the middle of Chinese is a word.
+_GLUED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_MEETING = re.compile(rf"(?<=[{_GLUED}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{_GLUED}])")
 _SEAM = "\x1f"  # set around them: a control character that no token takes
 
 GAP, NUMBER, ADDRESS, END = b".", b"#", b"@", b"|"
@@ -51,6 +60,7 @@ class Words(NamedTuple):
 
 
 class Lexicon(NamedTuple):
+    letters: tuple[bytes, ...]
     words: dict[bytes, bytes]  # word -> letter
     stems: dict[bytes, tuple[tuple[bytes, bytes], ...]]  # first bytes -> (stem, letter)
     inside: dict[str, tuple[str, ...]]  # first character -> terms of unspaced scripts, longest first
@@ -62,7 +72,8 @@ def parse(text: str) -> Lexicon:
     words: dict[bytes, bytes] = dict(_MARKS)
     stems: dict[bytes, list[tuple[bytes, bytes]]] = {}
     inside: dict[str, list[str]] = {}
-    for concept in tomllib.loads(text).values():
+    tables = tomllib.loads(text).values()
+    for concept in tables:
         letter = concept["letter"].encode()
         for word in _written(concept):
             if word.endswith("*"):
@@ -73,6 +84,7 @@ def parse(text: str) -> Lexicon:
             if _UNSPACED.match(word):
                 inside.setdefault(word[0], []).append(word)
     return Lexicon(
+        letters=tuple(concept["letter"].encode() for concept in tables),
         words=words,
         stems={first: tuple(sorted(group, key=lambda one: -len(one[0]))) for first, group in stems.items()},
         inside={first: tuple(sorted(terms, key=len, reverse=True)) for first, terms in inside.items()},
@@ -100,25 +112,41 @@ def words_of(text: str) -> Words:
     found = _TOKEN.findall(data)
     words = b"\0".join(found).lower().split(b"\0") if found else []
     get, stems = LEXICON.words.get, LEXICON.stems
-    letters = [get(word) or (GAP if word.isalpha() and word[:_STEM_BYTES] not in stems else _of(word)) for word in words]
-    return Words(words, b"".join(letters), data)
+    letters = {
+        word: get(word) or (GAP if word.isalpha() and word[:_STEM_BYTES] not in stems else _of(word)) for word in set(words)
+    }
+    return Words(words, b"".join(map(letters.__getitem__, words)), data)
 
 
 def _of(word: bytes) -> bytes:
-    for stem, letter in LEXICON.stems.get(word[:_STEM_BYTES], ()):
-        if word.startswith(stem):
-            return letter
+    if letter := _of_stem(word):
+        return letter
     if word.isdigit():
         return NUMBER
     if word[:1] in b".!?\n|<*/-":
         return b"!" if word[:1] == b"!" else b"?" if word[:1] == b"?" else END
     if _ADDRESS.fullmatch(word):
         return ADDRESS
-    return LEXICON.words.get(word.translate(_LEET), GAP)
+    if plain := LEXICON.words.get(word.translate(_LEET)):
+        return plain
+    parts = _PARTS.split(word)  # "l'utilisateur", "user's", "API-Zugangsdaten": the last part says what it is, else the first
+    return (_of_part(parts[-1]) or _of_part(parts[0]) or GAP) if len(parts) > 1 else GAP
+
+
+def _of_stem(word: bytes) -> bytes:
+    for stem, letter in LEXICON.stems.get(word[:_STEM_BYTES], ()):
+        if word.startswith(stem):
+            return letter
+    return b""
+
+
+def _of_part(word: bytes) -> bytes:
+    return LEXICON.words.get(word, b"") or _of_stem(word)
 
 
 def _seamed(text: str) -> str:
-    """`text` with a seam around each term of a script without blanks."""
+    """`text` with a seam around each term of a script without blanks, and where Latin letters meet it."""
+    text = _MEETING.sub(_SEAM, text)
     pieces: list[str] = []
     at = 0
     for found in LEXICON.starts.finditer(text):
@@ -126,9 +154,19 @@ def _seamed(text: str) -> str:
         if start < at:
             continue
         for term in LEXICON.inside[text[start]]:
-            if text.startswith(term, start):
+            if text.startswith(term, start) and _begins_a_word(text, start, term):
                 pieces += (text[at:start], _SEAM, term, _SEAM)
                 at = start + len(term)
                 break
     pieces.append(text[at:])
     return "".join(pieces)
+
+
+def _begins_a_word(text: str, start: int, term: str) -> bool:
+    if not _WHOLE.match(term):
+        return True
+    first = start
+    while first and start - first <= _PARTICLES_CHARS and _WHOLE.match(text[first - 1]):
+        first -= 1
+    end = start + len(term)
+    return text[first:start] in _PARTICLES and (len(term) > _SHORT_CHARS or not _WHOLE.match(text[end : end + 1]))

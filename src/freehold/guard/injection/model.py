@@ -17,7 +17,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from freehold.guard.injection.features import BUCKETS, Hashed
+from freehold.guard.injection.features import BUCKETS, PAIRS, Hashed
 from freehold.guard.injection.patterns import Hit, Letters
 
 HeadName = Literal["content", "prompt"]
@@ -38,18 +38,32 @@ class Head:
     weights: Floats = field(repr=False)
     offset: float
     evidence: Mapping[str, float]
+    pairs: Floats = field(init=False, repr=False)  # (CONCEPTS, CONCEPTS), half of each two's weight
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pairs", self.weights[PAIRS] / 2 if len(self.weights) > BUCKETS else self.weights)
 
     def log_odds(self, hashed: Hashed) -> Floats:
         """One a window."""
         if len(hashed.starts) == 1 and hashed.is_said[0]:
-            total = float(self.weights[hashed.buckets].sum() + self.weights[hashed.extra[0]])
+            total = float(self.weights[hashed.buckets].sum() + self.weights[hashed.extra].sum())
+            if hashed.present is not None:
+                total += float(self._of_pairs(hashed.present)[0])
             return np.array((total / math.sqrt(hashed.buckets.shape[1]) + self.offset,), np.float32)
         sums = np.zeros(hashed.buckets.shape[1] + 1, np.float32)
         np.cumsum(self.weights[hashed.buckets].sum(axis=0), out=sums[1:])
-        taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra]
+        taken = sums[hashed.ends] - sums[hashed.starts] + self.weights[hashed.extra].sum(axis=0)
+        if hashed.present is not None:
+            taken += self._of_pairs(hashed.present)
         odds: Floats = taken / np.sqrt(hashed.ends - hashed.starts, dtype=np.float32) + np.float32(self.offset)
         odds[~hashed.is_said] = np.minimum(odds[~hashed.is_said], UNSAID)
         return odds
+
+    def _of_pairs(self, present: Floats) -> Floats:
+        """One a window. Most have three concepts of the forty, and a BLAS would start threads for them."""
+        window, concept = np.nonzero(present)
+        of_one = np.einsum("ij,ij->i", self.pairs[concept], present[window])
+        return np.bincount(window, of_one, minlength=len(present)).astype(np.float32)
 
     def weighed(self, facts: Iterable[tuple[str, float]]) -> float:
         """The probability of an attack, by what is known of a text."""

@@ -29,8 +29,8 @@ def _pattern(name: str, rule: str, letters: str, words: str) -> Pattern:
 PATTERNS = (
     _pattern("override", INSTRUCTION, r"I[^|?!XM]{0,4}[NLPA]|P[.A]{0,2}[NLA]{1,2}[.A]{0,2}I", "asks to ignore what was before"),
     _pattern("unfollow", INSTRUCTION, r"X[.]?[DV.]{0,2}[YA.]{0,2}[SPYnA]{1,2}[.]?[NL]", "asks not to follow the instructions"),
-    _pattern("void", INSTRUCTION, r"[PYA][.nABS]{0,2}[NLT][^|?!]{0,4}[XIn]", "says that earlier instructions no longer hold"),
-    _pattern("new-task", INSTRUCTION, r"n[.]?[NT]|[NT][^|?!]{0,3}W?[:]", "announces another task"),
+    _pattern("void", INSTRUCTION, r"[PYA][.nABS]{0,2}[NLT][^|?!]{0,4}[XInv]", "says that earlier instructions no longer hold"),
+    _pattern("new-task", INSTRUCTION, r"n[.]?U?[.]?[NTq]|[NT][^|?!]{0,3}W?[:]", "announces another task"),
     _pattern("now-task", INSTRUCTION, r"W[^|?!]{0,3}[TVEGD]", "turns to something else at once"),
     _pattern("exact-reply", INSTRUCTION, r"V[^|?!V]{0,3}O|O[.]?V", "dictates the words of the answer"),
     _pattern("quoted-reply", INSTRUCTION, r"V[^|?!V]{0,4}\"", "puts words into the assistant's mouth"),
@@ -43,7 +43,9 @@ PATTERNS = (
     _pattern("secret", INSTRUCTION, r"[VGDE][^|?!X]{0,3}K", "asks for secrets"),
     _pattern("send", INSTRUCTION, r"[DEG][^|?!X]{0,7}@", "wants something sent or opened"),
     _pattern("tool", INSTRUCTION, r"D[^|?!X]{0,4}t", "wants a tool called"),
-    _pattern("to-the-ai", INSTRUCTION, r"[QUVNDYI|][.]?[SBA]?B[^|?!]{0,4}[:MDVE]", "speaks to an AI"),
+    _pattern("to-the-ai", INSTRUCTION, r"(?:^|[QUVNDYI|])[.]?[SBA]?B[^|?!]{0,4}[:MDVE]", "speaks to an AI"),
+    _pattern("called", INSTRUCTION, r"(?:^|[|?!\"])[.QSNZ]{0,4}B{1,2}[.]?:", "calls an AI by its name"),
+    _pattern("was-a-test", INSTRUCTION, r"P[.nA]{0,2}[RTNq][^|?!]{0,3}Z[|?!.]", "says that what was before was a test"),
     _pattern("authority", INSTRUCTION, r"[QS][^|?!]{0,3}[QSN][^|?!]{0,4}[:MDVEI]", "claims authority or urgency"),
     _pattern("you-are-now", JAILBREAK, r"Y[.]?W|W[.]?Y[.]?[CMB]", "makes the assistant somebody else"),
     _pattern("persona", JAILBREAK, r"C[^|?!]{0,5}[BJF]|[BF][^|?!]{0,4}[JX][^|?!]{0,3}[JL]", "asks for a role without rules"),
@@ -53,6 +55,8 @@ PATTERNS = (
     _pattern("wild", JAILBREAK, r"[VDTME][^|?!X]{0,4}J", "asks for something harmful"),
 )
 # fmt: on
+# Here an agent is an assistant, and words that patterns do not know are gaps.
+_KNOWN = bytes.maketrans(b"bdph", b"B...")
 _RUNS = re.compile(rb"\.{2,}")
 _QUOTE = re.compile(rb'"[^"|?!]{2,60}[|?!]?"')
 
@@ -70,8 +74,8 @@ class Letters:
     """The concepts of some words with runs of gaps shortened, and how to get back to the words, by their numbers."""
 
     def __init__(self, letters: bytes, numbers: Sequence[int]) -> None:
-        self._letters, self._numbers = letters, numbers
-        self.short = _RUNS.sub(b".", letters)
+        self._letters, self._numbers = letters.translate(_KNOWN), numbers
+        self.short = _RUNS.sub(b".", self._letters)
         self._quotes = [found.span() for found in _QUOTE.finditer(self.short)] if self.short.count(b'"') > 1 else []
 
     def hits(self) -> Iterator[Hit]:

@@ -59,10 +59,21 @@ _SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]{6,}")
 _BIDI = re.compile("[\u202d\u202e\u2066-\u2069]")
 _SPLIT_WORD = re.compile("[A-Za-z][\u00ad\u200b-\u200f\u2060-\u2064\ufeff]+[A-Za-z]")
 
-_IMAGE = re.compile(r"!\[[^\]\n]{0,300}\]\(\s{0,3}<?(https?://[^\s)>]{1,2000})")
-_LINK = re.compile(r"(?:\]\(|href=[\"']|src=[\"'])\s{0,3}<?(https?://[^\s)>\"']{1,2000})")
-_BLANK_VALUE = re.compile(
-    r"[?&/#][\w.-]{0,40}=?(?:\{\{?[\w .-]{1,60}\}?\}|\$\{|%7[bB]|<[\w -]{2,40}>|\[[\w -]{3,40}\]?|[A-Z]{3,}(?:_[A-Z]+)+|\{$)"
+_MARKDOWN_ADDRESS = r"\s{0,3}<?(https?://[^)\n]{1,2000})"
+_QUOTED_ADDRESS = r"(?:\"(https?://[^\"\n]{1,2000})|'(https?://[^'\n]{1,2000}))"
+_IMAGE = re.compile(rf"!\[[^\]\n]{{0,300}}\]\({_MARKDOWN_ADDRESS}|<img\b[^<>]{{0,300}}?\bsrc={_QUOTED_ADDRESS}")
+_LINK = re.compile(
+    rf"\]\({_MARKDOWN_ADDRESS}|(?:href|src)={_QUOTED_ADDRESS}|\n\[[^\]\n]{{1,60}}\]: {{1,3}}(https?://[^\n]{{1,2000}})"
+)
+# A place for data: {x}, ${x}, $X, %s, <x>, [x], SOME_NAME, SECRET.
+_BLANK = (
+    r"(?:\{\{?[^{}\n]{1,80}\}|\$\{|\$[A-Za-z_]|%7[bB]|%s\b|%\(\w{1,40}\)s|<[^<>\n]{2,80}>|\[[^\[\]\n]{3,80}\]?|\{$"
+    r"|[A-Z]{2,}(?:[_-][A-Z]{2,})+|(?:SECRET|TOKEN|DATA|PASSWORD|HISTORY|CONVERSATION|CHAT|PROMPT|KEY|INSERT|YOUR)(?![A-Za-z]))"
+)
+_BLANK_VALUE = re.compile(rf"[?&#][\w.-]{{0,40}}=?{_BLANK}")
+_BLANK_PART = re.compile(rf"/[\w.-]{{0,40}}({_BLANK}[\w-]*)")  # documentation has such of branches and versions
+_CARRIED = re.compile(
+    r"(?i)conversation|chat|histor|secret|token|passw|key|user|messag|prompt|context|summar|answer|mail|data|content|YOUR"
 )
 _LONG_VALUE = re.compile(r"[?&][\w.-]{1,40}=[\w%+/=.-]{80,}")
 
@@ -102,15 +113,23 @@ def links(text: str) -> Iterator[Signal]:
     """An image is fetched without anybody's click, so it says more than a link."""
     if "http" not in text:
         return
-    for regex, blank, long, words in (
-        (_IMAGE, 0.7, 0.35, "an image whose address carries data away"),
-        (_LINK, 0.3, 0.0, "a link with a place for data"),
+    for regex, blank, part, long, words in (
+        (_IMAGE, 0.7, 0.3, 0.35, "an image whose address carries data away"),
+        (_LINK, 0.3, 0.0, 0.0, "a link with a place for data"),
     ):
         for found in regex.finditer(text):
-            weight = blank if _BLANK_VALUE.search(found[1]) else long if _LONG_VALUE.search(found[1]) else 0.0
+            weight = _carries(found[found.lastindex or 0], blank, part, long)
             if weight:
                 yield Signal(rule=EXFILTRATION, weight=weight, start=found.start(), end=found.end(), words=words)
                 break
+
+
+def _carries(address: str, blank: float, part: float, long: float) -> float:
+    if _BLANK_VALUE.search(address):
+        return blank
+    if found := _BLANK_PART.search(address):
+        return blank if _CARRIED.search(found[1]) else part
+    return long if _LONG_VALUE.search(address) else 0.0
 
 
 def unseen(text: str, reading: Reading) -> Iterator[Signal]:
