@@ -28,7 +28,7 @@ class InjectionSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     spotlight: SpotlightName = "suspect"
     tool_result_threshold: Score = 0.5
     file_threshold: Score = 0.5
-    prompt_threshold: Score = 0.65
+    prompt_threshold: Score = 0.55
     trusted_tools: tuple[str, ...] = ()
 
     def threshold(self, channel: Channel) -> float:
