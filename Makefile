@@ -26,10 +26,10 @@ $(VENV)/bench.stamp: $(VENV)/dev.stamp
 run: $(VENV)/base.stamp  ## the node on 127.0.0.1:8400 with the embedded model
 	@$(BIN)/freehold serve
 
-test: $(VENV)/dev.stamp  ## the whole suite, what starts processes of its own one by one; fetches the embedded model first
+test: $(VENV)/dev.stamp  ## the whole suite, what starts processes of its own by itself; fetches the embedded model first
 	@$(BIN)/freehold models pull smollm2-135m --quiet
 	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile --ignore tests/integration --ignore tests/cli
-	$(BIN)/python -m pytest tests/integration tests/cli
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 2 --dist loadfile tests/integration tests/cli
 
 check: $(VENV)/dev.stamp  ## lint, types, arrows
 	$(BIN)/ruff check .
