@@ -26,7 +26,7 @@ QUANTISATIONS: Mapping[str, float] = {"F16": 16.0, "Q8_0": 8.5, "Q6_K": 6.5625, 
 # xaskasdf/ntransformer's README keeps 26 layers of 80 in Q6_K, or 36 in Q4_K_M, in an RTX 3090: four fifths of 24 GB.
 USABLE = 0.8
 LINK_GB_PER_S = PCIE4_X16_BYTES_PER_S / 1e9
-# What engines reach of the bound: ours 0.81 to 0.95 (docs/benchmarks.md); assumed around it.
+# What engines reach of the bound: ours 0.81 to 1.03 (docs/benchmarks.md); assumed around it.
 OF_BOUND = Triangular(low=0.7, mode=0.9, high=1.0)
 RATE_SIGMA = 0.15  # of a link between machines and hours: assumed
 MOST_GB_PER_S = 100_000.0
