@@ -1,8 +1,9 @@
 """Source text to syntax trees, by tree-sitter's grammars.
 
 Decided here: a grammar is loaded when it is first asked for, as each takes some MiB. A text longer than `LIMIT_BYTES`, or that
-takes longer than `LIMIT_S` because it was made to, is not parsed, and who asked says "unknown". Otherwise a tree comes back: what
-does not parse is in ERROR nodes, which is for the caller to judge.
+takes longer than `LIMIT_S` of the processor because it was made to, is not parsed, and who asked says "unknown". A machine that
+is busy with other things takes nothing of that time: the same text has the same verdict. Otherwise a tree comes back: what does
+not parse is in ERROR nodes, which is for the caller to judge.
 """
 
 import importlib
@@ -83,9 +84,13 @@ def parse(language: Language, source: bytes) -> Tree | None:
     if language is Language.SHELL and not clean.isascii():
         clean = _BEHIND_BRACE.sub(lambda found: found[1] + b"_" * len(found[2]), clean)
     parser = _parser(language)
-    until = time.perf_counter() + LIMIT_S
+    until, worked_until = time.perf_counter() + LIMIT_S, time.thread_time() + LIMIT_S
+
+    def is_late(_at: int, _bad: bool) -> bool:  # the clock of the thread is a system call, the other one is not
+        return time.perf_counter() > until and time.thread_time() > worked_until
+
     try:
-        tree = parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=lambda _at, _bad: time.perf_counter() > until)
+        tree = parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=is_late)
     except ValueError:
         parser.reset()
         return None
