@@ -8,7 +8,8 @@ from freehold.core.errors import ConfigError
 from freehold.core.findings import Alert
 from freehold.guard import GuardConfig, StreamGuard
 from freehold.guard.detectors.detector import Detector
-from freehold.policy_watch import PolicyWatch, policy_path, read_policy
+from freehold.policy_read import policy_path, read_policy
+from freehold.policy_watch import PolicyWatch
 
 DETECTOR = Detector(id="few", pattern="few-[0-9]{4}", must_match=("few-1234",), must_not_match=())
 TAG = '[[rules]]\nid = "a"\ndetectors = "few"\naction = "tag"\n'

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from freehold.app import Place
 from freehold.config import Config
 from freehold.core.errors import ConfigError
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId
 from freehold.core.receipts import Claims
 from freehold.engine.config import EngineConfig, WatermarkConfig
+from freehold.place import Place
 from freehold.replaying import Replay, engine_of
 
 CONFIGURED = EngineConfig(

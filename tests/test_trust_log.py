@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from freehold.app import Place, open_node
+from freehold.app import open_node
 from freehold.config import Config
 from freehold.core.errors import ConfigError, VerificationError
+from freehold.place import Place
 from freehold.provenance.keys import NodeKey, key_directory, node_key
 from freehold.provenance.trust import TRUST_NAME, TrustStore, make_entry, write_trust
 from freehold.store.config import StoreConfig

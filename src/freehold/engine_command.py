@@ -1,27 +1,34 @@
-"""How the engine's process is started, and what on the disk decides whether it runs its model.
+"""Starts the engine's process, and says what on the disk decides whether it runs its model.
 
 A running engine keeps the settings it was started with, whatever becomes of the file. One that refused its model is started with
 the settings as they are by then: the [engine] table of the file, and before it what the command line said. Another model is not
 taken so, for the node announces the one that it has; a file that cannot be used changes nothing.
 """
 
+import contextlib
 import itertools
 import logging
 import os
+import shutil
 import sys
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from freehold import config as configuration
 from freehold.config import Config
-from freehold.core.errors import ConfigError, FreeholdError
+from freehold.core.errors import FreeholdError
+from freehold.engine.client import EngineClient, WatermarkFor
 from freehold.engine.refusal import Surroundings
+from freehold.meter.opening import open_meter
 from freehold.metering import engine_meter_config
+from freehold.place import Place, with_engine
 from freehold.provenance import catalogue
 from freehold.provenance.local import LOCATION_NAME, key_directory, model_directory
+from freehold.watermarks import watermarks_of
 
 log = logging.getLogger("freehold.engine")
 
@@ -36,27 +43,46 @@ def engine_command(config: Config, folder: Path) -> Sequence[str]:
     return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter]
 
 
-def with_engine(config: Config, given: Mapping[str, Any]) -> Config:
-    """`given` goes before what the file says of the engine. Raises ConfigError."""
-    try:
-        return msgspec.structs.replace(config, engine=msgspec.structs.replace(config.engine, **given))
-    except ValueError as exc:
-        raise ConfigError(str(exc)) from exc
+async def start_engine(
+    place: Place,
+    stack: contextlib.AsyncExitStack,
+    watermark_for: WatermarkFor | None = None,
+    surroundings: Surroundings | None = None,
+) -> EngineClient | None:
+    """The engine of `place`, on its way to being ready; it ends with `stack`. None where no model is named.
+
+    `watermark_for` goes before what is configured. Raises ConfigError for a watermark that is not there, and what a meter that
+    was asked for by name raises.
+    """
+    model = place.config.engine.model
+    if not model:
+        return None
+    if place.config.meter.source != "auto":  # what was asked for by name has to be there
+        open_meter(
+            engine_meter_config(place.config.meter, place.folder), expects_card=place.config.engine.device != "cpu"
+        ).close()
+    sockets = Path(tempfile.mkdtemp(prefix="freehold-"))  # 0700; a path below the home may exceed a socket's 108 bytes
+    stack.callback(shutil.rmtree, sockets, ignore_errors=True)
+    watermark_for = watermark_for or watermarks_of(place.home, place.config.engine.watermarks)
+    command = engine_command(place.config, place.folder)
+    engine = EngineClient(command, sockets, model, watermark_for=watermark_for, surroundings=surroundings)
+    stack.push_async_callback(engine.close)
+    await engine.start()
+    return engine
 
 
 class EngineFiles:
     """What a node's engine is started with, as it is on the disk from time to time."""
 
-    def __init__(self, config: Config, home: Path, folder: Path, config_path: Path | None, given: Mapping[str, Any]) -> None:
-        self._config, self._home, self._folder = config, home, folder
-        self._config_path, self._given = config_path, given
+    def __init__(self, place: Place) -> None:
+        self._place, self._config = place, place.config
 
     def surroundings(self) -> Surroundings:
         return Surroundings(look=self.look, command=self.command)
 
     def command(self) -> Sequence[str]:
         try:
-            now = with_engine(configuration.load(self._config_path), self._given).engine
+            now = with_engine(configuration.load(self._place.config_path), self._place.engine_options).engine
         except FreeholdError as exc:
             log.error("engine_settings_refused", extra={"reason": exc.message})
         else:
@@ -64,12 +90,12 @@ class EngineFiles:
                 self._config = msgspec.structs.replace(self._config, engine=now)
             else:
                 log.error("engine_settings_refused", extra={"reason": "engine.model is another: start the node again"})
-        return engine_command(self._config, self._folder)
+        return engine_command(self._config, self._place.folder)
 
     def look(self) -> Hashable:
-        engine = self._config.engine
-        folders = [folder for name in (engine.model, engine.draft_model) if name for folder in _folders(self._home, name)]
-        return (_file(configuration.find(self._config_path)), *map(_folder, (key_directory(self._home), *folders)))
+        engine, home = self._config.engine, self._place.home
+        folders = [folder for name in (engine.model, engine.draft_model) if name for folder in _folders(home, name)]
+        return (_file(configuration.find(self._place.config_path)), *map(_folder, (key_directory(home), *folders)))
 
 
 def _folders(home: Path, name: str) -> Iterator[Path]:

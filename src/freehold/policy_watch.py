@@ -14,9 +14,7 @@ from freehold.core.errors import ConfigError, FreeholdError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm
 from freehold.guard.policy_file import PolicySource
-from freehold.policy_read import policy_path, read_policy
-
-__all__ = ["PolicyWatch", "policy_path", "read_policy"]
+from freehold.policy_read import read_policy
 
 LOOK_EVERY_S = 1.0
 _Signature = tuple[tuple[int, int, int] | None, ...]

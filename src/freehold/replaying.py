@@ -12,7 +12,6 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from freehold.app import Place, open_policy_guard, start_engine
 from freehold.core.content import KeptExchange
 from freehold.core.errors import ConfigError, NotFound, UpstreamUnavailable
 from freehold.core.events import Event, MessageEnd, MessageStart, ServedBy
@@ -20,8 +19,11 @@ from freehold.core.receipts import Claims
 from freehold.core.watermark import Watermark
 from freehold.engine.client import EngineClient
 from freehold.engine.config import EngineConfig
+from freehold.engine_command import start_engine
 from freehold.gateway.account import sampling_claims
 from freehold.gateway.replay import NotComparable, ReplayedExchange
+from freehold.guard_cache import open_policy_guard
+from freehold.place import Place
 from freehold.provenance.keys import node_key
 from freehold.provenance.local import key_directory
 from freehold.provenance.pull import open_model

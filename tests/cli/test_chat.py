@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from freehold import app
+from freehold import private_node
 from freehold.cli.chat import Screen, chat, command, plain
 from freehold.cli.chat_client import Answer, Chat, Node
 from freehold.core.errors import DeviceError
@@ -196,7 +196,7 @@ async def borrowed(node: ScriptedNode, closed: list[str]) -> AsyncIterator[tuple
 
 def test_without_a_url_a_node_runs_inside_until_the_chat_ends(node: ScriptedNode, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[str] = []
-    monkeypatch.setattr(app, "private_node", lambda progress, engine: borrowed(node, closed))
+    monkeypatch.setattr(private_node, "open_private_node", lambda progress, engine: borrowed(node, closed))
     node.readiness = [503, 503]
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": "", "FREEHOLD_API_KEY": ""})
     assert result.exit_code == 0, result.output
@@ -213,7 +213,7 @@ class Broken:
 
 
 def test_a_node_inside_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app, "private_node", lambda progress, engine: Broken())
+    monkeypatch.setattr(private_node, "open_private_node", lambda progress, engine: Broken())
     result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": ""})
     assert result.exit_code == 1
     assert result.stderr == "the disk is full\n"

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner
 
-from freehold.app import Place, find_place
 from freehold.cli import main
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.core.errors import ConfigError
 from freehold.engine.config import EngineConfig
 from freehold.engine_command import engine_command
+from freehold.place import Place, find_place
 
 
 @pytest.fixture(autouse=True)

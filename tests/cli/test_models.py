@@ -8,7 +8,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold import config as configuration
-from freehold.app import fetch_model, find_place
 from freehold.cli import main
 from freehold.cli.model_paths import name_on_first_use
 from freehold.core.errors import VerificationError
@@ -17,6 +16,8 @@ from freehold.engine.config import EngineConfig
 from freehold.engine.frames import Submit
 from freehold.engine.runtime import Runtime
 from freehold.engine.sequence import Finished
+from freehold.first_start import fetch_model
+from freehold.place import find_place
 from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model
 from freehold.provenance.verifier import verify_contents

@@ -21,8 +21,8 @@ from typing import Any
 
 import click
 
-from freehold import app
 from freehold import config as configuration
+from freehold import private_node
 from freehold.cli.chat_client import Answer, Call, Chat, ChatError, Node, await_ready, first_model
 from freehold.cli.chat_options import request_options
 from freehold.cli.chat_stats import engine_speed
@@ -66,7 +66,7 @@ class Inside:
     async def _live(self) -> None:
         async with contextlib.AsyncExitStack() as stack:
             with PullProgress() as progress:  # shown when the model has to be fetched first
-                url, key = await stack.enter_async_context(app.private_node(progress=progress, engine=self._engine))
+                url, key = await stack.enter_async_context(private_node.open_private_node(progress=progress, engine=self._engine))
             self._ready.set_result(Node(url=url, key=key))
             await asyncio.Event().wait()  # until cancelled
 

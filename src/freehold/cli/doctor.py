@@ -35,7 +35,7 @@ from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.meter.opening import Machine, NoSource, choose, look
 from freehold.metering import exchange_meter
-from freehold.policy_watch import policy_path, read_policy
+from freehold.policy_read import policy_path, read_policy
 from freehold.provenance.catalogue import lookup
 from freehold.provenance.keys import PRIVATE_NAME
 from freehold.provenance.local import key_directory, model_directory, refuse_unsigned, trust_words

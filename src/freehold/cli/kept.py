@@ -7,10 +7,10 @@ from typing import Any
 import click
 from rich.table import Table
 
-from freehold.app import Place, find_place
 from freehold.cli import Unusable
 from freehold.cli.terminal import print_table
 from freehold.core.exchange import ExchangeId
+from freehold.place import Place, find_place
 from freehold.provenance.content import content_key
 from freehold.provenance.keys import node_key
 from freehold.provenance.local import key_directory

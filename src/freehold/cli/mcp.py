@@ -19,7 +19,6 @@ import msgspec
 from rich.table import Table
 
 from freehold import config as configuration
-from freehold.app import Place, find_place
 from freehold.cli import Failed
 from freehold.cli.asking import AskingNode, asking_node
 from freehold.cli.log import log_events
@@ -31,8 +30,8 @@ from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.opening import part
 from freehold.gateway.mcp.pins import FILE_NAME, PINNED, Pin, PinBook, digest_of, list_digest, shown
 from freehold.gateway.mcp.services import Bounds, McpServices
-from freehold.guard_cache import open_guard
-from freehold.policy_watch import policy_path, read_policy
+from freehold.guard_cache import open_policy_guard
+from freehold.place import Place, find_place
 from freehold.provenance.keys import node_key
 from freehold.provenance.local import key_directory
 from freehold.provenance.signer import NodeSigner
@@ -84,10 +83,7 @@ def _name_of(command: tuple[str, ...]) -> str:
 
 async def _wrap(place: Place, config: McpConfig, node: AskingNode | None) -> int:
     wrapping = part("wrap")
-    key = node_key(key_directory(place.home))
-    path = policy_path(place.config.guard.policy, place.config_path, place.home)
-    secret = sha256(key.sign(b"freehold guard secret")).digest()  # as the node's own: the same values have the same digests
-    guard = open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)
+    guard = open_policy_guard(place, node_key(key_directory(place.home)))  # as the node's own: the same values, the same digests
     with _record(place) as writer:
         services = McpServices(
             guard=guard,

@@ -15,7 +15,6 @@ import msgspec
 import orjson
 
 from freehold import config as configuration
-from freehold.app import Place, find_place
 from freehold.cli import Unusable
 from freehold.core.effects import Place as EffectPlace
 from freehold.core.events import PromptText
@@ -30,7 +29,8 @@ from freehold.guard.policy_check import Oddity, oddities
 from freehold.guard.policy_file import PolicyRule, PolicySource
 from freehold.guard.simulate import Simulation, unjudged
 from freehold.guard_cache import open_guard
-from freehold.policy_watch import policy_path, read_policy
+from freehold.place import Place, find_place
+from freehold.policy_read import read_policy
 from freehold.store.reader import RecordReader
 
 _CHANNELS = {channel.value: channel for channel in Channel}
@@ -135,7 +135,7 @@ def _quick(settings: GuardConfig) -> GuardConfig:
 
 
 def _source(place: Place, file: Path | None) -> PolicySource | None:
-    path = file or policy_path(place.config.guard.policy, place.config_path, place.home)
+    path = file or place.policy
     return None if path is None else read_policy(path)
 
 

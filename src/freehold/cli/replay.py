@@ -14,7 +14,6 @@ from typing import Any
 
 import click
 
-from freehold.app import Place, find_place
 from freehold.cli import Unusable
 from freehold.cli.audit_record import NodeProofs
 from freehold.cli.engine_options import engine_options, engine_settings
@@ -22,6 +21,7 @@ from freehold.cli.receipt import given_receipt
 from freehold.core.content import KeptExchange
 from freehold.core.errors import FreeholdError, NotFound, VerificationError
 from freehold.core.receipts import Claims
+from freehold.place import Place, find_place
 from freehold.provenance.content import content_key, opened
 from freehold.provenance.keys import node_key, trusted
 from freehold.provenance.local import key_directory

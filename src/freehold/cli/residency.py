@@ -27,7 +27,7 @@ from freehold.guard.labels import Label
 from freehold.guard.patterns import close
 from freehold.guard.residency import ENGINE, LabelPolicy, policy_of
 from freehold.guard.residency_config import SiteConfig
-from freehold.policy_watch import policy_path, read_policy
+from freehold.policy_read import policy_path, read_policy
 from freehold.residency import load_residency
 from freehold.store.database import open_reader, translated
 

@@ -20,13 +20,15 @@ import click
 import msgspec
 from rich.console import Console
 
-from freehold.app import FirstKeys, Node, Place, fetch_model, find_place, make_first_keys, open_node
+from freehold.app import Node, open_node
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.log import log_events
 from freehold.cli.terminal import PullProgress
 from freehold.core.errors import UpstreamUnavailable
 from freehold.engine.frames import Loading
+from freehold.first_start import FirstKeys, fetch_model, make_first_keys
 from freehold.gateway.serve import bind, event_loop, serving, url_of
+from freehold.place import Place, find_place
 from freehold.provenance.progress import Progress
 
 POLL_S = 0.05  # how often loading is looked at: a bar moves smoothly at 20 a second

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from freehold.app import find_place
 from freehold.core.errors import DeviceError
+from freehold.place import find_place
 
 
 def test_a_home_that_cannot_be_made_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

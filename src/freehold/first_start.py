@@ -1,0 +1,41 @@
+"""What a node has to have before it opens: its model, and the keys of its first users."""
+
+import contextlib
+from dataclasses import dataclass
+
+from freehold.core.models import Trust
+from freehold.place import Place
+from freehold.provenance.keys import node_key
+from freehold.provenance.local import key_directory, refuse_unsigned, trust_words
+from freehold.provenance.progress import Progress
+from freehold.provenance.pull import open_model, pull
+from freehold.store.keys import ClientKeys
+
+
+def fetch_model(place: Place, progress: Progress) -> None:
+    """Bring the engine's model here if it is not; costs no network when it is."""
+    for name in (place.config.engine.model, place.config.engine.draft_model):
+        if name and place.config.engine.model:
+            pull(name, place.home, progress)
+            model = open_model(place.home, name)
+            refuse_unsigned(model, place.config.engine.unsigned)
+            if model.trust is Trust.FIRST_USE:
+                progress.note(f"{name} is {trust_words(model)}; the node runs its bytes as they were then, and no others")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstKeys:
+    """The secrets of a new node's two keys: shown once, stored only as digests."""
+
+    client: str
+    admin: str
+
+
+def make_first_keys(place: Place) -> FirstKeys | None:
+    """A client key and an admin key where there has never been any; None otherwise."""
+    with contextlib.closing(ClientKeys(place.record, place.config.store, sealer=node_key(key_directory(place.home)))) as keys:
+        if keys.list():
+            return None
+        _, client = keys.create("default")
+        _, admin = keys.create("admin", is_admin=True)
+        return FirstKeys(client=client, admin=admin)
