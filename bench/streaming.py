@@ -22,6 +22,8 @@ from typing import Any, Final
 from bench.limits import Group, memory_limit
 from bench.peers import AIRLLM_VERSION, environment
 from bench.sides import Ask, side
+from bench.streaming_faults import faults as befalls
+from bench.streaming_faults import lowered
 from bench.streaming_node import ask, many
 from bench.streaming_node import node as running
 from bench.synthetic import EIGHT_B, ONE_B_Q8, SMALL_BF16, Synthetic, synthetic
@@ -33,6 +35,7 @@ Report = Callable[..., None]
 
 EMBEDDED: Final = "smollm2-135m.gguf"
 QWEN: Final = "qwen2.5-coder-1.5b.gguf"
+SMALL_QWEN: Final = "qwen2.5-coder-0.5b.gguf"
 MB: Final = 1_000_000
 # Share of the file that memory is limited to -> how many times as fast as llama.cpp's mmap it is to be.
 LIMITS: Final[Mapping[int, float]] = {54: 2.3, 86: 3.5}
@@ -43,6 +46,7 @@ NODE_LIMIT: Final = 600 * MB
 NODE_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 400, "context_tokens": 1024, "max_sequences": 2}
 REQUESTS_LIMIT: Final = 450 * MB
 REQUESTS_SETTINGS: Final[Mapping[str, Any]] = {"ram_mb": 290, "context_tokens": 256, "max_sequences": 8}
+LOWERED_FROM: Final = 1100 * MB  # the smaller Qwen fits
 KINDS: Final = ("measured", "predicted")  # of the gauge
 
 
@@ -284,6 +288,13 @@ def requests(report: Report, models_dir: Path, scale: Scale = FULL) -> None:
             report(name=f"{name}.peak", value=peak / group.limit_bytes, unit="of the limit", limit=1.0)
 
 
+def faults(report: Report, models_dir: Path, _scale: Scale = FULL) -> None:
+    """What becomes of a node whose file, disk or limit fails it."""
+    befalls(report, models_dir / EMBEDDED, REQUESTS_SETTINGS, REQUESTS_LIMIT)
+    if (path := models_dir / SMALL_QWEN).exists():
+        lowered(report, path, LOWERED_FROM)
+
+
 def _ours(path: Path, ram_mb: int = 0) -> list[str]:
     return ["bench.streaming_sides", "ours", str(path), str(_threads()), str(ram_mb)]
 
@@ -304,5 +315,6 @@ MEASURED: Final[Mapping[str, Callable[[Report, Path, Scale], Any]]] = {
     "airllm": airllm,
     "node": node,
     "requests": requests,
+    "faults": faults,
 }
 SUBPARTS: Final[Mapping[str, Callable[..., Any]]] = {**MEASURED, "dry": dry}

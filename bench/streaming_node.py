@@ -61,11 +61,11 @@ class Node:
 
 
 @contextmanager
-def node(model: Path, settings: Mapping[str, Any], group: Group) -> Iterator[Node]:
+def node(model: Path, settings: Mapping[str, Any], group: Group, environment: Mapping[str, str] | None = None) -> Iterator[Node]:
     """Of a model that is added first, outside the limit: hashing a file is no part of running it."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as folder:
         home = Path(folder)
-        environment = {**os.environ, "FREEHOLD_HOME": str(home)}
+        environment = {**os.environ, "FREEHOLD_HOME": str(home), **(environment or {})}
         freehold = [sys.executable, "-m", "freehold"]
         subprocess.run(
             [*freehold, "models", "add", str(model), "--name", "bench"], env=environment, check=True, capture_output=True
