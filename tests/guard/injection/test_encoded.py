@@ -44,6 +44,16 @@ def test_places_are_in_the_text(text: str) -> None:
         assert 0 <= one.start < one.end <= len(text)
 
 
+@given(st.lists(st.integers(min_value=0, max_value=0xFFFF), min_size=8))
+def test_escapes_of_any_halves_of_characters_are_read(codes: list[int]) -> None:
+    for one in decoded("".join(f"\\u{code:04x}" for code in codes)):
+        one.text.encode()  # can be looked at further
+
+
+def test_a_character_of_two_escapes_is_one() -> None:
+    assert "\N{GRINNING FACE}" in next(decoded(r"\ud83d\ude00" * 4)).text
+
+
 def test_the_work_is_bounded() -> None:
     run = base64.b64encode(ORDER.encode()).decode()
     assert sum(1 for _ in decoded(" ".join([run] * 500))) <= LIMIT_RUNS * 2

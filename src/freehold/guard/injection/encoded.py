@@ -79,7 +79,8 @@ def _from_hex(run: str) -> str:
 
 
 def _from_escapes(run: str) -> str:
-    return re.sub(r"\\[xu]([0-9a-fA-F]{2,4}) ?", lambda found: chr(int(found[1], 16)), run)
+    said = re.sub(r"\\[xu]([0-9a-fA-F]{2,4}) ?", lambda found: chr(int(found[1], 16)), run)
+    return said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")  # two escapes make a character beyond 16 bits
 
 
 def _from_percent(run: str) -> str:
