@@ -36,9 +36,8 @@ def open_policy_guard(place: Place, key: Sealer) -> StreamGuard:
 def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: bytes | None = None) -> StreamGuard:
     """Raises ConfigError for a policy that can't be used."""
     kept = cache() / _NAME
-    before = _read(kept)
-    guard = StreamGuard(config, before, policy=policy, key=key)
-    if (database := guard.database()) != before:
+    guard = StreamGuard(config, _read(kept), policy=policy, key=key)
+    if database := guard.database():
         with contextlib.suppress(OSError):  # no folder that can be written: the guard is the same without
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(kept, database, mode=0o600)

@@ -34,6 +34,11 @@ def test_a_kept_database_finds_the_same() -> None:
     assert {flag.kind for flag in stream.flags} >= {0}
 
 
+def test_what_is_kept_already_is_not_written_out_again() -> None:
+    kept = Matcher(FEW, "hyperscan").database()
+    assert kept and Matcher(FEW, "hyperscan", kept).database() == b""
+
+
 @pytest.mark.parametrize("spoil", [lambda kept: kept[:40], lambda kept: b"\0" * 64, lambda kept: kept[:32] + b"nonsense"])
 def test_a_database_that_does_not_fit_is_compiled_anew(spoil: "object") -> None:
     assert callable(spoil)

@@ -188,7 +188,9 @@ class Matcher:
         self.blocks = frozenset(d.id for d in self.detectors if d.block)
         self._lead_chars = [chars_to_digit(d.pattern) if d.hint and d.hint_reach_chars else None for d in self.detectors]
         self._exact: list[Any] = [None] * len(self.detectors)
-        self._databases = self._open_databases(database) if self.engine == "hyperscan" else None
+        loaded = self._loaded(database) if self.engine == "hyperscan" and database else None
+        self._is_compiled_here = self.engine == "hyperscan" and loaded is None
+        self._databases = loaded or (self._compiled() if self._is_compiled_here else None)
 
     @cached_property
     def digest(self) -> str:
@@ -217,8 +219,8 @@ class Matcher:
         return Flag(max(flag.low, origin + first - lead_chars), flag.high, flag.kind)
 
     def database(self) -> bytes:
-        """The compiled Hyperscan databases after the digest they belong to, to be handed in again; empty with RE2."""
-        if self._databases is None:
+        """What was compiled here, after the digest it belongs to, to be handed in the next time; empty where nothing was."""
+        if self._databases is None or not self._is_compiled_here:
             return b""
         return bytes.fromhex(self.digest) + msgspec.msgpack.encode([hyperscan.dumpb(database) for database in self._databases])
 
@@ -268,13 +270,16 @@ class Matcher:
     def _re2_triggers(self) -> _Re2Triggers:
         return _Re2Triggers(self._triggers, self._kinds)
 
-    def _open_databases(self, kept: bytes | None) -> list[Any]:
-        """From what `database()` gave, if that was for these detectors on this kind of machine; compiled anew otherwise."""
+    def _loaded(self, kept: bytes) -> list[Any] | None:
+        """From what `database()` gave, if that was for these detectors on this kind of machine."""
+        if kept[:32].hex() != self.digest:
+            return None
         try:
-            if kept and kept[:32].hex() == self.digest:
-                return [_loaded(dump) for dump in msgspec.msgpack.decode(kept[32:], type=tuple[bytes, bytes])]
-        except (hyperscan.error, msgspec.MsgspecError):
-            pass  # another version or processor wrote it
+            return [_loaded(dump) for dump in msgspec.msgpack.decode(memoryview(kept)[32:], type=tuple[bytes, bytes])]
+        except (hyperscan.error, msgspec.MsgspecError):  # another version or processor wrote it
+            return None
+
+    def _compiled(self) -> list[Any]:
         try:
             return [_compiled(group) for group in self._groups()]
         except hyperscan.error as exc:

@@ -125,7 +125,7 @@ class StreamGuard:
         return self._in_force.matcher.engine
 
     def database(self) -> bytes:
-        """To be kept and handed in at the next start; empty with RE2."""
+        """To be kept and handed in at the next start; empty where nothing was compiled for this one."""
         return self._in_force.matcher.database()
 
     def prepare(self, policy: PolicySource | None) -> InForce:
