@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses import library
 from freehold.guard.weaknesses.ir import Assign, Binary, Call, Group, Join, Member, Name, Node, Unary
-from freehold.guard.weaknesses.values import CLEAN, Value, whole
+from freehold.guard.weaknesses.values import CLEAN, FALSY, Value, whole
 
 if TYPE_CHECKING:
     from freehold.guard.weaknesses.flow import Flow
-
-_FALSY: tuple[object, ...] = (False, None, 0, "")
 
 
 class Conditions:
@@ -45,7 +43,7 @@ class Conditions:
             return
         left, right = self.flow.value(test.left), self.flow.value(test.right)
         if isinstance(test.left, Call) and right.is_known:
-            is_no = right.const in (*_FALSY, -1)
+            is_no = right.const in (*FALSY, -1)
             if op in library.EQUAL | library.UNEQUAL:
                 self._assume_call(test.left, truth == ((op in library.EQUAL) != is_no))
             elif op in (">", ">=", "<") and right.const in (0, -1, 1):
@@ -65,7 +63,7 @@ class Conditions:
                 self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
                 continue
             is_same = truth == (sign in library.EQUAL) and sign in library.EQUAL | library.UNEQUAL
-            if is_same and other.is_known and other.const not in _FALSY:
+            if is_same and other.is_known and other.const not in FALSY:
                 self.flow.env[key] = Value(const=other.const, path=value.path, bounds=value.bounds)
             self.narrow(node, sign if truth else library.OPPOSITE.get(sign, ""), other)
 

@@ -1,7 +1,8 @@
 """A program as the search for weaknesses sees it: one small form for all languages.
 
-`lower.py` makes it of a syntax tree, `flow.py` walks it. What has no meaning for the search (types' bodies, labels, modifiers) is
-left out; an expression nobody knows keeps its parts, so that what flows through it is not lost. `at` and `end` are bytes.
+`lower.py` makes it of a syntax tree by the tables of `grammar/` and `shapes/`, `flow.py` walks it by those of `reading/`. What
+has no meaning for the search (types' bodies, labels, modifiers) is left out; an expression nobody knows keeps its parts, so that
+what flows through it is not lost. `at` and `end` are bytes.
 """
 
 from collections.abc import Sequence

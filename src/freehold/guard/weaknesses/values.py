@@ -28,6 +28,7 @@ class Unset:
 
 UNSET = Unset()
 Constant = str | int | float | bool | None | Unset
+FALSY: tuple[object, ...] = (False, None, 0, "")  # constants that a condition takes for no
 
 
 class Value:

@@ -3,40 +3,12 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Call, Const, Func, Group, Import, Index, Name, Node, Param
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    attempt,
-    binary,
-    block,
-    branch,
-    call,
-    cast,
-    child_of,
-    cond,
-    each_loop,
-    field_of,
-    handler,
-    inner,
-    joined_strings,
-    klass,
-    leave,
-    listing,
-    literal,
-    loop,
-    member,
-    name,
-    named,
-    number,
-    number_of,
-    rest,
-    skip,
-    string,
-    switch,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call
+from freehold.guard.weaknesses.shapes.definitions import klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, inner, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import joined_strings, literal, number, number_of, string
+from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, each_loop, handler, leave, loop, switch
 
 
 def _declared(node: Tree | None) -> Tree | None:

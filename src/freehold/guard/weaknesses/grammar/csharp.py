@@ -3,41 +3,12 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Call, Const, Func, Group, Import, Leave, Member, Name, Node, Param
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    attempt,
-    binary,
-    block,
-    branch,
-    call,
-    called,
-    cast,
-    child_of,
-    cond,
-    each_loop,
-    field_of,
-    function,
-    handler,
-    index,
-    klass,
-    leave,
-    listing,
-    literal,
-    loop,
-    member,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    switch,
-    truth,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call, called
+from freehold.guard.weaknesses.shapes.definitions import function, klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, index, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import literal, number, string, truth
+from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, each_loop, handler, leave, loop, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:

@@ -20,33 +20,12 @@ from freehold.guard.weaknesses.ir import (
     Slice,
     Switch,
 )
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    binary,
-    block,
-    branch,
-    call,
-    cast,
-    child_of,
-    field_of,
-    give_name,
-    index,
-    leave,
-    listing,
-    literal,
-    member,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    switch,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call
+from freehold.guard.weaknesses.shapes.definitions import give_name
+from freehold.guard.weaknesses.shapes.expressions import binary, cast, index, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import literal, number, string
+from freehold.guard.weaknesses.shapes.statements import assign, block, branch, leave, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:

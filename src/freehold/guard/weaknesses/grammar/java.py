@@ -3,41 +3,22 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Const, Group, Import, Node, Param
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call, method_call
+from freehold.guard.weaknesses.shapes.definitions import function, klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, index, inner, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import literal, number, string
+from freehold.guard.weaknesses.shapes.statements import (
     assign,
     attempt,
-    binary,
     block,
     branch,
-    call,
-    cast,
-    child_of,
-    cond,
     declaration,
     each_loop,
-    field_of,
-    function,
     handler,
-    index,
-    inner,
-    klass,
     leave,
-    listing,
-    literal,
     loop,
-    member,
-    method_call,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
     switch,
-    unary,
 )
 
 

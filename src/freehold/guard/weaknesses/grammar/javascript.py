@@ -3,39 +3,12 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Const, Func, Group, Import, Leave, Member, Name, Node, Param
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    attempt,
-    bare,
-    binary,
-    block,
-    branch,
-    call,
-    child_of,
-    cond,
-    each_loop,
-    field_of,
-    give_name,
-    handler,
-    index,
-    klass,
-    leave,
-    listing,
-    literal,
-    loop,
-    member,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    switch,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call
+from freehold.guard.weaknesses.shapes.definitions import give_name, klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cond, index, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import bare, literal, number, string
+from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, each_loop, handler, leave, loop, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:

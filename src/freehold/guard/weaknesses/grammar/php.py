@@ -19,37 +19,12 @@ from freehold.guard.weaknesses.ir import (
     Node,
     Param,
 )
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    attempt,
-    binary,
-    block,
-    branch,
-    called,
-    child_of,
-    cond,
-    field_of,
-    function,
-    handler,
-    klass,
-    leave,
-    literal,
-    loop,
-    member,
-    method_call,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    switch,
-    unary,
-    variable,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import called, method_call
+from freehold.guard.weaknesses.shapes.definitions import function, klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cond, member, name, skip, unary, variable
+from freehold.guard.weaknesses.shapes.literals import literal, number, string
+from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, handler, leave, loop, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:

@@ -20,35 +20,12 @@ from freehold.guard.weaknesses.ir import (
     Param,
     Slice,
 )
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    assign,
-    attempt,
-    binary,
-    block,
-    branch,
-    call,
-    each_loop,
-    field_of,
-    function,
-    inner,
-    joined_strings,
-    klass,
-    leave,
-    listing,
-    literal,
-    loop,
-    member,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import call
+from freehold.guard.weaknesses.shapes.definitions import function, klass
+from freehold.guard.weaknesses.shapes.expressions import binary, inner, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import joined_strings, literal, number, string
+from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, each_loop, leave, loop
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:

@@ -20,33 +20,12 @@ from freehold.guard.weaknesses.ir import (
     Try,
     Unary,
 )
-from freehold.guard.weaknesses.lower import (
-    Grammar,
-    Lowering,
-    Shape,
-    arguments,
-    assign,
-    binary,
-    block,
-    branch,
-    child_of,
-    cond,
-    field_of,
-    klass,
-    leave,
-    listing,
-    literal,
-    loop,
-    member,
-    name,
-    named,
-    number,
-    rest,
-    skip,
-    string,
-    switch,
-    unary,
-)
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.shapes.calls import arguments
+from freehold.guard.weaknesses.shapes.definitions import klass
+from freehold.guard.weaknesses.shapes.expressions import binary, cond, listing, member, name, skip, unary
+from freehold.guard.weaknesses.shapes.literals import literal, number, string
+from freehold.guard.weaknesses.shapes.statements import assign, block, branch, leave, loop, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:
