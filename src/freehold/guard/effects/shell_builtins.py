@@ -99,6 +99,7 @@ def eval_(call: Call) -> str:
     if depth >= 4:
         shell.unknown("code in code in code: deeper than is looked into")
         return HOLE
+    shell.runs_hidden(text)
     return shell.nested(text, call.stdin)
 
 

@@ -1,13 +1,16 @@
 """One call of a program, as its handler sees it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, host_place
 from freehold.guard.effects.programs import Flags, parted
+from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECRET, Shell, filtered, marks_of
 from freehold.guard.syntax import Language
+
+_PREFIXES = frozenset(("exec", "command", "builtin"))  # the shell's own: what they open is the shell itself
 
 
 class Call(NamedTuple):
@@ -23,7 +26,10 @@ class Call(NamedTuple):
 
     def run(self, argv: list[str], stdin: str | None = None) -> str:
         """Runs another command as part of this one."""
-        return self.shell.execute(self.shell, argv, self.stdin if stdin is None else stdin) if argv else ""
+        given = self.stdin if stdin is None else stdin
+        if argv and self.name not in _PREFIXES and opens_shell(argv, given):
+            self.shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
+        return self.shell.execute(self.shell, argv, given) if argv else ""
 
     def code(self, language: Language, text: str, stdin: str = "", arguments: list[str] | None = None) -> str:
         """Runs code that was given as a text. What came from elsewhere is run unseen."""
@@ -38,6 +44,7 @@ class Call(NamedTuple):
         if marks and not text.strip("".join(marks) + " \n;"):
             self._not_known(marks)
             return OUTPUT
+        shell.runs_hidden(text)
         if language is Language.SHELL:
             return shell.nested(text, stdin, arguments)
         shell.inside(language, text)
@@ -66,6 +73,14 @@ class Call(NamedTuple):
     def filtered(self) -> str:
         """What is known of the input after it was picked from or rewritten."""
         return filtered(self.stdin)
+
+
+_SHELLS = named("shells")
+
+
+def opens_shell(argv: Sequence[str], stdin: str) -> bool:
+    """Whether a command is a shell that is given nothing to run: it waits for what somebody types, or a program sends."""
+    return not stdin and argv[0].rpartition("/")[2] in _SHELLS and all(arg[:1] == "-" and "c" not in arg for arg in argv[1:])
 
 
 Handler = Callable[[Call], str]

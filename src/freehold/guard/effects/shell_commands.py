@@ -18,6 +18,7 @@ from freehold.guard.effects.shell_editors import EDITORS
 from freehold.guard.effects.shell_files import FILE_PROGRAMS
 from freehold.guard.effects.shell_filters import FILTERS
 from freehold.guard.effects.shell_git import git
+from freehold.guard.effects.shell_handed import handed
 from freehold.guard.effects.shell_interpreters import INTERPRETERS, SHELLS, run_script_file
 from freehold.guard.effects.shell_network import NETWORK_PROGRAMS
 from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT, Shell, filtered, marks_of
@@ -120,6 +121,7 @@ def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) ->
         and (name in HANDLERS or program(name.lower()) or _VERSIONED.fullmatch(name))
     ):
         return run_named(shell, [name, *args], stdin, elsewhere=True)
+    handed(Call(shell, name or path, args, stdin), runs="." not in name)
     return out
 
 
@@ -129,6 +131,9 @@ def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = Fa
     if (handler := HANDLERS.get(name)) is not None:
         shell.ran.append("shell" if name in SHELLS else name)
         return handler(Call(shell, name, args, stdin))
+    if name[:1] == "!" and (name[1:2].isalpha() or name[1:2] == "/" or (name == "!" and args)):
+        words = [name[1:], *args] if name != "!" else args  # typed to a program that takes it for a way out
+        return shell.nested(" ".join(map(quoted, words)), stdin)
     if "*" in name or "?" in name or "[" in name[1:]:
         shell.unknown("a command whose name is a pattern")
     if "/" in name and not elsewhere:

@@ -167,7 +167,7 @@ def editor(call: Call) -> str:
         found = _EX_RUNS.search(text)
         if found:
             shell.nested(found.group(1).strip()) if found.group(1).strip() else shell.give(
-                EffectKind.RUN, "an editor opens a shell"
+                EffectKind.ESCALATE, "opens a shell from within another program"
             )
         for code in _EX_CODE.finditer(text):
             inner = code.group(2) or code.group(3)

@@ -146,18 +146,26 @@ def base_n(call: Call) -> str:
     flow = _input(call, words)
     decodes = any(map(flags.has, ("-d", "-D", "--decode"))) or "decode" in call.name
     kind = "base32" if "32" in call.name or flags.has("--base32") else "base64"
-    out = _decoded(flow, kind) if decodes else _encoded(flow, kind)
+    out = _decoded(call, flow, kind) if decodes else _encoded(flow, kind)
     return _to_file(call, flags.value("-o", "--output"), out)
 
 
-def _decoded(flow: str, kind: str) -> str:
+def _decoded(call: Call, flow: str, kind: str) -> str:
     marks = marks_of(flow)
     if not flow:
         return ""
     if marks:
         return marks + DECODED
-    decoded = DECODERS[kind](flow)
-    return DECODED if decoded is None else decoded
+    return _came_out(call, DECODERS[kind](flow))
+
+
+def _came_out(call: Call, decoded: str | None) -> str:
+    """What a decoder made of a text that is known. A shell that runs it runs what was not to be read."""
+    if decoded is None:
+        return DECODED
+    if decoded:
+        call.shell.decoded.add(decoded.strip())
+    return decoded
 
 
 def _encoded(flow: str, kind: str) -> str:
@@ -180,7 +188,7 @@ def xxd(call: Call) -> str:
     flow = _input(call, flags.words[:1])
     out = filtered(flow)
     if flags.has("-r"):
-        out = marks_of(flow) + DECODED if marks_of(flow) else (from_hex(flow) or DECODED) if flow else ""
+        out = marks_of(flow) + DECODED if marks_of(flow) else _came_out(call, from_hex(flow) or None) if flow else ""
     return _to_file(call, flags.words[1] if len(flags.words) > 1 else "", out)
 
 
@@ -216,7 +224,9 @@ def rev(call: Call) -> str:
 
 
 def rot13(call: Call) -> str:
-    return DECODERS["rot13"](call.stdin) or "" if not marks_of(call.stdin) else filtered(call.stdin)
+    if not call.stdin or marks_of(call.stdin):
+        return filtered(call.stdin)
+    return _came_out(call, DECODERS["rot13"](call.stdin))
 
 
 def tee(call: Call) -> str:

@@ -20,7 +20,7 @@ SHELLS = named("shells")
 
 _SHELL_TAKES = frozenset(("-o", "-O", "+o", "+O", "--rcfile", "--init-file", "--startup-file"))
 # Named forms in which languages start a command, with the command as a literal.
-_STARTS = re.compile(
+STARTS = re.compile(
     r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx"
     r"|\bdo (?:shell )?script"
     r"|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh|\bterm|\bshell-command|\bstart-process|\bcall-process)"
@@ -106,6 +106,8 @@ def shell_program(call: Call) -> str:
             if "c" in arg:
                 return _with_text(call, args[at + 1 :])
             from_stdin = from_stdin or "s" in arg
+            if arg[0] == "-" and "p" in arg:
+                shell.give(EffectKind.ESCALATE, "a shell that keeps the rights that its file gives")
         at += 1
     rest = args[at:]
     if rest and not from_stdin:
@@ -185,7 +187,7 @@ def _code(call: Call, language: Language | None, text: str) -> str:
 def foreign(call: Call, text: str) -> str:
     """Code in a language that has no analyser: the commands it starts."""
     found = False
-    for start in _STARTS.finditer(text[: 64 << 10]):
+    for start in STARTS.finditer(text[: 64 << 10]):
         found = True
         more = _WORDS.match(text, start.end())
         words = [found[2] for found in _WORD.finditer(more[1])] if more else []

@@ -74,6 +74,7 @@ class Shell:
     walk_node: Callable[["Shell", Node, str], str]  # runs a statement
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    decoded: set[str] = field(default_factory=set)  # texts that came out of an encoding, as they can be read
     links: dict[str, str] = field(default_factory=dict)  # symbolic links that the script made, to what they lead to
     readers: dict[str, Node] = field(default_factory=dict)  # `>(command)` by its path: what is written there is its input
     foreign: list[str] = field(default_factory=list)  # folders that the script filled with what came from a network
@@ -177,6 +178,11 @@ class Shell:
         if len(values) > self.turns:
             self.turns = len(values)
         return values[min(self.turn, len(values) - 1)]
+
+    def runs_hidden(self, text: str) -> None:
+        """A text is run: one that came out of an encoding was not to be read, whatever it does."""
+        if self.decoded and text.strip() in self.decoded:
+            self.give(EffectKind.EXECUTE, "runs what was hidden in an encoding")
 
     def inside(self, language: Language, text: str) -> None:
         """What code in another language does; in a shell's own, `nested` does it."""

@@ -8,9 +8,10 @@ import re
 from collections.abc import Sequence
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import graver, host_of, host_place
+from freehold.guard.effects.places import graver, host_of, host_place, normal
 from freehold.guard.effects.programs import Clause, Does, Flags, Program, chosen, parted, program, verb_kind
 from freehold.guard.effects.shell_call import Call
+from freehold.guard.effects.shell_handed import handed, starts_shell
 from freehold.guard.effects.shell_interpreters import run_script_file
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import DECODED, LOCAL, NET, OUTPUT, SECRET, Shell, filtered
@@ -66,18 +67,30 @@ def by_table(entry: Program, call: Call) -> str:
     for clause, levels in clauses:
         out = _clause(clause, flags.words[levels:], flags, entry, call) or out
     _against_defences(shell, start, entry, args)
-    if shell.files and any(one.kind in _BUILDS and one.place is Place.WORKSPACE for one in shell.effects[start:]):
-        _run_written(shell)
+    builds = [one.place for one in shell.effects[start:] if one.kind in _BUILDS]
+    handed(call, runs=bool(builds))
+    if shell.files and builds:
+        _run_written(shell, [*args, "."], here=Place.WORKSPACE in builds)
     return out or OUTPUT
 
 
-def _run_written(shell: Shell) -> None:
-    """A build, a test, an install of the working folder runs programs that lie there: those that this script wrote, each once."""
+def _run_written(shell: Shell, folders: Sequence[str], *, here: bool) -> None:
+    """A build, a test, an install of a folder runs programs that lie there: those that this script wrote, each once.
+
+    `here`: of the working folder, whatever folders are named besides.
+    """
+    below = tuple(f"{normal(shell.resolve(folder))}/" for folder in folders)
     for path, content in list(shell.files.items()):
         name = f"file {path}\n{content}"
-        if path.endswith(_PROGRAMS) and name not in shell.called and content.isascii() and shell.place(path) is Place.WORKSPACE:
-            shell.called.add(name)
+        if name in shell.called or not content.isascii():
+            continue
+        if not path.startswith(below) and not (here and shell.place(path) is Place.WORKSPACE):
+            continue
+        shell.called.add(name)
+        if path.endswith(_PROGRAMS):
             run_script_file(Call(shell=shell, name=path, args=[], stdin=""), path)
+        elif starts_shell(content):
+            shell.give(EffectKind.ESCALATE, "builds or installs what has a shell started", target=path)
 
 
 def _clause(clause: Clause, words: Sequence[str], flags: Flags, entry: Program, call: Call) -> str:
@@ -94,6 +107,8 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
     shell, because = call.shell, entry.because[kind]
     if not does.select:
         place = does.place or Place.NOTHING
+        if kind is EffectKind.DOWNLOAD and place is Place.HOST and _holds_content(call):
+            kind, because = EffectKind.SEND, "a host is asked for what a file holds: that is told to it"
         if kind is EffectKind.SEND:
             place = _sent(place, words, call)
         shell.give(kind, because, place=place, target=" ".join(words[:2]))
@@ -133,6 +148,11 @@ def _at_least(place: Place, word: str, shell: Shell) -> Place:
     return graver(place, own) if own in (Place.CREDENTIAL, Place.DEVICE) else place
 
 
+def _holds_content(call: Call) -> bool:
+    """Whether a word is what a file holds: `whois -h HOST "$(cat FILE)"`."""
+    return any(not arg.isascii() and (LOCAL in arg or SECRET in arg) for arg in call.args)
+
+
 def _sent(place: Place, words: Sequence[str], call: Call) -> Place:
     """What is sent decides with where it goes: a key that leaves is the key's place."""
     if place is Place.NOTHING:
@@ -156,7 +176,7 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
         ]
     if does.action == "wrap":
         rest = _tail(does.select, call.args, flags)
-        return shell.execute(shell, list(rest), call.stdin) if rest else ""
+        return call.run(list(rest)) if rest else ""
     if does.action == "code":
         for text in chosen(does.select, words, flags):
             if does.language is not None:

@@ -8,6 +8,7 @@ nothing stay a plain `run`.
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import host_of, host_place, place_of
 from freehold.guard.effects.shell_call import Call
+from freehold.guard.effects.shell_handed import handed
 from freehold.guard.effects.shell_interpreters import SHELLS
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import LOCAL, OUTPUT, SECRET, marks_of
@@ -51,6 +52,7 @@ def unlisted(call: Call, *, quiet: bool = False) -> str:
             hosts.append(host)
         elif "/" in word or "." in word or "~" in word or marks_of(word):
             _path(call, word.removeprefix("@"), deletes=deletes)
+    handed(call, runs=True)
     _network(call, hosts, sends=sends or (may_send and bool(hosts)))
     return OUTPUT
 
