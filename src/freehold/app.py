@@ -33,6 +33,7 @@ from freehold.gateway.mcp.pins import FILE_NAME as PINS_FILE
 from freehold.gateway.mcp.pins import PinBook
 from freehold.gateway.mcp.services import McpServices
 from freehold.gateway.metrics import Metrics
+from freehold.gateway.paths import Paths
 from freehold.gateway.placement import Placer
 from freehold.gateway.prices import PriceList
 from freehold.gateway.router import Router
@@ -89,6 +90,8 @@ class _Ground:
     writer: RecordWriter
     guard: StreamGuard
     alarms: Alarms
+    files: EngineFiles
+    paths: Paths
 
     def begin(self, work: Coroutine[None, None, object]) -> None:
         """A task that lives as long as the node."""
@@ -115,7 +118,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         stack.callback(stored_keys.close)
         ring = keys or stored_keys
 
-        engine = await start_engine(place, stack, surroundings=EngineFiles(place).surroundings())
+        engine = await start_engine(place, stack, surroundings=ground.files.surroundings())
         router = _open_router(ground, engine)
         prices = PriceList(config.prices)
         admission = await _open_admission(ground, engine, router, prices)
@@ -159,7 +162,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
             keys=ring,
             meter=exchange_meter(config, place.folder, signals),
             metrics=metrics,
-            home=place.home,
+            paths=ground.paths,
             keeping=Keeping(config.keep),
             traces=traces,
             dashboard=dashboard,
@@ -196,7 +199,18 @@ async def _open_ground(place: Place, stack: contextlib.AsyncExitStack) -> _Groun
     guard = await asyncio.to_thread(open_policy_guard, place, key)
     alarms = Alarms(config.alerts, node=platform.node(), count=metrics.count_alert, audit=writer)
     await stack.enter_async_context(alarms)
-    return _Ground(place=place, stack=stack, metrics=metrics, key=key, writer=writer, guard=guard, alarms=alarms)
+    files = EngineFiles(place)
+    return _Ground(
+        place=place,
+        stack=stack,
+        metrics=metrics,
+        key=key,
+        writer=writer,
+        guard=guard,
+        alarms=alarms,
+        files=files,
+        paths=Paths((*place.folders, *files.folders())),
+    )
 
 
 def _open_router(ground: _Ground, engine: EngineClient | None) -> Router:
@@ -260,6 +274,7 @@ def _open_mcp(ground: _Ground, held: HeldCalls, keys: KeyRing) -> McpApp | None:
         book=PinBook(place.home / PINS_FILE, time.time_ns),
         json_depth=config.gateway.json_depth,
         json_values=config.gateway.json_values,
+        paths=ground.paths,
         count=lambda entry: metrics.count(entry, between_s=None, is_served=True),
     )
     mcp = open_mcp(config.mcp, services, keys, config.gateway, place.folder)

@@ -92,10 +92,14 @@ class EngineFiles:
                 log.error("engine_settings_refused", extra={"reason": "engine.model is another: start the node again"})
         return engine_command(self._config, self._place.folder)
 
-    def look(self) -> Hashable:
+    def folders(self) -> Sequence[Path]:
+        """Those of the models. None of them has to be there."""
         engine, home = self._config.engine, self._place.home
-        folders = [folder for name in (engine.model, engine.draft_model) if name for folder in _folders(home, name)]
-        return (_file(configuration.find(self._place.config_path)), *map(_folder, (key_directory(home), *folders)))
+        return [folder for name in (engine.model, engine.draft_model) if name for folder in _folders(home, name)]
+
+    def look(self) -> Hashable:
+        keys, configured = key_directory(self._place.home), configuration.find(self._place.config_path)
+        return (_file(configured), *map(_folder, (keys, *self.folders())))
 
 
 def _folders(home: Path, name: str) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 """Where a node lives and what it was told: the same for the node, for the engine's process, and for commands beside it."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +31,11 @@ class Place:
     def folder(self) -> Path:
         """What files named in the configuration are relative to."""
         return self.config_path.parent if self.config_path is not None else self.home
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Those that the node's own files lie in, and the user's."""
+        return Path(os.path.expanduser("~")), self.home, self.folder, self.record.parent  # never raises
 
     @property
     def policy(self) -> Path | None:

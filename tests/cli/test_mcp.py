@@ -185,3 +185,14 @@ def test_pins_are_listed_accepted_and_forgotten(tmp_path: Path) -> None:
     assert freehold(tmp_path, "mcp", "pins", "forget", "web").exit_code == 0
     assert freehold(tmp_path, "mcp", "pins", "forget", "web").exit_code == 2
     assert freehold(tmp_path, "log", "verify").exit_code == 0
+
+
+@pytest.mark.parametrize("given", ["/dev/null", __file__])
+def test_standard_input_that_is_no_pipe_is_refused_and_not_waited_for(given: str, tmp_path: Path) -> None:
+    home = {"FREEHOLD_HOME": str(tmp_path)}
+    with open(given, "rb") as file:
+        done = subprocess.run(
+            [*WRAP, "--", "cat"], env={**os.environ, **home}, stdin=file, capture_output=True, cwd=ROOT, timeout=60
+        )
+    assert done.returncode == 2
+    assert b"speaks through pipes" in done.stderr

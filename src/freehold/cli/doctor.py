@@ -35,7 +35,8 @@ from freehold.gateway.upstreams import make_upstream
 from freehold.guard import StreamGuard
 from freehold.meter.opening import Machine, NoSource, choose, look
 from freehold.metering import exchange_meter
-from freehold.policy_read import policy_path, read_policy
+from freehold.place import Place
+from freehold.policy_read import read_policy
 from freehold.provenance.catalogue import lookup
 from freehold.provenance.keys import PRIVATE_NAME
 from freehold.provenance.local import key_directory, model_directory, refuse_unsigned, trust_words
@@ -59,22 +60,10 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Situation:
+class Situation(Place):
     """What the checks look at. `config` is the default where the file does not hold together; `config_error` says why."""
 
-    home: Path
-    config: configuration.Config
     config_error: str | None = None
-    config_path: Path | None = None
-
-    @property
-    def record(self) -> Path:
-        return self.home / self.config.store.file
-
-    @property
-    def folder(self) -> Path:
-        """What files named in the configuration are relative to."""
-        return self.config_path.parent if self.config_path is not None else self.home
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +176,7 @@ def check_model(situation: Situation) -> Verdict:
 
 def check_policy(situation: Situation) -> Verdict:
     config = situation.config
-    path = policy_path(config.guard.policy, situation.config_path, situation.home)
+    path = situation.policy
     # re2 compiles in a moment; what is found is the same
     guard = StreamGuard(replace(config.guard, engine="re2"), policy=read_policy(path) if path is not None else None)
     load_residency(config.residency, situation.folder)

@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import re
+import selectors
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.opening import part
 from freehold.gateway.mcp.pins import FILE_NAME, PINNED, Pin, PinBook, digest_of, list_digest, shown
 from freehold.gateway.mcp.services import Bounds, McpServices
+from freehold.gateway.paths import Paths
 from freehold.guard_cache import open_policy_guard
 from freehold.place import Place, find_place
 from freehold.provenance.keys import node_key
@@ -94,6 +96,7 @@ async def _wrap(place: Place, config: McpConfig, node: AskingNode | None) -> int
             book=_book(place),
             json_depth=place.config.gateway.json_depth,
             json_values=place.config.gateway.json_values,
+            paths=Paths(place.folders),
         )
         async with _standard_streams(config.message_limit_bytes) as (reader, write):
             work = asyncio.ensure_future(wrapping.Wrap(config, services, write).run(wrapping.lines_of(reader), os.environ))
@@ -119,9 +122,11 @@ async def _standard_streams(limit_bytes: int) -> AsyncIterator[tuple[asyncio.Str
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit_bytes)
     try:
+        with selectors.DefaultSelector() as selector:  # asyncio would wait for ever on what can't be waited for: /dev/null
+            selector.register(sys.stdin.buffer, selectors.EVENT_READ)
         coming, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
         going, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
-    except ValueError as exc:
+    except (ValueError, PermissionError) as exc:
         raise InvalidRequest("an MCP client speaks through pipes: standard input and output can't be files") from exc
     writer = asyncio.StreamWriter(going, protocol, None, loop)
     turn = asyncio.Lock()

@@ -66,7 +66,7 @@ async def handle(call: Call, receive: Receive, send: Send, services: Services) -
         principal = authenticate(call.headers, services.keys, call.query)
         _refuse_unless_recordable(services.recorder)
     except Exception as exc:
-        error = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
+        error = services.paths.keep_from_client(exc if isinstance(exc, FreeholdError) else _unforeseen(exc))
         services.metrics.count_refused(error.code)
         async with reply.watched():
             await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
@@ -249,6 +249,7 @@ class _Handling:
                 self._scan_message(error)
             except Exception as exc:
                 error = _unforeseen(exc, account.exchange_id)
+        error = self._services.paths.keep_from_client(error)
         account.fail(error, Status.BLOCKED if isinstance(error, BlockedByPolicy) else Status.FAILED)
         account.sent.add(self._codec.error_event(error)[0] if self._reply.started else self._codec.encode_error(error))
         try:
@@ -259,6 +260,7 @@ class _Handling:
 
     async def _tell(self, error: FreeholdError) -> None:
         """Under way a stream ends with an error event and without its last word, so that nobody takes it for whole."""
+        error = self._services.paths.keep_from_client(error)
         try:
             async with self._reply.watched():
                 if self._reply.started:

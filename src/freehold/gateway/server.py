@@ -7,7 +7,6 @@ page of another origin has no business here.
 import asyncio
 import base64
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import orjson
@@ -105,7 +104,7 @@ class _Edges:
         if self._services.dashboard is not None:
             routes.append(Mount("/dashboard", app=self._services.dashboard))
         handlers: dict[int | type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
-            FreeholdError: _on_error,
+            FreeholdError: self._on_error,
             HTTPException: _on_http_exception,
             ClientLeft: _on_departure,
         }
@@ -166,8 +165,12 @@ class _Edges:
         """Whether a request would be taken now, and what is missing in words; where files lie is for admins."""
         ready, answer = readiness(self._services)
         if not self._asks_an_admin(request):
-            answer = for_anybody(answer, (self._services.home, Path.home()))
+            answer = for_anybody(answer, self._services.paths)
         return _json(answer, status=200 if ready else 503)
+
+    async def _on_error(self, _request: Request, exc: Exception) -> Response:
+        assert isinstance(exc, FreeholdError)
+        return _error_response(self._services.paths.keep_from_client(exc))
 
     def _asks_an_admin(self, request: Request) -> bool:
         try:
@@ -225,11 +228,6 @@ def _error_response(error: FreeholdError, headers: dict[str, str] | None = None)
     extra = {name.decode(): value.decode() for name, value in error_headers(error)}
     every = {"content-type": "application/json", "cache-control": "no-store", **extra, **(headers or {})}
     return Response(_EDGE_CODEC.encode_error(error), status_code=error.status, headers=every)
-
-
-async def _on_error(_request: Request, exc: Exception) -> Response:
-    assert isinstance(exc, FreeholdError)
-    return _error_response(exc)
 
 
 async def _on_departure(_request: Request, _exc: Exception) -> Response:

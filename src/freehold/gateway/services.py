@@ -1,7 +1,6 @@
 """What the gateway is given: the other rooms' capabilities, as ports."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from time import monotonic, time_ns
 
 from starlette.types import ASGIApp
@@ -26,6 +25,7 @@ from freehold.gateway.config import GatewayConfig
 from freehold.gateway.keeping import Keeping
 from freehold.gateway.log_routes import LogServices
 from freehold.gateway.metrics import Metrics
+from freehold.gateway.paths import Paths
 from freehold.gateway.placement import Placer
 from freehold.gateway.router import Router
 from freehold.gateway.traces import NoTraces, Traces
@@ -48,7 +48,7 @@ class Services:
     keys: KeyRing
     meter: Meter
     metrics: Metrics
-    home: Path = Path()  # where the node's files lie
+    paths: Paths = Paths()  # noqa: RUF009 - it does not change; of the folders that the node's files lie in
     keeping: Keeping = Keeping()  # noqa: RUF009 - it has no state
     traces: Traces = NoTraces()  # noqa: RUF009 - it has no state
     dashboard: ASGIApp | None = None  # mounted at /dashboard

@@ -99,7 +99,7 @@ class McpGateway:
             problem = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
             with contextlib.suppress(ClientLeft):
                 async with reply.watched():
-                    await _refuse(reply, problem)
+                    await _refuse(reply, self._services.paths.keep_from_client(problem))
 
     async def close(self) -> None:
         await asyncio.gather(*(server.close() for server in self._servers.values()))

@@ -83,6 +83,7 @@ class CallRecord:
 
     async def failed(self, error: FreeholdError) -> bytes:
         """Raises RecordNotWritten."""
+        error = self._services.paths.keep_from_client(error)
         self.account.fail(error, Status.FAILED)
         return await self._recorded(message.error(self._call.id, error))
 

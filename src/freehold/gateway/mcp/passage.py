@@ -120,7 +120,7 @@ class Passage:
             if message.kind is not Kind.REQUEST:
                 log.info("mcp_dropped", server=self._config.name, kind=message.kind, code=problem.code)
                 return None
-            return Answer(data=messages.error(message.id, problem))
+            return Answer(data=self._error(message.id, problem))
 
     async def from_server(self, message: Message) -> Outcome:
         try:
@@ -138,7 +138,7 @@ class Passage:
         except Exception as exc:
             problem = _translated(exc)
             log.info("mcp_dropped", server=self._config.name, kind=message.kind, code=problem.code)
-            return Answer(data=messages.error(message.id, problem)) if message.kind is Kind.REQUEST else None
+            return Answer(data=self._error(message.id, problem)) if message.kind is Kind.REQUEST else None
 
     async def lost(self, problem: FreeholdError, ids: Sequence[Id] | None = None) -> list[bytes]:
         """The server will not answer: what the client is told to each question that waits, or to those of `ids`."""
@@ -148,13 +148,16 @@ class Passage:
             if asked is None:
                 continue
             if asked.call is None:
-                answers.append(messages.error(waiting, problem))
+                answers.append(self._error(waiting, problem))
                 continue
             try:
                 answers.append(await asked.call.failed(problem))
             except RecordNotWritten as worse:
-                answers.append(messages.error(waiting, worse))
+                answers.append(self._error(waiting, worse))
         return answers
+
+    def _error(self, id: Id | None, problem: FreeholdError) -> bytes:  # noqa: A002 - JSON-RPC's word
+        return messages.error(id, self._services.paths.keep_from_client(problem))
 
     async def left(self) -> None:
         """The client is gone: its calls are recorded as they are."""
@@ -278,14 +281,14 @@ class Passage:
         except Exception as exc:
             problem = _translated(exc, of_server=True)
             if asked.call is None:
-                return Forward(data=messages.error(message.id, problem))
+                return Forward(data=self._error(message.id, problem))
             return Forward(data=await self._told(message, asked.call, problem))
         if asked.call is None:
             return Forward(data=passed.data)
         try:
             return Forward(data=await asked.call.answered(passed))
         except RecordNotWritten as problem:
-            return Forward(data=messages.error(message.id, problem))
+            return Forward(data=self._error(message.id, problem))
 
     async def _told(self, message: Message, call: CallRecord, problem: FreeholdError) -> bytes:
         """A result that can't be shown is one the model can read about; a server that broke the protocol is an error."""
@@ -295,7 +298,7 @@ class Passage:
                 return await call.refused(words, self._version)
             return await call.failed(problem)
         except RecordNotWritten as worse:
-            return messages.error(message.id, worse)
+            return self._error(message.id, worse)
 
     async def _passed(self, message: Message, asked: _Asked) -> Message:
         session = self._screening.open()

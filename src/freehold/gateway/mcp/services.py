@@ -7,6 +7,7 @@ from time import monotonic, time_ns
 from freehold.core.ledger import LedgerEntry
 from freehold.core.ports import Alarm, Approvals, AuditLog, Guard, MonotonicClock, Recorder, UnixClock
 from freehold.gateway.mcp.pins import PinBook
+from freehold.gateway.paths import Paths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class McpServices:
     book: PinBook
     json_depth: int = 64
     json_values: int = 65_536
+    paths: Paths = Paths()  # noqa: RUF009 - it does not change
     count: Callable[[LedgerEntry], None] = lambda entry: None  # for the metrics
     monotonic_s: MonotonicClock = monotonic
     unix_ns: UnixClock = time_ns
