@@ -57,6 +57,15 @@ async def test_a_session_is_its_own_keys_and_ends_when_it_says_so(tmp_path: Path
         assert (await asked(proxy, PING, mcp_session_id=session)).status_code == 404
 
 
+async def test_an_error_does_not_say_where_the_pins_lie(tmp_path: Path) -> None:
+    (tmp_path / "mcp-pins.json").write_text("nonsense")
+    async with standing(tmp_path, "local") as proxy:
+        session = (await asked(proxy, INITIALIZE)).headers["mcp-session-id"]
+        told = (await asked(proxy, {"jsonrpc": "2.0", "id": 3, "method": "tools/list"}, mcp_session_id=session)).text
+        assert "mcp-pins.json holds no pins that can be read" in told
+        assert str(tmp_path) not in told
+
+
 async def test_a_session_that_nobody_used_for_long_is_over(tmp_path: Path) -> None:
     async with standing(tmp_path, "local", session_idle_s=0.01) as proxy:
         session = (await asked(proxy, INITIALIZE)).headers["mcp-session-id"]
