@@ -169,3 +169,13 @@ def test_a_stream_of_a_file_is_told_from_drives_and_addresses() -> None:
 def test_any_arguments_have_an_answer(words: list[str], name: str) -> None:
     program_effects([name, *words], SCENE)
     program_effects(words, SCENE)
+
+
+def test_a_program_for_people_that_is_given_a_program_on_a_network_brings_it() -> None:
+    assert "execute-host" in _rules("winword.exe", "http://h.example/addin.dll")
+    assert "execute-host" not in _rules("winword.exe", "http://h.example/letter.docx")
+
+
+def test_the_name_of_the_process_that_keeps_passwords_tells_what_is_wanted() -> None:
+    assert "read-credential" in _rules("dumptool.exe", "-hang", "-pn", "lsass.exe")
+    assert "read-credential" not in _rules("dumptool.exe", "-hang", "-pn", "app.exe")

@@ -14,7 +14,8 @@ An entry is a line of clauses, parted by `;`. The first may name the options tha
   `last`, `init` (all but the last), `rest` (all but the first), `-o` (the value of an option), `input`
   (what comes in), `here` (the working folder).
   With `host` before them they are hosts. The place is that of the path or host, unless `@` names it.
-- Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `wrap(2)`: a command begins at that word;
+- Not effects: `none`, after which nothing counts; `verbs@place`: see `VERBS`; `copies@host`: what the first word names is sent
+  to the second, or fetched where only the first is elsewhere; `wrap(2)`: a command begins at that word;
   `code(shell 1)`: code in a language; `runs(1)`: a file that is run; `gives(net)`: what it prints, one of net, decoded, secret,
   local, same, output.
 
@@ -48,7 +49,7 @@ _LOOKING = (EffectKind.READ, EffectKind.DISCOVER)
 _VERB_KIND = {word: kind for kind, words in reversed(VERBS) for word in words}
 _LANGUAGES = {language.value: language for language in Language}
 GIVES = frozenset(("net", "decoded", "secret", "local", "same", "output"))
-ACTIONS = frozenset(("none", "verbs", "wrap", "code", "runs", "gives"))
+ACTIONS = frozenset(("none", "verbs", "copies", "wrap", "code", "runs", "gives"))
 
 PHRASES: dict[EffectKind, str] = {
     EffectKind.RUN: "runs a program",

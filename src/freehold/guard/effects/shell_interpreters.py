@@ -139,6 +139,8 @@ def run_script_file(call: Call, path: str, language: Language | None = None) -> 
         return OUTPUT
     whole = normal(shell.resolve(path))
     content = shell.files.get(whole)
+    if content is None and whole.endswith(".pyc"):
+        content = shell.files.get(whole.removesuffix("c"))  # compiled from it
     place = shell.place(path)
     if content is None and shell.foreign and place is not Place.SYSTEM and shell.is_foreign(path):
         shell.give(EffectKind.EXECUTE, "runs a file of what it downloaded", place=place, target=path)

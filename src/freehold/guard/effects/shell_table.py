@@ -170,6 +170,8 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
         kind = found[0] if found else EffectKind.READ
         shell.give(kind, entry.because[kind], place=does.place or Place.HOST, target=" ".join(words[:3]))
         return OUTPUT
+    if does.action == "copies":
+        return _copy(does, words, entry, call)
     if does.action == "gives":
         return {"net": NET, "decoded": DECODED, "secret": SECRET, "local": LOCAL, "same": filtered(call.stdin), "output": OUTPUT}[
             does.select
@@ -187,6 +189,26 @@ def _act(does: Does, words: Sequence[str], flags: Flags, entry: Program, call: C
             run_script_file(Call(shell=shell, name=path, args=[], stdin=""), path)
         return OUTPUT
     return ""
+
+
+_ELSEWHERE = re.compile(r"[\w-]+://|[\w./@-]{2,}:")  # `s3://bucket/x`, `remote:x`, `namespace/pod:/x`
+
+
+def _copy(does: Does, words: Sequence[str], entry: Program, call: Call) -> str:
+    """What names another place is there. Fetched is only what stands first, with no other place among all the words."""
+    shell, place = call.shell, does.place or Place.HOST
+    if len(words) < 2 or not _ELSEWHERE.match(words[0]) or any(map(_ELSEWHERE.match, words[1:])):
+        because = entry.because[EffectKind.SEND]
+        shell.give(EffectKind.SEND, because, place=_sent(place, words, call), target=" ".join(words[:2]))
+        return OUTPUT
+    source, target = words[:2]
+    shell.give(EffectKind.DOWNLOAD, entry.because[EffectKind.DOWNLOAD], place=place, target=source)
+    if target == "-":
+        return NET
+    shell.touch(EffectKind.WRITE, target, entry.because[EffectKind.WRITE])
+    shell.store(target, NET)
+    shell.fill(target)
+    return OUTPUT
 
 
 def _tail(select: str, args: Sequence[str], flags: Flags) -> Sequence[str]:

@@ -24,8 +24,9 @@ LIMIT_WORDS = 512
 LIMIT_STREAMS = 20  # words that are looked at for streams
 _ARCHITECTURE = re.compile(r"[._-]?(?:x64|x86|amd64|win64|win32|arm64)$")
 _ENDINGS = (".exe", ".com", ".cmd", ".bat", ".msc", ".cpl", ".scr")
+_ENDING_CHARS = 4  # of each
 _SWITCH = re.compile(r"^(?:/{1,2}-?|--?|\u2013)(?=[A-Za-z?@+*^])([^:=]*)(?:[:=](.*))?$", re.DOTALL)
-_PLAIN = re.compile(r"[-/]{0,2}[A-Za-z_]{3,40}")
+_PLAIN = re.compile(r"[-/]{0,2}[A-Za-z_]{3,40}(?:\.exe)?")
 _SCRIPTS = {
     ".bat": "a batch file",
     ".cmd": "a batch file",
@@ -74,11 +75,9 @@ def programs() -> Mapping[str, Program]:
 
 def name_of(word: str) -> str:
     """The program that a word names: without its folder, its quotes and its ending, in lower case."""
-    name = re.split(r"[\\/]", word.strip().strip("\"'").strip())[-1].lower()
-    for ending in _ENDINGS:
-        if name.endswith(ending) and len(name) > len(ending):
-            name = name[: -len(ending)]
-            break
+    name = word.strip().strip("\"'").strip().replace("\\", "/").rpartition("/")[2].lower()
+    if name.endswith(_ENDINGS) and len(name) > _ENDING_CHARS:
+        name = name[:-_ENDING_CHARS]
     return "cmd" if name == "%comspec%" else _ARCHITECTURE.sub("", name) or name
 
 

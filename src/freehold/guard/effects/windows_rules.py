@@ -8,7 +8,6 @@ with "&" counts beside others. WHEN is words, all of which must hold of the argu
     a,b         either                                !a           does not hold
     -Verb=runas the switch has this value             /s=*.dll     or one of this form
     @1=host     the first lies there                  ?            one is not known as a whole
-    @1=host     the first lies there                  ?            one is not known as a whole
 
 WHAT is effects, "kind" or "kind:where". Where is a place by its name; or what names the place: @1, @2, @-1 (arguments that are
 no switches, counted from 1 or from the end), @* (all of them), @1+ (from that one on), @/out (the value of a switch), @url (an
@@ -183,7 +182,6 @@ def at(kind: EffectKind, path: str, because: str, scene: Scene, name: str = "") 
         found = list(file_effects(kind, path, because, folder=scene.folder))
     else:
         found = [Effect(kind=kind, place=where(path, scene.folder), target=path, because=because)]
-    found += _besides(kind, path, found[0].place if found else Place.NOTHING)
     found += _besides(kind, path, found[0].place if found else Place.NOTHING)
     change = change_of(path, name) if kind in _CHANGES else None
     if change is not None:
