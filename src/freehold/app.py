@@ -48,12 +48,10 @@ from freehold.guard_cache import open_policy_guard
 from freehold.hangup import on_hangup
 from freehold.log_keeper import LogKeeper
 from freehold.metering import exchange_meter, meter_journal, note_prices
-from freehold.model_audits.schedule import ModelAudits
 from freehold.place import Place
 from freehold.policy_watch import PolicyWatch
 from freehold.provenance.content import content_key
-from freehold.provenance.keys import NodeKey, node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import NodeKey, key_directory, node_key
 from freehold.provenance.signer import NodeSigner
 from freehold.residency import check_findings, load_residency
 from freehold.store.keys import ClientKeys
@@ -176,7 +174,7 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
 
         ground.begin(Retention(place.record, config.store, ground.key).run())
         if config.model_audit:
-            ground.begin(_model_audits(ground, engine, prices).run())
+            ground.begin(_model_audits(ground, engine, prices))
         ground.begin(follow(signals))
         await note_prices(place.record, config, writer)
         if engine is not None:
@@ -292,8 +290,10 @@ async def _note_policies(ground: _Ground, residency: LabelPolicy | None) -> None
         await writer.append("policy_loaded", residency.facts())
 
 
-def _model_audits(ground: _Ground, engine: EngineClient | None, prices: PriceList) -> ModelAudits:
-    return ModelAudits(
+def _model_audits(ground: _Ground, engine: EngineClient | None, prices: PriceList) -> Coroutine[None, None, None]:
+    from freehold.model_audits.schedule import ModelAudits  # noqa: PLC0415  # its statistics take 3 MiB
+
+    audits = ModelAudits(
         ground.place.config,
         ground.place.home,
         ground.place.folder,
@@ -303,6 +303,7 @@ def _model_audits(ground: _Ground, engine: EngineClient | None, prices: PriceLis
         prices=prices,
         note=ground.metrics.note_model_audit,
     )
+    return audits.run()
 
 
 def _watch_policy(ground: _Ground) -> Sequence[Callable[[], None]]:

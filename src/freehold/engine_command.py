@@ -27,7 +27,8 @@ from freehold.meter.opening import open_meter
 from freehold.metering import engine_meter_config
 from freehold.place import Place, with_engine
 from freehold.provenance import catalogue
-from freehold.provenance.local import LOCATION_NAME, key_directory, model_directory
+from freehold.provenance.keys import key_directory
+from freehold.provenance.model_folder import LOCATION_NAME, model_directory
 from freehold.watermarks import watermarks_of
 
 log = logging.getLogger("freehold.engine")

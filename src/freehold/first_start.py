@@ -5,22 +5,25 @@ from dataclasses import dataclass
 
 from freehold.core.models import Trust
 from freehold.place import Place
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory, refuse_unsigned, trust_words
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.progress import Progress
-from freehold.provenance.pull import open_model, pull
 from freehold.store.keys import ClientKeys
 
 
 def fetch_model(place: Place, progress: Progress) -> None:
     """Bring the engine's model here if it is not; costs no network when it is."""
-    for name in (place.config.engine.model, place.config.engine.draft_model):
-        if name and place.config.engine.model:
-            pull(name, place.home, progress)
-            model = open_model(place.home, name)
-            refuse_unsigned(model, place.config.engine.unsigned)
-            if model.trust is Trust.FIRST_USE:
-                progress.note(f"{name} is {trust_words(model)}; the node runs its bytes as they were then, and no others")
+    engine = place.config.engine
+    if not engine.model:
+        return
+    from freehold.provenance.local import refuse_unsigned, trust_words  # noqa: PLC0415  # with them comes what scans models,
+    from freehold.provenance.pull import open_model, pull  # noqa: PLC0415  # and what reads signatures: 3 MiB
+
+    for name in filter(None, (engine.model, engine.draft_model)):
+        pull(name, place.home, progress)
+        model = open_model(place.home, name)
+        refuse_unsigned(model, engine.unsigned)
+        if model.trust is Trust.FIRST_USE:
+            progress.note(f"{name} is {trust_words(model)}; the node runs its bytes as they were then, and no others")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,8 +24,7 @@ from freehold.gateway.account import sampling_claims
 from freehold.gateway.replay import NotComparable, ReplayedExchange
 from freehold.guard_cache import open_policy_guard
 from freehold.place import Place
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.pull import open_model
 from freehold.provenance.replay import (
     Difference,

@@ -9,8 +9,7 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import PUBLIC_NAME
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PUBLIC_NAME, key_directory
 from tests.store.logs import KEY, check, tamper, write_log
 
 

@@ -8,8 +8,7 @@ from click.testing import CliRunner, Result
 
 from freehold.cli import main
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import PRIVATE_NAME, PUBLIC_NAME
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PRIVATE_NAME, PUBLIC_NAME, key_directory
 from freehold.provenance.note import parse_vkey
 from tests.store.logs import KEY, tamper, write_log
 from tests.store.test_tree import add

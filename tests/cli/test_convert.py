@@ -8,8 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
-from freehold.provenance.keys import node_key, trusted
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key, trusted
 from freehold.provenance.slsa import read_attestation
 from tests.fakes.tiny_directory import tiny_directory
 from tests.provenance.torch_zips import Made, Named, Stored, tensor, torch_zip

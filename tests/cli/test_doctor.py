@@ -14,8 +14,7 @@ from freehold import config as configuration
 from freehold.cli import doctor
 from freehold.cli.doctor import CHECKS, Level, Situation
 from freehold.core.errors import DeviceError
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.store.keys import ClientKeys
 
 

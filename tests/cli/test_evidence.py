@@ -20,8 +20,7 @@ from freehold.cli import main
 from freehold.core.errors import ArtefactError, MalformedArtefact, VerificationError
 from freehold.provenance import evidence as bundles
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import PRIVATE_NAME, PUBLIC_NAME, NodeKey, trusted
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PRIVATE_NAME, PUBLIC_NAME, NodeKey, key_directory, trusted
 from freehold.provenance.signer import NodeSigner
 from freehold.store.audit import ExchangeParts
 from freehold.store.config import StoreConfig

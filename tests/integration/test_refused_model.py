@@ -15,8 +15,7 @@ import openai
 import pytest
 
 from freehold.config import home as user_home
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.manifest import MANIFEST_NAME, make_manifest
 from freehold.provenance.signer import sign_manifest
 from tests.fakes.tiny_gguf import tiny_gguf

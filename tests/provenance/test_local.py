@@ -7,18 +7,17 @@ import pytest
 
 from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
 from freehold.core.models import Trust
-from freehold.provenance.keys import node_key
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.local import (
     Bringing,
     add,
     added_names,
     forget,
-    key_directory,
-    model_directory,
     name_for,
     open_added,
     refuse_unsigned,
 )
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model, pull
 from freehold.provenance.verifier import verify_contents

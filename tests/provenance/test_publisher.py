@@ -8,8 +8,9 @@ import pytest
 
 from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.models import Trust
-from freehold.provenance.keys import NodeKey, node_key
-from freehold.provenance.local import Bringing, add, key_directory, model_directory, refuse_unsigned, trust_words
+from freehold.provenance.keys import NodeKey, key_directory, node_key
+from freehold.provenance.local import Bringing, add, refuse_unsigned, trust_words
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.pieces import Recipe
 from freehold.provenance.progress import Silent
 from freehold.provenance.publisher import signature_beside

@@ -19,8 +19,7 @@ from freehold.core.exchange import KeyId
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
 from freehold.provenance.envelope import open_envelope
-from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, read_public, trusted
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, key_directory, read_public, trusted
 from freehold.store.database import open_reader, translated
 from freehold.store.exchanges import SignedReceipt
 

@@ -22,8 +22,7 @@ from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.merkle import Perfect
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
-from freehold.provenance.keys import NodeKey, TrustedKeys, node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import NodeKey, TrustedKeys, key_directory, node_key
 from freehold.provenance.log_config import WitnessConfig
 from freehold.provenance.tiles import TileReader
 from freehold.store import tree

@@ -21,8 +21,7 @@ from freehold.core.batches import Batch
 from freehold.core.deferral import J_PER_KWH, NOTHING_SAVED, Saving
 from freehold.gateway.batches.desk import cancelling
 from freehold.gateway.batches.documents import batch_document, saving_document
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.store.batches import Batches
 from freehold.store.deferred import Deferred, deferred
 

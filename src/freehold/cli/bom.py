@@ -27,8 +27,8 @@ from freehold.provenance import bom_cyclonedx, bom_spdx
 from freehold.provenance.bom import CARD_LIMIT_BYTES, Description, Facts, Reference, describe, read_card
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import TrustedKeys, node_key, read_public, trusted
-from freehold.provenance.local import key_directory, trust_words
+from freehold.provenance.keys import TrustedKeys, key_directory, node_key, read_public, trusted
+from freehold.provenance.local import trust_words
 from freehold.provenance.pull import open_model
 from freehold.provenance.receipt import STATEMENT_MEDIA_TYPE
 from freehold.provenance.slsa import (

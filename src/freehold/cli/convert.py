@@ -24,8 +24,9 @@ from freehold.engine.convert import QUANTS, Conversion, plan_conversion
 from freehold.engine.header import files_at
 from freehold.engine.inspect import inspect
 from freehold.provenance import local
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import Bringing, key_directory, model_directory, name_for
+from freehold.provenance.keys import key_directory, node_key
+from freehold.provenance.local import Bringing, name_for
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.pull import SPARE_BYTES
 from freehold.provenance.scan.gate import refuse_unsafe
 from freehold.provenance.slsa import Run, attest, attestation_path, model_files, write_attestation

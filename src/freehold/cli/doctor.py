@@ -38,9 +38,10 @@ from freehold.metering import exchange_meter
 from freehold.place import Place
 from freehold.policy_read import read_policy
 from freehold.provenance.catalogue import lookup
-from freehold.provenance.keys import PRIVATE_NAME
-from freehold.provenance.local import key_directory, model_directory, refuse_unsigned, trust_words
+from freehold.provenance.keys import PRIVATE_NAME, key_directory
+from freehold.provenance.local import refuse_unsigned, trust_words
 from freehold.provenance.manifest import MANIFEST_NAME
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.pull import open_model
 from freehold.provenance.verifier import verify_contents
 from freehold.residency import check_findings, load_residency

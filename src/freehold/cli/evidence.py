@@ -23,8 +23,7 @@ from freehold.provenance import evidence as bundles
 from freehold.provenance import note as notes
 from freehold.provenance import receipt as receipts
 from freehold.provenance.evidence import Evidence, EvidenceReport, Exchange, Purge, Row
-from freehold.provenance.keys import PUBLIC_NAME, node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PUBLIC_NAME, key_directory, node_key
 from freehold.store import tree
 from freehold.store.evidence import ShownExchange, ShownRow, last_purge, shown
 from freehold.store.tree import Tree

@@ -12,8 +12,7 @@ from freehold.cli.terminal import print_table
 from freehold.core.exchange import ExchangeId
 from freehold.place import Place, find_place
 from freehold.provenance.content import content_key
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.store.content import ContentStore, KeptRow
 
 

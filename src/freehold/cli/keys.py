@@ -23,8 +23,7 @@ from freehold.cli.allowance import (
 )
 from freehold.cli.terminal import print_table
 from freehold.core.limits import Allowance
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.store.keys import ClientKey, ClientKeys
 from freehold.store.usage import RecordedUsage
 

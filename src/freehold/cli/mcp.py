@@ -34,8 +34,7 @@ from freehold.gateway.mcp.services import Bounds, McpServices
 from freehold.gateway.paths import Paths
 from freehold.guard_cache import open_policy_guard
 from freehold.place import Place, find_place
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.signer import NodeSigner
 from freehold.store.writer import RecordWriter
 

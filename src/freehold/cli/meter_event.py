@@ -10,8 +10,7 @@ import click
 from freehold import config as configuration
 from freehold.core.errors import InvalidRequest
 from freehold.meter import journal
-from freehold.provenance.keys import node_key
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key
 from freehold.store.audit import append, decision
 from freehold.store.database import open_writer, transaction, translated
 

@@ -17,7 +17,8 @@ from freehold.core.models import Trust
 from freehold.engine.inspect import ModelFacts, inspect
 from freehold.provenance import catalogue, local
 from freehold.provenance.catalogue import Pin
-from freehold.provenance.local import added_names, model_directory
+from freehold.provenance.local import added_names
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.pull import open_model, pull
 
 

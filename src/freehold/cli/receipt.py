@@ -21,8 +21,7 @@ from freehold.core.errors import DeviceError, FreeholdError, VerificationError
 from freehold.core.exchange import ExchangeId
 from freehold.provenance import evidence as bundles
 from freehold.provenance.evidence import EvidenceReport
-from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, read_public, trusted
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, key_directory, read_public, trusted
 from freehold.provenance.receipt import timestamp
 from freehold.provenance.verifier import ReceiptReport, event_data, verify_receipt
 from freehold.store.reader import RecordReader

@@ -23,8 +23,7 @@ from freehold.core.errors import FreeholdError, NotFound, VerificationError
 from freehold.core.receipts import Claims
 from freehold.place import Place, find_place
 from freehold.provenance.content import content_key, opened
-from freehold.provenance.keys import node_key, trusted
-from freehold.provenance.local import key_directory
+from freehold.provenance.keys import key_directory, node_key, trusted
 from freehold.provenance.verifier import verify_receipt
 from freehold.replaying import Replay, engine_of
 from freehold.replaying import replay as run_again

@@ -5,9 +5,9 @@ Everything is escaped, an undefined name is an error, and a live row is the same
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from typing import TYPE_CHECKING
 
 from freehold import __version__
 from freehold.core.exchange import KeyId
@@ -17,6 +17,9 @@ from freehold.dashboard import rows
 from freehold.dashboard.call_card import CallCard
 from freehold.dashboard.day import Figure
 from freehold.dashboard.receipt_view import ReceiptView
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,15 +44,19 @@ COLUMNS = ("Time", "Key", "Model", "Status", *NUMBERS, "Energy", "CO2e", "Cost",
 
 
 class Pages:
-    def __init__(self) -> None:
-        self._templates = Environment(
+    @cached_property
+    def _templates(self) -> "Environment":
+        from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415  # 2 MiB, once somebody opens a page
+
+        templates = Environment(
             loader=PackageLoader("freehold.dashboard"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.globals.update(version=__version__, columns=COLUMNS, numbers=NUMBERS)
+        templates.globals.update(version=__version__, columns=COLUMNS, numbers=NUMBERS)
+        return templates
 
     def overview(
         self,

@@ -19,9 +19,9 @@ from freehold.provenance import catalogue
 from freehold.provenance.download import disk_error
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, open_envelope
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import TrustedKeys, node_key, trusted
-from freehold.provenance.keys import key_directory as key_directory  # many ask for it here
+from freehold.provenance.keys import TrustedKeys, key_directory, node_key, trusted
 from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest, regular_size
+from freehold.provenance.model_folder import LOCATION_NAME, model_directory
 from freehold.provenance.progress import Progress
 from freehold.provenance.publisher import PUBLISHER_NAME, doubt, publisher
 from freehold.provenance.scan.gate import refuse_unsafe, refuse_unsafe_model
@@ -30,13 +30,8 @@ from freehold.provenance.signing import vouched_by
 from freehold.provenance.trust import TrustStore, read_trust
 from freehold.provenance.verifier import verify_model
 
-LOCATION_NAME = "location"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _PART = re.compile(r"-\d{5}-of-\d{5}$")
-
-
-def model_directory(home: Path, name: str) -> Path:
-    return home / "models" / name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

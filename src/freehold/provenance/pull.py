@@ -21,9 +21,10 @@ from freehold.provenance import catalogue
 from freehold.provenance.catalogue import Pin
 from freehold.provenance.download import disk_error, fetch
 from freehold.provenance.files import sync_directory, write_durably
-from freehold.provenance.keys import NodeKey, node_key, trusted
-from freehold.provenance.local import added_names, key_directory, model_directory, open_added, open_at
+from freehold.provenance.keys import NodeKey, key_directory, node_key, trusted
+from freehold.provenance.local import added_names, open_added, open_at
 from freehold.provenance.manifest import MANIFEST_NAME, checked, hash_file, model_id
+from freehold.provenance.model_folder import model_directory
 from freehold.provenance.packages import extract, locate
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.scan.gate import refuse_unsafe
