@@ -52,6 +52,13 @@ def test_two_heads_of_a_log_that_grew_are_consistent(home: Path, tmp_path: Path)
     assert run("consistency", new, new).exit_code == 0
 
 
+def test_what_is_no_head_is_named(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"\xff")
+    result = run("consistency", kept(tmp_path / "old"), str(tmp_path / "bad"))
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"Error: {tmp_path / 'bad'}: ")
+
+
 def test_an_old_head_given_as_new_and_a_forked_one_are_named(home: Path, tmp_path: Path) -> None:
     shutil.copy(home / "record.db", tmp_path / "fork.db")
     old = kept(tmp_path / "old")

@@ -185,7 +185,7 @@ def test_too_little_space_is_told_beforehand_in_numbers(quick: Path, tmp_path: P
 
 
 def test_an_unknown_name_tells_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(NotFound, match="smollm2-135m"):
+    with pytest.raises(NotFound, match=r"is no file here, no model that was added, and none that can be pulled \(smollm2-135m\)"):
         pull("gpt-17", tmp_path / "home")
     with pytest.raises(NotFound, match="freehold models pull smollm2-135m"):
         open_model(tmp_path / "home", "smollm2-135m-instruct")

@@ -22,6 +22,7 @@ from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.merkle import Perfect
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
+from freehold.provenance.files import named
 from freehold.provenance.keys import NodeKey, TrustedKeys, key_directory, node_key
 from freehold.provenance.log_config import WitnessConfig
 from freehold.provenance.tiles import TileReader
@@ -134,7 +135,8 @@ def consistency(old: Path, new: Path, path: Path | None, tiles: Path | None, key
 
 def _signed(path: Path, keys: TrustedKeys) -> Checkpoint:
     try:
-        return checkpoints.verify(path.read_bytes(), keys)
+        with named(path):
+            return checkpoints.verify(path.read_bytes(), keys)
     except VerificationError as error:
         raise VerificationError(f"{path}: {error.message}") from error
 

@@ -23,6 +23,7 @@ from freehold.provenance import evidence as bundles
 from freehold.provenance import note as notes
 from freehold.provenance import receipt as receipts
 from freehold.provenance.evidence import Evidence, EvidenceReport, Exchange, Purge, Row
+from freehold.provenance.files import named
 from freehold.provenance.keys import PUBLIC_NAME, key_directory, node_key
 from freehold.store import tree
 from freehold.store.evidence import ShownExchange, ShownRow, last_purge, shown
@@ -65,7 +66,9 @@ def verify(file: Path, key_paths: tuple[Path, ...], vkeys: tuple[str, ...], as_j
     """
     try:
         witnesses = [notes.parse_vkey(vkey) for vkey in vkeys]
-        report = bundles.verify(_read(file), trusted_keys(key_paths), witnesses)
+        keys = trusted_keys(key_paths)
+        with named(file):
+            report = bundles.verify(_read(file), keys, witnesses)
         there = {one.witness for one in report.cosignatures}
         for key in witnesses:
             if key.name not in there:

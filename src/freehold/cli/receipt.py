@@ -17,10 +17,11 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.core.errors import DeviceError, FreeholdError, VerificationError
+from freehold.core.errors import FreeholdError, VerificationError
 from freehold.core.exchange import ExchangeId
 from freehold.provenance import evidence as bundles
 from freehold.provenance.evidence import EvidenceReport
+from freehold.provenance.files import named, read_small
 from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, key_directory, read_public, trusted
 from freehold.provenance.receipt import timestamp
 from freehold.provenance.verifier import ReceiptReport, event_data, verify_receipt
@@ -66,17 +67,14 @@ def verify(
     record. Exit code 0: it holds; 1: it does not; 2: it cannot be used.
     """
     try:
-        given = given_receipt(file)
-        report = verify_receipt(
-            given.envelope,
-            _keys(key_path),
-            request=None if request is None else _read(request),
-            response=None if response is None else _response(_read(response)),
-            salt=given.salt if salt is None else _salt(salt),
-        )
+        given, keys = given_receipt(file), _keys(key_path)
+        asked, answered = None if request is None else _read(request), None if response is None else _response(_read(response))
+        sent_salt = given.salt if salt is None else _salt(salt)
+        with named(file):
+            report = verify_receipt(given.envelope, keys, request=asked, response=answered, salt=sent_salt)
         if given.exchange_id not in (None, report.claims.exchange_id):
             raise VerificationError(f"the file calls itself another exchange than the one signed, {report.claims.exchange_id}")
-        logged = None if proof is None else _logged(report, _read(proof), _keys(key_path))
+        logged = None if proof is None else _logged(report, _read(proof), keys)
     except VerificationError as error:
         if as_json:
             click.echo(json.dumps({"holds": False, "reason": error.message}))
@@ -127,14 +125,7 @@ def _keys(path: Path | None) -> TrustedKeys:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(FILE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
-    if len(raw) > FILE_LIMIT_BYTES:
-        raise DeviceError(f"{path} is larger than {FILE_LIMIT_BYTES >> 20} MiB, more than any exchange")
-    return raw
+    return read_small(path, "exchange", FILE_LIMIT_BYTES)
 
 
 def _response(raw: bytes) -> bytes | list[bytes]:

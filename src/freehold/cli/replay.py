@@ -23,6 +23,7 @@ from freehold.core.errors import FreeholdError, NotFound, VerificationError
 from freehold.core.receipts import Claims
 from freehold.place import Place, find_place
 from freehold.provenance.content import content_key, opened
+from freehold.provenance.files import named
 from freehold.provenance.keys import key_directory, node_key, trusted
 from freehold.provenance.verifier import verify_receipt
 from freehold.replaying import Replay, engine_of
@@ -70,7 +71,8 @@ def _proven(receipt: str, place: Place) -> tuple[Claims, int, KeptExchange]:
     """The receipt's claims, its row in the log, and what was kept, each checked against the others."""
     given, keys = given_receipt(receipt), key_directory(place.home)
     node_keys = trusted(node_key(keys).public)
-    signed = verify_receipt(given.envelope, node_keys)
+    with named(receipt):
+        signed = verify_receipt(given.envelope, node_keys)
     exchange_id = signed.claims.exchange_id
     with closing(RecordReader(place.record, place.config.store)) as reader:
         stored = reader.receipt(exchange_id)

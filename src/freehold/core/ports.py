@@ -11,7 +11,6 @@ from freehold.core.events import Event, Held, Usage, Worked
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal
 from freehold.core.findings import Alert, Context, Direction, Finding
 from freehold.core.ledger import Draft, LedgerEntry
-from freehold.core.limits import DayUse
 from freehold.core.measurement import EnergyTotals, Footprint, Measurement, Metered
 from freehold.core.receipts import Claims, Receipt
 from freehold.core.stage import Stage
@@ -409,12 +408,6 @@ class BatchStore(Protocol):
 
     def recover(self) -> int:
         """Lines that were running when the node ended wait again. Gives how many."""
-        ...
-
-
-class UsageHistory(Protocol):
-    def since(self, unix_ns: int) -> list[DayUse]:
-        """What the ledger says was used by each key on each day from then on. Blocks on the disk."""
         ...
 
 

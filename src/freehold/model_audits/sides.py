@@ -13,12 +13,13 @@ from pathlib import Path
 import msgspec
 
 from freehold.config import Config
-from freehold.core.errors import ConfigError, DeviceError, MalformedArtefact, NotFound, UpstreamUnavailable
+from freehold.core.errors import ConfigError, NotFound, UpstreamUnavailable
 from freehold.core.ports import Prices, Upstream
 from freehold.engine.client import EngineClient
 from freehold.gateway.upstreams import make_upstream
 from freehold.model_audits.collect import Collector, Pace, Sleep, Told, recounted
 from freehold.model_audits.spending import Ceiling, Spending
+from freehold.provenance.files import named, read_small
 from freehold.provenance.model_audit.baseline import LIMIT_BYTES, Baseline, decode
 from freehold.provenance.model_audit.comparison import Comparison, compare
 from freehold.provenance.model_audit.sample import AuditPlan, Sample
@@ -104,17 +105,9 @@ def _model_of(upstream: str, models: list[str], model: str | None) -> str:
 
 def read_baseline(path: Path) -> Baseline:
     """Raises DeviceError, MalformedArtefact, naming the file."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read the baseline {path}: {exc.strerror}") from exc
-    if len(raw) > LIMIT_BYTES:
-        raise MalformedArtefact(f"{path} has more than {LIMIT_BYTES} bytes; no baseline has")
-    try:
+    raw = read_small(path, "baseline", LIMIT_BYTES)
+    with named(path):
         return decode(raw)
-    except MalformedArtefact as exc:
-        raise MalformedArtefact(f"{path}: {exc.message}") from exc
 
 
 @contextlib.asynccontextmanager

@@ -53,5 +53,8 @@ def find(name: str) -> Pin:
     pin = lookup(name)
     if pin is None:
         known = ", ".join(pin.name for pin in CATALOGUE)
-        raise NotFound(f"no model {name[:100]!r} to pull; there is: {known}")
+        raise NotFound(
+            f"{name[:100]!r} is no file here, no model that was added, and none that can be pulled ({known}); see: freehold "
+            "models list"
+        )
     return pin

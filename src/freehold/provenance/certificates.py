@@ -17,8 +17,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import verification
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
+from freehold.core.errors import MalformedArtefact, VerificationError
 from freehold.core.exchange import KeyId
+from freehold.provenance.files import read_small
 from freehold.provenance.keys import PublicKey
 
 FILE_LIMIT_BYTES = 4 << 20  # all public authorities together are a quarter of a megabyte
@@ -37,13 +38,7 @@ _UNREADABLE = (
 
 def read_certificates(path: Path) -> tuple[Certificate, ...]:
     """One or more, from a PEM file."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(FILE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read the certificates {path}: {exc.strerror}") from exc
-    if len(raw) > FILE_LIMIT_BYTES:
-        raise MalformedArtefact(f"{path} is larger than {FILE_LIMIT_BYTES >> 20} MiB: no file of certificates is")
+    raw = read_small(path, "file of certificates", FILE_LIMIT_BYTES)
     try:
         return tuple(x509.load_pem_x509_certificates(raw))
     except ValueError as exc:

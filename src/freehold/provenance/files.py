@@ -1,8 +1,12 @@
-"""Writing small files so that a reader sees the whole old one or the whole new one, also after a power cut."""
+"""Small files: written so that a reader sees the whole old one or the whole new one, also after a power cut; read to a limit."""
 
+import contextlib
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
+
+from freehold.core.errors import DeviceError, MalformedArtefact
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> bool:
@@ -35,3 +39,24 @@ def sync_directory(directory: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def read_small(path: Path, what: str, limit_bytes: int) -> bytes:
+    """The whole file. Raises DeviceError where it cannot be read, MalformedArtefact where it is larger than any `what` is."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit_bytes + 1)
+    except OSError as exc:
+        raise DeviceError(f"cannot read the {what} {path}: {exc.strerror}") from exc
+    if len(raw) > limit_bytes:
+        raise MalformedArtefact(f"{path} has more than {limit_bytes:,} bytes: no {what} has")
+    return raw
+
+
+@contextlib.contextmanager
+def named(file: Path | str) -> Iterator[None]:
+    """What parses bytes does not know which file they are of: its MalformedArtefact is raised again with the name in front."""
+    try:
+        yield
+    except MalformedArtefact as error:
+        raise MalformedArtefact(f"{file}: {error.message}") from error

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from freehold.core.errors import ConfigError, DeviceError, InvalidRequest, MalformedArtefact, UnsupportedArtefact
 from freehold.core.exchange import KeyId
-from freehold.provenance.files import write_durably
+from freehold.provenance.files import read_small, write_durably
 
 PRIVATE_NAME = "node.pem"
 PUBLIC_NAME = "node.pub"
@@ -187,14 +187,7 @@ def read_private(path: Path, password: str | None = None) -> SigningKey:
 
 
 def _read_key(path: Path, what: str) -> bytes:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(KEY_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read the {what} {path}: {exc.strerror}") from exc
-    if len(raw) > KEY_LIMIT_BYTES:
-        raise MalformedArtefact(f"{path} is larger than {KEY_LIMIT_BYTES >> 10} KiB: a key has a few hundred bytes")
-    return raw
+    return read_small(path, what, KEY_LIMIT_BYTES)
 
 
 def trusted(*keys: PublicKey) -> TrustedKeys:

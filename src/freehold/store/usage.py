@@ -1,4 +1,4 @@
-"""What each key has used, day by day, out of the ledger: implements `core.ports.UsageHistory`.
+"""What each key has used, day by day, out of the ledger.
 
 What is charged against a budget is the cost; where that is unknown, what was held for the exchange. An exchange that no upstream
 answered cost nothing, unless its client left after one was asked: a provider may have begun by then.
@@ -33,5 +33,6 @@ class RecordedUsage:
         self._busy_timeout_s = (config or StoreConfig()).busy_timeout_s
 
     def since(self, unix_ns: int) -> list[DayUse]:
+        """What each key used on each day from then on. Blocks on the disk."""
         with closing(open_reader(self._path, self._busy_timeout_s)) as connection, translated(self._path):
             return [DayUse(**dict(row)) for row in connection.execute(_SINCE, (unix_ns,))]
