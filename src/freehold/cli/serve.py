@@ -8,25 +8,22 @@ supervisor to read; the log goes to standard error either way.
 import asyncio
 import contextlib
 import gc
-import json
 import signal
-from collections.abc import Sequence
+import sys
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 
 from freehold.app import Node, open_node
 from freehold.cli.engine_options import engine_options, engine_settings
+from freehold.cli.lines import progress_on
 from freehold.cli.log import log_events
-from freehold.cli.terminal import PullProgress
+from freehold.cli.serve_teller import JsonTeller, Teller
 from freehold.core.errors import UpstreamUnavailable
-from freehold.engine.frames import Loading
-from freehold.first_start import FirstKeys, fetch_model, make_first_keys
+from freehold.first_start import fetch_model, make_first_keys
 from freehold.gateway.serve import bind, event_loop, serving, url_of
 from freehold.place import Place, find_place
 from freehold.provenance.progress import Progress
@@ -48,8 +45,8 @@ def serve(
 ) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
     log_events()
-    tell = _JsonTeller() if as_json else _Teller()
-    with PullProgress(quiet=as_json) as progress:
+    tell = JsonTeller() if as_json else Teller()
+    with progress_on(sys.stderr, quiet=as_json) as progress:
         named = {} if model is None else {"model": _named(model, progress)}
         settings: dict[str, Any] = engine_settings(engine) | named
         place = _with_address(find_place(config_path, settings), host, port)
@@ -76,7 +73,7 @@ def _with_address(place: Place, host: str | None, port: int | None) -> Place:
     return replace(place, config=msgspec.structs.replace(place.config, gateway=gateway))
 
 
-async def _run(place: Place, tell: "_Teller") -> None:
+async def _run(place: Place, tell: Teller) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -104,7 +101,7 @@ async def _run(place: Place, tell: "_Teller") -> None:
             await node.mcp.close()  # clients that only listen have nothing under way
 
 
-async def _await_engine(node: Node, tell: "_Teller") -> None:
+async def _await_engine(node: Node, tell: Teller) -> None:
     """Until the engine can answer. An engine that cannot start at all is for the operator to mend, not for us to retry."""
     if node.engine is None:
         return
@@ -119,7 +116,7 @@ async def _await_engine(node: Node, tell: "_Teller") -> None:
             await asyncio.sleep(POLL_S)
 
 
-async def _tell_refusals(node: Node, tell: "_Teller") -> None:
+async def _tell_refusals(node: Node, tell: Teller) -> None:
     """A model that ran may be refused when its engine starts again: then requests fail until somebody mends it."""
     told = None
     while node.engine is not None:
@@ -136,92 +133,3 @@ def _settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
-
-
-class _Teller:
-    """Tells a person, on a terminal or in a log. A context while the engine loads."""
-
-    def __init__(self) -> None:
-        self._console = Console(highlight=False, markup=False, soft_wrap=True)  # a home may have brackets in its name
-        self._bars = PullProgress(self._console)
-        self._url = ""
-        self._loads = ""
-        self._fit: Sequence[str] = ()
-
-    def __enter__(self) -> None:
-        self._bars.__enter__()
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bars.__exit__(kind, error, trace)
-
-    def keys(self, keys: FirstKeys) -> None:
-        self._console.print("Two keys were made. They are shown this once; the node keeps only their digests.")
-        self._console.print(f"  for clients        {keys.client}")
-        self._console.print(f"  for the dashboard  {keys.admin}")
-        self._console.print("More with: freehold keys create NAME\n")
-
-    def listening(self, url: str) -> None:
-        self._url = url
-
-    def fit(self, lines: Sequence[str]) -> None:
-        """What is predicted of the model's speed. Told once."""
-        if self._fit != lines:
-            self._fit = lines
-            for line in lines:
-                self._bars.note(f"  {line}")
-
-    def loading(self, loading: Loading) -> None:
-        if loading.what != self._loads:
-            self._bars.step(f"loading {loading.what}", loading.total or None)
-            self._loads = loading.what
-        self._bars.advance(loading.done)
-
-    def ready(self, place: Place) -> None:
-        self._console.print(f"Freehold is ready at {self._url}")
-        self._console.print(f"  OpenAI clients  base_url={self._url}/v1")
-        if place.config.dashboard.enabled:
-            self._console.print(f"  dashboard       {self._url}/dashboard")
-        self._console.print(f"  home            {place.home}")
-        self._console.print("Stop it with Ctrl-C.")
-
-    def refused(self, words: str) -> None:
-        self._console.print(words[0].upper() + words[1:] + ".")
-
-    def stopping(self) -> None:
-        self._console.print("Stopping: answers under way may finish.")
-
-
-class _JsonTeller(_Teller):
-    """Tells a program."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def keys(self, keys: FirstKeys) -> None:
-        self._tell("keys_created", client_key=keys.client, admin_key=keys.admin)
-
-    def listening(self, url: str) -> None:
-        self._url = url
-        self._tell("listening", url=url)
-
-    def fit(self, lines: Sequence[str]) -> None:
-        if self._fit != lines:
-            self._fit = lines
-            self._tell("fit", lines=list(lines))
-
-    def loading(self, loading: Loading) -> None:
-        if loading.what != self._loads:
-            self._tell("loading", what=loading.what)
-            self._loads = loading.what
-
-    def ready(self, place: Place) -> None:
-        self._tell("ready", url=self._url)
-
-    def refused(self, words: str) -> None:
-        self._tell("model_refused", why=words)
-
-    def stopping(self) -> None:
-        self._tell("stopping")
-
-    def _tell(self, event: str, **fields: str | list[str]) -> None:
-        print(json.dumps({"event": event, **fields}), flush=True)
