@@ -68,6 +68,7 @@ def test_limits_are_set_changed_one_by_one_and_taken_away(home: Path) -> None:
     assert created["energy"] == {"joules": 7_200_000.0, "period": "week"}
     assert (created["models"], created["labels"], created["requests_per_min"]) == (["gpt-*"], ["internal"], 60)
     key_id = created["key_id"]
+    assert "$12.50/month, 2.00 kWh/week, models gpt-*" in freehold("show", key_id).stdout
     changed = json.loads(
         freehold("update", key_id, "--budget", "none", "--concurrent", "3", "--expires", "2050-01-31", "--json").stdout
     )

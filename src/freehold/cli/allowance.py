@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from freehold.core.limits import Allowance, DayUse, EnergyBudget, MoneyBudget, Period, day_of
+from freehold.dashboard.figures import joules
 from freehold.guard.labels import Label
 
 NONE = "none"
@@ -140,7 +141,7 @@ def summary(allowance: Allowance) -> str:
         limits.tokens_per_min and f"{limits.tokens_per_min} tokens/min",
         limits.concurrent and f"{limits.concurrent} at once",
         limits.money and f"${limits.money.limit_microusd / 1e6:.2f}/{limits.money.period}",
-        limits.energy and f"{limits.energy.limit_j:g} J/{limits.energy.period}",
+        limits.energy and f"{joules(limits.energy.limit_j)}/{limits.energy.period}",
         allowance.models and "models " + " ".join(allowance.models),
         allowance.labels and "labels " + " ".join(sorted(allowance.labels)),
         allowance.expires_at_ns and f"until {time_text(allowance.expires_at_ns)}",
@@ -168,7 +169,7 @@ def _total(rows: Sequence[DayUse]) -> dict[str, Any]:
 def used_lines(use: dict[str, Any]) -> list[str]:
     return [
         f"{_NOW[period]}: {of['exchanges']} exchanges, {of['tokens']} tokens, ${of['usd']:.4f}"
-        f" (unknown for {of['costs_unknown']}), {of['joules']:g} J (unknown for {of['energies_unknown']})"
+        f" (unknown for {of['costs_unknown']}), {joules(of['joules'])} (unknown for {of['energies_unknown']})"
         for period, of in use.items()
     ]
 
