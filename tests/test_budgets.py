@@ -53,7 +53,7 @@ ends = st.tuples(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(ends, max_size=12))
 def test_a_restart_forgets_nothing(finished: list[Any]) -> None:
     before, rows = keeper(), list[LedgerEntry]()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from freehold.cli.charts import WIDTH, Chart, Layer, Span, bar_chart, range_chart, time_chart, tornado_chart
 from freehold.plan.uncertainty import Bar, Simulation
 
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 FIGURES = st.floats(-1e12, 1e12)
 SIZES = st.floats(0, 1e12)
 NAMES = st.text(st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("<>&'\""), min_size=1, max_size=60)

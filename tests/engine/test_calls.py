@@ -88,7 +88,7 @@ def test_calls_are_read_and_what_is_none_stays_text(name: str, text: str, expect
 
 
 @given(st.sampled_from(ANSWERS), st.lists(st.integers(0, 120), max_size=12))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_where_the_stream_is_cut_does_not_matter(answer: tuple[str, str, list[Any]], cuts: list[int]) -> None:
     name, text, expected = answer
     at = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
@@ -97,7 +97,7 @@ def test_where_the_stream_is_cut_does_not_matter(answer: tuple[str, str, list[An
 
 
 @given(st.sampled_from(sorted(FORMATS)), st.text(alphabet='<tool_call>/[]{}"\\ TOOL_CALLS,name:', max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_text_without_a_call_comes_out_as_it_went_in(name: str, text: str) -> None:
     found = play(name, *text)
     assert not any(isinstance(read, Call) for read in found)

@@ -82,7 +82,7 @@ def test_a_small_model_that_is_as_slow_is_not_asked() -> None:
     assert len(pair.small.batches) < 10
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 6), st.integers(3, 30), st.integers(1, 4), st.integers(8, 40), st.booleans())
 def test_answers_are_the_same_whatever_is_drafted(wrong: int, own_pages: int, sequences: int, pages: int, greedy: bool) -> None:
     """With places and pages of both models running out."""

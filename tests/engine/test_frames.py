@@ -116,7 +116,7 @@ def test_half_a_surrogate_pair_is_the_callers_fault() -> None:
         encode(Loading(what="\ud800", done=0, total=0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60))
 def test_nonsense_is_a_broken_upstream(body: bytes) -> None:
     try:

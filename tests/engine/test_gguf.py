@@ -152,7 +152,7 @@ def test_a_large_vocabulary_parses_in_one_pass() -> None:
     assert time.process_time() - start < 5  # a bound on the order of growth, not on the machine
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=400))
 def test_any_bytes_either_parse_or_raise_our_error(tail: bytes) -> None:
     for data in (tail, VALID[:24] + tail, VALID[:4] + tail):
@@ -160,7 +160,7 @@ def test_any_bytes_either_parse_or_raise_our_error(tail: bytes) -> None:
             parse(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(0, len(VALID) - 1), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, len(VALID))
 )

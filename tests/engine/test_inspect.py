@@ -108,7 +108,7 @@ def test_each_key_may_hold_anything(tmp_path: Path, key: str) -> None:
         read(tmp_path, {key: value})
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), min_size=1, max_size=3))
 def test_metadata_of_any_kind_is_read_or_named_never_worse(tmp_path: Path, changes: dict[str, Any]) -> None:
     read(tmp_path, changes)

@@ -55,7 +55,7 @@ def test_an_unopened_or_freed_sequence_is_our_own_mistake() -> None:
             kv.reserve(slot, 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 5 * PAGE_POSITIONS)), max_size=30))
 def test_no_page_is_ever_held_twice_or_lost(acts: list[tuple[int, int]]) -> None:
     kv, open_ = cache(), []

@@ -132,7 +132,7 @@ def fail(batch: Batch) -> Floats:
     raise VerificationError("a block is not the signed one")
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.integers(1, 200), st.integers(1, 30), st.integers(0, 4), st.booleans()),
@@ -183,7 +183,7 @@ def check(cache: KvCache) -> None:
     assert {page: digest for digest, page in cache._kept.items()} == cache._digests
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 300)), max_size=40))
 def test_no_page_is_lost_or_freed_twice(acts: list[tuple[int, int]]) -> None:
     cache = KvCache(layers=1, kv_heads=1, head_dim=32, pages=6, max_sequences=3, max_pages_per_sequence=4)

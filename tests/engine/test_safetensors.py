@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said_by_name(data: bytes, words: str) -> None:
         read(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, len(WHOLE) - 1), st.integers(0, 255), st.integers(0, len(WHOLE)))
 def test_damaged_bytes_raise_no_other_error(at: int, byte: int, end: int) -> None:
     damaged = bytearray(WHOLE)

@@ -160,7 +160,7 @@ def test_settings_keep_what_was_chosen_and_fill_the_rest() -> None:
     assert (found.temperature, found.top_p, found.stop, found.max_tokens, found.seed) == (0.0, 0.95, ("a",), 5, 9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(vectors, st.integers(1, 400))
 def test_the_largest_are_found_without_a_full_sort(values: Floats, count: int) -> None:
     count = min(count, values.size)
@@ -168,14 +168,14 @@ def test_the_largest_are_found_without_a_full_sort(values: Floats, count: int) -
     assert np.array_equal(largest_first(values, count), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1 << 32), st.sampled_from([1, 20, 100]), st.sampled_from([0.3, 3.0, 12.0]))
 def test_the_largest_of_a_real_vocabulary_are_found(seed: int, count: int, scale: float) -> None:
     values = (np.random.default_rng(seed).standard_normal(49_152) * scale).astype(np.float32)
     assert np.array_equal(largest_first(values, count), np.lexsort((np.arange(values.size), -values))[:count])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 1 << 32),
     st.sampled_from([50, 5_000]),
@@ -195,7 +195,7 @@ def test_filters_keep_what_a_full_sort_keeps(seed: int, size: int, scale: float,
     assert len(set(tokens.tolist()) ^ slow_filter(scaled, chosen_settings)) <= 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(arrays(np.float32, st.integers(1, 300), elements=st.floats(0, 1, width=32)), st.floats(0, 1, exclude_max=True))
 def test_a_pick_is_never_of_weight_zero(weights: Floats, point: float) -> None:
     weights[0] += 0.5

@@ -47,7 +47,7 @@ def test_a_short_prompt_does_not_wait_behind_a_long_one() -> None:
     assert 1 not in bench.texts
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.integers(1, 150), st.integers(1, 30), st.integers(0, 6)), min_size=2, max_size=8), st.integers(12, 40)
 )
@@ -117,7 +117,7 @@ def test_of_those_that_wait_for_admission_live_ones_go_first() -> None:
     assert list(bench.ended) == [1, 3, 2]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     st.lists(st.tuples(st.integers(1, 150), st.integers(1, 30), st.integers(0, 6), st.booleans()), min_size=2, max_size=8),
     st.integers(12, 40),

@@ -60,13 +60,13 @@ def test_tokens_are_llama_cpps_own() -> None:
         assert PIECES.encode_marked(vector["text"]) == (vector["marked"] or vector["plain"]), vector["text"]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet="etaoin a<>x1é世\x01", min_size=1, max_size=60))
 def test_the_heap_merges_as_one_does_by_hand(text: str) -> None:
     assert PIECES.encode(text) == by_hand(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(alphabet=st.characters(exclude_characters=SPACE + "\n ", exclude_categories=["Cs"]), max_size=60))
 def test_text_comes_back_whole_without_the_space_that_was_added(text: str) -> None:
     assert answer(PIECES, PIECES.encode(text)) == text

@@ -46,7 +46,7 @@ forgeries = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(forgeries.map("".join), st.sampled_from(TEMPLATES))
 def test_no_text_adds_a_marker_to_any_template(content: str, template: str) -> None:
     honest = prompt(template, Message(role="user", text="hello"))
@@ -54,7 +54,7 @@ def test_no_text_adds_a_marker_to_any_template(content: str, template: str) -> N
     assert markers(forged) == markers(honest)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(forgeries.map("".join))
 def test_the_words_reach_the_model_as_they_were_written(content: str) -> None:
     found = text(prompt(CHAT_TEMPLATE, Message(role="user", text=content)))

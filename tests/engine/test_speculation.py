@@ -177,7 +177,7 @@ def test_no_more_is_drafted_than_is_allowed() -> None:
     assert max(len(batch.tokens) for batch in bench.model.batches[1:]) == 4
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.randoms(use_true_random=False), st.integers(5, 40), st.booleans())
 def test_whatever_is_drafted_answers_are_the_same(random: Any, pages: int, greedy: bool) -> None:
     """Right and wrong drafts, any number of them, with pages running out."""

@@ -60,7 +60,7 @@ def test_log_probabilities_wait_for_their_text_and_the_cut_token_is_cut() -> Non
 texts = st.text("ab<é", max_size=12)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.text("ab<é", min_size=1, max_size=4), max_size=3), st.lists(texts, max_size=8))
 def test_a_stop_string_is_never_sent_and_nothing_else_is_lost(stops: list[str], pieces: list[str]) -> None:
     whole = "".join(pieces)

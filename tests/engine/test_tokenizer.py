@@ -67,7 +67,7 @@ def test_ends_are_those_named_and_those_known_by_their_text() -> None:
     assert tokenizer(**{"tokenizer.ggml.eot_token_id": 1}).end_ids == {0, 1, 2}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=40))
 def test_text_comes_back_whole_and_no_character_by_halves(text: str) -> None:
     detokenizer = Detokenizer(TINY)

@@ -75,7 +75,7 @@ def metered(bench: Bench) -> WindowMeter:
     return meter
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.tuples(st.integers(1, 120), st.integers(1, 20), st.integers(0, 6)), min_size=1, max_size=6))
 def test_answers_joules_add_up_to_what_the_meter_gave(requests: list[tuple[int, int, int]]) -> None:
     meters: list[WindowMeter] = []

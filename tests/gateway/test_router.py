@@ -294,7 +294,7 @@ async def test_weights_come_out_without_bursts(world: World) -> None:
     assert "".join([await ask(router) for _ in range(14)]) == "aabacaa" * 2
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=4))
 def test_weights_are_exact_in_the_long_run(weights: list[int]) -> None:
     world = World()
@@ -441,7 +441,7 @@ async def test_nothing_told_quotes_a_provider(world: World) -> None:
 FAILURES = st.sampled_from([None, DOWN, UpstreamTimeout("t"), rejected(429), rejected(429, 3), rejected(500), rejected(400)])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.lists(FAILURES, max_size=6), st.integers(0, 2), st.booleans()), min_size=1, max_size=4),
     st.integers(1, 5),
@@ -468,7 +468,7 @@ def test_tries_are_bounded_and_a_refused_upstream_is_never_called(
     assert len(world.told) == sum(upstream.calls for upstream in upstreams)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(-2, 2), max_size=5), st.integers(1, 3))
 def test_an_upstream_added_never_makes_a_served_model_unserved(priorities: list[int], tries: int) -> None:
     broken = [Route(upstream=Planned(f"b{n}", *[DOWN] * 9), priority=priority) for n, priority in enumerate(priorities)]

@@ -41,7 +41,7 @@ def test_a_clean_text_known_whole_is_one_piece() -> None:
 
 
 @given(st.lists(st.sampled_from([TOKEN, "word ", "\n", "\\", "é ", "a@b.org ", "x" * 700, "12 34 ", "b" * 70_000]), max_size=6))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_text_known_whole_comes_to_what_it_comes_to_in_a_stream(texts: list[str]) -> None:
     whole, streamed = scan(MATCHER, RULINGS, "".join(texts)), fed(*texts)
     assert "".join(p.text for p in whole) == "".join(p.text for p in streamed)

@@ -39,7 +39,7 @@ ASKED = guard(BADGE)
     st.lists(st.sampled_from(["badge ", "pass ", "BDG-", "1234", "-", "XY", "Z", " ", "few-12", "34"]), max_size=9).map("".join),
     st.lists(st.integers(0, 60)),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_where_the_stream_is_cut_does_not_matter(whole: str, at: list[int]) -> None:
     assert said(ASKED, cut(whole, at)) == said(ASKED, list(whole)) == said(ASKED, [whole])
 

@@ -1,4 +1,4 @@
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.events import Blocked, PromptText, TextDelta, ToolCallStart
@@ -113,7 +113,7 @@ texts = st.lists(st.sampled_from(FILLERS), max_size=12).map("".join)
 
 
 @given(texts, st.lists(st.integers(0, 120), max_size=8), st.sampled_from(KINDS))
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 def test_where_the_stream_is_cut_does_not_matter(whole: str, at: list[int], kind: Kind) -> None:
     expected = said(GUARD, [whole], kind)
     for pieces in (cut(whole, at), list(whole)):

@@ -126,7 +126,7 @@ def test_a_text_is_looked_at_as_what_it_is() -> None:
 
 @pytest.mark.parametrize("preset", ["observe", "developer", "production", "locked"])
 @given(st.text(max_size=60))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_text_is_an_answer_whatever_it_is_handed_in_as(preset: PresetName, text: str) -> None:
     asked = examiner(preset)
     for found in (

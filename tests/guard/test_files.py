@@ -180,14 +180,14 @@ def test_after_a_block_nothing_is_sent() -> None:
 @given(
     st.binary(max_size=300), st.sampled_from([b"", b"PK\x03\x04", b"%PDF-1", b"\xff\xfe", b"RIFF", b"stream\n"]), st.booleans()
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_bytes_are_opened_or_not_and_nothing_raises(data: bytes, head: bytes, has_url: bool) -> None:
     opened = open_file(("data:x;base64," if has_url else "") + encoded(head + data), is_file=True)
     assert opened is None or opened.unread is not None or opened.texts
 
 
 @given(st.text(max_size=200))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_any_text_passes_as_a_file_or_is_blocked(text: str) -> None:
     events = passed(text)
     assert isinstance(events[-1], PromptText | Blocked)

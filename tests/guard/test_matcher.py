@@ -21,7 +21,7 @@ MATCHER_OF_FEW = Matcher(FEW, "re2")
     st.lists(st.sampled_from([e for d in DETECTORS for e in (*d.must_match, *d.must_not_match)]), max_size=5),
     st.text(max_size=20),
 )
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_both_engines_find_the_same(parts: list[str], glue: str) -> None:
     text = glue.join(parts)
     assert strict_guard("hyperscan").check(text).findings == strict_guard("re2").check(text).findings
@@ -84,7 +84,7 @@ def test_re2_says_where_a_trigger_may_end_and_not_only_in_which_slice() -> None:
 
 
 @given(st.integers(0, 90), st.integers(1, 90))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_re2_loses_no_trigger_between_two_slices(before: int, cut: int) -> None:
     data = ("w " * (2048 - 45 + before) + TOKEN + " end").encode()
     stream = MATCHER_OF_FEW.open()

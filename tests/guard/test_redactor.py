@@ -3,7 +3,7 @@ from base64 import b64encode
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InternalError, UpstreamBroken
@@ -74,7 +74,7 @@ places = st.lists(st.integers(0, 400), max_size=10)
 
 
 @given(texts, places, st.sampled_from(KINDS))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120)
 def test_where_the_stream_is_cut_does_not_matter(whole: str, at: list[int], kind: Kind) -> None:
     expected = said(strict_guard("hyperscan"), [whole], kind)
     for engine in ENGINES:
@@ -232,7 +232,7 @@ channels = st.tuples(st.sampled_from(KINDS), st.integers(0, 1), st.integers(0, 1
 
 
 @given(st.lists(st.tuples(channels, texts, places), min_size=1, max_size=4, unique_by=lambda said: said[0]), st.randoms())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_however_channels_interleave_each_says_what_it_says_uncut(spoken: list[_Spoken], chance: Random) -> None:
     waiting = [[delta(kind, piece, choice, part) for piece in cut(whole, at)] for (kind, choice, part), whole, at in spoken]
     events: list[Event] = []

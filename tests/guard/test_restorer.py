@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.events import (
@@ -183,7 +183,7 @@ parts = st.lists(
 
 @pytest.mark.parametrize("guard", [TOKENS, PRESERVING], ids=["token", "preserving"])
 @given(parts, places, kinds)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60)
 def test_where_an_answer_is_cut_does_not_matter(guard: StreamGuard, said: str, at: list[int], kind: type[TextDelta]) -> None:
     sent = asked(guard, said)
     expected = text_of(answered(guard, [kind(text=sent)]))

@@ -23,7 +23,7 @@ def leaf(text: str, channel: Channel = Channel.USER) -> PromptText:
 
 
 @given(st.lists(st.sampled_from(PARTS), min_size=1, max_size=5), st.sampled_from(["", "data:text/plain,", "data:;base64,"]))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_a_long_leaf_in_steps_is_what_it_is_at_once(parts: list[str], head: str) -> None:
     text = "".join(parts)
     event = leaf(head + text * (3 * STEP_CHARS // len(text) + 1), Channel.FILE if head else Channel.USER)

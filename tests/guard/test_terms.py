@@ -43,7 +43,7 @@ def plainly(wanted: set[str], text: str, *, whole_words: bool) -> list[tuple[int
 
 
 @given(terms, letters, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_an_index_finds_what_looking_at_every_place_finds(wanted: set[str], text: str, whole_words: bool) -> None:
     index = TermIndex(wanted, whole_words=whole_words)
     expected = plainly(wanted, text, whole_words=whole_words)
@@ -52,7 +52,7 @@ def test_an_index_finds_what_looking_at_every_place_finds(wanted: set[str], text
 
 
 @given(terms, letters, st.booleans())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_what_is_not_said_to_go_on_is_decided(wanted: set[str], text: str, whole_words: bool) -> None:
     index = TermIndex(wanted, whole_words=whole_words)
     for start in range(len(text)):

@@ -122,7 +122,7 @@ def test_a_shape_is_kept_where_it_is_known(value: str, pattern: str) -> None:
 
 
 @given(st.text(min_size=1, max_size=60))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_any_value_has_a_token_that_gives_it_back(value: str) -> None:
     for shape in ("token", "preserving"):
         tokens = ClientTokens(b"k", "key", Clock(), SETTINGS)

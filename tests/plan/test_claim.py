@@ -156,7 +156,7 @@ def test_power_that_is_not_enough_is_said() -> None:
     assert "none of it is the claim" in said(examine("8 exaflops", Setting(chip=find("CS-3"), chips=100)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=40) | st.from_regex(r"[\d.,]{1,9} ?(EF|PFLOPS|MW|GWh|B on \w+)", fullmatch=True))
 def test_any_text_is_a_claim_or_refused_by_our_own_error(text: str) -> None:
     with suppress(FreeholdError):

@@ -70,7 +70,7 @@ def imbalance(one: Dispatch) -> float:
     return float(np.abs(comes - goes).max() / series.load.max())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(CASES)
 def test_energy_balances_and_the_last_charge_is_the_first(asked: Case) -> None:
     one = dispatch(asked)
@@ -90,7 +90,7 @@ def test_energy_balances_and_the_last_charge_is_the_first(asked: Case) -> None:
     assert sum(one.costs_usd.values()) == pytest.approx(one.total_usd)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(CASES)
 def test_twice_the_load_is_twice_of_everything(asked: Case) -> None:
     one, two = dispatch(asked), dispatch(replace(asked, load_mw=2 * asked.load_mw, grid_mw=2 * asked.grid_mw))
@@ -99,7 +99,7 @@ def test_twice_the_load_is_twice_of_everything(asked: Case) -> None:
         assert two.capacities[name] == pytest.approx(2 * size, rel=1e-9, abs=1e-9 * asked.load_mw[0])
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=4, unique=True), st.integers(0, PV.size - STEPS))
 def test_dearer_storage_never_makes_a_plan_cheaper(factors: list[float], first: int) -> None:
     costs = []
@@ -114,7 +114,7 @@ def test_dearer_storage_never_makes_a_plan_cheaper(factors: list[float], first: 
         assert little <= much * (1 + 1e-6) + 1e-6
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(CASES, st.sampled_from(["pausable", "grid_mw", "battery"]))
 def test_what_may_be_done_besides_never_costs_more(asked: Case, more: str) -> None:
     freer = {

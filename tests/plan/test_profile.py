@@ -62,7 +62,6 @@ def test_a_malformed_table_names_the_line(text: str, words: str) -> None:
         parse_hours(text, "sun.csv", Kind.PV)
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from(list('pv,Pelctriy0.5\n\r"#:kW\x00 ')) | st.characters()), st.sampled_from(list(Kind)))
 def test_whatever_the_table_holds_only_our_own_error_comes_out(text: str, kind: Kind) -> None:
     for whole in (text, f"{kind}\n{text}", f"Nominal power of the PV system (kWp): {text}\nP\n1"):
@@ -76,7 +75,7 @@ def test_steps_keep_the_mean() -> None:
     assert in_steps(hours, 3).mean() == pytest.approx(hours.mean())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(-90, 90), st.integers(0, 1000))
 def test_the_sun_of_anywhere_is_a_share(latitude: float, seed: int) -> None:
     hours = solar(latitude, seed)

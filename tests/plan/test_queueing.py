@@ -37,7 +37,7 @@ def test_a_full_replica_makes_others_wait() -> None:
     assert full.ttft_p95_ms > roomy.ttft_p95_ms + 500
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ARRIVALS, st.integers(1, 5))
 def test_every_request_ends_and_none_before_it_could(arrivals: tuple[Arrival, ...], replicas: int) -> None:
     played = play(arrivals, ENGINE, replicas)
@@ -49,7 +49,7 @@ def test_every_request_ends_and_none_before_it_could(arrivals: tuple[Arrival, ..
         assert played.between_p50_ms >= 10.1 * (1 - 1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(ARRIVALS, st.floats(150, 3000))
 def test_the_replicas_found_keep_the_limit_or_nothing_does(arrivals: tuple[Arrival, ...], ttft_ms: float) -> None:
     try:

@@ -63,7 +63,7 @@ def test_a_step_reads_between_what_a_token_needs_and_all_there_is(model: Decoder
     assert model.read_parameters(batch + 1, chips, chips) >= read * (1 - 1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(MODELS, st.sampled_from(["H100", "H200", "B200"]), st.integers(1, 512), st.integers(16, 8192))
 def test_more_at_a_time_is_never_faster_for_one_and_never_slower_for_all(
     model: Decoder, chip: str, batch: int, context: int
@@ -77,7 +77,7 @@ def test_more_at_a_time_is_never_faster_for_one_and_never_slower_for_all(
     assert decode.seconds(deployment.step(batch, 2 * context)) >= one
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(1, 4000), st.integers(1, 4000), st.floats(5, 200))
 def test_a_plan_keeps_its_memory_and_its_limit(prompt: int, output: int, itl_ms: float) -> None:
     load = Load(prompt_tokens=prompt, output_tokens=output, itl_ms=itl_ms, requests_per_s=100)

@@ -1,7 +1,7 @@
 """The bound of a model that is streamed: by hand, and by the engine's own prediction on the same machine."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
@@ -15,7 +15,6 @@ RATES = st.floats(0.1, 5000)
 SIZES = st.integers(0, 500)
 
 
-@settings(deadline=None)
 @given(SIZES, SIZES, SIZES, RATES, RATES, RATES, RATES)
 def test_the_engine_predicts_the_same_of_the_same_machine(
     card: int, memory: int, disk: int, card_rate: float, memory_rate: float, link: float, disk_rate: float
@@ -58,7 +57,6 @@ def test_what_memory_does_not_hold_comes_from_the_disk() -> None:
     assert one.bound == "the disk"
 
 
-@settings(deadline=None)
 @given(st.floats(1e9, 1e12), st.sampled_from(sorted(QUANTISATIONS)), RATES, RATES)
 def test_a_faster_link_is_never_slower(parameters: float, name: str, slow: float, faster: float) -> None:
     card = find("RTX 4090")

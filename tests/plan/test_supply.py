@@ -16,7 +16,7 @@ NAMES = st.sampled_from(sorted(CATALOGUE))
 GB200, MI355X = "GB200 (per GPU of NVL72)", "MI355X"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.dictionaries(NAMES, st.floats(0.01, 1e6), min_size=1))
 def test_shares_add_up_and_concentration_lies_between_even_and_one(chips: dict[str, float]) -> None:
     found = exposure(chips)
@@ -75,7 +75,7 @@ def test_water_by_hand() -> None:
     assert one.total.p50 == pytest.approx(one.cooling.p50 + one.grid.p50, rel=0.02)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(0, 10), st.floats(0, 10))
 def test_water_of_an_unknown_grid_is_unknown_and_cooling_is_a_range(it_twh: float, more: float) -> None:
     one = water(it_twh, it_twh + more)

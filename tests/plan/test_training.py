@@ -81,7 +81,7 @@ def test_tuned_runs_of_mlperf() -> None:
     assert max(errors) <= 0.5  # TPU v6e, computed in other precisions
 
 
-@settings(max_examples=8, deadline=None, phases=[Phase.generate])
+@settings(max_examples=8, phases=[Phase.generate])
 @given(st.floats(1e8, 1e13), st.floats(1e9, 1e14), st.integers(1, 100_000))
 def test_more_work_takes_longer_and_more_chips_are_never_cheaper(parameters: float, tokens: float, chips: int) -> None:
     job = TrainingJob(parameters=parameters, tokens=tokens, chip=find("H100"), chips=chips)
@@ -138,7 +138,7 @@ def test_a_layout_that_is_given_fits_its_chips(parameters: float, chips: int) ->
         assert found.layout.tensor * found.layout.pipeline * found.layout.data <= chips
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.floats(1e8, 2e12), st.integers(1, 20_000))
 def test_parallelism_is_shown_with_what_fits_and_what_does_not(parameters: float, chips: int) -> None:
     shape, card = guessed_shape(parameters), find("H100")

@@ -219,7 +219,7 @@ keys = st.sampled_from(
 )
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.dictionaries(keys, values, max_size=8), st.dictionaries(st.sampled_from(sorted(METADATA)), values, max_size=8))
 def test_whatever_a_card_says_the_documents_hold_to_their_schemas(
     manifest: Manifest, card: dict[str, Any], metadata: dict[str, Any]

@@ -191,7 +191,7 @@ def test_a_bundle_that_does_not_hold_together_is_refused(
         open_with_key(parse_bundle(json.dumps(document).encode()), trusted(KEY.public))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data())
 def test_no_flipped_bit_of_the_envelope_passes(data: st.DataObject) -> None:
     case = data.draw(st.sampled_from(["key.p256.files.sha256", "certificate.p256.files.sha256"]))
@@ -227,7 +227,6 @@ json_values = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(data=st.data(), garbage=json_values)
 def test_garbage_anywhere_raises_only_our_error_and_never_passes_for_another_payload(
     data: st.DataObject, garbage: object

@@ -32,7 +32,7 @@ def test_digests_are_those_of_the_definition(tmp_path: Path, size_bytes: int) ->
     assert digests(path, Recipe(algorithm="blake3")) == (blake3(content).digest(),)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(size_bytes=st.integers(0, 3000), piece_bytes=st.integers(1, 999), threads=st.integers(1, 4))
 def test_pieces_of_any_size_by_any_number_of_threads(tmp_path: Path, size_bytes: int, piece_bytes: int, threads: int) -> None:
     path, content = tmp_path / "f", CONTENT[:size_bytes]

@@ -315,7 +315,7 @@ def test_a_signature_of_another_kind_is_refused(model: Path) -> None:
             prove(raw, TERMS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_no_flipped_bit_of_a_signature_passes_for_other_content(model: Path, data: st.DataObject) -> None:
     how = data.draw(st.sampled_from(["own", "files sha256", "shards sha256"]))

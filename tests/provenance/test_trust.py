@@ -120,7 +120,7 @@ def test_a_store_survives_writing_and_reading(tmp_path: Path) -> None:
     assert read_trust(tmp_path, NODE.public).digest == store.digest != EMPTY.digest
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_change_of_the_file_is_told_and_nothing_is_trusted_by_it(tmp_path: Path, data: st.DataObject) -> None:
     write_trust(tmp_path, EMPTY.added(make_entry(ALICE.public.pem(), ["*"])), NODE)

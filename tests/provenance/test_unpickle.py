@@ -223,7 +223,7 @@ def test_weights_come_out_as_torch_has_them(tmp_path: Path, how: dict[str, Any])
     assert sorted(p.name for p in tmp_path.iterdir()) == ["w.pt", "w.safetensors"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_any_view_comes_out_as_torch_has_it(data: st.DataObject) -> None:
     torch = pytest.importorskip("torch")

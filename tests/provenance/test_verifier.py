@@ -49,7 +49,7 @@ def test_a_signed_model_verifies_block_by_block(model: VerifiedModel) -> None:
     assert model.signed_by == KEY.key_id
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(bit=st.integers(0, 8 * 100 - 1))
 def test_any_flipped_bit_of_a_block_is_caught(model: VerifiedModel, bit: int) -> None:
     block = bytearray(b"z" * 100)
@@ -96,7 +96,7 @@ def test_a_file_that_is_short_missing_or_a_link_is_refused(tmp_path: Path) -> No
         verify_model(tmp_path, envelope, KEYS)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_bit_of_a_manifest_is_caught(tmp_path: Path, data: st.DataObject) -> None:
     raw = bytearray(signed_model(tmp_path, b"x" * 10))

@@ -5,7 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from freehold.core.errors import DeviceError
 from freehold.core.exchange import ExchangeId
@@ -51,7 +51,7 @@ def test_an_entry_comes_back_as_it_was(tmp_path: Path) -> None:
 
     with closing(RecordWriter(path, ChainSigner())) as writer, closing(RecordReader(path)) as reader:
 
-        @settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=50)
         @given(entries())
         def check(entry: LedgerEntry) -> None:
             nonlocal count

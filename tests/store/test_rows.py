@@ -14,7 +14,7 @@ from tests.store.drafts import entry
 REALS = st.none() | st.integers(-(1 << 53), 1 << 53) | st.floats()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(REALS, min_size=8, max_size=8), st.floats(allow_nan=False) | st.integers(0, 1 << 40))
 def test_a_row_is_as_the_file_gives_it_back(reals: list[float | None], duration_ms: float) -> None:
     ttft_ms, low_j, high_j, by_tokens_j, by_time_j, embodied_g, water_l, electricity_microusd = reals

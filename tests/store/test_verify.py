@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
@@ -365,7 +365,7 @@ def test_whatever_an_entry_holds_its_row_comes_back_with_the_same_digest(tmp_pat
 
     with closing(log_writer(path)) as writer:
 
-        @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+        @settings(max_examples=40)
         @given(entries(), st.integers(0, 3), st.sampled_from([-0.0, 0.0, 1e-320, 3.0]))
         def run(entry: LedgerEntry, whole_ms: int, ttft_ms: float) -> None:
             exchange_id = ExchangeId(f"xc_{next(written)}")

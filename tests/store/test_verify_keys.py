@@ -283,7 +283,7 @@ def test_a_name_that_was_put_in_cannot_command_a_terminal(busy: Path) -> None:
 CHANGES = st.lists(st.tuples(st.sampled_from(["create", "update", "revoke", "set_team", "remove_team"]), st.integers(0, 3)))
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=CHANGES)
 def test_whatever_an_operator_does_the_log_explains_it(
     tmp_path_factory: pytest.TempPathFactory, changes: list[tuple[str, int]]

@@ -116,7 +116,7 @@ def test_chunks_mates_and_threads_do_not_change_a_bit(pair: tuple[Llama, Llama],
         assert np.array_equal(stepped(model, cut(sizes), mates), expected)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(sizes=st.lists(st.integers(1, 90), min_size=1, max_size=8), mates=st.integers(0, 4))
 def test_no_cut_of_a_prompt_changes_a_bit(pair: tuple[Llama, Llama], sizes: list[int], mates: int) -> None:
     assert np.array_equal(stepped(pair[1], cut(sizes), mates), whole(pair[0], PROMPT))

@@ -112,7 +112,7 @@ def expected(model: VerifiedModel) -> Logits:
     return found
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     share=st.floats(0, 1.2),
     tile_bytes=st.sampled_from([1, 9_000, 60_000, 8 << 20]),

@@ -26,7 +26,7 @@ ODD_LINES = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ODD_LINES)
 def test_whatever_a_line_is_it_is_read_or_refused(raw: bytes) -> None:
     try:
@@ -38,7 +38,7 @@ def test_whatever_a_line_is_it_is_read_or_refused(raw: bytes) -> None:
     assert request.units > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(ODD_LINES, max_size=5).map(b"\n".join), st.lists(st.integers(1, 50), max_size=8))
 def test_where_a_file_is_cut_does_not_matter(content: bytes, sizes: list[int]) -> None:
     pieces, at = [], 0

@@ -94,7 +94,6 @@ def test_many_points_are_joined_and_no_deadline_is_crossed() -> None:
 JOBS = st.lists(st.tuples(st.integers(1, 3), st.integers(1, 8)), max_size=4)
 
 
-@settings(deadline=None)
 @given(st.lists(st.none() | st.integers(0, 4), min_size=8, max_size=8), JOBS)
 def test_no_choice_of_hours_is_cheaper(costs: list[int | None], drawn: list[tuple[int, int]]) -> None:
     """Against every choice of whole slots there is."""
@@ -121,7 +120,7 @@ ARRIVALS = st.lists(
 )  # hours: arrival, work, from arrival to deadline
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ARRIVALS, st.sets(st.integers(0, 47), max_size=20))
 def test_no_deadline_that_is_feasible_is_missed_whatever_comes_later(
     drawn: list[tuple[int, float, float]], unknown: set[int]

@@ -59,7 +59,7 @@ def cut(whole: bytes, sizes: list[int]) -> list[bytes]:
     return [*pieces, whole[at:]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300).filter(lambda data: BOUNDARY not in data), st.lists(st.integers(1, 80), max_size=8))
 async def test_a_file_comes_through_whole_however_it_is_cut(content: bytes, sizes: list[int]) -> None:
     got, data = await read(cut(form(content), sizes))
@@ -67,7 +67,7 @@ async def test_a_file_comes_through_whole_however_it_is_cut(content: bytes, size
     assert (got.filename, got.fields) == ("lines.jsonl", {"purpose": "batch"})
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=200), st.integers(0, 300), st.binary(max_size=40))
 async def test_whatever_comes_is_read_or_refused(noise: bytes, at: int, kind: bytes) -> None:
     whole = form(b"content")

@@ -194,7 +194,7 @@ said = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(said, max_size=12))
 def test_any_order_of_events_gives_blocks_one_after_another_and_loses_no_text(events: list[Event]) -> None:
     calls: list[Event] = [ToolCallStart(call_id=f"c{part}", name="f", part=part) for part in (4, 5, 6)]

@@ -53,7 +53,7 @@ def carry(payloads: list[SseEvent], provider: Codec, client: Codec, *, together:
 places = st.lists(st.integers(0, 80), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(places, places, places, st.integers(1, 9))
 def test_a_chat_answer_comes_across_in_blocks_and_its_keys_do_not(
     thought: list[int], text: list[int], call: list[int], together: int
@@ -81,7 +81,7 @@ def test_a_chat_answer_comes_across_in_blocks_and_its_keys_do_not(
     assert message["stop_reason"] == "tool_use"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(places, places, places, st.integers(1, 9))
 def test_a_messages_answer_comes_across_in_chunks_and_its_keys_do_not(
     thought: list[int], text: list[int], call: list[int], together: int

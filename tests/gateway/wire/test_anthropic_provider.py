@@ -134,7 +134,7 @@ def test_a_key_is_masked_at_every_cut_in_two(kind: str) -> None:
         assert said(sent) == text.replace(TOKEN, "[REDACTED:github-token]"), place
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(SLOTS), st.lists(st.integers(0, 80), max_size=40), st.integers(1, 50))
 def test_a_key_is_masked_wherever_it_is_cut_and_the_rest_stays(kind: str, places: list[int], together: int) -> None:
     text = f"the key is {TOKEN} and that was it"
@@ -146,7 +146,7 @@ def test_a_key_is_masked_wherever_it_is_cut_and_the_rest_stays(kind: str, places
     assert sent[-2:] == END
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.text(max_size=60), st.lists(st.integers(0, 60), max_size=8), st.integers(1, 9), st.sampled_from(SLOTS))
 def test_any_clean_text_goes_on_byte_for_byte(text: str, places: list[int], together: int, kind: str) -> None:
     payloads = stream(in_pieces(0, kind, cut(text, places)))
@@ -293,7 +293,7 @@ garbage = st.binary(max_size=30) | st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(garbage, max_size=6), st.booleans())
 def test_garbage_raises_only_our_errors(payloads: list[bytes], is_verbatim: bool) -> None:
     decoder = CODEC.stream_decoder(provider="p", verbatim=ask() if is_verbatim else None)
@@ -302,7 +302,7 @@ def test_garbage_raises_only_our_errors(payloads: list[bytes], is_verbatim: bool
         decoder.close()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.binary(max_size=40) | json_values.map(lambda value: json.dumps(value).encode()), st.booleans())
 def test_garbage_for_a_body_raises_only_our_errors(body: bytes, is_verbatim: bool) -> None:
     with contextlib.suppress(UpstreamError):

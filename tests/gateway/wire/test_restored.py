@@ -64,7 +64,7 @@ def play(dialect: str, payloads: Iterable[SseEvent], exchange: Any = ASKED) -> l
     return sent + encoder.finish([], None)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 60), max_size=12), st.sampled_from(["content", "reasoning_content"]))
 def test_wherever_a_token_is_cut_over_chunks_the_value_comes_back(places: list[int], field: str) -> None:
     text = f"write to {TOKEN} or {MAIL[:3]}<<x, please"

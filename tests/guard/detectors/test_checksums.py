@@ -51,7 +51,7 @@ CHECKED = [number for number in (*NUMBERS, *HEALTH_NUMBERS) if number.check is n
 
 
 @pytest.mark.parametrize("number", CHECKED, ids=lambda n: n.id)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_whatever_the_pattern_lets_through_the_check_answers(number: Number, data: st.DataObject) -> None:
     value = data.draw(st.from_regex(re.compile(number.pattern, re.ASCII), fullmatch=True))

@@ -12,7 +12,7 @@ _PARTLY = [d for d in DETECTORS if d.hint and not d.before]
 
 @pytest.mark.parametrize("detector", _PARTLY, ids=lambda d: d.id)
 @given(data=st.data())
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_every_value_that_stands_alone_has_its_hint(detector: Detector, data: st.DataObject) -> None:
     value = data.draw(st.from_regex(re.compile(detector.pattern, re.ASCII), fullmatch=True))
     assert re.search(detector.hint, f"a {value}"), value

@@ -65,7 +65,7 @@ def test_what_only_looks_like_it_is_left_alone(text: str) -> None:
     assert values(text) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(
         ("at 12 Main Street now", "in Via Roma 12 oggi", "Hauptstraße 12, Berlin", "12 bis, rue Victor Hugo", "350 5th Ave N")

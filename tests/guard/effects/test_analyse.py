@@ -24,7 +24,7 @@ def test_what_is_too_long_is_unknown(language: Language) -> None:
 
 
 @given(st.sampled_from(list(ANALYSERS)), st.text(max_size=80))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_text_in_any_language_has_effects_or_none_and_the_same_once(language: Language, text: str) -> None:
     effects = analyse(text, language)
     assert len(set(effects)) == len(effects)

@@ -204,7 +204,7 @@ def test_bombs_are_bounded(bomb: str) -> None:
     assert len(effects(bomb)) < 2_100
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(max_size=200))
 def test_any_text_is_analysed(text: str) -> None:
     effects(text)
@@ -219,7 +219,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=25))
 def test_any_pieces_of_shell_are_analysed(pieces: list[str]) -> None:
     effects(" ".join(pieces))

@@ -5,7 +5,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.findings import Channel
@@ -94,7 +94,6 @@ def test_tricks_with_letters_change_nothing() -> None:
         assert judge(f"{PAGE} {trick}", Channel.TOOL_RESULT).score >= SUSPECT
 
 
-@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")), st.sampled_from(list(Channel)))
 def test_any_text_gets_a_verdict(text: str, source: Channel) -> None:
     verdict = judge(text, source)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.guard.syntax import Language
@@ -22,7 +22,7 @@ BOMBS = ["(" * 5000, "[" * 5000, "{" * 5000, "a." * 20_000, "x+" * 20_000 + "x",
 
 
 @pytest.mark.parametrize("language", list(GRAMMARS))
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(program=PROGRAMS | st.text(max_size=200))
 def test_no_text_raises(language: Language, program: str) -> None:
     for weakness in find(program, language):

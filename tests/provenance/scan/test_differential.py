@@ -103,7 +103,7 @@ def plainly(words: str) -> str:
     return re.sub(r"[\\'\"]", "", words)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(opcodes | imports, max_size=14), st.sampled_from([b"", b"\x80\x02", b"\x80\x04"]), st.sampled_from([b".", b""]))
 def test_what_an_unpickler_would_import_is_seen(body: list[bytes], start: bytes, end: bytes) -> None:
     # An opcode that lies across a frame's end takes a number from elsewhere; of these, C would make a memo of gigabytes.

@@ -178,7 +178,7 @@ CONTAINERS: dict[str, tuple[Callable[[bytes], bytes], str]] = {
 }
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(attacks(), st.sampled_from(sorted(CONTAINERS)))
 def test_no_way_to_a_call_is_missed_in_any_kind_of_file(attack: tuple[bytes, str], container: str) -> None:
     stream, name = attack
