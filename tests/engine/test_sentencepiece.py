@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest, MalformedArtefact
@@ -63,6 +63,7 @@ def test_tokens_are_llama_cpps_own() -> None:
 @settings(max_examples=200)
 @given(st.text(alphabet="etaoin a<>x1é世\x01", min_size=1, max_size=60))
 def test_the_heap_merges_as_one_does_by_hand(text: str) -> None:
+    assume("   " not in text)  # is a token of its own, whatever the scores are
     assert PIECES.encode(text) == by_hand(text)
 
 
