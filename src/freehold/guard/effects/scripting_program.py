@@ -36,6 +36,8 @@ LIMIT_CALLS = 6  # ways of calling one function that are followed; then it is wa
 LIMIT_CALL_DEPTH = 8
 LIMIT_EACH = 1_024  # elements of a list that a function is worked out for
 CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>"))  # objects whose methods are too many to list
+# Libraries of clouds and clusters: their classes are clients, by whichever of a hundred names.
+CLOUD_LIBRARIES = ("@aws-sdk/", "@azure/", "@google-cloud/", "@kubernetes/", "azure.", "google.cloud.", "kubernetes.")
 BLATANT = frozenset(("system", "popen", "rmtree"))  # mean the same whoever has them
 DECODING = ("decrypt", "decode", "decompress", "unhexlify", "deobfuscate", "unpack", "inflate", "b64", "base64")
 
@@ -289,6 +291,10 @@ class Program:
             self._written(given)
         if name.startswith("?") or not name:
             return marked(marks)
+        if name.startswith(CLOUD_LIBRARIES) and (made := name.rpartition(".")[2])[:1].isupper():
+            if made.endswith("Command"):  # a request, made to be sent: `client.send(new DeleteBucketCommand({…}))`
+                self.sinks.alike(made, given)
+            return Value(marks=marks, name="<cloud>")
         return Value(marks=marks, name=f"{name}()")
 
     def _referred(self, value: Value) -> None:

@@ -63,7 +63,7 @@ VERBS = {
 # The first word of a method's name, for clients of clouds: they have thousands of methods, which no table lists.
 ALIKE = {
     EffectKind.DELETE: "delete terminate remove purge destroy empty deregister drop",
-    EffectKind.DISCOVER: "list describe lookup search scan query head exists count is has",
+    EffectKind.READ: "list describe lookup search scan query head exists count is has",
     EffectKind.DOWNLOAD: "get download fetch read batch_get receive",
     EffectKind.SEND: "put upload send publish post write invoke copy sync push",
     EffectKind.SPEND: "run start request purchase restore import launch resume",
@@ -350,7 +350,7 @@ class Sinks:
 
     def alike(self, name: str, given: Given) -> None:
         """A method that no table lists, of a client of a cloud: by the first word of its name."""
-        method = name.rpartition(".")[2]
+        method = name.rpartition(".")[2].removeprefix("begin_")  # azure-*: what takes long and is waited for
         kind = _ALIKE.get(method.partition("_")[0].lower()) or _ALIKE.get(first_word(method))
         if kind is not None:
             self.add(kind, Place.HOST, f"a client of a cloud or a service: a method of the class {kind.value}")
