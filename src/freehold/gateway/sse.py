@@ -33,10 +33,15 @@ def frames(events: Sequence[SseEvent]) -> bytes:
     if len(events) == 1:
         return frame(events[0])
     datas = [data for data, name in events if not name]
-    body = b"\n\ndata: ".join(datas)
-    if len(datas) == len(events) > 1 and b"\r" not in body and body.count(b"\n") == 2 * (len(datas) - 1):
-        return b"data: %s\n\n" % body
+    if len(datas) == len(events) > 1 and _are_lines(datas):
+        return b"data: %s\n\n" % b"\n\ndata: ".join(datas)
     return b"".join(map(frame, events))
+
+
+def _are_lines(datas: Sequence[bytes]) -> bool:
+    """Whether none of them has a line end. One look at all of them: `in` is some ten times as fast as `count`."""
+    text = b"".join(datas)
+    return b"\n" not in text and b"\r" not in text
 
 
 class SseParser:
@@ -108,10 +113,10 @@ class SseParser:
 
 def _plain(piece: bytes, limit_bytes: int) -> list[SseEvent]:
     """Events of one `data` line each, as most are, told in a few steps for all of them; none where that is not so simple."""
-    if not (piece.startswith(b"data: ") and piece.endswith(b"\n\n")) or b"\r" in piece or len(piece) > limit_bytes:
+    if not (piece.startswith(b"data: ") and piece.endswith(b"\n\n")) or len(piece) > limit_bytes:
         return []
     datas = piece[6:-2].split(b"\n\ndata: ")
-    return [(data, b"") for data in datas] if piece.count(b"\n") == 2 * len(datas) else []
+    return [(data, b"") for data in datas] if _are_lines(datas) else []
 
 
 def _split_lines(text: bytes) -> tuple[list[bytes], bytes]:

@@ -176,3 +176,12 @@ def test_payloads_with_the_same_strings_are_scanned_once() -> None:
     assert isinstance(again[0], Payload)
     assert again[0].like == 0
     assert len(other) == 2
+
+
+@pytest.mark.parametrize("together", [1, 3, 50, 1000])
+def test_a_long_row_of_chunks_goes_on_as_it_came_whatever_stands_in_it(together: int) -> None:
+    texts = ["a few plain words.. "] * 300 + ['"quoted"\n', "ä"] + ["and on "] * 300
+    payloads = [chunk(content=text) for text in texts]
+    payloads[150] = chunk(content="other", odd="field")
+    sent = play([*payloads, STOP], together=together)
+    assert [data for data, _ in sent] == [*payloads, STOP]

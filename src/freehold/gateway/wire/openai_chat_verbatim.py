@@ -4,8 +4,8 @@ Most chunks of a stream differ from the one before in the text of one delta. Suc
 that text: nothing else in it needs to be parsed or scanned again.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -55,6 +55,8 @@ _ANSWER_WORDS = VOCABULARY | {
 }
 EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
 _FEW = 3  # so many chunks are told one by one as fast as all together
+_MANY = 256  # are looked at together: a stream whose chunks are never alike costs each so many looks, and not as many as came
+_Text: TypeAlias = tuple[str, tuple[int, ...]]  # what a row of chunks says, and how many characters of it each of them
 _WHOLE = frozenset({"role", "id", "type", "name", "index"})  # strings of a turn that come in one piece
 
 
@@ -93,43 +95,45 @@ class ChunkNotes:
         slot = self._slot
         if slot is None or not payloads[first][0].startswith(self._head):
             return None
-        together = len(payloads) - first > _FEW
-        texts = (together and self._plain_texts(payloads, first)) or self._texts(payloads, first)
-        if not texts:
+        some = payloads[first : first + _MANY]
+        datas = [data for data, name in some if not name]
+        found = (_FEW < len(datas) == len(some) and self._plain_text(datas)) or self._text(some)
+        if found is None:
             return None
-        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=len(texts[0]))
-        rest = tuple([data for data, _ in payloads[first + 1 : first + len(texts)]])
-        row = self._notes.same(payloads[first][0], b"", same, self._like, rest, tuple(map(len, texts[1:])))
-        return row, "".join(texts)
+        text, chars = found
+        same = Slot(kind=slot.kind, choice=slot.choice, part=slot.part, path=slot.path, chars=chars[0])
+        return self._notes.same(datas[0], b"", same, self._like, tuple(datas[1 : len(chars)]), chars[1:]), text
 
-    def _plain_texts(self, payloads: Sequence[SseEvent], first: int) -> list[str]:
-        """Those that stand in their quotes as they are, told in a few steps for all of them; none where that is not so simple."""
+    def _plain_text(self, datas: Sequence[bytes]) -> _Text | None:
+        """Where each piece stands in its quotes as it is, told in a few steps for all; None where that is not so simple."""
         head, tail = self._head, self._tail
-        datas = [data for data, name in payloads[first:] if not name]
-        *literals, last = b"\n".join(datas)[len(head) :].split(tail + b"\n" + head)
-        ended = last.split(tail, 1)
-        if len(ended) == 2 and (not ended[1] or ended[1].startswith(b"\n")):
-            literals.append(ended[0])
-        around = len(head) + len(tail)
-        if [len(data) for data, _ in payloads[first : first + len(literals)]] != [around + len(one) for one in literals]:
-            return []
-        return [one.decode() for one in literals] if _is_plain(b"".join(literals)) else []
+        last = len(datas) - 1
+        while last > 0 and not (datas[last].startswith(head) and datas[last].endswith(tail)):
+            last -= 1
+        like = datas[: last + 1]
+        start, stop = len(head), -len(tail)
+        literals = [data[start:stop] for data in like]
+        if b"\n".join(like) != head + (tail + b"\n" + head).join(literals) + tail:
+            return None
+        text = _plain(b"".join(literals))
+        return None if text is None else (text, tuple(map(len, literals)))
 
-    def _texts(self, payloads: Sequence[SseEvent], first: int) -> list[str]:
+    def _text(self, payloads: Sequence[SseEvent]) -> _Text | None:
         head, tail = self._head, self._tail
         around, head_bytes, tail_bytes = len(head) + len(tail), len(head), len(tail)
         texts: list[str] = []
-        for at in range(first, len(payloads)):
-            data, name = payloads[at]
+        text: str | None
+        for data, name in payloads:
             if name or not (data.startswith(head) and data.endswith(tail) and len(data) >= around):
                 break
             literal = data[head_bytes : len(data) - tail_bytes]
-            try:
-                text = literal.decode() if _is_plain(literal) else orjson.loads(b'"%s"' % literal)
-            except ValueError:  # more than one string lies between, or what is no text at all
-                break
+            if (text := _plain(literal)) is None:
+                try:
+                    text = orjson.loads(b'"%s"' % literal)
+                except ValueError:  # more than one string lies between, or what is no text at all
+                    break
             texts.append(text)
-        return texts
+        return ("".join(texts), tuple(map(len, texts))) if texts else None
 
     def _compare_with(self, document: Any, payload: Event, slots: Sequence[Slot]) -> None:
         """Learn what stands around the one text of this chunk, if that is plain to see."""
@@ -152,20 +156,23 @@ class ChunkNotes:
         self._slot = slots[0]
 
 
-def _is_plain(literal: bytes) -> bool:
-    """What stands in quotes as it is: no quote, no escape, no control character."""
-    return b'"' not in literal and b"\\" not in literal and literal.isascii() and literal.decode().isprintable()
+def _plain(literal: bytes) -> str | None:
+    """What stands in quotes as it is: no quote, no escape, no control character. None for anything else."""
+    if b'"' in literal or b"\\" in literal or not literal.isascii():
+        return None
+    text = literal.decode()
+    return text if text.isprintable() else None
 
 
 def extra_texts(document: Any, position: int) -> Iterator[tuple[Path, str]]:
     """Strings of a choice's delta, beside those that come in one piece."""
     delta = document["choices"][position].get("delta")
-    if isinstance(delta, Mapping):
+    if isinstance(delta, dict):
         yield from _strings(delta, ("choices", position, "delta"))
 
 
 def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for key, item in value.items():
             if key not in _WHOLE:
                 yield from _strings(item, (*path, key))
@@ -179,7 +186,7 @@ def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
 def _without_logprobs(document: Any) -> Any:
     """The chunk without log-probabilities that say what its texts say: those that say anything else are scanned."""
     choices = document.get("choices")
-    if not isinstance(choices, list) or not any(isinstance(choice, Mapping) and choice.get("logprobs") for choice in choices):
+    if not isinstance(choices, list) or not any(isinstance(choice, dict) and choice.get("logprobs") for choice in choices):
         return document
     kept = [{**choice, "logprobs": None} if _says_the_same(choice) else choice for choice in choices]
     return {**document, "choices": kept}

@@ -121,6 +121,7 @@ class VerbatimEncoder:
         self._texts: dict[_TextKey, deque[_Piece]] = {}
         self._leaves: dict[int, tuple[_Pending, PayloadLeaf]] = {}
         self._changes: dict[int, list[tuple[PayloadLeaf, str]]] = {}  # payload number -> its leaves that a stage changed
+        self._is_touched = False  # whether a stage changed any text yet
         self._is_ending = False
 
     def encode(self, event: Event) -> list[SseEvent]:
@@ -150,9 +151,9 @@ class VerbatimEncoder:
         self._is_ending = False
         last: list[SseEvent] = []
         for pending in self._queue:
-            if pending.ready() < len(pending.datas):
+            if (ready := pending.ready()) < len(pending.datas):
                 raise InternalError("a part of the answer was not let through: its end is not sent")
-            last += self._sent(pending)
+            last += self._sent(pending, ready)
         self._queue.clear()
         return last
 
@@ -165,7 +166,7 @@ class VerbatimEncoder:
         for piece in pending.pieces:
             slot = piece.slot
             if slot.kind is PartKind.TOOL_CALL and (slot.choice, slot.part) in self._refused:
-                piece.at = piece.ends[-1]
+                piece.at = piece.chars
             else:
                 self._texts.setdefault((slot.kind, slot.choice, slot.part), deque()).append(piece)
         for call in pending.calls:
@@ -185,11 +186,12 @@ class VerbatimEncoder:
         self._refused.add(call)
         self._settle(call)
         for piece in self._texts.pop((PartKind.TOOL_CALL, *call), ()):
-            piece.at = piece.ends[-1]
+            piece.at = piece.chars
 
     def _take_leaf(self, event: PromptText) -> None:
         pending, leaf = self._leaves.pop(event.leaf)
         if event.text != leaf.text:
+            self._is_touched = True
             self._changes.setdefault(pending.payload.number, []).append((leaf, event.text))
         pending.open_leaves -= 1
 
@@ -201,13 +203,14 @@ class VerbatimEncoder:
             if not pieces:
                 raise InternalError("more of a text came out of the stages than the provider sent")
             piece = pieces[0]
-            chars = min(left, piece.ends[-1] - piece.at)
+            chars = min(left, piece.chars - piece.at)
             if source_chars is not None:
+                self._is_touched = True
                 piece.touches.append((piece.at, piece.at + chars, text))
                 text = ""
             piece.at += chars
             left -= chars
-            if piece.at == piece.ends[-1]:
+            if piece.at == piece.chars:
                 pieces.popleft()
 
     def _ready(self) -> list[SseEvent]:
@@ -218,16 +221,16 @@ class VerbatimEncoder:
             if pending.payload.is_last:
                 self._is_ending = True
                 break
-            if pending.ready() > pending.sent:
-                sent += self._sent(pending)
+            if (ready := pending.ready()) > pending.sent:
+                sent += self._sent(pending, ready)
             if pending.sent < len(pending.datas):
                 break
             queue.popleft()
         return sent
 
-    def _sent(self, pending: "_Pending") -> list[SseEvent]:
-        """What of a row may go now."""
-        sent = self._written(pending)
+    def _sent(self, pending: "_Pending", ready: int) -> list[SseEvent]:
+        """What of a row may go now: up to `ready`."""
+        sent = self._written(pending, ready)
         if self._refuser is None:
             return sent
         slots = pending.payload.slots
@@ -237,17 +240,19 @@ class VerbatimEncoder:
             for out in self._refuser.rewrite(orjson.loads(data), name, slots, has_calls=self._has_calls)
         ]
 
-    def _written(self, pending: "_Pending") -> list[SseEvent]:
+    def _written(self, pending: "_Pending", ready: int) -> list[SseEvent]:
         """With every text as the stages let it through."""
-        first, pending.sent = pending.sent, pending.ready()
+        first, pending.sent = pending.sent, ready
         payload, name = pending.payload, pending.payload.name
+        if not self._is_touched:  # as almost always
+            return [(data, name) for data in pending.datas[first:ready]]
         changes = self._changes.get(payload.number)
         if payload.like is not None and (earlier := self._changes.get(payload.like)):
             own = {(leaf.path, leaf.is_key) for leaf in payload.leaves}
             changes = [*(changes or ()), *(change for change in earlier if (change[0].path, change[0].is_key) not in own)]
         if not changes and not any(piece.touches for piece in pending.pieces):
-            return [(data, name) for data in pending.datas[first : pending.sent]]
-        return [(self._rewritten(pending, place, changes or []), name) for place in range(first, pending.sent)]
+            return [(data, name) for data in pending.datas[first:ready]]
+        return [(self._rewritten(pending, place, changes or []), name) for place in range(first, ready)]
 
     def _rewritten(self, pending: "_Pending", place: int, changes: list[tuple[PayloadLeaf, str]]) -> bytes:
         data = pending.datas[place]
@@ -283,8 +288,13 @@ class _Pending:
     def __init__(self, payload: Payload) -> None:
         self.payload = payload
         self.datas = (payload.data, *payload.row)
-        self.pieces = [_Piece(slot, payload.row_chars) for slot in payload.slots if slot.chars or payload.row]
-        self.calls = [(slot.choice, slot.part) for slot in payload.slots if slot.begins]
+        self.pieces: list[_Piece] = []
+        self.calls: list[CallKey] = []
+        for slot in payload.slots:
+            if slot.chars or payload.row:
+                self.pieces.append(_Piece(slot, payload.row_chars))
+            if slot.begins:
+                self.calls.append((slot.choice, slot.part))
         self.open_calls = len(self.calls)
         self.open_leaves = len(payload.leaves)
         self.sent = 0
@@ -295,7 +305,7 @@ class _Pending:
             return 0
         ready = len(self.datas)
         for piece in self.pieces:
-            if piece.at < piece.ends[-1]:
+            if piece.at < piece.chars:
                 ready = min(ready, bisect_right(piece.ends, piece.at))
         return ready
 
@@ -303,11 +313,14 @@ class _Pending:
 class _Piece:
     """A slot's text on its way, in a row of payloads: `at` of its characters have come out of the stages."""
 
-    __slots__ = ("at", "ends", "slot", "touches")
+    __slots__ = ("at", "chars", "ends", "slot", "touches")
 
     def __init__(self, slot: Slot, row_chars: tuple[int, ...]) -> None:
         self.slot = slot
-        self.ends = list(accumulate((slot.chars, *row_chars)))  # of each payload's part of the text
+        self.ends = (
+            list(accumulate((slot.chars, *row_chars))) if row_chars else [slot.chars]
+        )  # of each payload's part of the text
+        self.chars = self.ends[-1]
         self.at = 0
         self.touches: list[tuple[int, int, str]] = []  # (start, end, what stands there now)
 
