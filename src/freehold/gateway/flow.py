@@ -42,8 +42,7 @@ class Flow:
         self._ready: list[Event] = []
         self._ready_chars = 0
         self._reader: asyncio.Future[None] | None = None  # waits for the next event
-        self._room = asyncio.Event()
-        self._room.set()
+        self._room: asyncio.Future[None] | None = None  # where the buffer is full, waits until it is read
         self._ended = False
         self._failure: Exception | None = None
         self._heard_at = self._loop.time()
@@ -73,11 +72,12 @@ class Flow:
             try:
                 await self._reader
             finally:
-                self._reader = None
+                self._reader = None  # whoever waited may have been cancelled
         if isinstance(self._failure, ClientLeft):
             raise self._failure
         ready, self._ready, self._ready_chars = self._ready, [], 0
-        self._room.set()
+        if self._room is not None and not self._room.done():
+            self._room.set_result(None)
         return ready
 
     async def lasts(self, work: "asyncio.Future[bool]", timeout_s: float) -> bool:
@@ -95,10 +95,13 @@ class Flow:
                     self._ready.append(event)
                     self._ready_chars += _chars(event)
                     if self._reader is not None:
-                        self._wake(self._reader)
+                        self._wake()
                     if len(self._ready) >= _BUFFER_EVENTS or self._ready_chars >= _BUFFER_CHARS:
-                        self._room.clear()
-                        await self._room.wait()
+                        self._room = self._loop.create_future()
+                        try:
+                            await self._room
+                        finally:
+                            self._room = None
         except Exception as exc:
             self._end(exc)
         else:
@@ -119,7 +122,7 @@ class Flow:
 
     def _check_silence(self) -> None:
         now = self._loop.time()
-        if not self._room.is_set():
+        if self._room is not None:
             self._heard_at = now  # the client is slow, not the upstream
         left_s = self._heard_at + self._timeout_s - now
         if left_s > 0:
@@ -130,17 +133,16 @@ class Flow:
             UpstreamTimeout(f"the upstream was silent for {self._timeout_s:g} s; try again or raise gateway.idle_timeout_s")
         )
 
-    @staticmethod
-    def _wake(reader: "asyncio.Future[None]") -> None:
-        if not reader.done():
+    def _wake(self) -> None:
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
             reader.set_result(None)
 
     def _end(self, failure: Exception | None) -> None:
         """The first end counts."""
         if not self._ended:
             self._ended, self._failure = True, failure
-        if self._reader is not None:
-            self._wake(self._reader)
+        self._wake()
 
 
 def _chars(event: Event) -> int:

@@ -38,7 +38,7 @@ async def gated(flow: Flow, ask: Ask, *, patience_s: float) -> AsyncGenerator[li
         ready: list[Event] = []
         for event in events:
             if not isinstance(event, Held):
-                ready.append(tally.take(event))
+                ready.append(event if isinstance(event, Payload) else tally.take(event))
                 continue
             if ready:
                 yield ready
@@ -74,8 +74,6 @@ class _Tally:
 
     def take(self, event: Event) -> Event:
         match event:
-            case Payload():  # first, as half of all are
-                return event
             case ToolCallStart():
                 self._called.add(event.choice)
             case Refused():

@@ -6,7 +6,8 @@ only once the receipt is durable. And every exchange that got past authenticatio
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 from freehold.core.deferral import Turn
@@ -68,7 +69,7 @@ async def handle(call: Call, receive: Receive, send: Send, services: Services) -
     except Exception as exc:
         error = services.paths.keep_from_client(exc if isinstance(exc, FreeholdError) else _unforeseen(exc))
         services.metrics.count_refused(error.code)
-        async with reply.watched():
+        async with reply:
             await reply.whole(codec.encode_error(error), status=error.status, headers=error_headers(error))
         return
     await answer(call, principal, receive, send, services)
@@ -106,7 +107,7 @@ class _Handling:
     async def run(self) -> None:
         self._services.metrics.active.inc()
         try:
-            async with self._reply.watched():
+            async with self._reply:
                 await self._answer()
         except ClientLeft:
             await self._record_departure()
@@ -146,11 +147,10 @@ class _Handling:
         if (restorer := guard.restorer()) is not None:
             stages.append(restorer)
         stages.append(guard.judge(history_is_known=not continued(exchange)))
-        async with self._in_turn(exchange, deferral, permit):
-            with self._trace.upstream() as hop:
-                last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
-                if account.served is not None:
-                    hop.served(account.served)
+        with await self._turn(exchange, deferral, permit), self._trace.upstream() as hop:
+            last = await self._ask(_traced(exchange, hop.traceparent), stages, may)
+            if account.served is not None:
+                hop.served(account.served)
         if account.served is not None and account.served.response_id is not None:
             services.placer.remember(account.principal.key_id, account.served.response_id, placement)
         entry = await self._record()
@@ -169,26 +169,21 @@ class _Handling:
         words = together(said_in_headers(self._call.headers), words)
         return turns.asked(words, self._account.received_at_ns / 1e9, can_wait=exchange.can_wait)
 
-    @contextlib.asynccontextmanager
-    async def _in_turn(self, exchange: Exchange, deferral: Deferral | None, permit: Permit) -> AsyncIterator[None]:
-        """Work that can wait waits for its turn, and live work goes before it."""
+    async def _turn(self, exchange: Exchange, deferral: Deferral | None, permit: Permit) -> AbstractContextManager[object]:
+        """Once it is its turn: work that can wait waits, and live work goes before it. What is given is held while it runs."""
         turns, account = self._services.turns, self._account
         if turns is None or self._call.turn is not None:
             account.turn = self._call.turn
-            yield
-        elif deferral is None:
-            with turns.live(exchange.model):
-                yield
-        else:
-            place, sign = turns.place(), self._reply.stream if exchange.stream else None
-            try:
-                with self._services.metrics.waits():
-                    turn = await patiently(turns.wait(deferral, exchange, place, permit), self._receive, sign)
-                account.turn = turn
-                self._reply.headers += deferred_headers(turn)
-                yield
-            finally:
-                place.leave()
+            return contextlib.nullcontext()
+        if deferral is None:
+            return turns.live(exchange.model)
+        place, sign = turns.place(), self._reply.stream if exchange.stream else None
+        with contextlib.ExitStack() as stack:
+            stack.callback(place.leave)
+            with self._services.metrics.waits():
+                account.turn = turn = await patiently(turns.wait(deferral, exchange, place, permit), self._receive, sign)
+            self._reply.headers += deferred_headers(turn)
+            return stack.pop_all()
 
     async def _ask(self, exchange: Exchange, stages: Sequence[Stage], may: May) -> list[SseEvent]:
         """Have it answered, and pass the answer on; give what ends it."""
@@ -262,7 +257,7 @@ class _Handling:
         """Under way a stream ends with an error event and without its last word, so that nobody takes it for whole."""
         error = self._services.paths.keep_from_client(error)
         try:
-            async with self._reply.watched():
+            async with self._reply:
                 if self._reply.started:
                     await self._reply.end_stream(frame(self._codec.error_event(error)))
                 else:

@@ -5,7 +5,9 @@ anew again and again, kinds of alerts) the first some hundred are told apart, th
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -43,34 +45,48 @@ class Bounded:
         return word
 
 
+_Metric = TypeVar("_Metric", Counter, Histogram)
+
+
+def _children(metric: _Metric) -> Callable[..., _Metric]:
+    """The metric's children by their labels: as its `labels`, which checks and locks each time and so costs half of a count."""
+    return cache(metric.labels)
+
+
 class Metrics:
     def __init__(self) -> None:
         self._rule = Bounded(2000)  # as many rules as a policy may well have, of its own and ours
         self._kind = Bounded(100)
         self._registry = registry = CollectorRegistry()
-        self._exchanges = Counter("freehold_exchanges", "Exchanges by outcome.", ["model", "status"], registry=registry)
+        self._exchanges = _children(
+            Counter("freehold_exchanges", "Exchanges by outcome.", ["model", "status"], registry=registry)
+        )
         self._refused = Counter("freehold_refused", "Requests refused before they became exchanges.", ["code"], registry=registry)
-        self._tokens = Counter("freehold_tokens", "Tokens, where counted.", ["model", "direction"], registry=registry)
+        self._tokens = _children(Counter("freehold_tokens", "Tokens, where counted.", ["model", "direction"], registry=registry))
         self._findings = Counter(
             "freehold_findings", "The guard's findings.", ["rule", "action", "mode", "direction"], registry=registry
         )
-        self._ttft = Histogram(
-            "freehold_time_to_first_token_seconds",
-            "Request to first text.",
-            ["model"],
-            buckets=_TTFT_BUCKETS_S,
-            registry=registry,
+        self._ttft = _children(
+            Histogram(
+                "freehold_time_to_first_token_seconds",
+                "Request to first text.",
+                ["model"],
+                buckets=_TTFT_BUCKETS_S,
+                registry=registry,
+            )
         )
-        self._between = Histogram(
-            "freehold_inter_token_seconds",
-            "Mean time between deltas of an answer.",
-            ["model"],
-            buckets=_TOKEN_BUCKETS_S,
-            registry=registry,
+        self._between = _children(
+            Histogram(
+                "freehold_inter_token_seconds",
+                "Mean time between deltas of an answer.",
+                ["model"],
+                buckets=_TOKEN_BUCKETS_S,
+                registry=registry,
+            )
         )
         self._meter = MeterMetrics(registry)
-        self._graded = Counter(
-            "freehold_energy_exchanges", "Exchanges by how their energy is known.", ["grade"], registry=registry
+        self._graded = _children(
+            Counter("freehold_energy_exchanges", "Exchanges by how their energy is known.", ["grade"], registry=registry)
         )
         self._record_failures = Counter("freehold_record_failures", "Records that could not be written.", registry=registry)
         self.active = Gauge("freehold_active_exchanges", "Exchanges under way.", registry=registry)
@@ -103,19 +119,23 @@ class Metrics:
 
     def _count_decisions(self, registry: CollectorRegistry) -> None:
         """What the node decided about requests, beside answering them."""
-        self._duration = Histogram(
-            "freehold_exchange_duration_seconds",
-            "Request to record.",
-            ["dialect", "status"],
-            buckets=_DURATION_BUCKETS_S,
-            registry=registry,
+        self._duration = _children(
+            Histogram(
+                "freehold_exchange_duration_seconds",
+                "Request to record.",
+                ["dialect", "status"],
+                buckets=_DURATION_BUCKETS_S,
+                registry=registry,
+            )
         )
         self._cost = Counter("freehold_cost_usd", "What exchanges cost, where it is known.", ["model"], registry=registry)
         self._tokenised = Counter(
             "freehold_values_tokenised", "Values replaced by tokens that are turned back.", registry=registry
         )
-        self._tries = Counter(
-            "freehold_upstream_tries", "Tries of upstreams by how they ended.", ["upstream", "outcome"], registry=registry
+        self._tries = _children(
+            Counter(
+                "freehold_upstream_tries", "Tries of upstreams by how they ended.", ["upstream", "outcome"], registry=registry
+            )
         )
         self._circuit = Gauge(
             "freehold_upstream_circuit", "1 for the state an upstream's circuit is in.", ["upstream", "state"], registry=registry
@@ -169,18 +189,18 @@ class Metrics:
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
         model = entry.model if is_served else UNKNOWN_MODEL
-        self._exchanges.labels(model, entry.status).inc()
+        self._exchanges(model, entry.status).inc()
         if entry.input_tokens is not None:
-            self._tokens.labels(model, "input").inc(entry.input_tokens)
+            self._tokens(model, "input").inc(entry.input_tokens)
         if entry.output_tokens is not None:
-            self._tokens.labels(model, "output").inc(entry.output_tokens)
+            self._tokens(model, "output").inc(entry.output_tokens)
         if entry.ttft_ms is not None:
-            self._ttft.labels(model).observe(entry.ttft_ms / 1e3)
+            self._ttft(model).observe(entry.ttft_ms / 1e3)
         if between_s is not None:
-            self._between.labels(model).observe(between_s)
+            self._between(model).observe(between_s)
         self._meter.count(entry)
-        self._graded.labels(entry.energy.grade if entry.energy != NOTHING_RAN else NOTHING_RAN.source).inc()
-        self._duration.labels(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
+        self._graded(entry.energy.grade if entry.energy != NOTHING_RAN else NOTHING_RAN.source).inc()
+        self._duration(entry.dialect, entry.status).observe(entry.duration_ms / 1e3)
         if entry.cost_microusd is not None:
             self._cost.labels(model).inc(entry.cost_microusd / 1e6)
         if entry.turn is not None:
@@ -212,7 +232,7 @@ class Metrics:
         self._record_failures.inc()
 
     def count_try(self, upstream: str, outcome: str) -> None:
-        self._tries.labels(upstream, outcome).inc()
+        self._tries(upstream, outcome).inc()
 
     def count_not_admitted(self, reason: str) -> None:
         self._not_admitted.labels(reason).inc()

@@ -5,10 +5,10 @@ looks now and then at how long the present write has been waiting, which costs a
 """
 
 import asyncio
-import contextlib
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from typing import Any
+from collections.abc import Awaitable, Callable, MutableMapping
+from types import TracebackType
+from typing import Any, Self
 
 from freehold.core.errors import FreeholdError
 from freehold.core.exchange import ExchangeId
@@ -26,6 +26,8 @@ _STREAM: list[Header] = [
 
 
 class Reply:
+    """Every write belongs inside of it, as a context, which raises ClientLeft out of one that waits for too long."""
+
     __slots__ = (
         *("_deadline", "_loop", "_send", "_stall_timeout_s", "_timer", "_waiting_since_s"),
         *("headers", "receipt_id", "started"),
@@ -40,19 +42,18 @@ class Reply:
         self.headers: list[Header] = []  # more of them, where they are known before the first is sent
         self.started = False
 
-    @contextlib.asynccontextmanager
-    async def watched(self) -> AsyncIterator[None]:
-        """Every write belongs in here. Raises ClientLeft out of one that waits for too long."""
+    async def __aenter__(self) -> Self:
+        self._deadline = asyncio.timeout(None)
+        await self._deadline.__aenter__()
+        self._timer = self._loop.call_later(self._stall_timeout_s, self._look)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None) -> None:
+        self._timer.cancel()
         try:
-            async with asyncio.timeout(None) as self._deadline:
-                self._timer = self._loop.call_later(self._stall_timeout_s, self._look)
-                yield
-        except TimeoutError as exc:
-            if not self._deadline.expired():
-                raise
-            raise ClientLeft from exc
-        finally:
-            self._timer.cancel()
+            await self._deadline.__aexit__(kind, exc, trace)
+        except TimeoutError as late:
+            raise ClientLeft from late
 
     def _look(self) -> None:
         now_s = self._loop.time()

@@ -362,7 +362,7 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Se
     reader.feed(data)
     reader.close()
     flags = [kept for flag in reader.flags if (kept := _kept(matcher, flag, data, 0, is_whole=True)) is not None]
-    if not _ends_in_a_run(data) and all(flag.kind == ARMED for flag in flags):
+    if (not flags or all(flag.kind == ARMED for flag in flags)) and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
     channel = TextChannel(matcher, rulings, _HasRead(flags), seal)
     pieces = as_pieces(channel.feed(text)) + channel.flush()

@@ -80,14 +80,15 @@ class HyperscanFilter:
 
         # Hyperscan calls back into freed memory, and crashes, unless callback and database live as long as the stream.
         self._kept = on_match, databases
-        self._streams = [database.stream(match_event_handler=on_match) for database in databases]
-        for stream in self._streams:
-            stream.__enter__()
-        first, second = (stream.scan for stream in self._streams)
+        every, runs = databases
+        first, second = self._streams = (every.stream(match_event_handler=on_match), runs.stream(match_event_handler=on_match))
+        first.__enter__()
+        second.__enter__()
+        scan_every, scan_runs = first.scan, second.scan
 
         def feed(data: bytes) -> None:
-            first(data)
-            second(data)
+            scan_every(data)
+            scan_runs(data)
 
         self.feed: Callable[[bytes], None] = feed
 

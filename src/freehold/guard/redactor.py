@@ -300,6 +300,8 @@ class Redactor:
 
     def _findings(self, pieces: list[Piece], channel: Channel, part: int) -> tuple[list[Event], list[Event]]:
         """(Found for the record, Blocked if policy says so)."""
+        if len(pieces) == 1 and pieces[0].hit is None:  # as almost always
+            return [], []
         findings = [
             finding for p in pieces if p.hit is not None for finding in findings_of(p.hit, self._direction, channel, part)
         ]

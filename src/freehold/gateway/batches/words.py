@@ -62,6 +62,8 @@ NOTHING_SAID: Final = Words()
 
 def said_in_headers(headers: Mapping[bytes, bytes]) -> Words:
     """Raises InvalidRequest for a priority that is none."""
+    if PRIORITY_HEADER not in headers and DEADLINE_HEADER not in headers:
+        return NOTHING_SAID
     priority = _header(headers, PRIORITY_HEADER)
     return Words(priority=_known(priority, PRIORITY_HEADER.decode()), deadline=_header(headers, DEADLINE_HEADER))
 
@@ -83,6 +85,8 @@ def taken_out(document: Mapping[str, Any]) -> tuple[Words, Mapping[str, Any]]:
 
 def together(headers: Words, body: Words) -> Words:
     """Said in either place. Raises InvalidRequest where the two differ."""
+    if headers is NOTHING_SAID:
+        return body
     pairs = {PRIORITY_FIELD: (headers.priority, body.priority), DEADLINE_FIELD: (headers.deadline, body.deadline)}
     for field, (one, other) in pairs.items():
         if one and other and one != other:

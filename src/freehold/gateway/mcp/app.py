@@ -91,14 +91,14 @@ class McpGateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = Reply(send, stall_timeout_s=self._gateway.idle_timeout_s)
         try:
-            async with reply.watched():
+            async with reply:
                 await self._answer(scope, receive, reply)
         except ClientLeft:
             log.info("client_left", path="/mcp")
         except Exception as exc:
             problem = exc if isinstance(exc, FreeholdError) else _unforeseen(exc)
             with contextlib.suppress(ClientLeft):
-                async with reply.watched():
+                async with reply:
                     await _refuse(reply, self._services.paths.keep_from_client(problem))
 
     async def close(self) -> None:

@@ -1,4 +1,7 @@
-"""Typed reading of untrusted documents. Each reader names the field at fault in the body's own words; None stands for absent."""
+"""Typed reading of untrusted documents. Each reader names the field at fault in the body's own words; None stands for absent.
+
+Documents are what the JSON parser made: an object is a `dict`, which is told in a tenth of the time that `Mapping` takes.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -53,7 +56,7 @@ def integer(document: Document, key: str, low: int, high: int) -> int | None:
 
 def mapping(document: Document, key: str, where: str = "") -> Document | None:
     value = document.get(key)
-    if value is not None and not isinstance(value, Mapping):
+    if value is not None and not isinstance(value, dict):
         raise wrong(where + key, "an object")
     return value
 
@@ -67,6 +70,6 @@ def sequence(document: Document, key: str, where: str = "") -> Sequence[Any] | N
 
 def member(value: Any, where: str) -> Document:
     """An item of a list that must be an object."""
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise wrong(where, "an object")
     return value
