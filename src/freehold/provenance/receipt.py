@@ -8,6 +8,7 @@ it answered; that the claim is true needs the node's honesty, or running the exc
 from collections.abc import Iterable
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -130,7 +131,12 @@ def decode(payload: bytes, salt: bytes = b"") -> tuple[Claims, str | None]:
 
 def timestamp(unix_ns: int) -> str:
     seconds, ns = divmod(unix_ns, 1_000_000_000)
-    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:_SECONDS_CHARS]}.{ns:09d}Z"
+    return f"{_second(seconds)}.{ns:09d}Z"
+
+
+@lru_cache(maxsize=4)  # a busy node signs hundreds of receipts a second
+def _second(unix_s: int) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).isoformat()[:_SECONDS_CHARS]
 
 
 def _unix_ns(text: str) -> int:

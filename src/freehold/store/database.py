@@ -14,6 +14,9 @@ from pathlib import Path
 from freehold.core.errors import DeviceError
 from freehold.store.schema import migrate
 
+for _kind in (type(None), bytes):  # which sqlite3 asks three protocols about, else: half the time of a row with many NULLs
+    sqlite3.register_adapter(_kind, lambda value: value)
+
 
 def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
     """A connection that may write; makes the file and brings its schema up to date."""

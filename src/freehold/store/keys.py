@@ -19,14 +19,14 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from freehold.core.errors import InvalidKey, InvalidRequest, NotFound
+from freehold.core.errors import DeviceError, InvalidKey, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId, Principal
 from freehold.core.limits import Allowance
 from freehold.core.ports import UnixClock
 from freehold.core.sealer import Sealer
 from freehold.store import allowances, audit
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_writer, transaction, translated
+from freehold.store.database import open_writer, transaction, translated, trouble
 
 PREFIX = "fh_"
 SECRET_BYTES = 32
@@ -100,8 +100,11 @@ class ClientKeys:
         return self._principal(_FIND_BY_ID, key_id)
 
     def _principal(self, query: str, value: bytes | str) -> Principal:
-        with self._locked() as connection:
-            row = connection.execute(query, (value,)).fetchone()
+        try:
+            with self._lock:
+                row = self._connection.execute(query, (value,)).fetchone()
+        except sqlite3.Error as exc:
+            raise DeviceError(trouble(self._path, exc)) from exc
         if row is None:
             raise InvalidKey("unknown or revoked API key; an operator makes one with: freehold keys create NAME")
         own = allowances.allowance_of(row, _OWN_FIRST)

@@ -80,7 +80,7 @@ class RecordWriter:
         self._unix_ns = unix_ns
         self._connection = open_writer(path, self._config.busy_timeout_s)
         self._file = _identity(path)
-        self._queue: queue.Queue[_Waiting | None] = queue.Queue(self._config.queue_drafts)
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()  # bounded by whoever puts, under `_closing`
         self._trouble: str | None = None
         self._closed = False
         self._closing = threading.Lock()  # after `close` took it, nothing more enters the queue
@@ -105,12 +105,11 @@ class RecordWriter:
         with self._closing:
             if self._closed:
                 raise RecordNotWritten("the node is shutting down; the record is closed")
-            try:
-                self._queue.put_nowait(waiting)
-            except queue.Full as exc:
+            if self._queue.qsize() >= self._config.queue_drafts:
                 raise RecordNotWritten(
                     f"{self._config.queue_drafts} records wait for the disk of {self._path} already; it is too slow for this load"
-                ) from exc
+                )
+            self._queue.put(waiting)
         return await waiting.future
 
     def status(self) -> UpstreamStatus:
