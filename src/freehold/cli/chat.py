@@ -2,32 +2,26 @@
 
 Decided here: what Ctrl-C means, what is printed where, and what a line at the prompt is. The conversation lives in this
 process and nowhere else; the node keeps no content. With no `--url` and no `FREEHOLD_URL`, a node of its own runs inside
-for as long as the chat.
+for as long as the chat (`chat_inside.py`).
 """
 
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import select
 import sys
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
 from math import exp
 from pathlib import Path
 from typing import Any
 
 import click
 
-from freehold import config as configuration
-from freehold import private_node
 from freehold.cli.chat_client import Answer, Call, Chat, ChatError, Node, await_ready, first_model
 from freehold.cli.chat_options import request_options
 from freehold.cli.chat_stats import engine_speed
 from freehold.cli.engine_options import engine_options, engine_settings
-from freehold.cli.terminal import PullProgress
 from freehold.core.errors import FreeholdError
 
 HELP = """/help        this text
@@ -38,54 +32,6 @@ HELP = """/help        this text
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 PASTE_GAP_S = 0.03  # lines that come faster than this were pasted, not typed
 JOINS = "\u200d\ufe0f"  # not printable by themselves, but emoji are built with them
-
-
-class Inside:
-    """A node of our own, on a thread of its own: it goes on while this thread waits for a line."""
-
-    def __init__(self, engine: Mapping[str, Any]) -> None:
-        """`engine` goes before the configured settings of the engine."""
-        self._engine = engine
-        self._ready: Future[Node] = Future()
-        self._loop = asyncio.new_event_loop()
-        self._life = self._loop.create_task(self._live())
-        self._thread = threading.Thread(target=self._run, name="private-node", daemon=True)
-
-    def __enter__(self) -> Node:
-        logging.getLogger("freehold").addHandler(logging.NullHandler())  # a conversation is no place for a node's log
-        self._thread.start()
-        try:
-            return self._ready.result()
-        except BaseException:
-            self._end()
-            raise
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._end()
-
-    async def _live(self) -> None:
-        async with contextlib.AsyncExitStack() as stack:
-            with PullProgress() as progress:  # shown when the model has to be fetched first
-                url, key = await stack.enter_async_context(private_node.open_private_node(progress=progress, engine=self._engine))
-            self._ready.set_result(Node(url=url, key=key))
-            await asyncio.Event().wait()  # until cancelled
-
-    def _run(self) -> None:
-        try:
-            self._loop.run_until_complete(self._life)
-        except BaseException as exc:
-            if not self._ready.done():
-                self._ready.set_exception(exc)
-        finally:
-            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.run_until_complete(self._loop.shutdown_default_executor())
-            self._loop.close()
-
-    def _end(self) -> None:
-        """Let the node close its rooms in order, and wait for it."""
-        with contextlib.suppress(RuntimeError):  # the loop is closed: it ended by itself
-            self._loop.call_soon_threadsafe(self._life.cancel)
-        self._thread.join()
 
 
 class Screen:
@@ -312,7 +258,7 @@ def chat(
     screen = Screen()
     try:
         with (
-            contextlib.nullcontext(Node(url=url, key=key)) if url else Inside(_own_engine(engine, model)) as node,
+            _node(url, key, model, engine) as node,
             asyncio.Runner() as runner,
         ):
             if not url:
@@ -343,12 +289,14 @@ def chat(
         sys.exit(130)
 
 
-def _own_engine(given: Mapping[str, int | None], model: str | None) -> dict[str, int | str]:
-    """The [engine] settings of a node inside. A model that no upstream has is the engine's."""
-    settings = engine_settings(given)
-    if model and not any(model in upstream.models for upstream in configuration.load(None).upstreams):
-        settings["model"] = model
-    return settings
+def _node(
+    url: str | None, key: str, model: str | None, engine: Mapping[str, int | None]
+) -> contextlib.AbstractContextManager[Node]:
+    if url:
+        return contextlib.nullcontext(Node(url=url, key=key))
+    from freehold.cli.chat_inside import Inside, own_engine  # noqa: PLC0415  # with it come all rooms of a node: 50 MiB, a second
+
+    return Inside(own_engine(engine, model))
 
 
 def _line_editing() -> None:
