@@ -1,20 +1,19 @@
 """Our engine against llama.cpp: decode and prefill on the same file, machine and threads, and whether the two agree.
 
-Each side runs in a process of its own and is asked in turns, so that other work on the machine hits both alike; ratios are of
-medians. llama.cpp (the `xllamacpp` wheel) runs at its own defaults: they are its best here (poll=0, for one, makes it 7 times
-slower on two threads).
+Each side runs in a process of its own and is asked in turns, each first in every other one. A ratio is the median of those
+within a turn: what a shared machine's memory gives changes by the minute. llama.cpp (the `xllamacpp` wheel) runs at its own
+defaults: they are its best here (poll=0, for one, makes it 7 times slower on two threads).
 """
 
 import json
 import os
 import random
-import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -23,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bench.sides import Ask, serve, side
 from bench.synthetic import ONE_B, ONE_B_Q6, ONE_B_Q8, synthetic
 from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest, ManifestFile, VerifiedModel
@@ -63,9 +63,9 @@ def speed(report: Report, models_dir: Path) -> None:
     for threads in sorted({1, min(2, os.cpu_count() or 1)}):
         _speed(report, "smollm2", small, threads, prompt=256, decode=64, rounds=5)
         for made in (ONE_B, ONE_B_Q6, ONE_B_Q8):
-            _speed(report, made.name, synthetic(made, models_dir, small), threads, prompt=128, decode=16, rounds=3)
+            _speed(report, made.name, synthetic(made, models_dir, small), threads, prompt=128, decode=16, rounds=5)
         if mixed.exists():  # Q4_K and Q6_K
-            _speed(report, mixed.stem, mixed, threads, prompt=64, decode=16, rounds=3)
+            _speed(report, mixed.stem, mixed, threads, prompt=64, decode=16, rounds=7)
 
 
 def agreement(report: Report, models_dir: Path) -> None:
@@ -94,24 +94,28 @@ def _start(report: Report, model: Path) -> None:
 
 
 def _speed(report: Report, name: str, model: Path, threads: int, *, prompt: int, decode: int, rounds: int) -> None:
-    figures: dict[str, list[dict[str, float]]] = {"ours": [], "peer": []}
     with _side("ours", model, threads) as ours, _side("peer", model, threads) as peer:
-        for i in range(rounds + 1):
-            task = {"do": "speed", "prompt": prompt, "decode": decode, "seed": i}
-            answers = {"ours": ours(task), "peer": peer(task)}
-            for side, answer in answers.items():
-                figures[side] += [answer] if i else []  # the first is for warming up
+        turns = [_turn(ours, peer, {"do": "speed", "prompt": prompt, "decode": decode, "seed": i}) for i in range(rounds + 1)]
+    del turns[0]  # for warming up
     for what, limit in (("decode", DECODE_LIMIT), ("prefill", PREFILL_LIMIT)):
-        value, against = (median(answer[what] for answer in figures[side]) for side in ("ours", "peer"))
         report(
             name=f"engine.{what}.{name}.t{threads}",
-            value=value,
+            value=median(mine[what] for mine, _ in turns),
             unit="tok/s",
             peer="llama.cpp",
             peer_version=version("xllamacpp"),
-            ratio=value / against,
+            ratio=median(mine[what] / theirs[what] for mine, theirs in turns),
             limit=limit,
         )
+
+
+def _turn(ours: Ask, peer: Ask, task: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What both say to the task, ours first; by its seed the one or the other is asked first."""
+    if task["seed"] % 2:
+        mine = ours(task)
+        return mine, peer(task)
+    theirs = peer(task)
+    return ours(task), theirs
 
 
 def _agreement(report: Report, name: str, model: Path) -> None:
@@ -132,43 +136,11 @@ def _agreement(report: Report, name: str, model: Path) -> None:
     report(name=f"engine.agreement.{name}.logprob", value=median(apart), unit="median difference", **common)
 
 
-# ---- a side: a process that does what it is told, a JSON line at a time ------------------------------------------
+# ---- a side ------------------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def _side(
-    side: str, model: Path, threads: int, environment: dict[str, str] | None = None
-) -> Iterator[Callable[[dict[str, Any]], dict[str, Any]]]:
-    command = [sys.executable, "-m", "bench.engine", side, str(model), str(threads)]
-    env = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | (environment or {})
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=env
-    )
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("no pipes")
-    stdin, stdout = process.stdin, process.stdout
-
-    def ask(task: dict[str, Any]) -> dict[str, Any]:
-        stdin.write(json.dumps(task) + "\n")
-        stdin.flush()
-        for line in stdout:
-            if line.startswith("{"):  # libraries may write to stdout, too
-                return dict(json.loads(line))
-        raise RuntimeError(f"the {side} side of the engine bench ended without an answer")
-
-    try:
-        yield ask
-    finally:
-        stdin.close()
-        process.kill()
-        process.wait()
-        stdout.close()
-
-
-def _serve(side: "Ours | _Peer") -> None:
-    for line in sys.stdin:
-        task = json.loads(line)
-        print(json.dumps(getattr(side, task.pop("do"))(**task)), flush=True)
+def _side(which: str, model: Path, threads: int, environment: dict[str, str] | None = None) -> AbstractContextManager[Ask]:
+    return side(["bench.engine", which, str(model), str(threads)], environment=environment)
 
 
 def _prompt(seed: int, length: int) -> list[int]:
@@ -278,5 +250,5 @@ class _Peer:
 
 if __name__ == "__main__":
     made: Ours | _Peer = (Ours if sys.argv[1] == "ours" else _Peer)(Path(sys.argv[2]), int(sys.argv[3]))
-    _serve(made)
+    serve(made)
     os._exit(0)  # llama.cpp's threads do not end by themselves

@@ -5,6 +5,7 @@ The caller's own thread is the first of the team. ctypes lets go of the interpre
 
 import ctypes
 import threading
+from queue import SimpleQueue
 from typing import Final
 
 from freehold.core.errors import InternalError
@@ -23,7 +24,7 @@ class Team:
         self._function = _STEP(function)
         self._record = 0
         self._closed = False
-        self._go = [threading.Semaphore(0) for _ in range(size - 1)]
+        self._go = [SimpleQueue[bool]() for _ in range(size - 1)]  # whether to go on; threading's semaphores are slower
         self._threads = [
             threading.Thread(target=self._work, args=(i + 1,), name=f"compute-{i + 1}", daemon=True) for i in range(size - 1)
         ]
@@ -40,20 +41,17 @@ class Team:
         self._record = record
         self._function(record, OPEN)
         for go in self._go:
-            go.release()
+            go.put(True)
         self._function(record, 0)
 
     def close(self) -> None:
         self._closed = True
         for go in self._go:
-            go.release()
+            go.put(False)
         for thread in self._threads:
             thread.join()
 
     def _work(self, number: int) -> None:
         go = self._go[number - 1]
-        while True:
-            go.acquire()
-            if self._closed:
-                return
+        while go.get():
             self._function(self._record, number)

@@ -42,6 +42,15 @@ _MATRICES: Final[Mapping[str, Layer]] = {
 }
 _SHARED: Final = (("attn_q", "attn_k", "attn_v"), ("ffn_gate", "ffn_up"))  # matrices whose rows are cut in one phase
 _SHARES_A_TILE: Final = 3  # of a streamed matrix: threads that work on neighbouring shares then need no more than two tiles
+_INPUTS: Final = (  # of a pass: int32, a token, a tile or an output each
+    Step.TOKEN_IDS,
+    Step.POSITIONS,
+    Step.SEQUENCES,
+    Step.TILE_FIRST,
+    Step.TILE_COUNT,
+    Step.OUTPUT_TOKENS,
+)
+_ONE_TILE: Final = (np.zeros(1, np.int32), np.ones(1, np.int32))
 _NO_WINDOW: Final = 1 << 40  # longer than any context
 
 
@@ -65,17 +74,19 @@ class Batch:
 
 def check_batch(batch: Batch, vocabulary: int, cache: KvCache) -> None:
     """Kernels trust their indices: they are checked here. Raises InternalError."""
-    lengths = {len(batch.tokens), len(batch.positions), len(batch.sequences), len(batch.wants_logits)}
-    if len(lengths) != 1 or not lengths.pop():
+    tokens, positions, sequences = batch.tokens.tolist(), batch.positions.tolist(), batch.sequences.tolist()
+    if not tokens or not len(tokens) == len(positions) == len(sequences) == len(batch.wants_logits):
         raise InternalError("a batch needs tokens, positions, sequences and wants_logits of one length above 0")
-    if batch.tokens.min() < 0 or batch.tokens.max() >= vocabulary:
+    if min(tokens) < 0 or max(tokens) >= vocabulary:
         raise InternalError(f"a token id is outside the vocabulary of {vocabulary}")
-    for sequence in np.unique(batch.sequences):
-        positions = batch.positions[batch.sequences == sequence]
+    held = {}
+    for sequence in set(sequences):
         if not 0 <= sequence < cache.max_sequences:
             raise InternalError(f"sequence {sequence} is not open")
-        if positions.min() < 0 or positions.max() >= cache.positions_held(int(sequence)):
-            raise InternalError(f"sequence {sequence} has no pages for position {positions.max()}; reserve them first")
+        held[sequence] = cache.positions_held(sequence)
+    for sequence, position in zip(sequences, positions, strict=True):
+        if not 0 <= position < held[sequence]:
+            raise InternalError(f"sequence {sequence} has no pages for position {position}; reserve them first")
 
 
 class Llama:
@@ -107,6 +118,7 @@ class Llama:
         self._passing = threading.Lock()
         self._kept: list[npt.NDArray[Any]] = []  # arrays that native code points into
         self._record = self._array(Step.LENGTH)
+        self._inputs = {place: np.zeros(records.MAX_COLUMNS, np.int32) for place in _INPUTS}
         self._activations = _Activations(shape, self._buffer)
         self._fill_constants(threads)
         self._team = Team(threads, self.kernels.step(shape.graph))
@@ -115,9 +127,11 @@ class Llama:
         """Logits (tokens that want them, vocabulary), in batch order. Writes keys and values of every token to the cache."""
         check_batch(batch, self.shape.vocabulary, self.cache)
         count = len(batch.tokens)
-        parts = [batch.part(low, low + records.MAX_COLUMNS) for low in range(0, count, records.MAX_COLUMNS)]
-        outs = [self._pass(part) for part in parts]
-        return outs[0] if len(outs) == 1 else np.concatenate([*outs, np.empty((0, self.shape.vocabulary), np.float32)])
+        if count <= records.MAX_COLUMNS:
+            return self._pass(batch)
+        return np.concatenate(
+            [self._pass(batch.part(low, low + records.MAX_COLUMNS)) for low in range(0, count, records.MAX_COLUMNS)]
+        )
 
     def run(
         self, batch: Batch, residual: npt.NDArray[np.float32] | None = None
@@ -153,33 +167,32 @@ class Llama:
 
     def _pass(self, batch: Batch, *, embeds: bool = True) -> npt.NDArray[np.float32]:
         record, number = self._record, int(self._record[Step.PASS]) + 1
-        tokens, positions, sequences = (
-            np.ascontiguousarray(a, dtype=np.int32) for a in (batch.tokens, batch.positions, batch.sequences)
-        )
-        first, counts = _tiles(positions, sequences)
-        outputs = np.flatnonzero(batch.wants_logits).astype(np.int32)
-        padded = -(-self.shape.vocabulary // 16) * 16  # the last panel writes whole vectors
-        logits = np.empty((len(outputs), padded), np.float32)
+        first, counts = _tiles(batch.positions, batch.sequences)
+        (outputs,) = batch.wants_logits.nonzero()
+        logits = np.empty((len(outputs), int(record[Step.LOGITS_PITCH]) // 4), np.float32)
         with self._passing:
             self._sync[8:] = 0
+            tokens = batch.tokens if embeds else batch.tokens[:0]
             if self._streaming is not None:
-                tokens = self._streaming.begin(number, tokens if embeds else tokens[:0], wants_logits=len(outputs) > 0)
-            for field_, value in (
+                tokens = self._streaming.begin(number, tokens, wants_logits=len(outputs) > 0)
+            for place, values in (
+                (Step.TOKEN_IDS, tokens),
+                (Step.POSITIONS, batch.positions),
+                (Step.SEQUENCES, batch.sequences),
+                (Step.TILE_FIRST, first),
+                (Step.TILE_COUNT, counts),
+                (Step.OUTPUT_TOKENS, outputs),
+            ):
+                self._inputs[place][: len(values)] = values
+            for place, value in (
                 (Step.PASS, number),
                 (Step.EMBEDS, embeds),
-                (Step.TOKENS, len(positions)),
-                (Step.TOKEN_IDS, tokens.ctypes.data),
-                (Step.POSITIONS, positions.ctypes.data),
-                (Step.SEQUENCES, sequences.ctypes.data),
+                (Step.TOKENS, len(batch.tokens)),
                 (Step.TILES, len(first)),
-                (Step.TILE_FIRST, first.ctypes.data),
-                (Step.TILE_COUNT, counts.ctypes.data),
                 (Step.OUTPUTS, len(outputs)),
-                (Step.OUTPUT_TOKENS, outputs.ctypes.data),
                 (Step.LOGITS, logits.ctypes.data),
-                (Step.LOGITS_PITCH, 4 * padded),
             ):
-                record[field_] = value
+                record[place] = value
             self._compute()
             if self._streaming is not None:
                 self._streaming.end()
@@ -221,6 +234,7 @@ class Llama:
             Step.LAYER_RECORDS: self._layers(),
             Step.EMBEDDING: embedding.ctypes.data,
             Step.HEAD: head.ctypes.data,
+            Step.LOGITS_PITCH: 4 * (-(-shape.vocabulary // 16) * 16),  # the last panel writes whole vectors
             Step.FINAL_NORM: self._vector("output_norm.weight") if self._has_head else 0,
             Step.EPSILON: int(np.float32(shape.norm_epsilon).view(np.uint32)),
             Step.X: self._activations.residual.ctypes.data,
@@ -246,8 +260,8 @@ class Llama:
             Step.RING: self._streaming.ring_address if self._streaming else self._array(records.Ring.LENGTH).ctypes.data,
             Step.EMBEDS: 1,
         }
-        for field_, value in constants.items():
-            record[field_] = value
+        for place, value in (constants | {place: array.ctypes.data for place, array in self._inputs.items()}).items():
+            record[place] = value
 
     def _layers(self) -> int:
         shape, tables = self.shape, self._rope_tables()
@@ -398,7 +412,7 @@ def _tiles(
     """(first token, tokens) of runs of up to TILE neighbours: one sequence, consecutive positions."""
     count = len(positions)
     if count == 1:
-        return np.zeros(1, np.int32), np.ones(1, np.int32)
+        return _ONE_TILE
     breaks = np.flatnonzero((np.diff(sequences) != 0) | (np.diff(positions) != 1)) + 1
     starts = [0, *breaks.tolist(), count]
     first = [i for low, high in itertools.pairwise(starts) for i in range(low, high, TILE)]
