@@ -3,7 +3,10 @@
 A command's file is imported when the command is asked for: `freehold keys list` does not wait for compilers and servers to load.
 """
 
+import errno
 import importlib
+import os
+import sys
 from collections.abc import Mapping
 
 import click
@@ -85,9 +88,19 @@ class Table(click.Group):
         except FreeholdError as error:
             kind = Unusable if isinstance(error, ClientError | ConfigError) else Failed
             raise kind(error.message) from error
+        except OSError as exc:  # most often of standard output: other files have errors of their own
+            if exc.errno in (None, errno.EPIPE):  # whoever read has seen enough: click ends quietly
+                raise
+            raise Failed(": ".join(filter(None, (exc.filename and str(exc.filename), exc.strerror)))) from exc
+        except UnicodeEncodeError as exc:
+            if exc.reason != "surrogates not allowed":
+                raise
+            raise Unusable("an argument is no UTF-8 text, and is no path either: write it in UTF-8") from exc
 
 
 @click.group(cls=Table)
 @click.version_option(__version__, prog_name="freehold")
 def main() -> None:
     """AI you own outright: run it, guard it, prove it, account for it."""
+    if sys.stdin is None:  # closed by whoever started us: there is nothing to read
+        sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process
