@@ -135,7 +135,10 @@ async def open_node(place: Place, keys: KeyRing | None = None) -> AsyncIterator[
         dashboard = None
         if config.dashboard.enabled:
             totals = RecordedTotals(place.record, config.store).between
-            dashboard = create_dashboard(reader, ring, status, held, totals, config=config.dashboard, key_names=key_names)
+            told = ground.paths.keep_from_client
+            dashboard = create_dashboard(
+                reader, ring, status, held, totals, config=config.dashboard, key_names=key_names, told=told
+            )
             stack.push_async_callback(dashboard.close)
         mcp = _open_mcp(ground, held, ring)
         traces = make_traces(config.traces, addresses(config.upstreams))

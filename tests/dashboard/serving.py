@@ -15,6 +15,7 @@ from freehold.core.exchange import KeyId, Principal
 from freehold.core.ports import UpstreamStatus
 from freehold.core.totals import DayTotal
 from freehold.dashboard.app import Dashboard, create_dashboard
+from freehold.gateway.paths import Paths
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.questions import ListedQuestions
 
@@ -58,6 +59,7 @@ class Served:
             self.questions,
             lambda _start_ns, _end_ns: self.day,
             key_names=lambda: {KeyId("key_1"): "notebook"},
+            told=Paths().keep_from_client,
             clock=lambda: self.now_s,
             heartbeat_s=0.2,
         )

@@ -9,11 +9,13 @@ import aiohttp
 import pytest
 from starlette.types import Message, Scope
 
+from freehold.core.errors import DeviceError
+from freehold.core.exchange import Principal
 from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
 from freehold.core.ports import UpstreamStatus
 from freehold.dashboard.app import SECURITY_HEADERS
-from tests.dashboard.serving import ADMIN, CLIENT, Served, serving
+from tests.dashboard.serving import ADMIN, CLIENT, Keys, Served, serving
 from tests.fakes.ledger import entry, finding, unknown_entry
 
 BAD_CREDENTIALS = [{"Cookie": "freehold_dashboard=guess"}, {"Authorization": "Bearer no"}, {"Authorization": "Basic no"}]
@@ -88,6 +90,18 @@ def test_a_wrong_key_is_answered_401_with_the_log_in_page(running: Served) -> No
     assert "set-cookie" not in answer.headers
     assert "unknown or revoked" in answer.text
     assert "fh_wrong" not in answer.text
+
+
+def test_an_error_before_the_log_in_is_told_as_anybody_may_read_it() -> None:
+    class BrokenKeys(Keys):
+        def authenticate(self, secret: str) -> Principal:
+            raise DeviceError("the disk of /srv/freehold/record.db is full; free some space")
+
+    with serving(Served(keys=BrokenKeys())) as served:
+        for answer in (log_in(served), ask(served, "/", Authorization="Bearer x")):
+            assert answer.status == 503
+            assert "the disk of record.db is full" in answer.text
+            assert "/srv" not in answer.text
 
 
 def test_a_client_key_is_answered_403(running: Served) -> None:

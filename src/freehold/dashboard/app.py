@@ -48,6 +48,7 @@ SECURITY_HEADERS = {
 _REFUSALS = {404: "there is no such page", 405: "this page cannot be asked in this way"}
 
 Status = Callable[[], Mapping[str, UpstreamStatus]]
+Told = Callable[[FreeholdError], FreeholdError]
 KeyNames = Callable[[], Mapping[KeyId, str]]
 
 
@@ -74,14 +75,18 @@ def create_dashboard(
     *,
     config: DashboardConfig | None = None,
     key_names: KeyNames = dict,
+    told: Told = lambda error: error,
     clock: Callable[[], float] = time.monotonic,
     heartbeat_s: float = HEARTBEAT_S,
 ) -> Dashboard:
-    """`status` names the node's parts and must not block; `key_names` and `totals` may, and are called off the event loop."""
+    """`status` names the node's parts and must not block; `key_names` and `totals` may, and are called off the event loop.
+
+    `told` gives an error as anybody may read it: one may come before it is known who asks.
+    """
     config = config or DashboardConfig()
     feed = Feed(reader)
     sessions = Sessions(keys, lifetime_s=config.session_hours * 3600, clock=clock)
-    views = _Views(reader, feed, sessions, status, calls, Day(totals), key_names, heartbeat_s)
+    views = _Views(reader, feed, sessions, status, calls, Day(totals), key_names, told, heartbeat_s)
     call_views = CallViews(calls, views.door, views.pages, lambda: feed.is_closed, heartbeat_s)
     app = Starlette(
         routes=[
@@ -125,6 +130,7 @@ class _Views:
         calls: HeldQuestions,
         day: Day,
         key_names: KeyNames,
+        told: Told,
         heartbeat_s: float,
     ) -> None:
         self._reader = reader
@@ -134,6 +140,7 @@ class _Views:
         self._calls = calls
         self._day = day
         self._key_names = key_names
+        self._told = told
         self._heartbeat_s = heartbeat_s
         self.door = Door(sessions)
         self.pages = Pages()
@@ -236,15 +243,14 @@ class _Views:
 
     async def failed(self, request: Request, failure: Exception) -> Response:
         assert isinstance(failure, FreeholdError)
+        failure = self._told(failure)
         if failure.status == InvalidKey.status and "authorization" not in request.headers:
             return html(self.pages.login(base_of(request), failure=failure.message), failure.status)
         return html(self.pages.message(base_of(request), failure.status, failure.message), failure.status)
 
     async def refused(self, request: Request, failure: Exception) -> Response:
         assert isinstance(failure, HTTPException)
-        text = {404: "there is no such page", 405: "this page cannot be asked in this way"}.get(
-            failure.status_code, failure.detail
-        )
+        text = _REFUSALS.get(failure.status_code, failure.detail)
         return html(self.pages.message(base_of(request), failure.status_code, text), failure.status_code)
 
     async def left(self, request: Request, failure: Exception) -> Response:

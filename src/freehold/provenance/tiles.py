@@ -22,7 +22,6 @@ CHECKPOINT = "checkpoint"
 WIDTH = 256
 LEVELS = 8
 ENTRIES = -1  # the "level" of entry bundles
-ENTRY_LIMIT_BYTES = 0xFFFF
 _PATH = re.compile(r"tile/(entries|[0-9]|[1-5][0-9]|6[0-3])/((?:x[0-9]{3}/){0,5}[0-9]{3})(?:\.p/([1-9][0-9]{0,2}))?")
 
 
