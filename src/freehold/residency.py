@@ -19,8 +19,10 @@ def load_residency(config: ResidencyConfig | None, folder: Path) -> LabelPolicy 
     path = folder / config.jurisdictions
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise ConfigError(f"cannot read residency.jurisdictions {path}: {exc}") from exc
+    except OSError as exc:
+        raise ConfigError(f"cannot read residency.jurisdictions {path}: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"residency.jurisdictions {path} is not UTF-8 at byte {exc.start}; save it as UTF-8") from exc
     return make_residency(config, {**OURS, **parse_jurisdictions(text, str(path))})
 
 
