@@ -25,7 +25,7 @@ _KEEPS = named("filters-that-keep")
 
 SECRET_WORDS = re.compile(
     r"passw|secret|credential|id_[rd]sa|\.pem|\.key|token|shadow|\.kdbx|wallet|\.ssh|\.aws|\.netrc|history|\.pgpass|\.ovpn|\.env\b|keychain|api_?key"
-    r"|BEGIN.{1,12}PRIVATE|AKIA",
+    r"|BEGIN.{1,30}PRIVATE|AKIA",
     re.IGNORECASE,
 )
 

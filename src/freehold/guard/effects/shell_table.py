@@ -67,6 +67,8 @@ def by_table(entry: Program, call: Call) -> str:
     for clause, levels in clauses:
         out = _clause(clause, flags.words[levels:], flags, entry, call) or out
     _against_defences(shell, start, entry, args)
+    if any("://" in arg for arg in args) and any(one.kind is EffectKind.INSTALL for one in shell.effects[start:]):
+        _from_named_places(call, entry)
     builds = [one.place for one in shell.effects[start:] if one.kind in _BUILDS]
     handed(call, runs=bool(builds))
     if shell.files and builds:
@@ -134,6 +136,15 @@ def _effects(does: Does, kind: EffectKind, words: Sequence[str], flags: Flags, e
                 shell.store(word, filtered(call.stdin) or LOCAL)
         else:
             shell.give(kind, because, place=_at_least(does.place, word, shell), target=word)
+
+
+def _from_named_places(call: Call, entry: Program) -> None:
+    """Packages come from the address that some word or option names, whichever a manager calls it."""
+    for arg in call.args:
+        address = arg.partition("=")[2] if arg.startswith("-") and "=" in arg else arg
+        host = host_of(address) if "://" in address else None
+        if host is not None and not _is_registry(host) and host_place(host) is not Place.NOTHING:
+            call.shell.give(EffectKind.INSTALL, entry.because[EffectKind.INSTALL], place=Place.HOST, target=host)
 
 
 def _is_registry(host: str) -> bool:
