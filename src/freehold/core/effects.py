@@ -7,6 +7,7 @@ could not be resolved is said, and never taken for clean.
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 
 from freehold.core.findings import Action
 
@@ -67,7 +68,12 @@ class Effect:
     @property
     def rule(self) -> str:
         """Its name in policy, findings and records: "effect-delete-system"."""
-        return f"effect-{self.kind}-{self.place}".replace("_", "-")
+        return _rule(self.kind, self.place)
+
+
+@cache
+def _rule(kind: EffectKind, place: Place) -> str:
+    return f"effect-{kind}-{place}".replace("_", "-")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

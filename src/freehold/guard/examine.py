@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -86,7 +87,7 @@ class Examiner:
     def shell(self, text: str, languages: Sequence[Language] = ()) -> Examination:
         """A command line or script. Where its shell is not told and can't be told, it is all that it may be."""
         dialects = languages or shell_dialect(text)
-        effects = tuple(dict.fromkeys(effect for of in dialects for effect in analyse(text, of, folder=self._folder)))
+        effects = self._effects(text, dialects)
         judged = self._calls.look_effects(effects)
         weaknesses = self._weak(text, Language.SHELL, is_run=True)
         return Examination(
@@ -135,7 +136,12 @@ class Examiner:
 
     def _done(self, piece: "_Piece") -> dict[Effect, None]:
         languages = shell_dialect(piece.text) if piece.language is None else (piece.language,)
-        return dict.fromkeys(effect for of in languages for effect in analyse(piece.text, of, folder=self._folder))
+        return dict.fromkeys(self._effects(piece.text, languages))
+
+    def _effects(self, text: str, languages: Sequence[Language]) -> tuple[Effect, ...]:
+        """What any of them would do, each once."""
+        first, *others = [analyse(text, language, folder=self._folder) for language in languages]
+        return tuple(dict.fromkeys(chain(first, *others))) if others else first
 
     def tool_calls(self, calls: Iterable[WrittenCall]) -> Examination:
         """The calls that one answer makes, together: what they would do, and weaknesses of the code they write."""

@@ -63,6 +63,7 @@ class InForce:
     policy: Policy = field(repr=False)
     matcher: Matcher = field(repr=False)
     dictionaries: tuple[TermSet, ...] = field(repr=False)
+    injection: InjectionSettings  # with the tools whose results `[calls]` says may be believed
 
     @property
     def digest(self) -> str:
@@ -203,6 +204,7 @@ class StreamGuard:
             policy=policy,
             matcher=matcher,
             dictionaries=dictionaries,
+            injection=_with_trusted(file),
         )
 
     def _matcher_for(self, detectors: tuple[Detector, ...], database: bytes | None) -> Matcher:
@@ -221,8 +223,7 @@ class Session:
         self._tokens = kept.vault.of(context.key_id, in_force.policy.file.tokens)
         self._seal = Seal(kept.digest_key, self._tokens)
         self._verdicts, self._mark_key = kept.verdicts, kept.mark_key
-        self._injection = _with_trusted(in_force.policy.file)
-        self._conversation = Conversation(self._injection.trusted_tools)
+        self._conversation = Conversation(in_force.injection.trusted_tools)
         self._surroundings = Surroundings()
 
     @property
@@ -242,7 +243,8 @@ class Session:
         return whole if direction is Direction.RESPONSE else _Overhearing(whole, self._surroundings)
 
     def _injections(self) -> InjectionStage:
-        return InjectionStage(self._injection, self._conversation, self._verdicts, self._in_force.digest, self._mark_key)
+        in_force = self._in_force
+        return InjectionStage(in_force.injection, self._conversation, self._verdicts, in_force.digest, self._mark_key)
 
     def judge(self, *, history_is_known: bool = True) -> Stage:
         self._conversation.history_unknown = not history_is_known
@@ -284,7 +286,7 @@ class _Overhearing:
 
 
 def _with_trusted(file: PolicyFile) -> InjectionSettings:
-    """What `[injection]` says, and the tools whose results `[calls]` says may be believed."""
+    """What `[injection]` says, with what `[calls]` says of tools."""
     trusted = tuple(tool.name for tool in file.calls.tools if tool.results == "trusted")
     return msgspec.structs.replace(file.injection, trusted_tools=(*file.injection.trusted_tools, *trusted))
 

@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
 
 HEAD_CHARS = 3  # looked up before anything is compared: few places of a text begin like a term
+_NOTHING = re.compile(r"(?!)")
 
 
 class TermIndex:
@@ -35,7 +36,7 @@ class TermIndex:
         self._first_chars: set[str] = set()
         self._first_words = _first_words(self._ordered) if whole_words else None
         self._longest = 0
-        self._starts = re.compile(r"(?!)")
+        self._starts = _NOTHING
         for term in self._ordered:
             self._note(term)
         self._starts = self._start_pattern()
@@ -106,7 +107,7 @@ class TermIndex:
 
     def _start_pattern(self) -> re.Pattern[str]:
         if not self._first_chars:
-            return re.compile(r"(?!)")
+            return _NOTHING
         chars = "".join(sorted(self._first_chars))
         if not self._whole_words:
             return re.compile(f"[{re.escape(chars)}]")

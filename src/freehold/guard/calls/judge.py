@@ -157,6 +157,8 @@ class CallJudge:
         return Judged(judgement=judgement, shadows=tuple(shadows), written=deeds.written)
 
     def _of(self, context: Context) -> tuple["_Rule", ...]:
+        if not self._rules:
+            return ()
         if (rules := self._by_context.get(context)) is None:
             if len(self._by_context) >= _KEPT_CONTEXTS:
                 self._by_context.clear()

@@ -216,9 +216,9 @@ def findings_of(judged: Judged, *, part: int = 0, chars: int = 0, can_stop: bool
     """
     mode = Mode.ENFORCE if can_stop else Mode.SHADOW
     reasons = judged.judgement.reasons
-    seen = dict.fromkeys((reason.effect.rule, reason.action, mode, reason.rule == NOT_RUN) for reason in reasons)
-    seen |= dict.fromkeys((DATA_FLOW, reason.action, mode, False) for reason in reasons if reason.rule == DATA_FLOW)
-    seen |= dict.fromkeys((reason.effect.rule, reason.action, Mode.SHADOW, False) for reason in judged.shadows)
+    seen = [(reason.effect.rule, reason.action, mode, reason.rule == NOT_RUN) for reason in reasons]
+    seen += [(DATA_FLOW, reason.action, mode, False) for reason in reasons if reason.rule == DATA_FLOW]
+    seen += [(reason.effect.rule, reason.action, Mode.SHADOW, False) for reason in judged.shadows]
     return [
         Finding(
             rule=rule,
@@ -232,5 +232,5 @@ def findings_of(judged: Judged, *, part: int = 0, chars: int = 0, can_stop: bool
             action=action,
             mode=mode,
         )
-        for rule, action, mode, is_noted in list(seen)[:LIMIT_FINDINGS]
+        for rule, action, mode, is_noted in list(dict.fromkeys(seen))[:LIMIT_FINDINGS]
     ]

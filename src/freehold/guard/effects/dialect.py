@@ -28,9 +28,6 @@ class Sign(NamedTuple):
     form: str
     flags: int
 
-    def is_in(self, text: str, lower: str) -> bool:
-        return any(needle in lower for needle in self.needles) and _compiled(self.form, self.flags).search(text) is not None
-
 
 @cache
 def _compiled(form: str, flags: int) -> re.Pattern[str]:
@@ -134,12 +131,19 @@ def _words() -> Mapping[str, frozenset[str]]:
 
 
 def _weight(signs: tuple[Sign, ...], text: str, lower: str) -> int:
-    return sum(sign.weight for sign in signs if sign.is_in(text, lower))
+    whole = 0
+    for weight, needles, form, flags in signs:
+        for needle in needles:
+            if needle in lower:
+                if _compiled(form, flags).search(text) is not None:
+                    whole += weight
+                break
+    return whole
 
 
 def shell_dialect(text: str) -> tuple[Language, ...]:
     """SHELL, POWERSHELL, BATCH: those that the text may be written for. Never empty."""
-    text = "\n".join(" ".join(line.split()) for line in text[:LIMIT_CHARS].splitlines())
+    text = "\n".join([" ".join(line.split()) for line in text[:LIMIT_CHARS].splitlines()])
     if "#" in text:
         text = _COMMENT.sub("", text)  # in none of them may a comment decide
     lower = text.lower()
