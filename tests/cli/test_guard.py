@@ -193,6 +193,8 @@ def test_a_tool_call_is_judged_in_any_dialect(home: Path) -> None:
     arguments = json.dumps({"command": WIPE})
     assert check("--tool-call", "--tool", "Bash", given=arguments).output.startswith("block\n")
     assert check("--tool-call", given="{").exit_code == 2
+    deep = arguments.replace("}", f', "odd": {"[" * 300}{"]" * 300}}}')
+    assert check("--tool-call", "--tool", "Bash", given=deep).output.startswith("block\n")
 
 
 def test_lines_are_answered_by_their_kind() -> None:

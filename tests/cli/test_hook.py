@@ -198,3 +198,14 @@ def test_a_call_does_not_wait_for_what_judging_it_does_not_take() -> None:
     assert "freehold.guard.calls.judge" in loaded
     slow = {"cryptography", "aiohttp", "re2", "hyperscan", "numpy", "freehold.core.events", "freehold.guard.stream_guard"}
     assert not slow.intersection(loaded)
+
+
+@pytest.mark.parametrize("odd", ["9" * 30, "[" * 300 + "]" * 300])
+def test_a_harmless_call_with_a_long_number_or_deep_lists_goes_on(odd: str) -> None:
+    given = json.dumps(call("ls src")).replace('"ls src"', f'"ls src", "odd": {odd}')
+    assert (hook(given).stdout, hook(given).exit_code) == ("{}\n", 0)
+
+
+def test_what_is_nested_too_deep_to_be_read_is_stopped() -> None:
+    given = json.dumps(call("ls src")).replace('"ls src"', f'"ls src", "odd": {"[" * 100_000}{"]" * 100_000}')
+    assert hook(given).exit_code == 2

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.guard.call_documents import WrittenCall, calls_of
+from freehold.guard.calls.arguments import read
 
 RM = {"command": "rm -rf build"}
 TEXT = json.dumps(RM)
@@ -85,3 +86,22 @@ def test_any_document_gives_at_least_one_call(document: Any) -> None:
     calls = calls_of(document)
     assert calls
     assert all(isinstance(call.tool, str) and isinstance(call.arguments, str) for call in calls)
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("odd", [nested(300), 10**30, {"a": nested(600)}])
+def test_what_a_fast_encoder_cannot_write_is_written_all_the_same(odd: Any) -> None:
+    (call,) = calls_of({"name": "bash", "arguments": {"command": "ls", "odd": odd}})
+    assert json.loads(call.arguments) == {"command": "ls", "odd": odd}
+
+
+@pytest.mark.parametrize("odd", [nested(50_000), "\ud800"])
+def test_what_cannot_be_written_is_no_json_to_the_judge(odd: Any) -> None:
+    (call,) = calls_of({"name": "bash", "arguments": {"command": "ls", "odd": odd}})
+    assert read(call.arguments).problem

@@ -113,7 +113,7 @@ def _said(agent: str | None, options: Options, *, approve: bool) -> Said:
 def _document(data: bytes) -> Mapping[str, Any]:
     try:
         document = json.loads(data) if len(data) <= LIMIT_BYTES else None
-    except ValueError as exc:  # JSON's and UTF-8's
+    except (ValueError, RecursionError) as exc:  # JSON's and UTF-8's; what is nested too deep
         raise InvalidRequest(_NO_OBJECT) from exc
     if not isinstance(document, dict):
         raise InvalidRequest(_NO_OBJECT)

@@ -6,7 +6,6 @@ Secrets are not looked for: a call's arguments stay on this machine unless one o
 from typing import NamedTuple
 
 import msgspec
-import orjson
 
 from freehold.cli.hook import Options
 from freehold.cli.hook_agents import Asked, Decision
@@ -14,7 +13,7 @@ from freehold.cli.hook_policy import policy_of
 from freehold.core.effects import CallJudgement
 from freehold.core.errors import ConfigError
 from freehold.core.findings import Action
-from freehold.guard.call_documents import WrittenCall, calls_of
+from freehold.guard.call_documents import WrittenCall, calls_of, json_of
 from freehold.guard.calls.judge import CallJudge
 from freehold.guard.calls.presets import NAMES
 from freehold.guard.calls.settings import CallSettings
@@ -56,7 +55,7 @@ def judged_calls(asked: Asked, options: Options) -> list[JudgedCall]:
 
 
 def _written(asked: Asked) -> list[WrittenCall]:
-    return [WrittenCall(asked.tool, orjson.dumps(asked.call).decode())] if asked.tool else calls_of(asked.call)
+    return [WrittenCall(asked.tool, json_of(asked.call))] if asked.tool else calls_of(asked.call)
 
 
 def _calls(policy: PolicyFile, preset: str | None) -> CallSettings:

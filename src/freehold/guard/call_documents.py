@@ -5,6 +5,7 @@ object with a name has the arguments beside it. A call may stand alone, in a lis
 would do is decided in `calls/`.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,6 +13,8 @@ import orjson
 
 _NAMES = ("name", "tool", "tool_name", "toolName")
 _ARGUMENTS = ("arguments", "args", "input", "parameters", "params", "tool_input", "tool_args", "toolArgs")
+
+_TOO_DEEP = "{"
 
 
 class WrittenCall(NamedTuple):
@@ -21,7 +24,7 @@ class WrittenCall(NamedTuple):
 
 def calls_of(document: Any) -> list[WrittenCall]:
     """Every call in `document`, in order. One without any is taken for the arguments of a tool without a name."""
-    return list(_calls(document)) or [WrittenCall("", _json(document))]
+    return list(_calls(document)) or [WrittenCall("", json_of(document))]
 
 
 def _calls(document: Any) -> Iterator[WrittenCall]:
@@ -40,7 +43,7 @@ def _calls(document: Any) -> Iterator[WrittenCall]:
 
 def _call(node: Mapping[str, Any]) -> WrittenCall | None:
     if str(node.get("type")).endswith("shell_call") and "action" in node:  # Responses' own shell: the kind is the name
-        return WrittenCall("shell", _json(node["action"]))
+        return WrittenCall("shell", json_of(node["action"]))
     name = next((value for member in _NAMES if isinstance(value := node.get(member), str) and value), None)
     if name is None or "description" in node:  # a tool that may be called, and no call
         return None
@@ -51,8 +54,8 @@ def _call(node: Mapping[str, Any]) -> WrittenCall | None:
 def _arguments(member: str, value: Any) -> str:
     """Arguments in a string are the JSON text itself, but for a tool that takes plain text: Responses' custom tools."""
     if not isinstance(value, str):
-        return _json(value)
-    return _json({"input": value}) if member == "input" and not _is_object(value) else value
+        return json_of(value)
+    return json_of({"input": value}) if member == "input" and not _is_object(value) else value
 
 
 def _is_object(text: str) -> bool:
@@ -62,5 +65,12 @@ def _is_object(text: str) -> bool:
         return False
 
 
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()
+def json_of(value: Any) -> str:
+    """The JSON text of a value that came as one. What is too deep for it gives a text that no judge takes for JSON."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # deeper than 254, a number beyond 64 bits, half a surrogate: the slower one writes them
+        try:
+            return json.dumps(value)
+        except RecursionError:
+            return _TOO_DEEP

@@ -98,6 +98,7 @@ class _Reading:
 
     def __init__(self, tool: str, arguments: Arguments, folder: str, argument: str | None) -> None:
         self._tool, self._arguments, self._folder, self._argument = tool, arguments, folder, argument
+        self._leaves = tuple(arguments.leaves())
         self._read: set[int] = set()  # ids of the texts that were analysed: each is once
         self._left_chars = LIMIT_ANALYSED_CHARS
         self.effects: list[Effect] = []
@@ -182,7 +183,7 @@ class _Reading:
         skip = frozenset[str]() if kind is None else _INERT if kind in _RUNS else _INERT | _CONTENT
         if kind is None and any(effect.kind is EffectKind.SEND for effect in self.effects):
             skip = _INERT | _CONTENT
-        for name, text in self._arguments.leaves():
+        for name, text in self._leaves:
             if not name:
                 self.effects.append(unknown("more arguments than are looked at"))
             elif id(text) not in self._read and name not in skip and (language := looks_like(text)) is not None:
@@ -190,7 +191,7 @@ class _Reading:
 
     def take_options(self) -> None:
         """What begins with a hyphen a program behind the tool may take for an option: git's can write files and run programs."""
-        if any(text.startswith("-") for _, text in self._arguments.leaves()):
+        if any(text.startswith("-") for _, text in self._leaves):
             self.effects.append(unknown("an argument that may be taken for an option"))
 
     def take_inner(self, surroundings: Surroundings, depth: int) -> None:
@@ -210,7 +211,7 @@ class _Reading:
     def _texts(self, names: Iterable[str]) -> list[str]:
         """What stands in members of these names, at any depth."""
         wanted = frozenset(names)
-        found = list(dict.fromkeys(text for name, text in self._arguments.leaves() if name in wanted and text))
+        found = list(dict.fromkeys(text for name, text in self._leaves if name in wanted and text))
         if len(found) > LIMIT_TARGETS:
             self.effects.append(unknown("more targets than are looked at"))
         return found[:LIMIT_TARGETS]
@@ -241,7 +242,8 @@ class _Reading:
     def _take_command(self, kind: ToolKind) -> None:
         values = self._values(MEMBERS["command"], MEMBERS["command_too"])
         if not values:
-            values = [text for _, text in self._arguments.leaves()]
+            values = [text for _, text in self._leaves]
+        before = list(self._before())
         for value in values:
             text = self._command(value)
             if text is None:
@@ -249,7 +251,7 @@ class _Reading:
                 continue
             if isinstance(value, str):
                 self._read.add(id(value))
-            self._shell(kind, "\n".join([*self._before(), text]))
+            self._shell(kind, "\n".join([*before, text]))
 
     def _command(self, value: Any) -> str | None:
         """One text: of words, of commands in a list, of a program with its arguments in another member."""
@@ -286,7 +288,7 @@ class _Reading:
         return self._folder.startswith("/") or not words.isdisjoint(_POSIX)
 
     def _take_code(self, kind: ToolKind) -> None:
-        values = self._values(MEMBERS["code"], MEMBERS["code_too"]) or [text for _, text in self._arguments.leaves()]
+        values = self._values(MEMBERS["code"], MEMBERS["code_too"]) or [text for _, text in self._leaves]
         for text in (text for value in values for text in (value if isinstance(value, list) else [value])):
             if not isinstance(text, str):
                 self.effects.append(unknown("code that is no text"))
@@ -319,7 +321,7 @@ class _Reading:
         if "/" in pattern or pattern.startswith("~"):
             paths.append(pattern)
         if not paths:  # a tool that has a name of its own for where it reads
-            paths = [text for name, text in self._arguments.leaves() if name not in _INERT][:LIMIT_TARGETS]
+            paths = [text for name, text in self._leaves if name not in _INERT][:LIMIT_TARGETS]
         if paths:
             self._on_files(EffectKind.READ, paths, "reads files")
         else:
@@ -344,7 +346,7 @@ class _Reading:
     def _new_text(self) -> str:
         """All that is written, of edits in a list too."""
         names = frozenset(MEMBERS["new_text"])
-        return "\n".join(text for name, text in self._arguments.leaves() if name in names)
+        return "\n".join(text for name, text in self._leaves if name in names)
 
     def _write(self, path: str, text: str) -> None:
         done, noted = effects_of_writing(path, text, folder=self._folder)

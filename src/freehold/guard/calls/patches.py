@@ -5,11 +5,13 @@ from collections.abc import Iterator
 
 from freehold.core.effects import EffectKind
 
+_NAME = r"(.(?:.*\S)?)"  # without the blanks at its end, which are gone through once
+_NAME_TO_TAB = r"([^\t\n](?:[^\t\n]*\S)?)"
 _PATCH_HEAD = re.compile(
-    r"\*\*\* (Add|Update|Delete) File: (.+?)\s*$|\*\*\* (Move) to: (.+?)\s*$"
-    r"|(?:(\+\+\+)|rename (to)) (?:b/)?([^\t\n]+?)\s*(?:\t.*)?$"
+    rf"\*\*\* (Add|Update|Delete) File: {_NAME}\s*$|\*\*\* (Move) to: {_NAME}\s*$"
+    rf"|(?:(\+\+\+)|rename (to)) (?:b/)?{_NAME_TO_TAB}\s*(?:\t.*)?$"
 )
-_OLD_HEAD = re.compile(r"--- (?:a/)?([^\t\n]+?)\s*(?:\t.*)?$")
+_OLD_HEAD = re.compile(rf"--- (?:a/)?{_NAME_TO_TAB}\s*(?:\t.*)?$")
 
 
 def patched(text: str) -> Iterator[tuple[EffectKind, str, str]]:

@@ -17,7 +17,7 @@ _HEADS = {
 }  # fmt: skip
 _SHEBANG = re.compile(r"#!\s*(?:/\S*/)?(?:env\s+(?:-S\s+)?)?(?:/\S*/)?([a-z]+3?)\b")
 _SQL = re.compile(
-    r"\s*(?:(?:--[^\n]*\n|/\*.{0,400}?\*/)\s*)*(?:select\b.{1,4000}?\bfrom\b|insert\s+into\b|update\s+[\w.`\"\[\]]+\s+set\s+[\w.`\"\[\]]+\s*=|delete\s+from\b"
+    r"\s*+(?:(?>--[^\n]*\n|/\*.{0,400}?\*/)\s*+)*+(?:select\b.{1,4000}?\bfrom\b|insert\s+into\b|update\s+[\w.`\"\[\]]+\s+set\s+[\w.`\"\[\]]+\s*=|delete\s+from\b"
     r"|(?:drop|create|alter|truncate)\s+(?:or\s+replace\s+|if\s+|temp(?:orary)?\s+|unique\s+|external\s+|materialized\s+)*"
     r"(?:table|database|schema|user|role|view|index|function|procedure|trigger|extension|sequence|login|policy)\b"
     r"|grant\b.{1,200}?\bto\b|revoke\b.{1,200}?\bfrom\b|with\s+\w+\s+as\s*\(|merge\s+into\b|copy\s+\w+\s+(?:from|to)\b"
@@ -38,14 +38,14 @@ _PYTHON = re.compile(
     re.MULTILINE,
 )
 _JAVASCRIPT = re.compile(
-    r"^\s*(?:(?:const|let|var)\s+[\w${}\[\], ]+=|(?:async\s+)?function\b[^\n]*\{|(?:async\s*)?\([\w\s,{}]*\)\s*=>"
+    r"^[^\S\n]*(?:(?:const|let|var)\s+[\w${}\[\], ]+=|(?:async\s+)?function\b[^\n]*\{|(?:async\s*)?\([\w\s,{}]*\)\s*=>"
     r"|import\s.+\sfrom\s+['\"]|require\()"
     r"|\brequire\(\s*['\"]\w|\bprocess\.(?:env|exit|mainModule)\b|\bdocument\.cookie\b",
     re.MULTILINE,
 )
 _PHP = re.compile(r"\s*<\?php\b")
 _POWERSHELL = re.compile(
-    r"^\s*(?:\$[\w:]+\s*=|(?:[A-Z][a-z]+)-(?:[A-Z]\w+)\b|powershell(?:\.exe)?\s+-|iex\b|iwr\b|\[[\w.]+\]::)", re.MULTILINE
+    r"^[^\S\n]*(?:\$[\w:]+\s*=|(?:[A-Z][a-z]+)-(?:[A-Z]\w+)\b|powershell(?:\.exe)?\s+-|iex\b|iwr\b|\[[\w.]+\]::)", re.MULTILINE
 )
 # Programs that stand first in commands people fear, or in those they give all day. English words are left out.
 _PROGRAMS = re.compile(

@@ -138,18 +138,20 @@ def _redirection(text: str, at: int, line: Line) -> int:
     return found.end()
 
 
-_SET = re.compile(r"^\s*\"?\s*([^=\"]{1,64}?)\s*=(.*?)\"?\s*$", re.DOTALL)
+_SET = re.compile(r"\s*+\"?\s*+([^=\"]{1,64}?)\s*=")
 
 
 def assign(rest: str, variables: MutableMapping[str, str]) -> None:
     """What `set` makes of the rest of its line."""
     switch = rest[:2].lower()
-    found = _SET.match(rest[2:] if switch in ("/p", "/a") else rest)
+    written = rest[2:] if switch in ("/p", "/a") else rest
+    found = _SET.match(written)
     if found is None:
         return
     name = found[1].lower()
     variables.pop(name, None)
     if switch not in ("/p", "/a"):
-        variables[name] = found[2][:LIMIT_EXPANDED].replace("^", "")
+        value = written[found.end() :].rstrip().removesuffix('"')
+        variables[name] = value[:LIMIT_EXPANDED].replace("^", "")
     else:
         variables[name] = HOLE

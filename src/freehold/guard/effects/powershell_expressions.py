@@ -39,7 +39,7 @@ VARIABLE = re.compile(
 _SPLAT = re.compile(r"@(\w+)(?![({\"'])")
 _METHOD = re.compile(r"\.[A-Za-z]\w*\(")
 _NUMBER = re.compile(r"(0x[0-9a-f]+|\d+\.\d+|\.\d+|\d+)(?:e[+-]?\d+)?(?:[lduns]|u?l)?(kb|mb|gb|tb|pb)?(?![\w])", re.IGNORECASE)
-TYPE = re.compile(r"\[\s{0,9}([A-Za-z_][\w.+`]{0,120}(?:\[[\w.,\[\] ]{0,120}?\]){0,3})(?:,[^\]\[]{0,200})?\s{0,9}\]")
+TYPE = re.compile(r"\[\s{0,9}([A-Za-z_][\w.+`]{0,120}(?:\[[\w.,\[\] ]{0,360}?\])?)(?:,[^\]\[]{0,200})?\s{0,9}\]")
 _OPERATOR = re.compile(
     r"[-\u2013\u2014](?:and|or|xor|band|bor|bxor|[ci]?(?:eq|ne|ge|gt|lt|le|like|notlike|match|notmatch|replace|contains|notcontains|in|notin|split)"
     r"|is|isnot|as|join|f|shl|shr)(?![\w])",

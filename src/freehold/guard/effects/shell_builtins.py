@@ -6,7 +6,7 @@ Sources: POSIX.1-2024 chapter 2.15, bash(1) "SHELL BUILTIN COMMANDS" and "Shell 
 import re
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE, normal
+from freehold.guard.effects.places import HOLE, LIMIT_CHARS, normal
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_state import LOCAL, OUTPUT, Shell, filtered, marks_of
@@ -83,7 +83,8 @@ def cd(call: Call) -> str:
         target = HOLE
     else:
         target = shell.followed(shell.resolve(target))
-    shell.folder = "" if target in (".", "") else normal(target)
+    target = normal(target)
+    shell.folder = "" if target == "." else target if len(target) < LIMIT_CHARS else HOLE
     return ""
 
 

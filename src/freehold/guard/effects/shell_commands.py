@@ -21,7 +21,7 @@ from freehold.guard.effects.shell_git import git
 from freehold.guard.effects.shell_handed import handed
 from freehold.guard.effects.shell_interpreters import INTERPRETERS, SHELLS, run_script_file
 from freehold.guard.effects.shell_network import NETWORK_PROGRAMS
-from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT, Shell, filtered, marks_of
+from freehold.guard.effects.shell_state import DECODED, LIMIT_CALLS, NET, OUTPUT, STEP_CHARS, Shell, filtered, marks_of
 from freehold.guard.effects.shell_table import by_table
 from freehold.guard.effects.shell_unlisted import unlisted
 from freehold.guard.effects.shell_wrappers import WRAPPERS
@@ -49,10 +49,8 @@ _VERSIONED = re.compile(r"([a-z][a-z+-]*?)-?\d+(?:\.\d+)*$")
 def execute(shell: Shell, argv: list[str], stdin: str) -> str:
     """Runs argv with an input, gives the output."""
     budget = shell.scene.budget
-    budget.steps -= 1
-    if budget.steps < 0:
-        if budget.steps > -10:
-            shell.unknown("more commands than are followed")
+    if not budget.spend(1 + len(stdin) // STEP_CHARS):
+        shell.unknown("more commands than are followed")
         return HOLE
     name = argv[0]
     if not name.isascii() and marks_of(name):

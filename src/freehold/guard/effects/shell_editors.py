@@ -141,7 +141,7 @@ def awk(call: Call) -> str:
 
 
 _EX_RUNS = re.compile(
-    r"(?:^|[|:\n])\s*:?(?:%|\d+|silent!?\s*)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*(.*)"
+    r"(?:^|[|:\n])[^\S\n]*+:?(?:%|\d+|silent!?\s*+)?(?:!|r\s*!|r(?:ead)?\s+!|w\s*!|shell\b|sh\b|term(?:inal)?\b)\s*(.*)"
 )
 _EX_CODE = re.compile(
     r"(?:py(?:thon)?[3x]?|lua|perl|ruby)\s+(.*)|system\(\s*[\"'](.*?)[\"']|os\.(?:execute|system)\(\s*[\"'](.*?)[\"']", re.DOTALL

@@ -24,12 +24,12 @@ STARTS = re.compile(
     r"(?:\bos\.execute|\bio\.popen|\bsystem2?|\bexec[lv]?p?e?|\bpopen|\bspawn\w*|\bshell_exec|\bpassthru|\bqx"
     r"|\bdo (?:shell )?script"
     r"|\bProcess\.\w+|\brun|\bopen|\bSystem\.cmd|\bos:cmd|\bsh|\bterm|\bshell-command|\bstart-process|\bcall-process)"
-    r"\s*[\s(\[{]*([\"'`])((?:\\.|(?!\1)[^\\]){1,4000}?)\1",
+    r"[\s(\[{]*+([\"'`])((?:\\.|(?!\1)[^\\]){1,4000}?)\1",
     re.DOTALL,
 )
 _WORDS = re.compile(r"\s*,\s*\[([^\]]{0,2000})\]")  # System.cmd("rm", ["-rf", "x"])
 _WORD = re.compile(r"([\"'])((?:\\.|(?!\1)[^\\])*)\1")
-_BARE = re.compile(r"(?:^|[\[;{]|\n)\s*(?:exec|spawn)\s+([^\]\n;}]+)")  # Tcl
+_BARE = re.compile(r"(?:^|[\[;{\n])[^\S\n]*+(?:exec|spawn)\s+([^\]\n;}]+)")  # Tcl
 _STARTS_SOMETHING = re.compile(
     r"os\.execute|io\.popen|\bsystem\s*\(|\bpopen|shell_exec|do shell script|os:cmd|System\.cmd|Runtime|ProcessBuilder"
 )

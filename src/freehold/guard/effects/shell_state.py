@@ -33,6 +33,7 @@ _MARK_RUN = re.compile(f"[{HOLE}-{SPLIT}]+")
 T = TypeVar("T")
 
 LIMIT_VALUE = 64 << 10  # characters of one value
+STEP_CHARS = 512  # of a value that is read, or of an input: going through so many is a step of work
 LIMIT_ALTERNATIVES = 12  # values a variable may have at one place: items of a loop, branches of an if
 LIMIT_CALLS = 24  # functions that call functions
 
@@ -177,7 +178,11 @@ class Shell:
             return ENVIRONMENT.get(name)
         if len(values) > self.turns:
             self.turns = len(values)
-        return values[min(self.turn, len(values) - 1)]
+        value = values[min(self.turn, len(values) - 1)]
+        if len(value) >= STEP_CHARS and not self.scene.budget.spend(len(value) // STEP_CHARS):
+            self.unknown("longer values than are followed")
+            return HOLE
+        return value
 
     def runs_hidden(self, text: str) -> None:
         """A text is run: one that came out of an encoding was not to be read, whatever it does."""

@@ -15,7 +15,7 @@ from tree_sitter import Node
 
 from freehold.guard.effects.payloads import unescaped
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.shell_state import LOCAL, SPLIT, Shell, filtered, marks_of
+from freehold.guard.effects.shell_state import LOCAL, SPLIT, STEP_CHARS, Shell, filtered, marks_of
 from freehold.guard.syntax import text_of
 
 LIMIT_WORDS = 64  # words that braces make of one
@@ -332,7 +332,8 @@ def _all_arguments(text: str, shell: Shell) -> list[str] | None:
 
 
 def _variable(name: str, shell: Shell) -> str:
-    if (values := shell.known.get(name)) is not None and len(values) == 1 and not shell.references:
+    values = shell.known.get(name)
+    if values is not None and len(values) == 1 and not shell.references and len(values[0]) < STEP_CHARS:
         return values[0]
     if name in ("@", "*"):
         return " ".join(shell.arguments) if shell.has_arguments else HOLE

@@ -8,12 +8,13 @@ piece of code is kept: what is longer is judged at that point.
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 LIMIT_CHARS = 128 << 10  # as syntax.LIMIT_BYTES: more is not parsed
 PASSED_LIMIT = 256  # pieces that are passed by until they are looked at together
 PASSED_CHARS = 256  # of each: of code no more may be passed by than the limit has room for
 _OPENER_CHARS = 256  # of the line that begins one; longer is no fence
-_OPENS = re.compile(r"^[ \t>*+\-\d.)]*(`{3,}|~{3,})([^`\n]*)\n", re.MULTILINE)
+_OPENS = re.compile(r"^[ \t>*+\-\d.)]*(`{3,}+|~{3,}+)([^`\n]*)\n", re.MULTILINE)
 _MAY_OPEN = re.compile(r"(?:^|\n)[ \t>*+\-\d.)]*(?:`{1,}[^`\n]*|~{1,}[^\n]*)\Z")
 
 
@@ -56,9 +57,11 @@ class Fences:
         if self.passed:
             self.catch_up()
         done: list[Code] = []
-        at = 0
-        while at <= len(text):
-            code = self._inside(text, at) if self._code is not None else self._outside(text, at)
+        held = len(self._line)
+        whole = self._line + text
+        at = held  # in `whole`, which is gone through once, however many fences it has
+        while at <= len(whole):
+            code = self._inside(whole, at, held) if self._code is not None else self._outside(whole, at, held)
             if code is None:
                 break
             at, found = code
@@ -87,43 +90,37 @@ class Fences:
             self.catch_up()
         return None if self._code is None else self._complete(0)
 
-    def _outside(self, text: str, at: int) -> tuple[int, None] | None:
-        """To behind the line that begins a fence; None where none begins in what is here."""
-        rest = text[at:]
-        held = len(self._line)
-        found = _OPENS.search(self._line + rest)
+    def _outside(self, whole: str, at: int, held: int) -> tuple[int, None] | None:
+        """To behind the line that begins a fence; None where none begins in what is here. `held`: what was here before."""
+        found = _OPENS.search(whole, at - len(self._line))
         if found is None:
-            self._keep_line(rest)
+            self._keep_line(whole[at:])
             return None
         sign = found[1]
-        self._closes = _closer(sign)
+        self._closes = _closer(sign[0], len(sign))
         self._info = found[2].strip()
         self._code, self._chars, self._line = [], 0, ""
-        after = at + found.end() - held
-        self._start = self._position + after
-        return after, None
+        self._start = self._position + found.end() - held
+        return found.end(), None
 
     def _keep_line(self, rest: str) -> None:
         """Of a line only as much as could begin a fence."""
         line = rest.rpartition("\n")[2] if "\n" in rest else self._line + rest
         self._line = line if len(line) <= _OPENER_CHARS else "x"
 
-    def _inside(self, text: str, at: int) -> tuple[int, Code | None] | None:
+    def _inside(self, whole: str, at: int, held: int) -> tuple[int, Code | None] | None:
         """To behind the fence that ends the code; None where it goes on."""
-        rest = text[at:]
-        if self._closes is not None and ("`" in rest or "~" in rest):
-            held = len(self._line)
-            found = self._closes.search(self._line + rest)
+        if self._closes is not None and (whole.find("`", at) >= 0 or whole.find("~", at) >= 0):
+            found = self._closes.search(whole, at - len(self._line))
             if found is not None:
-                end = found.end() - held
-                self._code = [*(self._code or ()), rest[: max(0, found.start() - held)]]
-                if found.start() < held:  # its line began in an earlier piece
+                self._code = [*(self._code or ()), whole[at : max(at, found.start())]]
+                if found.start() < at:  # its line began in an earlier piece
                     joined = "".join(self._code)
-                    self._code = [joined[: len(joined) - (held - found.start())]]
-                return at + end, self._complete(at + end)
-        self._keep_code(rest)
+                    self._code = [joined[: len(joined) - (at - found.start())]]
+                return found.end(), self._complete(found.end() - held)
+        self._keep_code(whole[at:])
         if self._chars > LIMIT_CHARS:
-            return len(text) + 1, self._complete(len(text))
+            return len(whole) + 1, self._complete(len(whole) - held)
         return None
 
     def _keep_code(self, rest: str) -> None:
@@ -138,5 +135,6 @@ class Fences:
         return code
 
 
-def _closer(sign: str) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t>]*{re.escape(sign[0])}{{{len(sign)},}}[ \t]*(?=\n|\Z)", re.MULTILINE)
+@lru_cache(maxsize=256)
+def _closer(sign: str, chars: int) -> re.Pattern[str]:
+    return re.compile(rf"^[ \t>]*{re.escape(sign)}{{{chars},}}[ \t]*(?=\n|\Z)", re.MULTILINE)

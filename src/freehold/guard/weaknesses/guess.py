@@ -24,16 +24,16 @@ def _signs(*patterns: str) -> re.Pattern[str]:
 
 
 _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
-    (Language.PHP, _signs(r"<\?php|<\?=", r"^\s*\$\w+\s*=[^=].*;\s*$", r'\becho\s+"[^"]*\$\w')),
+    (Language.PHP, _signs(r"<\?php|<\?=", r"^[^\S\n]*\$\w+\s*=[^=].*;\s*$", r'\becho\s+"[^"]*\$\w')),
     (
         Language.GO,
-        _signs(r"^package \w+\s*$", r"^func (?:\([^)]*\) )?\w+\([^)]*\).*\{\s*$", r"^\s*\w+(?:, \w+)* := ", r"\bfmt\.Print"),
+        _signs(r"^package \w+\s*$", r"^func (?:\([^)]*\) )?\w+\([^)]*\).*\{\s*$", r"^[^\S\n]*\w+(?:, \w+)* := ", r"\bfmt\.Print"),
     ),
     (
         Language.CSHARP,
         _signs(
             r"^using (?:System|Microsoft)[\w.]*;",
-            r"^\s*namespace [\w.]+\s*[{;]?\s*$",
+            r"^[^\S\n]*namespace [\w.]+[^\S\n]*(?:[{;]\s*)?$",
             r"\bConsole\.(?:Write|Read)",
             r"\bstatic (?:async )?\w+ Main\(",
             r"\[Http(?:Get|Post)|\bIActionResult\b|\bstring\.Format\(",
@@ -43,7 +43,7 @@ _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
         Language.JAVA,
         _signs(
             r"^import (?:static )?(?:java|javax|org|com)\.[\w.*]+;",
-            r"^\s*public (?:final |abstract )?class \w+",
+            r"^[^\S\n]*public (?:final |abstract )?class \w+",
             r"\bSystem\.(?:out|err)\.print",
             r"\bpublic static void main\(String|\bpublic void \w+\(|\bString\[\] ",
         ),
@@ -51,26 +51,26 @@ _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
     (
         Language.CPP,
         _signs(
-            r"^\s*#include\s*[<\"]",
+            r"^[^\S\n]*#include\s*[<\"]",
             r"\bstd::|\bint main\s*\(|\bcout\s*<<",
-            r"^\s*(?:unsigned |const )?(?:char|int|void|size_t)\s+\*?\w+\s*\([^;)]*\)\s*\{",
+            r"^[^\S\n]*(?:unsigned |const )?(?:char|int|void|size_t)\s+\*?\w+\s*\([^;)]*\)\s*\{",
         ),
     ),
     (
         Language.PYTHON,
         _signs(
-            r"^\s*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$)",
-            r"^\s*(?:async )?def \w+\(.*\).*:\s*$|^\s*class \w+(?:\(.*\))?:\s*$",
-            r"^\s*(?:elif .*|except\b.*|(?:if|for|while|with) .*[^{]):\s*$",
-            r"^\s*print\(",
+            r"^[^\S\n]*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$)",
+            r"^[^\S\n]*(?:async )?def \w+\(.*\).*:\s*$|^[^\S\n]*class \w+(?:\(.*\))?:\s*$",
+            r"^[^\S\n]*(?:elif .*|except\b.*|(?:if|for|while|with) .*[^{]):\s*$",
+            r"^[^\S\n]*print\(",
         ),
     ),
     (
         Language.RUBY,
         _signs(
-            r"^\s*require ['\"][\w/]+['\"]",
-            r"^\s*def \w+[?!]?(?:\(.*\))?\s*$",
-            r"^\s*(?:puts\b|end\s*$|class \w+ < \w|\w+\.each do \|)",
+            r"^[^\S\n]*require ['\"][\w/]+['\"]",
+            r"^[^\S\n]*def \w+[?!]?(?:\(.*\))?\s*$",
+            r"^[^\S\n]*(?:puts\b|end\s*$|class \w+ < \w|\w+\.each do \|)",
         ),
     ),
     (
@@ -83,7 +83,7 @@ _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
     ),
     (
         Language.SHELL,
-        _signs(r"^\s*(?:sudo |apt-get |pip3? install|npm (?:i|install) |curl |cd |echo |export \w+=|\$ \w)"),
+        _signs(r"^[^\S\n]*(?:sudo |apt-get |pip3? install|npm (?:i|install) |curl |cd |echo |export \w+=|\$ \w)"),
     ),
 )
 

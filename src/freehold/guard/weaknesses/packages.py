@@ -61,7 +61,7 @@ _GEM = re.compile(r"(?m)^[ \t]*gem[ \t]+['\"]([\w.\-]+)['\"]")
 _GO_MODULE = re.compile(r"(?m)^[ \t]*(?:require[ \t]+)?([a-z0-9.\-]+\.[a-z]+/[\w./\-]+)[ \t]+v\d")
 _JS_IMPORT = re.compile(r"(?:\brequire\(|\bfrom[ \t]+|\bimport[ \t]+|\bimport\()['\"]([@\w][\w.@/\-]*)['\"]")
 _GO_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([a-z0-9.\-]+\.[a-z]+/[\w./\-]+)\"[ \t]*$")
-_PY_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+([A-Za-z]\w*)|from[ \t]+([A-Za-z]\w*)[\w.]*[ \t]+import\b)")
+_PY_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+([A-Za-z]\w*)|from[ \t]+([A-Za-z]\w*+)[\w.]*+[ \t]+import\b)")
 _PY_MODULES = frozenset(
     [
         "yaml",

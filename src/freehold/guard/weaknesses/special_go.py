@@ -27,7 +27,7 @@ CONSTANTS = {
     "math.MaxUint": 2**64 - 1,
 }
 _PARSED = {"ParseInt": "int64", "ParseUint": "uint64"}
-_FIELD = re.compile(r'(\w+(?:\s*,\s*\w+)*)\s+(\[?\]?\*?\s*(?:string|\[\]byte))\s*(?:[`"]?(\w+:\\?"[^`\n]*))?')
+_FIELD = re.compile(r'\b(\w++(?:\s*+,\s*\w++)*+)\s++(\[?\]?\*?\s*(?:string|\[\]byte))\s*(?:[`"]?(\w+:\\?"[^`\n]*))?')
 _STRUCT = re.compile(r"type\s+(\w+)\s+struct\s*\{([^{}]*)\}")
 _TAG = re.compile(r"\w+:\\?\"([^\"\\]*)")
 _PLURAL = re.compile(r"(?i)^(?:api|access|refresh|auth|bearer)?_?(?:tokens|secrets|passwords|apikeys|api_keys|credentials)$")
