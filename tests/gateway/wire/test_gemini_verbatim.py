@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import UpstreamBroken
@@ -51,6 +51,7 @@ def test_a_key_cut_in_two_anywhere_is_masked_and_the_rest_stays(thought: dict[st
 
 @settings(max_examples=60)
 @given(st.lists(st.integers(0, 80), max_size=40), st.integers(1, 50), st.booleans())
+@example([0, 4, 4, 4], 2, False)  # a row of payloads without a character before the key
 def test_a_key_is_masked_wherever_it_is_cut_and_however_it_is_read(places: list[int], together: int, thought: bool) -> None:
     more = {"thought": True} if thought else {}
     stream = [payload({"text": piece, **more}, tokens=at) for at, piece in enumerate(cut(SENTENCE, places))]

@@ -291,7 +291,7 @@ class _Pending:
         self.pieces: list[_Piece] = []
         self.calls: list[CallKey] = []
         for slot in payload.slots:
-            if slot.chars or payload.row:
+            if slot.chars or any(payload.row_chars):  # without a character it takes nothing, nor what replaces some
                 self.pieces.append(_Piece(slot, payload.row_chars))
             if slot.begins:
                 self.calls.append((slot.choice, slot.part))
