@@ -118,7 +118,7 @@ class Account:
     def note(self, event: Event) -> None:
         """Keep what the record needs of an event."""
         match event:
-            case Payload():  # first, as half of all are
+            case Payload() | PromptText():  # first, as most are
                 pass
             case TextDelta() | ReasoningDelta() | ToolCallStart() | ToolCallDelta():
                 self.deltas += 1
@@ -136,7 +136,7 @@ class Account:
                 self.ends[event.choice] = event
             case Blocked():
                 self._note_block(event.verdict)
-            case PromptText() | PartEnd() | Held() | Refused():
+            case PartEnd() | Held() | Refused():
                 pass
 
     def note_sent(self, now_s: float) -> None:

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from dataclasses import replace
 
 from freehold.core.errors import UpstreamError
-from freehold.core.events import Event, ReasoningDelta, TextDelta, ToolCallDelta
+from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.stage import Stage
 
 _TURN_CHARS = 8192  # some 20 ms of scanning where all of it is digits, the dearest text there is
@@ -51,6 +51,8 @@ async def relay(
 
 def _pieces(event: Event) -> list[Event] | None:
     """A long delta cut into short ones, as where it is cut never matters. Log-probabilities stay with their text."""
+    if isinstance(event, Payload):  # first, as half of all are
+        return None
     match event:
         case TextDelta(text=text, logprobs=(), source_chars=None) | ReasoningDelta(text=text, source_chars=None):
             if len(text) > _TURN_CHARS:

@@ -5,6 +5,7 @@ that text: nothing else in it needs to be parsed or scanned again.
 """
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import orjson
@@ -13,7 +14,7 @@ from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Exchange, Path
 from freehold.core.findings import Channel
-from freehold.gateway.sse import SseEvent
+from freehold.gateway.sse import SseEvent, data_of, name_of
 from freehold.gateway.wire.leaves import value_at
 from freehold.gateway.wire.openai_chat_request import VOCABULARY
 from freehold.gateway.wire.verbatim import PayloadNotes
@@ -96,8 +97,8 @@ class ChunkNotes:
         if slot is None or not payloads[first][0].startswith(self._head):
             return None
         some = payloads[first : first + _MANY]
-        datas = [data for data, name in some if not name]
-        found = (_FEW < len(datas) == len(some) and self._plain_text(datas)) or self._text(some)
+        datas = list(map(data_of, some))
+        found = (len(some) > _FEW and not any(map(name_of, some)) and self._plain_text(datas)) or self._text(some)
         if found is None:
             return None
         text, chars = found
@@ -111,8 +112,7 @@ class ChunkNotes:
         while last > 0 and not (datas[last].startswith(head) and datas[last].endswith(tail)):
             last -= 1
         like = datas[: last + 1]
-        start, stop = len(head), -len(tail)
-        literals = [data[start:stop] for data in like]
+        literals = list(map(itemgetter(slice(len(head), -len(tail))), like))
         if b"\n".join(like) != head + (tail + b"\n" + head).join(literals) + tail:
             return None
         text = _plain(b"".join(literals))

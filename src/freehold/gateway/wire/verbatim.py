@@ -8,7 +8,7 @@ out of the stages. Nothing of a payload is sent before all of it was seen.
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import Any, TypeAlias
 
 import orjson
@@ -245,7 +245,7 @@ class VerbatimEncoder:
         first, pending.sent = pending.sent, ready
         payload, name = pending.payload, pending.payload.name
         if not self._is_touched:  # as almost always
-            return [(data, name) for data in pending.datas[first:ready]]
+            return list(zip(pending.datas[first:ready], repeat(name), strict=False))
         changes = self._changes.get(payload.number)
         if payload.like is not None and (earlier := self._changes.get(payload.like)):
             own = {(leaf.path, leaf.is_key) for leaf in payload.leaves}
