@@ -80,7 +80,10 @@ def _probes(name: str, channel: str) -> Iterator[Probe]:
 
 
 async def _first_token(report: Report, node: Node, provider: ScriptedProvider, name: str) -> None:
-    """Direct and through the node in turns; what is held back is one token, as its end is not known before the next begins."""
+    """Direct and through the node in turns; what is held back is one token, as its end is not known before the next begins.
+
+    How long a token takes is measured, too, where the provider is asked directly: a timer of 20 ms ends half a millisecond late.
+    """
     dialect, model = DIALECTS[name], UPSTREAMS[name]
     headers = {"authorization": f"Bearer {node.client_key}", **dialect.headers}
     events = dialect.stream("text", [" plain"] * TOKENS)
@@ -89,23 +92,25 @@ async def _first_token(report: Report, node: Node, provider: ScriptedProvider, n
     chance = random.Random(name)
     direct = provider.url.removesuffix("/v1")
 
-    async def one(session: aiohttp.ClientSession, url: str) -> float:
+    async def one(session: aiohttp.ClientSession, url: str) -> tuple[float, float]:
         await asyncio.sleep(chance.random() * TOKENS * TOKEN_S)  # clients do not come in step
         begun = time.perf_counter()
         async with session.post(url + dialect.path(model, True), json=document, headers=headers) as response:
-            seen, first = b"", 0.0
+            seen, at = b"", list[float]()
             async for piece in response.content.iter_any():
                 seen += piece
-                if not first and b" plain" in seen:
-                    first = time.perf_counter() - begun
-        return first
+                if len(at) < 2 and seen.count(b" plain") > len(at):
+                    at.append(time.perf_counter() - begun)
+        return at[0], at[1] - at[0]
 
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         added: list[float] = []
+        tokens_s: list[float] = []
         for _ in range(ROUNDS + 1):
-            pair = [median(await asyncio.gather(*(one(session, url) for _ in range(CLIENTS)))) for url in (direct, node.url)]
-            added.append(pair[1] - pair[0])
-    limit = (TOKEN_S + 0.001) * 1e3
+            pair = [await asyncio.gather(*(one(session, url) for _ in range(CLIENTS))) for url in (direct, node.url)]
+            added.append(median(first for first, _ in pair[1]) - median(first for first, _ in pair[0]))
+            tokens_s += [token_s for _, token_s in pair[0]]
+    limit = (median(tokens_s) + 0.001) * 1e3
     report(f"hostile.ttft_added.c{CLIENTS}.{name}", median(added[1:]) * 1e3, "ms", peer="direct", limit=limit)
 
 
