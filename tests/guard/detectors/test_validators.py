@@ -2,12 +2,13 @@ import random
 
 import pytest
 
-from freehold.guard.detectors.examples import HEX, b64url, sample
+from freehold.guard.detectors.examples import BASE62, HEX, b64url, sample
 from freehold.guard.detectors.validators import (
     base64_of_pair,
     base64_of_text,
     complex_password,
     entropy_bits,
+    is_identifier,
     is_row,
     json_web_token,
     last_part,
@@ -15,6 +16,7 @@ from freehold.guard.detectors.validators import (
     marked,
     names_password,
     names_secret,
+    not_pair_of_placeholders,
     quoted_password,
     quoted_secret,
     random_token,
@@ -33,6 +35,25 @@ def test_letters_and_digits_that_count_in_turn_are_a_row(value: bytes) -> None:
 def test_chance_does_not_count_in_turn() -> None:
     values = random.Random(7)
     assert not any(is_row(values.randbytes(10).hex().encode()) for _ in range(5000))
+
+
+def test_a_whole_row_in_a_value_is_enough() -> None:
+    assert is_row(b"OOzkR1+hF+1ABCsIFDJMEUtqmtnZ1234567890")
+    assert not is_row(b"OOzkR1+hF+1ABCsIFDJMEUtqmtnZ123456789")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"ed25519.Ed25519PublicKey", b"base64.b64decode", b"x-amz-content-sha256", b"KEY_TYPE_ED25519", b"_X509_TOKEN_EXCHANGE_URL"],
+)
+def test_names_out_of_programs_are_identifiers(value: bytes) -> None:
+    assert is_identifier(value)
+
+
+def test_chance_makes_hardly_any_identifier() -> None:
+    letters = random.Random(11)
+    values = ["".join(letters.choices(BASE62, k=20)).encode() for _ in range(5000)]
+    assert sum(map(is_identifier, values)) < 20
 
 
 @pytest.mark.parametrize(
@@ -115,6 +136,11 @@ def test_a_short_stretch_of_the_alphabet_is_none() -> None:
         (b"PUBLIC_KEY=", False),
         (b"primary_key: ", False),
         (b"private_key = ", True),
+        (b"STRIPE_PUBLISHABLE_KEY=", False),
+        (b"NEXT_PUBLIC_POSTHOG_KEY=", False),
+        (b'nextPageToken": "', False),
+        (b"next_token = ", False),
+        (b"Sec-WebSocket-Key: ", False),
     ],
 )
 def test_the_id_of_a_secret_is_no_secret(before: bytes, holds: bool) -> None:
@@ -167,6 +193,8 @@ def test_base64_of_what_people_type() -> None:
     assert not base64_of_text(b"y/8A/wD//w==")
     assert base64_of_pair(b"Ym9iOnN3b3JkZmlzaDk=")
     assert not base64_of_pair(b"c3dvcmRmaXNoOQ==")
+    assert not_pair_of_placeholders(b"Ym9iOnN3b3JkZmlzaDk=")
+    assert not not_pair_of_placeholders(b"dXNlcm5hbWU6cGFzc3dvcmQ=")
 
 
 @pytest.mark.parametrize("value", [b"production#shoes;4", b"open-sesame", b"m{h}o)p$e]nob(ody[finds"])
@@ -188,7 +216,18 @@ def test_a_password_where_words_stand_too_has_something_words_do_not_have() -> N
 
 
 @pytest.mark.parametrize(
-    ("value", "holds"), [(b"Hunter2!!", True), (b"Try again!", False), (b"newPassword", False), (b"#main", False)]
+    ("value", "holds"),
+    [
+        (b"Hunter2!!", True),
+        (b"Try again!", False),
+        (b"newPassword", False),
+        (b"#main", False),
+        (b"The two passwords do not match.", False),
+        (b"Password used to generate a key", False),
+        (b"^7.1.1", False),
+        (b"required|min:8", False),
+        (b"ENC[AES256_GCM,data:aGVsbG8=]", False),
+    ],
 )
 def test_a_label_between_quotes_is_no_password(value: bytes, holds: bool) -> None:
     assert quoted_password(value) is holds
@@ -197,6 +236,11 @@ def test_a_label_between_quotes_is_no_password(value: bytes, holds: bool) -> Non
 def test_a_passport_is_no_password() -> None:
     assert not names_password(b"passport: ")
     assert names_password(b"db_pass=")
+
+
+@pytest.mark.parametrize("before", [b"passwordLabel: ", b"PASSWORD_REGEX = ", b"password_min_length=", b'"fs-minipass": "'])
+def test_what_is_told_about_passwords_is_none(before: bytes) -> None:
+    assert not names_password(before)
 
 
 def test_random_hexadecimal_digits_are_a_token() -> None:

@@ -7,7 +7,7 @@ from freehold.guard.detectors.examples import LOWER, UPPER, sample
 from freehold.guard.detectors.validators import marked, not_placeholder, typed_password, varied
 
 _UNFILLED = re.compile(
-    rb"(?i)your[-_]|replace|placeholder|change[-_]?me|^x+$|^\.+$|^(?:postgres|postgresql|mysql|mongodb|guest)$"
+    rb"(?i)your[-_]|replace|placeholder|redacted|change[-_]?me|^(?-i:[A-Z_]*(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET))$|^x+$|^\.+$|^(?:postgres|postgresql|mysql|mongodb|guest)$"
 )
 
 
@@ -26,7 +26,12 @@ CONNECTIONS = (
         confidence=0.96,
         validator=_url_password,
         must_match=("postgres://app:s3cr3t@db.internal/main", "https://bob:hunter2@example.com/x", "redis://:pw99@cache:6379"),
-        must_not_match=("https://example.com:8080/@user", "https://${USER}:${PASS}@host", "mailto:bob@example.com"),
+        must_not_match=(
+            "https://example.com:8080/@user",
+            "https://${USER}:${PASS}@host",
+            "postgres://DB_USER:DB_PASS@db",
+            "mailto:bob@example.com",
+        ),
     ),
     Detector(
         id="url-user-token",

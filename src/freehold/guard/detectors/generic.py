@@ -11,6 +11,8 @@ from freehold.guard.detectors.validators import (
     complex_password,
     names_password,
     names_secret,
+    not_identifier,
+    not_pair_of_placeholders,
     not_placeholder,
     quoted_password,
     quoted_secret,
@@ -32,7 +34,8 @@ VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
 _ESCAPED = r"\\{0,6}"  # JSON in JSON: of each quote, the last backslash is folded to a blank
-_SEPARATOR = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:|,){SPACE}{{0,8}}(?:{_ESCAPED} )?"
+_SET = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}(?:{_ESCAPED} )?"
+_SEPARATOR = _SET.replace("|:)", "|:|,)")
 # YAML's block, a shell's or Terraform's document: the value is on the next line
 _LONGER = r"(?:[|>][+-]?|<<[~-]?[\"']?[A-Z]{2,8}[\"']?)[ \t]{0,2}[\n\r]{1,2}[ \t]{0,16}"
 
@@ -43,11 +46,11 @@ GENERIC = (
         id="secret-assignment",
         left="",
         before=rf"(?:{_NAME_OF_KEY}{_MORE}|[-_](?i:pat))(?:{ASSIGN}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
-        pattern=rf"{VALUE}{{12,512}}",
-        after="",
+        pattern=rf"{VALUE}{{12,}}",
+        after=r"(?:[\x01-\x20\"'`<>)\]{},;|]|$)",  # no bracket opens: that is a call
         confidence=0.7,
         context=names_secret,
-        validator=random_token(),
+        validator=all_of(random_token(), not_identifier),
         must_match=(
             f"CR_PAT={sample(40, HEX)}",
             f"my_token = '{sample(32)}'",
@@ -66,12 +69,22 @@ GENERIC = (
             "user_key: d2db5ec4-6e7a-11ee-b962-0242ac120002",
             "api_key: abcdefghijklmnopqrstuvwxyz123456",
             f"public_key = {sample(40)}",
+            f"STRIPE_PUBLISHABLE_KEY=pk_live_{sample(24)}",
+            f"host_key_sha256 = {sample(64, HEX)}",
+            f'"nextPageToken": "{sample(40)}"',
+            f'api_key = "abcd{sample(12)}1234567890"',
+            "key_bytes = base64.urlsafe_b64decode(master_key)",
+            "from keys import X25519PrivateKey, X25519PublicKey",
+            "KEY_TYPES = (KEY_TYPE_ECDSA, KEY_TYPE_ED25519)",
+            "sign(private_key, hashes.SHA256())",
+            "client(api_key=api_key, use_sigv4=use_sigv4)",
+            "password: arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/db-AbCdEf",
         ),
     ),
     Detector(
         id="secret-quoted",
         left="",
-        before=rf"(?i:secret|api[-_]?key|auth[-_]?key|secret[-_]?key){_SEPARATOR}[\"'`]",
+        before=rf"(?i:secret|api[-_]?key|auth[-_]?key|secret[-_]?key){_SET}[\"'`]",
         head=rf"{_IN_QUOTES}{{8}}",
         pattern=rf"{_IN_QUOTES}{{7,{QUOTED_CHARS - 1}}}{_AT_END}",
         after=r" ?[\"'`]",
@@ -85,6 +98,7 @@ GENERIC = (
             'api_key = "${API_KEY}"',
             'apiKey: "Enter the key, please"',
             "secret = '/run/secrets/db'",
+            'HEADERS = ("api-key", "openai-organization")',
         ),
     ),
     Detector(
@@ -118,6 +132,12 @@ GENERIC = (
             "password: '/account/reset/password'",
             'password = "<password>"',
             "password: 'Passwords do not match!'",
+            '"password_mismatch": "The two passwords do not match."',
+            "const password = 'Password used to generate a key'",
+            'passwordHashAlgorithm = "PBKDF2WithHmacSHA512"',
+            "'password' => 'required|min:8|confirmed'",
+            '"minipass": "^7.1.1"',
+            f'"password": "ENC[AES256_GCM,data:{sample(16)},type:str]"',
         ),
     ),
     Detector(
@@ -313,7 +333,7 @@ GENERIC = (
         pattern=r"[A-Za-z0-9._~+/=:-]{12,}",
         after="",
         confidence=0.85,
-        validator=all_of(not_placeholder, random_token(2.8)),
+        validator=all_of(not_placeholder, random_token(2.8), not_identifier, not_pair_of_placeholders),
         must_match=(
             f"Authorization: Bearer {sample(40)}",
             f'-H "Authorization: Basic {sample(24)}"',
@@ -324,6 +344,7 @@ GENERIC = (
             "Authorization: Bearer $TOKEN",
             "Authorization: Bearer YOUR_ACCESS_TOKEN",
             "Authorization: Bearer <token>",
+            "Authorization: Basic dXNlcm5hbWU6cGFzc3dvcmQ=",  # username:password
         ),
     ),
     Detector(
@@ -346,9 +367,10 @@ GENERIC = (
         pattern=rf"{VALUE}{{10,512}}",
         after="",
         confidence=0.75,
+        context=names_secret,
         validator=random_token(2.8),
         must_match=(f"X-Api-Key: {sample(32)}", f'-H "PRIVATE-TOKEN: {sample(20)}"', f'--header "Api-Token: {sample(12)}"'),
-        must_not_match=("X-Api-Key: $API_KEY", "X-API-Key: your-api-key-123"),
+        must_not_match=("X-Api-Key: $API_KEY", "X-API-Key: your-api-key-123", f"X-Cache-Key: {sample(32, HEX)}"),
     ),
     Detector(
         id="session-cookie",

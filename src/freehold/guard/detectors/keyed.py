@@ -11,7 +11,7 @@ from freehold.guard.detectors.validators import all_of, marked, names_secret
 _NOUN = r"(?:key|token|secret|passw|pwd|auth|cred|login|licen[cs]e|bearer|signature|pat\b|dsn)"
 _GAP = r"[A-Za-z0-9_.\- \"'\[\]]{0,24}?"
 _SAID = rf"(?:{ASSIGN}|{SPACE}{{1,3}}(?:is:?{SPACE}{{1,3}})?[\"'`]?)"  # `--heroku-api-key x`, "my Heroku key is x"
-_UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_UUID = "-".join(f"[0-9a-fA-F]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 SHORT_WORD = 5  # a name with fewer letters may be a part of another word
 
 
@@ -66,7 +66,7 @@ _ISSUERS = (
     ("[A-Za-z0-9]{20}", "papertrail eventbrite codacy finnhub"),
     ("[A-Za-z0-9]{22}", "travis ifttt-webhook instana"),
     ("[A-Za-z0-9]{24}", "etsy gandi vercel "),
-    ("[A-Za-z0-9]{25}", "comet-ml messagebird twitter-consumer"),
+    ("[A-Za-z0-9]{25}", "comet-ml twitter-consumer"),
     ("[A-Za-z0-9]{32}", "ai21 codecov coveralls drone giphy logz mistral polygon-io segment ticketmaster tomtom zerotier"),
     ("[A-Za-z0-9]{40}", "cohere launchdarkly zendesk netlify duo-secret jumpcloud qiniu"),
     ("[A-Za-z0-9]{48}", "foursquare onesignal scalyr"),
@@ -108,6 +108,7 @@ KEYED = (
     keyed("honeycomb", "(?:[a-f0-9]{32}|[A-Za-z0-9]{22})"),
     keyed("ibm-cloud", "[A-Za-z0-9_-]{44}", words="ibm|bluemix|cloud|iam"),
     keyed("ibm-cos-hmac", "[a-f0-9]{48}", words="ibm[-_]?cos|cos[-_]?hmac|ibm[-_]?cos[-_]?hmac|cos|secret[-_]?access"),
+    keyed("hubspot", _UUID),
     keyed("infura", "[a-f0-9]{32}"),
     keyed("intercom", "[A-Za-z0-9_=-]{60}"),
     keyed("ipdata", "[a-f0-9]{56}"),
@@ -120,6 +121,7 @@ KEYED = (
     keyed("looker", "(?:[a-z0-9]{20}|[a-z0-9]{24})"),
     keyed("mattermost", "[a-z0-9]{26}"),
     keyed("meraki", "[a-f0-9]{40}"),
+    keyed("messagebird", f"(?:[A-Za-z0-9]{{25}}|{_UUID})"),
     keyed("mongodb-atlas", _UUID, words="atlas|mongodb"),
     keyed("new-relic-insights", "(?:[A-Za-z0-9_-]{32}|[a-f0-9]{40})", words="new[-_. ]?relic|insights[-_]?(?:query|insert)"),
     keyed("nytimes", "[A-Za-z0-9_=-]{32}", words="nytimes|new[-_. ]?york[-_. ]?times|newyorktimes"),

@@ -2,7 +2,16 @@
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, b64url, sample
-from freehold.guard.detectors.validators import all_of, entropy_bits, json_web_token, marked, not_filler, random_token, varied
+from freehold.guard.detectors.validators import (
+    all_of,
+    entropy_bits,
+    is_identifier,
+    json_web_token,
+    marked,
+    not_filler,
+    random_token,
+    varied,
+)
 
 # What stands between PEM's first line and its body: blank lines and RFC 1421 headers, escaped and quoted where it is source code.
 _PEM_PREAMBLE = r"[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}?"
@@ -18,7 +27,7 @@ _JWT = ".".join((b64url('{"alg":"HS256","typ":"JWT"}'), b64url('{"sub":"12345678
 
 def _aws_secret(value: bytes) -> bool:
     """40 characters of base64; a hex digest of 40, or a path, is not one."""
-    return varied(value) and entropy_bits(value) >= 4 and not (value.islower() or value.isupper())
+    return varied(value) and entropy_bits(value) >= 4 and not (value.islower() or value.isupper() or is_identifier(value))
 
 
 KEYS = (
@@ -43,10 +52,14 @@ KEYS = (
         left=r"(?:^|[\n\r])",
         before=r"[ \t]{0,16}",
         pattern=r"-----BEGIN (?:[A-Z0-9]{1,10} ){0,2}PRIVATE KEY(?: BLOCK)?-----",
-        after=r"[ \t]{0,8}(?:[\n\r]|$)",
+        after=r"[\t-\r ]{0,16}$",
         confidence=0.6,  # a key without its body: cut off, or to follow
         must_match=("\n" + _begin("RSA PRIVATE KEY") + "\n", f"so:\n  {_begin('PRIVATE KEY')}\n"),
-        must_not_match=(_begin("PRIVATE KEY") + " starts such a file", _begin("PUBLIC KEY") + "\n"),
+        must_not_match=(
+            _begin("PRIVATE KEY") + " starts such a file",
+            _begin("PUBLIC KEY") + "\n",
+            _begin("PRIVATE KEY") + "\n...\n-----END PRIVATE KEY-----",
+        ),
     ),
     Detector(
         id="putty-private-key",
@@ -167,12 +180,17 @@ KEYS = (
         must_not_match=("?sig=abc",),
     ),
     Detector(
-        id="azure-devops-token",
+        id="azure-devops-token",  # the digest of a file in base32 looks the same
+        left="",
+        before=(
+            r"(?i:azure|devops|visualstudio|vsts|(?:^|[^a-z])(?:ado|pat|tfs)[^a-z]|token)[^\n]{0,48}?"
+            rf"(?:{ASSIGN}|[\"' \t,:@/]{{1,8}})"
+        ),
         pattern=r"[a-z2-7]{52}",
         confidence=0.9,
         validator=lambda value: varied(value) and sum(48 <= b <= 57 for b in value) >= 3,
         must_match=(f'token = "{sample(52, "abcdefghijklmnopqrstuvwxyz234567")}"',),
-        must_not_match=("a" * 52, "abcdefghijklmnopqrstuvwxyz" * 2),
+        must_not_match=("token " + "a" * 52, sample(52, "abcdefghijklmnopqrstuvwxyz234567")),
     ),
     Detector(
         id="azure-devops-key",

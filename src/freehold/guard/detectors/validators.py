@@ -53,10 +53,10 @@ def entropy_bits(value: bytes) -> float:
 # What stands in documentation and templates instead of a value.
 _PLACEHOLDER = re.compile(
     rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
-    rb"|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
+    rb"|^ENC[(\[]|^\{cipher\}|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
-    rb"|secret[-_]?key|api[-_]?key)$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
-    rb"|^(?:none|null|nil|true|false|string|user|username|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest"
+    rb"|secret[-_]?(?:key|pw)|api[-_]?key)$|^changeit$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
+    rb"|^(?:none|null|nil|true|false|string|user|username|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest|name"
     rb"|postgres|postgresql|mysql|mongodb?|rabbitmq|minioadmin)$"  # what their images begin with
     rb"|(?:^|[a-z][-_ ])value[-_]?[a-z0-9]?$"
 )
@@ -91,14 +91,17 @@ def _repeats(value: bytes) -> bool:
 _NEXT = frozenset(zip(b"0123456789abcdefghijklmnopqrstuvwxyz09", b"1234567890bcdefghijklmnopqrstuvwxyzaaa", strict=True))
 
 
+ROW_CHARS = 10  # `1234567890`; by chance a token of 40 hexadecimal digits has such a row once in a thousand million
+
+
 def is_row(value: bytes) -> bool:
-    """Whether half of it or more is the alphabet or the digits in their order: what a person types for the look of it."""
+    """Whether the alphabet or the digits in their order are half of it or a whole row: what a person types for the look of it."""
     low = value.lower()
     longest = row = 1
     for pair in pairwise(low):
         row = row + 1 if pair in _NEXT else 1
         longest = max(longest, row)
-    return longest * 2 >= len(value) or _is_braid(low)
+    return longest >= ROW_CHARS or longest * 2 >= len(value) or _is_braid(low)
 
 
 BRAID_CHARS = 20  # of 16 hexadecimal digits by chance one in fifty thousand is such a braid
@@ -152,6 +155,7 @@ _TIME_UUID = re.compile(
 _VERSION = re.compile(rb"(?i)(?:v|rc)?[0-9]+(?:\.[0-9]+){1,3}(?:[-_.][a-z0-9_.-]*)?")
 _CODE = re.compile(
     rb"\w\.[A-Za-z_]\w*\.|^\w+\.[A-Za-z_]+$|->|::|^/|^\.|^@|^#|^--|^https?:|^arn:|^vault:|://|\\[A-Za-z]{3}|[A-Za-z]\[|\w\($|[a-z]/[a-z]+/"
+    rb"|^[a-z]{2,}[0-9]?(?:_[a-z]{2,}[0-9]?)*=[^=]|:[0-9]{12}:"  # a named argument; an account in a resource's name
 )
 
 
@@ -195,6 +199,33 @@ def _is_by_chance(value: bytes) -> bool:
     return letter_count < LETTERS_BY_CHANCE or digit_count * 6 > letter_count or naturalness(value) < NATURAL
 
 
+_JOINT = re.compile(rb"[A-Za-z][0-9]*[._=-][A-Za-z_]|[a-z][0-9]*[A-Z][a-z]")
+_IN_NO_NAME = re.compile(rb"[^\w.=-]")
+_CONSTANT = re.compile(rb"_?(?:[A-Z0-9]{1,12}_){1,8}[A-Z0-9]{1,12}")
+_WORD = re.compile(rb"[A-Z]?[a-z]+|[A-Z]+")
+
+
+def is_identifier(value: bytes) -> bool:
+    """Whether it is a name out of a program: words joined by signs or capitals, and short numbers, as in `Ed25519PublicKey`.
+
+    Two thirds of its letters are in words of three and more, two fifths in longer ones: of 16 random letters and digits three in
+    a thousand look like that.
+    """
+    if _CONSTANT.fullmatch(value):
+        return True
+    if _JOINT.search(value) is None or _IN_NO_NAME.search(value) is not None:
+        return False
+    words = [len(word) for word in _WORD.findall(value)]
+    letter_count = sum(words)
+    in_words, in_long = (sum(size for size in words if size >= least) for least in (3, 4))
+    is_of_words = in_words * 3 >= letter_count * 2 and in_long * 5 >= letter_count * 2
+    return is_of_words and naturalness(value) >= NATURAL
+
+
+def not_identifier(value: bytes) -> bool:
+    return not is_identifier(value)
+
+
 _CALL = re.compile(
     rb"[A-Za-z_$][\w$]*(?:\.|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
 )
@@ -207,32 +238,48 @@ _LABELS = re.compile(
 
 
 _NAME_OF_ID = re.compile(  # `PUBLIC_KEY=`, `key_id:`, `credentialsId = `, and not `valid:`
-    rb"(?i:(?:public|primary|foreign|partition|sort|cache|hash|idempotency|encrypted|sealed)[-_. ]?key)|"
-    rb"(?<!(?i:secret|porter))(?:[-_. ](?i:id)|(?<=[a-z])I[dD])s?[\"'`\])]{0,2}[ \t]*[:=,>]"
+    rb"(?i:(?:pub(?:lic)?|publishable|anon|site|primary|foreign|partition|sort|range|cache|hash|dedup(?:lication)?|idempotency|websocket"
+    rb"|encrypted|sealed)[-_. ]?key)|(?:[-_. ]|^)(?i:(?:next|previous|page|sync|continuation|cancellation)[-_. ]?token)"
+    rb"|(?<=[a-z])(?:Next|Page|Sync|Continuation|Cancellation)Token"
+    rb"|(?:^|[-_.])(?i:public[-_.](?:[a-z0-9]{1,12}[-_.]){0,3}(?:key|token))"
+    rb"|(?<!(?i:secret|porter))(?:[-_. ](?i:id)|(?<=[a-z])I[dD])s?[\"'`\])]{0,2}[ \t]*[:=,>]"
 )
 
 
-_NAME_OF_PROPERTY = (
-    re.compile(  # `token_count = `, `secretName: `, `tokenizer=`: what is told about a secret, or of something else
-        rb"(?:(?i:[-_.](?:path|file|name|type|count|len|length|size|version|format|prefix|param|algorithm|expiry|ttl))"
-        rb"|(?<=[a-z])(?:Path|File|Name|Type|Count|Len|Length|Size|Version|Format|Prefix|Param|Algorithm|Expiry)"
-        rb"|(?i:tokeni[sz]er|tokens))[\"'`\])]{0,2}[ \t]*[:=,>]"
-    )
-)
+_PROPERTY = tuple(b"path file name type count len length size version format prefix param algorithm expiry ttl".split())
+_ASSIGNED = rb"[\"'`\])]{0,2}[ \t]*[:=,>]"
+
+
+def _named(*properties: bytes) -> re.Pattern[bytes]:
+    """A name that ends in one of `properties`, a word of its own: `token_count = `, `secretName: `."""
+    words = b"|".join(properties), b"|".join(word.capitalize() for word in properties)
+    return re.compile(rb"(?:[-_.](?i:%b)|(?<=[a-z])(?:%b))s?%b" % (*words, _ASSIGNED))
+
+
+_NAME_OF_PROPERTY = _named(*_PROPERTY, *b"hash digest fingerprint checksum md5 sha1 sha256".split())
+_NAME_OF_MANY = re.compile(rb"(?i)(?:tokeni[sz]er|tokens)" + _ASSIGNED)
 _NAME_OF_NONE = re.compile(rb"(?i)fake|dummy|bogus|invalid|non_?matching|placeholder|(?:^|[-_.])not_?(?:a|valid|real)(?:[-_.]|$)")
 
 
 def names_secret(before: bytes) -> bool:
     """What a value is called: the id of a secret is none, but for `secret_id` and `reporter_id`; nor is a `dummy_token`."""
-    return not any(name.search(before) for name in (_NAME_OF_ID, _NAME_OF_PROPERTY, _NAME_OF_NONE))
+    return not any(name.search(before) for name in (_NAME_OF_ID, _NAME_OF_PROPERTY, _NAME_OF_MANY, _NAME_OF_NONE))
 
 
-_NAME_OF_PASSING = re.compile(rb"(?i)passport|passage|passenger|compass|bypass|passive|passing|passthrough|encompass|trespass")
+_NAME_OF_PASSING = re.compile(
+    rb"(?i)passport|passage|passenger|compass|bypass|passive|passing|pass(?:ed|es)(?![a-z])|pass[-_]?through|trespass|minipass|askpass"
+    rb"|passlib|crypted[-_. ]?pass"
+)
+_ABOUT_PASSWORDS = (
+    b"label rule regex pattern policy field url link time date hint message error title placeholder encoder hasher strength meter"
+    b" mismatch requirement"
+)
+_NAME_ABOUT_PASSWORDS = _named(*_PROPERTY, *_ABOUT_PASSWORDS.split())
 
 
 def names_password(before: bytes) -> bool:
-    """Not every name with `pass` in it."""
-    return _NAME_OF_PASSING.search(before) is None
+    """Not every name with `pass` in it, nor what is told about passwords: `passwordLabel`."""
+    return _NAME_OF_PASSING.search(before) is None and _NAME_ABOUT_PASSWORDS.search(before) is None
 
 
 def typed_password(value: bytes) -> bool:
@@ -241,8 +288,12 @@ def typed_password(value: bytes) -> bool:
 
 
 _PATH = re.compile(rb"/?[\w.@-]+/[\w.@-]+[/#]|/[\w.@-]+/[\w.@-]+$|arn:|https?:|\+ ?[A-Za-z]+ [A-Za-z]")
-_TEMPLATE = re.compile(rb"^(?:\$[A-Za-z_{(]|<|%[A-Za-z(]|\{[\w{ .%]|[#.][A-Za-z][\w-]*$|#\{|\.)")
+_TEMPLATE = re.compile(
+    rb"^(?:(?:required|nullable|sometimes|string)[|:]|\$[A-Za-z_{(]|<|%[A-Za-z(]|\{[\w{ .%]|[#.][A-Za-z][\w-]*$|#\{|\.)"
+)
 _ASKS = re.compile(rb"[A-Za-z ]+[!?]+$|.*(?::|\.{3})$")  # "Enter it again!", and not "Hunter2!"
+_SENTENCE = re.compile(rb"(?i)(?:.* )?pass(?:word|phrase|code)s? .*|[a-z',-]+(?: [a-z',-]+){2,}\.")
+_VERSIONS = re.compile(rb"[\^~<>=v]{0,3}[0-9]+(?:\.[0-9x*]+)+")  # `^7.1.1`
 
 
 def _labels(value: bytes) -> bool:
@@ -263,6 +314,8 @@ def quoted_password(value: bytes) -> bool:
         and len(set(value)) >= 3
         and _TEMPLATE.match(value) is None
         and _ASKS.fullmatch(value) is None
+        and _SENTENCE.fullmatch(value) is None
+        and _VERSIONS.fullmatch(value) is None
     )
 
 
@@ -300,6 +353,11 @@ def base64_of_text(value: bytes) -> bool:
 def base64_of_pair(value: bytes) -> bool:
     """Base64 of `user:password`, as HTTP's basic authentication and Docker write it."""
     return base64_of_text(value) and binascii.a2b_base64(value).count(b":") >= 1
+
+
+def not_pair_of_placeholders(value: bytes) -> bool:
+    """Not base64 of `user:password` where a placeholder stands for the password."""
+    return not base64_of_pair(value) or not_placeholder(binascii.a2b_base64(value).rpartition(b":")[2])
 
 
 def json_web_token(value: bytes) -> bool:
