@@ -5,7 +5,6 @@ written is not read: it goes into a library that trusts what it is given.
 """
 
 import contextlib
-import ctypes
 import os
 import stat
 from hashlib import sha256
@@ -28,9 +27,7 @@ def open_policy_guard(place: Place, key: Sealer) -> StreamGuard:
     """The guard under the configured policy. Takes a second; raises ConfigError for a policy that can't be used."""
     path = place.policy
     secret = sha256(key.sign(b"freehold guard secret")).digest()  # Ed25519 is deterministic: the same at every start
-    guard = open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)
-    _give_memory_back()
-    return guard
+    return open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)
 
 
 def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: bytes | None = None) -> StreamGuard:
@@ -50,9 +47,3 @@ def _read(kept: Path) -> bytes | None:
         if facts.st_uid == os.getuid() and not facts.st_mode & _WRITABLE_BY_OTHERS:
             return file.read()
     return None
-
-
-def _give_memory_back() -> None:
-    """Compiling rules takes 15 MiB that the C library would keep for ever. It alone knows how; others have no such function."""
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from freehold import heap
 from freehold.core.errors import ConfigError, FreeholdError
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm
@@ -82,6 +83,7 @@ class PolicyWatch:
             await asyncio.to_thread(self._note_term_files)
             self._seen = await asyncio.to_thread(self._signature)
             self._on_reload(True)
+            await asyncio.to_thread(heap.give_back)
             return True
 
     def _refuse(self, reason: str) -> None:

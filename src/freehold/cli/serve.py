@@ -17,6 +17,7 @@ from typing import Any
 import click
 import msgspec
 
+from freehold import heap
 from freehold.app import Node, open_node
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.lines import progress_on
@@ -45,6 +46,7 @@ def serve(
 ) -> None:
     """Run the node: the embedded model, the guard, the record and the dashboard on one port."""
     log_events()
+    heap.keep_little()
     tell = JsonTeller() if as_json else Teller()
     with progress_on(sys.stderr, quiet=as_json) as progress:
         named = {} if model is None else {"model": _named(model, progress)}
@@ -131,5 +133,6 @@ async def _tell_refusals(node: Node, tell: Teller) -> None:
 def _settle_memory() -> None:
     """Once all that serves is there: it lives as long as the process, and no collection need look at it again."""
     gc.collect()
+    heap.give_back()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
