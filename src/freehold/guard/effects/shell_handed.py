@@ -14,7 +14,8 @@ from freehold.guard.effects.shell_interpreters import STARTS, run_script_file
 
 _PATH = r"(?:/usr(?:/local)?)?/bin/(?:ba|da|z|k|a|tc|c|fi)?sh(?![\w./-])"
 _A_SHELL = re.compile(_PATH)
-_RUN_OPTION = r"--?[\w-]*(?:exec|cmd|command|invoke|hook|program|pager|editor|wrapper|script|run|-bin|on-)[\w-]*"  # by its name
+_RUN_WORDS = r"(?:exec|cmd|command|invoke|hook|program|pager|editor|wrapper|script|run|-bin|on-)"
+_RUN_OPTION = rf"--?(?=[\w-]*{_RUN_WORDS})[\w-]*+"  # by its name
 # After what runs commands, or with the options or redirections of a shell that somebody types into.
 _STARTS_SHELL = re.compile(
     r"(?:![ \t]*|%\(|\b(?:exec\w*|system\w*|popen\w*|spawn\w*|shell_exec|callCommand|ProcessBuilder|write18|become|reload)\b"
