@@ -52,6 +52,8 @@ BOMBS: dict[str, Callable[[], object]] = {
     "blanks behind what runs": lambda: analyse("lua -e 'run" + many(" ") + "x'", Language.SHELL),
     "a value that doubles": lambda: analyse("x=a;" + many("x=$x$x;"), Language.SHELL),
     "a long input for many programs": lambda: analyse(f"echo {many('a', 60_000)}" + many("|tr a b", 40_000), Language.SHELL),
+    "an option of many words": lambda: analyse("x --" + many("exec") + ":a", Language.SHELL),
+    "options of many words": lambda: analyse(many("x --" + many("exec", 4_000) + "!a;"), Language.SHELL),
     "folders in folders": lambda: analyse(many("cd a;"), Language.SHELL),
     "types of PowerShell": lambda: analyse(many("[ ka[,]"), Language.POWERSHELL),
     "names of fields in Go": lambda: find("package a\ntype a struct {a\n," + many("a") + "}", Language.GO),
