@@ -10,6 +10,7 @@ import stat
 from hashlib import sha256
 from pathlib import Path
 
+from freehold import heap
 from freehold.config import cache
 from freehold.core.sealer import Sealer
 from freehold.guard import StreamGuard
@@ -38,6 +39,7 @@ def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: byt
         with contextlib.suppress(OSError):  # no folder that can be written: the guard is the same without
             kept.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(kept, database, mode=0o600)
+        heap.give_back()
     return guard
 
 
