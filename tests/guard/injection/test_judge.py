@@ -5,7 +5,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.findings import Channel
@@ -37,12 +37,14 @@ def test_ordinary_prompts_with_the_words_of_attacks_are_let_through() -> None:
 
 def test_ordinary_content_is_let_through() -> None:
     assert share("content", Channel.TOOL_RESULT) <= 0.08
-    assert share("blind_harmless", Channel.TOOL_RESULT) <= 0.12
+    for name in ("blind_harmless", "blind2_harmless", "probe_harmless"):
+        assert share(name, Channel.TOOL_RESULT) <= 0.14
 
 
 def test_orders_to_an_assistant_are_found() -> None:
     assert share("attacks_content", Channel.TOOL_RESULT) >= 0.50
-    assert share("blind_attacks", Channel.TOOL_RESULT) >= 0.53
+    for name in ("blind_attacks", "blind2_attacks", "probe_attacks"):
+        assert share(name, Channel.TOOL_RESULT) >= 0.60
 
 
 def test_jailbreaks_and_leaks_are_found() -> None:
@@ -94,6 +96,7 @@ def test_tricks_with_letters_change_nothing() -> None:
         assert judge(f"{PAGE} {trick}", Channel.TOOL_RESULT).score >= SUSPECT
 
 
+@settings(deadline=None)
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")), st.sampled_from(list(Channel)))
 def test_any_text_gets_a_verdict(text: str, source: Channel) -> None:
     verdict = judge(text, source)

@@ -2,7 +2,7 @@
 
 import numpy as np
 from bench.injection_languages import LANGUAGES
-from bench.injection_places import PLACES, QUIET
+from bench.injection_places import PLACES, QUIET, READER_SLOTS, READERS
 from bench.train_injection import (
     FOLDS,
     SEED,
@@ -53,6 +53,22 @@ def test_attacks_and_harmless_sentences_stand_in_the_same_places_and_in_all_lang
         if one.attack is not None and one.source == "placed":
             assert one.text[slice(*one.attack)].strip()
     assert len(LANGUAGES) == 15
+
+
+def test_a_sentence_that_names_its_reader_is_filled() -> None:
+    writer = Writer(SEED)
+    for number in range(60):
+        writer.turn(number)
+        said = writer.reader(READERS, (QUIET,))
+        assert not any("{" + slot + "}" in said for slot in (*READER_SLOTS, "order")), said
+
+
+def test_the_same_window_is_kept_once() -> None:
+    one = Example(source="own", text=PAGE, is_attack=False, group="")
+    found = windows([one, one], "content")
+    assert found.row.tolist() == [0, 0]
+    assert found.example.tolist() == [0, 1]
+    assert len(found.counts) == 1
 
 
 def test_only_the_sentences_of_an_attack_are_one() -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from freehold.guard.injection.concepts import ENDS, GAP, LEXICON, Words
 
-BUCKET_BITS = 16
+BUCKET_BITS = 17
 BUCKETS = 1 << BUCKET_BITS
 NONE = BUCKETS  # the bucket of no feature: its weight is 0
 WORD_ROWS, CONCEPT_ROWS = 3, 4

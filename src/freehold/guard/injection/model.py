@@ -28,6 +28,8 @@ BEST_LIMIT = 6.0  # log-odds beyond it say no more: the first layer is sure of m
 WINDOWS_LIMIT = 8.0  # log2: a longer text has more chances to look like an attack, but no more than this
 UNSAID = np.float32(-4.0)  # log-odds that one word or a mark has at most, whatever stood around it in training
 WORST = 6  # windows in which patterns are looked for
+OTHERS = 3  # windows beside the best that count by themselves: an attack of several sentences, a jailbreak of pages
+NO_OTHERS = np.full(1, -BEST_LIMIT / 2, np.float32)
 ABOUT_WORDS = 2  # so many words of security make a text about attacks
 
 
@@ -91,8 +93,10 @@ def facts_of(odds: Floats, kind: str, hits: Iterable[Hit], about: int) -> list[t
     count = len(odds)
     best = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds[0] if count == 1 else odds.max())))
     usual = max(-BEST_LIMIT, min(BEST_LIMIT, float(odds.sum() - best) / (count - 1))) if count > 1 else -BEST_LIMIT / 2
+    others = np.sort(odds)[-OTHERS - 1 : -1].clip(-BEST_LIMIT, BEST_LIMIT) if count > 1 else NO_OTHERS
     found = [
         ("offset", 1.0),
+        ("others", float(others.mean())),
         ("best", best),
         ("high", max(0.0, best)),
         ("usual", usual),
