@@ -4,9 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from freehold.core.errors import ConfigError
 from freehold.guard import StreamGuard
 from freehold.guard.config import GuardConfig
-from freehold.guard_cache import open_guard
+from freehold.guard_cache import compiling, open_guard, open_policy_guard
+from freehold.place import find_place
+from freehold.provenance.keys import node_key
 
 
 @pytest.fixture
@@ -51,3 +54,28 @@ def test_without_a_folder_to_write_the_guard_is_the_same(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     open_guard(GuardConfig())
     assert handed_in == [None]
+
+
+def test_rules_are_compiled_beside_other_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Path, handed_in: list[bytes | None]
+) -> None:
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
+    place = find_place()
+    with compiling(place):
+        pass
+    open_policy_guard(place, node_key(tmp_path / "keys"))
+    assert handed_in == [None, b"compiled"]
+
+
+def test_a_policy_that_cannot_be_used_is_told_by_whoever_opens_the_guard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Path
+) -> None:
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
+    (tmp_path / "policy.toml").write_text("rules = 7")
+    (tmp_path / "freehold.toml").write_text('[guard]\npolicy = "policy.toml"\n')
+    place = find_place(tmp_path / "freehold.toml")
+    with compiling(place):
+        pass
+    assert not kept.exists()
+    with pytest.raises(ConfigError):
+        open_policy_guard(place, node_key(tmp_path / "keys"))

@@ -7,11 +7,14 @@ written is not read: it goes into a library that trusts what it is given.
 import contextlib
 import os
 import stat
+import threading
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
 
 from freehold import heap
 from freehold.config import cache
+from freehold.core.errors import ConfigError
 from freehold.core.sealer import Sealer
 from freehold.guard import StreamGuard
 from freehold.guard.config import GuardConfig
@@ -24,11 +27,28 @@ _NAME = "guard.db"
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
+@contextlib.contextmanager
+def compiling(place: Place) -> Iterator[None]:
+    """Compile the rules beside what is done meanwhile. What is wrong with them is told when the guard is opened."""
+    thread = threading.Thread(target=_compile, args=(place,), name="rules", daemon=True)  # Ctrl-C does not wait for it
+    thread.start()
+    yield
+    thread.join()
+
+
+def _compile(place: Place) -> None:
+    with contextlib.suppress(ConfigError):
+        open_guard(place.config.guard, _policy(place))
+
+
 def open_policy_guard(place: Place, key: Sealer) -> StreamGuard:
-    """The guard under the configured policy. Takes a second; raises ConfigError for a policy that can't be used."""
-    path = place.policy
+    """The guard under the configured policy. Raises ConfigError for one that can't be used."""
     secret = sha256(key.sign(b"freehold guard secret")).digest()  # Ed25519 is deterministic: the same at every start
-    return open_guard(place.config.guard, read_policy(path) if path is not None else None, secret)
+    return open_guard(place.config.guard, _policy(place), secret)
+
+
+def _policy(place: Place) -> PolicySource | None:
+    return read_policy(place.policy) if place.policy is not None else None
 
 
 def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: bytes | None = None) -> StreamGuard:

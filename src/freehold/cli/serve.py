@@ -1,8 +1,8 @@
 """`freehold serve`: the node, from nothing to ready.
 
-What happens here in order: the model is pulled if it is not there, the first keys are made and shown once, the rooms open, the
-port listens, and the engine loads. With `--json` each of these steps is one JSON object a line on standard output, for a
-supervisor to read; the log goes to standard error either way.
+What happens here in order: the model is pulled if it is not there, and the guard's rules are compiled beside it; the first keys
+are made and shown once, the rooms open, the port listens, and the engine loads. With `--json` each of these steps is one JSON
+object a line on standard output, for a supervisor to read; the log goes to standard error either way.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from freehold.cli.serve_teller import JsonTeller, Teller
 from freehold.core.errors import UpstreamUnavailable
 from freehold.first_start import fetch_model, make_first_keys
 from freehold.gateway.serve import bind, event_loop, serving, url_of
+from freehold.guard_cache import compiling
 from freehold.place import Place, find_place
 from freehold.provenance.progress import Progress
 
@@ -52,7 +53,8 @@ def serve(
         named = {} if model is None else {"model": _named(model, progress)}
         settings: dict[str, Any] = engine_settings(engine) | named
         place = _with_address(find_place(config_path, settings), host, port)
-        fetch_model(place, progress)
+        with compiling(place):
+            fetch_model(place, progress)
     first_keys = make_first_keys(place)
     if first_keys is not None:
         tell.keys(first_keys)

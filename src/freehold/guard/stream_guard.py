@@ -81,7 +81,7 @@ class Kept:
 
 
 class StreamGuard:
-    """Implements `core.ports.Guard`. `database` is what `database()` gave earlier: compiling anew takes about a second.
+    """Implements `core.ports.Guard`. `database` is what `database()` gave earlier: compiling anew takes seconds.
 
     `key` is the node's own secret, for digests of values and tokens; without one they are good for this process alone. One thread
     at a time may use the guard and its stages.
