@@ -78,7 +78,7 @@ def test_the_list_is_readable_and_tells_damage(home: Path) -> None:
 def test_an_unknown_model_is_told_with_the_known_ones(home: Path) -> None:
     result = freehold("pull", "gpt-17")
     assert result.exit_code == 2
-    assert "there is: toy" in result.stderr
+    assert "none that can be pulled (toy)" in result.stderr
 
 
 def test_without_a_network_the_way_by_hand_is_told(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
