@@ -59,7 +59,7 @@ _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
     (
         Language.PYTHON,
         _signs(
-            r"^[^\S\n]*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$)",
+            r"^[^\S\n]*(?:from [\w.]+ import \w|import [\w.]+(?: as \w+)?\s*$|import [\w., ]+;[^\S\n]*\w)",
             r"^[^\S\n]*(?:async )?def \w+\(.*\).*:\s*$|^[^\S\n]*class \w+(?:\(.*\))?:\s*$",
             r"^[^\S\n]*(?:elif .*|except\b.*|(?:if|for|while|with) .*[^{]):\s*$",
             r"^[^\S\n]*print\(",
