@@ -67,6 +67,16 @@ def test_rules_are_compiled_beside_other_work(
     assert handed_in == [None, b"compiled"]
 
 
+def test_rules_that_are_kept_are_not_opened_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Path, handed_in: list[bytes | None]
+) -> None:
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
+    open_guard(GuardConfig())
+    with compiling(find_place()):
+        pass
+    assert handed_in == [None]
+
+
 def test_a_policy_that_cannot_be_used_is_told_by_whoever_opens_the_guard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept: Path
 ) -> None:

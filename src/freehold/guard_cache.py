@@ -29,7 +29,10 @@ _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 @contextlib.contextmanager
 def compiling(place: Place) -> Iterator[None]:
-    """Compile the rules beside what is done meanwhile. What is wrong with them is told when the guard is opened."""
+    """Compile the rules of a first start beside what is done meanwhile. What is wrong with them, opening the guard tells."""
+    if _kept().exists():  # nothing is done twice where they were compiled before
+        yield
+        return
     thread = threading.Thread(target=_compile, args=(place,), name="rules", daemon=True)  # Ctrl-C does not wait for it
     thread.start()
     yield
@@ -53,7 +56,7 @@ def _policy(place: Place) -> PolicySource | None:
 
 def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: bytes | None = None) -> StreamGuard:
     """Raises ConfigError for a policy that can't be used."""
-    kept = cache() / _NAME
+    kept = _kept()
     guard = StreamGuard(config, _read(kept), policy=policy, key=key)
     if database := guard.database():
         with contextlib.suppress(OSError):  # no folder that can be written: the guard is the same without
@@ -61,6 +64,10 @@ def open_guard(config: GuardConfig, policy: PolicySource | None = None, key: byt
             write_durably(kept, database, mode=0o600)
         heap.give_back()
     return guard
+
+
+def _kept() -> Path:
+    return cache() / _NAME
 
 
 def _read(kept: Path) -> bytes | None:
