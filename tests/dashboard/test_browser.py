@@ -84,6 +84,7 @@ def keep_picture(page: Page, name: str) -> None:
 
 
 def overflow_px(page: Page) -> int:
+    page.wait_for_load_state()  # a heading can be seen before the style sheet is there
     return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
