@@ -27,7 +27,6 @@ from freehold.guard.policy_file import CustomDetector, Dictionary, PolicyRule, P
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-GENERATED = ("docs/cli.md", "docs/detectors.md")
 
 
 def snippets(language: str) -> Iterator[tuple[str, str]]:

@@ -18,8 +18,6 @@ from freehold.dashboard.app import SECURITY_HEADERS
 from tests.dashboard.serving import ADMIN, CLIENT, Keys, Served, serving
 from tests.fakes.ledger import entry, finding, unknown_entry
 
-BAD_CREDENTIALS = [{"Cookie": "freehold_dashboard=guess"}, {"Authorization": "Bearer no"}, {"Authorization": "Basic no"}]
-
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Served]:

@@ -3,10 +3,11 @@ from typing import Any
 
 import pytest
 
-from freehold.core.errors import ArtefactError, MalformedArtefact, UnsupportedArtefact
+from freehold.core.errors import ArtefactError, DeviceError, MalformedArtefact, UnsupportedArtefact
 from freehold.engine.gguf import BytesPrefix
+from freehold.engine.header import read_path
 from freehold.engine.inspect import inspect
-from freehold.engine.split import order_parts, part_names, read_file, read_parts
+from freehold.engine.split import order_parts, part_names, read_parts
 from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_parts, tiny_tensors
 
 
@@ -19,7 +20,7 @@ def written(directory: Path, files: dict[str, bytes]) -> Path:
 def test_all_parts_are_one_header(tmp_path: Path) -> None:
     files = tiny_parts(3)
     first = written(tmp_path, files)
-    header = read_file(first)
+    header = read_path(first)
     expected = tiny_tensors(tiny_metadata())
     assert set(header.tensors) == set(expected)
     assert {info.part for info in header.tensors.values()} == {0, 1, 2}
@@ -40,8 +41,8 @@ def test_any_part_stands_for_the_whole_model(tmp_path: Path) -> None:
 def test_a_missing_part_is_named(tmp_path: Path) -> None:
     first = written(tmp_path, tiny_parts(3))
     (tmp_path / "tiny-00002-of-00003.gguf").unlink()
-    with pytest.raises(MalformedArtefact, match=r"tiny-00002-of-00003.gguf is not beside .*: fetch all 3 parts into one folder"):
-        read_file(first)
+    with pytest.raises(DeviceError, match=r"tiny-00002-of-00003.gguf is not beside .*: all 3 parts are needed in one folder"):
+        read_path(first)
 
 
 def test_a_part_under_another_name_is_refused() -> None:

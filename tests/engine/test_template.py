@@ -6,7 +6,6 @@ from freehold.core.errors import InvalidRequest, MalformedArtefact, UnsupportedA
 from freehold.engine.template import ChatTemplate, chat_template
 from tests.fakes.tiny_gguf import CHAT_TEMPLATE
 
-NOW = datetime(2026, 11, 22)
 HELLO = [{"role": "user", "content": "hello"}]
 TOOLS = [{"type": "function", "function": {"name": "weather", "description": "of a <place>", "parameters": {"type": "object"}}}]
 

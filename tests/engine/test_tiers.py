@@ -53,7 +53,6 @@ def test_a_placement_keeps_to_its_memory_and_streams_the_rest(share: float, tied
     largest = max(tile.size_bytes for tile in found.tiles)
     if found.streamed_bytes:
         assert memory - found.memory_bytes <= 2 * largest  # and leaves little of it idle
-    assert sum(found.bytes_by_type(streamed=True).values()) == found.streamed_bytes
 
 
 def test_more_memory_streams_less_to_the_tile() -> None:

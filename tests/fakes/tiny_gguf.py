@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 F32 = 0
-BLOCKS = {0: (1, 4), 1: (1, 2), 3: (32, 20), 8: (32, 34)}  # ggml type -> elements, bytes
 
 
 def pack_string(text: str | bytes) -> bytes:
@@ -37,11 +36,6 @@ def pack_value(value: Any) -> bytes:
 
 def pack_tensor(name: str, shape: Sequence[int], kind: int, offset: int) -> bytes:
     return pack_string(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
-
-
-def tensor_bytes(shape: Sequence[int], kind: int) -> int:
-    elements, size = BLOCKS[kind]
-    return int(np.prod(shape)) // elements * size
 
 
 def write_gguf(metadata: Mapping[str, Any], tensors: Mapping[str, np.ndarray[Any, Any]], *, version: int = 3) -> bytes:

@@ -9,7 +9,7 @@ CONFIG = RoutingConfig(breaker_window_s=30, breaker_failures=4, breaker_ratio=0.
 
 def opened(at_s: float = 0) -> Breaker:
     breaker = Breaker(CONFIG)
-    assert [breaker.failed(at_s, is_probe=breaker.begin(at_s)) for _ in range(4)] == [False, False, False, True]
+    assert [breaker.failed(at_s, is_probe=breaker.begin()) for _ in range(4)] == [False, False, False, True]
     return breaker
 
 
@@ -23,7 +23,7 @@ def test_enough_failures_open_it_and_nothing_goes_through() -> None:
 def test_few_failures_among_many_answers_do_not_open_it() -> None:
     breaker = Breaker(CONFIG)
     for _ in range(10):
-        breaker.answered(0, is_probe=breaker.begin(0))
+        breaker.answered(0, is_probe=breaker.begin())
     assert [breaker.failed(0, is_probe=False) for _ in range(9)] == [False] * 9
     assert breaker.failed(0, is_probe=False)
 
@@ -39,7 +39,7 @@ def test_one_probe_at_a_time_goes_through_and_its_answer_closes_it() -> None:
     breaker = opened()
     assert breaker.state(10) is State.HALF_OPEN
     assert breaker.allows(10)
-    is_probe = breaker.begin(10)
+    is_probe = breaker.begin()
     assert is_probe
     assert not breaker.allows(10)
     assert breaker.answered(11, is_probe=is_probe)
@@ -52,10 +52,10 @@ def test_a_probe_that_fails_doubles_the_time_up_to_a_bound() -> None:
     for _ in range(7):
         waits.append(breaker.opens_in_s(now_s))
         now_s += waits[-1]
-        breaker.failed(now_s, is_probe=breaker.begin(now_s))
+        breaker.failed(now_s, is_probe=breaker.begin())
     assert waits == [10, 20, 40, 80, 160, 160, 160]
     assert max(waits) == LONGEST_OPENS * 10
-    breaker.answered(now_s + 160, is_probe=breaker.begin(now_s + 160))
+    breaker.answered(now_s + 160, is_probe=breaker.begin())
     for _ in range(4):
         breaker.failed(now_s + 170, is_probe=False)
     assert breaker.opens_in_s(now_s + 170) == 10
@@ -63,7 +63,7 @@ def test_a_probe_that_fails_doubles_the_time_up_to_a_bound() -> None:
 
 def test_a_probe_whose_client_left_makes_room_for_the_next() -> None:
     breaker = opened()
-    breaker.abandoned(is_probe=breaker.begin(10))
+    breaker.abandoned(is_probe=breaker.begin())
     assert breaker.allows(10)
 
 
@@ -83,7 +83,7 @@ def test_it_is_never_stuck(steps: list[tuple[str, int]]) -> None:
         if not breaker.allows(now_s):
             assert breaker.state(now_s) is State.OPEN
             continue
-        is_probe = breaker.begin(now_s)
+        is_probe = breaker.begin()
         if what == "abandoned":
             breaker.abandoned(is_probe=is_probe)
         else:

@@ -42,7 +42,7 @@ def test_totals_are_of_what_is_known_and_say_how_much_that_is(tmp_path: Path) ->
     (total,) = RecordedTotals(path).between(0, END_NS)
     assert (total.requests, total.known_requests, total.carbon_requests, total.unknown_costs) == (3, 2, 2, 1)
     assert (total.energy_j, total.low_j, total.by_tokens_j, total.by_time_j) == (7.0, 3.2, 6.0, 8.0)
-    assert (total.tokens, total.known_tokens, total.known_output_tokens) == (186, 124, 100)
+    assert (total.tokens, total.known_tokens) == (186, 124)
     assert (total.carbon_g, total.water_l, total.electricity_microusd, total.cost_microusd) == (0.5, 0.004, 14, 10)
     assert total.grades == "modelled"
     assert RecordedTotals(path).between(0, known.received_at_ns) == []

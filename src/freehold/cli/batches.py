@@ -26,7 +26,6 @@ from freehold.store.batches import Batches
 from freehold.store.deferred import Deferred, deferred
 
 _LISTED = 1000
-_DAY_S = 86_400
 _REQUESTS = "requests"
 _json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document, for a program.")
 

@@ -17,7 +17,6 @@ class Sums:
     input_tokens: int = 0
     output_tokens: int = 0
     known_tokens: int = 0  # input and output, of the requests with known energy
-    known_output_tokens: int = 0
     energy_j: float = 0.0
     low_j: float = 0.0  # of those that have a bound; others count as they are
     high_j: float = 0.0

@@ -41,11 +41,6 @@ class WeightsFile:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @property
-    def is_direct(self) -> bool:
-        """Whether reads go past the page cache by themselves."""
-        return self._direct is not None
-
     def close(self) -> None:
         with self._opening:
             for descriptor in (self._direct, self._buffered):

@@ -78,8 +78,6 @@ class GgufHeader:
     metadata: Mapping[str, Any] = field(repr=False)
     tensors: Mapping[str, TensorInfo] = field(repr=False)
     header_bytes: int
-    data_offset: int
-    alignment: int
     file_bytes: int
 
 
@@ -161,8 +159,6 @@ def read_header(prefix: Prefix, name: str) -> GgufHeader:
         metadata=MappingProxyType(metadata),
         tensors=MappingProxyType(_placed(declared, data_offset, alignment, cursor)),
         header_bytes=cursor.at,
-        data_offset=data_offset,
-        alignment=alignment,
         file_bytes=prefix.size_bytes,
     )
 

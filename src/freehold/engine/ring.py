@@ -22,7 +22,6 @@ pass ends early, and `end` raises. The next pass starts the ring anew, as a disk
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -46,13 +45,10 @@ _READERS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RingStats:
-    """Since the start. Seconds of the reading threads together, of the checking thread, and those for which no slot was free."""
+    """What was read since the start."""
 
     tiles: int
     read_bytes: int
-    read_s: float
-    check_s: float
-    full_s: float
 
 
 class Ring:
@@ -85,7 +81,6 @@ class Ring:
         self.record: npt.NDArray[np.int64] = np.zeros(records.Ring.LENGTH, np.int64)
         self.record[records.Ring.WAKE] = wake
         self._tiles_read = self._read_bytes = 0
-        self._read_s = self._check_s = self._full_s = 0.0
         self._is_closed = False
         self._start(1)
 
@@ -114,13 +109,7 @@ class Ring:
             self._fail(error)
 
     def stats(self) -> RingStats:
-        return RingStats(
-            tiles=self._tiles_read,
-            read_bytes=self._read_bytes,
-            read_s=self._read_s,
-            check_s=self._check_s,
-            full_s=self._full_s,
-        )
+        return RingStats(tiles=self._tiles_read, read_bytes=self._read_bytes)
 
     def close(self) -> None:
         """Ends the threads. No pass may be running, nor begin."""
@@ -142,7 +131,7 @@ class Ring:
         for tile, record in zip(self._tiles, self._records, strict=True):
             record[Record.DONE] = (number - 1) * tile.rows
             record[Record.ARRIVED] = 0  # also what came for this pass before the ring failed: its slot is filled anew
-        self._to_check: SimpleQueue[tuple[int, memoryview, float] | None] = SimpleQueue()
+        self._to_check: SimpleQueue[tuple[int, memoryview] | None] = SimpleQueue()
         self._taking, self._next = threading.Lock(), 0
         reading = [(self._read_all, f"tiles-read-{i + 1}") for i in range(_READERS)]
         works = [*reading, (self._check_all, "tiles-check")] if self._tiles else []
@@ -185,9 +174,8 @@ class Ring:
     def _read_all(self) -> None:
         while (entry := self._take()) is not None:
             _, i = self._entry(entry)
-            tile, begun_s = self._tiles[i], time.perf_counter()
-            view = self._streamed[i].read(self._files[tile.part], self._slots[entry % len(self._slots)])
-            self._to_check.put((entry, view, time.perf_counter() - begun_s))
+            view = self._streamed[i].read(self._files[self._tiles[i].part], self._slots[entry % len(self._slots)])
+            self._to_check.put((entry, view))
         self._to_check.put(None)
 
     def _take(self) -> int | None:
@@ -208,10 +196,8 @@ class Ring:
 
     def _wait_for_place(self, entry: int) -> bool:
         """Until the entry has a slot and is known to be wanted or not. False where the ring has failed or is to stop."""
-        begun_s = time.perf_counter()
         while not (self._is_stopping or self._error or (self._is_free(entry) and self._is_decided(entry))):
             os.read(self._wake, 4096)
-        self._full_s += time.perf_counter() - begun_s
         return not (self._is_stopping or self._error)
 
     def _is_free(self, entry: int) -> bool:
@@ -230,13 +216,10 @@ class Ring:
 
     def _check_all(self) -> None:
         while (found := self._to_check.get()) is not None:
-            entry, view, read_s = found
+            entry, view = found
             number, i = self._entry(entry)
             tile, record = self._tiles[i], self._records[i]
-            begun_s = time.perf_counter()
             self._streamed[i].check(view, self._sealer, self._files[tile.part].name)
-            self._check_s += time.perf_counter() - begun_s
-            self._read_s += read_s
             self._read_bytes += tile.size_bytes
             self._tiles_read += 1
             record[Record.BASE] = base_address(np.frombuffer(view, np.uint8), tile)

@@ -192,15 +192,7 @@ def header_of(shape: Dimensions, quantisation: str) -> GgufHeader:
         "context_length": _CONTEXT_TOKENS,
     }
     metadata = {"general.architecture": "llama"} | {f"llama.{key}": value for key, value in settings.items()}
-    return GgufHeader(
-        version=3,
-        metadata=metadata,
-        tensors=tensors,
-        header_bytes=0,
-        data_offset=0,
-        alignment=DEFAULT_ALIGNMENT,
-        file_bytes=at,
-    )
+    return GgufHeader(version=3, metadata=metadata, tensors=tensors, header_bytes=0, file_bytes=at)
 
 
 def tensor_types(shape: Dimensions, quantisation: str) -> Iterator[tuple[str, TensorType, int]]:

@@ -11,14 +11,13 @@ metadata, and every part says which it is:
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
-from freehold.engine.gguf import MAX_TENSORS, FilePrefix, GgufHeader, Prefix, TensorInfo, read_header
+from freehold.engine.gguf import MAX_TENSORS, GgufHeader, Prefix, TensorInfo, read_header
 
 MAX_PARTS: Final = 1000  # a 2 TB model in the usual parts of 48 GB has 42
 
@@ -48,14 +47,6 @@ def order_parts(names: Iterable[str]) -> list[str]:
     if extra := [name for name in names if name not in expected]:
         raise UnsupportedArtefact(f"{_listed(extra)} beside {expected[0]}; the engine runs one .gguf file or the parts of one")
     return expected
-
-
-def read_file(path: Path) -> GgufHeader:
-    """The header of a file on disk that nobody signed yet, with that of its other parts beside it."""
-    names = part_names(path.name)
-    if absent := [name for name in names if name != path.name and not (path.parent / name).is_file()]:
-        raise MalformedArtefact(f"{_listed(absent)} not beside {path.name}: fetch all {len(names)} parts into one folder")
-    return read_parts([(FilePrefix(path.parent / name), name) for name in names])
 
 
 def read_parts(parts: Sequence[tuple[Prefix, str]]) -> GgufHeader:

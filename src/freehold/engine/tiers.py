@@ -8,12 +8,10 @@ ones come evenly over the pass, for then the disk never waits for compute, nor c
 out. Tiles so small that a read costs more than their bytes are streamed only when nothing else is left.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from freehold.engine.tensor_types import TensorType
 from freehold.engine.tiles import SECTOR_BYTES, TILE_BYTES, InFile, Tile, Use, cut
 
 SLOTS: Final = 6  # two are read into, one is checked, two are computed from; one for whoever is late
@@ -81,14 +79,6 @@ class Placement:
         """All that the weights take: resident ones, the ring, and embedding rows of late."""
         streamed = SLOTS * self.slot_bytes + (0 if self.is_whole else self.rows_cache_bytes)
         return self.resident_bytes + streamed + self.expert_slots * self.expert_slot_bytes
-
-    def bytes_by_type(self, *, streamed: bool) -> Mapping[TensorType, int]:
-        """Bytes that a pass computes from, of tiles that are streamed or of those that are not."""
-        found: Counter[TensorType] = Counter()
-        for tile, is_streamed in zip(self.tiles, self.is_streamed, strict=True):
-            if is_streamed is streamed:
-                found[tile.type] += tile.size_bytes
-        return found
 
 
 def place(

@@ -31,7 +31,7 @@ from freehold.engine.streaming import Streaming
 from freehold.engine.tensor_types import Tensor
 from freehold.engine.tiers import SLOTS, Placement
 from freehold.engine.tile_table import LoadedTile
-from freehold.engine.tiles import Tile, Use, cut
+from freehold.engine.tiles import Use, cut
 
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 Take = Callable[[int, memoryview], None]  # where a checked block begins in its file, and its bytes: gone when it returns
@@ -321,10 +321,6 @@ def _deal(spans: Sequence[_Span], start: int, view: memoryview) -> None:
             return
         low, high = max(span.start, start), min(span.end, end)
         span.take(low - span.start, view[low - start : high - start])
-
-
-def _loaded(tiles: Sequence[Tile], spans: Sequence[_Span]) -> list[LoadedTile]:
-    return [LoadedTile(tile=tile, data=span.into, seal=span.seal) for tile, span in zip(tiles, spans, strict=True)]
 
 
 def _tensor(info: TensorInfo, stored: npt.NDArray[np.uint8]) -> Tensor:

@@ -103,7 +103,7 @@ class Attempt:
         self._search = search
         self._monotonic_s = monotonic_s
         self._config = config
-        self._is_probe = lane.breaker.begin(monotonic_s())
+        self._is_probe = lane.breaker.begin()
         self.exchange_id = search.exchange.id
         self.outcome = Outcome.ABANDONED
         self.turn: str | None = None  # what it did to the circuit

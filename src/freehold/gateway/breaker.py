@@ -54,7 +54,7 @@ class Breaker:
         """How long until a probe may go; 0 where one may, or is on its way."""
         return 0.0 if self._opened_at_s is None else max(0.0, self._opened_at_s + self._open_s - now_s)
 
-    def begin(self, now_s: float) -> bool:
+    def begin(self) -> bool:
         """An exchange is sent. Whether it is the probe: hand that back with its end."""
         self._probing = self._opened_at_s is not None
         return self._probing

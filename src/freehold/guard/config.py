@@ -9,7 +9,6 @@ import msgspec
 
 ActionName = Literal["allow", "tag", "tokenise", "mask", "block"]
 ModeName = Literal["enforce", "shadow"]
-DirectionName = Literal["request", "response"]
 
 
 class RuleConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -117,11 +117,6 @@ class StreamGuard:
         return self._in_force.policy
 
     @property
-    def rules_digest(self) -> str:
-        """Names the compiled database: the detectors alone decide it."""
-        return self._in_force.matcher.digest
-
-    @property
     def engine(self) -> str:
         return self._in_force.matcher.engine
 

@@ -2,7 +2,7 @@
 
 A chip's own TDP is about half of what a site sets aside for it: hosts, network, storage, conversion and cooling are the rest.
 Where the catalogue has an all-in figure it is used, and checked against xAI's Colossus in the tests (1.80 kW measured by
-satellite for each H100, 1.73 kW here). Otherwise it is worked out of the TDP, and `is_derived` says so.
+satellite for each H100, 1.73 kW here). Otherwise it is worked out of the TDP, and `basis` says so.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,6 @@ class ChipPower:
 
     it_w: float
     site_w: float
-    is_derived: bool
     basis: str
 
 
@@ -34,8 +33,8 @@ def chip_power(chip: Accelerator, pue: float = PUE) -> ChipPower:
         raise InvalidRequest(f"a PUE lies between 1 and 3, got {pue:g}", param="pue")
     if chip.all_in_w is not None:
         if chip.all_in_scope is Scope.SITE:
-            return ChipPower(it_w=chip.all_in_w / pue, site_w=chip.all_in_w, is_derived=False, basis="provisioned at the site")
-        return ChipPower(it_w=chip.all_in_w, site_w=chip.all_in_w * pue, is_derived=False, basis="of the whole system")
+            return ChipPower(it_w=chip.all_in_w / pue, site_w=chip.all_in_w, basis="provisioned at the site")
+        return ChipPower(it_w=chip.all_in_w, site_w=chip.all_in_w * pue, basis="of the whole system")
     it_w = chip.need("tdp_w") * NODE_PER_TDP * NETWORK_AND_STORAGE
     basis = f"derived: TDP x {NODE_PER_TDP:g} for the node x {NETWORK_AND_STORAGE:g} for network and storage"
-    return ChipPower(it_w=it_w, site_w=it_w * pue, is_derived=True, basis=basis)
+    return ChipPower(it_w=it_w, site_w=it_w * pue, basis=basis)

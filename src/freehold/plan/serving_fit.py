@@ -26,7 +26,6 @@ from freehold.plan.catalogue import Accelerator
 from freehold.plan.models import Decoder, Weights
 
 Array = npt.NDArray[np.float64]
-TERMS = ("weights", "kv", "batch", "layers", "layers x sqrt(batch)", "layers of experts", "layers of FP8 experts", "to experts")
 _ACTIVATION_BYTES = 2
 _ROUNDS = 30  # of reweighting
 _SMALL = 0.05  # relative errors below it count by their square: nobody measures better
@@ -62,7 +61,8 @@ class DecodeFit:
 
 
 def terms(step: Step) -> tuple[float, ...]:
-    """In the order of `TERMS`: seconds where a rate is known, else counts. Raises UnknownFigure."""
+    """Of weights, KV, batch, layers, layers x sqrt(batch), layers of experts, layers of FP8 experts, and of what goes to experts:
+    seconds where a rate is known, else counts. Raises UnknownFigure."""
     bandwidth = step.chip.need("memory_gb_per_s") * 1e9
     has_experts = step.model.experts is not None
     layers = float(step.model.layers)

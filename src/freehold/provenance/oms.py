@@ -28,7 +28,6 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 OLD_PREDICATE_TYPE = "https://model_signing/Digests/v0.1"
 HASHES = ("sha256", "blake2b", "blake3")
-SHARD_BYTES = 1_000_000_000  # the reference's own
 RESOURCES_LIMIT = 1_000_000
 ONE_FILE = "."  # how a model of one file names it
 _ALGORITHMS = {"sha256": "sha256", "blake2": "blake2b", "blake2b": "blake2b", "blake3": "blake3"}

@@ -26,7 +26,6 @@ _TOTALS = f"""
         coalesce(group_concat(DISTINCT CASE WHEN energy_j IS NOT NULL THEN energy_grade END), '') AS grades,
         total(coalesce(energy_low_j, energy_j)) AS low_j, total(coalesce(energy_high_j, energy_j)) AS high_j,
         total(coalesce(energy_by_tokens_j, energy_j)) AS by_tokens_j, total(coalesce(energy_by_time_j, energy_j)) AS by_time_j,
-        coalesce(sum(CASE WHEN energy_j IS NOT NULL THEN output_tokens END), 0) AS known_output_tokens,
         coalesce(sum(cost_microusd), 0) AS cost_microusd,
         sum(cost_microusd IS NULL AND provider IS NOT NULL) AS unknown_costs,
         count(electricity_microusd) AS electricity_requests, total(electricity_microusd) AS electricity_microusd,

@@ -1,7 +1,7 @@
 """Servers across HTTP that do what they should not, and those that do it in a way seldom seen."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,6 @@ INFO = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverI
 TOOLS = {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}
 CALL = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "t", "arguments": {}}}
 DONE = {"content": [{"type": "text", "text": "done"}]}
-
-Answering = Callable[[Request, Any], Awaitable[Response]]
 
 
 def answer(document: Any, result: Any) -> bytes:

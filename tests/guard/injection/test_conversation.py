@@ -93,7 +93,6 @@ def test_what_tools_and_files_bring_taints() -> None:
     assert conversation((Channel.TOOL_RESULT, "a page", "fetch")).is_tainted
     assert conversation((Channel.FILE, "a file", "")).is_tainted
     assert not conversation((Channel.TOOL_RESULT, "", "fetch")).is_tainted
-    assert conversation((Channel.TOOL_RESULT, "a page", "fetch")).untrusted_tools == {"fetch"}
 
 
 def test_results_of_trusted_tools_taint_nothing() -> None:
@@ -101,7 +100,6 @@ def test_results_of_trusted_tools_taint_nothing() -> None:
         (Channel.TOOL_RESULT, "12:30", "clock_now"), (Channel.TOOL_RESULT, "5", "add"), trusted=("clock_*", "add")
     )
     assert not made.is_tainted
-    assert made.untrusted_tools == frozenset()
     assert conversation((Channel.TOOL_RESULT, "12:30", ""), trusted=("*",)).is_tainted  # whose result it is is not known
 
 

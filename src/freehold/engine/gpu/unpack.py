@@ -83,7 +83,6 @@ def to_planes(type_: TensorType, elements: int, rows: torch.Tensor, out: torch.T
         plane.view(len(rows), -1, size).copy_(blocks[:, :, offset : offset + size])
 
 
-_Q4_0 = tl.constexpr(int(TensorType.Q4_0))
 _Q4_1 = tl.constexpr(int(TensorType.Q4_1))
 _Q5_0 = tl.constexpr(int(TensorType.Q5_0))
 _Q5_1 = tl.constexpr(int(TensorType.Q5_1))

@@ -261,15 +261,15 @@ class BatchRunner:
             raw = await asyncio.to_thread(self._store.read, batch.input_file_id, line.at, line.size_bytes)
             request = self._reader.read(raw, batch.endpoint)
         except (InvalidRequest, NotFound) as error:  # its file is gone, or a limit was lowered
-            await self._write(batch, line, running, error_line(_line_id(), None, error.code, error.message), None)
+            await self._write(line, running, error_line(_line_id(), None, error.code, error.message), None)
             return
         if line.attempts > self._config.attempts:
-            await self._tell(batch, [(line, request.custom_id)], INTERRUPTED)
+            await self._tell([(line, request.custom_id)], INTERRUPTED)
             return
         try:
             principal = self._book.by_id(batch.key_id)
         except InvalidKey as error:
-            await self._write(batch, line, running, error_line(_line_id(), request.custom_id, error.code, error.message), None)
+            await self._write(line, running, error_line(_line_id(), request.custom_id, error.code, error.message), None)
             return
         answered = await ask(batch, request, principal, self._turn(batch, running), running.stop, self._services)
         if answered.status is None:  # it was stopped
@@ -286,7 +286,7 @@ class BatchRunner:
                 request_id=answered.request_id,
                 body=answered.body,
             )
-            await self._write(batch, line, running, text, answered)
+            await self._write(line, running, text, answered)
 
     def _turn(self, batch: Batch, running: _Running) -> Turn:
         run_s = running.mark(self._services.monotonic_s())
@@ -298,7 +298,7 @@ class BatchRunner:
             is_late=batch.id in self._turns.current().late,
         )
 
-    async def _write(self, batch: Batch, line: Line, running: _Running, text: bytes, answered: Answered | None) -> None:
+    async def _write(self, line: Line, running: _Running, text: bytes, answered: Answered | None) -> None:
         """The line is answered: with success, or in the file of errors."""
         run_s = running.mark(self._services.monotonic_s())
         is_success = answered is not None and answered.is_success
@@ -384,7 +384,7 @@ class BatchRunner:
         await self._stop([running])
         left = self._store.left(batch.id)
         while group := await asyncio.to_thread(self._named, batch, left):
-            await self._tell(batch, group, code)
+            await self._tell(group, code)
         await self._finish(batch, status)
 
     def _named(self, batch: Batch, left: Iterator[Line]) -> list[tuple[Line, str | None]]:
@@ -397,7 +397,7 @@ class BatchRunner:
         except FreeholdError:
             return None
 
-    async def _tell(self, batch: Batch, group: list[tuple[Line, str | None]], code: str) -> None:
+    async def _tell(self, group: list[tuple[Line, str | None]], code: str) -> None:
         text = b"".join(error_line(_line_id(), custom_id, code, _WORDS[code]) for _, custom_id in group)
         lines = [line for line, _ in group]
 

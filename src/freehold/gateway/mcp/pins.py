@@ -106,10 +106,6 @@ class PinBook:
         pins = self._now().servers.get(server)
         return None if pins is None else pins.kinds.get(kind, {}).get(name)
 
-    def knows(self, server: str, kind: str) -> bool:
-        pins = self._now().servers.get(server)
-        return pins is not None and kind in pins.kinds
-
     def look(
         self,
         server: str,

@@ -50,7 +50,6 @@ _CALLS = ("function_call", "custom_tool_call", "local_shell_call")  # those the 
 _OURS = (*_OUR_KINDS, read.CALL)
 _CLIENTS = (read.CALL, "response.custom_tool_call_input")  # arguments of what the client runs
 
-_Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
 _Place: TypeAlias = tuple[str, int, Path]  # the event's kind, the item's number, what leads to the text in the item
 
 

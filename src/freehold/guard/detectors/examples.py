@@ -10,7 +10,6 @@ LOWER = string.ascii_lowercase + string.digits
 UPPER = string.ascii_uppercase + string.digits
 BASE32 = string.ascii_uppercase + "234567"
 HEX = "0123456789abcdef"
-URL_SAFE = BASE62 + "-_"
 
 
 def b64url(text: str) -> str:

@@ -35,7 +35,6 @@ class Conversation:
         self._trusted = tuple(trusted_tools)
         self._asked: list[str] = []
         self._untrusted: list[str] = []
-        self._tools: set[str] = set()
         self._is_suspect = False
         self._names: _Names | None = None
         self.history_unknown = False  # the provider keeps earlier turns that this node can't see: counts as tainted
@@ -47,8 +46,6 @@ class Conversation:
             self._names = None
         elif event.channel in UNTRUSTED and event.text and not self.trusts(event):
             self._untrusted.append(event.text)
-            if event.tool:
-                self._tools.add(event.tool)
             self._is_suspect |= is_suspect
         elif event.channel is Channel.TOOL_DESCRIPTION:
             self._is_suspect |= is_suspect
@@ -66,11 +63,6 @@ class Conversation:
     def is_suspect(self) -> bool:
         """Whether some of them look like instructions to the model."""
         return self._is_suspect
-
-    @property
-    def untrusted_tools(self) -> frozenset[str]:
-        """The tools that brought untrusted content in, where their names are known."""
-        return frozenset(self._tools)
 
     def asked_for(self, target: str) -> bool:
         """Whether the user or the system prompt named this host, address, path, program or package.
