@@ -41,8 +41,6 @@ class Flow:
         self.globals: dict[str, Value] = {}
         self.imports: dict[str, str] = {}
         self.frames: list[Frame] = [Frame(None)]
-        self.asked: set[str] = set()  # expressions that a condition told something of, as they are written
-        self.origins: dict[str, tuple[str, Value]] = {}  # by what was parsed or resolved: of what
         self.left: str | None = None  # how control left the block at hand
         self.steps = self.limit_steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")
@@ -80,19 +78,8 @@ class Flow:
         key = self.key_of(target)
         if key is not None and key not in self.this:
             self.env[key] = value
-            for asked in self.asked:
-                if asked.startswith(key):  # `x` in `x.y["z"]`
-                    self.env.pop(asked, None)
             if key in self.globals and len(self.frames) > 1:
                 self.globals[key] = value
-
-    def written(self, node: Node) -> str:
-        """An expression as it is written, to know it again; a name never looks so."""
-        return self.source[node.at : node.end].decode("utf-8", "replace") + " "
-
-    def known(self, node: Node) -> Value | None:
-        """What a condition told of an expression that has no name."""
-        return self.env.get(self.written(node)) if self.asked else None
 
     def forked(self, env: dict[str, Value]) -> dict[str, Value]:
         """What is known, for one of several ways to go on. It is work, as the joining is that follows."""
@@ -108,15 +95,7 @@ class Flow:
         """Several ways to go on come together."""
         self.env = ends[0]
         for env in ends[1:]:
-            self.env = self.merged(self.env, env)
-
-    def merged(self, one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
-        """Two ways come together: of an expression that only one was asked about nothing is known."""
-        made = merged(one, other)
-        for asked in self.asked:
-            if asked in made and not (asked in one and asked in other):
-                del made[asked]
-        return made
+            self.env = merged(self.env, env)
 
 
 _READERS: Readers = {

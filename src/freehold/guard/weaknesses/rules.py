@@ -163,7 +163,7 @@ class Path:
         before = path.rpartition(".")[0]
         of = self.of
         if of == "*":
-            return "." in path  # of what has no name of its own, too: ".html_safe"
+            return before != ""
         if of.startswith("*"):
             return before.lower().endswith(of[1:].lower())
         return before == of or (before.endswith(of) and before[-len(of) - 1] in "./\\:")
