@@ -91,6 +91,8 @@ class Expressions(Program):
         return method(receiver, name, given)
 
     def prepared(self, call: Call, given: Given) -> Given:
+        if call.name.endswith((".urlopen", ".Request")) and len(given.values) > 1 and call.name.startswith("urllib"):
+            return Given(given.values[:1], {**given.named, "data": given.values[1]}, given.receiver)
         if call.name.startswith("os.") and call.name[3:8] in ("execl", "spawn", "execv", "posix"):
             return _without_own_name(call.name, given)
         return given
@@ -135,6 +137,8 @@ class Expressions(Program):
                 if owner.const.__class__ is not str
                 else Value(owner.const, owner.marks)
             )
+        if owner.name == "<file>" and name == "name":
+            return Value(owner.const, owner.marks)
         full = f"{owner.name}.{name}"
         found = CONSTANTS.get(full)
         if found is None:

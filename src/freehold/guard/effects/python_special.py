@@ -9,6 +9,7 @@ from freehold.guard.effects.python_expressions import Expressions
 from freehold.guard.effects.python_fold import elements
 from freehold.guard.effects.python_parse import parse
 from freehold.guard.effects.scene import LIMIT_DEPTH
+from freehold.guard.effects.scripting_program import A_TEMP_FILE
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import (
     FOREIGN,
@@ -155,6 +156,11 @@ def _scandir(walk: Expressions, name: str, given: Given) -> Value:
     return Value(path.const, path.marks, "<paths>")
 
 
+def _temp_file(walk: Expressions, name: str, given: Given) -> Value:
+    walk.sinks.add(EffectKind.WRITE, Place.TEMP, f"{name} writes")
+    return Value(items=[NOTHING, Value(A_TEMP_FILE)])
+
+
 def _type(walk: Expressions, name: str, given: Given) -> Value:
     return marked(given.marks())
 
@@ -221,6 +227,7 @@ SPECIAL: dict[str, Callable[..., Value]] = {
     **dict.fromkeys(("winreg.SetValueEx", "winreg.SetValue", "winreg.DeleteValue"), _key_value),
     "cv2.VideoCapture": _camera,
     "os.scandir": _scandir,
+    "tempfile.mkstemp": _temp_file,
     "type": _type,
     "yaml.load": _yaml,
 }

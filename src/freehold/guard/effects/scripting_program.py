@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import ClassVar
 
 from freehold.core.effects import EffectKind, Place
-from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.places import A_TEMP_FOLDER, HOLE
 from freehold.guard.effects.scene import Scene
 from freehold.guard.effects.scripting_sinks import Given, Sinks, quoted
 from freehold.guard.effects.scripting_table import Call
@@ -32,13 +32,16 @@ from freehold.guard.effects.scripting_values import (
 )
 from freehold.guard.syntax import Language
 
+A_TEMP_FILE = f"{A_TEMP_FOLDER}/made.XXXX"
 LIMIT_CALLS = 6  # ways of calling one function that are followed; then it is walked once with nothing known
 LIMIT_CALL_DEPTH = 8
 LIMIT_EACH = 1_024  # elements of a list that a function is worked out for
-CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>"))  # objects whose methods are too many to list
+# Objects whose methods are too many to list.
+CLOUDS = frozenset(("<cloud>", "<service>", "<docker>", "<git>", "<fabric>", "<mongo>"))
 # Libraries of clouds and clusters: their classes are clients, by whichever of a hundred names.
 CLOUD_LIBRARIES = ("@aws-sdk/", "@azure/", "@google-cloud/", "@kubernetes/", "azure.", "google.cloud.", "kubernetes.")
-BLATANT = frozenset(("system", "popen", "rmtree"))  # mean the same whoever has them
+# Mean the same whoever has them.
+BLATANT = frozenset(("system", "popen", "rmtree", "deleteMany", "delete_many", "dropDatabase", "drop_database"))
 DECODING = ("decrypt", "decode", "decompress", "unhexlify", "deobfuscate", "unpack", "inflate", "b64", "base64")
 
 
@@ -193,7 +196,7 @@ class Program:
         if kind.startswith("<") and (root := kind[: kind.find(">") + 1]) in CLOUDS:
             return self.table.get(f"{root}.{attribute}") or Call(f"{root}.{attribute}", (), is_alike=True, makes=kind)
         if kind.endswith("()") or not kind or kind[:1] in ("?", "<") or attribute in BLATANT:
-            return self.table.get(f"?.{attribute}")
+            return self.table.get(f"?.{attribute}") or self.table.get(f"?.{kind.rpartition('.')[2]}.{attribute}")
         return None
 
     def _listed(self, call: Call, given: Given, name: str) -> Value:
@@ -210,12 +213,18 @@ class Program:
         match call.makes:
             case "<file>":
                 path = given.get(call.clauses[0].argument) if call.clauses else None
-                result = Value(path.const if path else NOTHING.const, self.sinks.marks_of_file(path or NOTHING), "<file>")
+                is_temp = path is None and call.clauses and call.clauses[0].place is Place.TEMP
+                const = A_TEMP_FILE if is_temp else path.const if path else NOTHING.const
+                result = Value(const, self.sinks.marks_of_file(path or NOTHING), "<file>")
             case "<process>":
                 line = _line_of(given.get((0, "args")) or NOTHING)
                 result = Value(line, marks | self.printed(before), "<process>")
                 self.feed(result, given.named.get("input"))
                 self._streams(given)
+            case "<temp>":
+                result = Value(A_TEMP_FILE)
+            case "<request>":  # kept with what it is made of, for whoever sends it
+                result = Value((given.get((0, "url")) or NOTHING).const, given.marks(), call.makes, dict(given.named))
             case "<cloud>" | "<accepted>":
                 result.marks |= marks_of(given.values) & FOREIGN
             case _:
@@ -352,6 +361,8 @@ class Program:
             return either([Value(key) for key in list(value.items)[:64] if isinstance(key, str | int | bytes)])
         if isinstance(value.items, list):
             return either(value.items[:64]) if value.items else marked(value.marks)
+        if value.name.startswith(tuple(CLOUDS)):
+            return Value(marks=value.marks, name=value.name)  # one of its objects
         return marked(value.marks)
 
 

@@ -331,6 +331,9 @@ class Sinks:
 
     def request(self, name: str, method: str, url: Value, given: Given) -> None:
         """`url` is a text, or an object that stands for a request."""
+        if url.name == "<request>" and isinstance(url.items, dict):
+            given = Given(given.values, {**url.items, **given.named}, given.receiver)
+            method = _method_of(url.items.get("method")) if "method" in url.items else method
         body = [value for key, value in given.named.items() if key in ("data", "json", "files", "content", "body")]
         own = [value for key, value in given.named.items() if key not in ("headers", "auth", "cookies", "cert", "params")]
         marks = marks_of(body) | marks_of(own) | url.marks | marks_of(given.values)

@@ -47,6 +47,7 @@ def _remove(call: Call, path: str, *, deep: bool) -> None:
 
 _FIND_RUNS = ("-exec", "-execdir", "-ok", "-okdir")
 _FIND_NAMES = frozenset(["-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex"])
+_DELETES_FOUND = frozenset(["rm", "unlink", "shred", "srm", "wipe"])
 _FIND_WRITES = frozenset(("-fprint", "-fprintf", "-fls", "-fprint0"))
 
 
@@ -70,7 +71,10 @@ def find(call: Call) -> str:
                 shell.give(EffectKind.ESCALATE, "opens a shell from within another program")
             if args[at + 1 : at + 2] == ["{}"]:
                 shell.give(EffectKind.EXECUTE, "runs the files that it finds", place=shell.place(roots[0]), target=roots[0])
+            deletes = args[at + 1 : at + 2] and args[at + 1].rpartition("/")[2] in _DELETES_FOUND
             for item in found[:6]:
+                if deletes and item in _HERE:  # all that is below it, one after the other
+                    _remove(call, item, deep=True)
                 shell.execute(shell, [word.replace("{}", item) for word in args[at + 1 : end]] or ["true"], "")
             at = end
         elif arg == "-delete":

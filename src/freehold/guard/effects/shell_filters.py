@@ -42,7 +42,8 @@ def reader(call: Call) -> str:
     if given and ("--help" in given or "--version" in given):
         return OUTPUT
     is_search = name in _FIRST_IS_PATTERN
-    if is_search and words and _has(flags, "-r", "-R", "--recursive") and SECRET_WORDS.search(words[0]):
+    deep = is_search and name[1:] != "q" and _has(flags, "-r", "-R", "--recursive")  # of jq and yq it means raw
+    if deep and words and SECRET_WORDS.search(words[0]):
         shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
     if is_search and not _has(flags, "-e", "-f", "--regexp"):
         words = words[1:]
