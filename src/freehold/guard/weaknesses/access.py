@@ -23,6 +23,8 @@ _IDENTITY = re.compile(
     r"(?i)auth|login|logged|current_?user|session|token|jwt|permission|permit|role|principal|credential|password|api_?key|"
     r"secret|signature|hmac|is_?admin|is_?staff|require_|protect|guard|secured|identity|claims|verify"
 )
+_STORES = re.compile(r"\b(?:AsyncSession|SessionLocal|sessionmaker|sqlmodel|db\.session)\b|:\s*Session\b|(?i:\bsqlalchemy\b)")
+_STORAGE = re.compile(r"(?i)\w*session\w*|\bDepends\(\s*\w*(?:db|session|conn|engine|repo)\w*\s*\)")  # there: they know nobody
 _OF_THE_FILE = re.compile(
     r"before_request|dependencies\s*=\s*\[|permission_classes|IsAuthenticated|SecurityFilterChain|HttpSecurity|RequireAuthorization"
     r"|AuthorizeFilter|(?i:\.use\s*\([^)\n]{0,200}(?:auth|passport|jwt|session|guard|protect|acl))|@UseGuards|middleware\s*\("
@@ -99,6 +101,12 @@ def _hit(route: _Route, has_guards: bool, source: bytes, text: str) -> Hit | Non
 
 def _marked(lowering: Lowering, source: bytes, language: Language, text: str) -> Iterator[_Route]:
     is_route, changes = _ROUTES[language]
+    is_stored = _STORES.search(text) is not None and re.search(r"\bimport\b.*\bsession\b", text) is None
+
+    def strip(written: str) -> str:
+        """Without sessions that are those of a database."""
+        return _STORAGE.sub("", written) if is_stored else written
+
     for func in lowering.functions:
         marks = [source[mark.at : mark.end].decode("utf-8", "replace") for mark in func.marks]
         routed = [mark for mark in marks if is_route.search(mark)]
@@ -109,8 +117,9 @@ def _marked(lowering: Lowering, source: bytes, language: Language, text: str) ->
             others += _QUOTED.sub("", " ".join(routed))
         elif any("Depends" in mark or "Security" in mark for mark in routed):
             others += " auth"
-        guarded = _IDENTITY.search(others) or _IDENTITY.search(_class_marks(func, text)) or "Depends(" in _head(func, source)
-        body = source[func.body.at : func.body.end].decode("utf-8", "replace") + _head(func, source)
+        head = strip(_head(func, source))
+        guarded = _IDENTITY.search(others) or _IDENTITY.search(_class_marks(func, text)) or "Depends(" in head
+        body = strip(source[func.body.at : func.body.end].decode("utf-8", "replace")) + head
         first = func.marks[0]
         at = len(source[: first.at].decode("utf-8", "replace"))
         yield _Route(

@@ -1,15 +1,17 @@
 """What a condition tells of the values it asks about, in a branch where it came out true, or false.
 
 A comparison with a constant makes a value that constant; one of numbers narrows their bounds; a list of allowed values, a pattern
-that is tied down or a check by name makes a value safe; "contains '..'" that came out false makes a path safe.
+that is tied down or a check by name makes a value safe; "contains '..'" that came out false makes a path safe. What was asked of
+a part of an address or a path (`urlparse(url).hostname`) is told of the whole. An expression without a name of its own
+(`params[:sort]`) is known again by how it is written.
 """
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses import library
-from freehold.guard.weaknesses.ir import Assign, Binary, Call, Group, Join, Member, Name, Node, Unary
-from freehold.guard.weaknesses.values import CLEAN, FALSY, Value, whole
+from freehold.guard.weaknesses.ir import Assign, Binary, Call, Group, Index, Join, Member, Name, Node, Unary
+from freehold.guard.weaknesses.values import CLEAN, FALSY, UNKNOWN, Value, whole
 
 if TYPE_CHECKING:
     from freehold.guard.weaknesses.flow import Flow
@@ -33,6 +35,11 @@ class Conditions:
             self.assume(test.items[0], truth)
         elif isinstance(test, Assign) and test.value is not None:
             self.assume(test.value, truth)
+        elif isinstance(test, Index) and truth:  # `allowed[host]`
+            if whole(self.flow.value(test.obj)).level <= UNKNOWN:
+                self._clean(test.key, ("*",))
+        elif isinstance(test, Name) and test.id in self.flow.tests:
+            self.assume(self.flow.tests[test.id], truth)
 
     def _assume_binary(self, test: Binary, truth: bool) -> None:
         op = test.op
@@ -50,11 +57,17 @@ class Conditions:
                 self._assume_call(test.left, truth == (op != "<"))
         if op in ("in", "not in"):
             if truth == (op == "in"):
-                if whole(right).level == CLEAN:
+                if whole(right).level <= UNKNOWN:
                     self._clean(test.left, ("*",))
+                elif isinstance(test.right, Member) and test.right.name == "parents":
+                    self._clean(test.right.obj, library.PLACES)
             elif left.const in library.UPWARDS:
                 self._clean(test.right, ("path-traversal",))
             return
+        if op in library.EQUAL | library.UNEQUAL and truth == (op in library.EQUAL):
+            for side, other in ((test.left, right), (test.right, left)):
+                if isinstance(side, Call) and library.name_of(side) in library.COMMON and other.level == CLEAN:
+                    self._clean(side, library.PLACES)
         for node, value, other, sign in ((test.left, left, right, op), (test.right, right, left, library.MIRRORED.get(op, op))):
             if value.is_known:
                 continue
@@ -99,11 +112,14 @@ class Conditions:
             if name in library.FINDS and any(const in library.UPWARDS for const in constants):
                 self._clean_all(subjects, ("path-traversal",))
             return
-        if name in library.STARTS and all("/" in const or ":" in const for const in constants if isinstance(const, str)):
+        if name == "isset":
+            for arg in test.args:
+                self.assume(arg, truth)
+        elif name in library.STARTS and all(library.is_place(const) for const in constants if isinstance(const, str)):
             self._clean_all(
                 subjects[-1:] if isinstance(callee, Member) and of is not None and of.level else subjects, library.PLACES
             )
-        elif name in library.MEMBERSHIP and (of is None or whole(of).level == CLEAN):
+        elif name in library.MEMBERSHIP and (of is None or whole(of).level <= UNKNOWN):
             self._clean_all(test.args, ("*",))
         elif (self.flow.rules.checks.has(name, path) and not _is_loose(constants)) or library.CHECKS.search(name):
             self._clean_all(subjects, ("*",))
@@ -113,14 +129,26 @@ class Conditions:
             self._clean(node, kinds)
 
     def _clean(self, node: Node, kinds: Sequence[str]) -> None:
-        key = self.flow.key_of(node)
-        if key is not None:
-            value = self.flow.env.get(key)
-            if value is not None and value.level:
-                self.flow.env[key] = value.made_clean(frozenset(kinds))
-        elif isinstance(node, Call):
+        flow = self.flow
+        root = library.root_of(node)
+        origin = flow.origins.pop(root, None)
+        key = flow.key_of(node)
+        if key is not None and key in flow.env:
+            if (value := flow.env[key]).level:
+                flow.env[key] = value.made_clean(frozenset(kinds))
+        elif isinstance(node, Member | Index | Call) and (value := flow.value(node)).level:
+            key = flow.written(node)
+            flow.asked.add(key)
+            flow.env[key] = value.made_clean(frozenset(kinds))
+        if isinstance(node, Call):
             for inner in (*node.args, *((node.callee.obj,) if isinstance(node.callee, Member) else ())):
                 self._clean(inner, kinds)
+        elif isinstance(node, Group):
+            self._clean_all(node.items, kinds)
+        if origin is not None:
+            if root != key and root in flow.env:
+                flow.env[root] = flow.env[root].made_clean(frozenset(library.PLACES))
+            self._clean(origin, library.PLACES)
 
 
 def _is_loose(constants: Sequence[object]) -> bool:

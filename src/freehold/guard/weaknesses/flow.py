@@ -12,6 +12,7 @@ its variables, its functions under way, how control leaves, the work that is lef
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from freehold.guard.weaknesses import library
 from freehold.guard.weaknesses.conditions import Conditions
 from freehold.guard.weaknesses.functions import THIS, Frame, Functions
 from freehold.guard.weaknesses.ir import Cast, Join, Member, Name, Node, Unary
@@ -41,6 +42,9 @@ class Flow:
         self.globals: dict[str, Value] = {}
         self.imports: dict[str, str] = {}
         self.frames: list[Frame] = [Frame(None)]
+        self.asked: set[str] = set()  # expressions that a condition told something of, as they are written
+        self.origins: dict[str, Node] = {}  # by the name of what was parsed or resolved: of what
+        self.tests: dict[str, Node] = {}  # by the name of what came of a test: which
         self.left: str | None = None  # how control left the block at hand
         self.steps = self.limit_steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")
@@ -74,12 +78,53 @@ class Flow:
             return self.key_of(node.parts[0])
         return None
 
+    def field(self, of: Value, name: str) -> Value:
+        """Of an object, by its name."""
+        if of.items is not None and name in of.items:
+            return of.items[name]
+        if name == "__dict__":
+            return of
+        path = f"{of.path}.{name}"
+        found = self.rules.sources.find(name, path)
+        if found:
+            return Value(max(found), path=path)
+        if (known := self.special.named(path)) is not None:
+            return known
+        if of.path in self.this or name in library.SIZES:
+            return Value(path=path)
+        return Value(of.level, of.clean, path=path)
+
+    def type_path(self, kind: str) -> str:
+        """How rules know what is declared to be of a type."""
+        path = self.imports.get(kind, kind)
+        types = self.rules.file.types
+        return types.get(path.rpartition(".")[2], path) if types else path
+
     def write(self, target: Node, value: Value) -> None:
         key = self.key_of(target)
         if key is not None and key not in self.this:
             self.env[key] = value
+            self._forget(key)
             if key in self.globals and len(self.frames) > 1:
                 self.globals[key] = value
+
+    def _forget(self, key: str) -> None:
+        """What was told of a variable that has a new value now."""
+        for asked in self.asked:
+            if key in asked:
+                self.env.pop(asked, None)
+        for told in (self.origins, self.tests):
+            if told:
+                for name in [name for name, node in told.items() if name == key or key in self.written(node)]:
+                    del told[name]
+
+    def written(self, node: Node) -> str:
+        """An expression as it is written, to know it again; a name never looks so."""
+        return self.source[node.at : node.end].decode("utf-8", "replace") + " "
+
+    def known(self, node: Node) -> Value | None:
+        """What a condition told of an expression that has no name."""
+        return self.env.get(self.written(node)) if self.asked else None
 
     def forked(self, env: dict[str, Value]) -> dict[str, Value]:
         """What is known, for one of several ways to go on. It is work, as the joining is that follows."""
@@ -95,7 +140,15 @@ class Flow:
         """Several ways to go on come together."""
         self.env = ends[0]
         for env in ends[1:]:
-            self.env = merged(self.env, env)
+            self.env = self.merged(self.env, env)
+
+    def merged(self, one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
+        """Two ways come together: of an expression that only one was asked about nothing is known."""
+        made = merged(one, other)
+        for asked in self.asked:
+            if asked in made and not (asked in one and asked in other):
+                del made[asked]
+        return made
 
 
 _READERS: Readers = {

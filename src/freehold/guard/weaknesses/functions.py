@@ -45,6 +45,7 @@ class Functions:
         self._called, self._mentioned = lowering.called, lowering.mentioned
         self.fields: dict[str, Value] = {}  # "this.x", as the class or what was read before leaves it
         self.closures: dict[int, dict[str, Value]] = {}  # by function: what was known where it was written
+        self.registered: set[int | str] = set()  # handlers: by what they are, or by name
         self._read: set[int] = set()
         self._returned: dict[tuple[object, ...], Value] = {}
 
@@ -59,11 +60,11 @@ class Functions:
 
     def read_alone(self, func: Func) -> None:
         """A function that nobody in the file is known to call."""
-        is_handler = any(self._is_handler(mark) for mark in func.marks)
+        is_handler = func.name in self.registered or any(self._is_handler(mark) for mark in func.marks)
         self.flow.env = dict(self.closures.get(id(func), ()))
         self.flow.env.update(self.fields)
         for param in func.params:
-            self.flow.env[param.name] = self.parameter(param.name, param.type, param.marks, is_handler)
+            self.flow.env[param.name] = self.parameter(param, is_handler)
             if isinstance(param.default, Const):
                 self.flow.matching.check_secret(param.name, Value(const=param.default.value), param.default)
         self.flow.frames.append(Frame(func))
@@ -82,17 +83,23 @@ class Functions:
         path = self.flow.value(callee).path
         return self.flow.rules.handlers.has(path.rpartition(".")[2], path)
 
-    def parameter(self, name: str, declared: str, marks: str, is_handler: bool) -> Value:
+    def parameter(self, param: Param, is_handler: bool) -> Value:
+        """Of a function that nobody in the file calls."""
         sources = self.flow.rules.file.sources
-        kind = library.plain_type(declared)
+        kind = library.plain_type(param.type)
         if kind and self.flow.rules.is_number(kind):
             return Value(CLEAN, path=kind, bounds=library.bounds_of(kind))
         level = REMOTE if is_handler else PARAMETER
-        if marks and sources.parameters is not None and pattern(sources.parameters).search(marks):
+        if param.marks and sources.parameters is not None and pattern(sources.parameters).search(param.marks):
             level = REMOTE
+        path = self.flow.type_path(kind)
         if kind and self.flow.rules.sources.by_name and (found := self.flow.rules.sources.find(kind.rpartition(".")[2], kind)):
             level = max(found)
-        return Value(level, path=self.flow.imports.get(kind, kind) or name)
+        elif level == REMOTE and sources.provided is not None:
+            default = f"{library.name_of(param.default)}(" if isinstance(param.default, Call) else ""
+            if pattern(sources.provided).search(f"{param.type} {default}"):
+                level = CLEAN
+        return Value(level, path=path or param.name)
 
     def follow(self, func: Func, args: Sequence[Value], named: dict[str, Value]) -> Value | None:
         """What a function of the file gives for these arguments; None where it is not followed."""
@@ -136,10 +143,10 @@ class Functions:
             kind = library.plain_type(param.type)
             if kind and self.flow.rules.is_number(kind):
                 return Value(given.level, given.clean | NUMERIC, given.const, kind, None, given.bounds or library.bounds_of(kind))
-            return given if given.path or not kind else given.named(kind)
+            return given if given.path or not kind else given.named(self.flow.type_path(kind))
         if param.default is not None:
             return self.flow.value(param.default)
-        return Value(path=library.plain_type(param.type) or param.name)
+        return Value(path=self.flow.type_path(library.plain_type(param.type)) or param.name)
 
     def construct(self, name: str, args: list[Value], named: dict[str, Value]) -> None:
         """Of a class of the file: what its constructor leaves in its fields."""

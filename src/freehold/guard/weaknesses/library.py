@@ -6,6 +6,7 @@ Only what is needed to follow values is here; what is dangerous is in the rules.
 import re
 from collections.abc import Sequence
 
+from freehold.guard.weaknesses.ir import Call, Group, Index, Member, Name, Node
 from freehold.guard.weaknesses.values import CLEAN, HOLE, LIMIT_TEXT, UNSET, Constant, Value, element, joined, mixed, whole
 
 AND = frozenset(("&&", "and"))
@@ -13,6 +14,7 @@ OR = frozenset(("||", "or"))
 ELSE = frozenset(("??", "?:"))
 EQUAL = frozenset(("==", "===", "is", "eq"))
 UNEQUAL = frozenset(("!=", "!==", "is not", "<>"))
+TESTS = EQUAL | UNEQUAL | AND | OR | {"in", "not in"}
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 OPPOSITE = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "==", "===": "!==", "!==": "==="}
 UPWARDS = ("..", "../", "..\\", "/", "\\")
@@ -35,6 +37,36 @@ FINDS = frozenset(
 STARTS = frozenset(
     ["startsWith", "startswith", "StartsWith", "HasPrefix", "start_with?", "str_starts_with", "is_relative_to", "IsLocal"]
 )
+PARSES = frozenset(  # they give a form of an address or a path that tells its parts, or what it comes to
+    [
+        "urlparse",
+        "urlsplit",
+        "URL",
+        "URI",
+        "Uri",
+        "create",
+        "parse",
+        "Parse",
+        "ParseRequestURI",
+        "parse_url",
+        "make_url",
+        "resolve",
+        "realpath",
+        "abspath",
+        "normpath",
+        "normalize",
+        "toRealPath",
+        "getCanonicalPath",
+        "getCanonicalFile",
+        "GetFullPath",
+        "Clean",
+        "Abs",
+        "expand_path",
+        "canonical",
+        "Path",
+    ]
+)
+COMMON = frozenset(("commonpath", "commonprefix"))
 PLACES = ("path-traversal", "ssrf", "open-redirect")
 MEMBERSHIP = frozenset(
     [
@@ -111,6 +143,10 @@ NUMBER_NAMES = frozenset(("integer", "int", "float", "double", "bool", "boolean"
 ARITHMETIC = frozenset(("+", "-", "*", "/", "//", "**", "<<", ">>", "&", "|", "^"))
 _ALL_BUT_WORDS = re.compile(r"^[/#~]?\[\^[\w\\ -]+\][+*]?[/#~]?[gimsu]*$")
 MODULES = frozenset(("require", "importlib.import_module", "__import__"))  # they give the module of a name
+FIELDS = frozenset(("getattr", "builtins.getattr", "Reflect.get"))  # they give the field of an object by its name
+WRAPS = frozenset(("promisify", "denodeify", "fromCallback", "vars"))  # they give what has all that theirs has
+CALLERS = frozenset(("call_user_func", "send", "public_send", "__send__"))  # they call what their first argument names
+SCOPES = frozenset(("globals()", "locals()", "__builtins__", "builtins", "window", "globalThis", "global"))
 CONSTRUCTORS = ("__construct", "__init__", "constructor", "initialize")
 VAGUE = frozenset(["var", "auto", "object", "Object", "any", "dynamic", "let", "const", "String", "string", "T", "interface{}"])
 CHECKS = re.compile(r"(?i)valid|is_?safe|allow|white_?list|permit|trusted|is_?alnum|isalpha|is_?digit|is_?numeric|is_?int")
@@ -187,6 +223,7 @@ _INTEGERS = {
     "byte": (0.0, 255.0),
     "rune": (-(2.0**31), 2.0**31 - 1),
 }
+_HOST = re.compile(r"\w+://[^/]+/")
 _GENERIC = re.compile(r"<[^<>]*>")
 
 
@@ -199,6 +236,31 @@ def plain_type(written: str) -> str:
             written = _GENERIC.sub("", written)
     written = written.replace("::", ".").replace("\\", ".")
     return written.strip("*&?^ ").removeprefix("const ").removeprefix("final ").removesuffix("[]").strip("*& .")
+
+
+def name_of(call: Call) -> str:
+    """Of what is called."""
+    callee = call.callee
+    return callee.name if isinstance(callee, Member) else callee.id.rpartition(".")[2] if isinstance(callee, Name) else ""
+
+
+def root_of(node: Node) -> str:
+    """The variable at the beginning of `x.y().z[0]`; "" where there is none."""
+    while not isinstance(node, Name):
+        if isinstance(node, Call):
+            node = node.callee
+        elif isinstance(node, Member | Index):
+            node = node.obj
+        elif isinstance(node, Group) and len(node.items) == 1:
+            node = node.items[0]
+        else:
+            return ""
+    return node.id
+
+
+def is_place(said: str) -> bool:
+    """Whether what begins so lies in one place: "https://" alone says nothing."""
+    return _HOST.match(said) is not None if "://" in said else "/" in said
 
 
 def bounds_of(kind: str) -> tuple[float, float] | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from freehold.guard.weaknesses import library, secrets
 from freehold.guard.weaknesses.ir import Binary, Call, Const, Func, Index, Member, Name, Node
-from freehold.guard.weaknesses.rules import KINDS, CallRule, SetRule, Test, level_of, pattern
+from freehold.guard.weaknesses.rules import KINDS, CallRule, Path, SetRule, Test, level_of, pattern
 from freehold.guard.weaknesses.values import CLEAN, HOLE, LOCAL, PARAMETER, REMOTE, UNKNOWN, Value, whole
 from freehold.guard.weaknesses.weakness import Severity
 
@@ -72,8 +72,14 @@ class Matching:
                 self.report(rule.kind, node, rule.confidence or CONFIDENCE[level], rule.severity)
 
     def exposed(self, value: Value, rule: CallRule | SetRule) -> int:
-        """From where a value comes that must not get here; 0 where it may."""
-        value = whole(value)
+        """From where a value comes that must not get here; 0 where it may. Of a container also each text in it."""
+        level = self._exposed(whole(value), rule)
+        for item in () if level or not value.items else value.items.values():
+            if isinstance(item.const, str):
+                level = max(level, self._exposed(item, rule))
+        return level
+
+    def _exposed(self, value: Value, rule: CallRule | SetRule) -> int:
         level = value.exposure(rule.kind)
         if not level:
             return CLEAN
@@ -99,6 +105,9 @@ class Matching:
                 found += args[which : which + 1] if which >= 0 else args[which:][:1]
             elif which.endswith("+"):
                 found += args[int(which[:-1]) :]
+            elif "." in which:
+                outer, _, inner = which.partition(".")
+                found += _within(args[int(outer)], int(inner)) if int(outer) < len(args) else []
             elif which in named:
                 found.append(named[which])
         return found
@@ -115,15 +124,25 @@ class Matching:
     def set(self, name: str, path: str, value: Value, node: Node) -> None:
         """`name` gets `value`: a variable, a field, a key, an argument."""
         self.check_secret(name, value, node)
-        rules = self.flow.rules.sets.by_name.get(name)
-        for found, rule in rules or ():
+        if rules := self.flow.rules.sets.by_name.get(name):
+            self._apply(rules, path, value, node)
+
+    def defined(self, func: Func, value: Value) -> None:
+        """A function that always gives `value`, if that is known."""
+        if value.is_known:
+            index = self.flow.rules.functions
+            self._apply((*index.by_name.get(func.name, ()), *index.of_any), func.name, value, func)
+
+    def _apply(self, rules: Sequence[tuple[Path, SetRule]], path: str, value: Value, node: Node) -> None:
+        for found, rule in rules:
             if not (found.holds(path) or not found.of):
                 continue
             if any(not holds(test, value) for test in rule.when):
                 continue
             kind = KINDS[rule.kind]
             if rule.args:
-                level = self.exposed(value, rule)
+                given = self.chosen(rule.args, [value], {"value": value}, None)
+                level = max((self.exposed(one, rule) for one in given), default=CLEAN)
                 if level and self.holds_around(rule):
                     self.report(rule.kind, node, rule.confidence or CONFIDENCE[level], rule.severity)
             elif self.holds_around(rule):
@@ -144,6 +163,14 @@ class Matching:
                 self.check_secret(name, other, node)
             elif isinstance(side, Index) and isinstance(side.key, Const) and isinstance(side.key.value, str):
                 self.check_secret(side.key.value, other, node)
+
+
+def _within(value: Value, place: int) -> list[Value]:
+    """What stands at `place` of a list; of what is no list it is the first itself, and of a map nothing."""
+    if value.items is None:
+        return [] if place else [value]
+    item = value.items.get(place)
+    return [] if item is None else _within(item, 0)
 
 
 def holds(test: Test, value: Value) -> bool:
@@ -169,6 +196,8 @@ def holds(test: Test, value: Value) -> bool:
     return test.level is None or whole(value).level >= level_of(test.level)
 
 
-def _said(value: Value) -> list[str]:
+def _said(value: Value, depth: int = 3) -> list[str]:
     """What a value says; of a container what is in it."""
-    return [item.said for item in value.items.values()] if value.items else [value.said]
+    if not value.items or not depth:
+        return [value.said]
+    return [said for item in value.items.values() for said in _said(item, depth - 1)]

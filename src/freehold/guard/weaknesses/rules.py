@@ -67,8 +67,8 @@ class Test(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class CallRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One `[[calls]]`: a call that is one in itself, or under `when`; with `args`, one that must not get what comes from outside.
 
-    `args` are places, names, "*" for all, "this" for the object. `near` is RE2 over the function around it, `without` over the
-    whole file: it must not be found. `with_` must be found there.
+    `args` are places, names, "*" for all, "this" for the object, "0.1" for the second item of the first. `near` is RE2 over the
+    function around it, `without` over the whole file: it must not be found. `with_` must be found there.
     """
 
     kind: str
@@ -92,7 +92,7 @@ class SetRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     kind: str
     at: tuple[str, ...]
     when: tuple[Test, ...] = ()
-    args: tuple[str, ...] = ()  # ("value",): it must not get what comes from outside
+    args: tuple[str, ...] = ()  # ("value",), or "0.0" for the first item of a list: it must not get what comes from outside
     near: str | None = None
     without: str | None = None
     with_: str | None = msgspec.field(name="with", default=None)
@@ -118,18 +118,26 @@ class CleanRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Paths whose values come from outside. `handlers` mark functions whose parameters do, `parameters` those themselves."""
+    """Paths whose values come from outside.
+
+    `handlers` mark functions whose parameters do, `registers` are calls that are given such functions, `parameters` those
+    themselves; `provided` those that a framework fills with the program's own objects, by type or default.
+    """
 
     remote: tuple[str, ...] = ()
     local: tuple[str, ...] = ()
+    passed: tuple[str, ...] = ()  # as little is known of as of a parameter
     handlers: tuple[str, ...] = ()
+    registers: tuple[str, ...] = ()
     parameters: str | None = None
+    provided: str | None = None
     numbers: str | None = None  # declared types that can't carry text
     fills: tuple[str, ...] = ()  # calls that write what comes from outside into all their arguments
 
 
 class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     sources: Sources = Sources()
+    types: dict[str, str] = {}  # declared types, and the name under which rules know what has one
     clean: tuple[str, ...] = ()  # calls whose result carries nothing of what they were given
     sanitisers: dict[str, tuple[str, ...]] = {}  # kind, or kinds with blanks between -> calls
     cleans: tuple[CleanRule, ...] = ()
@@ -138,8 +146,10 @@ class RuleFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     copies: tuple[str, ...] = ()  # calls that write what they are given into their first argument, or into their object
     exits: tuple[str, ...] = ()  # calls that do not come back
     renews: tuple[str, ...] = ()  # calls that fill what they are given with random bytes, or with what was read
+    stored: tuple[str, ...] = ()  # calls that give what is kept under what they are given: a file's content, a record
     calls: tuple[CallRule, ...] = ()
     sets: tuple[SetRule, ...] = ()
+    functions: tuple[SetRule, ...] = ()  # definitions, by what they always return: None, if they do nothing
     imports: tuple[ImportRule, ...] = ()
 
 
@@ -163,7 +173,7 @@ class Path:
         before = path.rpartition(".")[0]
         of = self.of
         if of == "*":
-            return before != ""
+            return "." in path  # of what has no name of its own, too: ".html_safe"
         if of.startswith("*"):
             return before.lower().endswith(of[1:].lower())
         return before == of or (before.endswith(of) and before[-len(of) - 1] in "./\\:")
@@ -214,6 +224,8 @@ class CallFacts(NamedTuple):
     exits: bool
     renews: bool
     copies: bool
+    stored: bool
+    registers: bool
 
 
 @dataclass(slots=True, kw_only=True)
@@ -223,6 +235,7 @@ class Rules:
     file: RuleFile
     calls: PathIndex = field(default_factory=PathIndex)
     sets: PathIndex = field(default_factory=PathIndex)
+    functions: PathIndex = field(default_factory=PathIndex)
     sources: PathIndex = field(default_factory=PathIndex)
     sanitisers: PathIndex = field(default_factory=PathIndex)
     cleans: PathIndex = field(default_factory=PathIndex)
@@ -231,7 +244,9 @@ class Rules:
     fills: PathIndex = field(default_factory=PathIndex)
     exits: PathIndex = field(default_factory=PathIndex)
     renews: PathIndex = field(default_factory=PathIndex)
+    stored: PathIndex = field(default_factory=PathIndex)
     handlers: PathIndex = field(default_factory=PathIndex)
+    registers: PathIndex = field(default_factory=PathIndex)
     imports: dict[str, str] = field(default_factory=dict)  # module -> kind
     _known: dict[tuple[str, str], CallFacts] = field(default_factory=dict)
     _numbers: dict[str, bool] = field(default_factory=dict)
@@ -258,6 +273,8 @@ class Rules:
                 exits=self.exits.has(name, path),
                 renews=self.renews.has(name, path),
                 copies=self.copies.has(name, path),
+                stored=self.stored.has(name, path),
+                registers=self.registers.has(name, path),
             )
             if len(path) <= _KEPT_CHARS:
                 if len(self._known) >= _KEPT_PATHS:
@@ -290,13 +307,15 @@ def rules_of(language: Language) -> Rules:
 
 def indexed(file: RuleFile) -> Rules:
     made = Rules(file=file)
-    every: list[CallRule | SetRule | ImportRule] = [*file.calls, *file.sets, *file.imports]
+    every: list[CallRule | SetRule | ImportRule] = [*file.calls, *file.sets, *file.functions, *file.imports]
     for rule in every:
         if rule.kind not in KINDS:
             raise ConfigError(f"a rule on {rule.at[0]} is of the kind {rule.kind!r}, which kinds.toml has not")
     _fill(made.calls, ((path, rule) for rule in file.calls for path in rule.at))
     _fill(made.sets, ((path, rule) for rule in file.sets for path in rule.at))
-    _fill(made.sources, [(path, LOCAL) for path in file.sources.local] + [(path, REMOTE) for path in file.sources.remote])
+    _fill(made.functions, ((path, rule) for rule in file.functions for path in rule.at))
+    for level, paths in ((PARAMETER, file.sources.passed), (LOCAL, file.sources.local), (REMOTE, file.sources.remote)):
+        _fill(made.sources, ((path, level) for path in paths))
     _fill(made.sanitisers, ((path, frozenset(("*",))) for path in file.clean))
     for names, paths in file.sanitisers.items():
         _fill(made.sanitisers, ((path, frozenset(names.split())) for path in paths))
@@ -306,8 +325,10 @@ def indexed(file: RuleFile) -> Rules:
         (made.copies, file.copies),
         (made.exits, file.exits),
         (made.renews, file.renews),
+        (made.stored, file.stored),
         (made.fills, file.sources.fills),
         (made.handlers, file.sources.handlers),
+        (made.registers, file.sources.registers),
     ):
         _fill(index, ((path, True) for path in paths))
     made.imports = {module: rule.kind for rule in file.imports for module in rule.at}

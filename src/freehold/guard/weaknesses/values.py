@@ -59,6 +59,11 @@ class Value:
         return HOLE if self.const is UNSET else str(self.const)
 
     @property
+    def calls(self) -> str:
+        """What a call of it calls: a function goes by its path, in some languages by a text with its name."""
+        return self.path or (self.const if isinstance(self.const, str) else "")
+
+    @property
     def said(self) -> str:
         """What conditions on words are asked about: the constant, or the name it goes by."""
         if isinstance(self.const, str):

@@ -46,6 +46,12 @@ def _function(lo: Lowering, node: Tree) -> Node:
     return made
 
 
+def _lambda(lo: Lowering, node: Tree) -> Node:
+    declarator = node.child_by_field_name("declarator")
+    params = [] if declarator is None else _params(lo, declarator.child_by_field_name("parameters"))
+    return Func(node.start_byte, node.end_byte, "", params, lo.block(field_of(node, "body")))
+
+
 def _declaration(lo: Lowering, node: Tree) -> Node:
     made: list[Node] = []
     for child in node.children_by_field_name("declarator"):
@@ -214,7 +220,7 @@ SHAPES: dict[str, Shape] = {
     "declaration": _declaration,
     "field_declaration": _declaration,
     "function_definition": _function,
-    "lambda_expression": skip,
+    "lambda_expression": _lambda,
     "class_specifier": klass(),
     "struct_specifier": klass(),
     "namespace_definition": inner("body"),

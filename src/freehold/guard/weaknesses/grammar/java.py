@@ -2,7 +2,7 @@
 
 from tree_sitter import Node as Tree
 
-from freehold.guard.weaknesses.ir import Assign, Const, Group, Import, Node, Param
+from freehold.guard.weaknesses.ir import Assign, Block, Const, Func, Group, Import, Leave, Node, Param
 from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call, method_call
 from freehold.guard.weaknesses.shapes.definitions import function, klass
@@ -40,12 +40,26 @@ def _import(lo: Lowering, node: Tree) -> Node:
     return Import(node.start_byte, node.end_byte, [("", path)])
 
 
+def _created(lo: Lowering, node: Tree) -> Node:
+    """A new object; methods that are written with it come before it."""
+    made = call("type", "arguments", is_new=True)(lo, node)
+    body = child_of(node, "class_body")
+    return made if body is None else Block(node.start_byte, node.end_byte, [lo.low(body), made])
+
+
 def _annotation(lo: Lowering, node: Tree) -> Node:
     return call("name", "arguments")(lo, node)
 
 
 def _resource(lo: Lowering, node: Tree) -> Node:
     return assign("name", "value")(lo, node) if field_of(node, "value") is not None else rest(lo, node)
+
+
+def _lambda(lo: Lowering, node: Tree) -> Node:
+    made, body = function("")(lo, node), field_of(node, "body")
+    if isinstance(made, Func) and body is not None and body.type != "block":
+        made.body = Leave(made.body.at, made.body.end, "return", made.body)
+    return made
 
 
 def _reference(lo: Lowering, node: Tree) -> Node:
@@ -85,7 +99,7 @@ SHAPES: dict[str, Shape] = {
     "field_access": member("object", "field"),
     "array_access": index("array", "index"),
     "method_invocation": method_call("object", "name", "arguments"),
-    "object_creation_expression": call("type", "arguments", is_new=True),
+    "object_creation_expression": _created,
     "explicit_constructor_invocation": call("constructor", "arguments"),
     "array_initializer": listing,
     "array_creation_expression": inner("value"),
@@ -97,7 +111,7 @@ SHAPES: dict[str, Shape] = {
     "assignment_expression": assign(),
     "local_variable_declaration": declaration("type", "variable_declarator"),
     "field_declaration": declaration("type", "variable_declarator"),
-    "lambda_expression": function(""),
+    "lambda_expression": _lambda,
     "method_reference": _reference,
     "import_declaration": _import,
     "package_declaration": skip,

@@ -22,7 +22,8 @@ def _params(lo: Lowering, node: Tree | None) -> list[Param]:
         declared = lo.text(child.child_by_field_name("type")).lstrip(": ")
         marks = lo.text(child_of(child, "decorator"))
         if target.type == "object_pattern":
-            found += [Param(lo.text(one), "", None, marks) for one in _named_in(target)]
+            names = [lo.text(one) for one in _named_in(target)]
+            found += [Param(one, "", None, f"{{{one}}}{marks}") for one in names]
         else:
             default = lo.maybe(child.child_by_field_name("value") or child.child_by_field_name("right"))
             found.append(Param(lo.text(target).lstrip("."), declared, default, marks))
@@ -129,6 +130,11 @@ def _regex(lo: Lowering, node: Tree) -> Node:
     return Const(at, end, lo.text(node.child_by_field_name("pattern")))
 
 
+def _inside(lo: Lowering, node: Tree) -> Node:
+    """`x as T`: the compiler is told, and nobody checks."""
+    return lo.low(named(node)[0]) if named(node) else rest(lo, node)
+
+
 def _thrown(lo: Lowering, node: Tree) -> Node:
     return leave("throw")(lo, node)
 
@@ -159,7 +165,9 @@ SHAPES: dict[str, Shape] = {
     "ternary_expression": cond("condition", "consequence", "alternative"),
     "assignment_expression": assign(),
     "augmented_assignment_expression": assign(),
-    "as_expression": rest,
+    "as_expression": _inside,
+    "satisfies_expression": _inside,
+    "non_null_expression": _inside,
     "array": listing,
     "array_pattern": listing,
     "object": _object,

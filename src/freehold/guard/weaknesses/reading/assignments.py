@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses import library
-from freehold.guard.weaknesses.ir import Assign, Const, Group, Index, Member, Name, Node, Unary
+from freehold.guard.weaknesses.ir import Assign, Binary, Call, Const, Group, Index, Member, Name, Node, Unary
 from freehold.guard.weaknesses.matching import NUMERIC
 from freehold.guard.weaknesses.reading.expressions import reckoned
 from freehold.guard.weaknesses.values import CLEAN_VALUE, UNSET, Value, element, joined
@@ -24,7 +24,31 @@ def _assign(flow: "Flow", node: Assign) -> Value:
         value.path = value.path or before.path
     flow.special.assigned(node, value)
     _into(flow, node.target, value, node)
+    _remember(flow, node)
     return value
+
+
+def _remember(flow: "Flow", node: Assign) -> None:
+    """Of what a name is a parsed form, or what test it came of: conditions ask by the name."""
+    made = node.value
+    while isinstance(made, Group) and len(made.items) == 1:  # `await …`
+        made = made.items[0]
+    target: Node | None = node.target
+    if isinstance(target, Group):
+        if isinstance(made, Index) and len(target.items) == 2 and isinstance(last := target.items[1], Name):  # `_, ok := m[k]`
+            flow.tests[last.id] = made
+        target = target.items[0] if target.items else None
+    if not isinstance(target, Name):
+        return
+    if isinstance(made, Call):
+        name = library.name_of(made)
+        if name in library.PARSES:
+            of = made.callee.obj if isinstance(made.callee, Member) else None
+            flow.origins.update((target.id, one) for one in (of, *made.args) if one is not None and flow.value(one).level)
+        elif name in library.STARTS or name in library.MEMBERSHIP or library.CHECKS.search(name):
+            flow.tests[target.id] = made
+    elif isinstance(made, Binary) and made.op in library.TESTS and target.id not in flow.written(made):
+        flow.tests[target.id] = made
 
 
 def _declared(flow: "Flow", kind: str, value: Value, *, is_given: bool) -> Value:
@@ -36,7 +60,7 @@ def _declared(flow: "Flow", kind: str, value: Value, *, is_given: bool) -> Value
         return Value(path=kind, items={})
     if value.path and (value.items is not None or kind in library.VAGUE or value.path.rpartition(".")[2][:1].isupper()):
         return value
-    return value.named(flow.imports.get(kind, kind))
+    return value.named(flow.type_path(kind))
 
 
 def _into(flow: "Flow", target: Node, value: Value, node: Node) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses import library
-from freehold.guard.weaknesses.ir import Call, Const, Func, Member, Name, Slice
+from freehold.guard.weaknesses.ir import Call, Const, Func, Index, Member, Name, Slice
 from freehold.guard.weaknesses.matching import NUMERIC
-from freehold.guard.weaknesses.values import CLEAN, CLEAN_VALUE, LOCAL, UNSET, Value, joined, mixed
+from freehold.guard.weaknesses.values import CLEAN, CLEAN_VALUE, LOCAL, PARAMETER, UNSET, Value, joined, mixed
 
 if TYPE_CHECKING:
     from freehold.guard.weaknesses.flow import Flow, Readers
@@ -19,6 +19,8 @@ _NUMBER = frozenset(("number",))  # the calls that make one of a text
 
 
 def _call(flow: "Flow", node: Call) -> Value:
+    if flow.asked and (told := flow.known(node)) is not None:
+        return told
     callee = node.callee
     of: Value | None = None
     if isinstance(callee, Func):
@@ -31,21 +33,30 @@ def _call(flow: "Flow", node: Call) -> Value:
     elif isinstance(callee, Name):
         name = callee.id
         known = flow.env.get(name)
-        path = known.path if known is not None and known.path else flow.imports.get(name, name)
+        path = known.calls if known is not None and known.calls else flow.imports.get(name, name)
         name = path.rpartition(".")[2]
+    elif isinstance(callee, Index):  # `module["name"](…)`
+        of, key = flow.value(callee.obj), flow.value(callee.key)
+        name = key.const if isinstance(key.const, str) else ""
+        path = f"{of.path}[]" if not name else name if of.path in library.SCOPES else f"{of.path}.{name}"
     else:
         path = flow.value(callee).path
         name = path.rpartition(".")[2]
     if node.is_new:
         path = library.plain_type(path)
         name = path.rpartition(".")[2]
+    facts = flow.rules.of_call(name, path)
+    if facts.registers:
+        flow.functions.registered.update(id(arg) if isinstance(arg, Func) else library.root_of(arg) for arg in node.args)
     args = [flow.value(arg) for arg in node.args]
     named = {key: flow.value(value) for key, value in node.named}
-    for (key, value), item in zip(named.items(), node.named, strict=False):
-        flow.matching.set(key, f"{path}.{key}", value, item[1])
-    facts = flow.rules.of_call(name, path)
+    for (word, value), item in zip(named.items(), node.named, strict=False):
+        flow.matching.set(word, f"{path}.{word}", value, item[1])
     for rule in facts.calls:
         flow.matching.check_call(rule, node, of, args, named)
+    if name in library.CALLERS and args and isinstance(called := args[0].const, str):
+        for rule in flow.rules.of_call(called, called).calls:
+            flow.matching.check_call(rule, node, of, args[1:], named)
     if facts.fills:
         _fill(flow, node, args)
     if facts.exits:
@@ -63,6 +74,7 @@ def _result(
         return ruled
     if name == "settype" and len(node.args) == 2 and args[1].const in library.NUMBER_NAMES:
         flow.write(node.args[0], args[0].made_clean(NUMERIC))
+    facts = flow.rules.of_call(name, path)
     func = flow.functions.local_function(node, name, of)
     given = None if func is None else flow.functions.follow(func, args, named)
     if given is not None:
@@ -72,7 +84,9 @@ def _result(
     known = library.operation(name, path, of, args)
     if known is None:
         known = _derived(flow, name, path, of, args, named)
-    if flow.rules.of_call(name, path).copies and (of is None or of.items is None):
+    if facts.stored and known.level > PARAMETER:  # what is kept elsewhere is not what it is kept under
+        known = Value(PARAMETER, known.clean, path=known.path)
+    if facts.copies and (of is None or of.items is None):
         _copy(flow, node, of, args)
     return known
 
@@ -85,6 +99,10 @@ def _ruled(flow: "Flow", name: str, path: str, of: Value | None, args: list[Valu
         return Value(max(facts.sources), path=default if isinstance(default, str) else f"{path}()")
     if path in library.MODULES and args and isinstance(args[0].const, str):
         return Value(path=args[0].const.removeprefix("node:"))
+    if path in library.FIELDS and len(args) > 1 and isinstance(args[1].const, str):
+        return flow.field(args[0], args[1].const)
+    if name in library.WRAPS and args and args[0].path:
+        return args[0]
     if facts.sanitisers:
         everything = mixed([*args, *named.values(), *([of] if of is not None else [])], f"{path}()")
         kinds = frozenset[str]().union(*facts.sanitisers)

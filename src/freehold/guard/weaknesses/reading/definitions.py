@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses.functions import THIS, Frame
-from freehold.guard.weaknesses.ir import Class, Func, Import
+from freehold.guard.weaknesses.ir import Block, Class, Const, Func, Group, Import, Leave
 from freehold.guard.weaknesses.rules import KINDS
 from freehold.guard.weaknesses.values import CLEAN_VALUE, UNSET, Constant, Value, either
 
@@ -16,8 +16,22 @@ def _function(flow: "Flow", node: Func) -> Value:
         flow.functions.closures[id(node)] = flow.env
     for mark in node.marks:
         flow.value(mark)
-    returned = UNSET if node.name else _read_lambda(flow, node)
-    return Value(path=node.name, const=returned)
+    always = _always(node)
+    if node.name:
+        flow.matching.defined(node, Value(const=always))
+        return Value(path=node.name)
+    returned = _read_lambda(flow, node)
+    return Value(const=always if returned is UNSET else returned)
+
+
+def _always(node: Func) -> Constant:
+    """What a function gives that is nothing but one constant, or that does nothing."""
+    body = node.body
+    items = body.items if isinstance(body, Block | Group) else (body,)
+    if len(items) == 1 and isinstance(items[0], Leave) and items[0].how == "return":
+        value = items[0].value
+        return None if value is None else value.value if isinstance(value, Const) else UNSET
+    return None if not items else UNSET
 
 
 def _read_lambda(flow: "Flow", node: Func) -> Constant:
@@ -25,7 +39,7 @@ def _read_lambda(flow: "Flow", node: Func) -> Constant:
     before, left = flow.env, flow.left
     flow.env = flow.forked(before)
     for param in node.params:
-        flow.env[param.name] = flow.functions.parameter(param.name, param.type, param.marks, is_handler=False)
+        flow.env[param.name] = flow.functions.parameter(param, id(node) in flow.functions.registered)
     frame = Frame(node)
     flow.frames.append(frame)
     flow.left = None

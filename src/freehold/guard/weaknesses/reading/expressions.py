@@ -56,22 +56,16 @@ def _member(flow: "Flow", node: Member) -> Value:
     key = flow.key_of(node)
     if key is not None and (known := flow.env.get(key)) is not None:
         return known
+    if flow.asked and (known := flow.known(node)) is not None:
+        return known
     of = flow.value(node.obj)
     flow.special.used(node.obj, of)
-    if of.items is not None and node.name in of.items:
-        return of.items[node.name]
-    path = f"{of.path}.{node.name}"
-    found = flow.rules.sources.find(node.name, path)
-    if found:
-        return Value(max(found), path=path)
-    if (known := flow.special.named(path)) is not None:
-        return known
-    if of.path in flow.this or node.name in library.SIZES:
-        return Value(path=path)
-    return Value(of.level, of.clean, path=path)
+    return flow.field(of, node.name)
 
 
 def _index(flow: "Flow", node: Index) -> Value:
+    if flow.asked and (known := flow.known(node)) is not None:
+        return known
     of, key = flow.value(node.obj), flow.value(node.key)
     name = str(key.const) if key.is_known else "*"
     found = flow.rules.sources.find("[]", f"{of.path}.[]") if of.path else []

@@ -18,7 +18,7 @@ from freehold.guard.weaknesses.ir import (
     Switch,
     Try,
 )
-from freehold.guard.weaknesses.values import CLEAN_VALUE, FALSY, Value, merged
+from freehold.guard.weaknesses.values import CLEAN_VALUE, FALSY, Value
 
 if TYPE_CHECKING:
     from freehold.guard.weaknesses.flow import Flow, Readers
@@ -53,7 +53,7 @@ def _branch(flow: "Flow", node: If) -> Value:
     elif other_left is not None:
         flow.env = then_env
     elif then_left is None:
-        flow.env = merged(then_env, flow.env)
+        flow.env = flow.merged(then_env, flow.env)
     return CLEAN_VALUE
 
 
@@ -71,7 +71,7 @@ def _loop(flow: "Flow", node: Loop) -> Value:
         return CLEAN_VALUE
     _pass(flow, node)
     if len(frame.loops) < 3 and flow.left is None:
-        flow.env = merged(before, flow.env)
+        flow.env = flow.merged(before, flow.env)
         _pass(flow, node)
     left, flow.left = flow.left, None
     ends = frame.loops.pop()
@@ -163,7 +163,7 @@ def _attempt(flow: "Flow", node: Try) -> Value:
     flow.value(node.body)
     ends = [] if flow.left is not None else [flow.env]
     left = flow.left
-    start = merged(before, flow.env)
+    start = flow.merged(before, flow.env)
     for one in node.handlers:
         flow.env, flow.left = flow.forked(start), None
         flow.value(one)
