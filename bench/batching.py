@@ -18,7 +18,7 @@ from bench.synthetic import synthetic_1b
 from freehold.core.exchange import Message, ResponseFormat, Sampling
 from freehold.engine.config import MAX_DRAFTS, EngineConfig
 from freehold.engine.frames import Submit
-from freehold.engine.models import Batch, Llama
+from freehold.engine.models.llama import Batch, Llama
 from freehold.engine.runtime import Runtime
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Failed, Finished, Grown

@@ -22,7 +22,9 @@ from freehold.engine.convert import plan_conversion
 from freehold.engine.header import read_path
 from freehold.engine.kernels.reference import dequantise
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch, model_class, shape_of
+from freehold.engine.models.llama import Batch
+from freehold.engine.models.moe import model_class
+from freehold.engine.models.shape import shape_of
 from freehold.engine.quantise import quantise
 from freehold.engine.tensor_types import Tensor, TensorType
 

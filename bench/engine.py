@@ -27,7 +27,8 @@ from bench.synthetic import ONE_B, ONE_B_Q6, ONE_B_Q8, synthetic
 from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest, ManifestFile, VerifiedModel
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch, Llama, shape_of
+from freehold.engine.models.llama import Batch, Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.weights import Weights
 
 EMBEDDED, QWEN = "smollm2-135m.gguf", "qwen2.5-coder-1.5b.gguf"

@@ -23,7 +23,9 @@ import numpy.typing as npt
 
 from freehold.engine.gguf import FilePrefix, read_header
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch, model_class, shape_of
+from freehold.engine.models.llama import Batch
+from freehold.engine.models.moe import model_class
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import Tensor
 
 Report = Callable[..., None]

@@ -35,8 +35,7 @@ from freehold.engine.gpu.multiply import interpreted
 from freehold.engine.gpu.placement import CardPlacement, LinkRates, Matrix, fixed_bytes, place
 from freehold.engine.gpu.sender import CARD_SLOTS
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import shape_of
-from freehold.engine.models.shape import LlamaShape
+from freehold.engine.models.shape import LlamaShape, shape_of
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.weights import Weights
 

@@ -18,8 +18,8 @@ from freehold.engine.kernels import rows
 from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.jit import compile_function
 from freehold.engine.kernels.library import Kernels
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
-from freehold.engine.kernels.records import SCRATCH_BYTES
+from freehold.engine.kernels.matmul import HEADER_BYTES
+from freehold.engine.kernels.records import BLOCK, SCRATCH_BYTES
 from freehold.engine.memory import private_buffer
 from freehold.engine.tensor_types import TensorType
 

@@ -19,7 +19,7 @@ from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Tier, pass_time
 from freehold.engine.header import read_path
 from freehold.engine.machine import calibrate, disk_rate
-from freehold.engine.models import Batch, Llama
+from freehold.engine.models.llama import Batch, Llama
 from freehold.engine.needs import pass_bytes, types_of
 from freehold.engine.runtime import Runtime
 from freehold.engine.tile_table import LoadedTile

@@ -11,7 +11,8 @@ from freehold.engine.convert import QUANTS, plan_conversion
 from freehold.engine.header import ModelHeader, read_path
 from freehold.engine.kernels.reference import dequantise
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import Llama, shape_of
+from freehold.engine.models.llama import Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import Tensor, TensorType
 from freehold.engine.weights import Weights
 from tests.engine.models.tiny import batch

@@ -14,7 +14,7 @@ from freehold.engine.draft import DraftModel, check_vocabulary
 from freehold.engine.frames import Submit
 from freehold.engine.gguf import BytesPrefix, read_header
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 from freehold.engine.runtime import Runtime
 from freehold.engine.sequence import Failed, Grown
 from freehold.engine.tokenizer import read_tokenizer

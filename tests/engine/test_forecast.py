@@ -12,7 +12,7 @@ from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Link, Tier
 from freehold.engine.forecast import forecast
 from freehold.engine.memory import Room
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.shapes import dimensions, header_of
 
 HEADER = header_of(dimensions("0.5b"), "Q8_0")

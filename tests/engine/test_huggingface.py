@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from freehold.core.errors import ArtefactError, MalformedArtefact, UnsupportedArtefact
 from freehold.engine.gguf import FilePrefix, TensorInfo
 from freehold.engine.huggingface import DirectoryHeader, floats, is_directory, needed, read_directory
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.template import chat_template
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tokenizer import read_tokenizer

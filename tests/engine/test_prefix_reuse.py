@@ -13,7 +13,7 @@ from freehold.core.exchange import Message, Sampling
 from freehold.engine.config import EngineConfig, PrefixReuse
 from freehold.engine.frames import Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 from freehold.engine.runtime import Runtime
 from freehold.engine.sampler import Floats
 from freehold.engine.sequence import Failed, Grown

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from freehold.core.errors import InternalError, InvalidRequest, UpstreamUnavailable
 from freehold.core.events import FinishReason
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 from freehold.engine.sampler import Floats
 from freehold.engine.sequence import Failed
 from tests.engine.scheduler_bench import Bench, alone, prompt

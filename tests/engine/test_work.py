@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from freehold.engine.gguf import FilePrefix, read_header
 from freehold.engine.kv_cache import KvType
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.work import WIDE, ModelWork, model_work
 from freehold.meter.window import WindowMeter
 from tests.engine.embedded_model import embedded_model

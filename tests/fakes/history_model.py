@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 
 
 class HistoryModel:

@@ -34,7 +34,7 @@ from freehold.engine.header import read_path
 from freehold.engine.kernels.records import MAX_COLUMNS
 from freehold.engine.machine import Rates, calibrate
 from freehold.engine.memory import Room, room
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.needs import engine_bytes, pass_bytes, types_of
 from freehold.engine.shapes import QUANTISATIONS, dimensions, header_of
 

@@ -66,7 +66,7 @@ def _named(model: str, progress: Progress) -> str:
     """The name to serve `model` by, which may be a path."""
     if not Path(model).exists():
         return model
-    from freehold.cli.model_paths import name_on_first_use  # noqa: PLC0415  # with it come the engine's libraries: 70 MiB
+    from freehold.cli.model_paths import name_on_first_use  # noqa: PLC0415  # with it comes what reads models: 7 MiB
 
     return name_on_first_use(model, progress)
 

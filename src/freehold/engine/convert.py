@@ -27,8 +27,7 @@ from freehold.engine.gguf_writer import TensorPlan, file_size, write_gguf
 from freehold.engine.header import ModelHeader, files_at, read_model
 from freehold.engine.huggingface import floats
 from freehold.engine.kernels.graph import Rope
-from freehold.engine.models import LlamaShape, shape_of
-from freehold.engine.models.shape import ROPE_KEY
+from freehold.engine.models.shape import ROPE_KEY, LlamaShape, shape_of
 from freehold.engine.quantise import quantise
 from freehold.engine.tensor_types import TensorType
 

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from freehold.core.errors import UnsupportedArtefact
 from freehold.core.ports import MonotonicClock
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 from freehold.engine.speculation import PASS_COLUMNS, WORTH, PassTimes
 from freehold.engine.vocabulary import Tokenizer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from freehold.core.errors import ArtefactError
 from freehold.engine.header import ModelHeader, read_path
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.template import chat_template
 from freehold.engine.tokenizer import read_tokenizer
 

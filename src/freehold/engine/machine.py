@@ -34,8 +34,8 @@ from freehold.engine.kernels import rows
 from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.jit import cache_folder, compile_function
 from freehold.engine.kernels.library import Kernels
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
-from freehold.engine.kernels.records import SCRATCH_BYTES
+from freehold.engine.kernels.matmul import HEADER_BYTES
+from freehold.engine.kernels.records import BLOCK, SCRATCH_BYTES
 from freehold.engine.kernels.targets import choose_target
 from freehold.engine.memory import private_buffer, room
 from freehold.engine.seals import Sealer

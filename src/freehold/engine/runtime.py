@@ -29,7 +29,9 @@ from freehold.engine.frames import Ready, Submit
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache, KvType
 from freehold.engine.libraries import libraries
 from freehold.engine.memory import megabytes, resident_bytes, room
-from freehold.engine.models import Llama, MixtureModel, model_class, shape_of
+from freehold.engine.models.llama import Llama
+from freehold.engine.models.moe import MixtureModel, model_class
+from freehold.engine.models.shape import shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request

@@ -27,7 +27,7 @@ from freehold.core.ports import MonotonicClock, PassShare, StepMeter
 from freehold.engine.config import MAX_DRAFTS
 from freehold.engine.draft import Ask, DraftModel
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Batch
+from freehold.engine.models.llama import Batch
 from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
 from freehold.engine.speculation import PassTimes, allot
 from freehold.engine.vocabulary import Tokenizer

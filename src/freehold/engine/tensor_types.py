@@ -1,6 +1,6 @@
 """The tensor types of a GGUF file and what a tensor in memory is. ggml's numbers, all that ggml has ever named.
 
-Which of them we compute with is said by `kernels.formats.FORMATS`; a type that is only named here is refused by its name.
+A type that is named here and is none of `COMPUTED` is refused by its name.
 """
 
 from dataclasses import dataclass, field
@@ -101,6 +101,25 @@ _BLOCKS: Final[dict[TensorType, tuple[int, int]]] = {
     TensorType.MXFP4: (32, 17),
     TensorType.NVFP4: (64, 36),
 }
+
+# Those that `kernels.formats.FORMATS` has code for. Whether a file can be run is said without loading a compiler.
+COMPUTED: Final = (
+    TensorType.F32,
+    TensorType.F16,
+    TensorType.BF16,
+    TensorType.Q4_0,
+    TensorType.Q4_1,
+    TensorType.Q5_0,
+    TensorType.Q5_1,
+    TensorType.Q8_0,
+    TensorType.Q2_K,
+    TensorType.Q3_K,
+    TensorType.Q4_K,
+    TensorType.Q5_K,
+    TensorType.Q6_K,
+    TensorType.IQ4_NL,
+    TensorType.IQ4_XS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from freehold.engine.gpu.placement import CardPlacement, fixed_bytes
 from freehold.engine.gpu.sender import CARD_SLOTS
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.memory import room
-from freehold.engine.models import shape_of
+from freehold.engine.models.shape import shape_of
 from freehold.engine.weights import Weights
 from tests.engine.models.tiny import tiny
 from tests.engine.models_on_disk import model_of

@@ -10,8 +10,8 @@ from freehold.engine.kernels.elementwise import quantise
 from freehold.engine.kernels.emit import Emitter
 from freehold.engine.kernels.jit import compile_function
 from freehold.engine.kernels.library import Kernels
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, PANEL_BLOCKS
-from freehold.engine.kernels.records import PANEL_BYTES
+from freehold.engine.kernels.matmul import HEADER_BYTES, PANEL_BLOCKS
+from freehold.engine.kernels.records import BLOCK, PANEL_BYTES
 from freehold.engine.tensor_types import TensorType
 
 

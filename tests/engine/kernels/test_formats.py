@@ -6,7 +6,7 @@ from gguf.quants import dequantize
 from freehold.engine.kernels import reference
 from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.library import Kernels
-from freehold.engine.tensor_types import TensorType
+from freehold.engine.tensor_types import COMPUTED, TensorType
 from tests.engine.kernels.blocks import random_rows
 from tests.engine.kernels.native import expand, multiply, multiply_few, multiply_single
 
@@ -15,6 +15,10 @@ TYPES = sorted(FORMATS)
 
 def lengths(type_: TensorType) -> list[int]:
     return [256, 768, 2304] if type_.block_elements == 256 else [32, 576, 1056]
+
+
+def test_a_file_may_hold_the_types_that_there_is_code_for() -> None:
+    assert set(FORMATS) == set(COMPUTED)
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=lambda t: t.name)

@@ -15,7 +15,8 @@ from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest, ManifestFile, VerifiedModel
 from freehold.engine.kernels.targets import host_targets
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
-from freehold.engine.models import Llama, shape_of
+from freehold.engine.models.llama import Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.weights import Weights
 from tests.engine.embedded_model import embedded_model
 from tests.engine.models.tiny import batch

@@ -14,8 +14,8 @@ from freehold.engine import runtime as runtime_module
 from freehold.engine.budget import Plan, plan
 from freehold.engine.expert_cache import ExpertSeals, ExpertStats
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import shape_of
 from freehold.engine.models.moe import MixtureModel
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tiers import Placement, place
 from freehold.engine.weights import Weights

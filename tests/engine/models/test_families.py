@@ -10,8 +10,9 @@ from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
 from freehold.engine.kernels.graph import Rope
 from freehold.engine.kernels.targets import host_targets
 from freehold.engine.kv_cache import PAGE_POSITIONS
-from freehold.engine.models import Llama, shape_of
 from freehold.engine.models.families import FAMILIES
+from freehold.engine.models.llama import Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import TensorType
 from tests.engine.models.test_llama import PROMPT, log_probabilities, stepped, whole
 from tests.engine.models.test_streaming import EVERYTHING, gguf_of, loaded

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from freehold.core.errors import InternalError, MalformedArtefact, UnsupportedArtefact
 from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.targets import host_targets
-from freehold.engine.models import Llama, shape_of
+from freehold.engine.models.llama import Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import Tensor, TensorType
 from tests.engine.models.tiny import Tiny, batch, built, forward, metadata, tiny
 

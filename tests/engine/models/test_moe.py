@@ -8,8 +8,9 @@ import pytest
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
 from freehold.engine.kernels.targets import host_targets
-from freehold.engine.models import Llama, shape_of
+from freehold.engine.models.llama import Llama
 from freehold.engine.models.moe import route
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import TensorType
 from tests.engine.models.tiny import Tiny, batch, built, forward, metadata, tiny
 

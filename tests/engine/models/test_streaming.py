@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from freehold.core.errors import DeviceError, FreeholdError, InternalError, VerificationError
 from freehold.core.models import VerifiedModel
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models import Batch, Llama, shape_of
+from freehold.engine.models.llama import Batch, Llama
+from freehold.engine.models.shape import shape_of
 from freehold.engine.tensor_types import TensorType
 from freehold.engine.tiers import SLOTS, Placement, place
 from freehold.engine.weights import Weights

@@ -13,7 +13,9 @@ import numpy.typing as npt
 from freehold.engine.kernels import reference
 from freehold.engine.kernels.graph import Rope
 from freehold.engine.kv_cache import KvCache, KvType
-from freehold.engine.models import Batch, Llama, LlamaShape, model_class, shape_of
+from freehold.engine.models.llama import Batch, Llama
+from freehold.engine.models.moe import model_class
+from freehold.engine.models.shape import LlamaShape, shape_of
 from freehold.engine.tensor_types import Tensor, TensorType
 from tests.engine.kernels.blocks import random_rows
 

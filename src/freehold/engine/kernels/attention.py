@@ -15,8 +15,8 @@ from freehold.engine.kernels.elementwise import exp, quantise, rms_norm, soft_ca
 from freehold.engine.kernels.emit import F32, I32, Count, Emitter, Value
 from freehold.engine.kernels.graph import Graph, Rope
 from freehold.engine.kernels.held import HELD
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
-from freehold.engine.kernels.records import Layer, Step
+from freehold.engine.kernels.matmul import HEADER_BYTES, Columns
+from freehold.engine.kernels.records import BLOCK, Layer, Step
 from freehold.engine.kernels.targets import Target
 from freehold.engine.kv_cache import PAGE_POSITIONS
 

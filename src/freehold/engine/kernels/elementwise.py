@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 
 from freehold.engine.kernels.emit import F32, I8, I32, Count, Emitter, Value, vector
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
+from freehold.engine.kernels.matmul import HEADER_BYTES
+from freehold.engine.kernels.records import BLOCK
 from freehold.engine.kernels.targets import Target
 
 # exp(r) for |r| <= ln(2) / 2: Cephes expf. Largest relative error over 5 million points: 8.4e-8 on every target.

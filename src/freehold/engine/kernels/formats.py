@@ -1,4 +1,4 @@
-"""The tensor types we compute with: one line in `FORMATS` each.
+"""The tensor types we compute with: one line in `FORMATS` each, and one in `tensor_types.COMPUTED`.
 
 An unpacker reads the blocks of `lanes` rows at once and gives, for each 32 weights, eight vectors whose lane r holds four
 neighbouring weights of row r as unsigned bytes, with scales and mins so that weight = scale * unsigned + min.
@@ -12,8 +12,8 @@ from typing import Any, Final
 from llvmlite import ir
 
 from freehold.engine.kernels.emit import I16, I32, I64, Emitter, Value, vector
-from freehold.engine.kernels.matmul import BLOCK, Floats, Panel, Piece, Quantised
-from freehold.engine.kernels.records import LINE_BYTES
+from freehold.engine.kernels.matmul import Floats, Panel, Piece, Quantised
+from freehold.engine.kernels.records import BLOCK, LINE_BYTES
 from freehold.engine.kernels.targets import Target
 from freehold.engine.tensor_types import TensorType
 

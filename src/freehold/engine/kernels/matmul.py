@@ -24,9 +24,9 @@ from typing import Any, Final, TypeAlias
 from llvmlite import ir
 
 from freehold.engine.kernels.emit import F32, I32, Count, Emitter, Value
+from freehold.engine.kernels.records import BLOCK
 from freehold.engine.kernels.targets import Target
 
-BLOCK: Final = 32  # weights that share one activation scale
 HEADER_BYTES: Final = 16
 PANEL_BLOCKS: Final = 32  # of one packing: 20 KiB of panel at 16 lanes, inside a 32 KiB first cache
 GROUP: Final = 4  # columns that share one load of the weights

@@ -19,8 +19,8 @@ from typing import Any
 
 from freehold.engine.kernels.emit import F32, I32, Value, vector
 from freehold.engine.kernels.graph import Graph
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, Columns
-from freehold.engine.kernels.records import Expert, Layer, Matrix, Mixture, Step
+from freehold.engine.kernels.matmul import HEADER_BYTES, Columns
+from freehold.engine.kernels.records import BLOCK, Expert, Layer, Matrix, Mixture, Step
 from freehold.engine.kernels.step import StepEmitter, column_place
 from freehold.engine.kernels.targets import Target
 

@@ -8,6 +8,7 @@ from typing import Final
 
 MAX_COLUMNS: Final = 256  # tokens of one pass: activations of a 1B model then still fit the second cache
 LINE_BYTES: Final = 64
+BLOCK: Final = 32  # weights that share one activation scale
 PANEL_BYTES: Final = 1 << 16  # packed panel of a thread: 32 blocks of f32 at 16 lanes are the largest
 SCRATCH_BYTES: Final = PANEL_BYTES + 2 * 32 * 4 * MAX_COLUMNS  # and the totals of 32 rows, twice
 OPEN: Final = -1  # in a thread's place: the record is ready, let threads enter

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold.engine.kernels.graph import Rope
-from freehold.engine.kernels.matmul import BLOCK
+from freehold.engine.kernels.records import BLOCK
 from freehold.engine.kv_cache import KvType
 from freehold.engine.tensor_types import TensorType
 

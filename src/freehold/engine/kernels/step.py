@@ -25,8 +25,9 @@ from llvmlite import ir
 from freehold.engine.kernels.elementwise import gelu_times, quantise, quantise_block, rms_norm, silu_times, soft_cap
 from freehold.engine.kernels.emit import F32, I32, I64, Count, Emitter, Value
 from freehold.engine.kernels.graph import Activation, Graph
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES, PANEL_BLOCKS, Columns
+from freehold.engine.kernels.matmul import HEADER_BYTES, PANEL_BLOCKS, Columns
 from freehold.engine.kernels.records import (
+    BLOCK,
     CLOSED,
     LINE_BYTES,
     MAX_COLUMNS,

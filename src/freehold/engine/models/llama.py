@@ -20,8 +20,8 @@ from freehold.core.errors import InternalError
 from freehold.engine.kernels import records
 from freehold.engine.kernels.attention import TILE
 from freehold.engine.kernels.library import Kernels
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
-from freehold.engine.kernels.records import Layer, Matrix, Step, Tile
+from freehold.engine.kernels.matmul import HEADER_BYTES
+from freehold.engine.kernels.records import BLOCK, Layer, Matrix, Step, Tile
 from freehold.engine.kernels.team import Team
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models.rotary import Rotation

@@ -17,8 +17,8 @@ import numpy.typing as npt
 from freehold.core.errors import FreeholdError
 from freehold.engine.expert_cache import ExpertCache, ExpertStats
 from freehold.engine.kernels import records
-from freehold.engine.kernels.matmul import BLOCK, HEADER_BYTES
-from freehold.engine.kernels.records import Expert, Layer, Matrix, Mixture, Step, Tile
+from freehold.engine.kernels.matmul import HEADER_BYTES
+from freehold.engine.kernels.records import BLOCK, Expert, Layer, Matrix, Mixture, Step, Tile
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models.llama import Llama
 from freehold.engine.models.shape import LlamaShape
@@ -273,3 +273,8 @@ class CachedExperts:
             experts = np.repeat(self._layers[layer][None], len(slots), 0)
             experts[:, self._places] = self._addresses[slots]
             yield places, experts, is_last
+
+
+def model_class(shape: LlamaShape) -> type[Llama]:
+    """The forward pass of a model of this shape."""
+    return MixtureModel if shape.experts else Llama

@@ -11,12 +11,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
-from freehold.engine.kernels.formats import FORMATS
 from freehold.engine.kernels.graph import Graph, Rope
-from freehold.engine.kernels.matmul import BLOCK
+from freehold.engine.kernels.records import BLOCK
 from freehold.engine.models.families import FAMILIES, Family
 from freehold.engine.models.rotary import Rotation, Yarn
-from freehold.engine.tensor_types import TensorType
+from freehold.engine.tensor_types import COMPUTED, TensorType
 from freehold.engine.tiles import Use
 
 ROPE_KEY: Final = "freehold.rope"  # for weights that are not in GGUF's order: which dimensions turn together
@@ -77,11 +76,6 @@ class LlamaShape:
     experts: int = 0  # of a mixture; `ffn` is then that of one expert
     experts_used: int = 0  # by each token
     fused: tuple[str, ...] = ()  # tensors that hold the rows of several matrices
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Any], tensors: Mapping[str, HasShape]) -> "LlamaShape":
-        """Raises MalformedArtefact for what contradicts itself, UnsupportedArtefact for what we don't run."""
-        return _Reader(metadata, tensors).read()
 
     @property
     def family(self) -> Family:
@@ -212,6 +206,14 @@ class LlamaShape:
         for factors in (self.rotation.factors, self.rotation.long_factors):
             if factors:
                 yield factors, self.graph.rotated // 2
+
+
+def shape_of(metadata: Mapping[str, Any], tensors: Mapping[str, HasShape]) -> LlamaShape:
+    """The model's shape. Raises MalformedArtefact for what contradicts itself, UnsupportedArtefact for what we don't run.
+
+    Reads no weights, and needs no kernels.
+    """
+    return _Reader(metadata, tensors).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,8 +429,8 @@ class _Reader:
                 raise MalformedArtefact(f"tensor {name} has shape {tuple(tensor.shape)}, {dimensions} is expected")
             if len(dimensions) == 1 and tensor.type is not TensorType.F32:
                 raise UnsupportedArtefact(f"tensor {name} has type {tensor.type.name}; F32 is supported for it")
-            if tensor.type not in FORMATS:
-                known = ", ".join(type_.name for type_ in FORMATS)
+            if tensor.type not in COMPUTED:
+                known = ", ".join(type_.name for type_ in COMPUTED)
                 raise UnsupportedArtefact(f"tensor {name} has type {tensor.type.name}; supported are {known}")
             tensor.type.row_bytes(dimensions[0])
         if extra := sorted(set(self.tensors) - set(expected)):
