@@ -16,9 +16,10 @@ from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.guard_lines import Lines, check_lines, written_calls
 from freehold.cli.guard_words import Located, as_json, show
-from freehold.core.events import PromptText
 from freehold.core.findings import Channel, Context, Direction
 from freehold.gateway.wire import CODECS
+from freehold.gateway.wire.codec import Leaf
+from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.tool_names import ToolNames
 from freehold.guard import StreamGuard
 from freehold.guard.calls.presets import NAMES
@@ -155,37 +156,20 @@ def _document(data: bytes, name: str) -> Any:
 
 def _located(guard: StreamGuard, document: Any, direction: Direction) -> Iterator[Located]:
     """What is found in each string, in what its dialect says it is: the user's, a tool's."""
-    places = dict(_places(document))
-    for pointer, text in _strings(document):
-        channel, tool = places.get(pointer, (Channel.USER, ""))
-        said = PromptText(leaf=0, channel=channel, text=text, tool=tool)
-        for finding in guard.found([said], Context(), direction):
-            yield Located(finding=finding, pointer=pointer)
-
-
-def _places(document: Any) -> Iterator[tuple[str, tuple[Channel, str]]]:
-    """By its pointer, whose each string is. A document of no dialect is all its user's."""
-    dialect = next((name for field, name in _BY_FIELD.items() if isinstance(document, dict) and field in document), None)
-    if dialect is None:
-        return
+    try:
+        leaves = _leaves(document)
+    except RecursionError as exc:
+        raise Unusable("the document nests too deep to be a request") from exc
     tools = ToolNames(document)
-    for leaf in CODECS[dialect].leaves(document):
-        yield "".join(f"/{_escaped(step)}" for step in leaf.path), (leaf.channel, tools.of(leaf.path))
+    for leaf in leaves:
+        for finding in guard.found([leaf.said(0, tools.of(leaf.path))], Context(), direction):
+            yield Located(finding=finding, pointer="".join(f"/{_escaped(step)}" for step in leaf.path))
 
 
-def _strings(document: Any) -> Iterator[tuple[str, str]]:
-    """(pointer, text) of every string in `document`, names of members included, in order."""
-    waiting: list[tuple[str, Any]] = [("", document)]
-    while waiting:
-        pointer, node = waiting.pop()
-        if isinstance(node, str):
-            yield pointer, node
-        elif isinstance(node, list):
-            waiting += [(f"{pointer}/{index}", item) for index, item in reversed(list(enumerate(node)))]
-        elif isinstance(node, dict):
-            for name, item in reversed(node.items()):
-                here = f"{pointer}/{_escaped(name)}"
-                waiting += [(here, item), (here, name)]
+def _leaves(document: Any) -> list[Leaf]:
+    """A document of no dialect is all its user's."""
+    dialect = next((name for field, name in _BY_FIELD.items() if isinstance(document, dict) and field in document), None)
+    return CODECS[dialect].leaves(document) if dialect else walk(document, lambda *_: Channel.USER, frozenset())
 
 
 def _escaped(step: str | int) -> str:

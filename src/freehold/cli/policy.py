@@ -261,8 +261,8 @@ def _leaves(request: Mapping[str, Any], dialect: Any, number: int) -> Iterator[P
     codec = CODECS.get(known) if isinstance(known, str) else None
     if codec is None:
         raise Unusable(f"line {number}: its dialect is not known; name it: {', '.join(sorted(CODECS))}")
-    for leaf, found in enumerate(codec.leaves(request)):
-        yield PromptText(leaf=leaf, channel=found.channel, text=found.text)
+    for number, leaf in enumerate(codec.leaves(request)):
+        yield leaf.said(number)
 
 
 def _opened(file: str) -> BinaryIO:

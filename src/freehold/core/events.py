@@ -110,13 +110,15 @@ class Payload:
 class PromptText:
     """One whole string of a request or of a provider's payload, on its way through the stages. `leaf` numbers it.
 
-    `tool` is the one whose description, arguments or result it is, where its place tells.
+    `tool` is the one whose description, arguments or result it is, where its place tells. `before` is what stands in front of a
+    member of a tool's own object, `"password":"`: it is read with the text, and no part of it.
     """
 
     leaf: int
     channel: Channel
     text: str = field(repr=False)
     tool: str = ""
+    before: str = field(repr=False, default="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

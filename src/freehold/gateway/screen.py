@@ -46,10 +46,7 @@ async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: St
 def prompt_texts(exchange: Exchange, leaves: Sequence[Leaf]) -> list[PromptText]:
     """The strings of a request, as stages take them."""
     tools = ToolNames(exchange.document)
-    return [
-        PromptText(leaf=at, channel=leaf.channel, text=leaf.text, tool=tools.of(leaf.path) if leaf.channel in _OF_TOOLS else "")
-        for at, leaf in enumerate(leaves)
-    ]
+    return [leaf.said(at, tools.of(leaf.path) if leaf.channel in _OF_TOOLS else "") for at, leaf in enumerate(leaves)]
 
 
 async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Event], None]) -> list[str]:

@@ -9,7 +9,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
 
@@ -157,7 +157,7 @@ class DictionaryStage(StreamReplacer):
                 text, notes = self._whole(event)
                 if not notes:
                     return [event]
-                return [*notes, PromptText(leaf=event.leaf, channel=event.channel, text=text, tool=event.tool)]
+                return [*notes, replace(event, text=text)]
             case ToolCallStart():
                 return self._call(event)
             case PartEnd() | MessageEnd() | Blocked():

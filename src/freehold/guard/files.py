@@ -137,7 +137,7 @@ class FileStage:
             elif changed is not None:
                 notes = [_as_blocked(note) for note in notes]
             out += notes
-        out.append(PromptText(leaf=event.leaf, channel=event.channel, text=text, tool=event.tool))
+        out.append(replace(event, text=text))
         yield self._up_to_blocked(out)
 
     def _unread(self, event: PromptText, kind: str) -> list[Event]:

@@ -1,5 +1,6 @@
 """What a channel gives out: pieces of its text, masks in the place of what policy hides, and what was found."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from freehold.guard.ruling import Hit, Ruling
@@ -17,6 +18,24 @@ class Piece(NamedTuple):
 
 def as_pieces(taken: str | list[Piece]) -> list[Piece]:
     return [Piece(taken, len(taken))] if isinstance(taken, str) else taken
+
+
+def inner(pieces: Iterable[Piece], start: int, chars: int) -> list[Piece]:
+    """Of a text's pieces, those of its `chars` characters from `start` on, as if they were all there is."""
+    cut: list[Piece] = []
+    at = -start
+    for piece in pieces:
+        if piece.hit is not None:
+            first, last = max(0, piece.hit.start - start), min(chars, piece.hit.end - start)
+            if first < last:
+                cut.append(piece._replace(hit=piece.hit._replace(start=first, end=last)))
+            continue
+        first, last = max(at, 0), min(at + piece.chars, chars)
+        if first < last:
+            text = piece.text if piece.hidden else piece.text[first - at : last - at]
+            cut.append(piece._replace(text=text, chars=last - first))
+        at += piece.chars
+    return cut
 
 
 class Output:

@@ -39,7 +39,7 @@ from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.guard.channel import STEP_CHARS, TextChannel, scan, scan_slices
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
-from freehold.guard.pieces import Piece
+from freehold.guard.pieces import Piece, inner
 from freehold.guard.ruling import Rulings, RulingTable, findings_of
 from freehold.guard.seal import UNSEALED, Seal
 
@@ -58,6 +58,7 @@ _KINDS: dict[PartKind, type[_Delta]] = {
 }
 
 
+NAMED_CHARS = 512  # a longer text is a text, and not the value of what its name says
 OPEN_CHANNELS = 1024  # each holds a few KiB; 128 choices, the most OpenAI gives, with text, reasoning and six calls each
 
 
@@ -87,6 +88,10 @@ def _sent(pieces: list[Piece]) -> Iterator[Piece]:
 
 def _text_of(pieces: list[Piece]) -> str:
     return "".join(piece.text for piece in _sent(pieces))
+
+
+def _strength(pieces: list[Piece]) -> tuple[int, int]:
+    return sum(piece.chars for piece in pieces if piece.hidden), len(pieces)
 
 
 def _event(key: _Key, text: str, source_chars: int | None = None) -> _Delta:
@@ -196,7 +201,7 @@ class Redactor:
                 self._has_blocked = True
                 return [*self._end(), event]
             case PromptText():
-                return self._prompt(event, self.scan(event.text, event.channel, event.tool))
+                return self._prompt(event, self._scan_in_place(event))
             case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
@@ -261,7 +266,7 @@ class Redactor:
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
             return [event]
-        text = PromptText(leaf=event.leaf, channel=event.channel, text=_text_of(pieces), tool=event.tool)
+        text = replace(event, text=_text_of(pieces))
         return [*found, text, *blocked]
 
     def _sealed(self, event: PartEnd) -> list[Event]:
@@ -293,6 +298,16 @@ class Redactor:
         """Scan a text that is known whole."""
         rulings, seal = self._terms_of(text, channel, tool)
         return scan(self._matcher, rulings, text, seal)
+
+    def _scan_in_place(self, event: PromptText) -> list[Piece]:
+        """Of a member of an object, what hides more of it: the text alone, or behind its name. A number alone says nothing."""
+        if not event.before or len(event.text) > NAMED_CHARS:
+            return self.scan(event.text, event.channel, event.tool)
+        rulings, seal = self._terms_of(event.text, event.channel, event.tool)
+        is_number = not event.before.endswith('"')
+        placed = f"{event.before}{event.text}" if is_number else f'{event.before}{event.text}"'
+        named = inner(scan(self._matcher, rulings, placed, seal), len(event.before), len(event.text))
+        return named if is_number else max(named, scan(self._matcher, rulings, event.text, seal), key=_strength)
 
     def _terms_of(self, text: str, channel: Channel, tool: str) -> tuple[Rulings, Seal]:
         is_json = channel is Channel.TOOL_ARGUMENTS and text.lstrip()[:1] == "{"  # else its strings come one by one, unescaped

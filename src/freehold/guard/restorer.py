@@ -7,6 +7,7 @@ tool, which the payload names, or the call that was begun with it.
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, assert_never
 
 from freehold.core.events import (
@@ -90,7 +91,7 @@ class Restorer(StreamReplacer):
             if not self._is_trusted(event.tool or self._tool_at(path, data)):
                 return event
         text, _ = replaced(search, event)
-        return event if text == event.text else PromptText(leaf=event.leaf, channel=event.channel, text=text, tool=event.tool)
+        return event if text == event.text else replace(event, text=text)
 
     def _tool_at(self, path: Path, data: bytes) -> str:
         """The tool whose arguments stand at `path` of a payload: its nearest name, else that of the call its number began."""

@@ -83,3 +83,17 @@ def test_every_string_is_a_leaf_whatever_the_message(body: dict[str, Any], metho
         ({"id": 1, "result": body}, Side.SERVER, method),
     ):
         assert strings(body) - VOCABULARY - {""} <= set(channels(document, sender, asked))
+
+
+def test_what_a_tool_is_given_and_brings_is_read_behind_its_name_and_its_numbers_are_looked_at() -> None:
+    def befores(document: dict[str, Any], sender: Side) -> dict[str, str]:
+        message = read(orjson.dumps({"jsonrpc": "2.0", **document}), BOUNDS)
+        return {leaf.text: leaf.before for leaf in leaves(message, sender, "tools/call") if leaf.before}
+
+    values = {"secret": "value-1", "rows": [[4111111111111111, 12.5], {"n": 300, "few": 99, "yes": True}]}
+    expected = {"value-1": '"secret":"', "4111111111111111": '"rows":', "300": '"n":'}
+    arguments = {"name": "t", "arguments": values, "_meta": {"progressToken": 4111111111111111}}
+    assert befores({"id": 4111111111111111, "method": "tools/call", "params": arguments}, Side.CLIENT) == expected
+    result = {"content": [{"type": "text", "text": "said"}], "structuredContent": values}
+    assert befores({"id": 1, "result": result}, Side.SERVER) == expected
+    assert befores({"id": 1, "result": {"action": "accept", "content": values}}, Side.CLIENT) == expected

@@ -17,6 +17,7 @@ from freehold.core.ports import GuardSession
 from freehold.gateway.access import Headers
 from freehold.gateway.mcp.message import CALL, Message
 from freehold.gateway.screen import released
+from freehold.gateway.wire.leaves import NAME_CHARS
 
 SESSION: Final = "mcp-session-id"
 VERSION: Final = "mcp-protocol-version"
@@ -59,7 +60,12 @@ async def routing(headers: Headers, message: Message, version: str, session: Gua
     plain = [unwrapped(said[name]) for name in names]
     if None in plain:
         raise InvalidRequest("an Mcp-Param header is wrapped in a way that can't be read", code="header_mismatch")
-    texts = [PromptText(leaf=n, channel=Channel.TOOL_ARGUMENTS, text=text or "") for n, text in enumerate(plain)]
+    texts = [
+        PromptText(
+            leaf=n, channel=Channel.TOOL_ARGUMENTS, text=text or "", before=f'"{name.removeprefix(PARAM)[-NAME_CHARS:]}":"'
+        )
+        for n, (name, text) in enumerate(zip(names, plain, strict=True))
+    ]
     passed = await released(texts, session.stage(Direction.REQUEST), _ignore)
     kept = {name: said[name] for name in (METHOD,) if name in said}
     for name, before, after in zip(names, plain, passed, strict=True):

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from freehold.core.errors import BlockedByPolicy
-from freehold.core.events import Event, PromptText
+from freehold.core.events import Event
 from freehold.core.findings import Alert, Direction
 from freehold.core.ports import GuardSession
 from freehold.gateway import log
@@ -95,7 +95,7 @@ class Offers:
         name = self.name(kind, item)
         found = item_leaves(item)
         events: list[Event] = []
-        texts = [PromptText(leaf=n, channel=leaf.channel, text=leaf.text, tool=name) for n, leaf in enumerate(found)]
+        texts = [leaf.said(n, name) for n, leaf in enumerate(found)]
         try:
             passed = await released(texts, session.stage(Direction.REQUEST), events.append)
         except BlockedByPolicy:

@@ -19,7 +19,6 @@ from freehold.core.events import (
     MessageEnd,
     PartEnd,
     PartKind,
-    PromptText,
     Refused,
     ToolCallDelta,
     ToolCallStart,
@@ -62,10 +61,7 @@ class Screening:
     ) -> Message:
         """The message as it may go on. Raises BlockedByPolicy."""
         found = leaves(message, sender, asked)
-        texts = [
-            PromptText(leaf=number, channel=leaf.channel, text=leaf.text, tool=tool if leaf.channel.startswith("tool_") else "")
-            for number, leaf in enumerate(found)
-        ]
+        texts = [leaf.said(number, tool if leaf.channel.startswith("tool_") else "") for number, leaf in enumerate(found)]
         seen = _Seen(note)
         passed = await released(texts, session.stage(Direction.REQUEST), seen)
         if seen.has_instructions and sender is Side.SERVER:

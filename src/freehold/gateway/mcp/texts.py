@@ -24,6 +24,7 @@ _OFFERS = frozenset((*LISTS, INITIALIZE, DISCOVER))
 _ARGUMENTS = {CALL: "arguments", "prompts/get": "arguments"}
 _ANSWERS = {"sampling/createMessage": Channel.ASSISTANT, "elicitation/create": Channel.USER}
 _MEDIA = frozenset(("image", "audio"))
+_OBJECTS = frozenset(("arguments", "structuredContent", "content"))  # a tool's own; `content`: of a form that is filled in
 # Words of the protocol's own schema: they can hold nothing that a guard looks for.
 VOCABULARY: Final = frozenset(
     (
@@ -116,7 +117,7 @@ VOCABULARY: Final = frozenset(
 
 def leaves(message: Message, sender: Side, asked: str = "") -> list[Leaf]:
     """Every string of it. `asked` is the method that an answer answers."""
-    return walk(message.document, _channels(message, sender, asked), VOCABULARY)
+    return walk(message.document, _channels(message, sender, asked), VOCABULARY, _OBJECTS)
 
 
 def item_leaves(item: Mapping[str, Any]) -> list[Leaf]:

@@ -22,7 +22,7 @@ from freehold.gateway.wire import anthropic_prompt as prompts
 from freehold.gateway.wire import anthropic_provider as provided
 from freehold.gateway.wire import anthropic_request as asked
 from freehold.gateway.wire import anthropic_write as written
-from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import MessagesRefuser
@@ -147,7 +147,7 @@ class AnthropicCountTokens(AnthropicMessages):
         noted: list[Event] = []
         if verbatim is not None:
             try:
-                noted = PayloadNotes(VOCABULARY, channel_of).note(body, b"", document, is_last=True)
+                noted = PayloadNotes(VOCABULARY, channel_of, OBJECTS).note(body, b"", document, is_last=True)
             except (TypeError, RecursionError) as exc:
                 raise UpstreamBroken("the upstream sent a count that can't be read") from exc
         start = MessageStart(served=ServedBy(provider=provider, model=""))

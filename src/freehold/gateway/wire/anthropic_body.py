@@ -19,7 +19,7 @@ from freehold.gateway.wire.anthropic_events import (
     served_by,
     string,
 )
-from freehold.gateway.wire.anthropic_words import CALLS, VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import CALLS, OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 
@@ -47,7 +47,7 @@ def _message_events(document: Mapping[str, Any], body: bytes, provider: str, is_
     reason = document.get("stop_reason")
     noted: list[Event] = []
     if is_verbatim:
-        noted = PayloadNotes(VOCABULARY, channel_of).note(body, b"", document, slots, is_last=True)
+        noted = PayloadNotes(VOCABULARY, channel_of, OBJECTS).note(body, b"", document, slots, is_last=True)
     start = MessageStart(served=served_by(document, provider))
     return [start, *noted, *events, *counts.event(), end_of(reason if isinstance(reason, str) else None)]
 

@@ -30,7 +30,7 @@ from freehold.gateway.wire.anthropic_events import (
     served_by,
     string,
 )
-from freehold.gateway.wire.anthropic_words import CALLS, VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import CALLS, OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.leaves import faithful
 from freehold.gateway.wire.verbatim import PayloadNotes
 
@@ -92,7 +92,7 @@ class MessageDecoder:
 
     def __init__(self, *, provider: str, is_verbatim: bool) -> None:
         self._provider = provider
-        self._notes = PayloadNotes(VOCABULARY, channel_of) if is_verbatim else None
+        self._notes = PayloadNotes(VOCABULARY, channel_of, OBJECTS) if is_verbatim else None
         self._started = self._has_ended = False
         self._blocks: dict[int, _Block] = {}  # open, by index
         self._next_part = 0

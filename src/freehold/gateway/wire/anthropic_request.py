@@ -11,7 +11,7 @@ from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Exchange, Sampling, ToolChoice
 from freehold.gateway.wire import anthropic_prompt as prompts
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.anthropic_words import VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
@@ -68,7 +68,7 @@ def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, channel_of, VOCABULARY))
+    return list(walk(document, channel_of, VOCABULARY, OBJECTS))
 
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ CALLS = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 THOUGHTS = frozenset({"thinking", "redacted_thinking"})
 
 # A string or key that equals one of them holds nothing to find.
+OBJECTS = frozenset({"input"})  # that are a tool's own
 VOCABULARY = frozenset(
     [
         "model",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from freehold.core.errors import FreeholdError
-from freehold.core.events import Event, MessageEnd, Slot, Usage
+from freehold.core.events import Event, MessageEnd, PromptText, Slot, Usage
 from freehold.core.exchange import Exchange, ExchangeId, Path, Principal
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
@@ -19,12 +19,20 @@ from freehold.gateway.wire.prompt import Prompt
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """One string of a request, or one object key (`is_key`: the last step of `path`), and the channel it belongs to."""
+    """One string of a request, or one object key (`is_key`: the last step of `path`), and the channel it belongs to.
+
+    In an object of a tool's own a number is one, too, as JSON writes it; `before` is as a `PromptText` has it.
+    """
 
     path: Path
     channel: Channel
     text: str = field(repr=False)
     is_key: bool = False
+    before: str = field(repr=False, default="")
+
+    def said(self, number: int, tool: str = "") -> PromptText:
+        """As stages take it: leaf `number`."""
+        return PromptText(leaf=number, channel=self.channel, text=self.text, tool=tool, before=self.before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

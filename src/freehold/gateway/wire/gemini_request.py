@@ -14,7 +14,7 @@ from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.gemini_prompt import read, refused
-from freehold.gateway.wire.gemini_words import VOCABULARY, camel, named, spelled
+from freehold.gateway.wire.gemini_words import OBJECTS, VOCABULARY, camel, named, spelled
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
 
@@ -92,7 +92,7 @@ def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, channel_of, VOCABULARY))
+    return list(walk(document, channel_of, VOCABULARY, OBJECTS))
 
 
 def generation_config(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from freehold.gateway.wire import fields
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.gemini import Gemini
-from freehold.gateway.wire.gemini_words import VOCABULARY, camel, named
+from freehold.gateway.wire.gemini_words import OBJECTS, VOCABULARY, camel, named
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
 from freehold.gateway.wire.verbatim import PayloadNotes
@@ -53,7 +53,7 @@ class GeminiCountTokens(Gemini):
         )
 
     def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return list(walk(document, _counted_channel, _WORDS))
+        return list(walk(document, _counted_channel, _WORDS, OBJECTS))
 
     def read_prompt(self, exchange: Exchange) -> Prompt:
         raise NotFound("the provider of this model counts no tokens in a way this node knows; count them yourself")

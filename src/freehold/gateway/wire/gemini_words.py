@@ -43,6 +43,7 @@ def _snake(name: str) -> str:
 
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
+OBJECTS = frozenset({"args", "response"})  # that are a tool's own
 VOCABULARY = frozenset(_CAMEL.split()) | frozenset(map(_snake, _CAMEL.split())) | frozenset(_VALUES.split())
 
 

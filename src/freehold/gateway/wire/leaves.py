@@ -2,6 +2,9 @@
 
 Nothing is left out because nobody knows the field: whatever a later dialect or provider adds is walked all the same. Only a
 codec's own vocabulary, words that stand in its source, may be skipped: such a string can't hold what a guard looks for.
+
+A tool's arguments and results are an object in one dialect and JSON text in another. So that both are judged alike, a string in
+such an object is read behind the name of its member, and a number there is looked at, too: hidden, it becomes a string.
 """
 
 import json
@@ -17,31 +20,64 @@ from freehold.gateway.wire.codec import Leaf
 # The channel of what lies under a path, given the value there and the channel around it.
 ChannelOf = Callable[[Path, Any, Channel], Channel]
 
+NAME_CHARS = 64  # of a member's name that are read in front of its value
+_NUMBERS = (int, float)
+_LEAST = 100  # two digits say nothing of anybody, and the code on a card's back has three
 
-def walk(value: Any, channel_of: ChannelOf, vocabulary: Container[str]) -> list[Leaf]:
-    """Every string of `value` that is not in the vocabulary. The parser has bounded its depth."""
+
+def walk(value: Any, channel_of: ChannelOf, vocabulary: Container[str], objects: Container[str] = frozenset()) -> list[Leaf]:
+    """Every string of `value` that is not in the vocabulary. The parser has bounded its depth.
+
+    `objects` names the members that hold a tool's own objects.
+    """
     leaves: list[Leaf] = []
-    _walk(value, (), Channel.OTHER, channel_of, vocabulary, leaves)
+    _walk(value, (), Channel.OTHER, None, channel_of, vocabulary, objects, leaves)
     return leaves
 
 
-def _walk(value: Any, path: Path, around: Channel, channel_of: ChannelOf, vocabulary: Container[str], leaves: list[Leaf]) -> None:
-    """`value` is a string, an object or a list: what holds no text is not come to. This runs for each payload of a stream."""
+def _walk(
+    value: Any,
+    path: Path,
+    around: Channel,
+    name: str | None,
+    channel_of: ChannelOf,
+    vocabulary: Container[str],
+    objects: Container[str],
+    leaves: list[Leaf],
+) -> None:
+    """`value` is a string, an object, a list or a number: what holds no text is not come to. `name` is that of the member which
+    `value` is, or is in, of a tool's own object; None outside of one. This runs for each payload of a stream.
+    """
     channel = channel_of(path, value, around)
     if isinstance(value, str):
-        leaves.append(Leaf(path=path, channel=channel, text=value))
+        before = f'"{name[-NAME_CHARS:]}":"' if name is not None else ""
+        leaves.append(Leaf(path=path, channel=channel, text=value, before=before))
     elif isinstance(value, dict):
         for key, item in value.items():
             if key and key not in vocabulary:
                 leaves.append(Leaf(path=(*path, key), channel=channel, text=key, is_key=True))
             kind = type(item)
-            if kind is dict or kind is list or (kind is str and item and item not in vocabulary):
-                _walk(item, (*path, key), channel, channel_of, vocabulary, leaves)
+            if (
+                kind is dict
+                or kind is list
+                or (kind is str and item and item not in vocabulary)
+                or (name is not None and kind in _NUMBERS and abs(item) >= _LEAST)
+            ):
+                own = key if name is not None else "" if kind is dict and key in objects else None
+                _walk(item, (*path, key), channel, own, channel_of, vocabulary, objects, leaves)
     elif isinstance(value, list):
         for number, item in enumerate(value):
             kind = type(item)
-            if kind is dict or kind is list or (kind is str and item and item not in vocabulary):
-                _walk(item, (*path, number), channel, channel_of, vocabulary, leaves)
+            if (
+                kind is dict
+                or kind is list
+                or (kind is str and item and item not in vocabulary)
+                or (name is not None and kind in _NUMBERS and abs(item) >= _LEAST)
+            ):
+                _walk(item, (*path, number), channel, name, channel_of, vocabulary, objects, leaves)
+    elif name is not None:
+        before = f'"{name[-NAME_CHARS:]}":'
+        leaves.append(Leaf(path=path, channel=channel, text=orjson.dumps(value).decode(), before=before))
 
 
 def rewrite(document: Mapping[str, Any], changes: list[tuple[Leaf, str]]) -> dict[str, Any]:

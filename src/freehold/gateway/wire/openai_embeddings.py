@@ -19,7 +19,6 @@ from freehold.core.events import (
     MessageStart,
     Payload,
     PayloadLeaf,
-    PromptText,
     ServedBy,
     Usage,
 )
@@ -130,7 +129,7 @@ class OpenAIEmbeddings:
         is_count = isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 1 << 53
         return [
             Payload(data=data, number=0, leaves=leaves, is_last=True),
-            *(PromptText(leaf=at, channel=leaf.channel, text=leaf.text) for at, leaf in enumerate(found)),
+            *(leaf.said(at) for at, leaf in enumerate(found)),
             MessageStart(served=ServedBy(provider=provider, model=model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else "")),
             Usage(input_tokens=counted if is_count else None, output_tokens=0),  # vectors are no tokens
             MessageEnd(finish_reason=FinishReason.STOP),

@@ -45,11 +45,12 @@ _TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 class PayloadNotes:
     """Takes the payloads of one stream apart. `vocabulary` are the dialect's own words, which hold nothing to find."""
 
-    __slots__ = ("_channel_of", "_known", "_leaf", "_number", "_vocabulary")
+    __slots__ = ("_channel_of", "_known", "_leaf", "_number", "_objects", "_vocabulary")
 
-    def __init__(self, vocabulary: Container[str], channel_of: ChannelOf) -> None:
+    def __init__(self, vocabulary: Container[str], channel_of: ChannelOf, objects: Container[str] = frozenset()) -> None:
         self._vocabulary = vocabulary
         self._channel_of = channel_of
+        self._objects = objects
         self._known: dict[tuple[tuple[Path, str, bool], ...], int] = {}
         self._number = 0
         self._leaf = 0
@@ -73,7 +74,8 @@ class PayloadNotes:
         except TypeError as exc:
             raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
         streamed = {slot.path for slot in slots if slot.path not in whole}
-        found = [leaf for leaf in walk(document, self._channel_of, self._vocabulary) if leaf.is_key or leaf.path not in streamed]
+        leaves = walk(document, self._channel_of, self._vocabulary, self._objects)
+        found = [leaf for leaf in leaves if leaf.is_key or leaf.path not in streamed]
         known = tuple((leaf.path, leaf.text, leaf.is_key) for leaf in found)
         number, like = self._number, self._known.get(known) if known else None
         self._number += 1
@@ -81,12 +83,12 @@ class PayloadNotes:
             return [Payload(data=data, number=number, name=name, slots=tuple(slots), like=like, is_last=is_last)]
         if known and len(self._known) < _REMEMBERED:
             self._known[known] = number
-        leaves = tuple(
+        noted = tuple(
             PayloadLeaf(leaf=at, path=leaf.path, text=leaf.text, is_key=leaf.is_key) for at, leaf in enumerate(found, self._leaf)
         )
-        texts = [PromptText(leaf=at, channel=leaf.channel, text=leaf.text) for at, leaf in enumerate(found, self._leaf)]
+        texts = [leaf.said(at) for at, leaf in enumerate(found, self._leaf)]
         self._leaf += len(found)
-        return [Payload(data=data, number=number, name=name, slots=tuple(slots), leaves=leaves, is_last=is_last), *texts]
+        return [Payload(data=data, number=number, name=name, slots=tuple(slots), leaves=noted, is_last=is_last), *texts]
 
     def same(
         self, data: bytes, name: bytes, slot: Slot, like: int | None, row: tuple[bytes, ...] = (), row_chars: tuple[int, ...] = ()

@@ -6,6 +6,7 @@ marked: changing one breaks it. Conversations are fed whatever the settings: dat
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from freehold.core.events import Blocked, Event, Found, PromptText
 from freehold.core.findings import Action, Channel, Direction, Finding, Mode, Verdict
@@ -68,7 +69,7 @@ class InjectionStage:
             return [*found, event, Blocked(verdict=blocked)]
         text = self._changed(event, verdict, is_suspect)
         if text != event.text:
-            event = PromptText(leaf=event.leaf, channel=event.channel, text=text, tool=event.tool)
+            event = replace(event, text=text)
         return [*found, event]
 
     def _changed(self, event: PromptText, verdict: InjectionVerdict, is_suspect: bool) -> str:
