@@ -131,7 +131,7 @@ def engine_pids(node: Node) -> list[int]:
     return [pid for pid in pids if b"engine" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
-def test_a_killed_engine_breaks_its_stream_and_the_next_request_waits_for_it_to_come_back(fresh_home: Path) -> None:
+def test_a_killed_engine_breaks_its_stream_and_comes_back(fresh_home: Path) -> None:
     with nodes.running(fresh_home) as node:
         stream = node.sdk().chat.completions.create(model="smollm2-135m", messages=HELLO, max_tokens=1500, stream=True, seed=1)
         next(iter(stream))
@@ -139,7 +139,7 @@ def test_a_killed_engine_breaks_its_stream_and_the_next_request_waits_for_it_to_
         os.kill(pid, signal.SIGKILL)
         with pytest.raises(openai.APIError):
             list(stream)
-        assert still_answers(node)
+        answers_again(node)
         assert engine_pids(node) != [pid]
 
 
