@@ -20,7 +20,7 @@ def add(home: Path) -> TrustStore:
 
 
 def test_a_home_without_a_key_trusts_nobody(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="name a public key with --key"):
+    with pytest.raises(ConfigError, match="nobody is trusted: add a key, or name one with --key"):
         find_trust(tmp_path, STORE)
 
 

@@ -28,7 +28,7 @@ def find_trust(home: Path, store: StoreConfig) -> TrustStore:
     without a node's key."""
     directory, record = key_directory(home), home / store.file
     if not (directory / PUBLIC_NAME).exists():
-        raise ConfigError(f"there is no node's key in {directory}, and so nobody is trusted: name a public key with --key")
+        raise ConfigError(f"there is no node's key in {directory}, and so nobody is trusted: add a key, or name one with --key")
     found = read_trust(directory, read_public(directory / PUBLIC_NAME))
     if record.exists():
         with closing(open_reader(record, store.busy_timeout_s)) as connection, translated(record):

@@ -14,6 +14,7 @@ from freehold.core.deferral import Turn
 from freehold.core.exchange import KeyId
 from freehold.core.measurement import Grade, Measurement
 from freehold.store.batches import new_batch_id
+from freehold.store.database import open_writer
 from freehold.store.writer import RecordWriter
 from tests.store.drafts import ChainSigner, draft
 
@@ -37,6 +38,7 @@ def run(*words: str) -> Result:
 
 @pytest.fixture
 def batch(home: Path) -> Iterator[Batch]:
+    open_writer(home / "record.db", 1.0).close()
     with opened() as store:
         upload = store.begin_upload()
         upload.write(b"{}\n")

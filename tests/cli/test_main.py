@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from freehold.cli import main
+from freehold.store.database import open_writer
 
 FREEHOLD = [sys.executable, "-m", "freehold"]
 
@@ -17,17 +21,18 @@ def run(home: Path, *words: str | bytes, stdout: int | None = None) -> subproces
 
 def test_output_that_cannot_be_written_is_said_in_a_sentence(tmp_path: Path) -> None:
     with open("/dev/full", "wb") as full:
-        done = run(tmp_path, "keys", "list", stdout=full.fileno())
+        done = run(tmp_path, "models", "list", stdout=full.fileno())
     assert (done.returncode, done.stderr) == (1, b"Error: No space left on device\n")
 
 
 def test_an_argument_that_is_no_text_is_said_in_a_sentence(tmp_path: Path) -> None:
+    open_writer(tmp_path / "record.db", 1.0).close()
     done = run(tmp_path, "keys", "show", b"\xff\xfe")
     assert done.returncode == 2
     assert b"no UTF-8" in done.stderr
 
 
-@pytest.mark.parametrize("words", ["keys list", "guard check"])
+@pytest.mark.parametrize("words", ["watermark list", "guard check"])
 def test_a_closed_standard_input_is_an_empty_one(tmp_path: Path, words: str) -> None:
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m freehold {words} <&-', sys.executable],
@@ -36,3 +41,17 @@ def test_a_closed_standard_input_is_an_empty_one(tmp_path: Path, words: str) -> 
         timeout=60,
     )
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *("batches list", "bom none", "keys list", "kept list", "log checkpoint", "log proof 1", "evidence"),
+        *("mcp pins list", "meter report", "models list", "teams list", "trust list", "watermark list"),
+    ],
+)
+def test_a_command_that_only_reads_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str) -> None:
+    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
+    result = CliRunner().invoke(main, words.split())
+    assert result.exit_code in (0, 2), result.output
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]

@@ -86,7 +86,7 @@ def test_what_cannot_be_checked_is_exit_code_2(model: Path, tmp_path: Path) -> N
         (("verify", model), "no freehold.sig and no model.sig"),
         (("sign", tmp_path / "absent"), "there is no"),
         (("verify", model, "--key", tmp_path / "absent"), "--signature"),
-        (("verify", model, "--signature", tmp_path / "absent"), "name a public key with --key"),
+        (("verify", model, "--signature", tmp_path / "absent"), "add a key, or name one with --key"),
         (("sign", model, "--hash", "sha256"), "are for --format oms"),
         (("sign", model, "--format", "oms", "--licence", "MIT"), "--licence is for our manifest"),
         (("sign", model, "--format", "oms", "--hash", "blake3", "--shard-size", "1G"), "leave --shard-size out"),
@@ -261,7 +261,7 @@ def test_a_trust_store_that_was_changed_put_back_or_removed_is_told(home: Path, 
 
 def test_a_change_that_cannot_be_logged_is_not_made(home: Path, tmp_path: Path) -> None:
     _, public = written(tmp_path, NodeKey.generate())
-    freehold("trust", "list")
+    home.mkdir()
     (home / "record.db").write_bytes(b"no database")
     assert freehold("trust", "add", public, "--name", "*").exit_code == 1
     assert not (home / "keys" / TRUST_NAME).exists()

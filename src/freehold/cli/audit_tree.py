@@ -17,6 +17,7 @@ from freehold import config as configuration
 from freehold.cli import Failed, Unusable
 from freehold.cli.audit_record import key_option, read_below, record, record_option, trusted_keys
 from freehold.cli.evidence import evidence_of, write_out
+from freehold.cli.record import record_at
 from freehold.core import merkle
 from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
 from freehold.core.merkle import Perfect
@@ -36,9 +37,9 @@ _out_option = click.option("-o", "--out", type=click.Path(path_type=Path), help=
 
 
 def this_log() -> TileLog:
-    """The log of this machine's node, with its key."""
+    """The log of this machine's node, with its key. Raises InvalidRequest where there is none yet."""
     config, home = configuration.load(), configuration.home()
-    return TileLog(home / config.store.file, config.store, _key(home), config.log.origin)
+    return TileLog(record_at(None, config.store), config.store, _key(home), config.log.origin)
 
 
 def _key(home: Path) -> NodeKey:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from freehold import config as configuration
 from freehold.batching import open_batches
+from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.batches import Batch
 from freehold.core.deferral import J_PER_KWH, NOTHING_SAVED, Saving
@@ -38,7 +39,8 @@ def batches() -> None:
 @contextmanager
 def opened() -> Iterator[Batches]:
     config, home = configuration.load(), configuration.home()
-    with closing(open_batches(home / config.store.file, home, config, node_key(key_directory(home)))) as store:
+    record = record_at(None, config.store)
+    with closing(open_batches(record, home, config, node_key(key_directory(home)))) as store:
         yield store
 
 

@@ -27,7 +27,7 @@ from freehold.provenance import bom_cyclonedx, bom_spdx
 from freehold.provenance.bom import CARD_LIMIT_BYTES, Description, Facts, Reference, describe, read_card
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably
-from freehold.provenance.keys import TrustedKeys, key_directory, node_key, read_public, trusted
+from freehold.provenance.keys import PRIVATE_NAME, TrustedKeys, key_directory, node_key, read_public, trusted
 from freehold.provenance.local import trust_words
 from freehold.provenance.pull import open_model
 from freehold.provenance.receipt import STATEMENT_MEDIA_TYPE
@@ -87,8 +87,9 @@ def bom(
     With --verify nothing is written: the statement that `freehold models convert` left beside MODEL is held against its files,
     and against --source where that is given.
     """
-    node = node_key(key_directory(configuration.home()))
-    trusted_keys = trusted(node.public, *(given(read_public, path) for path in keys))
+    directory = key_directory(configuration.home())
+    own = [node_key(directory).public] if (directory / PRIVATE_NAME).exists() else []
+    trusted_keys = trusted(*own, *(given(read_public, path) for path in keys))
     if verify:
         for line in _verified(_opened(model), source, signed, trusted_keys):
             click.echo(line)
@@ -105,8 +106,10 @@ def bom(
     else:
         make = bom_cyclonedx.as_cyclonedx if form == "cyclonedx" else bom_spdx.as_spdx
         document = make(_described(found, card, trusted_keys), datetime.now(UTC))
-    raw = canonical_json(document)
-    raw = seal(_MEDIA_TYPES[form], raw, node) if sign else json.dumps(document, indent=2, ensure_ascii=False).encode()
+    if sign:
+        raw = seal(_MEDIA_TYPES[form], canonical_json(document), node_key(directory))
+    else:
+        raw = json.dumps(document, indent=2, ensure_ascii=False).encode()
     if out is None:
         click.echo(raw.decode())
     else:

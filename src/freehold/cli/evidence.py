@@ -17,6 +17,7 @@ import msgspec
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.audit_record import RANGE, key_option, record, record_option, rows_between, time_given, time_text, trusted_keys
+from freehold.cli.record import record_at
 from freehold.core import merkle
 from freehold.core.errors import ArtefactError, VerificationError
 from freehold.provenance import evidence as bundles
@@ -46,7 +47,7 @@ def evidence(context: click.Context, start: str | None, end: str | None, out: Pa
         return
     if path is None:
         config, home = configuration.load(), configuration.home()
-        TileLog(home / config.store.file, config.store, node_key(key_directory(home)), config.log.origin).publish()
+        TileLog(record_at(path, config.store), config.store, node_key(key_directory(home)), config.log.origin).publish()
     with record(path) as connection:
         connection.execute("BEGIN")  # one moment of a record that goes on growing
         first, last = rows_between(connection, start, end)

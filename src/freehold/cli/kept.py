@@ -8,6 +8,7 @@ import click
 from rich.table import Table
 
 from freehold.cli import Unusable
+from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.exchange import ExchangeId
 from freehold.place import Place, find_place
@@ -68,7 +69,8 @@ def delete(exchange_ids: tuple[str, ...], everything: bool) -> None:
 
 
 def _store(place: Place) -> ContentStore:
-    return ContentStore(place.record, place.config.store, node_key(key_directory(place.home)))
+    record = record_at(place.record, place.config.store)
+    return ContentStore(record, place.config.store, node_key(key_directory(place.home)))
 
 
 def _document(row: KeptRow) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from freehold.cli.allowance import (
     used,
     used_lines,
 )
+from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.limits import Allowance
 from freehold.provenance.keys import key_directory, node_key
@@ -35,10 +36,11 @@ def keys() -> None:
 
 @contextmanager
 def open_ring(*, changes: bool = False) -> Iterator[ClientKeys]:
-    """What `changes` keys is sealed in the log with the node's key."""
+    """What `changes` keys is sealed in the log with the node's key; what only reads them makes no record."""
     store, home = configuration.load().store, configuration.home()
+    record = home / store.file if changes else record_at(None, store)
     sealer = node_key(key_directory(home)) if changes else None
-    with closing(ClientKeys(home / store.file, store, sealer=sealer)) as ring:
+    with closing(ClientKeys(record, store, sealer=sealer)) as ring:
         yield ring
 
 

@@ -18,6 +18,7 @@ from freehold.cli import Unusable
 from freehold.cli.audit_record import NodeProofs
 from freehold.cli.engine_options import engine_options, engine_settings
 from freehold.cli.receipt import given_receipt
+from freehold.cli.record import record_at
 from freehold.core.content import KeptExchange
 from freehold.core.errors import FreeholdError, NotFound, VerificationError
 from freehold.core.receipts import Claims
@@ -70,6 +71,7 @@ def replay(
 def _proven(receipt: str, place: Place) -> tuple[Claims, int, KeptExchange]:
     """The receipt's claims, its row in the log, and what was kept, each checked against the others."""
     given, keys = given_receipt(receipt), key_directory(place.home)
+    record_at(place.record, place.config.store)
     node_keys = trusted(node_key(keys).public)
     with named(receipt):
         signed = verify_receipt(given.envelope, node_keys)

@@ -15,7 +15,6 @@ from freehold.cli.signing_options import given
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
 from freehold.provenance.certificates import FILE_LIMIT_BYTES
-from freehold.provenance.keys import key_directory, node_key
 from freehold.provenance.trust import Entry, TrustStore, make_entry
 from freehold.trust_log import change_trust, find_trust
 
@@ -108,7 +107,6 @@ def rotate(key: str, file: Path, until: datetime, note: str | None) -> None:
 
 
 def _store() -> TrustStore:
-    node_key(key_directory(configuration.home()))  # made on first use, as everywhere
     return find_trust(configuration.home(), configuration.load().store)
 
 
