@@ -20,7 +20,7 @@ from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.gemini_document import arguments_of
 from freehold.gateway.wire.gemini_words import VOCABULARY
 from freehold.gateway.wire.leaves import faithful, value_at
-from freehold.gateway.wire.verbatim import PayloadNotes
+from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 _COUNT = re.compile(rb'okenCount"\s*:\s*[0-9]+')  # the quote, which no string holds unescaped, makes it a key
 EXTRA_PARTS = 1 << 16  # numbers of texts in fields we do not know: above those of any answer's parts. They are leaves, too
@@ -199,8 +199,8 @@ def _without_logprobs(document: Any) -> Any:
 def _says_the_same(candidate: Mapping[str, Any]) -> bool:
     try:
         texts = [part["text"] for part in candidate["content"]["parts"] if part.get("text") and not part.get("thought")]
-        chosen = candidate["logprobsResult"]["chosenCandidates"]
-        return bool(texts == ["".join(likely["token"] for likely in chosen)])
+        logprobs = candidate["logprobsResult"]
+        return texts == ["".join(likely["token"] for likely in logprobs["chosenCandidates"])] and only_tokens(logprobs)
     except (AttributeError, KeyError, TypeError):
         return False
 

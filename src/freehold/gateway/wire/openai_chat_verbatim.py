@@ -17,7 +17,7 @@ from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent, data_of, name_of
 from freehold.gateway.wire.leaves import value_at
 from freehold.gateway.wire.openai_chat_request import VOCABULARY
-from freehold.gateway.wire.verbatim import PayloadNotes
+from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 # Words of answers. `logprobs` tell the text in pieces: they go with it, and are taken out where it was touched.
 _ANSWER_WORDS = VOCABULARY | {
@@ -195,7 +195,8 @@ def _without_logprobs(document: Any) -> Any:
 def _says_the_same(choice: Any) -> bool:
     try:
         turn = choice.get("delta") or choice.get("message")
-        return bool(turn["content"] == "".join(token["token"] for token in choice["logprobs"]["content"]))
+        logprobs = choice["logprobs"]
+        return turn["content"] == "".join(token["token"] for token in logprobs["content"]) and only_tokens(logprobs)
     except (AttributeError, KeyError, TypeError):
         return False
 

@@ -15,7 +15,7 @@ from freehold.core.exchange import Path
 from freehold.core.findings import Channel
 from freehold.gateway.wire.codec import Leaf
 from freehold.gateway.wire.openai_responses_request import VOCABULARY, file_channel
-from freehold.gateway.wire.verbatim import PayloadNotes
+from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 # Words of answers, and the ends of events' names.
 _ANSWER_WORDS = VOCABULARY | {
@@ -225,7 +225,7 @@ def without_logprobs(value: Any) -> Any:
 def _says_the_same(said: Mapping[str, Any], logprobs: Any) -> bool:
     try:
         text = said["delta"] if "delta" in said else said["text"]
-        return bool(text == "".join(token["token"] for token in logprobs))
+        return bool(text == "".join(token["token"] for token in logprobs)) and only_tokens(logprobs)
     except (KeyError, TypeError):
         return False
 

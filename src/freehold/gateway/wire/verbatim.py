@@ -39,6 +39,10 @@ from freehold.gateway.wire.refusals import NoCalls
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
 _HIDDEN = "[REDACTED]"
 _REMEMBERED = 64  # sets of strings: ids and names come again in every payload of a stream, and need one look
+_TOKEN_CHARS = 12
+_LOGPROBS = frozenset({"content", "refusal", "token", "logprob", "bytes", "top_logprobs"}) | frozenset(  # and Gemini's
+    {"chosenCandidates", "topCandidates", "candidates", "tokenId", "logProbability", "logProbabilitySum"}
+)
 _TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 
 
@@ -363,6 +367,15 @@ class _Piece:
 
     def _bounds(self, place: int) -> tuple[int, int]:
         return (self.ends[place - 1] if place else 0), self.ends[place]
+
+
+def only_tokens(logprobs: Any) -> bool:
+    """Whether log-probabilities say nothing but tokens, each too short, or too plain a word, to be what a guard looks for."""
+    if isinstance(logprobs, str):
+        return len(logprobs) <= _TOKEN_CHARS or logprobs.strip().isalpha()
+    if isinstance(logprobs, dict):
+        return _LOGPROBS.issuperset(logprobs) and all(map(only_tokens, logprobs.values()))
+    return all(map(only_tokens, logprobs)) if isinstance(logprobs, list) else True
 
 
 def _alike(one: str, other: str) -> int:
