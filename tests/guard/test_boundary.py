@@ -26,6 +26,7 @@ def boundaries(text: str, armed: bool = True) -> list[int]:
         "&#103;&#104;&#112;",
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
         "password = 'correct horse, battery'",
+        "seed phrase: correct horse battery staple",
     ],
 )
 def test_groups_that_can_be_one_value_are_joined(joined: str) -> None:

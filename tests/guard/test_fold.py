@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.guard.fold import IGNORED, OTHER, fold
+from freehold.guard.fold import IGNORED, LETTERS, OTHER, fold
 
 
 @given(st.text().filter(lambda text: (len(text) - len(text.rstrip("\\"))) % 2 == 0))
@@ -37,4 +37,11 @@ def test_what_looks_alike_folds_alike(text: str, folded: bytes) -> None:
 
 def test_what_nobody_sees_is_ignored_and_what_has_no_letter_ends_a_word() -> None:
     assert fold("a\u200b\u00ad\u0301b") == bytes([97, IGNORED, IGNORED, IGNORED, 98])
-    assert fold("密\ud800½") == bytes([OTHER] * 3)
+    assert fold("\ud800½。😀，") == bytes([OTHER] * 5)
+
+
+@pytest.mark.parametrize("word", ["пароль", "ΑΦΜ", "סיסמה", "مرور", "密码", "パス", "비밀", "პაროლი"])
+def test_letters_of_other_scripts_are_letters_of_some_kind(word: str) -> None:
+    assert set(fold(word)) <= set(LETTERS)
+    assert fold(word) == fold(word.lower())
+    assert fold(word) != fold(word[::-1])

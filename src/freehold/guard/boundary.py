@@ -1,15 +1,16 @@
 """Where a text may be cut: the units that are scanned, held back and released whole.
 
 A unit is a run of characters without delimiter, and the delimiter after it. Some runs are joined, as their value has delimiters
-inside: digit and IBAN groups, streets and house numbers, spaced letters, HTML entities, a PEM header, a quoted value after a
-credential's name. Whether a position is a boundary is decided by the `LOOK_BACK_CHARS` before it and the character after it,
-nothing else: so it does not matter how the text was cut on its way here. A position whose next character is unknown and could
-join is not a boundary yet.
+inside: digit and IBAN groups, streets and house numbers, the words of a recovery phrase, spaced letters, HTML entities, a PEM
+header, a quoted value after a credential's name. Whether a position is a boundary is decided by the `LOOK_BACK_CHARS` before it
+and the character after it, nothing else: so it does not matter how the text was cut on its way here. A position whose next
+character is unknown and could join is not a boundary yet.
 """
 
 import re
 
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
+from freehold.guard.detectors.keys import OPEN_PHRASE, PHRASE_CHARS, PHRASE_LABEL
 from freehold.guard.detectors.postal import OPEN_STREET, STREET_CHARS, STREET_TRIGGERS
 
 LOOK_BACK_CHARS = 480  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
@@ -18,10 +19,11 @@ LOOK_BACK_CHARS = 480  # a PEM header with its Proc-Type and DEK-Info lines is a
 ARMING_TRIGGERS = (
     (QUOTED_CREDENTIAL.encode(), QUOTED_CHARS),
     (b"-----BEGIN ", LOOK_BACK_CHARS),
+    (PHRASE_LABEL.encode(), PHRASE_CHARS),
     *((trigger, STREET_CHARS) for trigger in STREET_TRIGGERS),
 )
 
-_DELIMITERS = rb"\t-\r \"'`<>()\[\]{},;|\x01"
+_DELIMITERS = rb"\t-\r \"'`<>()\[\]{},;|\x01\x03-\x08\x0e-\x1f"  # the last: letters of other scripts (`fold.py`)
 DELIMITER = re.compile(rb"[" + _DELIMITERS + rb"]")
 _UP_TO_LAST_DELIMITER = re.compile(rb"(?s).*[" + _DELIMITERS + rb"]")
 _IS_DELIMITER = bytes(bool(DELIMITER.fullmatch(bytes([b]))) for b in range(256))
@@ -30,7 +32,7 @@ _SPACE, _OPEN, _CLOSE, _SEMICOLON = b" ();"
 _DIGITS = frozenset(b"0123456789")
 _UPPER = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = frozenset(b"abcdefghijklmnopqrstuvwxyz")
-_AFTER_DIGIT_SPACE = _UPPER | frozenset(b"(+")
+_AFTER_DIGIT_SPACE = _UPPER | frozenset(b"(+/")
 _STREET_GOES_ON = _UPPER | _LOWER
 _AFTER_PAREN = _DIGITS | frozenset(b" -")
 
@@ -77,6 +79,8 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
     if not armed:
         return False
     if delimiter == _SPACE and (at == end or data[at] in _STREET_GOES_ON) and _opens_street(data, at):
+        return True
+    if delimiter == _SPACE and (at == end or data[at] in _LOWER) and OPEN_PHRASE.search(data[max(0, at - PHRASE_CHARS) : at]):
         return True
     if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
         return True

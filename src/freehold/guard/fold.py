@@ -1,8 +1,8 @@
 """Folds text to one ASCII byte a character, so that positions in what is matched are positions in the text.
 
 Compatibility forms (full-width, mathematical letters) and accents fold to their plain letter, exotic spaces and dashes to plain
-ones. Characters nobody sees (soft hyphen, zero-width, combining marks) become `IGNORED`, everything else `OTHER`, which ends a
-word.
+ones. Characters nobody sees (soft hyphen, zero-width, combining marks) become `IGNORED`. A letter of another script becomes one
+of the `LETTERS`: enough to know a word by, and no part of a value. Everything else is `OTHER`, which ends a word, as those do.
 """
 
 import codecs
@@ -11,8 +11,10 @@ import unicodedata
 
 OTHER = 0x01
 IGNORED = 0x02
+LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x20)))  # controls that are no white space
 
 _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), ord("-"))
+_COMMA = {0xFF0C: OTHER}  # of Chinese text: unlike the plain one, it parts no groups of digits
 _FILLERS = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0), IGNORED)  # letters by category, blank by design
 
 
@@ -27,7 +29,10 @@ def _fold_one(code: int) -> int:
     if unicodedata.category(char) in ("Cf", "Mn", "Me"):
         return IGNORED
     plain = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
-    return ord(plain) if len(plain) == 1 and plain.isascii() else OTHER
+    if len(plain) == 1 and plain.isascii():
+        return ord(plain)
+    letter = plain if len(plain) == 1 else char  # Hangul comes apart into its strokes
+    return LETTERS[ord(letter.lower()[0]) % len(LETTERS)] if unicodedata.category(letter)[0] in "LM" else OTHER
 
 
 class _Table(dict[int, int]):
@@ -38,7 +43,7 @@ class _Table(dict[int, int]):
         return folded
 
 
-_TABLE = _Table({**_DASHES, **_FILLERS, **_LETTERS})
+_TABLE = _Table({**_DASHES, **_COMMA, **_FILLERS, **_LETTERS})
 
 
 def _fold_run(error: UnicodeError) -> tuple[str, int]:

@@ -1,12 +1,14 @@
 """Numbers as rows: how many countries, and what makes a row a detector."""
 
 import importlib
+import re
 
 import pytest
 
 from freehold.guard.detectors.labels import label
 from freehold.guard.detectors.national import NUMBERS
 from freehold.guard.detectors.number import Number, detector, validator
+from freehold.guard.fold import fold
 
 
 def test_numbers_of_more_than_sixty_countries_are_known() -> None:
@@ -36,6 +38,13 @@ def test_a_number_with_labels_needs_one() -> None:
     assert not detector(Number("x-id", "[0-9]{9}", None, "123456789", "x")).before
 
 
-def test_a_label_of_another_script_is_refused_as_folding_keeps_nothing_of_it() -> None:
-    with pytest.raises(ValueError, match="folding"):
-        label("телефон")
+@pytest.mark.parametrize(("word", "reason"), [("тел½", "folding"), ("密码", "3 characters")])
+def test_a_label_that_folding_tells_from_nothing_is_refused(word: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        label(word)
+
+
+def test_a_label_of_a_script_with_capitals_is_a_word_and_of_others_a_part_of_one() -> None:
+    assert re.search(label("ИНН"), fold("мой инн").decode())
+    assert not re.search(label("ИНН"), fold("длинный").decode())
+    assert re.search(label("身份证"), fold("我的身份证号").decode())

@@ -31,6 +31,17 @@ FORMS = (
     f"jdbc:oracle:thin:scott/{PASSWORD}@//db:1521/x",
     f"contraseña: {PASSWORD}\n",
     f"GITHUB_PAT={sample(40, HEX)}\n",
+    f"const key_secret: string = '{PASSWORD}';",
+    f"- name: DB_PASSWORD\n  value: {PASSWORD}\n",
+    f"<key>dbPassword</key>\n<string>{PASSWORD}</string>",
+    f"das Kennwort für die Ablage lautet {PASSWORD}, bitte",
+    f"пароль от сервера: {PASSWORD}",
+    f"数据库密码是{PASSWORD}，请勿外传",
+    f"서버 비밀번호: {PASSWORD}",
+    f"كلمة المرور هي {PASSWORD}",
+    f"login for the shop: bob@analytical-engine.org / {PASSWORD}",
+    f"$ vault kv get -field=password secret/db\n{PASSWORD}\n",
+    f"jwt.encode(claims, '{PASSWORD}', algorithm='HS256')",
 )
 
 NO_SECRETS = (
@@ -51,6 +62,12 @@ NO_SECRETS = (
     f"use ghp_{sample(35)} here\n",
     f"use ghp_{'x' * 36} here\n",
     f"use pk_live_{sample(24)} here\n",
+    "das Passwort ist 12-stellig und läuft in 90 Tagen ab\n",
+    "пароль должен содержать 8 символов\n",
+    "密码不能为空\n",
+    "- name: DB_PASSWORD\n  value: $(DB_PASSWORD)\n",
+    'password: str = Field(default="")\n',
+    "login at https://example.com/a1 / b2\n",
 )
 
 

@@ -31,63 +31,13 @@ _SHAPES = (
 _SHAPE = re.compile(rb"(?i)" + rb"|".join(_SHAPES))
 # Labelled numbers whose check passes one in thirty by chance, or fewer. With the many that pass one in ten, any number would.
 _TELLING = (
-    *(
-        "ar-cuit-bare",
-        "au-abn-bare",
-        "au-medicare",
-        "az-voen",
-        "be-national-number-bare",
-        "bg-egn",
-    ),
-    *(
-        "br-cpf-bare",
-        "br-voter-id",
-        "ca-bc-",
-        "health-number",
-        "ch-ahv-number-bare",
-        "cu-identity",
-    ),
-    *(
-        "de-health-insurance",
-        "de-tax-id",
-        "dk-cpr",
-        "ec-cedula",
-        "ec-ruc",
-        "ee-lt-",
-        "personal-code",
-    ),
-    *(
-        "es-social-security",
-        "fr-siret",
-        "gr-amka",
-        "hu-personal-tax",
-        "id-nik",
-        "is-kennitala",
-        "it-vat",
-    ),
-    *(
-        "kw-civil-id",
-        "kz-",
-        "iin",
-        "ma-ice",
-        "my-nric-bare",
-        "nz-health-index",
-        "pe-ruc",
-    ),
-    *(
-        "pl-identity-card",
-        "sa-national-id",
-        "se-organisation-number",
-        "se-",
-        "personal-number-bare",
-    ),
-    *(
-        "th-identity-number-bare",
-        "tw-identity",
-        "us-dea-number",
-        "us-npi",
-        "yu-jmbg",
-    ),
+    *("ar-cuit-bare", "au-abn-bare", "au-medicare", "az-voen", "be-national-number-bare", "bg-egn"),
+    *("br-cpf-bare", "br-voter-id", "ca-bc-", "health-number", "ch-ahv-number-bare", "cu-identity"),
+    *("de-health-insurance", "de-tax-id", "dk-cpr", "ec-cedula", "ec-ruc", "ee-lt-", "personal-code"),
+    *("es-social-security", "fr-siret", "gr-amka", "hu-personal-tax", "id-nik", "is-kennitala", "it-vat"),
+    *("kw-civil-id", "kz-", "iin", "ma-ice", "my-nric-bare", "nz-health-index", "pe-ruc"),
+    *("pl-identity-card", "sa-national-id", "se-organisation-number", "se-", "personal-number-bare"),
+    *("th-identity-number-bare", "tw-identity", "us-dea-number", "us-npi", "yu-jmbg"),
 )
 _CHECKED = (
     Number("us-routing-number", r"[0-9]{9}", checksums.us_routing, "", ""),
@@ -108,9 +58,12 @@ _TIME = re.compile(
 )  # since 1970, or as a calendar has it
 
 
+_OF_THINGS = (b"EAN", b"GTIN", b"UPC", b"ISBN", b"ISSN", b"SKU", b"KB", b"PMID", b"RFC", b"CVE")
+
+
 def _identifies(value: bytes) -> bool:
     value = value.upper()
-    if len(set(value)) < 3 or _TIME.fullmatch(value):
+    if len(set(value)) < 3 or _TIME.fullmatch(value) or value.startswith(_OF_THINGS):
         return False
     if _SHAPE.fullmatch(value) or is_telephone(value):
         return True
@@ -128,6 +81,15 @@ ALONE = (
         confidence=0.5,
         validator=_identifies,
         must_match=("121000358", "M12345678", "AB1234567", "09181234567", "34 ABC 1234"),
-        must_not_match=("1700000000", "gpt-4o-2024", "2024-11-05", "hello", "RTX 3090", "121000358 is it"),
+        must_not_match=(
+            "EAN 4006381333931",
+            "KB5034441",
+            "1700000000",
+            "gpt-4o-2024",
+            "2024-11-05",
+            "hello",
+            "RTX 3090",
+            "121000358 is it",
+        ),
     ),
 )

@@ -7,91 +7,26 @@ after the pieces before it. A year alone, as in an encyclopedia, is nobody's dat
 import re
 
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import label
+from freehold.guard.detectors.labels import LETTER, label, words
 
 _BORN = label(
-    *("date of birth", "birth date", "birthdate", "birthday", "born", "dob", "d.o.b", "b day", "geburtsdatum", "geburtstag"),
-    *(
-        "geboren",
-        "geb.",
-        "né le",
-        "née le",
-        "né en",
-        "date de naissance",
-        "fecha de nacimiento",
-        "nacido",
-        "nacida",
-        "nació",
-        "f. de nac",
-    ),
-    *(
-        "data di nascita",
-        "nato il",
-        "nata il",
-        "nato a",
-        "nata a",
-        "data de nascimento",
-        "nascido",
-        "nascida",
-        "nasceu",
-        "geboortedatum",
-        "geboren op",
-    ),
-    *(
-        "född",
-        "födelsedatum",
-        "fødselsdato",
-        "født",
-        "fødselsdag",
-        "syntymäaika",
-        "syntynyt",
-        "s. aika",
-        "data urodzenia",
-        "urodzony",
-    ),
-    *("urodzona", "ur.", "datum narození", "narozen", "narozena", "dátum narodenia", "narodený", "születési dátum", "született"),
-    *(
-        "data nașterii",
-        "născut",
-        "născută",
-        "datum rođenja",
-        "rođen",
-        "rođena",
-        "datum rojstva",
-        "rojen",
-        "doğum tarihi",
-        "doğumlu",
-    ),
-    *(
-        "tanggal lahir",
-        "lahir",
-        "ngày sinh",
-        "sinh ngày",
-        "tarehe ya kuzaliwa",
-        "alizaliwa",
-        "sünniaeg",
-        "sündinud",
-        "gimimo data",
-    ),
-    *(
-        "dzimšanas datums",
-        "dzimis",
-        "ditëlindja",
-        "datëlindja",
-        "data de naixement",
-        "jaiotze data",
-        "fæðingardagur",
-        "kapanganakan",
-    ),
-    *(
-        "petsa ng kapanganakan",
-        "anniversaire",
-        "cumpleaños",
-        "compleanno",
-        "aniversário",
-        "verjaardag",
-        "tarikh lahir",
-        "datebirth",
+    *words(
+        "date of birth, birth date, birthdate, birthday, born, dob, d.o.b, b day, geburtsdatum, geburtstag, "
+        "geboren, geb., né le, née le, né en, date de naissance, fecha de nacimiento, nacido, nacida, nació, "
+        "f. de nac, data di nascita, nato il, nata il, nato a, nata a, data de nascimento, nascido, nascida, "
+        "nasceu, geboortedatum, geboren op, född, födelsedatum, fødselsdato, født, fødselsdag, syntymäaika, "
+        "syntynyt, s. aika, data urodzenia, urodzony, urodzona, ur., datum narození, narozen, narozena, "
+        "dátum narodenia, narodený, születési dátum, született, data nașterii, născut, născută, datum rođenja, "
+        "rođen, rođena, datum rojstva, rojen, doğum tarihi, doğumlu, tanggal lahir, lahir, ngày sinh, "
+        "sinh ngày, tarehe ya kuzaliwa, alizaliwa, sünniaeg, sündinud, gimimo data, dzimšanas datums, dzimis, "
+        "ditëlindja, datëlindja, data de naixement, jaiotze data, fæðingardagur, kapanganakan, "
+        "petsa ng kapanganakan, anniversaire, cumpleaños, compleanno, aniversário, verjaardag, tarikh lahir, "
+        "datebirth, дата рождения, дата народження, дата на раждане, датум рођења, датум на раѓање, родился, "
+        "родилась, рожден, роден, народився, народилася, рођен, рођена, ημερομηνία γέννησης, γεννήθηκε, "
+        "γεννημένος, დაბადების თარიღი, ծննդյան ամսաթիվ, 出生日, 出生于, 出生年月, 生日:, 生日是, 生年月, 誕生日, "
+        "생년월, 출생일, 생일은, "
+        "생일:, تاريخ الميلاد, تاريخ الولادة, تاریخ تولد, מועד לידה, תאריך לידה, जन्म तिथि, जन्मतिथि, "
+        "जन्म तारीख, জন্ম তারিখ, วันเกิด, เกิดวันที่"
     ),
 )
 _REACH_CHARS = 64  # from the end of the word to the last piece of the date
@@ -154,13 +89,21 @@ BIRTH = (
         after=r"(?:[^A-Za-z0-9:/%]|$)",
         confidence=0.6,
         validator=_in_a_month,
-        must_match=(
-            "born on March 12, 1985",
-            "né le 12 mars 1985",
-            "geboren am 3. Mai 1985",
-            "DOB: 3rd of May",
-        ),
+        must_match=("born on March 12, 1985", "né le 12 mars 1985", "geboren am 3. Mai 1985", "DOB: 3rd of May"),
         must_not_match=("born in Marseille", "born 12 years ago", "born on 45"),
+    ),
+    Detector(
+        id="date-of-birth-east",  # 1987年3月14日: each piece ends with a letter that says what it is
+        category=PERSONAL_DATA,
+        left="",
+        hint=_BORN,
+        hint_reach_chars=_REACH_CHARS,
+        before=_BORN + _APART + rf"(?:(?:19|20)[0-9]{{2}}[{LETTER}] ?(?:[01]?[0-9][{LETTER}] ?)?)?",
+        pattern=r"(?:19|20)[0-9]{2}|[0-3]?[0-9]",
+        after=rf"[{LETTER}]",
+        confidence=0.7,
+        must_match=("出生日期：1987年3月14日", "誕生日は1987年3月14日です", "생년월일: 1987년 3월 14일"),
+        must_not_match=("出版日期：1987年3月14日", "born in 1987"),
     ),
     Detector(
         id="date-of-birth-rest",

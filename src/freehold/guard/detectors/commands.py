@@ -9,14 +9,19 @@ from freehold.guard.detectors.validators import (
     base64_of_text,
     complex_password,
     marked,
+    names_secret,
     not_filler,
+    not_identifier,
     quoted_password,
     random_token,
+    typed_or_generated,
     typed_password,
     varied,
 )
 
 _QUOTED = r"[\"'][^\"'\n]{0,56}[\"']"  # an argument before the password
+
+_LOGIN = r"(?i:credentials|creds|login|log in with|zugangsdaten|anmeldung|identifiants|credenciales|credenziali|inloggegevens)"
 
 COMMANDS = (
     Detector(
@@ -86,9 +91,9 @@ COMMANDS = (
             rf"|openssl{SPACE}[^\n|;&]{{0,80}}{SPACE}-k{SPACE}|htpasswd{SPACE}-[a-z]{{0,3}}b[a-z]{{0,3}}{SPACE}[^\x01-\x20]{{1,60}}{SPACE}[^\x01-\x20]{{1,40}}{SPACE}"
             rf"|net(?:\.exe)?{SPACE}user{SPACE}[^\x01-\x20/]{{1,40}}{SPACE}|net{SPACE}use[^\n|;&]{{0,80}}/user:[^\x01-\x20]{{1,60}}{SPACE}"
             rf"|(?:smbclient|winexe|rpcclient|smbget|wmic)[^\n|;&]{{0,80}}{SPACE}-U{SPACE}?[^\x01-\x20%]{{1,60}}%"
-            rf"|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
+            rf"|lftp[^\n|;&]{{0,60}}{SPACE}-u{SPACE}?[^\x01-\x20,]{{1,40}},|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
         ),
-        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|freerdp|SecureString){SPACE}",
+        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|lftp|freerdp|SecureString){SPACE}",
         hint_reach_chars=200,
         pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/-][^\x01-\x20\"'`<>()\[\]{},;|]{4,80}",
         after=r"(?:[\t-\r \"'\\]|$)",
@@ -101,6 +106,7 @@ COMMANDS = (
             "xfreerdp /u:bob /p:Sw0rdf1sh99 /v:h",
             'ConvertTo-SecureString "Sw0rdf1sh99" -AsPlainText -Force',
             "htpasswd -bc /etc/f bob Sw0rdf1sh99",
+            "lftp -u bob,'Sw0rdf1sh99' ftp://h",
         ),
         must_not_match=("ldapsearch -x -D cn=admin -W -b dc=x", "net user bob /delete", "unzip -p archive", "redis-cli -a $PASS"),
     ),
@@ -125,7 +131,7 @@ COMMANDS = (
         id="credential-call",
         left="",
         before=(
-            rf"(?:NetworkCredential|[Bb]asic_?[Aa]uth(?:entication)?|SetBasicAuth|PasswordCredentials?|PasswordAuthentication|\bauth{SPACE}?=)"
+            rf"(?:NetworkCredential|[Bb]asic_?[Aa]uth(?:entication)?(?:{SPACE}?=)?|SetBasicAuth|PasswordCredentials?|PasswordAuthentication|\bauth{SPACE}?=)"
             rf"{SPACE}?\({SPACE}{{0,24}}{_QUOTED}{SPACE}?,{SPACE}{{0,24}}[\"']"
         ),
         pattern=rf"{VALUE}{{4,128}}",
@@ -136,6 +142,7 @@ COMMANDS = (
             'sender.Credentials = new NetworkCredential("bob@example.com", "vzihlaquknriqlht");',
             "requests.get(url, auth=('bob', 'swordfish9'))",
             'auth=HTTPBasicAuth("bob", "swordfish9")',
+            "Elasticsearch(url, basic_auth=('bob', 'swordfish9'))",
         ),
         must_not_match=('auth=("user", "pass")', 'new NetworkCredential("user", "password")'),
     ),
@@ -154,7 +161,7 @@ COMMANDS = (
         id="connection-call",
         left=r"(?:^|[^A-Za-z0-9_])",
         before=(
-            rf"(?:mysqli?_connect|mysqli|PDO|getConnection)\({SPACE}{{0,16}}{_QUOTED}{SPACE}?,{SPACE}{{0,16}}{_QUOTED}{SPACE}?,"
+            rf"(?:mysqli?_connect|mysqli|PDO|getConnection|DBI->connect)\({SPACE}{{0,16}}{_QUOTED}{SPACE}?,{SPACE}{{0,16}}{_QUOTED}{SPACE}?,"
             rf"{SPACE}{{0,16}}[\"']"
         ),
         pattern=rf"{VALUE}{{4,128}}",
@@ -164,6 +171,7 @@ COMMANDS = (
         must_match=(
             'mysqli_connect("localhost", "bob", "Sw0rdf1sh99")',
             'DriverManager.getConnection("jdbc:x:y", "bob", "Sw0rdf1sh99")',
+            "DBI->connect('dbi:Pg:dbname=x', 'bob', 'Sw0rdf1sh99')",
         ),
         must_not_match=('mysqli_connect("localhost", "user", "password")', "new PDO('mysql:host=h', 'my_user', 'my_password')"),
     ),
@@ -184,6 +192,129 @@ COMMANDS = (
             f'<setting name="ApiKey" value="{sample(24)}"/>',
         ),
         must_not_match=('<add key="ClearTextPassword" value="%PASSWORD%" />', '<input name="password" value="password">'),
+    ),
+    Detector(
+        id="named-value",  # a container's environment: `- name: DB_PASSWORD` and on the next line its value
+        left=r"(?:^|[^A-Za-z])",
+        before=(
+            rf"(?i:name|key)[\"']?{SPACE}?[:=]{SPACE}{{0,4}}[\"']?[A-Za-z0-9_./-]{{0,40}}"
+            rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{1,24}}[\"']?(?i:value)[\"']?{SPACE}?[:=]"
+            rf"{SPACE}{{0,4}}[\"']?"
+        ),
+        hint=rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{1,24}}[\"']?(?i:value)",
+        hint_reach_chars=12,
+        pattern=rf"{VALUE}{{6,256}}",
+        after=r"(?:[\"'\n\r }]|$)",
+        confidence=0.75,
+        context=names_secret,
+        validator=typed_or_generated,
+        must_match=(
+            "env:\n  - name: DB_PASSWORD\n    value: swordfish9\n",
+            f'{{"name": "API_KEY", "value": "{sample(32)}"}}',
+            f'- name: JWT_SIGNING_KEY\n  value: "{sample(48)}"',
+        ),
+        must_not_match=(
+            "- name: DB_PASSWORD\n  value: $(PASSWORD)\n",
+            "- name: PUBLIC_KEY\n  value: swordfish9\n",
+            "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n",
+        ),
+    ),
+    Detector(
+        id="xml-element-secret",  # Apple's property lists, Android's strings, Java's properties
+        left="",
+        before=(
+            r"(?:<key>[A-Za-z0-9_. -]{0,32}(?i:password|passwd|pwd|secret|token|api[-_.]?key)</key>[\t-\r ]{0,16}<string>"
+            r"|<(?:string|entry|property|param|env|setting)[\t ]{1,4}(?:name|key)=[\"'][A-Za-z0-9_.-]{0,40}"
+            r"(?i:password|passwd|pwd|secret|token|api[-_.]?key)[\"']>)"
+        ),
+        pattern=rf"{VALUE}{{6,256}}",
+        after="<",
+        confidence=0.75,
+        validator=typed_or_generated,
+        must_match=(
+            f"<key>apiSecret</key>\n<string>{sample(40)}</string>",
+            f'<string name="maps_api_key">{sample(32)}</string>',
+            '<entry key="db.password">swordfish9</entry>',
+        ),
+        must_not_match=("<key>Password</key>\n<string>Password</string>", '<string name="forgot_password">Forgotten?</string>'),
+    ),
+    Detector(
+        id="signing-call",  # the key that a call signs, seals or verifies with
+        left="",
+        before=(
+            rf"(?:hmac\.new\({SPACE}?|createHmac\([\"'][A-Za-z0-9-]{{2,12}}[\"'],{SPACE}?|hash_hmac\([^()\n]{{1,60}},{SPACE}?"
+            rf"|jwt\.(?:encode|decode|sign|verify)\([^()\n]{{1,60}},{SPACE}?|Fernet\()b?[\"']"
+        ),
+        pattern=rf"{VALUE}{{8,256}}",
+        after=r"[\"']",
+        confidence=0.75,
+        validator=typed_or_generated,
+        must_match=(
+            f"hmac.new(b'{sample(40)}', body, 'sha256')",
+            "jwt.sign({sub: id}, 'swordfish9')",
+            f"crypto.createHmac('sha256', '{sample(24)}')",
+        ),
+        must_not_match=("jwt.encode(payload, 'secret')", "hmac.new(key, body)", "jwt.decode(token, 'your-secret-key-1')"),
+    ),
+    Detector(
+        id="client-call",  # a client made with its key, without a word that says so
+        left="",
+        before=(
+            rf"(?:[Cc]lient(?:V[0-9])?|[Cc]onnect|[Ll]ogin|authenticate|algoliasearch|SDK|A[Pp][Ii])\({SPACE}{{0,16}}"
+            rf"(?:{_QUOTED}{SPACE}?,{SPACE}{{0,8}})?[\"']"
+        ),
+        pattern=rf"{VALUE}{{24,256}}",
+        after=r"[\"']",
+        confidence=0.7,
+        validator=all_of(random_token(), not_identifier, lambda value: b"." not in value and value.count(b"-") < 4),
+        must_match=(f"cohere.ClientV2('{sample(40)}')", f"new Client('AC1', '{sample(32, HEX)}')"),
+        must_not_match=("Client('https://api.example.com/v1/2024')", "boto3.client('s3', 'eu-central-1')"),
+    ),
+    Detector(
+        id="command-output",  # what a command that shows or makes a secret has printed
+        left="",
+        before=(
+            r"(?:base64 (?:-d|-D|--decode)|openssl rand -[^\n]{1,16}|pwgen[^\n]{0,16}|print-(?:access|identity)-token"
+            r"|get-login-password[^\n]{0,40}"
+            r"|gh auth token|heroku auth:token|vault kv get -field=[^\n]{1,48}|op read [^\n]{1,64}|pass show [^\n]{1,48}"
+            r"|secrets versions access [^\n]{1,64}|get-access-token[^\n]{1,64}|get-secret-value[^\n]{1,100}text)"
+            r"[\"'`)]{0,2}[ \t]?[\n\r]{1,2}"
+        ),
+        hint=(
+            r"(?:base64 (?:-d|-D|--decode)|openssl rand|pwgen|print-(?:access|identity)-token|get-login-password|gh auth token"
+            r"|heroku auth:token|vault kv get|op read|pass show|versions access|get-access-token|get-secret-value)"
+        ),
+        hint_reach_chars=110,
+        pattern=rf"{VALUE}{{8,1000}}",
+        after=r"(?:[\n\r]|$)",
+        confidence=0.7,
+        validator=typed_or_generated,
+        must_match=(
+            f"$ openssl rand -base64 32\n{sample(43)}=\n",
+            "$ kubectl get secret pg -o jsonpath='{.data.password}' | base64 -d\nSw0rdf1sh99\n",
+            f"$ gh auth token\n{sample(40)}\n",
+        ),
+        must_not_match=(
+            "$ openssl rand -base64 32\n$ ls\n",
+            "use openssl rand -hex 16\nto make one",
+            "x | base64 -d\nhello-world\n",
+        ),
+    ),
+    Detector(
+        id="login-pair",  # "login for the shop: bob@example.com / Sw0rdf1sh99"
+        left=r"(?:^|[^A-Za-z])",
+        before=(
+            _LOGIN + r"(?:[^A-Za-z0-9\n:][^\n:]{0,40}?)??:?[ \n]{1,2}"
+            r"(?:[^\x01-\x20/:|,;]{2,60} ?[/|] ?|[^\x01-\x20/:|,;@]{1,40}@[^\x01-\x20/:|,;@]{3,40} ?[:,] ?)"
+        ),
+        hint=_LOGIN + "[^A-Za-z0-9]",
+        hint_reach_chars=130,
+        pattern=rf"{VALUE}{{6,64}}",
+        after=r"(?:[\t-\r )\"'.,;]|$)",
+        confidence=0.55,
+        validator=all_of(complex_password, random_token(2.0)),
+        must_match=("credentials for the demo: demo@example.com / Sw0rdf1sh99", "Zugangsdaten: kim / Sw0rdf1sh99"),
+        must_not_match=("login at example.com / example.org", "see login: src/auth/oauth2", "login 2 / 3 times"),
     ),
     Detector(
         id="kubernetes-secret",
@@ -306,12 +437,19 @@ COMMANDS = (
     Detector(
         id="network-password",
         left=r"(?:^|[^A-Za-z])",
-        before=r"(?i:(?:psk|wpa[-_]?psk|pre[-_]?shared[-_]?key)[ \t]?[=:][ \t]?[\"']?|snmp-server[ \t]{1,2}community[ \t]{1,2})",
+        before=(
+            r"(?i:(?:psk|wpa[-_]?psk|pre[-_]?shared[-_]?key)[ \t]?[=:][ \t]?[\"']?|snmp-server[ \t]{1,2}community[ \t]{1,2}"
+            r"|[ \t](?:auth[ \t]{1,2}(?:md5|sha)(?:-?[0-9]{3})?|priv[ \t]{1,2}(?:3?des|aes)(?:[- ]?[0-9]{3})?)[ \t]{1,2})"
+        ),
         pattern=rf"{VALUE}{{6,64}}",
         after=r"(?:[\t-\r \"']|$)",
         confidence=0.7,
         validator=complex_password,
-        must_match=('network={\n  ssid="home"\n  psk="Sw0rdf1sh99!"\n}', "snmp-server community Sw0rdf1sh99! RW"),
+        must_match=(
+            'network={\n  ssid="home"\n  psk="Sw0rdf1sh99!"\n}',
+            "snmp-server community Sw0rdf1sh99! RW",
+            "v3 auth sha Sw0rdf1sh99 priv aes 128 Tr0ub4dor3",
+        ),
         must_not_match=("snmp-server community public RO", "psk=password", 'psk="$PSK"'),
     ),
     Detector(

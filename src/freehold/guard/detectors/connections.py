@@ -114,6 +114,23 @@ CONNECTIONS = (
         must_not_match=("https://outlook.office.com/webhook/",),
     ),
     Detector(
+        id="automation-webhook",  # Zapier, Make, Pipedream, Google Chat: whoever has the address may call it
+        left="",
+        before=(
+            r"(?:hooks\.zapier\.com/hooks/(?:catch|standard)/(?:[0-9]{4,12}/)?|hook\.[a-z0-9]{2,4}\.make\.com/"
+            r"|chat\.googleapis\.com/v1/spaces/[A-Za-z0-9_-]{8,16}/messages\?key=[A-Za-z0-9_-]{39}&token=)"
+        ),
+        pattern=r"[A-Za-z0-9_-]{6,120}",
+        after="",
+        confidence=0.9,
+        validator=varied,
+        must_match=(
+            f"https://hooks.zapier.com/hooks/catch/1234567/{sample(7, LOWER)}/",
+            f"https://hook.eu1.make.com/{sample(32, LOWER)}",
+        ),
+        must_not_match=("https://hooks.zapier.com/hooks/catch/", "https://hook.eu1.make.com/xxxxxxxxxxxx"),
+    ),
+    Detector(
         id="thingsboard-device-token",
         left="",
         before=r"thingsboard\.(?:cloud|io)(?::[0-9]{2,5})?/api/v1/",
@@ -126,8 +143,8 @@ CONNECTIONS = (
     Detector(
         id="query-secret",
         left="",
-        before=r"[?&](?i:access_token|api_?key|apikey|auth|token|key|secret|client_secret|password|sig|signature|code|subscription-key)=",
-        pattern=r"[A-Za-z0-9._~%+/=-]{16,512}",
+        before=r"[?&](?i:(?:x-[a-z]{2,4}-)?signature|access_token|api_?key|apikey|auth|token|key|secret|client_secret|password|sig|code|subscription-key)=",
+        pattern=r"[A-Za-z0-9._~%+/=-]{16,}",
         after="",
         confidence=0.8,
         validator=varied,

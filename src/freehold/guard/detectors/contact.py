@@ -9,7 +9,10 @@ _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _NOT_DOMAINS = (b".png", b".jpg", b".jpeg", b".gif", b".svg", b".js", b".css", b".py", b".json", b".local", b".ts")
 
 
-_RESERVED = re.compile(rb"(?i)(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$")  # RFC 2606, RFC 6761
+_RESERVED = re.compile(
+    rb"(?i)(?:^|\.)(?:example(?:\.(?:com|net|org))?|test|invalid|localhost)$|^(?:your-?|my)?(?:domain|company)\.[a-z]{2,3}$"
+)  # RFC 2606, RFC 6761; then what else stands for a host
+_NOBODY = re.compile(rb"(?i)(?:no|do[._-]?not)[._-]?reply|mailer-daemon|git")
 _ROLES = re.compile(  # whom documentation writes to
     rb"(?i)(?:your|my|some|an?)?[._-]?(?:your|my|first|last|full|user|e?mail|name|address|test|tester|demo|example|sample|foo|bar|baz|me|you|bob|alice|carol"
     rb"|eve|joe|john|jane|doe|smith|admin|info|contact|support|sales|help|hello|noreply|no-reply|someone|nobody|abuse|root|postmaster"
@@ -29,7 +32,7 @@ def _email(value: bytes) -> bool:
     """
     local, _, domain = value.rpartition(b"@")
     return (
-        local != b"git"
+        _NOBODY.fullmatch(local) is None
         and b".." not in value
         and not local.startswith(b".")
         and not local.endswith(b".")
@@ -88,6 +91,8 @@ CONTACT = (
             "git@github.com:a/b",
             "bob@example.com",
             "bob@shop.test",
+            "name@domain.tld",
+            "noreply@analytical-engine.org",
         ),
     ),
     Detector(

@@ -6,7 +6,7 @@ from stdnum import imei
 
 from freehold.guard.detectors.checksums import icao_check, vin
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import labelled
+from freehold.guard.detectors.labels import labelled, words
 from freehold.guard.detectors.number import Number, detector
 from freehold.guard.detectors.validators import Validator, digits, not_placeholder
 
@@ -27,6 +27,9 @@ def _at_least(least: int, most: int = 20) -> Validator:
         return least <= len(found) <= most and len(set(found)) > 1
 
     return valid
+
+
+_NO_SOCIAL_SECURITY = re.compile(rb"(?:000|666)-[0-9]{2}-[0-9]{4}|[0-9]{3}-(?:00-[0-9]{4}|[0-9]{2}-0000)")  # of SSA none
 
 
 def _plate(value: bytes) -> bool:
@@ -50,7 +53,8 @@ def _user_name(value: bytes) -> bool:
 
 
 _DOCUMENT = (
-    r"(?:[A-Za-z]{1,3}[ -]?)?[0-9]{5,9}[A-Za-z]?|[A-Za-z][0-9]{3}[A-Za-z][0-9]{4}|[0-9]{2}[A-Z]{2}[0-9]{5}|[A-Z][A-Z0-9]{8}[0-9]?"
+    r"(?:[A-Za-z]{1,3}[ -]?)?[0-9]{5,9}[A-Za-z]?|[A-Za-z][0-9]{3}[A-Za-z][0-9]{4}|[0-9]{2}[A-Z]{2}[0-9]{5}"
+    r"|[A-Z][A-Z0-9]{8}[0-9]?|[0-9]{2} ?[0-9]{2} [0-9]{6}"
 )
 
 _IDENTITY = (
@@ -64,40 +68,15 @@ _ROWS = (
         _at_least(4),
         "passport number X1234567",
         "passport number none",
-        (
-            *(
-                "passport",
-                "passport number",
-                "passports",
-                "travel document",
-                "reisepass",
-                "reisepassnummer",
-                "passnummer",
-                "pass-nr",
-            ),
-            *("passeport", "numéro de passeport", "pasaporte", "número de pasaporte", "passaporto", "numero di passaporto"),
-            *(
-                "passaporte",
-                "número do passaporte",
-                "paspoort",
-                "paspoortnummer",
-                "passi",
-                "passinumero",
-                "paszport",
-                "paszportu",
-            ),
-            *(
-                "útlevél",
-                "útlevélszám",
-                "cestovní pas",
-                "číslo pasu",
-                "pasaport",
-                "pasaport no",
-                "pașaport",
-                "putovnica",
-                "pasoš",
-            ),
-            *("hộ chiếu", "số hộ chiếu", "paspor", "nomor paspor", "pasaporte bilang", "pase numeris", "passnr", "passport no"),
+        words(
+            "passport, passport number, passports, travel document, reisepass, reisepassnummer, passnummer, pass-nr, "
+            "passeport, numéro de passeport, pasaporte, número de pasaporte, passaporto, numero di passaporto, "
+            "passaporte, número do passaporte, paspoort, paspoortnummer, passi, passinumero, paszport, paszportu, "
+            "útlevél, útlevélszám, cestovní pas, číslo pasu, pasaport, pasaport no, pașaport, putovnica, pasoš, "
+            "hộ chiếu, số hộ chiếu, paspor, nomor paspor, pasaporte bilang, pase numeris, passnr, passport no, "
+            "паспорт, паспорта, паспорту, паспорт серия и номер, διαβατήριο, διαβατηρίου, անձնագիր, პასპორტი, 护照号, "
+            "护照:, 護照號, 護照:, パスポート, 旅券番, 여권번, 여권:, 여권 , جواز سفر, جواز السفر, דרכון, पासपोर्ट, "
+            "পাসপোর্ট, หนังสือเดินทาง"
         ),
         0.7,
     ),
@@ -107,131 +86,35 @@ _ROWS = (
         _at_least(4),
         "identity card number L01X00T471",
         "identity card: none",
-        (
-            *(
-                "identity card",
-                "identity card number",
-                "id card",
-                "id card number",
-                "identity document",
-                "identification card",
-                "ID no",
-            ),
-            *(
-                "personalausweis",
-                "personalausweisnummer",
-                "ausweisnummer",
-                "ausweis",
-                "carte d'identité",
-                "carte nationale d'identité",
-            ),
-            *("documento de identidad", "cédula", "cédula de ciudadanía", "carta d'identità", "carta di identità", "documento"),
-            *(
-                "bilhete de identidade",
-                "documento de identidade",
-                "identiteitskaart",
-                "id-kaart",
-                "identiteitsbewijs",
-                "legitimation",
-            ),
-            *(
-                "id-kort",
-                "henkilökortti",
-                "dowód osobisty",
-                "személyi igazolvány",
-                "občanský průkaz",
-                "občiansky preukaz",
-                "buletin",
-            ),
-            *("carte de identitate", "osobna iskaznica", "lična karta", "kartu identitas", "kitambulisho", "residence permit"),
-            *(
-                "resident permit",
-                "aufenthaltstitel",
-                "titre de séjour",
-                "permesso di soggiorno",
-                "green card",
-                "alien registration",
-            ),
+        words(
+            "identity card, identity card number, id card, id card number, identity document, identification card, "
+            "ID no, personalausweis, personalausweisnummer, ausweisnummer, ausweis, carte d'identité, "
+            "carte nationale d'identité, documento de identidad, cédula, cédula de ciudadanía, carta d'identità, "
+            "carta di identità, documento, bilhete de identidade, documento de identidade, identiteitskaart, id-kaart, "
+            "identiteitsbewijs, legitimation, id-kort, henkilökortti, dowód osobisty, személyi igazolvány, "
+            "občanský průkaz, občiansky preukaz, buletin, carte de identitate, osobna iskaznica, lična karta, "
+            "kartu identitas, kitambulisho, residence permit, resident permit, aufenthaltstitel, titre de séjour, "
+            "permesso di soggiorno, green card, alien registration, удостоверение личности, посвідчення особи, "
+            "лична карта, δελτίο ταυτότητας, ταυτότητα, 身份证, 身份證, 身分證, 在留カード, 신분증, بطاقة الهوية, เลขบัตร"
         ),
         0.6,
     ),
     Number(
         "identity-number",
         _IDENTITY,
-        _at_least(4),
+        lambda value: _at_least(4)(value) and _NO_SOCIAL_SECURITY.fullmatch(value) is None,
         "tax identification number 12345678903",
         "tax identification number: none",
-        (
-            *("identity number", "identification number", "id number", "national id", "national identity", "national insurance"),
-            *(
-                "national identification number",
-                "ni number",
-                "FRN",
-                "RRN",
-                "social security number",
-                "SSN",
-                "SIN",
-                "TIN",
-                "tax id",
-            ),
-            *(
-                "taxpayer number",
-                "taxpayer identification number",
-                "tax identification number",
-                "tax number",
-                "foreigner registration",
-            ),
-            *(
-                "numéro national",
-                "nationellt id",
-                "henkilötunnus",
-                "personazonosító",
-                "kimlik no",
-                "kimlik numarası",
-                "TC kimlik",
-            ),
-            *(
-                "nomor identitas",
-                "chứng minh nhân dân",
-                "codice fiscale",
-                "numero fiscal",
-                "steuernummer",
-                "steuer-id",
-                "steuer-idnr",
-            ),
-            *(
-                "sozialversicherungsnummer",
-                "numéro de sécurité sociale",
-                "número de la seguridad social",
-                "numéro fiscal",
-                "idnr",
-            ),
-            *(
-                "número de segurança social",
-                "CPF",
-                "DNI",
-                "NIE",
-                "NIF",
-                "BSN",
-                "PESEL",
-                "CNP",
-                "JMBG",
-                "OIB",
-                "EGN",
-                "NISS",
-                "AHV",
-            ),
-            *(
-                "personnummer",
-                "fødselsnummer",
-                "CPR",
-                "kennitala",
-                "PPS",
-                "rodné číslo",
-                "isikukood",
-                "asmens kodas",
-                "personas kods",
-            ),
+        words(
+            "identity number, identification number, id number, national id, national identity, national insurance, "
+            "national identification number, ni number, FRN, RRN, social security number, SSN, SIN, TIN, tax id, "
+            "taxpayer number, taxpayer identification number, tax identification number, tax number, "
+            "foreigner registration, numéro national, nationellt id, henkilötunnus, personazonosító, kimlik no, "
+            "kimlik numarası, TC kimlik, nomor identitas, chứng minh nhân dân, codice fiscale, numero fiscal, "
+            "steuernummer, steuer-id, steuer-idnr, sozialversicherungsnummer, numéro de sécurité sociale, "
+            "número de la seguridad social, numéro fiscal, idnr, número de segurança social, CPF, DNI, NIE, NIF, BSN, "
+            "PESEL, CNP, JMBG, OIB, EGN, NISS, AHV, personnummer, fødselsnummer, CPR, kennitala, PPS, rodné číslo, "
+            "isikukood, asmens kodas, personas kods"
         ),
         0.6,
     ),
@@ -241,54 +124,16 @@ _ROWS = (
         _at_least(4),
         "driver's license: H12234567",
         "driver's license: no",
-        (
-            *(
-                "driver's license",
-                "drivers license",
-                "driver license",
-                "driver's licence",
-                "driving licence",
-                "driving license",
-                "DL no",
-            ),
-            *("driver's license number", "drivers license number", "driving permit", "licence number", "license number", "DLN"),
-            *(
-                "driver's permit",
-                "license no",
-                "licence no",
-                "führerschein",
-                "führerscheinnummer",
-                "permis de conduire",
-                "carnet de conducir",
-            ),
-            *(
-                "licencia de conducir",
-                "permiso de conducir",
-                "patente",
-                "patente di guida",
-                "carta de condução",
-                "carteira de motorista",
-            ),
-            *(
-                "CNH",
-                "rijbewijs",
-                "rijbewijsnummer",
-                "körkort",
-                "førerkort",
-                "kørekort",
-                "ajokortti",
-                "prawo jazdy",
-                "prawa jazdy",
-            ),
-            *(
-                "řidičský průkaz",
-                "vodičský preukaz",
-                "jogosítvány",
-                "permis de conducere",
-                "vozačka dozvola",
-                "vozniško dovoljenje",
-            ),
-            *("sürücü belgesi", "ehliyet", "ehliyet no", "SIM nomor", "bằng lái xe", "lesen memandu", "license"),
+        words(
+            "driver's license, drivers license, driver license, driver's licence, driving licence, driving license, "
+            "DL no, driver's license number, drivers license number, driving permit, licence number, license number, "
+            "DLN, driver's permit, license no, licence no, führerschein, führerscheinnummer, permis de conduire, "
+            "carnet de conducir, licencia de conducir, permiso de conducir, patente, patente di guida, "
+            "carta de condução, carteira de motorista, CNH, rijbewijs, rijbewijsnummer, körkort, førerkort, kørekort, "
+            "ajokortti, prawo jazdy, prawa jazdy, řidičský průkaz, vodičský preukaz, jogosítvány, permis de conducere, "
+            "vozačka dozvola, vozniško dovoljenje, sürücü belgesi, ehliyet, ehliyet no, SIM nomor, bằng lái xe, "
+            "lesen memandu, license, водительское удостоверение, водительского удостоверения, посвідчення водія, "
+            "άδεια οδήγησης, δίπλωμα οδήγησης, 驾驶证, 駕照號, 運転免許, 운전면허, رخصة القيادة, רישיון נהיגה, ใบขับขี่"
         ),
         0.65,
     ),
@@ -306,46 +151,16 @@ _ROWS = (
         _plate,
         "license plate AB12 CDE",
         "license plate none",
-        (
-            *(
-                "license plate",
-                "licence plate",
-                "number plate",
-                "plate number",
-                "plate no",
-                "plates",
-                "plate",
-                "vehicle registration",
-            ),
-            *(
-                "registration number",
-                "registration no",
-                "vehicle number",
-                "vrm",
-                "vrn",
-                "kennzeichen",
-                "kfz-kennzeichen",
-                "autokennzeichen",
-            ),
-            *("immatriculation", "plaque d'immatriculation", "matrícula", "placa", "patente del auto", "targa", "kenteken"),
-            *(
-                "nummerplade",
-                "registreringsnummer",
-                "regnummer",
-                "rekisterinumero",
-                "rekisterikilpi",
-                "rejestracja",
-                "rejestracyjny",
-            ),
-            *(
-                "numer rejestracyjny",
-                "rendszám",
-                "SPZ",
-                "státní poznávací značka",
-                "număr de înmatriculare",
-                "registarska oznaka",
-            ),
-            *("plaka", "plakası", "plaka numarası", "plakalı", "nomor polisi", "plat nomor", "biển số", "tablice rejestracyjne"),
+        words(
+            "license plate, licence plate, number plate, plate number, plate no, plates, plate, vehicle registration, "
+            "registration number, registration no, vehicle number, vrm, vrn, kennzeichen, kfz-kennzeichen, "
+            "autokennzeichen, immatriculation, plaque d'immatriculation, matrícula, placa, patente del auto, targa, "
+            "kenteken, nummerplade, registreringsnummer, regnummer, rekisterinumero, rekisterikilpi, rejestracja, "
+            "rejestracyjny, numer rejestracyjny, rendszám, SPZ, státní poznávací značka, număr de înmatriculare, "
+            "registarska oznaka, plaka, plakası, plaka numarası, plakalı, nomor polisi, plat nomor, biển số, "
+            "tablice rejestracyjne, номер автомобиля, госномер, αριθμός κυκλοφορίας, 车牌号, 車牌號, ナンバープレート, "
+            "차량번호, "
+            "رقم اللوحة, לוחית רישוי, ทะเบียนรถ"
         ),
         0.6,
     ),
@@ -355,56 +170,18 @@ _ROWS = (
         _at_least(5),
         "customer number 83920174",
         "customer number five",
-        (
-            *(
-                "customer number",
-                "customer id",
-                "customer no",
-                "client number",
-                "client id",
-                "member id",
-                "member number",
-                "membership",
-            ),
-            *("membership number", "employee id", "employee number", "staff number", "staff id", "student id", "student number"),
-            *(
-                "subscriber number",
-                "policy number",
-                "policy no",
-                "insurance policy",
-                "loyalty number",
-                "frequent flyer",
-                "badge number",
-            ),
-            *(
-                "kundennummer",
-                "kunden-nr",
-                "mitgliedsnummer",
-                "personalnummer",
-                "matrikelnummer",
-                "versicherungsnummer",
-                "policennummer",
-            ),
-            *("numéro client", "numéro de client", "numéro d'adhérent", "numéro de police", "matricule", "número de cliente"),
-            *(
-                "número de socio",
-                "número de empleado",
-                "número de póliza",
-                "codice cliente",
-                "numero cliente",
-                "numero di polizza",
-            ),
-            *("número do cliente", "número de apólice", "klantnummer", "polisnummer", "lidnummer", "kundnummer", "medlemsnummer"),
-            *(
-                "asiakasnumero",
-                "jäsennumero",
-                "numer klienta",
-                "numer polisy",
-                "zákaznické číslo",
-                "ügyfélszám",
-                "müşteri numarası",
-            ),
-            *("nomor pelanggan", "mã khách hàng", "kundenummer", "forsikringsnummer", "licence no", "professional license"),
+        words(
+            "customer number, customer id, customer no, client number, client id, member id, member number, "
+            "membership, membership number, employee id, employee number, staff number, staff id, student id, "
+            "student number, subscriber number, policy number, policy no, insurance policy, loyalty number, "
+            "frequent flyer, badge number, kundennummer, kunden-nr, mitgliedsnummer, personalnummer, matrikelnummer, "
+            "versicherungsnummer, policennummer, numéro client, numéro de client, numéro d'adhérent, numéro de police, "
+            "matricule, número de cliente, número de socio, número de empleado, número de póliza, codice cliente, "
+            "numero cliente, numero di polizza, número do cliente, número de apólice, klantnummer, polisnummer, "
+            "lidnummer, kundnummer, medlemsnummer, asiakasnumero, jäsennumero, numer klienta, numer polisy, "
+            "zákaznické číslo, ügyfélszám, müşteri numarası, nomor pelanggan, mã khách hàng, kundenummer, "
+            "forsikringsnummer, licence no, professional license, номер клиента, номер полиса, αριθμός πελάτη, 客户编号, "
+            "客戶編號, 顧客番号, 고객번호, رقم العميل, מספר לקוח"
         ),
         0.55,
     ),
@@ -414,7 +191,7 @@ _ROWS = (
         lambda value: len(digits(value)) == 16 or bool(imei.is_valid(digits(value).decode())),
         "IMEI 49-015420-323751-8",
         "IMEI 49-015420-323751-9",
-        ("IMEI", "IMEI number", "IMEISV", "device id", "serial of the phone", "IMEI-Nummer", "numéro IMEI", "número IMEI"),
+        words("IMEI, IMEI number, IMEISV, device id, serial of the phone, IMEI-Nummer, numéro IMEI, número IMEI"),
         0.85,
     ),
     Number(
@@ -423,18 +200,9 @@ _ROWS = (
         _at_least(4),
         "VIN 4Y1SL65848Z411430",
         "VIN none",
-        (
-            "VIN",
-            "chassis",
-            "chassis number",
-            "fahrgestellnummer",
-            "FIN",
-            "numéro de châssis",
-            "bastidor",
-            "telaio",
-            "chassi",
-            "VIN number",
-            "vehicle identification number",
+        words(
+            "VIN, chassis, chassis number, fahrgestellnummer, FIN, numéro de châssis, bastidor, telaio, chassi, "
+            "VIN number, vehicle identification number, ВИН, 车架号, 車台番号"
         ),
         0.7,
     ),
@@ -463,54 +231,40 @@ DOCUMENTS = (
         must_not_match=("L898902C36UTO7408123F1204159ZE184226B<<<<<10", "1234567M1234567"),
     ),
     Detector(
+        id="travel-document-number",  # that of a state whose code has a filler: `<` ends a unit
+        category=PERSONAL_DATA,
+        left="",
+        before=r"<{2}[\n\r ]{1,2}",
+        pattern=r"[A-Z0-9]{9}[0-9][A-Z]{1,2}",
+        after="<",
+        confidence=0.9,
+        validator=lambda value: icao_check(value[:9]) == value[9] - 48,
+        must_match=("ANNA<<<<<\nC01X00T478D<<6408125F2702283<<<<<<<<<<<<<<<4",),
+        must_not_match=("ANNA<<<<<\nC01X00T479D<<6408125F2702283<<<<<<<<<<<<<<<4",),
+    ),
+    Detector(
         id="travel-document-name",  # its first line
         category=PERSONAL_DATA,
-        left=r"(?:^|[^A-Za-z0-9<])",
-        before=r"P[A-Z<](?:[A-Z]{3,40}<{1,2}(?:[A-Z]{1,40}<){0,4})?",
+        left=r"(?:^|[^A-Za-z0-9<_])",
+        before=r"P[A-Z<](?:(?:[A-Z]{3,40}<{1,2}|D<<)(?:[A-Z]{1,40}<){0,4})?",
         pattern=r"[A-Z]{2,40}",
         after="<",
         confidence=0.85,
         must_match=("P<UTOERIKSSON<<ANNA<MARIA<<<<<<<<<<<<<<<<<<<",),
-        must_not_match=("P<int<", "std::vector<T<U>>"),
-    ),
-    Detector(
-        id="document-other-script",  # after a word of a script that folding does not keep
-        category=PERSONAL_DATA,
-        left="",
-        before=r"\x01{2}[ :]{0,3}",
-        pattern=r"[A-Z]{1,2}[0-9]{7,8}|[A-Z][0-9]{3}[A-Z][0-9]{4}|[0-9]{2} [0-9]{2} [0-9]{6}",
-        confidence=0.6,
-        must_match=("여권 S87654321", "护照号码：E12345678", "паспорт 45 08 123456"),
-        must_not_match=("型号 A100", "версия 45 08"),
+        must_not_match=("P<int<", "std::vector<T<U>>", "<Password>YOUR_PASSWORD</Password>"),
     ),
     Detector(
         id="user-name",
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *(
-                "username",
-                "user name",
-                "user id",
-                "userid",
-                "login",
-                "login name",
-                "handle",
-                "screen name",
-                "nutzername",
-                "benutzername",
+            *words(
+                "username, user name, user id, userid, login, login name, handle, screen name, nutzername, "
+                "benutzername, nom d'utilisateur, identifiant, nombre de usuario, usuario, nome utente, utente, "
+                "nome de usuário, gebruikersnaam, användarnamn, brukernavn, brugernavn, käyttäjätunnus, "
+                "nazwa użytkownika, felhasználónév, kullanıcı adı, nama pengguna, tên đăng nhập, uživatelské jméno, "
+                "korisničko ime, nume de utilizator"
             ),
-            *("nom d'utilisateur", "identifiant", "nombre de usuario", "usuario", "nome utente", "utente", "nome de usuário"),
-            *(
-                "gebruikersnaam",
-                "användarnamn",
-                "brukernavn",
-                "brugernavn",
-                "käyttäjätunnus",
-                "nazwa użytkownika",
-                "felhasználónév",
-            ),
-            *("kullanıcı adı", "nama pengguna", "tên đăng nhập", "uživatelské jméno", "korisničko ime", "nume de utilizator"),
             apart=r"(?: is| ist| est| es| è| jest)?[:= ]{1,3}[\"']?@?",
         ),
         pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{3,31}",

@@ -6,6 +6,7 @@ what a person may have typed where a password stands.
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import HEX, sample
+from freehold.guard.detectors.labels import hint, labelled, words
 from freehold.guard.detectors.validators import (
     all_of,
     complex_password,
@@ -19,6 +20,7 @@ from freehold.guard.detectors.validators import (
     random_token,
     typed_or_generated,
     typed_password,
+    varied,
 )
 
 QUOTED_CHARS = 400  # the longest passphrase that is held back to its closing quote
@@ -35,17 +37,37 @@ _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
 _ESCAPED = r"\\{0,6}"  # JSON in JSON: of each quote, the last backslash is folded to a blank
 _SET = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}(?:{_ESCAPED} )?"
-_SEPARATOR = _SET.replace("|:)", "|:|,)")
+_SEPARATOR = _SET.replace("|:)", "|:|,)").replace("{0,8}", "{0,12}")
 # YAML's block, a shell's or Terraform's document: the value is on the next line
 _LONGER = r"(?:[|>][+-]?|<<[~-]?[\"']?[A-Z]{2,8}[\"']?)[ \t]{0,2}[\n\r]{1,2}[ \t]{0,16}"
 
-QUOTED_CREDENTIAL = rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key)){_MORE}{_SEPARATOR}[\"'`]"
+# `secret: string = '`, `token: &str = "`
+_TYPED = rf":{SPACE}?&?(?:'static{SPACE})?[A-Za-z][A-Za-z0-9_.<>|\[\] ]{{0,24}}?{SPACE}?={SPACE}{{0,4}}[A-Za-z]{{0,2}}[\"'`]"
+
+QUOTED_CREDENTIAL = (
+    rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key|(?:auth|logged_in|nonce)_(?:key|salt))){_MORE}{_SEPARATOR}[\"'`]"
+)
+
+_PASSWORDS = words(
+    "passwort, kennwort, zugangscode, contraseña, contrasenya, mot de passe, mdp, senha, palavra-passe, wachtwoord, "
+    "lösenord, lösenordet, passordet, adgangskoden, passord, adgangskode, salasana, lykilorð, hasło, hasłem, heslo, "
+    "heslem, jelszó, parola, parole, lozinka, geslo, slaptažodis, parool, şifre, şifresi, kata sandi, mật khẩu, "
+    "la password, il password, пароль, паролем, пароля, парола, лозинка, κωδικός, συνθηματικό, პაროლი, գաղտնաբառ, 密码:, "
+    "密码是, 密码为, 密碼:, 密碼是, パスワード, 暗証番号, 비밀번호, 패스워드, كلمة المرور, كلمة السر, گذرواژه, "
+    "رمز عبور, סיסמה, סיסמא, पासवर्ड, "
+    "পাসওয়ার্ড, รหัสผ่าน"
+)
+# what the password is for, then a colon, a dash or "is"
+_SAID = (
+    r"(?:[^A-Za-z0-9\n:=][^\n:=\"]{0,40}?)??[\"']?[\t ]{0,2}"
+    r"(?:[:=]| -| (?:is|ist|lautet|war|est|es|e|era|sera|jest|je|ar|er|is nu|on|to|yra|this|adalah|la|olan))[\t-\r ]{0,3}"
+)
 
 GENERIC = (
     Detector(
         id="secret-assignment",
         left="",
-        before=rf"(?:{_NAME_OF_KEY}{_MORE}|[-_](?i:pat))(?:{ASSIGN}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
+        before=rf"(?:{_NAME_OF_KEY}{_MORE}|[-_](?i:pat))(?:{ASSIGN}|{_TYPED}|\\{{1,6}} [\"']:{SPACE}{{0,4}}\\{{1,6}} [\"'])",
         pattern=rf"{VALUE}{{12,}}",
         after=r"(?:[\x01-\x20\"'`<>)\]{},;|]|$)",  # no bracket opens: that is a call
         confidence=0.7,
@@ -57,6 +79,8 @@ GENERIC = (
             f'{{"client_secret": "{sample(40, HEX)}"}}',
             f"<serviceToken>\n  {sample(30)}\n</serviceToken>",
             f"API_KEY={sample(24)}",
+            f"const JWT_SECRET: string = '{sample(32)}';",
+            f'let token: &str = "{sample(32)}";',
             f'System.setProperty("APP_TOKEN", "{sample(28)}")',
             f"buildConfigField 'String', 'API_KEY', '\"{sample(32, HEX)}\"'",
         ),
@@ -84,7 +108,7 @@ GENERIC = (
     Detector(
         id="secret-quoted",
         left="",
-        before=rf"(?i:secret|api[-_]?key|auth[-_]?key|secret[-_]?key){_SET}[\"'`]",
+        before=rf"(?i:secret|api[-_]?key|auth[-_]?key|secret[-_]?key)(?:{_SET}[\"'`]|{_TYPED})",
         head=rf"{_IN_QUOTES}{{8}}",
         pattern=rf"{_IN_QUOTES}{{7,{QUOTED_CHARS - 1}}}{_AT_END}",
         after=r" ?[\"'`]",
@@ -105,8 +129,8 @@ GENERIC = (
         id="password-quoted",
         left="",
         before=(
-            rf"{_NAME_OF_WORD}{_MORE}{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}"
-            rf"(?:{_ESCAPED} )?[\"'`]"
+            rf"{_NAME_OF_WORD}{_MORE}(?:{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}"
+            rf"(?:{_ESCAPED} )?[\"'`]|{_TYPED})"
         ),
         head=rf"{_IN_QUOTES}{{4}}",
         pattern=rf"{_IN_QUOTES}{{3,{QUOTED_CHARS - 1}}}{_AT_END}",
@@ -122,6 +146,7 @@ GENERIC = (
             r"{\"password\": \"Tr0ub4dor&3\"}",
             r"{\\\"password\\\": \\\"Tr0ub4dor&3\\\"}",
             "password = 'Hunter2!!'",
+            'password: str = "Hunter2!!"',
         ),
         must_not_match=(
             'password = ""',
@@ -194,14 +219,20 @@ GENERIC = (
         id="password-said",
         left="",
         before=(
-            rf"(?:(?i:password|passphrase|passcode|\bpw|\bpwd){SPACE}{{1,3}}(?:for{SPACE}[^\n]{{1,32}}?{SPACE})?(?:is|was|to)"
-            rf"(?:{SPACE}set{SPACE}to)?:?{SPACE}{{1,3}}[\"'`]?|(?i:password|passphrase|passcode)'s{SPACE})"
+            rf"(?:(?i:password|passphrase|passcode|\bpw|\bpwd)(?:{SPACE}(?:for|of|on|to|in|at|from){SPACE}[^\n:=]{{1,40}}?)?"
+            rf"(?:{SPACE}{{1,3}}(?:is|was|to)(?:{SPACE}(?:now|set{SPACE}to))?:?|:){SPACE}{{1,3}}[\"'`]?"
+            rf"|(?i:password|passphrase|passcode)'s{SPACE})"
         ),
         pattern=rf"{VALUE}{{6,128}}",
         after="",
         confidence=0.55,
         validator=all_of(complex_password, random_token(2.0)),
-        must_match=("the password is hunter2abc", 'my password is "Tr0ub4dor3" now'),
+        must_match=(
+            "the password is hunter2abc",
+            'my password is "Tr0ub4dor3" now',
+            "Password for the archive: hunter2abc.",
+            "the password of the guest wifi is now hunter2abc",
+        ),
         must_not_match=("the password is required", "the password is incorrect", "the password is too short"),
     ),
     Detector(
@@ -260,6 +291,17 @@ GENERIC = (
         must_not_match=('("password", "string")', '["username", "password", "email_2"]', 'define("DB_PASSWORD", "password1")'),
     ),
     Detector(
+        id="wordpress-salt",
+        left="",
+        before=rf"[\"'](?:SECURE_)?(?:AUTH|LOGGED_IN|NONCE)_(?:KEY|SALT)[\"']{SPACE}?,{SPACE}{{0,16}}[\"']",
+        pattern=r"[^\"'\n\r]{40,80}",
+        after=r"[\"']",
+        confidence=0.9,
+        validator=varied,
+        must_match=(f"define('AUTH_KEY',         '{sample(30)}}};,( {sample(28)}');",),
+        must_not_match=("define('AUTH_KEY', 'put your unique phrase here');",),
+    ),
+    Detector(
         id="password-argument",
         left=r"(?:^|[^A-Za-z0-9_])",
         before=r"(?:[a-z]{1,16}P|p|P)assword[ \t]{1,4}[\"']",  # Gradle: `storePassword "…"`
@@ -273,17 +315,36 @@ GENERIC = (
     ),
     Detector(
         id="password-abroad",
-        left=r"(?:^|[^A-Za-z])",
-        before=(
-            r"(?i:kennwort|contrasena|mot de passe|mdp|senha|palavra[- ]passe|wachtwoord|losenord|passord|adgangskode|haslo"
-            rf"|heslo|jelszo|salasana|parola|sifre)[\"']?[ \t]{{0,2}}(?:=|:|is|ist|est|es|e){SPACE}{{0,3}}[\"'`]?"
-        ),
+        left="",
+        before=labelled(*_PASSWORDS, apart=_SAID) + r"[\"'`]?",
+        hint=hint(*_PASSWORDS),
+        hint_reach_chars=64,
         pattern=rf"{VALUE}{{6,128}}",
         after="",
         confidence=0.55,
         validator=all_of(complex_password, random_token(2.0)),
-        must_match=("mot de passe : Sw0rdf1sh99", "contraseña: Sw0rdf1sh99", "Kennwort = 'Sw0rdf1sh99'"),
-        must_not_match=("Passwort: siehe Wiki", "Mot de passe : oublié", "senha: obrigatória"),
+        must_match=(
+            "mot de passe : Sw0rdf1sh99",
+            "contraseña: Sw0rdf1sh99",
+            "Kennwort = 'Sw0rdf1sh99'",
+            "Das WLAN-Passwort lautet Sw0rdf1sh99.",
+            "la contraseña del servidor es Sw0rdf1sh99",
+            "Hasło do bazy to Sw0rdf1sh99",
+            "пароль от сервера: Sw0rdf1sh99",
+            "サーバーのパスワードはSw0rdf1sh99です",
+            "数据库密码是Sw0rdf1sh99，请勿外传",
+            "비밀번호: Sw0rdf1sh99",
+            "كلمة المرور هي Sw0rdf1sh99",
+            "סיסמה: Sw0rdf1sh99",
+        ),
+        must_not_match=(
+            "Passwort: siehe Wiki",
+            "Mot de passe : oublié",
+            "senha: obrigatória",
+            "das Passwort ist 8-stellig",
+            "пароль: не менее 8 символов",
+            "密码不能为空",
+        ),
     ),
     Detector(
         id="docker-environment-secret",

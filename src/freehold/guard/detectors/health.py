@@ -1,13 +1,7 @@
 """Numbers of patients, insured people and those who treat them."""
 
-from freehold.guard.detectors.checksums import (
-    au_medicare,
-    de_doctor,
-    de_health_insurance,
-    nz_health,
-    us_dea,
-    us_npi,
-)
+from freehold.guard.detectors.checksums import au_medicare, de_doctor, de_health_insurance, nz_health, us_dea, us_npi
+from freehold.guard.detectors.labels import words
 from freehold.guard.detectors.number import Number, detector
 from freehold.guard.detectors.validators import digits
 
@@ -41,7 +35,7 @@ HEALTH_NUMBERS = (
         us_dea,
         "DEA number AB1234563",
         "DEA number AB1234564",
-        ("DEA", "DEA number", "medical license", "medical licence", "prescriber", "practitioner"),
+        words("DEA, DEA number, medical license, medical licence, prescriber, practitioner"),
         0.75,
     ),
     Number(
@@ -59,9 +53,9 @@ HEALTH_NUMBERS = (
         de_health_insurance,
         "Versichertennummer A123456780",
         "Versichertennummer A123456781",
-        (
-            *("KVNR", "KV-Nr", "versichertennummer", "krankenversichertennummer", "krankenversichertennr", "krankenkasse"),
-            *("krankenversicherung", "gesundheitskarte", "eGK", "versicherten-nr"),
+        words(
+            "KVNR, KV-Nr, versichertennummer, krankenversichertennummer, krankenversichertennr, krankenkasse, "
+            "krankenversicherung, gesundheitskarte, eGK, versicherten-nr"
         ),
         0.85,
     ),
@@ -101,74 +95,23 @@ HEALTH_NUMBERS = (
         ("OHIP", "health card", "ontario health", "RAMQ", "carte d'assurance maladie"),
         0.7,
     ),
-    Number(
-        "it-health-card",
-        r"80380[0-9]{15}",
-        None,
-        "80380000100123456789",
-        "8038000010012345678",
-        (),
-        0.9,
-    ),
+    Number("it-health-card", r"80380[0-9]{15}", None, "80380000100123456789", "8038000010012345678", (), 0.9),
     Number(
         "patient-number",
         r"[A-Za-z]{0,4}-?[0-9](?:[ /-]?[0-9]){4,14}(?:-?[A-Z0-9]{1,3})?",
         _varied,
         "MRN: 84739201",
         "MRN: none",
-        (
-            *(
-                "MRN",
-                "medical record",
-                "medical record number",
-                "patient id",
-                "patient number",
-                "patient no",
-                "chart number",
-                "NHS",
-            ),
-            *(
-                "health insurance",
-                "health insurance number",
-                "health id",
-                "health plan",
-                "beneficiary number",
-                "insurance number",
-            ),
-            *("insurance id", "insurance policy number", "medicaid", "EHIC", "patientennummer", "fallnummer", "patienten-id"),
-            *(
-                "numéro de patient",
-                "dossier médical",
-                "carte vitale",
-                "numéro d'assuré",
-                "numero de paciente",
-                "historia clínica",
-            ),
-            *(
-                "tarjeta sanitaria",
-                "número de afiliado",
-                "tessera sanitaria",
-                "numero paziente",
-                "cartella clinica",
-                "cartão do SUS",
-            ),
-            *(
-                "cartão nacional de saúde",
-                "número de utente",
-                "patiëntnummer",
-                "zorgverzekering",
-                "patientnummer",
-                "journalnummer",
-            ),
-            *(
-                "potilasnumero",
-                "numer pacjenta",
-                "numer ubezpieczenia",
-                "číslo pojištěnce",
-                "kórházi azonosító",
-                "hasta numarası",
-            ),
-            *("nomor rekam medis", "BPJS", "mã bệnh nhân", "bảo hiểm y tế", "sygesikring"),
+        words(
+            "MRN, medical record, medical record number, patient id, patient number, patient no, chart number, NHS, "
+            "health insurance, health insurance number, health id, health plan, beneficiary number, insurance number, "
+            "insurance id, insurance policy number, medicaid, EHIC, patientennummer, fallnummer, patienten-id, "
+            "numéro de patient, dossier médical, carte vitale, numéro d'assuré, numero de paciente, historia clínica, "
+            "tarjeta sanitaria, número de afiliado, tessera sanitaria, numero paziente, cartella clinica, "
+            "cartão do SUS, cartão nacional de saúde, número de utente, patiëntnummer, zorgverzekering, patientnummer, "
+            "journalnummer, potilasnumero, numer pacjenta, numer ubezpieczenia, číslo pojištěnce, kórházi azonosító, "
+            "hasta numarası, nomor rekam medis, BPJS, mã bệnh nhân, bảo hiểm y tế, sygesikring, номер пациента, "
+            "номер полиса ОМС, полис ОМС, 病历号, 病歷號, 患者番号, 診察券番号, 환자번호, رقم المريض, מספר מטופל"
         ),
         0.6,
     ),

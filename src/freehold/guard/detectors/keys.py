@@ -1,5 +1,7 @@
 """Keys by their shape: PEM and PGP private keys, SSH, JSON web tokens, cloud secrets named by their neighbours."""
 
+import re2
+
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import BASE32, BASE62, HEX, UPPER, b64url, sample
 from freehold.guard.detectors.validators import (
@@ -30,7 +32,43 @@ def _aws_secret(value: bytes) -> bool:
     return varied(value) and entropy_bits(value) >= 4 and not (value.islower() or value.isupper() or is_identifier(value))
 
 
+# Twelve to twenty-four words (BIP 39) after what says that they are a key. `boundary.py` keeps them in one unit.
+PHRASE_LABEL = (
+    r"(?i:mnemonic|(?:seed|recovery|secret|backup)[ _-]?(?:phrase|words))[A-Za-z_]{0,8}[\"']?(?: is)? ?[:=]{1,2}[ \n]?[\"'`]?"
+)
+OPEN_PHRASE = re2.compile(rf"{PHRASE_LABEL}(?:[a-z]{{3,8}} ){{1,23}}$".encode())
+PHRASE_CHARS = 256  # 24 words of eight letters, and the label
+
 KEYS = (
+    Detector(
+        id="recovery-phrase",
+        left="",
+        before=PHRASE_LABEL,
+        pattern=r"[a-z]{3,8}(?: [a-z]{3,8}){11,23}",
+        after=r"(?:[^A-Za-z0-9]|$)",
+        confidence=0.9,
+        must_match=(
+            "seed phrase: ozone drill grab fiber curtain grace pudding thank cruise elder eight picnic",
+            'MNEMONIC="ozone drill grab fiber curtain grace pudding thank cruise elder eight picnic"',
+        ),
+        must_not_match=("seed phrase: write it down", "a recovery phrase has twelve words"),
+    ),
+    Detector(
+        id="token-settings-key",  # "Jwt": {"Key": "..."}: with what a server signs its tokens
+        left="",
+        before=(
+            r"(?i:jwt|bearer)[A-Za-z]{0,12}[\"']?:[\t-\r ]{0,8}\{[^{}]{0,80}?"
+            r"[\"'](?i:signing|secret|issuersigning)?[Kk]ey[\"']:[\t-\r ]{0,4}[\"']"
+        ),
+        hint=r"(?:[Ss]igning|[Ss]ecret)?[Kk]ey[\"']:",
+        hint_reach_chars=8,
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|]{16,256}",
+        after=r"[\"']",
+        confidence=0.8,
+        validator=random_token(),
+        must_match=(f'"Jwt": {{\n    "Issuer": "acme",\n    "Key": "{sample(44)}"\n  }}',),
+        must_not_match=(f'"Cache": {{"Key": "{sample(44)}"}}', '"Jwt": {"Key": "your-256-bit-secret-here"}'),
+    ),
     Detector(
         id="private-key",
         left="",

@@ -6,8 +6,8 @@ from stdnum import bic, iban
 from stdnum.us import rtn
 
 from freehold.guard.detectors.checksums import us_routing
-from freehold.guard.detectors.detector import NOT_DIGIT, PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import CLOSE, labelled
+from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
+from freehold.guard.detectors.labels import CLOSE, labelled, words
 from freehold.guard.detectors.validators import all_of, digits, luhn, stdnum_valid
 
 _GROUP = r"[ -]?"
@@ -69,7 +69,7 @@ MONEY = (
     Detector(
         id="payment-card",
         category=PERSONAL_DATA,
-        left=NOT_DIGIT,
+        left=r"(?:^|[^A-Za-z0-9._+-])",  # a comma parts columns: groups of thousands have three digits
         pattern=(
             rf"[2-68][0-9]{{3}}(?:{_GROUP}[0-9]{{4}}){{2}}{_GROUP}[0-9]{{1,7}}"
             rf"|3[0-9]{{3}}{_GROUP}[0-9]{{6}}{_GROUP}[0-9]{{4,5}}|(?:1800|2131)[0-9]{{11}}|[3-6][0-9]{{11,18}}"
@@ -78,7 +78,13 @@ MONEY = (
         confidence=0.95,
         validator=all_of(luhn, _issued),
         retry=True,
-        must_match=("card 4111 1111 1111 1111 please", "5555-5555-5555-4444", "amex 3782 822463 10005", "n=4012888888881881;"),
+        must_match=(
+            "card 4111 1111 1111 1111 please",
+            "5555-5555-5555-4444",
+            "amex 3782 822463 10005",
+            "n=4012888888881881;",
+            "7,4012888888881881,12/29",
+        ),
         must_not_match=("card 4111 1111 1111 1112", "1234567890123456", "0000 0000 0000 0000"),
     ),
     Detector(
@@ -86,27 +92,11 @@ MONEY = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *("card", "card number", "credit card", "debit card", "kreditkarte", "kreditkartennummer", "carte", "carte bancaire"),
-            *(
-                "carte de credit",
-                "tarjeta",
-                "tarjeta de credito",
-                "carta di credito",
-                "cartão",
-                "cartão de crédito",
-                "creditcard",
-            ),
-            *(
-                "creditcardnummer",
-                "kredittkort",
-                "kreditkort",
-                "luottokortti",
-                "karta",
-                "karty",
-                "kredi kartı",
-                "kart",
-                "cc",
-                "PAN",
+            *words(
+                "card, card number, credit card, debit card, kreditkarte, kreditkartennummer, carte, carte bancaire, "
+                "carte de credit, tarjeta, tarjeta de credito, carta di credito, cartão, cartão de crédito, "
+                "creditcard, creditcardnummer, kredittkort, kreditkort, luottokortti, karta, karty, kredi kartı, kart, "
+                "cc, PAN"
             ),
             apart=CLOSE,
         ),
@@ -120,9 +110,7 @@ MONEY = (
         id="card-security-code",
         category=PERSONAL_DATA,
         left="",
-        before=labelled(
-            "CVV", "CVV2", "CVC", "CVC2", "CVN", "CVV code", "CVC code", "security code", "card verification", apart=CLOSE
-        ),
+        before=labelled(*words("CVV, CVV2, CVC, CVC2, CVN, CVV code, CVC code, security code, card verification"), apart=CLOSE),
         pattern=r"[0-9]{3,4}",
         after=r"(?:[^A-Za-z0-9.]|\.[^0-9]|\.?$)",
         confidence=0.6,
@@ -134,19 +122,13 @@ MONEY = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            "PIN",
-            "PIN code",
-            "PIN number",
-            "PIN-Code",
-            "code PIN",
-            "pincode",
-            "codice PIN",
-            apart=r"(?: is| ist|est|es|è)?[:= ]{1,3}",
+            *words("PIN, PIN code, PIN number, PIN-Code, code PIN, pincode, codice PIN"),
+            apart=r"(?: is| was| to| ist| lautet| est| es| è)?[:= ]{1,3}",
         ),
         pattern=r"[0-9]{4}|[0-9]{6}",
         after=r"(?:[^A-Za-z0-9.]|\.[^0-9]|\.?$)",
         confidence=0.55,
-        must_match=("PIN: 4821", "my PIN is 482193"),
+        must_match=("PIN: 4821", "my PIN is 482193", "I changed my PIN to 4821"),
         must_not_match=("pin 13", "spin: 4821", "pin the 4821"),
     ),
     Detector(
@@ -223,39 +205,15 @@ MONEY = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *(
-                "account number",
-                "account no",
-                "account num",
-                "account #",
-                "acct number",
-                "acct no",
-                "acct",
-                "acct #",
-                "bank account",
+            *words(
+                "account number, account no, account num, account #, acct number, acct no, acct, acct #, bank account, "
+                "account, account is, bank number, a/c no, a/c, beneficiary account, checking account, "
+                "savings account, kontonummer, konto, bankverbindung, numéro de compte, compte bancaire, "
+                "numero de cuenta, cuenta bancaria, numero di conto, conto corrente, conto bancario, número da conta, "
+                "conta bancária, conta corrente, rekeningnummer, bankrekening, numer konta, kontonumero, tilinumero, "
+                "bankszámlaszám, číslo účtu, cont bancar, broj računa, hesap numarası, hesap no, nomor rekening, "
+                "số tài khoản, bankkonto"
             ),
-            *(
-                "account",
-                "account is",
-                "bank number",
-                "a/c no",
-                "a/c",
-                "beneficiary account",
-                "checking account",
-                "savings account",
-            ),
-            *(
-                "kontonummer",
-                "konto",
-                "bankverbindung",
-                "numéro de compte",
-                "compte bancaire",
-                "numero de cuenta",
-                "cuenta bancaria",
-            ),
-            *("numero di conto", "conto corrente", "conto bancario", "número da conta", "conta bancária", "conta corrente"),
-            *("rekeningnummer", "bankrekening", "numer konta", "kontonumero", "tilinumero", "bankszámlaszám", "číslo účtu"),
-            *("cont bancar", "broj računa", "hesap numarası", "hesap no", "nomor rekening", "số tài khoản", "bankkonto"),
             apart=CLOSE,
         ),
         pattern=r"[0-9](?:[ -]?[0-9]){5,18}",

@@ -1,6 +1,7 @@
 """Numbers that European states give to people and to those who trade."""
 
 from freehold.guard.detectors import checksums
+from freehold.guard.detectors.labels import words
 from freehold.guard.detectors.number import Number
 
 EUROPE = (
@@ -42,20 +43,23 @@ EUROPE = (
         "be.nn",
         "rijksregisternummer 430837-869-47",
         "rijksregisternummer 430837-869-40",
-        (
-            "rijksregisternummer",
-            "numero de registre national",
-            "registre national",
-            "numero national",
-            "NISS",
-            "INSZ",
-            "nationalregisternummer",
+        words(
+            "rijksregisternummer, numero de registre national, registre national, numero national, NISS, INSZ, "
+            "nationalregisternummer"
         ),
         0.8,
     ),
-    Number("bg-egn", r"[0-9]{10}", "bg.egn", "EGN 0126265094", "EGN 0126265090", ("EGN", "edinen grazhdanski nomer"), 0.8),
-    Number("bg-foreigner", r"[0-9]{10}", "bg.pnf", "LNCh 6321736992", "LNCh 6321736990", ("LNCh", "LNC", "PNF"), 0.7),
-    Number("by-unp", r"[0-9]{9}", "by.unp", "UNP 220384823", "UNP 220384820", ("UNP",), 0.7),
+    Number(
+        "bg-egn",
+        r"[0-9]{10}",
+        "bg.egn",
+        "EGN 0126265094",
+        "EGN 0126265090",
+        ("EGN", "edinen grazhdanski nomer", "ЕГН", "единен граждански номер"),
+        0.8,
+    ),
+    Number("bg-foreigner", r"[0-9]{10}", "bg.pnf", "LNCh 6321736992", "LNCh 6321736990", ("LNCh", "LNC", "PNF", "ЛНЧ"), 0.7),
+    Number("by-unp", r"[0-9]{9}", "by.unp", "UNP 220384823", "UNP 220384820", ("UNP", "УНП"), 0.7),
     Number("ch-ahv-number", r"756\.[0-9]{4}\.[0-9]{4}\.[0-9]{2}", "ch.ssn", "756.9217.0769.85", "756.9217.0769.84"),
     Number(
         "ch-ahv-number-bare",
@@ -63,7 +67,7 @@ EUROPE = (
         "ch.ssn",
         "AHV 7560422201940",
         "AHV 7560422201941",
-        ("AHV", "AVS", "OASI", "Sozialversicherungsnummer", "numero AVS", "numero AHV"),
+        words("AHV, AVS, OASI, Sozialversicherungsnummer, numero AVS, numero AHV"),
         0.8,
     ),
     Number(
@@ -91,21 +95,14 @@ EUROPE = (
         "de.idnr",
         "steuer-id 36574261809",
         "steuer-id 36574261890",
-        (
-            "steuer-id",
-            "steueridentifikationsnummer",
-            "identifikationsnummer",
-            "steuerliche identifikationsnummer",
-            "steuernummer",
-            "tax id",
-            "idnr",
-            "tin",
-            "tax number",
+        words(
+            "steuer-id, steueridentifikationsnummer, identifikationsnummer, steuerliche identifikationsnummer, "
+            "steuernummer, tax id, idnr, tin, tax number"
         ),
     ),
     Number(
         "de-pension-insurance",
-        r"[0-9]{8}[A-Z][0-9]{3}",
+        r"[0-9]{2} ?[0-9]{6} ?[A-Z] ?[0-9]{3}",
         checksums.de_pension_insurance,
         "92120486L323",
         "92120486L320",
@@ -170,7 +167,7 @@ EUROPE = (
         "fr.nif",
         "numero fiscal 1675 856327 145",
         "numero fiscal 1675 856327 140",
-        ("numero fiscal", "numéro SPI", "SPI", "identifiant fiscal", "reference fiscale", "avis d'imposition", "NIF"),
+        words("numero fiscal, numéro SPI, SPI, identifiant fiscal, reference fiscale, avis d'imposition, NIF"),
         0.75,
     ),
     Number(
@@ -185,12 +182,14 @@ EUROPE = (
         ("SIRET",),
         0.75,
     ),
-    Number("gr-amka", r"[0-3][0-9][01][0-9]{8}", "gr.amka", "AMKA 22083311385", "AMKA 22083311380", ("AMKA",), 0.8),
-    Number("gr-tax-number", r"[0-9]{9}", "gr.vat", "AFM 142363210", "AFM 142363211", ("AFM",), 0.75),
+    Number(
+        "gr-amka", r"[0-3][0-9][01][0-9]{8}", "gr.amka", "AMKA 22083311385", "AMKA 22083311380", ("AMKA", "ΑΜΚΑ", "Α.Μ.Κ.Α."), 0.8
+    ),
+    Number("gr-tax-number", r"[0-9]{9}", "gr.vat", "AFM 142363210", "AFM 142363211", ("AFM", "ΑΦΜ", "Α.Φ.Μ."), 0.75),
     Number("hr-oib", r"[0-9]{11}", "hr.oib", "OIB 41400424037", "OIB 41400424030", ("OIB", "osobni identifikacijski broj"), 0.8),
     Number(
         "hu-tax-number",
-        r"[0-9]{8}(?:-?[0-9]-?[0-9]{2})?",
+        r"(?:HU ?)?[0-9]{8}(?:-?[0-9]-?[0-9]{2})?",
         "hu.anum",
         "adószám 09424746",
         "adószám 09424740",
@@ -238,7 +237,7 @@ EUROPE = (
         "it.iva",
         "partita iva 00743110157",
         "partita iva 00743110158",
-        ("partita iva", "p iva", "p.iva", "iva", "piva", "vat"),
+        words("partita iva, p iva, p.iva, iva, piva, vat"),
     ),
     Number(
         "lv-personal-code",
@@ -317,8 +316,15 @@ EUROPE = (
         ("cartao de cidadao", "cartão do cidadão", "CC", "citizen card"),
         0.8,
     ),
+    Number("rs-pib", r"1[0-9]{8}", "rs.pib", "PIB 101134702", "PIB 101134703", ("PIB", "ПИБ", "poreski broj"), 0.75),
+    Number(
+        "mk-edb", r"(?:MK ?)?[0-9]{13}", "mk.edb", "EDB 4030000375897", "EDB 4030000375890", ("EDB", "ЕДБ", "даночен број"), 0.75
+    ),
+    Number("lu-vat", r"LU ?[0-9]{8}", "lu.tva", "LU 15027442", "LU 15027443", (), 0.7),
     Number("ro-cnp", r"[1-9][0-9]{2}[01][0-9][0-3][0-9]{7}", "ro.cnp", "3840202335250", "3840202335251", (), 0.8),
-    Number("ru-inn", r"[0-9]{10}(?:[0-9]{2})?", "ru.inn", "INN 9521870835", "INN 9521870830", ("INN", "taxpayer number"), 0.75),
+    Number(
+        "ru-inn", r"[0-9]{10}(?:[0-9]{2})?", "ru.inn", "INN 9521870835", "INN 9521870830", ("INN", "taxpayer number", "ИНН"), 0.75
+    ),
     Number("ru-snils", r"[0-9]{3}-[0-9]{3}-[0-9]{3}[- ][0-9]{2}", checksums.ru_snils, "020-951-092 18", "020-951-092 10"),
     Number(
         "se-personal-number",
@@ -333,7 +339,7 @@ EUROPE = (
         "se.personnummer",
         "personnummer 8606046293",
         "personnummer 8606046290",
-        ("personnummer", "personnr", "samordningsnummer", "personal identity code", "personal identity number", "pnr"),
+        words("personnummer, personnr, samordningsnummer, personal identity code, personal identity number, pnr"),
         0.8,
     ),
     Number(
@@ -342,15 +348,8 @@ EUROPE = (
         "se.orgnr",
         "org nr 123456-7897",
         "org nr 123456-7898",
-        (
-            "org nr",
-            "org.nr",
-            "orgnummer",
-            "organisationsnummer",
-            "organization number",
-            "organisation number",
-            "company identity code",
-            "org",
+        words(
+            "org nr, org.nr, orgnummer, organisationsnummer, organization number, organisation number, company identity code, org"
         ),
         0.7,
     ),
@@ -387,7 +386,7 @@ EUROPE = (
         "si.emso",
         "JMBG 2906026513290",
         "JMBG 2906026513291",
-        ("JMBG", "EMBG", "EMŠO", "EMSO", "maticni broj", "matični broj"),
+        words("JMBG, EMBG, EMŠO, EMSO, maticni broj, matični broj, ЈМБГ, ЕМБГ, матични број, матичен број"),
         0.8,
     ),
 )

@@ -1,11 +1,21 @@
 """Numbers that the states of Africa, Asia and Oceania give to people and to those who trade."""
 
 from freehold.guard.detectors import checksums
+from freehold.guard.detectors.labels import words
 from freehold.guard.detectors.number import Number
 from freehold.guard.detectors.validators import luhn
 
 WORLD = (
     Number("ae-emirates-id", r"784-?[0-9]{4}-?[0-9]{7}-?[0-9]", luhn, "784-89251493829-1", "784-89251493829-0"),
+    Number(
+        "am-public-services-number",
+        r"[1-9][0-9]{9}",
+        None,
+        "ՀԾՀ 3735410510",
+        "ՀԾՀ none",
+        ("ՀԾՀ", "Հանրային ծառայությունների համարանիշ", "Հանրային ծառայության համարանիշ", "սոցիալական քարտ"),
+        0.75,
+    ),
     Number(
         "au-tfn",
         r"[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{2,3}",
@@ -25,7 +35,7 @@ WORLD = (
         None,
         "NID 8359670537788",
         "NID none",
-        ("NID", "national id", "voter id"),
+        ("NID", "national id", "voter id", "জাতীয় পরিচয়পত্র", "এনআইডি"),
         0.7,
     ),
     Number(
@@ -70,14 +80,29 @@ WORLD = (
         "eg.tn",
         "egyptian tax 868-059-962",
         "egyptian tax none",
-        ("egyptian tax", "ETA", "tax registration number"),
+        ("egyptian tax", "ETA", "tax registration number", "التسجيل الضريبي", "الرقم الضريبي"),
         0.7,
+    ),
+    Number(
+        "ge-personal-number",
+        r"[0-9]{11}",
+        None,
+        "პირადი ნომერი 01024012345",
+        "პირადი ნომერი none",
+        ("პირადი ნომერი", "პირადი ნომრის", "piradi nomeri", "georgian personal number"),
+        0.75,
     ),
     Number("gh-card", r"GHA-[0-9]{9}-[0-9]", None, "GHA-700801112-6", "GHA-700801112-", (), 0.9),
     Number("gh-tin", r"[PCGQV]00[A-Z0-9]{8}", "gh.tin", "V0012955353", "V0012955350", (), 0.8, "[PCGQV]00[A-Z0-9]{8}"),
     Number("gn-nifp", r"[0-9]{9}", "gn.nifp", "NIFP 682279997", "NIFP 682279990", ("NIFP",), 0.7),
     Number(
-        "hk-identity-card", r"[A-Z]{1,2}[0-9]{6}", None, "HKID C687572", "HKID none", ("HKID", "hong kong id", "hkid card"), 0.75
+        "hk-identity-card",
+        r"[A-Z]{1,2}[0-9]{6}",
+        None,
+        "HKID C687572",
+        "HKID none",
+        ("HKID", "hong kong id", "hkid card", "身份證", "身份証"),
+        0.75,
     ),
     Number(
         "id-nik",
@@ -101,7 +126,7 @@ WORLD = (
         "il.idnr",
         "teudat zehut 522011030",
         "teudat zehut 522011031",
-        ("teudat zehut", "mispar zehut", "israeli id", "TZ", "israel id"),
+        words("teudat zehut, mispar zehut, israeli id, TZ, israel id, תעודת זהות, מספר זהות, ת.ז"),
         0.75,
     ),
     Number(
@@ -150,7 +175,7 @@ WORLD = (
         checksums.ir_national_code,
         "code melli 881-9829223",
         "code melli 881-9829220",
-        ("code melli", "kod melli", "kode melli", "shomare melli"),
+        words("code melli, kod melli, kode melli, shomare melli, کد ملی, کدملی, شماره ملی"),
         0.83,
     ),
     Number(
@@ -159,7 +184,7 @@ WORLD = (
         "jp.in_",
         "my number 7958 19732216",
         "my number 7958 19732210",
-        ("my number", "individual number", "mainanba", "kojin bango"),
+        words("my number, individual number, mainanba, kojin bango, マイナンバー, 個人番号"),
         0.75,
     ),
     Number("ke-pin", r"[AP][0-9]{9}[A-Z]", "ke.pin", "KRA A712633404C", "KRA none", ("KRA", "PIN", "KRA PIN"), 0.8),
@@ -180,10 +205,18 @@ WORLD = (
         checksums.kw_civil_id,
         "civil id 172092897062",
         "civil id 172092897060",
-        ("civil id", "civil id number", "CID"),
+        ("civil id", "civil id number", "CID", "الرقم المدني", "البطاقة المدنية"),
         0.8,
     ),
-    Number("kz-iin", r"[0-9]{12}", checksums.kz_iin, "IIN 210119102966", "IIN 210119102960", ("IIN", "ZHSN", "JSN"), 0.8),
+    Number(
+        "kz-iin",
+        r"[0-9]{12}",
+        checksums.kz_iin,
+        "IIN 210119102966",
+        "IIN 210119102960",
+        ("IIN", "ZHSN", "JSN", "ИИН", "ЖСН"),
+        0.8,
+    ),
     Number("lk-nic", r"[0-9]{9}[VvXx]", None, "731915899X", "731915899", (), 0.7),
     Number("ma-ice", r"[0-9]{15}", "ma.ice", "ICE 187551869332767", "ICE 187551869332760", ("ICE",), 0.7),
     Number("ma-cin", r"[A-Z]{1,2}[0-9]{5,6}", None, "CIN BG23807", "CIN none", ("CIN", "CNIE", "carte nationale"), 0.7),
@@ -204,7 +237,7 @@ WORLD = (
         "my.nric",
         "NRIC 580107147286",
         "NRIC 580107177286",
-        ("NRIC", "MyKad", "IC", "kad pengenalan", "IC number"),
+        words("NRIC, MyKad, IC, kad pengenalan, IC number, 身份证"),
         0.8,
     ),
     Number("mz-nuit", r"[0-9]{9}", "mz.nuit", "NUIT 248218541", "NUIT 248218540", ("NUIT",), 0.75),
@@ -244,7 +277,7 @@ WORLD = (
         luhn,
         "iqama 2396147114",
         "iqama 2396147110",
-        ("iqama", "saudi id", "national id", "hawiyya", "iqama number"),
+        words("iqama, saudi id, national id, hawiyya, iqama number, رقم الهوية, الهوية الوطنية, رقم الإقامة"),
         0.75,
     ),
     Number(
@@ -277,7 +310,10 @@ WORLD = (
         "th.pin",
         "thai id 8048631096640",
         "thai id 8048631096641",
-        ("thai id", "thai national id", "citizen id", "national id", "TNIN", "id number", "id card", "bat prachachon", "PIN"),
+        words(
+            "thai id, thai national id, citizen id, national id, TNIN, id number, id card, bat prachachon, PIN, "
+            "ประจำตัวประชาชน, บัตรประชาชน"
+        ),
         0.8,
     ),
     Number(
@@ -305,13 +341,27 @@ WORLD = (
         checksums.tw_identity,
         "taiwan id E249369492",
         "taiwan id E249369490",
-        ("taiwan id", "ROC id", "national id", "shenfenzheng"),
+        words("taiwan id, ROC id, national id, shenfenzheng, 身分證, 身份證"),
         0.8,
     ),
-    Number("tw-business-number", r"[0-9]{8}", "tw.ubn", "UBN 38076274", "UBN 38076270", ("UBN", "GUI number", "tongbian"), 0.7),
+    Number(
+        "tw-business-number",
+        r"[0-9]{8}",
+        "tw.ubn",
+        "UBN 38076274",
+        "UBN 38076270",
+        ("UBN", "GUI number", "tongbian", "統一編號", "統編:"),
+        0.7,
+    ),
     Number("tz-national-id", r"[0-9]{8}-[0-9]{5}-[0-9]{5}-[0-9]{2}", None, "50876287-00279-79067-72", "50876287-00279-79067-7"),
     Number(
-        "ua-tax-number", r"[0-9]{10}", "ua.rntrc", "RNTRC 0301757149", "RNTRC 0301757140", ("RNTRC", "RNOKPP", "IPN", "INN"), 0.75
+        "ua-tax-number",
+        r"[0-9]{10}",
+        "ua.rntrc",
+        "RNTRC 0301757149",
+        "RNTRC 0301757140",
+        words("RNTRC, RNOKPP, IPN, INN, РНОКПП, ІПН, ідентифікаційний номер, податковий номер"),
+        0.75,
     ),
     Number(
         "ug-nin",
@@ -328,7 +378,7 @@ WORLD = (
         None,
         "CCCD 189022126901",
         "CCCD none",
-        ("CCCD", "CMND", "căn cước", "can cuoc", "CMND/CCCD"),
+        words("CCCD, CMND, căn cước, can cuoc, CMND/CCCD, căn cước công dân"),
         0.75,
     ),
     Number(

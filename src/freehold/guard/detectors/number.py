@@ -8,11 +8,11 @@ from functools import cache
 from typing import NamedTuple
 
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import APART_CHARS, label, labelled
+from freehold.guard.detectors.labels import APART_CHARS, hint, labelled
 from freehold.guard.detectors.validators import Validator, digits
 from freehold.guard.digits import chars_to_digit
 
-_ALONE = r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9]) )"  # not the rest of a longer row of groups
+_ALONE = r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9])[ ,])"  # not the rest of a longer row of groups; a table's column is
 _ROWS = b"0123456789012"  # what a person types for the look of a number
 
 
@@ -35,7 +35,7 @@ class Number(NamedTuple):
 
 def _hint(number: Number) -> str:
     if number.labels:
-        return label(*number.labels) + "[^A-Za-z0-9]"
+        return hint(*number.labels)
     if number.core:
         return number.core
     return f"(?:^|[^0-9])(?:{number.pattern})" if chars_to_digit(number.pattern) == 0 else ""

@@ -5,7 +5,7 @@ or entered in a form is. Off unless the operator asks for it (`policy.py`): a wo
 """
 
 from freehold.guard.detectors.detector import Detector
-from freehold.guard.detectors.labels import label
+from freehold.guard.detectors.labels import label, words
 
 PERSON_NAME = "person_name"  # as in `policy.py`
 
@@ -74,39 +74,14 @@ PEOPLE = (
     _detector(
         "introduced",
         label(
-            *(
-                "my name is",
-                "name is",
-                "i am called",
-                "this is",
-                "signed by",
-                "yours sincerely",
-                "sincerely",
-                "best regards",
-                "regards",
+            *words(
+                "my name is, name is, i am called, this is, signed by, yours sincerely, sincerely, best regards, "
+                "regards, ich heiße, mein name ist, mit freundlichen grüßen, viele grüße, je m'appelle, cordialement, "
+                "me llamo, mi nombre es, atentamente, saludos, mi chiamo, cordiali saluti, meu nome é, chamo-me, "
+                "atenciosamente, mijn naam is, met vriendelijke groet, jag heter, jeg heter, jeg hedder, nimeni on, "
+                "nazywam się, jmenuji se, a nevem, numele meu este, benim adım, adım, nama saya, tên tôi là, "
+                "jina langu ni"
             ),
-            *("ich heiße", "mein name ist", "mit freundlichen grüßen", "viele grüße", "je m'appelle", "cordialement", "me llamo"),
-            *(
-                "mi nombre es",
-                "atentamente",
-                "saludos",
-                "mi chiamo",
-                "cordiali saluti",
-                "meu nome é",
-                "chamo-me",
-                "atenciosamente",
-            ),
-            *(
-                "mijn naam is",
-                "met vriendelijke groet",
-                "jag heter",
-                "jeg heter",
-                "jeg hedder",
-                "nimeni on",
-                "nazywam się",
-                "jmenuji se",
-            ),
-            *("a nevem", "numele meu este", "benim adım", "adım", "nama saya", "tên tôi là", "jina langu ni"),
         )
         + r",?[ \n]{1,3}",
         0.55,
@@ -116,69 +91,14 @@ PEOPLE = (
     _detector(
         "labelled",
         label(
-            *("name", "full name", "first name", "last name", "surname", "given name", "family name", "maiden name", "patient"),
-            *(
-                "patient name",
-                "customer name",
-                "contact person",
-                "account holder",
-                "cardholder",
-                "cardholder name",
-                "employee",
-                "client",
-            ),
-            *(
-                "applicant",
-                "insured",
-                "tenant",
-                "beneficiary",
-                "author",
-                "attn",
-                "vorname",
-                "nachname",
-                "familienname",
-                "ansprechpartner",
-            ),
-            *(
-                "nom",
-                "prénom",
-                "nom de famille",
-                "nombre",
-                "apellido",
-                "apellidos",
-                "paciente",
-                "nome",
-                "cognome",
-                "sobrenome",
-                "naam",
-            ),
-            *(
-                "voornaam",
-                "achternaam",
-                "namn",
-                "förnamn",
-                "efternamn",
-                "navn",
-                "fornavn",
-                "etternavn",
-                "nimi",
-                "etunimi",
-                "sukunimi",
-            ),
-            *(
-                "imię",
-                "nazwisko",
-                "jméno",
-                "příjmení",
-                "név",
-                "nume",
-                "prenume",
-                "ime",
-                "prezime",
-                "ad",
-                "soyad",
-                "nama",
-                "họ tên",
+            *words(
+                "name, full name, first name, last name, surname, given name, family name, maiden name, patient, "
+                "patient name, customer name, contact person, account holder, cardholder, cardholder name, employee, "
+                "client, applicant, insured, tenant, beneficiary, author, attn, vorname, nachname, familienname, "
+                "ansprechpartner, nom, prénom, nom de famille, nombre, apellido, apellidos, paciente, nome, cognome, "
+                "sobrenome, naam, voornaam, achternaam, namn, förnamn, efternamn, navn, fornavn, etternavn, nimi, "
+                "etunimi, sukunimi, imię, nazwisko, jméno, příjmení, név, nume, prenume, ime, prezime, ad, soyad, "
+                "nama, họ tên"
             ),
         )
         + r"[\"']?:[ \t\"']{0,3}",

@@ -12,7 +12,7 @@ import phonenumbers
 import re2
 
 from freehold.guard.detectors.detector import NOT_DIGIT, PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import CLOSE, labelled
+from freehold.guard.detectors.labels import CLOSE, CLOSE_CHARS, LETTER, hint, labelled, words
 from freehold.guard.detectors.validators import digits
 
 # Where a number without country code may be from: the plans of most people who write one.
@@ -28,114 +28,24 @@ _DATE = re.compile(
     rb"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?:[ ,].*)?"
     rb"|(?:19|20)[0-9]{2}\) .*"  # the year in brackets, the pages after it
 )
-_LABELS = (
-    *(
-        "phone",
-        "phone number",
-        "phone no",
-        "phones",
-        "telephone",
-        "telephone number",
-        "cellphone",
-        "cell",
-        "cell number",
-        "mobile",
-    ),
-    *(
-        "mobile number",
-        "mobile no",
-        "landline",
-        "tel",
-        "tel no",
-        "telp",
-        "tlf",
-        "ph",
-        "ph no",
-        "fax",
-        "fax number",
-        "telefax",
-        "desk",
-    ),
-    *("whatsapp", "whats app", "viber", "hotline", "pager", "contact number", "contact no", "call me", "call us", "call him"),
-    *(
-        "call her",
-        "call them",
-        "call at",
-        "call on",
-        "reach me",
-        "reach us",
-        "reach him",
-        "reach her",
-        "text me",
-        "text us",
-        "dial",
-    ),
-    *(
-        "telefon",
-        "telefonnummer",
-        "telefonnr",
-        "telefono",
-        "telefone",
-        "telefoon",
-        "telefoonnummer",
-        "telefonszám",
-        "telefonicznie",
-    ),
-    *(
-        "téléphone",
-        "numéro de téléphone",
-        "numero de telefono",
-        "número de telefone",
-        "numero di telefono",
-        "teléfono",
-        "téléphoner",
-    ),
-    *("portable", "handy", "handynummer", "mobil", "mobilnummer", "mobiltelefon", "rufnummer", "móvil", "celular", "cellulare"),
-    *(
-        "telemóvel",
-        "mobiel",
-        "gsm",
-        "puhelin",
-        "puhelinnumero",
-        "matkapuhelin",
-        "komórka",
-        "telefonu",
-        "numer telefonu",
-        "mobilni",
-    ),
-    *(
-        "cep no",
-        "cep telefonu",
-        "telefon numarası",
-        "nomor telepon",
-        "nomor hp",
-        "no hp",
-        "điện thoại",
-        "số điện thoại",
-        "sđt",
-    ),
-    *(
-        "telefón",
-        "telefonní číslo",
-        "telefonas",
-        "tālrunis",
-        "telefonnummer",
-        "sími",
-        "símanúmer",
-        "fón",
-        "simu",
-        "numero ya simu",
-    ),
-    *(
-        "contact me",
-        "my number is",
-        "us number",
-        "call back",
-        "callback number",
-        "kontaktnummer",
-        "kontakt",
-        "numero de contacto",
-    ),
+_LABELS = words(
+    "phone, phone number, phone no, phones, telephone, telephone number, cellphone, cell, cell number, mobile, "
+    "mobile number, mobile no, landline, tel, tel no, telp, tlf, ph, ph no, fax, fax number, telefax, desk, whatsapp, "
+    "whats app, viber, hotline, pager, contact number, contact no, call me, call us, call him, call her, call them, "
+    "call at, call on, reach me, reach us, reach him, reach her, text me, text us, dial, telefon, telefonnummer, "
+    "telefonnr, telefono, telefone, telefoon, telefoonnummer, telefonszám, telefonicznie, téléphone, "
+    "numéro de téléphone, numero de telefono, número de telefone, numero di telefono, teléfono, téléphoner, portable, "
+    "handy, handynummer, mobil, mobilnummer, mobiltelefon, rufnummer, móvil, celular, cellulare, telemóvel, mobiel, "
+    "gsm, puhelin, puhelinnumero, matkapuhelin, komórka, telefonu, numer telefonu, mobilni, cep no, cep telefonu, "
+    "telefon numarası, nomor telepon, nomor hp, no hp, điện thoại, số điện thoại, sđt, telefón, telefonní číslo, "
+    "telefonas, tālrunis, telefonnummer, sími, símanúmer, fón, simu, numero ya simu, contact me, my number is, "
+    "us number, call back, callback number, kontaktnummer, kontakt, numero de contacto, телефон, телефона, телефону, "
+    "тел, моб, мобильный, мобільний, мобилен, телефонен номер, контактный номер, τηλέφωνο, τηλεφώνου, τηλ, κινητό, "
+    "ტელეფონი, მობილური, հեռախոս, հեռախոսահամար, 电话:, 电话是, 电话号, 電話:, 電話番, 電話は, 電話號, 手机:, 手机号, "
+    "手機號, 手機:, 联系方式, 聯絡方式, "
+    "携帯電話, 携帯は, 携帯:, 전화번호, 전화는, 전화:, 전화 , 휴대폰, 핸드폰, 연락처, هاتف, الهاتف, جوال, الجوال, "
+    "موبايل, تلفن, טלפון, נייד, फोन, "
+    "फ़ोन, मोबाइल, ফোন, মোবাইল, โทร, มือถือ"
 )
 
 
@@ -225,25 +135,40 @@ PHONES = (
     Detector(
         id="phone-us",
         category=PERSONAL_DATA,
-        left=r"(?:^|[^A-Za-z0-9.,_+-])\(?",
+        left=r"(?:(?:^|[^A-Za-z0-9.,_+-])\(?|[^0-9],)",
         pattern=r"(?:1[ .-]?\(?)?(?:[2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[2-9][0-9]{2}[ .-][0-9]{4}(?:x[0-9]{1,5})?",
         hint=r"(?:^|[^0-9])1?[2-9][0-9]{2}\)?[ .-]?[2-9][0-9]{2}[ .-][0-9]{4}",
         confidence=0.8,
         validator=_north_american,
         retry=True,
-        must_match=("ring (415) 555-0123", "or 415-555-0124", "1-800-275-2273", "415.555.0199", "(415)555-0132"),
+        must_match=(
+            "ring (415) 555-0123",
+            "or 415-555-0124",
+            "1-800-275-2273",
+            "415.555.0199",
+            "(415)555-0132",
+            "Ann,415-555-0132,x",
+        ),
         must_not_match=("115-555-0123", "version 415.55.0123"),
     ),
     Detector(
         id="phone-national",
         category=PERSONAL_DATA,
-        left=r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9.,-]) )",
-        pattern=r"0(?:[1-9][0-9]{1,4}[ /-]|[1-9][ -][0-9]|[1-9]\.[0-9]{2}\.)[0-9]{1,8}(?:[ .-]?[0-9]{2,5}){0,4}",
-        hint=r"(?:^|[^0-9])0(?:[1-9][0-9]{1,4}[ /-]|[1-9][ -][0-9]|[1-9]\.[0-9]{2}\.)[0-9]",
+        left=r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9.,-])[ ,])",
+        pattern=r"0(?:[1-9][0-9]{1,4}(?:[ /-]| / )|[1-9][ -][0-9]|[1-9]\.[0-9]{2}\.)[0-9]{1,8}(?:[ .-]?[0-9]{2,5}){0,4}",
+        hint=r"(?:^|[^0-9])0(?:[1-9][0-9]{1,4}(?:[ /-]| / )|[1-9][ -][0-9]|[1-9]\.[0-9]{2}\.)[0-9]",
         after=_END,
         confidence=0.7,
         validator=lambda value: 9 <= len(_number(value)) <= 12 and _national(value),
-        must_match=("ring 0532 123 45 67", "0917-123-4567", "am 030 901820", "06 12 34 56 78", "le 01.42.68.53.00"),
+        must_match=(
+            "ring 0532 123 45 67",
+            "am 089 / 4512 7789",
+            "Ann,0532 123 45 67,x",
+            "0917-123-4567",
+            "am 030 901820",
+            "06 12 34 56 78",
+            "le 01.42.68.53.00",
+        ),
         must_not_match=("01 02 03 04 05 06 07", "on 01-02-2020", "0.123 456 789", "007", "01-02-2020 10"),
     ),
     Detector(
@@ -259,14 +184,14 @@ PHONES = (
         must_not_match=("(2003) 1234-1240", "(1) 2", "f(12) 34", "(10) 20 30"),
     ),
     Detector(
-        id="phone-other-script",  # after a word of a script that folding does not keep
+        id="phone-other-script",  # after a word of a script that is no label
         category=PERSONAL_DATA,
         left="",
-        before=r"\x01{2}[ :]{0,3}",
+        before=rf"[{LETTER}]{{2}}[ :]{{0,3}}",
         pattern=r"(?:1[3-9][0-9]|0[1-9]0|010|89[0-9])[ -]?[0-9]{4}[ -]?[0-9]{4}|9[0-9]{9}",
         confidence=0.7,
         validator=_national,
-        must_match=("我的电话是 13812345678", "電話：09012345678", "Телефон 89161234567"),
+        must_match=("打给我吧 13812345678", "かけて 09012345678", "звоните: 89161234567"),
         must_not_match=("电话 12345", "是 20231105123"),
     ),
     Detector(
@@ -274,18 +199,13 @@ PHONES = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(*_LABELS, apart=CLOSE),
+        hint=hint(*_LABELS),
+        hint_reach_chars=CLOSE_CHARS,
         pattern=r"(?:\+|00)?[0-9](?:[ ./()-]{0,3}[0-9]){5,14}",
-        head=r"\+?[0-9][0-9 ./()-]{5}",
         confidence=0.83,
         validator=_is_plausible,
         must_match=(
-            *(
-                "phone: 7946 0958",
-                "call me at 171 2345678",
-                "Telefon: 72 128 827",
-                "Cep no: 05321234567",
-                "tel.: 612 345 678",
-            ),
+            *("phone: 7946 0958", "call me at 171 2345678", "Telefon: 72 128 827", "Cep no: 05321234567", "tel.: 612 345 678"),
             *("my number is 5403926876", "Phone:\n467 3395", "mobile (64) 3591-3246"),
         ),
         must_not_match=("phone: none", "call 911 now", "call me on 2022-02-25", "telephone poles: 12 in 1985"),

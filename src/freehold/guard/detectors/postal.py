@@ -10,7 +10,7 @@ from typing import Any
 import re2
 
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import CLOSE, label, labelled
+from freehold.guard.detectors.labels import CLOSE, label, labelled, words
 from freehold.guard.fold import fold
 
 
@@ -190,27 +190,10 @@ POSTAL = (
         category=PERSONAL_DATA,
         left="",
         before=label(
-            *(
-                "p.o. box",
-                "po box",
-                "p o box",
-                "post box",
-                "post office box",
-                "postfach",
-                "boite postale",
-                "apartado",
-                "apartado postal",
-            ),
-            *(
-                "casilla",
-                "casella postale",
-                "caixa postal",
-                "postbus",
-                "postboks",
-                "postbox",
-                "skrytka pocztowa",
-                "PSC",
-                "postilokero",
+            *words(
+                "p.o. box, po box, p o box, post box, post office box, postfach, boite postale, apartado, "
+                "apartado postal, casilla, casella postale, caixa postal, postbus, postboks, postbox, "
+                "skrytka pocztowa, PSC, postilokero"
             ),
         )
         + r"\.?[ :#]{1,2}",
@@ -264,31 +247,11 @@ POSTAL = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *(
-                "zip",
-                "zip code",
-                "zipcode",
-                "postal code",
-                "postcode",
-                "post code",
-                "PLZ",
-                "postleitzahl",
-                "code postal",
-                "código postal",
+            *words(
+                "zip, zip code, zipcode, postal code, postcode, post code, PLZ, postleitzahl, code postal, "
+                "código postal, CAP, CEP, PIN code, pincode, postnummer, postinumero, kod pocztowy, irányítószám, PSČ, "
+                "cod poștal, poštanski broj, posta kodu, kode pos, mã bưu điện, poskod, C.P."
             ),
-            *(
-                "CAP",
-                "CEP",
-                "PIN code",
-                "pincode",
-                "postnummer",
-                "postinumero",
-                "kod pocztowy",
-                "irányítószám",
-                "PSČ",
-                "cod poștal",
-            ),
-            *("poštanski broj", "posta kodu", "kode pos", "mã bưu điện", "poskod", "C.P."),
             apart=CLOSE,
         ),
         pattern=(
@@ -311,64 +274,15 @@ POSTAL = (
         category=PERSONAL_DATA,
         left="",
         before=label(
-            *(
-                "address",
-                "address is",
-                "home address",
-                "billing address",
-                "shipping address",
-                "mailing address",
-                "residence",
-                "lives at",
+            *words(
+                "address, address is, home address, billing address, shipping address, mailing address, residence, "
+                "lives at, lives in, live at, living at, lived at, lived in, live in, reside at, resides at, "
+                "residing at, located at, moved to, deliver to, delivered to, ship to, shipped to, office is at, "
+                "house is at, property at, adresse, anschrift, wohnhaft, wohnt in, domicilié, domicilie au, demeurant, "
+                "habite au, dirección, domicilio, indirizzo, residente in, endereço, morada, adres, zamieszkały, "
+                "adress, osoite, lakcím, adresa, bydliště, alamat, địa chỉ, anwani, aadress, adresas, heimilisfang, "
+                "corner of"
             ),
-            *(
-                "lives in",
-                "live at",
-                "living at",
-                "lived at",
-                "lived in",
-                "live in",
-                "reside at",
-                "resides at",
-                "residing at",
-                "located at",
-            ),
-            *(
-                "moved to",
-                "deliver to",
-                "delivered to",
-                "ship to",
-                "shipped to",
-                "office is at",
-                "house is at",
-                "property at",
-                "adresse",
-            ),
-            *(
-                "anschrift",
-                "wohnhaft",
-                "wohnt in",
-                "domicilié",
-                "domicilie au",
-                "demeurant",
-                "habite au",
-                "dirección",
-                "domicilio",
-            ),
-            *(
-                "indirizzo",
-                "residente in",
-                "endereço",
-                "morada",
-                "adres",
-                "zamieszkały",
-                "adress",
-                "osoite",
-                "lakcím",
-                "adresa",
-                "bydliště",
-            ),
-            *("alamat", "địa chỉ", "anwani", "aadress", "adresas", "heimilisfang", "corner of"),
         )
         + r"(?:[^A-Za-z0-9](?:[^0-9\n]{0,24}?[^A-Za-z0-9])?)",
         pattern=rf"{_NUMBER} (?:[A-Z0-9][A-Za-z0-9'.-]{{0,24}} ){{0,5}}[A-Z0-9][A-Za-z0-9'.-]{{1,24}}",
@@ -383,22 +297,10 @@ POSTAL = (
         category=PERSONAL_DATA,
         left="",
         before=label(
-            "lat",
-            "latitude",
-            "lon",
-            "lng",
-            "long",
-            "longitude",
-            "gps",
-            "coordinates",
-            "coords",
-            "location",
-            "breitengrad",
-            "längengrad",
-            "koordinaten",
-            "coordonnées",
-            "coordenadas",
-            "coordinate",
+            *words(
+                "lat, latitude, lon, lng, long, longitude, gps, coordinates, coords, location, breitengrad, "
+                "längengrad, koordinaten, coordonnées, coordenadas, coordinate"
+            ),
         )
         + r"(?: is| are)?[\"']?[:= (\[]{1,4}(?:[-+]?[0-9]{1,3}\.[0-9]{3,12}, ?)?",
         pattern=r"[-+]?[0-9]{1,3}\.[0-9]{4,12}",

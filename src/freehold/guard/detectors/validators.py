@@ -53,7 +53,7 @@ def entropy_bits(value: bytes) -> float:
 # What stands in documentation and templates instead of a value.
 _PLACEHOLDER = re.compile(
     rb"(?i)example|placeholder|your[-_ .]?[a-z]|changeme|change[-_]me|insert|replace|redacted|dummy|fake|sample|foo-?bar|x{4,}"
-    rb"|^ENC[(\[]|^\{cipher\}|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
+    rb"|^arn:|^ENC[(\[]|^\{cipher\}|\*{3,}|\.{3}|[#$]\{[^\])}]*(?:[}(\[$]|$)|\$\(|\{\{[^{}]*(?:\}\}|$)|%\([A-Za-z_]|<%|^<|>$|^\$[A-Za-z_]|^%[A-Za-z_]+%$"
     rb"|^(?:my|the|a)?[-_]?(?:super|very|db|user|admin|root|test|new|old|some)?[-_]?(?:secret|password|passwd|passphrase|passw|pass|pwd|token|api|key"
     rb"|secret[-_]?(?:key|pw)|api[-_]?key)$|^changeit$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
     rb"|^(?:none|null|nil|true|false|string|user|username|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest|name"
@@ -227,7 +227,7 @@ def not_identifier(value: bytes) -> bool:
 
 
 _CALL = re.compile(
-    rb"[A-Za-z_$][\w$]*(?:\.|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
+    rb"[A-Za-z_$][\w$]*(?:\.(?=.)|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
 )
 _LABELS = re.compile(
     rb"(?i)^(?:input|text|field|label|pass(?:word|wd|phrase)?s?|pwd|confirm\w*|enter\w*|new\w*|old\w*|current\w*|forgot\w*|reset\w*"
@@ -336,9 +336,14 @@ def typed_or_generated(value: bytes) -> bool:
     return typed_password(value) and b"-" not in value and any(48 <= byte <= 57 for byte in value) and not value.isdigit()
 
 
+_WORDS_AND_NUMBER = re.compile(rb"[A-Za-z][a-z]+[._-][A-Za-z][a-z]+[0-9]{2,6}[!?#*$%]?")  # typed, and no attribute
+_MEASURE = re.compile(rb"[0-9]{1,3}[-_]?[A-Za-z]+")  # "8-stellig", "12chars": what is said about a password
+
+
 def complex_password(value: bytes) -> bool:
     """A typed password with something in it that words do not have: for places where words stand, too."""
-    return typed_password(value) and not value.isalpha() and _WORDS.fullmatch(value) is None
+    is_said = value.isalpha() or _WORDS.fullmatch(value) is not None or _MEASURE.fullmatch(value) is not None
+    return not is_said and (typed_password(value) or (_WORDS_AND_NUMBER.fullmatch(value) is not None and not_placeholder(value)))
 
 
 def base64_of_text(value: bytes) -> bool:

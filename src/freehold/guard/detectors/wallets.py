@@ -4,11 +4,9 @@ import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stdnum import bitcoin
-
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.examples import HEX, sample
-from freehold.guard.detectors.labels import CLOSE, labelled
+from freehold.guard.detectors.labels import CLOSE, labelled, words
 from freehold.guard.detectors.validators import Validator, not_filler
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
@@ -16,7 +14,7 @@ _RIPPLE = "rpshnaf39wBUDNEGHJKLM4PQRST7VWXYZ2bcdeCg65jkm8oFqi1tuvAxyz"
 _BECH32 = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 
 
-def _base58_check(alphabet: str) -> Validator:
+def base58_check(alphabet: str = _BASE58, sizes: tuple[int, ...] = (25, 26)) -> Validator:
     """Base58Check: the last four bytes are the double SHA-256 of what is before them."""
     places = {byte: place for place, byte in enumerate(alphabet.encode())}
 
@@ -26,7 +24,7 @@ def _base58_check(alphabet: str) -> Validator:
             number = number * 58 + places[byte]
         raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
         raw = b"\0" * (len(value) - len(value.lstrip(alphabet[:1].encode()))) + raw
-        return len(raw) in (25, 26) and hashlib.sha256(hashlib.sha256(raw[:-4]).digest()).digest()[:4] == raw[-4:]
+        return len(raw) in sizes and hashlib.sha256(hashlib.sha256(raw[:-4]).digest()).digest()[:4] == raw[-4:]
 
     return valid
 
@@ -48,10 +46,6 @@ def _polynomial(values: list[int]) -> int:
         for bit, generator in enumerate((0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)):
             check ^= generator if top >> bit & 1 else 0
     return check
-
-
-def _bitcoin_bech32(value: bytes) -> bool:
-    return bool(bitcoin.is_valid(value.decode("ascii", "replace")))
 
 
 def _ethereum(value: bytes) -> bool:
@@ -79,14 +73,14 @@ _WALLETS = (
     _Wallet(
         "bitcoin-address",
         rf"[13]{_B}{{25,34}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "send to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa",
         "send to 1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNb",
     ),
     _Wallet(
         "bitcoin-bech32-address",
         r"(?:bc1|BC1)[a-zA-Z0-9]{25,59}",
-        _bitcoin_bech32,
+        _bech32,
         "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdq",
         "bc1qar0srrr7xfkvy5l643lydnw9re59gtzzwf5mdz",
     ),
@@ -94,42 +88,42 @@ _WALLETS = (
     _Wallet(
         "litecoin-address",
         rf"[LM]{_B}{{26,33}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "LMkm7yACCCit8VrGRbfRsgqwxUua3Y5ReR",
         "LMkm7yACCCit8VrGRbfRsgqwxUua3Y5Rex",
     ),
     _Wallet(
         "dogecoin-address",
         rf"D[5-9A-HJ-NP-U]{_B}{{32}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "D7fuQ1o1QxP7QhLhz3fh9RwndQGbJu5gSt",
         "D7fuQ1o1QxP7QhLhz3fh9RwndQGbJu5gSx",
     ),
     _Wallet(
         "dash-address",
         rf"X{_B}{{33}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "XdDeh1WG5FhR2dkh7LzMTCTyac7ywaeUiH",
         "XdDeh1WG5FhR2dkh7LzMTCTyac7ywaeUix",
     ),
     _Wallet(
         "tron-address",
         rf"T{_B}{{33}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "TCW1rpE6GGbn2sDjqjKr7pUKf4Hc8krFt3",
         "TCW1rpE6GGbn2sDjqjKr7pUKf4Hc8krFtx",
     ),
     _Wallet(
         "zcash-address",
         rf"t[13]{_B}{{33}}",
-        _base58_check(_BASE58),
+        base58_check(),
         "t1LQQs6GW5sGRULD1BtVFjUt6zvjNmF9tBJ",
         "t1LQQs6GW5sGRULD1BtVFjUt6zvjNmF9tBx",
     ),
     _Wallet(
         "ripple-address",
         rf"r{_B}{{24,34}}",
-        _base58_check(_RIPPLE),
+        base58_check(_RIPPLE),
         "rsXoiki4fY7F16wfETg3bC8BkGYHthcGvq",
         "rsXoiki4fY7F16wfETg3bC8BkGYHthcGvx",
     ),
@@ -151,6 +145,25 @@ _WALLETS = (
 )
 
 WALLETS = (
+    Detector(
+        id="bitcoin-private-key",  # wallet import format
+        pattern=rf"[5KL9c]{_B}{{50,51}}",
+        confidence=0.99,
+        validator=base58_check(sizes=(37, 38)),
+        must_match=("L3gGrWmuk" + "ngAuGJ5HAhGtFFTdto96asiMHReM5aN5MPZLux9421B",),
+        must_not_match=("L3gGrWmuk" + "ngAuGJ5HAhGtFFTdto96asiMHReM5aN5MPZLux9421C",),
+    ),
+    Detector(
+        id="extended-private-key",  # BIP 32, with SLIP 132's other letters: all keys of a wallet
+        pattern=rf"[xyzYZtuv]prv{_B}{{107}}",
+        confidence=0.99,
+        validator=base58_check(sizes=(82,)),
+        must_match=(
+            "xprv9s21ZrQH143K26c"
+            + "WnGeAk3vuCNVoovbC94Bm8U3zStJh25ubhz35DE6qZXVsmXCPaGUGEbACaTujTycQiV9LU1P7nB9Ws7wfJje4kQfv3S5",
+        ),
+        must_not_match=(f"xprv{'9' * 107}",),
+    ),
     *(
         Detector(
             id=wallet.id,
@@ -168,23 +181,11 @@ WALLETS = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *(
-                "bitcoin",
-                "btc",
-                "litecoin",
-                "ltc",
-                "ethereum",
-                "eth",
-                "dogecoin",
-                "doge",
-                "ripple",
-                "xrp",
-                "solana",
-                "sol",
-                "monero",
+            *words(
+                "bitcoin, btc, litecoin, ltc, ethereum, eth, dogecoin, doge, ripple, xrp, solana, sol, monero, xmr, "
+                "tron, trx, usdt, crypto, wallet, wallet address, crypto address, cartera, portefeuille, "
+                "bitcoin address, bitcoinadresse, dirección bitcoin, adresse bitcoin, indirizzo bitcoin, brieftasche"
             ),
-            *("xmr", "tron", "trx", "usdt", "crypto", "wallet", "wallet address", "crypto address", "cartera", "portefeuille"),
-            *("bitcoin address", "bitcoinadresse", "dirección bitcoin", "adresse bitcoin", "indirizzo bitcoin", "brieftasche"),
             apart=CLOSE,
         ),
         pattern=rf"{_B}{{26,44}}|0x[0-9a-fA-F]{{40}}",
