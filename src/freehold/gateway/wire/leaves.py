@@ -52,32 +52,28 @@ def _walk(
     if isinstance(value, str):
         before = f'"{name[-NAME_CHARS:]}":"' if name is not None else ""
         leaves.append(Leaf(path=path, channel=channel, text=value, before=before))
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if key and key not in vocabulary:
-                leaves.append(Leaf(path=(*path, key), channel=channel, text=key, is_key=True))
-            kind = type(item)
-            if (
-                kind is dict
-                or kind is list
-                or (kind is str and item and item not in vocabulary)
-                or (name is not None and kind in _NUMBERS and abs(item) >= _LEAST)
-            ):
-                own = key if name is not None else "" if kind is dict and key in objects else None
-                _walk(item, (*path, key), channel, own, channel_of, vocabulary, objects, leaves)
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            kind = type(item)
-            if (
-                kind is dict
-                or kind is list
-                or (kind is str and item and item not in vocabulary)
-                or (name is not None and kind in _NUMBERS and abs(item) >= _LEAST)
-            ):
-                _walk(item, (*path, number), channel, name, channel_of, vocabulary, objects, leaves)
-    elif name is not None:
-        before = f'"{name[-NAME_CHARS:]}":'
+        return
+    is_object = isinstance(value, dict)
+    if not is_object and not isinstance(value, list):
+        before = f'"{(name or "")[-NAME_CHARS:]}":'
         leaves.append(Leaf(path=path, channel=channel, text=orjson.dumps(value).decode(), before=before))
+        return
+    for step, item in value.items() if is_object else enumerate(value):
+        kind, own = type(item), name
+        if is_object:
+            if step and step not in vocabulary:
+                leaves.append(Leaf(path=(*path, step), channel=channel, text=step, is_key=True))
+            if name is not None:
+                own = step
+            elif kind is dict and step in objects:
+                own = ""
+        if (
+            kind is dict
+            or kind is list
+            or (kind is str and item and item not in vocabulary)
+            or (name is not None and kind in _NUMBERS and abs(item) >= _LEAST)
+        ):
+            _walk(item, (*path, step), channel, own, channel_of, vocabulary, objects, leaves)
 
 
 def rewrite(document: Mapping[str, Any], changes: list[tuple[Leaf, str]]) -> dict[str, Any]:
