@@ -63,7 +63,8 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
         hits.append(_unread(source))
     if lowering.is_cut:
         hits.append(_unread(source))
-    return [*flow.matching.found.values(), *hits, *unguarded(lowering, source, language), *_hidden(source)]
+    found = flow.close()
+    return [*found, *hits, *unguarded(lowering, source, language), *_hidden(source)]
 
 
 def _hidden(source: bytes) -> list[Hit]:

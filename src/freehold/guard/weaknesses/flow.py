@@ -17,7 +17,7 @@ from freehold.guard.weaknesses.conditions import Conditions
 from freehold.guard.weaknesses.functions import THIS, Frame, Functions
 from freehold.guard.weaknesses.ir import Cast, Join, Member, Name, Node, Unary
 from freehold.guard.weaknesses.lower import Lowering
-from freehold.guard.weaknesses.matching import Matching
+from freehold.guard.weaknesses.matching import Hit, Matching
 from freehold.guard.weaknesses.reading import assignments, calls, definitions, expressions, statements
 from freehold.guard.weaknesses.rules import Rules
 from freehold.guard.weaknesses.special import Special
@@ -59,6 +59,12 @@ class Flow:
         self.globals.update(self.env)
         for func in self.functions.unread():
             self.functions.read_alone(func)
+
+    def close(self) -> list[Hit]:
+        """What was found. Lets go of what refers back to this, so that a program is not kept until a collector comes."""
+        found = list(self.matching.found.values())
+        del self.matching, self.conditions, self.functions, self.special
+        return found
 
     def value(self, node: Node) -> Value:
         self.steps -= 1

@@ -4,6 +4,10 @@ A guess needs signs that prose, logs and data do not have; a text without them i
 """
 
 import re
+from functools import cache
+from typing import Any
+
+import re2
 
 from freehold.guard.languages import language_named
 from freehold.guard.syntax import Language
@@ -17,6 +21,7 @@ _SHEBANGS = (
 )
 _LOOK_CHARS = 8192  # of the beginning; a file says early what it is
 _MANY = 32  # signs of one language: enough
+_ODD = "\x0b\x1c\x1d\x1e\x1f"  # blanks to Python, and not to RE2
 
 
 def _signs(*patterns: str) -> re.Pattern[str]:
@@ -102,8 +107,25 @@ def guess(text: str, name: str = "") -> Language | None:
         return next((language for word, language in _SHEBANGS if word in first), None)
     best: Language | None = None
     most = 0
-    for language, signs in _SIGNS:
+    for language, signs in _of_use(head):
         count = len({found.group().strip() for found, _ in zip(signs.finditer(head), range(_MANY), strict=False)})
         if count > most:
             best, most = language, count
     return best
+
+
+def _of_use(head: str) -> list[tuple[Language, re.Pattern[str]]]:
+    """The languages of which there is any sign: a text has those of two or three."""
+    if not head.isascii() or any(odd in head for odd in _ODD):
+        return list(_SIGNS)
+    return [_SIGNS[number] for number in sorted(_any_signs().Match(head) or ())]
+
+
+@cache
+def _any_signs() -> Any:
+    """The signs of all languages at once, each language's under its number."""
+    signs = re2.Set.SearchSet()
+    for _, pattern in _SIGNS:
+        signs.Add(f"(?m){pattern.pattern}")
+    signs.Compile()
+    return signs

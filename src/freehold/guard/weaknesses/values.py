@@ -98,8 +98,13 @@ def whole(value: Value, depth: int = 0) -> Value:
 
 def mixed(values: Sequence[Value], path: str = "") -> Value:
     """What is made of all of them."""
-    parts = [whole(value) if value.items else value for value in values]
-    level = max((part.level for part in parts), default=CLEAN)
+    level = CLEAN
+    parts = []
+    for value in values:
+        part = whole(value) if value.items else value
+        parts.append(part)
+        if part.level > level:
+            level = part.level
     if not level:
         return Value(path=path)
     clean: frozenset[str] | None = None

@@ -81,6 +81,17 @@ def _lambda(lo: Lowering, node: Tree) -> Node:
     return Func(node.start_byte, node.end_byte, "", _params(lo, field_of(node, "parameters")), content)
 
 
+_of = member("expression", "name")
+
+
+def _member(lo: Lowering, node: Tree) -> Node:
+    """`a.B<T>` goes by the name of `a.B`."""
+    made = _of(lo, node)
+    if isinstance(made, Member):
+        made.name = made.name.partition("<")[0]
+    return made
+
+
 def _conditional(lo: Lowering, node: Tree) -> Node:
     """`a?.b`."""
     parts = named(node)
@@ -159,7 +170,7 @@ SHAPES: dict[str, Shape] = {
     "real_literal": number,
     "boolean_literal": truth,
     "null_literal": literal(None),
-    "member_access_expression": member("expression", "name"),
+    "member_access_expression": _member,
     "member_binding_expression": lambda lo, node: Name(node.start_byte, node.end_byte, lo.text(field_of(node, "name"))),
     "conditional_access_expression": _conditional,
     "element_access_expression": index("expression", "subscript"),

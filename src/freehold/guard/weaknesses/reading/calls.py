@@ -49,9 +49,11 @@ def _call(flow: "Flow", node: Call) -> Value:
     if facts.registers:
         flow.functions.registered.update(id(arg) if isinstance(arg, Func) else library.root_of(arg) for arg in node.args)
     args = [flow.value(arg) for arg in node.args]
-    named = {key: flow.value(value) for key, value in node.named}
-    for (word, value), item in zip(named.items(), node.named, strict=False):
-        flow.matching.set(word, f"{path}.{word}", value, item[1])
+    named: dict[str, Value] = {}
+    if node.named:
+        named = {key: flow.value(value) for key, value in node.named}
+        for (word, value), item in zip(named.items(), node.named, strict=False):
+            flow.matching.set(word, f"{path}.{word}", value, item[1])
     for rule in facts.calls:
         flow.matching.check_call(rule, node, of, args, named)
     if name in library.CALLERS and args and isinstance(called := args[0].const, str):
