@@ -6,6 +6,7 @@ filters, addresses.
 """
 
 import re
+from collections.abc import Set
 
 from jinja2 import Environment, TemplateError, nodes
 
@@ -13,6 +14,7 @@ from freehold.provenance.scan.context import Context
 from freehold.provenance.scan.findings import shown
 
 TEMPLATE_LIMIT_CHARS = 1 << 20
+_CODE, _ODD = "template-code", "template-odd"
 
 
 def _names(text: str) -> frozenset[str]:
@@ -50,52 +52,56 @@ def scan_template(text: str, context: Context, offset: int | None = None) -> Non
     except (TemplateError, RecursionError, ValueError, OverflowError) as exc:
         context.find("unparsed", f"chat template: {str(exc)[:120]}", offset)
         return
-    macros = {node.name for node in tree.find_all(nodes.Macro)}
-    callers = {"caller", *macros}
+    callables = _FUNCTIONS | {"caller"} | {node.name for node in tree.find_all(nodes.Macro)}
     for node in tree.find_all(nodes.Node):
-        _check(node, callers, context, offset)
+        for rule, words in ((_CODE, _reaches_inside(node)), (_ODD, _is_odd(node, callables))):
+            if words:
+                context.find(rule, f"line {node.lineno}: {words}", offset)
+                break
 
 
-def _check(node: nodes.Node, macros: set[str], context: Context, offset: int | None) -> None:
+def _reaches_inside(node: nodes.Node) -> str | None:
+    """How a node reaches the interpreter where no sandbox stops it."""
+    match node:
+        case nodes.Getattr(attr=name) if name.startswith("_") or name in _INSIDES:
+            return f"reads the attribute {shown(name)}"
+        case nodes.Getitem(arg=nodes.Const(value=str() as name)) if name.startswith("__") or name in _INSIDES:
+            return f"reads {shown(name)}"
+        case nodes.Name(name=name) if name.startswith("__") or name in _GLOBALS:
+            return f"uses {shown(name)}"
+        case nodes.Const(value=str() as value) if _DUNDER.search(value):
+            return f"has {shown(value)}, a name of Python's insides"
+        case nodes.Filter(name="attr"):
+            return "reads an attribute by a name that it computes"
+    return None
+
+
+def _is_odd(node: nodes.Node, callables: Set[str]) -> str | None:
+    """What of a node no formatting of a conversation needs."""
     match node:
         case nodes.Include() | nodes.Import() | nodes.FromImport() | nodes.Extends():
-            context.find("template-odd", f"line {node.lineno}: takes in another template", offset)
-        case nodes.Getattr(attr=name) if name.startswith("_") or name in _INSIDES:
-            context.find("template-code", f"line {node.lineno}: reads the attribute {shown(name)}", offset)
-        case nodes.Getitem(arg=nodes.Const(value=str() as name)) if name.startswith("__") or name in _INSIDES:
-            context.find("template-code", f"line {node.lineno}: reads {shown(name)}", offset)
-        case nodes.Name(name=name) if name.startswith("__") or name in _GLOBALS:
-            context.find("template-code", f"line {node.lineno}: uses {shown(name)}", offset)
-        case nodes.Const(value=str() as value) if _DUNDER.search(value):
-            context.find("template-code", f"line {node.lineno}: has {shown(value)}, a name of Python's insides", offset)
+            return "takes in another template"
         case nodes.Const(value=str() as value) if _PIECE.search(value):
-            context.find(
-                "template-odd", f"line {node.lineno}: has {shown(value)}, of which a name of Python's insides can be made", offset
-            )
-        case nodes.Mul(left=nodes.Const(value=str() as value)) | nodes.Mul(right=nodes.Const(value=str() as value)) if (
-            "_" in value
-        ):
-            context.find("template-odd", f"line {node.lineno}: repeats {shown(value)}", offset)
+            return f"has {shown(value)}, of which a name of Python's insides can be made"
         case nodes.Const(value=str() as value) if _ADDRESS.search(value):
-            context.find("template-odd", f"line {node.lineno}: has an address, {shown(value)}", offset)
+            return f"has an address, {shown(value)}"
         case nodes.TemplateData(data=value) if _ADDRESS.search(value):
-            context.find("template-odd", f"line {node.lineno}: has an address", offset)
-        case nodes.Filter(name="attr"):
-            context.find("template-code", f"line {node.lineno}: reads an attribute by a name that it computes", offset)
+            return "has an address"
+        case nodes.Mul(left=nodes.Const(value=str() as value)) | nodes.Mul(right=nodes.Const(value=str() as value)):
+            return f"repeats {shown(value)}" if "_" in value else None
         case nodes.Getitem(arg=arg) if _is_computed_name(arg):
-            context.find("template-odd", f"line {node.lineno}: reads an item by a name that it computes", offset)
+            return "reads an item by a name that it computes"
         case nodes.Filter(name=name) if name in _BY_ATTRIBUTE and not _is_plain(node):
-            context.find("template-odd", f"line {node.lineno}: the filter {shown(str(name))} by a name that it computes", offset)
+            return f"the filter {shown(str(name))} by a name that it computes"
         case nodes.Filter(name=name) if name not in _FILTERS:
-            context.find("template-odd", f"line {node.lineno}: uses the filter {shown(str(name))}", offset)
-        case nodes.Call(node=nodes.Name(name=name)) if name not in _FUNCTIONS and name not in macros:
-            context.find("template-odd", f"line {node.lineno}: calls {shown(name)}", offset)
+            return f"uses the filter {shown(str(name))}"
+        case nodes.Call(node=nodes.Name(name=name)) if name not in callables:
+            return f"calls {shown(name)}"
         case nodes.Call(node=nodes.Getattr(attr=name)) if name not in _METHODS:
-            context.find("template-odd", f"line {node.lineno}: calls the method {shown(name)}", offset)
+            return f"calls the method {shown(name)}"
         case nodes.Call(node=nodes.Getitem() | nodes.Filter() | nodes.Call()):
-            context.find("template-odd", f"line {node.lineno}: calls what it computes", offset)
-        case _:
-            pass
+            return "calls what it computes"
+    return None
 
 
 def _is_computed_name(node: nodes.Expr) -> bool:
