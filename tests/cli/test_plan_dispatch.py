@@ -89,7 +89,7 @@ def test_one_document_for_a_program(tmp_path: Path) -> None:
         (("--load", "20", "--wind", "--price", "pv=3"), "not in this plan"),
         (("--load", "20", "--grid-mw", "20"), "what does the grid's energy cost"),
         (("--load", "20", "--grid-mw", "20", "--grid-price", "50", "--carbon-price", "9"), "what the grid emits is unknown"),
-        (("--load", "20", "--pv", "--pausable", "1.5"), "pausable is a share"),
+        (("--load", "20", "--pv", "--pausable", "1.5"), "pausable lies between 0 and 1"),
         (("--load", "20", "--pv", "--wacc", "7"), "0.07 is 7 %"),
         (("--load", "20", "--firm", "--firm-usd-per-mwh", "-1"), "--firm-usd-per-mwh"),
         (("--load", "20", "--pv", "--latitude", "120"), "latitude"),

@@ -264,14 +264,14 @@ def test_annuities() -> None:
         ({"units": {"pv": Unit(technology=replace(TECHNOLOGIES["pv"], capex_usd_per_kw=-1.0))}}, "a price"),
         ({"units": {"pv": Unit(technology=replace(TECHNOLOGIES["pv"], capex_usd_per_kw=0.0))}}, "a price is above 0"),
         ({"units": {"pv": Unit(technology=TECHNOLOGIES["pv"], have=1e12)}}, "what stands"),
-        ({"pausable": 1.5}, "pausable is a share"),
+        ({"pausable": 1.5}, "pausable lies between 0 and 1"),
         ({"most_unserved": float("nan")}, "most-unserved"),
         ({"shed_usd_per_mwh": -1.0}, "shed-cost"),
         ({"round_trip": 0.0}, "gives back"),
         ({"wacc": -0.1}, "cost of capital"),
-        ({"grid_mw": float("inf")}, "connection"),
+        ({"grid_mw": float("inf")}, "grid-mw lies between"),
         ({"grid_mw": 1.0, "grid_usd_per_mwh": np.array([np.inf])}, "prices of the grid"),
-        ({"carbon_cap_t": -1.0}, "cap on carbon"),
+        ({"carbon_cap_t": -1.0}, "carbon-cap lies between"),
     ],
 )
 def test_absurd_figures_are_refused(change: dict[str, object], words: str) -> None:

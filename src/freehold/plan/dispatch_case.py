@@ -21,6 +21,7 @@ CHIP_YEARS = 5.0
 RESTART_H = (CHECKPOINT_S + RESTART_S) / 3600
 MOST_USD = 1e6
 MOST_THERE = 1e9  # MW or MWh; beyond it a number was mistyped
+MOST_CARBON_T = 1e12
 
 
 def pause_usd_per_mwh(wacc: float = WACC) -> float:
@@ -89,32 +90,32 @@ def check(case: Case) -> None:
     if unknown := set(case.units) - set(TECHNOLOGIES):
         raise InvalidRequest(f"no source {', '.join(sorted(unknown))}; known: {', '.join(TECHNOLOGIES)}", param="units")
     for name, unit in case.units.items():
-        if not 0 <= unit.have <= min(unit.most, MOST_THERE):
-            limit = f"{min(unit.most, MOST_THERE):g}"
-            raise InvalidRequest(f"{name}: what stands, {unit.have:g}, lies between 0 and the most, {limit}", param=name)
-        if not 0 < unit.technology.capex_usd_per_kw <= MOST_USD or not unit.technology.life_years > 0:
-            raise InvalidRequest(f"{name}: a price is above 0 and at most {MOST_USD:g} USD/kW, a life above 0 years", param=name)
-    fractions = {"most-unserved": case.most_unserved, "pausable": case.pausable, "idle": case.idle}
-    prices = {
-        "shed-cost": case.shed_usd_per_mwh,
-        "pause-cost": case.pause_usd_per_mwh,
-        "carbon-price": case.carbon_usd_per_t,
-        "restart-h": case.restart_h,
-    }
-    for name, value in fractions.items():
-        if not 0 <= value <= 1:
-            raise InvalidRequest(f"{name} is a share, between 0 and 1, got {value:g}", param=name)
-    for name, value in prices.items():
-        if not 0 <= value <= MOST_USD:
-            raise InvalidRequest(f"{name} lies between 0 and {MOST_USD:g}, got {value:g}", param=name)
+        _check_unit(name, unit)
+    for name, value, most in (
+        ("most-unserved", case.most_unserved, 1),
+        ("pausable", case.pausable, 1),
+        ("idle", case.idle, 1),
+        ("shed-cost", case.shed_usd_per_mwh, MOST_USD),
+        ("pause-cost", case.pause_usd_per_mwh, MOST_USD),
+        ("carbon-price", case.carbon_usd_per_t, MOST_USD),
+        ("restart-h", case.restart_h, MOST_USD),
+        ("grid-mw", case.grid_mw, MOST_MW),
+        ("carbon-cap", case.carbon_cap_t or 0, MOST_CARBON_T),
+    ):
+        if not 0 <= value <= most:
+            raise InvalidRequest(f"{name} lies between 0 and {most:g}, got {value:g}", param=name)
     if not 0 < case.round_trip <= 1:
         raise InvalidRequest(f"a battery gives back more than 0 and at most all, got {case.round_trip:g}", param="round-trip")
-    if not 0 <= case.grid_mw <= MOST_MW:
-        raise InvalidRequest(f"a connection to the grid has 0 to {MOST_MW:,.0f} MW, got {case.grid_mw:g}", param="grid-mw")
     if not np.all(np.isfinite(case.grid_usd_per_mwh)) or case.grid_usd_per_mwh.size not in (1, steps):
         raise InvalidRequest("prices of the grid are finite, one for all steps or one for each", param="grid-price")
-    if case.carbon_cap_t is not None and not 0 <= case.carbon_cap_t <= 1e12:
-        raise InvalidRequest(f"a cap on carbon is 0 t or more, got {case.carbon_cap_t:g}", param="carbon-cap")
     if case.grid_mw and case.grid_g_per_kwh is None and (case.carbon_cap_t is not None or case.carbon_usd_per_t):
         raise UnknownFigure("cannot compute: what the grid emits is unknown; say --country or --grid-carbon")
     capital_recovery(case.wacc, 1)
+
+
+def _check_unit(name: str, unit: Unit) -> None:
+    if not 0 <= unit.have <= min(unit.most, MOST_THERE):
+        limit = f"{min(unit.most, MOST_THERE):g}"
+        raise InvalidRequest(f"{name}: what stands, {unit.have:g}, lies between 0 and the most, {limit}", param=name)
+    if not 0 < unit.technology.capex_usd_per_kw <= MOST_USD or not unit.technology.life_years > 0:
+        raise InvalidRequest(f"{name}: a price is above 0 and at most {MOST_USD:g} USD/kW, a life above 0 years", param=name)

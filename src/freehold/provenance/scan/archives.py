@@ -346,17 +346,22 @@ def scan_tar(source: Source, context: Context) -> None:
             if kind in (b"0", b"\0", b"7"):
                 context.descend(name, data)
             elif kind != b"5":
-                link = block[157:257].rstrip(b"\0").decode("utf-8", "replace")
-                context.find("archive-link", f"{shown(name)} is a link or a device{f' ({shown(link)})' if link else ''}", at)
-                if link.startswith("/") or ".." in PurePosixPath(link).parts:
-                    context.find("archive-path", f"{shown(name)} leads to {shown(link)}", at)
-                if kind not in b"12346":
-                    context.find("unparsed", f"tar: {shown(name)} is of a kind that is not opened", at)
+                _check_link(name, block, context, at)
         if kind in b"123456" and size_bytes:  # readers differ in whether data follows these
             context.find("unparsed", f"tar: {shown(name)} has no contents, and says it has", at)
             return
         count += 1
         at += 512 + -(-size_bytes // 512) * 512
+
+
+def _check_link(name: str, block: bytes, context: Context, at: int) -> None:
+    """A member that is no file and no folder."""
+    link = block[157:257].rstrip(b"\0").decode("utf-8", "replace")
+    context.find("archive-link", f"{shown(name)} is a link or a device{f' ({shown(link)})' if link else ''}", at)
+    if link.startswith("/") or ".." in PurePosixPath(link).parts:
+        context.find("archive-path", f"{shown(name)} leads to {shown(link)}", at)
+    if block[156:157] not in b"12346":
+        context.find("unparsed", f"tar: {shown(name)} is of a kind that is not opened", at)
 
 
 def _tar_number(field: bytes) -> int | None:
