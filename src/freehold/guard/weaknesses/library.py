@@ -192,6 +192,8 @@ _KEEPS = frozenset(
         "unicode",
     ]
 )
+_CUTS = frozenset(("strip", "rstrip", "lstrip"))  # what they are given is what goes
+_ENCODING = re.compile(r"(?i)(?:utf|ascii|latin|iso-|us-|cp\d)")
 _FORMATS = frozenset(["Sprintf", "sprintf", "format", "Format", "formatted", "vsprintf", "Sprint", "Sprintln", "Errorf"])
 _PUTS = frozenset(
     [
@@ -432,7 +434,8 @@ def operation(name: str, path: str, of: Value | None, args: Sequence[Value]) -> 
                 return formatted(arg, args[place + 1 :]).named(f"{path}()")
         return None
     if name in _KEEPS:
-        subject = of if of is not None and (of.is_known or of.level or not args) else args[0] if args else of
+        is_of = of is not None and (of.is_known or of.level or not args or name in _CUTS or _ENCODING.match(args[0].text))
+        subject = of if is_of else args[0] if args else of
         if subject is None:
             return None
         const = subject.const

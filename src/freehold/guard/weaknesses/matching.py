@@ -153,7 +153,7 @@ class Matching:
         text = value.const
         if not isinstance(text, str) or HOLE in text or len(text) < secrets.SHORTEST or not secrets.is_secret_name(name):
             return
-        if secrets.looks_secret(text) and text.lower() != name.lower():
+        if secrets.looks_secret(text) and not secrets.is_its_name(text, name):
             self.report("hard-coded-secret", node, 0.8 if secrets.is_likely(text) else 0.55)
 
     def compare_secret(self, node: Binary, left: Value, right: Value) -> None:

@@ -18,7 +18,8 @@ _JOINED = re.compile(
 )
 _PLACEHOLDER = re.compile(
     r"(?i)^(?:x+|\*+|\.+|-+|<.*>|\$\{.*\}|\{.*\}|%\w+%|\[.*\]|none|null|undefined|true|false|test|dummy|todo.*|placeholder.*|"
-    r"your[_\- ].*|my[_\- ]?(?:pass|secret|token|key).*|change.?me.*|(?:example|fake|sample).*|(?:insert|enter|replace)[_\- ].*|"
+    r"#[0-9a-f]{3,8}|your[_\- ].*|my[_\- ]?(?:pass|secret|token|key|api).*|test[_\- ].*|change.?me.*|(?:example|fake|sample).*|"
+    r"(?:insert|enter|replace)[_\- ].*|"
     r"(?:the|new|old|current|confirm|user)?[_\- ]?"
     r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_\- ]?key|key|credentials?|login)s?[:*]?|"
     r"env[:(].*|process\.env.*|os\.environ.*|.*\bhere\b.*|.*your.*(?:key|token|secret|password).*|.*_here)$"
@@ -49,3 +50,9 @@ def is_likely(value: str) -> bool:
     """Whether it has what random or chosen secrets have: signs of two kinds, or length."""
     kinds = sum((any(c.islower() for c in value), any(c.isupper() for c in value), any(c.isdigit() for c in value)))
     return (kinds >= 2 and len(value) >= 6) or len(value) >= 16 or any(not c.isalnum() and not c.isspace() for c in value)
+
+
+def is_its_name(value: str, name: str) -> bool:
+    """Whether a constant is but what it is called: `SECRET_KEY = "secret-key"`, or a word of a grammar: `token == "async"`."""
+    is_word = value.isalpha() and value.islower() and name.lower().endswith("token")
+    return is_word or re.sub(r"[\W_]", "", value).lower() == re.sub(r"[\W_]", "", name).lower()
