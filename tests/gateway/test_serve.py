@@ -11,10 +11,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.x509.oid import NameOID
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from freehold.core.errors import ConfigError
 from freehold.gateway.config import GatewayConfig
-from freehold.gateway.serve import bind, check_bind, event_loop, is_loopback, serving
+from freehold.gateway.serve import Corked, bind, check_bind, event_loop, is_loopback, serving
 
 QUICK = GatewayConfig(port=0, header_timeout_s=0.2, header_limit_bytes=1000, max_connections=3, shutdown_timeout_s=1)
 
@@ -40,6 +41,33 @@ async def talk(url: str, *pieces: bytes, pause_s: float = 0) -> bytes:
             return b"reset"
         finally:
             writer.close()
+
+
+async def test_what_is_written_in_one_go_leaves_in_one_write() -> None:
+    written: list[bytes] = []
+
+    class Transport:
+        write = written.append
+
+        def is_closing(self) -> bool:
+            return b"closed" in written
+
+        def close(self) -> None:
+            written.append(b"closed")
+
+    transport = Corked(Transport(), asyncio.get_running_loop())  # type: ignore[arg-type]
+    transport.write(b"head ")
+    transport.write(b"words")
+    assert not written
+    await asyncio.sleep(0)
+    large = b"x" * HIGH_WATER_LIMIT
+    transport.write(large)
+    assert written == [b"head words", large]
+    transport.write(b"last")
+    transport.close()
+    transport.write(b"too late")
+    await asyncio.sleep(0)
+    assert written[2:] == [b"last", b"closed"]
 
 
 async def test_a_request_and_the_next_on_the_same_connection_are_answered() -> None:
