@@ -104,12 +104,12 @@ async def replay(claims: Claims, kept: KeptExchange, place: Place, *, anyway: bo
             raise NotFound("the receipt names no model")
         await _ready(engine)
         answer = engine.send(exchange.for_engine(served.seed))
-        start = await anext(answer)
+        start, *events = await anext(answer)
         assert isinstance(start, MessageStart)
         found = [*differences(served, start.served), *asked_differently]
         if found and not anyway:
             return Replay(differences=tuple(found), ran=False)
-        events = [start, *[event async for event in answer]]
+        events = [start, *events, *[event async for later in answer for event in later]]
     ends = [event for event in events if isinstance(event, MessageEnd)]
     now = [end.tokens or () for end in sorted(ends, key=lambda end: end.choice)]
     return Replay(

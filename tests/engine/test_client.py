@@ -16,6 +16,7 @@ from freehold.core.exchange import Exchange, ExchangeId, KeyId, Message, Princip
 from freehold.core.ports import Upstream
 from freehold.engine.client import EngineClient
 from tests.fakes.tiny_gguf import tiny_gguf
+from tests.fakes.upstream import told
 
 
 def ask(text: str = "hello", *, document: dict[str, Any] | None = None, **changes: Any) -> Exchange:
@@ -58,13 +59,13 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def drain(events: AsyncIterator[Event]) -> None:
+async def drain(events: AsyncIterator[list[Event]]) -> None:
     async for _ in events:
         pass
 
 
 async def collect(client: EngineClient, exchange: Exchange) -> list[Event]:
-    return [event async for event in client.send(exchange)]
+    return await told(client.send(exchange))
 
 
 def text_of(events: list[Event]) -> str:
@@ -181,8 +182,8 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent(tmp_path:
 async def test_a_client_that_leaves_frees_its_sequence(tmp_path: Path) -> None:
     async with engine(tmp_path, "real") as client:
         stream = client.send(ask(sampling=Sampling(max_tokens=200, seed=1, temperature=1.0)))
-        async for event in stream:
-            if isinstance(event, TextDelta):
+        async for events in stream:
+            if any(isinstance(event, TextDelta) for event in events):
                 break
         await stream.aclose()  # type: ignore[attr-defined]
         await until(
@@ -195,8 +196,8 @@ async def test_a_client_that_leaves_frees_all_its_answers(tmp_path: Path) -> Non
     async with engine(tmp_path, "real") as client:
         several = ask(choices=3, sampling=Sampling(max_tokens=200, seed=1, temperature=1.0))
         stream = client.send(several)
-        async for event in stream:
-            if isinstance(event, TextDelta):
+        async for events in stream:
+            if any(isinstance(event, TextDelta) for event in events):
                 break
         await stream.aclose()  # type: ignore[attr-defined]
         await until(

@@ -44,7 +44,7 @@ class EngineUpstream:
         """For fixtures, which outlive a test's event loop."""
         self._runtime.close()
 
-    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+    async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
         submit = Submit(
             request=next(self._numbers),
             messages=exchange.messages,
@@ -55,7 +55,7 @@ class EngineUpstream:
             key="key_test",
         )
         self._runtime.scheduler.submit(*self._runtime.prompts.requests(submit))
-        yield MessageStart(served=ServedBy(provider="freehold", model=exchange.model, build="test"))
+        yield [MessageStart(served=ServedBy(provider="freehold", model=exchange.model, build="test"))]
         telling = Telling(exchange, None)
         while not telling.is_over:
             for output in self._runtime.scheduler.step():
@@ -74,8 +74,7 @@ class EngineUpstream:
                         events = telling.end(output.request - submit.request, end)
                     case Failed():
                         raise output.error
-                for event in events:
-                    yield event
+                yield list(events)
 
 
 def _unsigned(path: Path) -> VerifiedModel:

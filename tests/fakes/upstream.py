@@ -18,6 +18,11 @@ def answer(*texts: str, usage: Usage | None = None) -> list[Event]:
     return [MessageStart(served=SERVED), *deltas, counts, MessageEnd(finish_reason=FinishReason.STOP)]
 
 
+async def told(answer: AsyncIterator[list[Event]]) -> list[Event]:
+    """All events of an answer."""
+    return [event async for events in answer for event in events]
+
+
 class ScriptedUpstream:
     """Implements `Upstream`. A step is an event to yield, an exception to raise, or an asyncio.Event to wait for."""
 
@@ -43,7 +48,7 @@ class ScriptedUpstream:
     def status(self) -> UpstreamStatus:
         return self.readiness
 
-    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+    async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
         self.exchanges.append(exchange)
         finished = False
         try:
@@ -55,7 +60,7 @@ class ScriptedUpstream:
                     raise step
                 else:
                     self.yielded += 1
-                    yield step
+                    yield [step]
             finished = True
         finally:
             self.closed_early += not finished

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
 import pytest
@@ -77,6 +77,16 @@ async def test_a_slow_reader_is_not_the_upstreams_silence() -> None:
     async with flow(upstream, idle_timeout_s=0.02) as running:
         await asyncio.sleep(0.08)
         assert sum(map(len, await drain(running))) == _BUFFER_EVENTS + 1
+
+
+async def test_what_the_stages_hold_back_is_no_silence() -> None:
+    async def slow() -> AsyncIterator[list[Event]]:
+        for letter in "sesam ":
+            await asyncio.sleep(0.02)
+            yield [TextDelta(text=letter)]
+
+    async with Flow(slow(), [WordGuard().stage(Direction.RESPONSE)], staying, idle_timeout_s=0.08) as running:
+        assert await running.next() == [TextDelta(text="sesam ")]
 
 
 async def test_a_client_that_leaves_ends_the_work() -> None:

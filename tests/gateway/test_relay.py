@@ -11,13 +11,13 @@ from freehold.core.events import Event, ReasoningDelta, TextDelta, TokenLogprob,
 from freehold.core.findings import Direction
 from freehold.gateway.relay import relay
 from tests.fakes.guard import MASK, SECRET, WordGuard
-from tests.fakes.upstream import ScriptedUpstream
+from tests.fakes.upstream import ScriptedUpstream, told
 
 
 async def play(*steps: Event | Exception, stages: int = 1) -> list[Event]:
-    upstream: AsyncIterator[Event] = ScriptedUpstream(*steps).send(None)  # type: ignore[arg-type]
+    upstream = ScriptedUpstream(*steps).send(None)  # type: ignore[arg-type]
     guards = [WordGuard().stage(Direction.RESPONSE) for _ in range(stages)]
-    return [event async for event in relay(upstream, guards)]
+    return await told(relay(upstream, guards))
 
 
 def text(events: list[Event]) -> str:
@@ -42,13 +42,25 @@ async def test_without_stages_events_pass_as_they_are() -> None:
     assert await play(*events, stages=0) == events
 
 
+async def test_what_came_at_once_goes_on_at_once() -> None:
+    async def upstream() -> AsyncIterator[list[Event]]:
+        yield [TextDelta(text="1 "), TextDelta(text="ses")]
+        yield [TextDelta(text="am "), TextDelta(text="2 ")]
+
+    said = [
+        [event.text for event in events if isinstance(event, TextDelta)]
+        async for events in relay(upstream(), [WordGuard().stage(Direction.RESPONSE)])
+    ]
+    assert said == [["1 "], ["sesam ", "2 "], []]
+
+
 async def test_the_upstreams_failure_comes_last() -> None:
     seen: list[Event] = []
     upstream = ScriptedUpstream(TextDelta(text="x ses"), UpstreamBroken("gone")).send(None)  # type: ignore[arg-type]
 
     async def drain() -> None:
-        async for event in relay(upstream, [WordGuard().stage(Direction.RESPONSE)]):
-            seen.append(event)  # noqa: PERF401  # what came before the exception matters
+        async for events in relay(upstream, [WordGuard().stage(Direction.RESPONSE)]):
+            seen.extend(events)
 
     with pytest.raises(UpstreamBroken):
         await drain()
@@ -71,7 +83,7 @@ async def test_closing_the_relay_closes_the_upstream_and_each_stage_once() -> No
     await anext(events)
     await events.aclose()
     assert (upstream.closed_early, [stage.closed for stage in stages]) == (1, [1, 1])
-    assert [event async for event in relay(upstream.send(None), stages)]  # type: ignore[arg-type]
+    assert await told(relay(upstream.send(None), stages))  # type: ignore[arg-type]
     assert [stage.closed for stage in stages] == [2, 2]
 
 

@@ -26,7 +26,7 @@ from freehold.core.ports import UpstreamStatus
 from freehold.gateway.attempt import HELD_BYTES, HELD_EVENTS, HELD_S, KEY_REFUSED, Outcome, Route
 from freehold.gateway.config import RoutingConfig
 from freehold.gateway.router import Router
-from tests.fakes.upstream import ScriptedUpstream, answer
+from tests.fakes.upstream import ScriptedUpstream, answer, told
 
 Steps = Sequence[Event | Exception | asyncio.Event]
 
@@ -46,11 +46,11 @@ class Planned(ScriptedUpstream):
         self.plans: list[Steps] = [[plan] if isinstance(plan, Exception) else plan for plan in plans]
         self.calls = 0
 
-    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+    async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
         self.calls += 1
         self.steps = list(self.plans.pop(0) if self.plans else answer(self.name))
-        async for event in super().send(exchange):
-            yield event
+        async for events in super().send(exchange):
+            yield events
 
 
 @dataclass
@@ -105,13 +105,13 @@ def exchange(model: str = "m", *, stream: bool = True) -> Exchange:
 
 
 async def ask(router: Router, may: Callable[[str], bool] = lambda _name: True, *, model: str = "m") -> str:
-    return "".join([event.text async for event in router.send(exchange(model), may) if isinstance(event, TextDelta)])
+    return "".join(event.text for event in await told(router.send(exchange(model), may)) if isinstance(event, TextDelta))
 
 
 async def test_what_an_upstream_says_goes_through_in_order(world: World) -> None:
     upstream = Planned("a")
     router = world.router(upstream)
-    assert [event async for event in router.send(exchange())] == list(answer("a"))
+    assert await told(router.send(exchange())) == list(answer("a"))
     assert world.told == [("a", Outcome.ANSWERED)]
     assert (upstream.calls, upstream.closed_early) == (1, 0)
 
@@ -156,7 +156,7 @@ async def test_a_failure_before_the_first_content_shows_nothing_of_the_failed_tr
         TextDelta(text=""),
     ]
     first = Planned("a", [*held, Usage(input_tokens=1, output_tokens=None), DOWN])
-    events = [event async for event in world.router(first, Planned("b")).send(exchange())]
+    events = await told(world.router(first, Planned("b")).send(exchange()))
     assert events == list(answer("b"))
 
 
@@ -164,7 +164,7 @@ async def test_a_failure_after_the_first_content_is_the_clients_to_know(world: W
     second = Planned("b")
     router = world.router(Planned("a", [START, TextDelta(text="so far"), UpstreamBroken("died")]), second)
     stream = router.send(exchange())
-    assert [await anext(stream), await anext(stream)] == [START, TextDelta(text="so far")]
+    assert await anext(stream) == [START, TextDelta(text="so far")]
     with pytest.raises(UpstreamBroken, match="died"):
         await anext(stream)
     assert second.calls == 0
@@ -187,19 +187,19 @@ async def test_an_answer_that_ends_before_it_began_is_tried_again(world: World) 
 async def test_not_more_is_held_back_than_a_bound(world: World, signs: Steps) -> None:
     gate = asyncio.Event()
     stream = world.router(Planned("a", [*signs, gate])).send(exchange())
-    assert [await anext(stream) for _ in signs] == signs
+    assert await anext(stream) == signs
     await stream.aclose()
 
 
 async def test_a_client_hears_of_an_upstream_that_only_says_it_is_alive(world: World) -> None:
     class Slow(Planned):
-        async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+        async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
             for n in range(9):
-                yield Payload(data=b"ping", number=n)
+                yield [Payload(data=b"ping", number=n)]
                 world.now_s += HELD_S / 2
 
     stream = world.router(Slow("a")).send(exchange())
-    assert await anext(stream) == Payload(data=b"ping", number=0)
+    assert await anext(stream) == [Payload(data=b"ping", number=n) for n in range(4)]
     assert world.now_s == 100 + 1.5 * HELD_S
     await stream.aclose()
 
@@ -249,12 +249,12 @@ async def test_a_node_whose_only_upstream_said_to_come_back_late_says_so_without
 
 async def test_patience_has_an_end(world: World) -> None:
     class Hanging(Planned):
-        async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+        async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
             self.calls += 1
             world.now_s += 100
             for error in [UpstreamTimeout("silent")]:
                 raise error
-            yield START
+            yield [START]
 
     upstream = Hanging("a")
     with pytest.raises(UpstreamTimeout):
@@ -412,7 +412,7 @@ async def test_an_answer_in_one_body_has_no_first_text_to_wait_for(world: World)
     gate = asyncio.Event()
     router = world.router(Route(upstream=Planned("a", [gate, *answer("late")]), first_token_timeout_s=0.01))
     asyncio.get_running_loop().call_later(0.05, gate.set)
-    events = [event async for event in router.send(exchange(stream=False))]
+    events = await told(router.send(exchange(stream=False)))
     assert TextDelta(text="late") in events
 
 

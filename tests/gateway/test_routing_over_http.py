@@ -19,6 +19,7 @@ from freehold.gateway.metrics import Metrics
 from freehold.gateway.router import Router
 from freehold.gateway.upstreams import make_upstream
 from tests.fakes.recorder import InMemoryRecorder
+from tests.fakes.upstream import told
 from tests.gateway.asking import asked
 from tests.gateway.upstreams.provider import END, STREAM, chunked, json_answer, provider
 
@@ -57,7 +58,7 @@ async def routed(*urls: str, tries: int = 3, **told: Any) -> AsyncIterator[Route
 async def ask(router: Router) -> tuple[str, str]:
     """What was said, and by whom."""
     text, who = "", ""
-    async for event in router.send(exchange()):
+    for event in await told(router.send(exchange())):
         if isinstance(event, TextDelta):
             text += event.text
         elif isinstance(event, MessageStart):

@@ -194,7 +194,7 @@ async def test_sixteen_streams_at_once_stay_apart() -> None:
         async def send(self, exchange: Any) -> Any:
             for event in answer(*(f"{exchange.messages[0].text} " for _ in range(20))):
                 await asyncio.sleep(0)
-                yield event
+                yield [event]
 
     async with running(TestNode(upstream=Echo())) as node, node.sdk() as sdk:
 
@@ -522,7 +522,7 @@ async def test_an_unforeseen_exception_is_a_500_that_tells_nothing(caplog: pytes
 async def test_a_guard_that_fails_on_an_error_message_withholds_it(node: TestNode) -> None:
     class Failing(ScriptedUpstream):
         async def send(self, exchange: Any) -> Any:
-            yield answer("x")[0]
+            yield [answer("x")[0]]
             node.guard.broken = True
             raise UpstreamRejected("private words", status=400)
 

@@ -44,7 +44,7 @@ class ToyUpstream:
     async def close(self) -> None:
         pass
 
-    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+    async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
         self.exchanges.append(exchange)
         if self.fails:
             raise self.fails.pop(0)
@@ -54,18 +54,17 @@ class ToyUpstream:
             raise InvalidRequest("n is not supported", param="n")
         if exchange.sampling.top_logprobs is not None and not self.tells_logprobs:
             raise InvalidRequest("logprobs are not supported", param="logprobs")
-        yield MessageStart(served=ServedBy(provider=self.name, model="toy-1", build=self.fingerprint))
+        yield [MessageStart(served=ServedBy(provider=self.name, model="toy-1", build=self.fingerprint))]
         choices = exchange.choices if self.gives_several else 1
         longest = exchange.sampling.max_tokens or 8
         chances = self._chances(exchange.messages[-1].text)
         for choice in range(choices):
             letters = self._rng.choice(list(_LETTERS), size=longest, p=chances)
             text = "" if self.is_silent else "".join(letters)
-            yield TextDelta(text=text, choice=choice, logprobs=self._logprobs(exchange, chances))
+            yield [TextDelta(text=text, choice=choice, logprobs=self._logprobs(exchange, chances))]
         input_tokens = len(exchange.messages[-1].text.split()) + self.extra_tokens
-        yield Usage(input_tokens=input_tokens, output_tokens=choices * longest)
-        for choice in range(choices):
-            yield MessageEnd(choice=choice, finish_reason=FinishReason.LENGTH)
+        yield [Usage(input_tokens=input_tokens, output_tokens=choices * longest)]
+        yield [MessageEnd(choice=choice, finish_reason=FinishReason.LENGTH) for choice in range(choices)]
 
     def _chances(self, prompt: str) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
         seed = int.from_bytes(sha256(prompt.encode()).digest()[:4], "big")

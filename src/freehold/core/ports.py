@@ -39,8 +39,8 @@ class Upstream(Protocol):
 
     def status(self) -> UpstreamStatus: ...
 
-    def send(self, exchange: Exchange) -> AsyncIterator[Event]:
-        """Yield MessageStart, deltas, Usage, and one MessageEnd a choice, in that order.
+    def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
+        """Yield MessageStart, deltas, Usage, and one MessageEnd a choice, in that order: each time all that came at once.
 
         Closing the iterator cancels the work. Raises UpstreamError before or between events, InvalidRequest for what it can't do.
         """

@@ -179,15 +179,14 @@ class EngineClient:
             await self._supervisor
         self._supervisor = None
 
-    async def send(self, exchange: Exchange) -> AsyncIterator[Event]:
+    async def send(self, exchange: Exchange) -> AsyncIterator[list[Event]]:
         """As `Upstream.send`. A count of tokens is an answer of nothing but its usage."""
         _check(exchange)
         link, ready = self._running()
         if exchange.operation == _COUNTS:
             input_tokens = await self.count_tokens(exchange)
-            yield MessageStart(served=_served_by(exchange.model, ready, None))
-            yield Usage(input_tokens=input_tokens, output_tokens=0)
-            yield MessageEnd(finish_reason=FinishReason.STOP)
+            start = MessageStart(served=_served_by(exchange.model, ready, None))
+            yield [start, Usage(input_tokens=input_tokens, output_tokens=0), MessageEnd(finish_reason=FinishReason.STOP)]
             return
         seed = exchange.sampling.seed
         seed = secrets.randbits(53) if seed is None else seed & ((1 << 64) - 1)  # 53 bits: whole in any JSON reader
@@ -196,14 +195,15 @@ class EngineClient:
         try:
             accepted = await answer.next()
             assert isinstance(accepted, Accepted), "the engine accepts a request before anything else"
-            yield MessageStart(served=_served_by(exchange.model, ready, seed, watermark))
+            yield [MessageStart(served=_served_by(exchange.model, ready, seed, watermark))]
             telling = Telling(exchange, ready.calls)
             while not telling.is_over:
-                frame = await answer.next()
-                assert isinstance(frame, Text | Ended), "an answer is text until it ends"
-                choice = frame.request - answer.request
-                for event in telling.text(choice, frame) if isinstance(frame, Text) else telling.end(choice, frame):
-                    yield event
+                events: list[Event] = []
+                for frame in await answer.rest():
+                    assert isinstance(frame, Text | Ended), "an answer is text until it ends"
+                    choice = frame.request - answer.request
+                    events += telling.text(choice, frame) if isinstance(frame, Text) else telling.end(choice, frame)
+                yield events
         finally:
             link.forget(answer)
 

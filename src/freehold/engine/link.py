@@ -52,6 +52,12 @@ class Answer:
             await self._arrived.wait()
         return self._frames.popleft()
 
+    async def rest(self) -> list[Frame]:
+        """All that came and was not taken yet; at least one."""
+        frames = [await self.next(), *self._frames]
+        self._frames.clear()
+        return frames
+
     def put(self, frame: Frame) -> bool:
         """False when the consumer is too far behind."""
         if len(self._frames) >= MAX_WAITING_FRAMES:

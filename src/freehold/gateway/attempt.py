@@ -127,12 +127,12 @@ class Attempt:
 
     async def _hold(self) -> list[Event]:
         held, held_bytes, since_s = list[Event](), 0, self._monotonic_s()
-        async for event in self.events:
-            held.append(event)
-            if _is_content(event) or len(held) >= HELD_EVENTS:
+        async for events in self.events:
+            held += events
+            if any(map(_is_content, events)) or len(held) >= HELD_EVENTS:
                 return held
-            if isinstance(event, Payload):
-                held_bytes += len(event.data)
+            if payloads := [event for event in events if isinstance(event, Payload)]:
+                held_bytes += sum(len(payload.data) for payload in payloads)
                 if held_bytes > HELD_BYTES or self._monotonic_s() > since_s + HELD_S:
                     return held
         raise UpstreamBroken(f"upstream {self._lane.name} ended its answer before it began; try again")

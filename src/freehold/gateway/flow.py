@@ -25,7 +25,7 @@ class Flow:
 
     def __init__(
         self,
-        upstream: AsyncIterator[Event],
+        upstream: AsyncIterator[list[Event]],
         stages: Sequence[Stage],
         receive: Receive,
         *,
@@ -90,11 +90,12 @@ class Flow:
 
     async def _draw(self) -> None:
         try:
-            async with contextlib.aclosing(relay(self._upstream, self._stages, self._heard)) as events:
-                async for event in events:
-                    self._ready.append(event)
-                    self._ready_chars += _chars(event)
-                    if self._reader is not None:
+            async with contextlib.aclosing(relay(self._upstream, self._stages)) as lists:
+                async for events in lists:
+                    self._heard()
+                    self._ready += events
+                    self._ready_chars += sum(map(_chars, events))
+                    if self._reader is not None and events:
                         self._wake()
                     if len(self._ready) >= _BUFFER_EVENTS or self._ready_chars >= _BUFFER_CHARS:
                         self._room = self._loop.create_future()

@@ -7,7 +7,7 @@ delta goes through them a piece at a time: others of this event loop are answere
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
 
 from freehold.core.errors import UpstreamError
@@ -17,29 +17,22 @@ from freehold.core.stage import Stage
 _TURN_CHARS = 8192  # some 20 ms of scanning where all of it is digits, the dearest text there is
 
 
-async def relay(
-    upstream: AsyncIterator[Event], stages: Sequence[Stage], heard: Callable[[], None] = lambda: None
-) -> AsyncGenerator[Event, None]:
-    """Yield what the stages let through, in upstream order. `heard` is called at each sign of life of the upstream."""
+async def relay(upstream: AsyncIterator[list[Event]], stages: Sequence[Stage]) -> AsyncGenerator[list[Event], None]:
+    """Yield what the stages let through of what came at once, in upstream order. Where that is nothing, the upstream lives."""
     failure: UpstreamError | None = None
     closed = 0
     try:
         try:
-            async for event in upstream:
-                heard()
-                if (pieces := _pieces(event)) is None:
-                    for out in through([event], stages):
-                        yield out
-                    continue
-                for piece in pieces:
-                    for out in through([piece], stages):
-                        yield out
-                    await asyncio.sleep(0)
+            async for events in upstream:
+                turns = _turns(events)
+                for turn in turns:
+                    yield through(turn, stages)
+                    if len(turns) > 1:
+                        await asyncio.sleep(0)
         except UpstreamError as exc:
             failure = exc
         for closed, stage in enumerate(stages, 1):  # read in `finally`
-            for out in through(stage.close(), stages[closed:]):
-                yield out
+            yield through(stage.close(), stages[closed:])
         if failure is not None:
             raise failure
     finally:
@@ -47,6 +40,17 @@ async def relay(
         for stage in stages[closed:]:  # nobody reads on: what they hold is dropped
             with contextlib.suppress(Exception):
                 stage.close()
+
+
+def _turns(events: list[Event]) -> list[list[Event]]:
+    """What is scanned before others may go on: mostly all of it at once, of a long delta one piece."""
+    turns: list[list[Event]] = [[]]
+    for event in events:
+        if (pieces := _pieces(event)) is None:
+            turns[-1].append(event)
+        else:
+            turns += [*([piece] for piece in pieces), []]
+    return turns
 
 
 def _pieces(event: Event) -> list[Event] | None:
@@ -62,7 +66,7 @@ def _pieces(event: Event) -> list[Event] | None:
     return None
 
 
-async def _close(upstream: AsyncIterator[Event]) -> None:
+async def _close(upstream: AsyncIterator[list[Event]]) -> None:
     close = getattr(upstream, "aclose", None)
     if close is not None:
         await close()

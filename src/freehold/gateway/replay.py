@@ -76,10 +76,10 @@ class ReplayedExchange:
             await answering.run(flow)
         return account.sent
 
-    async def _as_told(self, events: Sequence[Event]) -> AsyncIterator[Event]:
+    async def _as_told(self, events: Sequence[Event]) -> AsyncIterator[list[Event]]:
         """How much of the prompt was in the cache is told in the answer, and is another matter than what was answered."""
         for event in events:
-            yield replace(event, cached_input_tokens=self._kept.cached_input_tokens) if isinstance(event, Usage) else event
+            yield [replace(event, cached_input_tokens=self._kept.cached_input_tokens) if isinstance(event, Usage) else event]
 
 
 def _account(exchange: Exchange, codec: Codec, salt: bytes) -> Account:

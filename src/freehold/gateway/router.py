@@ -91,8 +91,8 @@ class Router:
         now_s = self._monotonic_s()
         return {lane.name: lane.breaker.state(now_s).value for lane in self._lanes}
 
-    async def send(self, exchange: Exchange, may: May = lambda _upstream: True) -> AsyncGenerator[Event, None]:
-        """Yield an answer's events, from whoever gives one. Closing the iterator cancels the work.
+    async def send(self, exchange: Exchange, may: May = lambda _upstream: True) -> AsyncGenerator[list[Event], None]:
+        """Yield an answer's events, as they come, from whoever gives one. Closing the iterator cancels the work.
 
         `may` is asked of every upstream right before each try: whether it may have the exchange now. Raises what the last try
         raised; NotFound where nobody serves the model, NowhereAllowed where nobody may have the exchange.
@@ -102,10 +102,9 @@ class Router:
             lane = await self._next(search)
             attempt = Attempt(lane, search, self._monotonic_s, self._config)
             try:
-                for event in await attempt.head():
-                    yield event
-                async for event in attempt.events:
-                    yield event
+                yield await attempt.head()
+                async for events in attempt.events:
+                    yield events
                 return
             except FreeholdError as error:
                 search.failure = error

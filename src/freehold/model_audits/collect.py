@@ -236,19 +236,20 @@ class Collector:
             await self._sleep(wait_s)
 
     async def _read(self, prompt: AuditPrompt, asked: Mapping[str, Any], reply: _Reply) -> None:
-        async for event in self._upstream.send(self._exchange(prompt, asked)):
-            match event:
-                case MessageStart():
-                    reply.model, reply.fingerprint = event.served.model, event.served.build
-                case TextDelta() | ReasoningDelta():
-                    reply.texts.setdefault(event.choice, []).append(event.text)
-                    reply.logprobs += event.logprobs if isinstance(event, TextDelta) else ()
-                case MessageEnd():
-                    reply.texts.setdefault(event.choice, [])
-                case Usage():
-                    reply.usage = event
-                case _:
-                    pass
+        async for events in self._upstream.send(self._exchange(prompt, asked)):
+            for event in events:
+                match event:
+                    case MessageStart():
+                        reply.model, reply.fingerprint = event.served.model, event.served.build
+                    case TextDelta() | ReasoningDelta():
+                        reply.texts.setdefault(event.choice, []).append(event.text)
+                        reply.logprobs += event.logprobs if isinstance(event, TextDelta) else ()
+                    case MessageEnd():
+                        reply.texts.setdefault(event.choice, [])
+                    case Usage():
+                        reply.usage = event
+                    case _:
+                        pass
 
     def _exchange(self, prompt: AuditPrompt, asked: Mapping[str, Any]) -> Exchange:
         settings = {"temperature": self._plan.temperature, "top_p": 1.0, **asked}

@@ -19,6 +19,7 @@ from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, 
 from freehold.core.exchange import Exchange
 from freehold.gateway.config import UpstreamConfig
 from freehold.gateway.upstreams import make_upstream
+from tests.fakes.upstream import told
 from tests.gateway.asking import asked
 from tests.gateway.node import TestNode, running
 from tests.gateway.upstreams.provider import END, STREAM, RawProvider, chunked, json_answer, provider
@@ -49,7 +50,7 @@ async def ask(raw: RawProvider, times: int = 1, **settings: Any) -> list[Event]:
     upstream = make_upstream(config(raw.url, **settings))
     try:
         for _ in range(times):
-            events = [event async for event in upstream.send(exchange())]
+            events = await told(upstream.send(exchange()))
     finally:
         await upstream.close()
     return [event for event in events if not isinstance(event, Payload | PromptText | PartEnd)]
@@ -107,7 +108,7 @@ async def test_an_answer_in_one_body_may_take_longer_than_a_stream_may_be_silent
     async with provider(later, json_answer(body)) as raw:
         asyncio.get_running_loop().call_later(0.4, later.set)
         upstream = make_upstream(config(raw.url, idle_timeout_s=0.1))
-        events = [event async for event in upstream.send(exchange(stream=False))]
+        events = await told(upstream.send(exchange(stream=False)))
         await upstream.close()
     assert said(events) == "Hello"
 

@@ -109,7 +109,7 @@ class RemoteUpstream:
             await self._session.close()
             self._session = None
 
-    async def send(self, exchange: Exchange) -> AsyncGenerator[Event, None]:
+    async def send(self, exchange: Exchange) -> AsyncGenerator[list[Event], None]:
         """As the port says. Foreign exceptions end here."""
         asked = self._ask(exchange)
         try:
@@ -122,8 +122,7 @@ class RemoteUpstream:
                 verbatim = exchange if asked.is_same and is_stream == exchange.stream else None
                 if not is_stream:
                     whole = await self._read(response, self._config.answer_limit_bytes)
-                    for event in asked.codec.decode_answer(whole, provider=self.name, verbatim=verbatim):
-                        yield event
+                    yield asked.codec.decode_answer(whole, provider=self.name, verbatim=verbatim)
                     return
                 parser = SseParser(limit_bytes=_EVENT_LIMIT_BYTES)
                 decoder = asked.codec.stream_decoder(provider=self.name, verbatim=verbatim)
@@ -132,10 +131,9 @@ class RemoteUpstream:
                     left_bytes -= len(piece)
                     if left_bytes < 0:
                         raise self._too_long()
-                    for event in decoder.decode(parser.feed(piece)):
-                        yield event
-                for event in decoder.close():
-                    yield event
+                    if events := decoder.decode(parser.feed(piece)):
+                        yield events
+                yield decoder.close()
                 await _drain(response)
         except TimeoutError as exc:  # aiohttp's timeouts are TimeoutErrors too
             raise UpstreamTimeout(f"upstream {self.name} was silent for too long; try again later") from exc
