@@ -31,12 +31,13 @@ from freehold.engine.libraries import libraries
 from freehold.engine.memory import megabytes, resident_bytes, room
 from freehold.engine.models.llama import Llama
 from freehold.engine.models.moe import MixtureModel, model_class
-from freehold.engine.models.shape import shape_of
+from freehold.engine.models.shape import LlamaShape, shape_of
 from freehold.engine.sampler import MAX_SEED, Settings
 from freehold.engine.scheduler import Limits, Scheduler
 from freehold.engine.sequence import Request
 from freehold.engine.shield import Shield, unused_mark
 from freehold.engine.template import ChatTemplate, chat_template
+from freehold.engine.tiers import Placement
 from freehold.engine.tokenizer import read_tokenizer
 from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
@@ -164,28 +165,20 @@ class Runtime:
             KvType(config.kv_type),
         )
         self.on_card = on_card(weights, shape, cache, config, self.plan, threads, file)
-        self.prediction: Prediction | None = None
+        self.prediction: Prediction | None
         if self.on_card is not None:
             self.prediction = self.on_card.prediction
-            foretell(self.prediction)
-            self.model: Llama | CardModel = self.on_card.load(lambda done, total: progress("weights", done, total))
-            computed_by = self.on_card.name
         else:
             self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
-            if self.prediction is not None:
-                foretell(self.prediction)
-            placement = self.plan.placement
-            experts = ExpertSeals(placement.experts) if placement.expert_slots else None
-            loaded = weights.load(lambda done, total: progress("weights", done, total), placement, experts)
-            progress("kernels", 0, 0)
-            if experts is not None and loaded.streaming is not None:
-                held = experts.open(loaded.streaming.files, loaded.streaming.sealer, placement.expert_slots)
-                made: Llama = MixtureModel(
-                    shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming, experts=held
-                )
-            else:
-                made = model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
-            self.model, computed_by = made, made.kernels.name
+        if self.prediction is not None:
+            foretell(self.prediction)
+        self.model: Llama | CardModel
+        if self.on_card is not None:
+            self.model = self.on_card.load(lambda done, total: progress("weights", done, total))
+            computed_by = self.on_card.name
+        else:
+            self.model = _load(weights, shape, cache, self.plan.placement, threads, kernels, progress)
+            computed_by = self.model.kernels.name
         limits = Limits(
             context_tokens=context,
             max_sequences=config.max_sequences,
@@ -220,6 +213,25 @@ class Runtime:
         self.model.close()
         if self._small is not None:
             self._small.model.close()
+
+
+def _load(
+    weights: Weights,
+    shape: LlamaShape,
+    cache: KvCache,
+    placement: Placement,
+    threads: int,
+    kernels: str | None,
+    progress: Progress,
+) -> Llama:
+    """The model on the processor, with its weights read and checked, or streamed from now on."""
+    experts = ExpertSeals(placement.experts) if placement.expert_slots else None
+    loaded = weights.load(lambda done, total: progress("weights", done, total), placement, experts)
+    progress("kernels", 0, 0)
+    if experts is None or loaded.streaming is None:
+        return model_class(shape)(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming)
+    held = experts.open(loaded.streaming.files, loaded.streaming.sealer, placement.expert_slots)
+    return MixtureModel(shape, loaded.tensors, cache, threads, kernels, streaming=loaded.streaming, experts=held)
 
 
 class _Small:

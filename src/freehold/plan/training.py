@@ -94,11 +94,6 @@ def train(job: TrainingJob, fit: MfuFit | None = None) -> Training:
     active = job.active_parameters or job.parameters
     shape = job.shape or guessed_shape(job.parameters)
     peak = job.chip.flop_per_s(Precision.BF16)
-    job.chip.flop_per_s(job.precision, Density.DENSE)  # trains at this precision at all
-    if job.precision not in (Precision.BF16, Precision.FP8):
-        raise InvalidRequest(f"no published campaign was computed in {job.precision}: plan bf16 or fp8", param="precision")
-    if job.is_tuned and job.mfu is not None:
-        raise InvalidRequest("tuned, or an MFU of your own: one of the two", param="mfu")
     family = next((name for name in fit.levels if name == job.chip.name.split()[0] or name == job.chip.name), None)
     if job.is_tuned:
         mfu = tuned_mfu(job.chip, job.chips or TUNED_CHIPS)
@@ -107,17 +102,7 @@ def train(job: TrainingJob, fit: MfuFit | None = None) -> Training:
     attention = 12 * shape.layers * shape.hidden * job.sequence * job.tokens if job.sequence > LONG_SEQUENCE else 0.0
     flop = 6 * active * job.tokens + attention
 
-    found = (
-        None
-        if job.chips is None
-        else reliability(job.chips, chip_mtbf_h=job.chip_mtbf_h, checkpoint_s=job.checkpoint_s, restart_s=job.restart_s)
-    )
-    if found is not None and found.goodput < LEAST_GOODPUT:
-        raise InvalidRequest(
-            f"this run would hardly end: a failure every {found.job_mtbf_h * 3600:.3g} s against {job.checkpoint_s:g} s for a "
-            f"checkpoint and {job.restart_s:g} s to restart; fewer chips, or restart only what failed",
-            param="n",
-        )
+    found = _reliability(job)
     spreads = _spreads(job, mfu, fit)
 
     def hours(inputs: Mapping[str, Array]) -> Array:
@@ -180,6 +165,25 @@ def _check(job: TrainingJob) -> None:
     reliability(job.chips or 1, chip_mtbf_h=job.chip_mtbf_h, checkpoint_s=job.checkpoint_s, restart_s=job.restart_s)
     if job.shape is not None and job.shape.hidden % job.shape.heads:
         raise InvalidRequest(f"{job.shape.hidden:,} of width can't be shared out among {job.shape.heads:,} heads", param="heads")
+    job.chip.flop_per_s(job.precision, Density.DENSE)  # trains at this precision at all
+    if job.precision not in (Precision.BF16, Precision.FP8):
+        raise InvalidRequest(f"no published campaign was computed in {job.precision}: plan bf16 or fp8", param="precision")
+    if job.is_tuned and job.mfu is not None:
+        raise InvalidRequest("tuned, or an MFU of your own: one of the two", param="mfu")
+
+
+def _reliability(job: TrainingJob) -> Reliability | None:
+    """None where no number of chips is given."""
+    if job.chips is None:
+        return None
+    found = reliability(job.chips, chip_mtbf_h=job.chip_mtbf_h, checkpoint_s=job.checkpoint_s, restart_s=job.restart_s)
+    if found.goodput < LEAST_GOODPUT:
+        raise InvalidRequest(
+            f"this run would hardly end: a failure every {found.job_mtbf_h * 3600:.3g} s against {job.checkpoint_s:g} s for a "
+            f"checkpoint and {job.restart_s:g} s to restart; fewer chips, or restart only what failed",
+            param="n",
+        )
+    return found
 
 
 def _spreads(job: TrainingJob, mfu: float, fit: MfuFit) -> dict[str, Spread]:
