@@ -30,8 +30,15 @@ def covers(wide: Patterns | None, narrow: Patterns | None) -> bool:
     wanted, other = patterns(wide), patterns(narrow)
     if wanted is None:
         return True
-    # A pattern matched as if it were a name: its own stars are matched by stars alone.
-    return other is not None and all(matches(wanted, pattern) for pattern in other)
+    return other is not None and all(any(_covers_one(one, pattern) for one in wanted) for pattern in other)
+
+
+def _covers_one(wide: str, narrow: str) -> bool:
+    """As if the narrow pattern were a name: its star must meet a star, as `?` is one character and `[...]` one of a few."""
+    if wide in ("*", narrow):
+        return True
+    unlike = "[?" if "*" in narrow else "[" if "?" in narrow else ""
+    return "[" not in narrow and not any(sign in wide for sign in unlike) and fnmatchcase(narrow, wide)
 
 
 def close(name: str, known: Iterable[str]) -> str:
