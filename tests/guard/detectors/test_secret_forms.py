@@ -37,6 +37,7 @@ FORMS = (
     f"das Kennwort für die Ablage lautet {PASSWORD}, bitte",
     f"пароль от сервера: {PASSWORD}",
     f"数据库密码是{PASSWORD}，请勿外传",
+    f"логин admin, пароль {PASSWORD}",
     f"서버 비밀번호: {PASSWORD}",
     f"كلمة المرور هي {PASSWORD}",
     f"login for the shop: bob@analytical-engine.org / {PASSWORD}",

@@ -91,9 +91,9 @@ COMMANDS = (
             rf"|openssl{SPACE}[^\n|;&]{{0,80}}{SPACE}-k{SPACE}|htpasswd{SPACE}-[a-z]{{0,3}}b[a-z]{{0,3}}{SPACE}[^\x01-\x20]{{1,60}}{SPACE}[^\x01-\x20]{{1,40}}{SPACE}"
             rf"|net(?:\.exe)?{SPACE}user{SPACE}[^\x01-\x20/]{{1,40}}{SPACE}|net{SPACE}use[^\n|;&]{{0,80}}/user:[^\x01-\x20]{{1,60}}{SPACE}"
             rf"|(?:smbclient|winexe|rpcclient|smbget|wmic)[^\n|;&]{{0,80}}{SPACE}-U{SPACE}?[^\x01-\x20%]{{1,60}}%"
-            rf"|lftp[^\n|;&]{{0,60}}{SPACE}-u{SPACE}?[^\x01-\x20,]{{1,40}},|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
+            rf"|sudo{SPACE}-S[^\n|;&<]{{0,40}}<<<{SPACE}?|lftp[^\n|;&]{{0,60}}{SPACE}-u{SPACE}?[^\x01-\x20,]{{1,40}},|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
         ),
-        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|lftp|freerdp|SecureString){SPACE}",
+        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|lftp|sudo|freerdp|SecureString){SPACE}",
         hint_reach_chars=200,
         pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/-][^\x01-\x20\"'`<>()\[\]{},;|]{4,80}",
         after=r"(?:[\t-\r \"'\\]|$)",
@@ -106,6 +106,7 @@ COMMANDS = (
             "xfreerdp /u:bob /p:Sw0rdf1sh99 /v:h",
             'ConvertTo-SecureString "Sw0rdf1sh99" -AsPlainText -Force',
             "htpasswd -bc /etc/f bob Sw0rdf1sh99",
+            "sudo -S apt update <<< 'Sw0rdf1sh99'",
             "lftp -u bob,'Sw0rdf1sh99' ftp://h",
         ),
         must_not_match=("ldapsearch -x -D cn=admin -W -b dc=x", "net user bob /delete", "unzip -p archive", "redis-cli -a $PASS"),
@@ -131,7 +132,7 @@ COMMANDS = (
         id="credential-call",
         left="",
         before=(
-            rf"(?:NetworkCredential|[Bb]asic_?[Aa]uth(?:entication)?(?:{SPACE}?=)?|SetBasicAuth|PasswordCredentials?|PasswordAuthentication|\bauth{SPACE}?=)"
+            rf"(?:NetworkCredential|[Bb]asic_?[Aa]uth(?:entication)?(?:{SPACE}?=)?|SetBasicAuth|PasswordCredentials?|PasswordAuthentication|\.login|\.authenticate|\bauth{SPACE}?=)"
             rf"{SPACE}?\({SPACE}{{0,24}}{_QUOTED}{SPACE}?,{SPACE}{{0,24}}[\"']"
         ),
         pattern=rf"{VALUE}{{4,128}}",
@@ -142,6 +143,7 @@ COMMANDS = (
             'sender.Credentials = new NetworkCredential("bob@example.com", "vzihlaquknriqlht");',
             "requests.get(url, auth=('bob', 'swordfish9'))",
             'auth=HTTPBasicAuth("bob", "swordfish9")',
+            "smtp.login('bob@analytical-engine.org', 'muileuvopbjimhkq')",
             "Elasticsearch(url, basic_auth=('bob', 'swordfish9'))",
         ),
         must_not_match=('auth=("user", "pass")', 'new NetworkCredential("user", "password")'),
@@ -198,10 +200,10 @@ COMMANDS = (
         left=r"(?:^|[^A-Za-z])",
         before=(
             rf"(?i:name|key)[\"']?{SPACE}?[:=]{SPACE}{{0,4}}[\"']?[A-Za-z0-9_./-]{{0,40}}"
-            rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{1,24}}[\"']?(?i:value)[\"']?{SPACE}?[:=]"
+            rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{0,24}}[\"']?(?i:value)[\"']?{SPACE}?[:=]"
             rf"{SPACE}{{0,4}}[\"']?"
         ),
-        hint=rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{1,24}}[\"']?(?i:value)",
+        hint=rf"(?i:password|passwd|pass|pwd|secret|token|api[-_]?key|_key)[\"']?[,;]?{SPACE}{{0,24}}[\"']?(?i:value)",
         hint_reach_chars=12,
         pattern=rf"{VALUE}{{6,256}}",
         after=r"(?:[\"'\n\r }]|$)",
@@ -211,10 +213,12 @@ COMMANDS = (
         must_match=(
             "env:\n  - name: DB_PASSWORD\n    value: swordfish9\n",
             f'{{"name": "API_KEY", "value": "{sample(32)}"}}',
+            f'{{"name":"API_TOKEN","value":"{sample(40)}"}}',
             f'- name: JWT_SIGNING_KEY\n  value: "{sample(48)}"',
         ),
         must_not_match=(
             "- name: DB_PASSWORD\n  value: $(PASSWORD)\n",
+            "--tags Key=tag1_key,Value=tag1_value",
             "- name: PUBLIC_KEY\n  value: swordfish9\n",
             "- name: DB_PASSWORD\n  valueFrom:\n    secretKeyRef:\n",
         ),

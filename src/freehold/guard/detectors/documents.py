@@ -75,7 +75,7 @@ _ROWS = (
             "útlevél, útlevélszám, cestovní pas, číslo pasu, pasaport, pasaport no, pașaport, putovnica, pasoš, "
             "hộ chiếu, số hộ chiếu, paspor, nomor paspor, pasaporte bilang, pase numeris, passnr, passport no, "
             "паспорт, паспорта, паспорту, паспорт серия и номер, διαβατήριο, διαβατηρίου, անձնագիր, პასპორტი, 护照号, "
-            "护照:, 護照號, 護照:, パスポート, 旅券番, 여권번, 여권:, 여권 , جواز سفر, جواز السفر, דרכון, पासपोर्ट, "
+            "护照:, 護照號, 護照:, パスポート, 旅券番, 여권번, 여권:, 여권 , جواز سفر, جواز السفر, رقم الجواز, דרכון, पासपोर्ट, "
             "পাসপোর্ট, หนังสือเดินทาง"
         ),
         0.7,

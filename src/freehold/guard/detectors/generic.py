@@ -6,7 +6,7 @@ what a person may have typed where a password stands.
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import HEX, sample
-from freehold.guard.detectors.labels import hint, labelled, words
+from freehold.guard.detectors.labels import hint, label, labelled, words
 from freehold.guard.detectors.validators import (
     all_of,
     complex_password,
@@ -32,6 +32,7 @@ _NAME_OF_KEY = (
 )
 _NAME_OF_WORD = r"(?i:passw(?:or)?d|passwd|passphrase|passcode|pwd|[-_]pass|[-_]pw|pass)"
 _MORE = r"[A-Za-z0-9_.\-]{0,32}"  # the rest of the name: `token_value`, `API_KEY_PROD`
+_FIRST = r"[^\x01-\x20\"'`<>()\[\]{},;|:=.]"  # of a value after a colon
 VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
@@ -49,18 +50,19 @@ QUOTED_CREDENTIAL = (
 )
 
 _PASSWORDS = words(
-    "passwort, kennwort, zugangscode, contraseña, contrasenya, mot de passe, mdp, senha, palavra-passe, wachtwoord, "
+    "passwort, kennwort, zugangscode, contraseña, contrasenya, clave, mot de passe, mdp, code wifi, clé wifi, senha, "
+    "palavra-passe, wachtwoord, "
     "lösenord, lösenordet, passordet, adgangskoden, passord, adgangskode, salasana, lykilorð, hasło, hasłem, heslo, "
     "heslem, jelszó, parola, parole, lozinka, geslo, slaptažodis, parool, şifre, şifresi, kata sandi, mật khẩu, "
     "la password, il password, пароль, паролем, пароля, парола, лозинка, κωδικός, συνθηματικό, პაროლი, գաղտնաբառ, 密码:, "
-    "密码是, 密码为, 密碼:, 密碼是, パスワード, 暗証番号, 비밀번호, 패스워드, كلمة المرور, كلمة السر, گذرواژه, "
+    "密码是, 密码为, 密碼:, 密碼是, パスワード, 暗証番号, 비밀번호, 패스워드, 비번은, 비번:, كلمة المرور, كلمة السر, گذرواژه, "
     "رمز عبور, סיסמה, סיסמא, पासवर्ड, "
     "পাসওয়ার্ড, รหัสผ่าน"
 )
 # what the password is for, then a colon, a dash or "is"
 _SAID = (
     r"(?:[^A-Za-z0-9\n:=][^\n:=\"]{0,40}?)??[\"']?[\t ]{0,2}"
-    r"(?:[:=]| -| (?:is|ist|lautet|war|est|es|e|era|sera|jest|je|ar|er|is nu|on|to|yra|this|adalah|la|olan))[\t-\r ]{0,3}"
+    r"(?:[:=]| -| \(| c'est| (?:is|ist|lautet|war|est|es|e|era|sera|jest|je|ar|er|is nu|on|to|yra|adalah|la|olan))[\t-\r ]{0,3}"
 )
 
 GENERIC = (
@@ -219,8 +221,8 @@ GENERIC = (
         id="password-said",
         left="",
         before=(
-            rf"(?:(?i:password|passphrase|passcode|\bpw|\bpwd)(?:{SPACE}(?:for|of|on|to|in|at|from){SPACE}[^\n:=]{{1,40}}?)?"
-            rf"(?:{SPACE}{{1,3}}(?:is|was|to)(?:{SPACE}(?:now|set{SPACE}to))?:?|:){SPACE}{{1,3}}[\"'`]?"
+            rf"(?:(?i:password|pass[- ]?phrase|passcode|\bpw|\bpwd)(?:{SPACE}(?:for|of|on|to|in|at|from){SPACE}[^\n:=]{{1,40}}?)?"
+            rf"(?:{SPACE}{{1,3}}(?:is|was|to)(?:{SPACE}(?:now|set{SPACE}to))?:?|{SPACE}?[:=]){SPACE}{{1,3}}[\"'`]?"
             rf"|(?i:password|passphrase|passcode)'s{SPACE})"
         ),
         pattern=rf"{VALUE}{{6,128}}",
@@ -319,7 +321,7 @@ GENERIC = (
         before=labelled(*_PASSWORDS, apart=_SAID) + r"[\"'`]?",
         hint=hint(*_PASSWORDS),
         hint_reach_chars=64,
-        pattern=rf"{VALUE}{{6,128}}",
+        pattern=rf"{_FIRST}{VALUE}{{5,127}}",
         after="",
         confidence=0.55,
         validator=all_of(complex_password, random_token(2.0)),
@@ -334,6 +336,9 @@ GENERIC = (
             "サーバーのパスワードはSw0rdf1sh99です",
             "数据库密码是Sw0rdf1sh99，请勿外传",
             "비밀번호: Sw0rdf1sh99",
+            "Mật khẩu wifi là Sw0rdf1sh99",
+            "パスワード：Sw0rdf1sh99",
+            "das Passwort fürs WLAN (Sw0rdf1sh99) bitte nicht weitergeben",
             "كلمة المرور هي Sw0rdf1sh99",
             "סיסמה: Sw0rdf1sh99",
         ),
@@ -345,6 +350,17 @@ GENERIC = (
             "пароль: не менее 8 символов",
             "密码不能为空",
         ),
+    ),
+    Detector(
+        id="password-beside",  # "логин admin, пароль Sw0rdf1sh99": nothing between the word and the value
+        left="",
+        before=label(*_PASSWORDS) + r"[\t ]{1,2}[\"'`]?",
+        pattern=rf"{_FIRST}{VALUE}{{7,127}}",
+        after="",
+        confidence=0.5,
+        validator=all_of(complex_password, random_token(2.4)),
+        must_match=("логин admin, пароль Sw0rdf1sh99", "Benutzer kim, Kennwort Sw0rdf1sh99"),
+        must_not_match=("Passwort OAuth2", "Kennwort AES256-Verschlüsselung", "пароль 8-символьный"),
     ),
     Detector(
         id="docker-environment-secret",

@@ -58,7 +58,7 @@ _PLACEHOLDER = re.compile(
     rb"|secret[-_]?(?:key|pw)|api[-_]?key)$|^changeit$|todo|n/a|undefined|not[-_](?:set|a)|some[-_]|_here"
     rb"|^(?:none|null|nil|true|false|string|user|username|empty|required|bytes|text|hidden|masked|encrypted|unset|blank|test|testing|foo|bar|baz|demo|guest|name"
     rb"|postgres|postgresql|mysql|mongodb?|rabbitmq|minioadmin)$"  # what their images begin with
-    rb"|(?:^|[a-z][-_ ])value[-_]?[a-z0-9]?$"
+    rb"|(?:^|[a-z0-9][-_ ])value[-_]?[a-z0-9]?$"
 )
 _ONE_CHARACTER = re.compile(rb"(.)\1{7}")  # eight of the same
 
