@@ -24,7 +24,8 @@ _IDENTITY = re.compile(
     r"secret|signature|hmac|is_?admin|is_?staff|require_|protect|guard|secured|identity|claims|verify"
 )
 _STORES = re.compile(r"\b(?:AsyncSession|SessionLocal|sessionmaker|sqlmodel|db\.session)\b|:\s*Session\b|(?i:\bsqlalchemy\b)")
-_STORAGE = re.compile(r"(?i)\w*session\w*|\bDepends\(\s*\w*(?:db|session|conn|engine|repo)\w*\s*\)")  # there: they know nobody
+_SESSIONS = re.compile(r"(?i)\w*session\w*")  # there: they know nobody
+_STORAGE = re.compile(r"(?i)\bDepends\(\s*\w*(?:db|session|conn|engine|repo)\w*\s*\)")
 _OF_THE_FILE = re.compile(
     r"before_request|dependencies\s*=\s*\[|permission_classes|IsAuthenticated|SecurityFilterChain|HttpSecurity|RequireAuthorization"
     r"|AuthorizeFilter|(?i:\.use\s*\([^)\n]{0,200}(?:auth|passport|jwt|session|guard|protect|acl))|@UseGuards|middleware\s*\("
@@ -55,6 +56,7 @@ _EXPRESS = re.compile(
     r"\b(?:app|router|server|api|\w*[rR]outer)\.(?:post|put|patch|delete)\s*\(\s*[\"'`](/[^\"'`]{0,200})[\"'`]\s*,\s*"
     r"(?P<handler>(?:async\s+)?(?:function\b|\([^()]{0,200}\)\s*=>|\w+\s*=>))?(?P<rest>[^\n]{0,200})"
 )
+_NEXT_ROUTE = re.compile(r"\n\}\);|\n[^\S\n]*\w+\.(?:get|post|put|patch|delete|use|listen)\s*\(")
 _QUOTED = re.compile(r"[\"'][^\"'\n]{0,200}[\"']")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MARK_REACH = 300  # characters before "class X" in which its marks stand
@@ -104,8 +106,9 @@ def _marked(lowering: Lowering, source: bytes, language: Language, text: str) ->
     is_stored = _STORES.search(text) is not None and re.search(r"\bimport\b.*\bsession\b", text) is None
 
     def strip(written: str) -> str:
-        """Without sessions that are those of a database."""
-        return _STORAGE.sub("", written) if is_stored else written
+        """Without connections and sessions of a database."""
+        written = _STORAGE.sub("", written)
+        return _SESSIONS.sub("", written) if is_stored else written
 
     for func in lowering.functions:
         marks = [source[mark.at : mark.end].decode("utf-8", "replace") for mark in func.marks]
@@ -149,7 +152,7 @@ def _class_marks(func: Func, text: str) -> str:
 def _express(text: str) -> Iterator[_Route]:
     for found in _EXPRESS.finditer(text):
         handler = found["handler"]
-        body = text[found.start("rest") : found.start("rest") + _BODY_REACH].partition("\n});")[0]
+        body = _NEXT_ROUTE.split(text[found.start("rest") : found.start("rest") + _BODY_REACH], maxsplit=1)[0]
         between = "" if handler else found["rest"]
         yield _Route(
             at=found.start(),

@@ -146,6 +146,7 @@ MODULES = frozenset(("require", "importlib.import_module", "__import__"))  # the
 FIELDS = frozenset(("getattr", "builtins.getattr", "Reflect.get"))  # they give the field of an object by its name
 WRAPS = frozenset(("promisify", "denodeify", "fromCallback", "vars"))  # they give what has all that theirs has
 CALLERS = frozenset(("call_user_func", "send", "public_send", "__send__"))  # they call what their first argument names
+KEEPERS = frozenset(("define", "set", "setdefault", "put", "setProperty", "putenv"))  # they keep a value under a name
 SCOPES = frozenset(("globals()", "locals()", "__builtins__", "builtins", "window", "globalThis", "global"))
 CONSTRUCTORS = ("__construct", "__init__", "constructor", "initialize")
 VAGUE = frozenset(["var", "auto", "object", "Object", "any", "dynamic", "let", "const", "String", "string", "T", "interface{}"])

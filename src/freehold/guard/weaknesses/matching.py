@@ -54,7 +54,8 @@ class Matching:
     def _has(self, written: str, func: Func | None) -> bool:
         key = written, id(func)
         if key not in self._within:
-            text = self.flow.text if func is None else self.flow.source[func.at : func.end].decode("utf-8", "replace")
+            at = 0 if func is None else min([func.at, *(mark.at for mark in func.marks)])
+            text = self.flow.text if func is None else self.flow.source[at : func.end].decode("utf-8", "replace")
             self._within[key] = pattern(written).search(text) is not None
         return self._within[key]
 
@@ -107,7 +108,8 @@ class Matching:
                 found += args[int(which[:-1]) :]
             elif "." in which:
                 outer, _, inner = which.partition(".")
-                found += _within(args[int(outer)], int(inner)) if int(outer) < len(args) else []
+                place = int(inner) if inner.isdigit() else inner
+                found += _within(args[int(outer)], place) if int(outer) < len(args) else []
             elif which in named:
                 found.append(named[which])
         return found
@@ -151,7 +153,11 @@ class Matching:
     def check_secret(self, name: str, value: Value, node: Node) -> None:
         """Whether a constant with the name of a secret is one."""
         text = value.const
-        if not isinstance(text, str) or HOLE in text or len(text) < secrets.SHORTEST or not secrets.is_secret_name(name):
+        if not isinstance(text, str) or HOLE in text or len(text) < secrets.SHORTEST:
+            return
+        if not secrets.is_secret_name(name):
+            if "=" in text and secrets.has_password(text):
+                self.report("hard-coded-secret", node, 0.8)
             return
         if secrets.looks_secret(text) and not secrets.is_its_name(text, name):
             self.report("hard-coded-secret", node, 0.8 if secrets.is_likely(text) else 0.55)
@@ -165,10 +171,10 @@ class Matching:
                 self.check_secret(side.key.value, other, node)
 
 
-def _within(value: Value, place: int) -> list[Value]:
-    """What stands at `place` of a list; of what is no list it is the first itself, and of a map nothing."""
+def _within(value: Value, place: int | str) -> list[Value]:
+    """What stands at `place` of a list or a map; the first of what is neither is itself."""
     if value.items is None:
-        return [] if place else [value]
+        return [value] if place == 0 else []
     item = value.items.get(place)
     return [] if item is None else _within(item, 0)
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 _NAME = re.compile(
     r"(?i)(?:^|[_\-.\s])"
-    r"(?:pw|pass(?:word|wd|phrase|wort)?|pwd|secret(?:s|[_-]?key)?|token|api[_-]?key|apikey|auth[_-]?key|access[_-]?key|private[_-]?key|"
+    r"(?:pw|pass(?:word|wd|phrase|wort)?|pwd|secret(?:s|[_-]?key(?:[_-]?base)?)?|token|api[_-]?key|apikey|auth[_-]?key|access[_-]?key|private[_-]?key|"
     r"client[_-]?secret|encryption[_-]?key|credentials?|jwt[_-]?secret|signing[_-]?key|passcode|cred|secret[_-]?access[_-]?key|bearer)$"
 )
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -24,6 +24,8 @@ _PLACEHOLDER = re.compile(
     r"(?:pass(?:word|wd|phrase)?|pwd|secret|token|api[_\- ]?key|key|credentials?|login)s?[:*]?|"
     r"env[:(].*|process\.env.*|os\.environ.*|.*\bhere\b.*|.*your.*(?:key|token|secret|password).*|.*_here)$"
 )
+_PASSWORD = re.compile(r"(?i)(?:^|[;\s])(?:password|pwd)\s?=\s?([^;\s]+)")
+_SERVER = re.compile(r"(?i)(?:^|[;\s])(?:server|host|data source|user id|uid|user|username|database|dbname|initial catalog)\s?=")
 _WORDS = re.compile(r"\s\S+\s")  # a sentence is a label or a message
 _ADDRESS = re.compile(r"^(?:[a-z]+:/?/|/|\./|[\w.-]+\.(?:com|org|net|io|json|pem|key|txt|ya?ml|html|php|py|js)\b)", re.IGNORECASE)
 _NAMES_ONE = re.compile(r"^[a-z]+(?:[._-][a-z]+)*$|^[A-Z]+(?:_[A-Z]+)+$")
@@ -44,6 +46,12 @@ def looks_secret(value: str) -> bool:
     if _NAMES_ONE.match(said) and len(said) > 12 and ("_" in said or "-" in said or "." in said):
         return False
     return len(set(said)) > 2
+
+
+def has_password(value: str) -> bool:
+    """Whether a constant is what a database is opened with, password and all."""
+    found = _PASSWORD.search(value)
+    return found is not None and _SERVER.search(value) is not None and looks_secret(found[1])
 
 
 def is_likely(value: str) -> bool:

@@ -59,6 +59,8 @@ def _call(flow: "Flow", node: Call) -> Value:
     if name in library.CALLERS and args and isinstance(called := args[0].const, str):
         for rule in flow.rules.of_call(called, called).calls:
             flow.matching.check_call(rule, node, of, args[1:], named)
+    if name in library.KEEPERS and len(args) > 1 and isinstance(kept := args[0].const, str):
+        flow.matching.check_secret(kept, args[1], node)
     if facts.fills:
         _fill(flow, node, args)
     if facts.exits:

@@ -98,6 +98,8 @@ def _binary(flow: "Flow", node: Binary) -> Value:
         return either(left, right) if op in _EITHER else right
     if op == "." or (op == "+" and flow.plus_joins):
         return joined([left, right])
+    if op == "/" and "Path" in left.path:  # of pathlib
+        return mixed([left, right], left.path)
     if op in _COMPARISONS:
         flow.matching.compare_secret(node, left, right)
     if op == "<<" and left.items is not None:
