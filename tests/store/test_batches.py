@@ -4,14 +4,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from freehold.core.batches import Batch, BatchStatus
 from freehold.core.deferral import Turn
 from freehold.core.errors import DeviceError, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId
-from freehold.store.batches import Batches, new_batch_id
+from freehold.store.batches import Batches, Kind, new_batch_id
 from freehold.store.reader import RecordReader
 from freehold.store.sealed import PIECE_BYTES, Sealed
 from tests.store.logs import broken, check, honest, log_writer, tamper
@@ -228,3 +231,44 @@ async def test_the_turn_of_an_exchange_is_in_the_ledger_and_bound_by_the_log(tmp
         copy = Path(shutil.copy(path, tmp_path / "copy.db"))
         tamper(copy, f"UPDATE ledger SET {change} WHERE seq = 1")
         assert broken(copy).what == "changed"
+
+
+@settings(max_examples=15)
+@given(st.lists(st.sampled_from(["answer", "error", "give back", "dies", "torn", "restart"]), max_size=14))
+def test_wherever_a_node_ends_each_line_is_answered_once(steps: list[str]) -> None:
+    told: dict[Kind, list[bytes]] = {"output": [], "error": []}
+
+    def dies(batch: Batch) -> Batch:
+        raise KeyboardInterrupt  # after the append, before the commit
+
+    with TemporaryDirectory() as folder:
+        home = Path(folder)
+        store = opened(home)
+        batch = begun(store, lines=6)
+        for number, step in enumerate([*steps, "restart", *["answer"] * 6]):
+            words = b"%d %s\n" % (number, step.encode())
+            for line in store.take(batch.id, 1):
+                if step == "give back":
+                    store.give_back(line, counts=False)
+                elif step == "dies":
+                    with pytest.raises(KeyboardInterrupt):
+                        store.answer([line], "output", words, dies)
+                elif step in ("answer", "error"):
+                    kind: Kind = "error" if step == "error" else "output"
+                    assert store.answer([line], kind, words, one_more)
+                    told[kind].append(words)
+            if step == "torn":  # the disk has a piece that was never counted, or a part of one
+                for path in (home / "batches").glob("file*"):
+                    if path.name != batch.input_file_id:
+                        path.write_bytes(path.read_bytes() + b"torn")
+            if step in ("restart", "dies", "torn"):
+                store.close()
+                store = opened(home)
+                store.recover()
+        assert list(store.left(batch.id)) == []
+        over = store.finish(batch.id, BatchStatus.COMPLETED, 50, ttl_s=100)
+        for kind, file_id in (("output", over.output_file_id), ("error", over.error_file_id)):
+            said = b"" if file_id is None else b"".join(store.pieces(store.file(file_id, OURS)))
+            assert said == b"".join(told[kind])
+        assert over.completed == 6
+        store.close()
