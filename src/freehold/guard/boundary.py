@@ -9,16 +9,19 @@ character is unknown and could join is not a boundary yet.
 
 import re
 
+from freehold.guard.detectors.detector import compiled
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 from freehold.guard.detectors.keys import OPEN_PHRASE, PHRASE_CHARS, PHRASE_LABEL
 from freehold.guard.detectors.postal import OPEN_STREET, STREET_CHARS, STREET_TRIGGERS
 
 LOOK_BACK_CHARS = 480  # a PEM header with its Proc-Type and DEK-Info lines is about 130, a quoted value up to QUOTED_CHARS
 
+_PEM_BEGIN = b"-----BEGIN "
+
 # Only near these may a boundary be decided by more than its neighbours: (what arms, for how many characters after it).
 ARMING_TRIGGERS = (
     (QUOTED_CREDENTIAL.encode(), QUOTED_CHARS),
-    (b"-----BEGIN ", LOOK_BACK_CHARS),
+    (_PEM_BEGIN, LOOK_BACK_CHARS),
     (PHRASE_LABEL.encode(), PHRASE_CHARS),
     *((trigger, STREET_CHARS) for trigger in STREET_TRIGGERS),
 )
@@ -38,11 +41,12 @@ _AFTER_PAREN = _DIGITS | frozenset(b" -")
 
 _SHORT_GROUP = re.compile(rb"(?:^|[^A-Za-z0-9])[A-Z0-9]{1,4} \Z")
 _ENTITY = re.compile(rb"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});\Z")
-_PEM_HEAD = re.compile(  # its first line, and what comes before 20 characters of body: as the private-key detector has it
-    rb"-----BEGIN (?:[A-Z0-9 ]{0,40}|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----"
-    rb"(?:(?![A-Za-z0-9+/]{20})[\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]){0,160})\Z"
+_PEM_HEAD = re.compile(  # what follows: its first line, or that and what comes before a body, as the private-key detector has it
+    rb"[A-Z0-9 ]{0,40}+\Z|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----([\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}+)\Z"
 )
-_OPENING_QUOTE = re.compile(QUOTED_CREDENTIAL.encode() + rb"\Z")
+_PEM_HEAD_CHARS = 217  # the longest that matches, with BEGIN
+_PEM_BODY = re.compile(rb"[A-Za-z0-9+/]{20}")
+_OPENING_QUOTE = compiled(QUOTED_CREDENTIAL + "$")
 _OPENING_CHARS = 96  # the longest that matches is 78
 _LINE_END = re.compile(rb"[\n\r]")
 
@@ -70,7 +74,6 @@ def next_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> in
 
 def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
     """Whether the run before `at`, which ends with a delimiter, and the one after it belong together."""
-    start = max(0, at - LOOK_BACK_CHARS)
     delimiter = data[at - 1]
     if delimiter in (_SPACE, _OPEN, _CLOSE) and _joins_groups(data, at, delimiter, data[at] if at < end else None):
         return True
@@ -82,13 +85,22 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
         return True
     if delimiter == _SPACE and (at == end or data[at] in _LOWER) and OPEN_PHRASE.search(data[max(0, at - PHRASE_CHARS) : at]):
         return True
-    if data.find(b"-----BEGIN", start, at) >= 0 and _PEM_HEAD.search(data[start:at]):
+    if _in_pem_head(data, max(0, at - _PEM_HEAD_CHARS), at):
         return True
     return _in_quoted_credential(data, max(0, at - QUOTED_CHARS), at)
 
 
 def _opens_street(data: bytes, at: int) -> bool:
     return OPEN_STREET.search(data[max(0, at - STREET_CHARS) : at]) is not None
+
+
+def _in_pem_head(data: bytes, low: int, at: int) -> bool:
+    """Whether a PEM header that begins in [low, at) goes on up to `at`: the last that has all of its first line decides."""
+    begin = at
+    while (begin := data.rfind(_PEM_BEGIN, low, begin)) >= 0:
+        if (head := _PEM_HEAD.match(data, begin + len(_PEM_BEGIN), at)) is not None:
+            return head[1] is None or _PEM_BODY.search(head[1]) is None
+    return False
 
 
 def _in_quoted_credential(data: bytes, low: int, at: int) -> bool:

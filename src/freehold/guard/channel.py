@@ -20,9 +20,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
-from freehold.guard.decodings import LOOK_BACK_CHARS, RUN_CHARS, decodings, may_be_encoded, span
+from freehold.guard.decodings import LOOK_BACK_CHARS, OBSCURE_CONFIDENCE, RUN_CHARS, decodings, may_be_encoded, span
+from freehold.guard.escapes import about_escapes
 from freehold.guard.fold import fold
-from freehold.guard.matcher import ARMED, DECODE, RUN, Filter, Flag, Match, Matcher
+from freehold.guard.matcher import ARMED, DECODE, ESCAPE, RUN, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
 from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
@@ -36,7 +37,6 @@ KEPT_CHARS = 2048  # the longest head a detector needs before it matches; a mult
 NEAR_CHARS = 2048  # how far back the end of the last complete unit is looked for
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
 STEP_CHARS = 8 << 10  # of a whole text, before others may go on: 0.3 ms of code, 8 ms of log lines full of numbers
-OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 
 _TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}" % RUN_CHARS)
 
@@ -152,13 +152,17 @@ class TextChannel:
 
     def _sort_flags(self) -> None:
         flags = self._flags
+        escapes: list[Flag] = []
         for flag in self._new_flags:
             if flag.kind == ARMED:
                 self._armed_until = max(self._armed_until, flag.high)
-                continue
-            kept = _kept(self._matcher, flag, self._data, self._origin)
-            if kept is not None:
+            elif flag.kind == ESCAPE:
+                escapes.append(flag)
+            elif (kept := _kept(self._matcher, flag, self._data, self._origin)) is not None:
                 flags.append(kept)
+        if escapes:
+            held_from = max(0, self._at - LOOK_BACK_CHARS)
+            flags += about_escapes(self._matcher, self._rulings, escapes, self._data[held_from:], self._origin + held_from)
         if self._new_flags:  # what was narrowed begins later
             self._flags = deque(sorted(flags))
         self._new_flags.clear()
@@ -272,17 +276,20 @@ class TextChannel:
         What starts after `cut` is scanned again with what follows it.
         """
         start = self._at
+        kinds = self._kinds(start, scanned)
+        is_encoded = DECODE in kinds or scanned - start == RUN_CAP_CHARS  # of a run that goes on no trigger has seen the end
+        kinds.discard(DECODE)
+        hits = self._hits(start, scanned, kinds, is_encoded)
         if scanned == cut:
-            kinds = self._kinds(start, cut)
-            is_encoded = DECODE in kinds
-            kinds.discard(DECODE)
-            self._send(out, cut, self._hits(start, cut, kinds, is_encoded))
+            self._send(out, cut, hits)
             return
-        hits = [hit for hit in self._hits(start, scanned, None, True) if hit.start < cut]
+        hits = [hit for hit in hits if hit.start < cut]
         cut = max([cut, *(hit.end for hit in hits)])
+        searched = self._searched
         self._send(out, cut, hits, reaches_on=bool(hits) and hits[-1].end == scanned)
+        self._searched = max(self._searched, searched)  # nothing up to where it was scanned is a unit's end
 
-    def _hits(self, start: int, stop: int, detectors: Iterable[int] | None, is_encoded: bool) -> list[Hit]:
+    def _hits(self, start: int, stop: int, detectors: Iterable[int], is_encoded: bool) -> list[Hit]:
         """What policy has a say about in [start, stop), in order and apart."""
         low = max(0, start - CONTEXT_CHARS)
         found = [
@@ -362,6 +369,8 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Se
     reader.feed(data)
     reader.close()
     flags = [kept for flag in reader.flags if (kept := _kept(matcher, flag, data, 0, is_whole=True)) is not None]
+    if escapes := [flag for flag in flags if flag.kind == ESCAPE]:
+        flags = [flag for flag in flags if flag.kind != ESCAPE] + about_escapes(matcher, rulings, escapes, data, 0)
     if (not flags or all(flag.kind == ARMED for flag in flags)) and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
     channel = TextChannel(matcher, rulings, _HasRead(flags), seal)

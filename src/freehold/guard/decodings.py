@@ -7,7 +7,9 @@ from the text itself; without a flag nothing here runs.
 
 import binascii
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from html.entities import html5
 from typing import NamedTuple
 
@@ -17,6 +19,7 @@ DEPTH = 2
 BUDGET_BYTES = 64 << 10
 LOOK_BACK_CHARS = 48  # an escape this far before a value still counts as its context
 NAME_CHARS = 60  # of a run are looked at to see whether it is a name
+OBSCURE_CONFIDENCE = 0.9  # in text that had to be guessed at (reversed, base64), only findings at least this sure count
 RUN_CHARS = 20  # the shortest token worth turning round: an AWS access key id
 
 _PERCENT = r"%[0-9A-Fa-f]{2}"
@@ -28,7 +31,7 @@ _SPACED = r"(?:[!-~] ){7}"
 _RUN = r"[A-Za-z0-9+/_=-]"
 
 SPACED_TRIGGER = _SPACED.encode()
-ESCAPE_TRIGGERS = (*(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED)), SPACED_TRIGGER)
+ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED))
 RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 
 _ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
@@ -44,7 +47,7 @@ _BASE64 = re.compile(rb"[A-Za-z0-9+/_-]{20,}={0,2}")
 _HEX = re.compile(rb"[0-9A-Fa-f]{32,}")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _PRINTABLE = bytes([9, 10, 13, *range(32, 127)])
-_Replace = Callable[[bytes], list[tuple[int, int, int]]]  # match -> (byte, its start in the match, its end)
+_Place = Callable[[int], tuple[int, int]]
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t", "b": " ", "f": " "}
 
 
@@ -54,18 +57,25 @@ def may_be_encoded(data: bytes, end: int) -> bool:
 
 
 class View(NamedTuple):
-    """`starts[i]` and `ends[i]` bound what `data[i]` stands for. `obscure`: chance may have made it, only sure findings count."""
+    """`place(i)` bounds what `data[i]` stands for. `obscure`: chance may have made it, only sure findings count."""
 
     data: bytes
-    starts: Sequence[int]
-    ends: Sequence[int]
+    place: _Place
     obscure: bool
+
+
+def as_written(text: bytes) -> View:
+    return View(text, lambda at: (at, at + 1), False)
+
+
+def _always(bounds: tuple[int, int]) -> _Place:
+    return lambda _: bounds
 
 
 def decodings(window: bytes, low: int) -> Iterator[View]:
     """Views of `window`, whose text proper starts at `low`; before it is context, where only escapes are resolved."""
     budget = BUDGET_BYTES
-    level = [View(window, range(len(window)), range(1, len(window) + 1), False)]
+    level = [as_written(window)]
     for _ in range(DEPTH):
         decoded: list[View] = []
         for parent in level:
@@ -79,57 +89,69 @@ def decodings(window: bytes, low: int) -> Iterator[View]:
 
 
 def _decode(view: View, low: int) -> Iterator[View]:
-    if (resolved := _substitute(view, _ESCAPE, _resolve)) is not None:
-        yield resolved
-    if (squeezed := _substitute(view, _SPACED_LETTERS, _squeeze)) is not None:
-        yield squeezed._replace(obscure=True)
-    if not any(
-        view.starts[run.end() - 1] >= low and may_be_encoded(view.data, run.end()) for run in _LONG_RUN.finditer(view.data)
-    ):
+    if (plain := unescaped(view)) is not None:
+        yield plain
+    if (squeezed := unspaced(view)) is not None:
+        yield squeezed
+    data, place = view.data, view.place
+    if not any(place(run.end() - 1)[0] >= low and may_be_encoded(data, run.end()) for run in _LONG_RUN.finditer(data)):
         return
     for pattern, decode in ((_BASE64, _from_base64), (_HEX, _from_hex)):
-        for match in pattern.finditer(view.data):
-            start, end = view.starts[match.start()], view.ends[match.end() - 1]
-            if start >= low and (text := decode(match[0])) is not None:
-                yield View(text, [start] * len(text), [end] * len(text), True)
-    if view.starts[0] <= view.starts[-1]:  # not turned round already
-        yield View(view.data[::-1], view.starts[::-1], view.ends[::-1], True)
+        for match in pattern.finditer(data):
+            bounds = place(match.start())[0], place(match.end() - 1)[1]
+            if bounds[0] >= low and (text := decode(match[0])) is not None:
+                yield View(text, _always(bounds), True)
+    last = len(data) - 1
+    if place(0)[0] <= place(last)[0]:  # not turned round already
+        yield View(data[::-1], lambda at: place(last - at), True)
 
 
 def span(view: View, start: int, end: int) -> tuple[int, int]:
     """What `view.data[start:end]` stands for."""
-    first, last = view.starts[start], view.starts[end - 1]
-    return (first, view.ends[end - 1]) if first <= last else (last, view.ends[start])
+    first, last = view.place(start), view.place(end - 1)
+    return (first[0], last[1]) if first[0] <= last[0] else (last[0], first[1])
 
 
-def _substitute(view: View, pattern: re.Pattern[bytes], replace: _Replace) -> View | None:
-    """`view` with each match of `pattern` replaced; its new bytes stand for the whole match, or each for its own."""
-    data, starts, ends = bytearray(), list[int](), list[int]()
-    at = 0
-    for match in pattern.finditer(view.data):
-        low, high = match.span()
-        data += view.data[at:low]
-        starts += view.starts[at:low]
-        ends += view.ends[at:low]
-        for byte, begin, end in replace(match[0]):
-            data.append(byte)
-            starts.append(view.starts[low + begin])
-            ends.append(view.ends[low + end - 1])
-        at = high
-    if at == 0:
-        return None
-    data += view.data[at:]
-    starts += view.starts[at:]
-    ends += view.ends[at:]
-    return View(bytes(data), starts, ends, view.obscure) if data else None
+def unescaped(view: View) -> View | None:
+    """With its escapes resolved; None where there is none, or nothing else."""
+    edits = [(escape.start(), escape.end(), _resolved(escape[0])) for escape in _ESCAPE.finditer(view.data)]
+    plain = _edited(view, edits) if edits else None
+    return plain if plain is not None and plain.data else None
 
 
-def _squeeze(match: bytes) -> list[tuple[int, int, int]]:
-    return [(byte, at, at + 1) for at, byte in enumerate(match) if byte != 0x20 or at == len(match) - 1]
+def unspaced(view: View) -> View | None:
+    """Without the blanks between spaced letters; None where there are none."""
+    rows = (range(row.start() + 1, row.end() - 1, 2) for row in _SPACED_LETTERS.finditer(view.data))
+    edits = [(at, at + 1, b"") for row in rows for at in row]
+    return _edited(view, edits)._replace(obscure=True) if edits else None
 
 
-def _resolve(match: bytes) -> list[tuple[int, int, int]]:
-    return [(byte, 0, len(match)) for byte in fold(_character(match.decode("ascii")))]
+def _edited(view: View, edits: Sequence[tuple[int, int, bytes]]) -> View:
+    """`view` with other bytes in the place of some; those stand for all that they replace."""
+    said, begins = list[bytes](), list[int]()
+    places: list[tuple[int, int, int]] = []  # (where the bytes end, what they stand for)
+    at = size = 0
+    for start, end, replacement in edits:
+        said += (view.data[at:start], replacement)
+        begins.append(size := size + start - at)
+        places.append((size := size + len(replacement), start, end))
+        at = end
+    said.append(view.data[at:])
+
+    def place(index: int) -> tuple[int, int]:
+        edit = bisect_right(begins, index) - 1
+        stop, start, end = places[edit] if edit >= 0 else (0, 0, 0)
+        if index >= stop:
+            start = end + index - stop
+            end = start + 1
+        return view.place(start)[0], view.place(end - 1)[1]
+
+    return View(b"".join(said), place, view.obscure)
+
+
+@lru_cache(maxsize=4096)
+def _resolved(escape: bytes) -> bytes:
+    return fold(_character(escape.decode("ascii")))
 
 
 def _character(escape: str) -> str:

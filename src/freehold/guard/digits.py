@@ -1,4 +1,4 @@
-"""Where the digits of a pattern's matches are: what can't match where there is none need not be looked for.
+"""How long a pattern's matches are and where their digits: what can't match where there is none need not be looked for.
 
 A label like "run" or "name" is in many texts, a number after it in few.
 """
@@ -18,6 +18,11 @@ def chars_to_digit(pattern: str) -> int | None:
     except (ValueError, OverflowError, parser.error):  # RE2 has syntax that `re` lacks
         return None
     return reach if is_certain else None
+
+
+def width_chars(pattern: str) -> int:
+    """The most characters that a match may have."""
+    return int(parser.parse(pattern).getwidth()[1])
 
 
 def _reach(sequence: Sequence[Any]) -> tuple[int, bool]:

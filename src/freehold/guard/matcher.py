@@ -21,7 +21,7 @@ from freehold.core.errors import ConfigError
 from freehold.guard.boundary import ARMING_TRIGGERS
 from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGGERS, SPACED_TRIGGER
 from freehold.guard.detectors.detector import Detector
-from freehold.guard.digits import chars_to_digit
+from freehold.guard.digits import chars_to_digit, width_chars
 
 hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spec("hyperscan") else None  # not on every machine
 
@@ -37,12 +37,13 @@ class Flag(NamedTuple):
 
     low: int
     high: int
-    kind: int  # a detector's number, ARMED, DECODE or RUN
+    kind: int  # a detector's number, or one of the following
 
 
 ARMED = -1  # runs may be joined by what is before them
 DECODE = -2  # something here may be encoded
 RUN = -3  # a run ends at `low` that may be encoded, if it is more than a name
+ESCAPE = -4  # an escape, and what it may be the context of
 
 
 class Match(NamedTuple):
@@ -52,6 +53,14 @@ class Match(NamedTuple):
 
 
 Wanted = Sequence[object | None]  # one a detector: what is found by one with None nobody wants to know
+
+
+class _Exact(NamedTuple):
+    """A detector's patterns. `value` is what it looks for without what stands around it; None where nothing stands before it."""
+
+    whole: Any
+    value: Any | None
+    reach_chars: int  # the most from a match's beginning to that of its value
 
 
 class Filter(Protocol):
@@ -181,14 +190,15 @@ class Matcher:
         shapes = [
             *((d.trigger, n, d.hint_reach_chars + 1 if d.hint else 0) for n, d in enumerate(self.detectors)),
             *((trigger, ARMED, reach_chars) for trigger, reach_chars in ARMING_TRIGGERS),
-            *((trigger, DECODE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
+            *((trigger, ESCAPE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
+            (SPACED_TRIGGER, DECODE, LOOK_BACK_CHARS),
             *((trigger, RUN, 0) for trigger in RUN_TRIGGERS),
         ]
         self._triggers = [trigger for trigger, _, _ in shapes]
         self._kinds = [(kind, reach_chars) for _, kind, reach_chars in shapes]
         self.blocks = frozenset(d.id for d in self.detectors if d.block)
         self._lead_chars = [chars_to_digit(d.pattern) if d.hint and d.hint_reach_chars else None for d in self.detectors]
-        self._exact: list[Any] = [None] * len(self.detectors)
+        self._exact: list[_Exact | None] = [None] * len(self.detectors)
         loaded = self._loaded(database) if self.engine == "hyperscan" and database else None
         self._is_compiled_here = self.engine == "hyperscan" and loaded is None
         self._databases = loaded or (self._compiled() if self._is_compiled_here else None)
@@ -245,12 +255,16 @@ class Matcher:
 
     def _find_one(self, number: int, window: bytes, low: int, found: list[Match]) -> None:
         detector = self.detectors[number]
-        regexp = self._exact[number]
-        if regexp is None:
-            regexp = self._exact[number] = re2.compile(detector.exact, _options())
-        at = 0 if detector.before else max(0, low - 2)  # `left` is two characters at most
+        whole, value, reach_chars = self._exact[number] or self._compile(number)
+        first = low
+        if value is not None:  # in most of what a label's reach covers nothing can be what it stands before
+            candidate = value.search(window, low)
+            if candidate is None:
+                return
+            first = candidate.start()
+        at = max(0, first - reach_chars)
         last = len(window) - 2  # a value and what is before it, or about it, are two characters at least
-        while at <= last and (match := regexp.search(window, at)) is not None:
+        while at <= last and (match := whole.search(window, at)) is not None:
             start, end = match.span(1)
             if start < low:
                 at = max(start, at + 1)  # what is skipped may stand before a value
@@ -263,6 +277,13 @@ class Matcher:
                 at = end
             else:
                 at = start + 1 if detector.retry else end
+
+    def _compile(self, number: int) -> _Exact:
+        detector = self.detectors[number]
+        whole = re2.compile(detector.exact, _options())
+        value = re2.compile(detector.pattern.encode(), _options()) if detector.before else None
+        exact = self._exact[number] = _Exact(whole, value, width_chars(detector.left + detector.before))
+        return exact
 
     def _does_not_compile(self) -> str:
         return next((f"detector {d.id}" for d in self.detectors if not _compiles(d.trigger)), "a set of detectors")

@@ -5,20 +5,10 @@ read so far may be the beginning of one; what comes before and after (door, box,
 """
 
 import re
-from typing import Any
 
-import re2
-
-from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
+from freehold.guard.detectors.detector import PERSONAL_DATA, Detector, compiled
 from freehold.guard.detectors.labels import CLOSE, label, labelled, words
 from freehold.guard.fold import fold
-
-
-def _compiled(pattern: str) -> Any:
-    """By RE2, which takes 1 us where `re` takes ten, and linear time whatever the text."""
-    options = re2.Options()
-    options.encoding = re2.Options.Encoding.LATIN1
-    return re2.compile(pattern.encode(), options)
 
 
 def _any(words: str) -> str:
@@ -81,7 +71,7 @@ STREET_TRIGGERS = (
     rf"(?:^|[^A-Za-z])(?:{_AFTER_NAME}) ".encode(),
 )
 _EDGE = r"(?:^|[^A-Za-z0-9.,])"
-OPEN_STREET = _compiled(rf"{_EDGE}(?:{_NUMBER} (?:{_WORD} ){{1,4}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})$")
+OPEN_STREET = compiled(rf"{_EDGE}(?:{_NUMBER} (?:{_WORD} ){{1,4}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})$")
 
 _HOUSE = r"[0-9]{1,5}(?: ?[a-zA-Z]|/[0-9]{1,4}[a-z]?|-[0-9]{1,4})?"
 _STATES = (
