@@ -247,3 +247,11 @@ def test_a_row_at_which_a_judge_fails_is_never_allowed_and_the_others_go_on(monk
 def test_one_thing_is_asked_about_at_a_time(first: str) -> None:
     assert check(first, "--shell", "ls", given="{}").exit_code == 2
     assert check(first, "--jsonl", given="{}").exit_code == 2
+
+
+def test_a_tools_object_of_a_request_is_read_as_the_gateway_reads_it() -> None:
+    call = {"type": "tool_use", "id": "t", "name": "login", "input": {"password": "Tr0ub4dor&3xyz", "card": 4111111111111111}}
+    body = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": [call]}]}
+    answer = json.loads(check("--request", "--json", given=json.dumps(body)).output)
+    found = {f["pointer"].rpartition("/")[2]: f["rule"] for f in answer["findings"]}
+    assert found == {"password": "password-quoted", "card": "payment-card"}

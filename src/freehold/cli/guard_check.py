@@ -17,7 +17,7 @@ from freehold.cli import Unusable
 from freehold.cli.guard_lines import Lines, check_lines, written_calls
 from freehold.cli.guard_words import Located, as_json, show
 from freehold.core.findings import Channel, Context, Direction
-from freehold.gateway.wire import CODECS
+from freehold.gateway.wire import CODECS, guessed_dialect
 from freehold.gateway.wire.codec import Leaf
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.tool_names import ToolNames
@@ -31,7 +31,6 @@ from freehold.policy_read import policy_path, read_policy
 
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _FLAGS = ("request", "jsonl", "code", "tool_call", "tool_result")
-_BY_FIELD = {"contents": "google.gemini", "input": "openai.responses", "messages": "openai.chat"}  # what gives a dialect away
 _LANGUAGES = ", ".join(Language)
 
 
@@ -168,7 +167,7 @@ def _located(guard: StreamGuard, document: Any, direction: Direction) -> Iterato
 
 def _leaves(document: Any) -> list[Leaf]:
     """A document of no dialect is all its user's."""
-    dialect = next((name for field, name in _BY_FIELD.items() if isinstance(document, dict) and field in document), None)
+    dialect = guessed_dialect(document) if isinstance(document, dict) else None
     return CODECS[dialect].leaves(document) if dialect else walk(document, lambda *_: Channel.USER, frozenset())
 
 

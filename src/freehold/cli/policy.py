@@ -19,7 +19,7 @@ from freehold.cli import Unusable
 from freehold.core.effects import Place as EffectPlace
 from freehold.core.events import PromptText
 from freehold.core.findings import Channel, Context, Direction
-from freehold.gateway.wire import CODECS
+from freehold.gateway.wire import CODECS, guessed_dialect
 from freehold.guard import StreamGuard
 from freehold.guard.calls.presets import PRESETS
 from freehold.guard.config import GuardConfig
@@ -35,7 +35,6 @@ from freehold.store.reader import RecordReader
 
 _CHANNELS = {channel.value: channel for channel in Channel}
 _PAGE = 500  # ledger entries read at once
-_BY_FIELD = {"contents": "google.gemini", "input": "openai.responses", "messages": "openai.chat"}  # what gives a dialect away
 _CONFIG = click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration that goes with it.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="The result as one JSON object.")
 
@@ -257,12 +256,12 @@ def _given(line: bytes, number: int) -> tuple[str, Context, list[PromptText]]:
 
 
 def _leaves(request: Mapping[str, Any], dialect: Any, number: int) -> Iterator[PromptText]:
-    known = dialect or next((guess for field, guess in _BY_FIELD.items() if field in request), None)
+    known = dialect or guessed_dialect(request)
     codec = CODECS.get(known) if isinstance(known, str) else None
     if codec is None:
         raise Unusable(f"line {number}: its dialect is not known; name it: {', '.join(sorted(CODECS))}")
-    for number, leaf in enumerate(codec.leaves(request)):
-        yield leaf.said(number)
+    for at, leaf in enumerate(codec.leaves(request)):
+        yield leaf.said(at)
 
 
 def _opened(file: str) -> BinaryIO:

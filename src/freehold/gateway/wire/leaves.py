@@ -8,7 +8,7 @@ such an object is read behind the name of its member, and a number there is look
 """
 
 import json
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import orjson
@@ -58,7 +58,8 @@ def _walk(
         before = f'"{(name or "")[-NAME_CHARS:]}":'
         leaves.append(Leaf(path=path, channel=channel, text=orjson.dumps(value).decode(), before=before))
         return
-    for step, item in value.items() if is_object else enumerate(value):
+    members: Iterable[tuple[Any, Any]] = value.items() if is_object else enumerate(value)
+    for step, item in members:
         kind, own = type(item), name
         if is_object:
             if step and step not in vocabulary:
