@@ -20,9 +20,10 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 from bench.peers import LITELLM_VERSION, litellm
+from bench.report import Report
 from freehold.gateway.serve import event_loop
 
 CHUNKS = 50
@@ -41,19 +42,6 @@ START_LIMIT_S = 60
 
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
-class ReportFigure(Protocol):
-    def __call__(
-        self,
-        name: str,
-        value: float,
-        unit: str,
-        peer: str | float | None = None,
-        peer_version: str | None = None,
-        ratio: float | None = None,
-        limit: float | None = None,
-    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +71,7 @@ class Round:
         return self.cpu_s / len(self.total_s) * 1e3
 
 
-def run(report: ReportFigure, models_dir: Path) -> None:
+def run(report: Report, models_dir: Path) -> None:
     """`models_dir` is not needed: the provider's answers are written here."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as home, provider() as direct, node(Path(home), direct) as ours:
         with asyncio.Runner(loop_factory=event_loop) as runner:
@@ -98,7 +86,7 @@ def run(report: ReportFigure, models_dir: Path) -> None:
         report("gateway.rss", _rss_mib(ours.pid), "MiB", limit=80)
 
 
-async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: int) -> None:
+async def _compare(report: Report, direct: Target, ours: Target, clients: int) -> None:
     """Rounds in turns; each figure is the median of its rounds."""
     name = f"gateway.stream.c{clients}"
     await _round(ours, clients, WARM_UP_S)
@@ -114,7 +102,7 @@ async def _compare(report: ReportFigure, direct: Target, ours: Target, clients: 
         report(f"{name}.{figure}", median(added) * 1e3, "ms", peer="direct")
 
 
-async def _beside_litellm(report: ReportFigure, theirs: Target, ours: Target, clients: int) -> None:
+async def _beside_litellm(report: Report, theirs: Target, ours: Target, clients: int) -> None:
     """Rounds in turns, as above. Its rounds are longer: it answers some ten streams a second."""
     await _round(theirs, clients, PEER_ROUND_S)
     pairs = [(await _round(theirs, clients, PEER_ROUND_S), await _round(ours, clients, ROUND_S)) for _ in range(PEER_ROUNDS)]
@@ -129,7 +117,7 @@ async def _beside_litellm(report: ReportFigure, theirs: Target, ours: Target, cl
         report(f"{name}.{figure}", median(theirs_s) * 1e3, "ms", peer=peer, ratio=ratio)
 
 
-async def _apart(report: ReportFigure, ours: Target, clients: int) -> None:
+async def _apart(report: Report, ours: Target, clients: int) -> None:
     await _round(ours, clients, WARM_UP_S, APART)
     rounds = [await _round(ours, clients, ROUND_S, APART) for _ in range(ROUNDS)]
     report(f"gateway.stream_apart.c{clients}.cpu", median(one.cpu_ms for one in rounds), "ms/stream")

@@ -18,12 +18,12 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Protocol
 
 from blake3 import __version__ as blake3_version
 from blake3 import blake3
 from tests.fakes.chains import ec_key
 
+from bench.report import Report
 from bench.signing import REFERENCE_VERSION, reference
 from freehold.core.events import ServedBy
 from freehold.core.exchange import ExchangeId, KeyId, ModelId
@@ -49,20 +49,7 @@ RECORDS = 4000
 CLIENTS = 64
 
 
-class ReportFigure(Protocol):
-    def __call__(
-        self,
-        name: str,
-        value: float,
-        unit: str,
-        peer: str | float | None = None,
-        peer_version: str | None = None,
-        ratio: float | None = None,
-        limit: float | None = None,
-    ) -> None: ...
-
-
-def run(report: ReportFigure, models_dir: Path) -> None:
+def run(report: Report, models_dir: Path) -> None:
     """`models_dir` is not needed: content does not change what hashing costs."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as directory:
         _receipts(report)
@@ -71,7 +58,7 @@ def run(report: ReportFigure, models_dir: Path) -> None:
         _models(report, Path(directory) / "models")
 
 
-def _receipts(report: ReportFigure) -> None:
+def _receipts(report: Report) -> None:
     key = NodeKey.generate()
     signer, keys, claims = NodeSigner(key), trusted(key.public), _draft(0).claims
     envelope = signer.sign(claims, "0" * 64).envelope
@@ -80,7 +67,7 @@ def _receipts(report: ReportFigure) -> None:
     report("provenance.receipt.size", len(envelope), "bytes")
 
 
-async def _records(report: ReportFigure, directory: Path) -> None:
+async def _records(report: Report, directory: Path) -> None:
     """`CLIENTS` exchanges at a time, each waiting until its own record is durable."""
     with closing(RecordWriter(directory / "record.db", NodeSigner(NodeKey.generate()))) as writer:
         waits_s: list[float] = []
@@ -99,13 +86,13 @@ async def _records(report: ReportFigure, directory: Path) -> None:
     report("provenance.record.wait", median(waits_s) * 1e3, f"ms, median of {CLIENTS} at once")
 
 
-def _keys(report: ReportFigure, directory: Path) -> None:
+def _keys(report: Report, directory: Path) -> None:
     with closing(ClientKeys(directory / "record.db")) as ring:
         _, secret = ring.create("bench")
         report("provenance.key.authenticate", _cpu_us(lambda: ring.authenticate(secret), 5000), "us of CPU")
 
 
-def _models(report: ReportFigure, directory: Path) -> None:
+def _models(report: Report, directory: Path) -> None:
     """A model of one large file in the page cache, each work in turns: ours as a library against BLAKE3 alone, over the same
     blocks by as many threads; our commands against the reference's, each a whole process with the key that suits it."""
     model, path = directory / "model", directory / "model" / "m.gguf"
@@ -141,7 +128,7 @@ def _models(report: ReportFigure, directory: Path) -> None:
             _compare_commands(report, what, best)
 
 
-def _compare_commands(report: ReportFigure, what: str, best: Mapping[str, "Cost"]) -> None:
+def _compare_commands(report: Report, what: str, best: Mapping[str, "Cost"]) -> None:
     """A command by what it takes for the large file more than for a small one; and as a whole, its start included."""
     gigabytes, peer = FILE_BYTES / 1e9, ("model_signing", REFERENCE_VERSION)
     ours, theirs = (best[f"{who} {what}"] for who in ("our", "their"))

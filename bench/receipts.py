@@ -15,7 +15,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from bench.provenance import CLIENTS, ReportFigure, _draft
+from bench.provenance import CLIENTS, _draft
+from bench.report import Report
 from freehold.cli.audit_record import NodeProofs
 from freehold.cli.evidence import evidence_of
 from freehold.core import merkle
@@ -37,7 +38,7 @@ BUDGET_US = 300.0  # of CPU a request, for receipt, log and tree together
 PAGE = Path(__file__).parent.parent / "docs" / "verify_evidence.py"
 
 
-def run(report: ReportFigure, models_dir: Path) -> None:
+def run(report: Report, models_dir: Path) -> None:
     """`models_dir` is not needed."""
     with tempfile.TemporaryDirectory(prefix="freehold-bench-") as directory:
         path, key = Path(directory) / "record.db", NodeKey.generate()
@@ -69,7 +70,7 @@ async def _record(path: Path, key: NodeKey, log: TileLog) -> tuple[float, float]
     return record_s, tree_s
 
 
-def _proofs(report: ReportFigure, path: Path, key: NodeKey) -> None:
+def _proofs(report: Report, path: Path, key: NodeKey) -> None:
     keys = trusted(key.public)
     with closing(open_reader(path, 5.0)) as connection:
         perfect = Tree(connection).perfect
