@@ -8,7 +8,7 @@ from freehold.core.errors import UpstreamBroken, UpstreamTimeout
 from freehold.core.events import Event, TextDelta
 from freehold.core.findings import Direction
 from freehold.gateway.body import ClientLeft
-from freehold.gateway.flow import _BUFFER_EVENTS, Flow
+from freehold.gateway.flow import _BUFFER_LISTS, Flow
 from tests.fakes.guard import WordGuard
 from tests.fakes.upstream import ScriptedUpstream, answer
 
@@ -31,7 +31,8 @@ async def drain(flow: Flow) -> list[list[Event]]:
 
 
 async def test_events_that_are_ready_come_in_one_batch() -> None:
-    events = answer("1", "2", "3")
+    events = answer("1")
+    assert len(events) == _BUFFER_LISTS
     async with flow(ScriptedUpstream(*events)) as running:
         assert await drain(running) == [events]
 
@@ -52,7 +53,7 @@ async def test_a_reader_that_stalls_stops_the_upstream() -> None:
         await running.next()
         for _ in range(50):
             await asyncio.sleep(0)
-        assert upstream.yielded <= 2 * _BUFFER_EVENTS
+        assert upstream.yielded <= 2 * _BUFFER_LISTS
     assert upstream.closed_early == 1
 
 
@@ -73,10 +74,10 @@ async def test_silence_is_a_timeout_and_closes_the_upstream() -> None:
 
 
 async def test_a_slow_reader_is_not_the_upstreams_silence() -> None:
-    upstream = ScriptedUpstream(*(TextDelta(text=". ") for _ in range(_BUFFER_EVENTS + 1)))
+    upstream = ScriptedUpstream(*(TextDelta(text=". ") for _ in range(_BUFFER_LISTS + 1)))
     async with flow(upstream, idle_timeout_s=0.02) as running:
         await asyncio.sleep(0.08)
-        assert sum(map(len, await drain(running))) == _BUFFER_EVENTS + 1
+        assert sum(map(len, await drain(running))) == _BUFFER_LISTS + 1
 
 
 async def test_what_the_stages_hold_back_is_no_silence() -> None:

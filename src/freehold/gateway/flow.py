@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from freehold.core.errors import UpstreamTimeout
-from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
+from freehold.core.events import Event
 from freehold.core.stage import Stage
 from freehold.gateway.body import ClientLeft, Receive
 from freehold.gateway.relay import relay
 
-_BUFFER_EVENTS = 64
-_BUFFER_CHARS = 256 << 10  # an event may hold all that came in one read; a client that stalls costs no more than some of these
+_BUFFER_LISTS = 4  # each is what came in one read, of some 128 KiB at most: a client that stalls costs no more than these
 
 
 class Flow:
@@ -40,7 +39,7 @@ class Flow:
         self._timeout_s = idle_timeout_s if first_timeout_s is None else first_timeout_s
         self._loop = asyncio.get_running_loop()
         self._ready: list[Event] = []
-        self._ready_chars = 0
+        self._lists = 0  # of those that are ready
         self._reader: asyncio.Future[None] | None = None  # waits for the next event
         self._room: asyncio.Future[None] | None = None  # where the buffer is full, waits until it is read
         self._ended = False
@@ -75,7 +74,7 @@ class Flow:
                 self._reader = None  # whoever waited may have been cancelled
         if isinstance(self._failure, ClientLeft):
             raise self._failure
-        ready, self._ready, self._ready_chars = self._ready, [], 0
+        ready, self._ready, self._lists = self._ready, [], 0
         if self._room is not None and not self._room.done():
             self._room.set_result(None)
         return ready
@@ -93,11 +92,13 @@ class Flow:
             async with contextlib.aclosing(relay(self._upstream, self._stages)) as lists:
                 async for events in lists:
                     self._heard()
+                    if not events:
+                        continue
                     self._ready += events
-                    self._ready_chars += sum(map(_chars, events))
-                    if self._reader is not None and events:
+                    self._lists += 1
+                    if self._reader is not None:
                         self._wake()
-                    if len(self._ready) >= _BUFFER_EVENTS or self._ready_chars >= _BUFFER_CHARS:
+                    if self._lists == _BUFFER_LISTS:
                         self._room = self._loop.create_future()
                         try:
                             await self._room
@@ -144,16 +145,3 @@ class Flow:
         if not self._ended:
             self._ended, self._failure = True, failure
         self._wake()
-
-
-def _chars(event: Event) -> int:
-    """About how much an event holds. What of a row is not the first is as long as that, but for its text."""
-    match event:
-        case Payload():
-            return len(event.data) * (1 + len(event.row))
-        case TextDelta() | ReasoningDelta():
-            return len(event.text)
-        case ToolCallDelta():
-            return len(event.arguments)
-        case _:
-            return 0
