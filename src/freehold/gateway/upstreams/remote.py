@@ -42,6 +42,7 @@ _MESSAGE_LIMIT_CHARS = 2000
 _DRAIN_S = 0.05
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 _BUFFER_BYTES = 65536  # aiohttp stops reading from a provider at twice as much that nobody took
+_KEPT_OPEN_S = 55  # while idle: a new one takes three round trips; AWS's balancers close theirs after 60 s, nginx after 75
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
 _HEADERS = {
@@ -171,7 +172,7 @@ class RemoteUpstream:
         if self._session is None:
             config = self._config
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=config.max_connections),
+                connector=aiohttp.TCPConnector(limit=config.max_connections, keepalive_timeout=_KEPT_OPEN_S),
                 auto_decompress=False,
                 read_bufsize=_BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
