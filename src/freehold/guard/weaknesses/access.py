@@ -28,7 +28,7 @@ _SESSIONS = re.compile(r"(?i)\w*session\w*")  # there: they know nobody
 _STORAGE = re.compile(r"(?i)\bDepends\(\s*\w*(?:db|session|conn|engine|repo)\w*\s*\)")
 _OF_THE_FILE = re.compile(
     r"before_request|dependencies\s*=\s*\[|permission_classes|IsAuthenticated|SecurityFilterChain|HttpSecurity|RequireAuthorization"
-    r"|AuthorizeFilter|(?i:\.use\s*\([^)\n]{0,200}(?:auth|passport|jwt|session|guard|protect|acl))|@UseGuards|middleware\s*\("
+    r"|AuthorizeFilter|(?i:\.(?:use|group)\s*\([^)\n]{0,200}(?:auth|passport|jwt|session|guard|protect|acl))|@UseGuards|middleware\s*\("
 )
 _STRANGERS = re.compile(
     r"(?i)log.?in|log.?out|sign.?(?:in|up|out)|regist|forgot|webhook|hook\b|callback|health|ping\b|contact|subscribe|search|"
@@ -50,13 +50,38 @@ _ROUTES: dict[Language, tuple[re.Pattern[str], re.Pattern[str]]] = {
     ),
     Language.CSHARP: (re.compile(r"Http(?:Post|Put|Patch|Delete)\b"), re.compile(r"Http(?:Post|Put|Patch|Delete)\b")),
 }
-_SCRIPTS = (Language.JAVASCRIPT, Language.TYPESCRIPT, Language.TSX)
-LANGUAGES = frozenset((*_ROUTES, *_SCRIPTS))
+_REST = r"(?P<rest>[^\n]{0,200})"
 _EXPRESS = re.compile(
     r"\b(?:app|router|server|api|\w*[rR]outer)\.(?:post|put|patch|delete)\s*\(\s*[\"'`](/[^\"'`]{0,200})[\"'`]\s*,\s*"
-    r"(?P<handler>(?:async\s+)?(?:function\b|\([^()]{0,200}\)\s*=>|\w+\s*=>))?(?P<rest>[^\n]{0,200})"
+    rf"(?P<handler>(?:async\s+)?(?:function\b|\([^()]{{0,200}}\)\s*=>|\w+\s*=>))?{_REST}"
 )
-_NEXT_ROUTE = re.compile(r"\n\}\);|\n[^\S\n]*\w+\.(?:get|post|put|patch|delete|use|listen)\s*\(")
+# Calls that register a handler, which is written there or named: Express and its like; Gin, Echo, Fiber, chi and net/http;
+# minimal APIs of ASP.NET; Laravel and Slim.
+_CALLS: dict[Language, re.Pattern[str]] = {
+    Language.JAVASCRIPT: _EXPRESS,
+    Language.TYPESCRIPT: _EXPRESS,
+    Language.TSX: _EXPRESS,
+    Language.GO: re.compile(
+        r"\b(?:r|e|g|app|api|admin|v\d|mux|http|\w*[rR]outer|\w*[gG]roup)\."
+        r"(?:(?:POST|PUT|PATCH|DELETE|Post|Put|Patch|Delete)\(\s*\"|HandleFunc\(\s*\"(?:POST|PUT|PATCH|DELETE) )"
+        rf"(/[^\"\n]{{0,200}})\"\s*,\s*(?P<handler>func\s*\()?{_REST}"
+    ),
+    Language.CSHARP: re.compile(
+        rf"\.Map(?:Post|Put|Patch|Delete)\(\s*\"([^\"\n]{{0,200}})\"\s*,\s*(?P<handler>(?:async\s+)?(?:static\s+)?\()?{_REST}"
+    ),
+    Language.PHP: re.compile(
+        r"(?:\bRoute::|\$app->|\$router->)(?:post|put|patch|delete)\(\s*['\"]([^'\"\n]{0,200})['\"]\s*,\s*"
+        rf"(?P<handler>(?:static\s+)?(?:function|fn)\b)?{_REST}"
+    ),
+}
+_CHANGES = ("post", "put", "patch", "delete")
+_VERBS = frozenset(
+    ("HandleFunc", *(form for verb in _CHANGES for form in (verb, verb.title(), verb.upper(), f"Map{verb.title()}")))
+)
+LANGUAGES = frozenset((*_ROUTES, *_CALLS))
+_NEXT_ROUTE = re.compile(
+    r"\n\}\);|\n[^\S\n]*[$\w]+(?:\.|->|::)(?:Map)?(?:get|post|put|patch|delete|use|listen|run)\s*\(", re.IGNORECASE
+)
 _QUOTED = re.compile(r"[\"'][^\"'\n]{0,200}[\"']")
 _HUMP = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _MARK_REACH = 300  # characters before "class X" in which its marks stand
@@ -79,12 +104,11 @@ def unguarded(lowering: Lowering, source: bytes, language: Language) -> list[Hit
     text = source.decode("utf-8", "replace") if not source.isascii() else source.decode("ascii")
     if _OF_THE_FILE.search(text):
         return []
-    if language in _SCRIPTS:
-        routes = list(_express(text))
-    elif language in _ROUTES:
-        routes = list(_marked(lowering, source, language, text))
-    else:
-        return []
+    routes: list[_Route] = []
+    if language in _ROUTES:
+        routes += _marked(lowering, source, language, text)
+    if language in _CALLS and not lowering.called.isdisjoint(_VERBS):
+        routes += _registered(lowering, source, language, text)
     has_guards = any(route.is_guarded for route in routes)
     return [hit for route in routes if (hit := _hit(route, has_guards, source, text)) is not None]
 
@@ -149,15 +173,20 @@ def _class_marks(func: Func, text: str) -> str:
     return before[cut + 1 :] + found[0]
 
 
-def _express(text: str) -> Iterator[_Route]:
-    for found in _EXPRESS.finditer(text):
+def _registered(lowering: Lowering, source: bytes, language: Language, text: str) -> Iterator[_Route]:
+    for found in _CALLS[language].finditer(text):
         handler = found["handler"]
         body = _NEXT_ROUTE.split(text[found.start("rest") : found.start("rest") + _BODY_REACH], maxsplit=1)[0]
         between = "" if handler else found["rest"]
+        asks_inside = bool(_IDENTITY.search(body)) if handler else between.count(",") > 0
+        if not handler and language is Language.GO and not asks_inside:  # what is in another file may ask
+            named = between.partition(")")[0].rpartition(".")[2]
+            bodies = [func.body for func in lowering.functions if func.name == named]
+            asks_inside = not bodies or any(_IDENTITY.search(source[at.at : at.end].decode("utf-8", "replace")) for at in bodies)
         yield _Route(
             at=found.start(),
             end=found.start("rest"),
             names=found[1],
             is_guarded=bool(_IDENTITY.search(between)),
-            asks_inside=bool(_IDENTITY.search(body)) if handler else between.count(",") > 0,
+            asks_inside=asks_inside,
         )

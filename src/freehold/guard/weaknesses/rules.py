@@ -68,8 +68,8 @@ class CallRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One `[[calls]]`: a call that is one in itself, or under `when`; with `args`, one that must not get what comes from outside.
 
     `args` are places, names, "*" for all, "this" for the object, "0.1" for the second item of the first,
-    "1.shell" for an option in the second. `near` is RE2 over the function around it, `without` over the whole file: it must not be
-    found. `with_` must be found there.
+    "1.shell" for an option in the second. `near` is RE2 over the function around it, `without` over the whole file: it must not
+    be found. `with_` must be found there.
     """
 
     kind: str
