@@ -30,6 +30,12 @@ def test_every_kind_of_refusal_says_what_may_be_done_instead(kind: EffectKind, p
     assert "instead: ." not in said
 
 
+@pytest.mark.parametrize("place", [Place.HOST, Place.DATABASE])
+@pytest.mark.parametrize("kind", [EffectKind.READ, EffectKind.OVERWRITE, EffectKind.DELETE, EffectKind.PERMISSION])
+def test_what_is_no_file_gets_no_advice_about_files(kind: EffectKind, place: Place) -> None:
+    assert "file" not in refusal("sql", [reason(kind, Action.BLOCK, place)], was_asked=False)
+
+
 def test_a_refusal_after_asking_says_that_nobody_agreed() -> None:
     said = refusal("bash", [reason(EffectKind.SEND), reason(EffectKind.READ, Action.TAG)], was_asked=True)
     assert "it needs a person's approval, and did not get it" in said

@@ -5,7 +5,7 @@ A model that is told what was stopped, why, and what it may do instead finds ano
 
 from collections.abc import Iterable, Mapping
 
-from freehold.core.effects import EffectKind, Place, Reason
+from freehold.core.effects import Effect, EffectKind, Place, Reason
 from freehold.core.findings import Action
 
 LIMIT_REASONS = 5  # that are named; a script of a hundred lines has as many
@@ -54,6 +54,14 @@ _INSTEAD: Mapping[EffectKind, str] = {
     EffectKind.REMOTE_SHELL: "use a shell here alone",
     EffectKind.UNKNOWN: "write it plainly: no computed commands, no encoded text, one step at a time",
 }
+_REMOTE = (Place.DATABASE, Place.HOST)
+_INSTEAD_THERE: Mapping[EffectKind, str] = {  # what is no file of this machine
+    EffectKind.READ: "ask the user for what you need of it",
+    EffectKind.WRITE: "show the user the change you would make there",
+    EffectKind.OVERWRITE: "show the user the change you would make there",
+    EffectKind.DELETE: "list what would be deleted there, and let the user delete it",
+    EffectKind.PERMISSION: "tell the user which right is needed there, and why",
+}
 
 
 def explained(reasons: Iterable[Reason]) -> str:
@@ -70,11 +78,16 @@ def _line(reason: Reason) -> str:
     return f"{_DONE[reason.action]}: {effect.because or 'it would'} ({what}; {reason.rule})"
 
 
+def _instead(effect: Effect) -> str:
+    there = _INSTEAD_THERE.get(effect.kind) if effect.place in _REMOTE else None
+    return there or _INSTEAD[effect.kind]
+
+
 def refusal(tool: str, reasons: Iterable[Reason], *, was_asked: bool) -> str:
     """What stands in the place of a call that does not go on."""
     grave = [reason for reason in reasons if reason.action in (Action.ASK, Action.BLOCK)]
-    kinds = list(dict.fromkeys(reason.effect.kind for reason in grave))
-    instead = "; ".join(_INSTEAD[kind] for kind in kinds[:3])
+    advice = list(dict.fromkeys(_instead(reason.effect) for reason in grave))
+    instead = "; ".join(advice[:3])
     head = (
         f"The call of {_named(tool)} was not run: it needs a person's approval, and did not get it."
         if was_asked
