@@ -598,7 +598,8 @@ class HeadTrainer:
 
     def scores(self, trained: Trained) -> Floats:
         odds = odds_of(self.windows, trained.point)
-        head = model.Head(weights=np.zeros(1, np.float32), offset=0.0, evidence=trained.evidence)
+        none = np.zeros(features.BUCKETS + 1, np.int8)
+        head = model.Head(weights=none, scale=1.0, offset=0.0, evidence=trained.evidence)
         return np.array([head.weighed(self._facts_of(number, odds).items()) for number in range(len(self.examples))])
 
     def _facts_of(self, number: int, odds: Floats) -> dict[str, float]:
