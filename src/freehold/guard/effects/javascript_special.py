@@ -56,6 +56,13 @@ def _applied(walk: Expressions, name: str, given: Given) -> Value:
     return walk.call(function, Given(values.items if isinstance(values.items, list) else [values]), "")
 
 
+def _got(walk: Expressions, name: str, given: Given) -> Value:
+    """Reflect.get(object, name)."""
+    owner, key = (*given.values[:2], NOTHING, NOTHING)[:2]
+    text = key.text()
+    return walk.attribute(owner, text) if text and HOLE not in text else Value(name=f"{owner.name}.?", marks=key.marks & FOREIGN)
+
+
 def _global(walk: Expressions, name: str, given: Given) -> Value:
     return Value(name="process")
 
@@ -118,6 +125,7 @@ SPECIAL: dict[str, Callable[..., Value]] = {
     **dict.fromkeys(("<process>.stdin.write", "<process>.write"), _process_written),
     **dict.fromkeys(("crypto.createDecipheriv", "crypto.createDecipher"), _decipher),
     "Reflect.apply": _applied,
+    "Reflect.get": _got,
     "<file>.write": _file_written,
     "<global>": _global,
     "?.pipe": _pipe,

@@ -43,6 +43,19 @@ def _getattr(walk: Expressions, name: str, given: Given) -> Value:
     return marked(owner.marks)
 
 
+def _getattribute(walk: Expressions, name: str, given: Given) -> Value:
+    return _getattr(walk, name, Given([given.receiver, *given.values]))
+
+
+def _attrgetter(walk: Expressions, name: str, given: Given) -> Value:
+    """A function that gives that field of what it is given."""
+    text = given.values[0].text() if given.values else None
+    if text is None or HOLE in text:
+        return _type(walk, name, given)
+    made = ast.parse(f"lambda it: getattr(it, {text!r})", mode="eval").body
+    return walk.value(made)
+
+
 def _module(walk: Expressions, name: str, given: Given) -> Value:
     text = (given.values[0].text() if given.values else None) or ""
     if text and HOLE not in text:
@@ -202,7 +215,8 @@ def _key_value(walk: Expressions, name: str, given: Given) -> Value:
 
 SPECIAL: dict[str, Callable[..., Value]] = {
     "getattr": _getattr,
-    "operator.attrgetter": _type,
+    "operator.attrgetter": _attrgetter,
+    "?.__getattribute__": _getattribute,
     "__import__": _module,
     "importlib.import_module": _module,
     "importlib.__import__": _module,
