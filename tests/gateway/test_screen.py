@@ -6,6 +6,7 @@ from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Event, Found
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Direction
+from freehold.gateway import pauses
 from freehold.gateway.screen import screen
 from freehold.gateway.wire import CODECS
 from freehold.gateway.wire.codec import Incoming
@@ -62,7 +63,8 @@ async def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
     assert stage.close() == []
 
 
-async def test_a_long_conversation_lets_others_go_on_meanwhile() -> None:
+async def test_a_long_conversation_lets_others_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "WORK_S", 0.0)
     turns = 0
 
     async def other() -> None:
@@ -78,7 +80,8 @@ async def test_a_long_conversation_lets_others_go_on_meanwhile() -> None:
     assert turns > 10
 
 
-async def test_one_long_text_lets_others_go_on_meanwhile() -> None:
+async def test_one_long_text_lets_others_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "WORK_S", 0.0)
     turns = 0
 
     async def other() -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -75,6 +76,31 @@ async def test_a_request_and_the_next_on_the_same_connection_are_answered() -> N
     last = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
     async with serving(app, QUICK, bind(QUICK, has_keys=True)) as url:
         assert (await talk(url, request, request + last)).count(b"200 OK") == 3
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no bound for what is not sent yet")
+async def test_a_client_that_reads_nothing_is_not_written_for() -> None:
+    written_bytes, is_gone = 0, False
+
+    async def endless(scope: Scope, receive: Receive, send: Send) -> None:
+        nonlocal written_bytes
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while not is_gone:
+            await send({"type": "http.response.body", "body": b"x" * 4096, "more_body": True})
+            written_bytes += 4096
+
+    async with serving(endless, QUICK, bind(QUICK, has_keys=True)) as url:
+        host, _, port = url.removeprefix("http://").rpartition(":")
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32 << 10)
+            client.connect((host, int(port)))
+            client.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            before = -1
+            while written_bytes > before:
+                before = written_bytes
+                await asyncio.sleep(0.2)
+            is_gone = True
+    assert 0 < written_bytes < 1 << 20
 
 
 @pytest.mark.parametrize(

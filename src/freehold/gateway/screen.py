@@ -1,6 +1,5 @@
 """Passes a prompt through the guard, every string of it, before anything else may see it."""
 
-import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,13 +9,13 @@ from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Context, Direction, Verdict
 from freehold.core.stage import Stage, steps
+from freehold.gateway.pauses import Pauses
 from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
 _OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
-_TURN_CHARS = 32 << 10  # a millisecond of scanning, before others may go on
-_LEAF_CHARS = 512  # what a leaf costs however short it is: 10 us
+_STEP_CHARS = 4 << 10  # of a text, between two pauses
 
 
 def context_of(exchange: Exchange) -> Context:
@@ -61,19 +60,16 @@ async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Ev
             elif isinstance(event, Blocked):
                 raise blocked(event.verdict)
 
-    taken_chars = 0
+    pauses = Pauses()
     try:
         for text in texts:
-            if len(text.text) <= _TURN_CHARS:
+            if len(text.text) <= _STEP_CHARS:
                 keep(stage.receive(text))
-            else:
-                for passed in steps(stage, text):
-                    keep(passed)
-                    await asyncio.sleep(0)
-            taken_chars += len(text.text) + _LEAF_CHARS
-            if taken_chars >= _TURN_CHARS:
-                await asyncio.sleep(0)
-                taken_chars = 0
+                await pauses.take()
+                continue
+            for passed in steps(stage, text):
+                keep(passed)
+                await pauses.take()
     except BaseException:
         with contextlib.suppress(Exception):
             stage.close()

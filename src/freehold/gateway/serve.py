@@ -24,6 +24,7 @@ from freehold.gateway.config import GatewayConfig
 
 _RECORD_S = 5.0
 _BACKLOG = 2048  # uvicorn's own default
+_UNSENT_BYTES = 128 << 10  # that the system keeps of an answer beyond what is under way; else a client that stalls is sent MiBs
 
 
 def is_loopback(host: str) -> bool:
@@ -76,6 +77,8 @@ def bind(config: GatewayConfig, *, has_keys: bool) -> socket.socket:
         raise ConfigError(f"gateway.host {config.host} is no address of this machine: {exc.strerror}") from exc
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # connections inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
         listener.bind(address)
     except OSError as exc:
         listener.close()
