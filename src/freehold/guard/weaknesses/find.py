@@ -53,6 +53,10 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
     tree = parse(language, source)
     if tree is None:
         return [_unread(source)]
+    if language is Language.TYPESCRIPT and tree.root_node.has_error:  # with JSX in it, whatever its fence says
+        other = parse(Language.TSX, source)
+        if other is not None and not other.root_node.has_error:
+            language, tree = Language.TSX, other
     lowering = Lowering(GRAMMARS[language], source)
     root = lowering.low(tree.root_node)
     flow = Flow(lowering, rules, source, SPECIALS.get(language, Special))

@@ -47,7 +47,8 @@ def _call(flow: "Flow", node: Call) -> Value:
         name = path.rpartition(".")[2]
     facts = flow.rules.of_call(name, path)
     if facts.registers:
-        flow.functions.registered.update(id(arg) if isinstance(arg, Func) else library.root_of(arg) for arg in node.args)
+        handlers = (*node.args, *(value for _, value in node.named))
+        flow.functions.registered.update(id(one) if isinstance(one, Func) else library.root_of(one) for one in handlers)
     args = [flow.value(arg) for arg in node.args]
     named: dict[str, Value] = {}
     if node.named:
