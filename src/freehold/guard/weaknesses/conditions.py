@@ -136,7 +136,9 @@ class Conditions:
         if key is not None and key in flow.env:
             if (value := flow.env[key]).level:
                 flow.env[key] = value.made_clean(frozenset(kinds))
-        elif isinstance(node, Member | Index | Call) and (value := flow.value(node)).level:
+        elif (
+            isinstance(node, Member | Index | Call) and len(flow.asked) < library.LIMIT_TOLD and (value := flow.value(node)).level
+        ):
             key = flow.written(node)
             flow.asked.add(key)
             flow.env[key] = value.made_clean(frozenset(kinds))

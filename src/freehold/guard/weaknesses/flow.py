@@ -42,9 +42,11 @@ class Flow:
         self.globals: dict[str, Value] = {}
         self.imports: dict[str, str] = {}
         self.frames: list[Frame] = [Frame(None)]
-        self.asked: set[str] = set()  # expressions that a condition told something of, as they are written
-        self.origins: dict[str, Node] = {}  # by the name of what was parsed or resolved: of what
-        self.tests: dict[str, Node] = {}  # by the name of what came of a test: which
+        # Of the function at hand: expressions that a condition told something of, as they are written; by the name of what was
+        # parsed or resolved, of what; by the name of what came of a test, of which.
+        self.asked: set[str] = set()
+        self.origins: dict[str, Node] = {}
+        self.tests: dict[str, Node] = {}
         self.left: str | None = None  # how control left the block at hand
         self.steps = self.limit_steps = LIMIT_STEPS
         self.text = source.decode("utf-8", "replace")

@@ -67,6 +67,7 @@ class Functions:
             self.flow.env[param.name] = self.parameter(param, is_handler)
             if isinstance(param.default, Const):
                 self.flow.matching.check_secret(param.name, Value(const=param.default.value), param.default)
+        self.flow.asked, self.flow.origins, self.flow.tests = set(), {}, {}
         self.flow.frames.append(Frame(func))
         self._read.add(id(func))
         self.flow.left = None
@@ -111,6 +112,8 @@ class Functions:
             return self._returned[key]
         self._read.add(id(func))
         env_before = self.flow.env
+        told_before = self.flow.asked, self.flow.origins, self.flow.tests
+        self.flow.asked, self.flow.origins, self.flow.tests = set(), {}, {}
         self.flow.env = {name: value for name, value in env_before.items() if name.startswith(THIS)}
         if id(func) in self.closures:
             self.flow.env.update(self.closures[id(func)])
@@ -126,6 +129,7 @@ class Functions:
             if name.startswith(THIS):
                 env_before[name] = value
         self.flow.env = env_before
+        self.flow.asked, self.flow.origins, self.flow.tests = told_before
         result = frame.returns[0] if frame.returns else CLEAN_VALUE
         for other in frame.returns[1:]:
             result = either(result, other)

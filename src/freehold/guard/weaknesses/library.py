@@ -14,6 +14,7 @@ OR = frozenset(("||", "or"))
 ELSE = frozenset(("??", "?:"))
 EQUAL = frozenset(("==", "===", "is", "eq"))
 UNEQUAL = frozenset(("!=", "!==", "is not", "<>"))
+LIMIT_TOLD = 64  # of what conditions told, in one function: each is looked at whenever a variable gets a value
 TESTS = EQUAL | UNEQUAL | AND | OR | {"in", "not in"}
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 OPPOSITE = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "==", "===": "!==", "!==": "==="}

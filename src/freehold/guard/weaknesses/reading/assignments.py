@@ -35,10 +35,11 @@ def _remember(flow: "Flow", node: Assign) -> None:
         made = made.items[0]
     target: Node | None = node.target
     if isinstance(target, Group):
-        if isinstance(made, Index) and len(target.items) == 2 and isinstance(last := target.items[1], Name):  # `_, ok := m[k]`
+        last = target.items[-1] if len(target.items) == 2 else None
+        if isinstance(made, Index) and isinstance(last, Name) and len(flow.tests) < library.LIMIT_TOLD:  # `_, ok := m[k]`
             flow.tests[last.id] = made
         target = target.items[0] if target.items else None
-    if not isinstance(target, Name):
+    if not isinstance(target, Name) or len(flow.tests) + len(flow.origins) >= library.LIMIT_TOLD:
         return
     if isinstance(made, Call):
         name = library.name_of(made)
