@@ -183,6 +183,8 @@ class Corked:
     wakes whoever reads it, who else takes the CPU in the midst of the next one's work.
     """
 
+    __slots__ = ("_held", "_held_bytes", "_loop", "_transport")
+
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._held: list[bytes] = []
