@@ -25,6 +25,9 @@ class FinishReason(StrEnum):
     CONTENT_FILTER = "content_filter"
 
 
+_TOKEN_CHARS = 12
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLogprob:
     """A token, the natural logarithm of its probability, and the likeliest others at its place."""
@@ -33,6 +36,11 @@ class TokenLogprob:
     token_bytes: bytes = field(repr=False)
     logprob: float
     top: tuple[tuple[str, bytes, float], ...] = field(repr=False, default=())  # (token, bytes, logprob)
+
+
+def is_plain_token(token: str) -> bool:
+    """Whether a token is what vocabularies have: a word, signs, or a few characters. What a guard looks for is none of these."""
+    return len(token) <= _TOKEN_CHARS or token.strip().isalpha() or not any(map(str.isalnum, token))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """Lets a token's log-probability out with its text, and never without.
 
 A token belongs to the characters its bytes make. Tokens whose bytes are not the text of their channel could say anything: from
-the first that differs on, none is sent.
+the first that differs on, none is sent. Of the likeliest others at its place those are sent that are plain tokens.
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import NamedTuple
 
-from freehold.core.events import TokenLogprob
+from freehold.core.events import TokenLogprob, is_plain_token
 
 
 class _Placed(NamedTuple):
@@ -38,7 +39,7 @@ class LogprobQueue:
             return
         self._text_ahead += text.encode("utf-8", "surrogatepass")
         for entry in entries:
-            self._place(entry)
+            self._place(entry if all(map(_is_plain, entry.top)) else replace(entry, top=tuple(filter(_is_plain, entry.top))))
         self._compare()
 
     def release(self, chars: int, hidden: bool) -> tuple[TokenLogprob, ...]:
@@ -65,3 +66,8 @@ class LogprobQueue:
             self.is_open = False
             self._held.clear()
         self._text_ahead, self._tokens_ahead = self._text_ahead[common:], self._tokens_ahead[common:]
+
+
+def _is_plain(other: tuple[str, bytes, float]) -> bool:
+    token, token_bytes, _ = other
+    return is_plain_token(token) and is_plain_token(token_bytes.decode("utf-8", "replace"))

@@ -39,7 +39,8 @@ STREAMS = [(dialect, path) for dialect, folder in FOLDERS.items() for path in so
 MEMBERS = st.sampled_from(
     ["text", "content", "delta", "arguments", "name", "input", "args", "refusal", "data", "token", "id", "new"]
 )
-VALUES = st.sampled_from([TOKEN, [TOKEN], {"a": TOKEN}, {TOKEN: 1}, [{"token": TOKEN}], [{"type": "text", "text": TOKEN}]])
+ALONE = f" {TOKEN} "  # as a text goes on behind it, a word that runs into the key would be one with it
+VALUES = st.sampled_from([ALONE, [ALONE], {"a": ALONE}, {TOKEN: 1}, [{"token": ALONE}], [{"type": "text", "text": ALONE}]])
 
 
 def play(provider: str, client: str, events: list[SseEvent]) -> list[SseEvent]:
@@ -71,7 +72,7 @@ def test_a_key_in_whatever_string_of_whatever_payload_is_not_sent(
     document = json.loads(given[at][0])
     if data.draw(st.booleans()):
         leaf = data.draw(st.sampled_from(walk(document, lambda *_: Channel.OTHER, frozenset())))
-        document = rewrite(document, [(leaf, f" {TOKEN} ")])
+        document = rewrite(document, [(leaf, ALONE)])
     else:
         data.draw(st.sampled_from(objects(document)))[data.draw(MEMBERS)] = data.draw(VALUES)
     changed = (orjson.dumps(document), given[at][1])
@@ -119,3 +120,40 @@ def test_log_probabilities_are_scanned_where_they_say_more_than_tokens(
     assert passed[: len(given)] == given
     for top in ({"token": TOKEN}, {"token": "you", "note": f"it is {TOKEN} "}, {"token": "you", TOKEN: 1}):
         assert TOKEN.encode() not in b"".join(sent({**top, "logprob": -1.5})[1])
+
+
+CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a":"b"}'}}
+CHAT_MESSAGE = {"role": "assistant", "content": "hello", "refusal": None, "reasoning_content": "hm", "tool_calls": [CALL]}
+BODIES: list[tuple[str, dict[str, Any]]] = [
+    ("openai.chat", {"id": "c", "model": "m", "choices": [{"index": 0, "message": CHAT_MESSAGE, "finish_reason": "tool_calls"}]}),
+    *(("anthropic.messages", json.loads(path.read_bytes())) for path in sorted(FOLDERS["anthropic.messages"].glob("body*.json"))),
+    ("openai.responses", json.loads((FOLDERS["openai.responses"] / "body.json").read_bytes())),
+    ("google.gemini", gemini({"token": "you", "logProbability": -1.5})[0]),
+]
+JUNK: st.SearchStrategy[Any] = (
+    st.sampled_from([None, 0, -1, True, "", "x", [], {}, [[]], [None], {"a": 1}, 1e300, 2**63]) | VALUES
+)
+
+
+@settings(max_examples=250)
+@given(st.sampled_from(BODIES), st.sampled_from([None, *ASKED]), JUNK, st.data())
+def test_a_whole_answer_with_anything_anywhere_is_read_or_broken_and_no_key_is_sent(
+    answer: tuple[str, dict[str, Any]], other: str | None, junk: Any, data: st.DataObject
+) -> None:
+    dialect, document = answer[0], json.loads(orjson.dumps(answer[1]))
+    inside = data.draw(st.sampled_from(objects(document)))
+    inside[data.draw(st.sampled_from([*inside, "new"]))] = junk
+    client = other or dialect
+    codec, is_same = CODECS[dialect], client == dialect
+    stage = GUARD.open(Context()).stage(Direction.RESPONSE)
+    try:
+        events = codec.decode_answer(orjson.dumps(document), provider="p", verbatim=ASKED[client] if is_same else None)
+        passed = [*through(events, [stage]), *stage.close()]
+        answered = b"" if is_same else CODECS[client].encode_answer(ASKED[client], passed)
+    except UpstreamError:
+        return
+    if is_same:
+        encoder = VerbatimEncoder(codec.scrub, codec.refuser)
+        answered = b"".join(data for event in passed for data, _ in encoder.encode(event))
+        answered += b"".join(data for data, _ in encoder.finish([], None))
+    assert TOKEN.encode() not in answered

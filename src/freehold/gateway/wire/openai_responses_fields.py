@@ -66,7 +66,8 @@ def texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
                     ("content", at, key),
                     text,
                 )
-    event = STREAMED_CALLS.get(item.get("type"))
+    type_ = item.get("type")
+    event = STREAMED_CALLS.get(type_) if isinstance(type_, str) else None
     if event is not None and isinstance(text := item.get(CALL_TEXTS[event]), str) and text:
         yield event, (), (CALL_TEXTS[event],), text
 

@@ -238,6 +238,8 @@ class EventDecoder:
     ) -> None:
         """A call whose arguments are streamed begins at once; of others it waits for them."""
         kind = item.get("type")
+        if not isinstance(kind, str):
+            return
         self._has_call = self._has_call or kind in _CALLS
         event = read.STREAMED_CALLS.get(kind)
         if event == read.CALL or (event is not None and self._notes is not None):

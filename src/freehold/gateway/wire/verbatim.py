@@ -28,6 +28,7 @@ from freehold.core.events import (
     ToolCallDelta,
     ToolCallStart,
     Usage,
+    is_plain_token,
 )
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
@@ -39,7 +40,6 @@ from freehold.gateway.wire.refusals import NoCalls
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
 _HIDDEN = "[REDACTED]"
 _REMEMBERED = 64  # sets of strings: ids and names come again in every payload of a stream, and need one look
-_TOKEN_CHARS = 12
 _LOGPROBS = frozenset({"content", "refusal", "token", "logprob", "bytes", "top_logprobs"}) | frozenset(  # and Gemini's
     {"chosenCandidates", "topCandidates", "candidates", "tokenId", "logProbability", "logProbabilitySum"}
 )
@@ -370,9 +370,9 @@ class _Piece:
 
 
 def only_tokens(logprobs: Any) -> bool:
-    """Whether log-probabilities say nothing but tokens, each too short, or too plain a word, to be what a guard looks for."""
+    """Whether log-probabilities say nothing but plain tokens."""
     if isinstance(logprobs, str):
-        return len(logprobs) <= _TOKEN_CHARS or logprobs.strip().isalpha()
+        return is_plain_token(logprobs)
     if isinstance(logprobs, dict):
         return _LOGPROBS.issuperset(logprobs) and all(map(only_tokens, logprobs.values()))
     return all(map(only_tokens, logprobs)) if isinstance(logprobs, list) else True
