@@ -15,18 +15,19 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, UnsupportedArtefact, VerificationError
 from freehold.core.exchange import KeyId
-from freehold.provenance.certificates import Certificate, certificate_id
 from freehold.provenance.envelope import canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably
 from freehold.provenance.keys import NodeKey, PublicKey, TrustedKeys, trusted
+
+if TYPE_CHECKING:
+    from freehold.provenance.certificates import Certificate
 
 TRUST_NAME = "trust.json"
 TRUST_TYPE = "application/vnd.freehold.trust.v1+json"
@@ -79,7 +80,7 @@ class Accepted:
     """What may sign one model now."""
 
     keys: TrustedKeys
-    authorities: Mapping[KeyId, Certificate]
+    authorities: "Mapping[KeyId, Certificate]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ class TrustStore:
         valid = [entry for entry in self.entries if entry.refusal(name, at) is None]
         return Accepted(
             keys=trusted(self.node, *(_key(entry) for entry in valid if entry.kind != AUTHORITY)),
-            authorities={entry.id: _authority(entry) for entry in valid if entry.kind == AUTHORITY},
+            authorities=dict(_authority(entry.pem.encode()) for entry in valid if entry.kind == AUTHORITY),
         )
 
     def find(self, prefix: str) -> Entry:
@@ -180,8 +181,8 @@ def make_entry(
 def _identified(pem: bytes) -> tuple[KeyId, str, str]:
     try:
         if b"BEGIN CERTIFICATE" in pem:
-            certificate = x509.load_pem_x509_certificate(pem)
-            return certificate_id(certificate), AUTHORITY, certificate.public_bytes(serialization.Encoding.PEM).decode()
+            key_id, certificate = _authority(pem)
+            return key_id, AUTHORITY, certificate.public_bytes(serialization.Encoding.PEM).decode()
         key = PublicKey.of(serialization.load_pem_public_key(pem))
     except ValueError as exc:
         raise MalformedArtefact("the file is neither a public key nor a certificate in PEM") from exc
@@ -231,5 +232,10 @@ def _key(entry: Entry) -> PublicKey:
     return PublicKey.of(serialization.load_pem_public_key(entry.pem.encode()))
 
 
-def _authority(entry: Entry) -> Certificate:
-    return x509.load_pem_x509_certificate(entry.pem.encode())
+def _authority(pem: bytes) -> "tuple[KeyId, Certificate]":
+    from cryptography import x509  # noqa: PLC0415  # a megabyte that nodes without authorities do without
+
+    from freehold.provenance.certificates import certificate_id  # noqa: PLC0415
+
+    certificate = x509.load_pem_x509_certificate(pem)
+    return certificate_id(certificate), certificate

@@ -14,6 +14,8 @@ from pathlib import Path
 from freehold.core.errors import DeviceError
 from freehold.store.schema import migrate
 
+WRITER_CACHE_KIB = 512  # of SQLite's 2 MiB the rest is pages that were filled and are not looked at again: a row takes as long
+
 for _kind in (type(None), bytes):  # which sqlite3 asks three protocols about, else: half the time of a row with many NULLs
     sqlite3.register_adapter(_kind, lambda value: value)
 
@@ -30,6 +32,7 @@ def open_writer(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         with translated(path):
             _enter_wal(connection, busy_timeout_s)
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA cache_size=-{WRITER_CACHE_KIB}")
             migrate(connection, path)
     except BaseException:
         connection.close()

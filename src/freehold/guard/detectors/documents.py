@@ -2,14 +2,13 @@
 
 import re
 
-from stdnum import imei
-
 from freehold.guard.detectors.checksums import icao_check, vin
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.labels import labelled, words
 from freehold.guard.detectors.number import Number, detector
-from freehold.guard.detectors.validators import Validator, digits, not_placeholder
+from freehold.guard.detectors.validators import Validator, digits, not_placeholder, stdnum_valid
 
+_is_imei = stdnum_valid("imei")
 _MRZ = re.compile(rb"([0-9]{6})([0-9])[MFX]([0-9]{6})([0-9])")
 
 
@@ -188,7 +187,7 @@ _ROWS = (
     Number(
         "imei",
         r"[0-9]{2}[- ]?[0-9]{6}[- ]?[0-9]{6}[- ]?[0-9]{1,2}",
-        lambda value: len(digits(value)) == 16 or bool(imei.is_valid(digits(value).decode())),
+        lambda value: len(digits(value)) == 16 or _is_imei(digits(value)),
         "IMEI 49-015420-323751-8",
         "IMEI 49-015420-323751-9",
         words("IMEI, IMEI number, IMEISV, device id, serial of the phone, IMEI-Nummer, numéro IMEI, número IMEI"),

@@ -2,15 +2,13 @@
 
 from itertools import groupby
 
-from stdnum import bic, iban
-from stdnum.us import rtn
-
 from freehold.guard.detectors.checksums import us_routing
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.labels import CLOSE, labelled, words
 from freehold.guard.detectors.validators import all_of, digits, luhn, stdnum_valid
 
 _GROUP = r"[ -]?"
+_is_rtn = stdnum_valid("us.rtn")
 
 
 def _issued(value: bytes) -> bool:
@@ -137,7 +135,7 @@ MONEY = (
         pattern=rf"(?:{_iban_pattern()}|[a-z]{{2}}[0-9]{{2}}[a-z0-9]{{11,29}})",
         head=r"(?:[A-Z]{2}[0-9]{2}(?:[ -]?[A-Z0-9]{4}){2}|[a-z]{2}[0-9]{2}[a-z0-9]{11})",
         confidence=0.97,
-        validator=stdnum_valid(iban),
+        validator=stdnum_valid("iban"),
         retry=True,
         must_match=(
             "pay to DE89 3704 0044 0532 0130 00 now",
@@ -155,7 +153,7 @@ MONEY = (
         before=r"(?:^|[^A-Za-z])(?i:bic|swift)(?i:[ /-](?:bic|code|swift)){0,2}(?i: (?:is|code|number|no))?[^A-Za-z0-9]{1,4}",
         pattern=r"[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?",
         confidence=0.8,
-        validator=stdnum_valid(bic),
+        validator=stdnum_valid("bic"),
         must_match=("BIC: DEUTDEFF500", "SWIFT/BIC code is DEUTDEFF"),
         must_not_match=("BIC: none", "SWIFT: language"),
     ),
@@ -166,7 +164,7 @@ MONEY = (
         before=labelled("routing", "routing number", "aba", "aba number", "rtn"),
         pattern=r"[0-9]{4}-?[0-9]{4}-?[0-9]",
         confidence=0.85,
-        validator=lambda value: us_routing(value) and bool(rtn.is_valid(digits(value).decode())),
+        validator=all_of(us_routing, lambda value: _is_rtn(digits(value))),
         must_match=("routing number 111000025",),
         must_not_match=("routing number 111000026",),
     ),

@@ -3,13 +3,11 @@
 A number whose check leaves little to chance stands alone; a weak one counts only after a label that says what it is.
 """
 
-import importlib
-from functools import cache
 from typing import NamedTuple
 
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.labels import APART_CHARS, hint, labelled
-from freehold.guard.detectors.validators import Validator, digits
+from freehold.guard.detectors.validators import Validator, digits, stdnum_valid
 from freehold.guard.digits import chars_to_digit
 
 _ALONE = r"(?:^|[^A-Za-z0-9 .,_+/-]|(?:^|[^0-9])[ ,])"  # not the rest of a longer row of groups; a table's column is
@@ -70,23 +68,5 @@ def validator(number: Number) -> Validator:
 
 def _stdnum(name: str) -> Validator:
     """The check of python-stdnum's module `name`, of the number as it is written or without separators."""
-
-    def valid(value: bytes) -> bool:
-        is_valid = _module_check(name)
-        return is_valid(value) or is_valid(digits(value))
-
-    return valid
-
-
-@cache
-def _module_check(name: str) -> Validator:
-    """Loaded when first needed: few of the hundred are in one deployment."""
-    module = importlib.import_module(f"stdnum.{name}")
-
-    def valid(value: bytes) -> bool:
-        try:
-            return bool(module.is_valid(value.decode("ascii", "replace")))
-        except Exception:  # stdnum.cn.ric raises KeyError for counties its table lacks: a check that raises has answered no
-            return False
-
-    return valid
+    is_valid = stdnum_valid(name)
+    return lambda value: is_valid(value) or is_valid(digits(value))
