@@ -77,7 +77,11 @@ _NOTABLE = (
 
 def place_of(path: str, folder: str = "", user: str = "") -> Place:
     """`folder` is the working folder if it is known, `user` the caller's name; both absolute and plain, or empty."""
-    path = path[:LIMIT_CHARS]
+    return _place(path[:LIMIT_CHARS], folder, user)
+
+
+@lru_cache(maxsize=4096)
+def _place(path: str, folder: str, user: str) -> Place:
     if "\\" in path or ":" in path or "%" in path or "$" in path:
         if _WINDOWS.match(path):
             place = windows_place_of(path)
@@ -87,11 +91,6 @@ def place_of(path: str, folder: str = "", user: str = "") -> Place:
         path = _TEMP_NAME.sub(A_TEMP_FOLDER, path)
         if path.lower().startswith("file:"):
             path = "/" + path[5:].lstrip("/")
-    return _place(path, folder, user)
-
-
-@lru_cache(maxsize=4096)
-def _place(path: str, folder: str, user: str) -> Place:
     if not path or path == "-":
         return Place.NOTHING
     plain = normal(path)

@@ -22,9 +22,10 @@ An entry is a line of clauses, parted by `;`. The first may name the options tha
 A program that no table has is judged by its arguments, which `shell_unlisted` does.
 """
 
+import itertools
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
@@ -97,7 +98,7 @@ class Level:
     globs: tuple[str, ...]
 
     def holds(self, word: str) -> bool:
-        return word in self.names or any(fnmatchcase(word, glob) for glob in self.globs)
+        return word in self.names or (bool(self.globs) and any(fnmatchcase(word, glob) for glob in self.globs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,27 +145,20 @@ class Program:
 
 
 def _fits(levels: tuple[Level, ...], words: Sequence[str]) -> bool:
-    return len(words) >= len(levels) and all(level.holds(word) for level, word in zip(levels, words, strict=False))
+    return len(words) >= len(levels) and all(map(Level.holds, levels, words))
 
 
 @dataclass(slots=True)
 class Flags:
     """The words of a command, parted: options with what they were given, and the others."""
 
-    words: list[str] = field(default_factory=list)
-    values: dict[str, list[str]] = field(default_factory=dict)  # option to its values; "" where it has none
-    letters: str = ""  # of clusters such as -rf
+    words: list[str]
+    values: dict[str, list[str]]  # option to its values; "" where it has none
+    options: set[str]  # all that are there; of a cluster such as -rf "-r" and "-f" too
 
-    def has(self, flag: str) -> bool:
-        if flag in self.values:
-            return True
-        sign = flag[0]
-        if sign == "=":
-            return flag[1:] in self.words
-        if sign == "~":
-            given = (value for values in self.values.values() for value in values)
-            return any(flag[1:] in one for one in (*self.words, *self.values, *given))
-        return len(flag) == 2 and flag[1] in self.letters
+    def has(self, *options: str) -> bool:
+        """Whether one of them is there."""
+        return not self.options.isdisjoint(options)
 
     def value(self, *options: str) -> str:
         """The last value of any of the options, or ""."""
@@ -175,52 +169,55 @@ class Flags:
         return ""
 
     def meet(self, clause: Clause) -> bool:
-        return all(any(map(self.has, group)) for group in clause.any_of) and not any(map(self.has, clause.none_of))
+        for group in clause.any_of:
+            if not any(map(self._holds, group)):
+                return False
+        return not any(map(self._holds, clause.none_of))
+
+    def _holds(self, condition: str) -> bool:
+        """One of a clause's: an option, `=word` or `~part`."""
+        if condition[0] == "=":
+            return condition[1:] in self.words
+        if condition[0] == "~":
+            given = itertools.chain(self.words, self.values, *self.values.values())
+            return any(condition[1:] in one for one in given)
+        return condition in self.options
 
 
 def parted(args: Sequence[str], takes: frozenset[str] = frozenset(), *, single: bool = False) -> Flags:
     """`takes` are the options whose value is the next word, or the rest of theirs."""
     words: list[str] = []
-    flags = Flags(words, {}, "")
-    position, end = 0, len(args)
-    while position < end:
-        arg = args[position]
-        position += 1
-        if len(arg) < 2 or arg[0] != "-":
+    values: dict[str, list[str]] = {}
+    options: set[str] = set()
+    rest = iter(args)
+    for arg in rest:
+        if arg[:1] != "-" or arg == "-":
             words.append(arg)
-            continue
-        if arg == "--":
-            words.extend(args[position:])
-            break
-        name, equals, value = arg.partition("=")
-        if equals and (arg[1] == "-" or single or name in takes):
-            flags.values.setdefault(name, []).append(value)
+        elif arg == "--":
+            words.extend(rest)
         elif arg in takes:
-            flags.values.setdefault(arg, []).append(args[position] if position < end else "")
-            position += 1
-        elif arg[1] == "-" or single or len(arg) == 2:
-            flags.values.setdefault(arg, []).append("")
-            if len(arg) == 2:
-                flags.letters += arg[1]
+            values.setdefault(arg, []).append(next(rest, ""))
         else:
-            position = _cluster(arg, args, position, takes, flags)
-    return flags
+            name, equals, value = arg.partition("=")
+            is_long = arg[1] == "-" or single
+            if equals and (is_long or name in takes):
+                values.setdefault(name, []).append(value)
+            else:
+                values.setdefault(arg, []).append("")
+                if len(arg) > 2 and not is_long:
+                    _cluster(arg, rest, takes, values, options)
+    options.update(values)
+    return Flags(words, values, options)
 
 
-def _cluster(arg: str, args: Sequence[str], position: int, takes: frozenset[str], flags: Flags) -> int:
+def _cluster(arg: str, rest: Iterator[str], takes: frozenset[str], values: dict[str, list[str]], options: set[str]) -> None:
     """`-rf` is two flags; in `-ofile` and `-xo file` the value is of the flag that takes one."""
-    flags.values.setdefault(arg, []).append("")
-    for at in range(1, len(arg)):
-        flag = "-" + arg[at]
-        flags.letters += arg[at]
+    for at, letter in enumerate(arg[1:], 2):
+        flag = f"-{letter}"
+        options.add(flag)
         if flag in takes:
-            rest = arg[at + 1 :]
-            if not rest and position < len(args):
-                rest = args[position]
-                position += 1
-            flags.values.setdefault(flag, []).append(rest)
+            values.setdefault(flag, []).append(arg[at:] or next(rest, ""))
             break
-    return position
 
 
 _DOES = re.compile(r"([a-z_-]+)(?:\(([^)]*)\))?(?:@([a-z_]+))?")

@@ -18,16 +18,17 @@ from freehold.guard.effects.shell_builtins import assigned
 from freehold.guard.effects.shell_commands import execute
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
-from freehold.guard.effects.shell_redirects import opened, opening, read_redirect, written
+from freehold.guard.effects.shell_redirects import Redirect, opened, read_redirect, targets, written
 from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, OUTPUT, Shell, filtered, marks_of, root_shell, unforged
 from freehold.guard.effects.shell_words import Word, expand, heredoc, read, value_of
 from freehold.guard.syntax import Language, parse, text_of
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
+_WORDS = re.compile(r"[A-Za-z0-9_@%+:,./~*? -]+")  # of a command that the grammar found: the same, and patterns
 # The grammar takes a here-string before another redirection, and not after it; to a shell the order of these is one.
 _HERE_STRING = re.compile(r"(\d?>>?[ \t]*[\w./~$-]+)[ \t]+(<<<[ \t]*(?:'[^']*'|\"[^\"`$\\]*\"|\"?\$?[\w./-]+\"?))")
 _KEYWORDS = named("keywords")
-_CONTINUED = re.compile(r"(?<!\\)((?:\\\\)*)\\\r?\n")
+_CONTINUED = re.compile(r"\\(?<!\\\\)((?:\\\\)*)\r?\n")  # an odd number of backslashes takes a line's end away
 _UNFINISHED = re.compile(r"(?<!\\)[<>|]\s*$")
 _BINARY = bytes((*range(9), *range(14, 32)))
 LIMIT_ITEMS = 64  # of an array that are known each by itself
@@ -53,7 +54,7 @@ def walk_text(shell: Shell, text: str, stdin: str) -> str:
     if len(source.translate(None, _BINARY)) < len(source):
         shell.unknown("control characters in a shell text")
     if "\r" in text or "\\\n" in text:
-        text = _CONTINUED.sub(r"\1", text).replace("\r\n", "\n")
+        text = "".join(_CONTINUED.split(text)).replace("\r\n", "\n")
         source = text.encode("utf-8", "replace")
     if "\n" not in text.strip() and _UNFINISHED.search(text) and text.count("'") % 2 == 0 and text.count('"') % 2 == 0:
         return ""  # POSIX 2.10.2: a redirection or a pipe without what follows is an error, and nothing of the line runs
@@ -91,10 +92,6 @@ def _walk_uncalled(shell: Shell) -> None:
 def walk(shell: Shell, node: Node, stdin: str) -> str:
     """Runs a statement; gives its output."""
     kind = node.type
-    if kind == "command":
-        return _command(shell, node, stdin)
-    if kind in SEQUENCES:
-        return _sequence(shell, node.named_children, stdin)
     step = _STEPS.get(kind)
     if step is not None:
         return step(shell, node, stdin)
@@ -111,6 +108,10 @@ def _as_words(shell: Shell, node: Node) -> str:
     return ""
 
 
+def _children(shell: Shell, node: Node, stdin: str) -> str:
+    return _sequence(shell, node.named_children, stdin)
+
+
 def _sequence(shell: Shell, nodes: list[Node], stdin: str) -> str:
     if len(nodes) == 1:
         return walk(shell, nodes[0], stdin)
@@ -123,15 +124,38 @@ def _joined(outs: list[str]) -> str:
 
 
 def _command(shell: Shell, node: Node, stdin: str) -> str:
-    """A simple command, once for each of the values that its variables may have."""
+    """A simple command, once for each of the values that its variables may have; one of plain words, read from its text alone."""
+    turn = shell.turn = 0
+    text = text_of(node)
+    if _WORDS.fullmatch(text):
+        return shell.execute(shell, text.split(), stdin)
     parts = shell.once(node, _read_command)
     outs: list[str] = []
-    shell.turn = 0
     while True:
-        shell.turns = 1
-        outs.append(_once(shell, parts, stdin))
-        shell.turn += 1
-        if shell.turn >= shell.turns or not shell.scene.budget.spend():
+        shell.turn, shell.turns = turn, 1
+        argv: list[str] = []
+        given: list[tuple[str, str]] = []
+        into = stdin
+        for part in parts:
+            if isinstance(part, str):
+                argv.append(part)
+            elif not isinstance(part, Node):
+                argv += part.words(shell)
+            elif part.type == "variable_assignment":
+                given.append(_assignment(shell, part))
+            elif part.type == "herestring_redirect":
+                into = value_of(part.named_children[-1], shell) + "\n"
+            else:
+                turns, redirect = shell.turns, shell.once(part, read_redirect)
+                into = opened(shell, redirect, targets(shell, redirect), into, [])
+                shell.turn, shell.turns = turn, max(turns, shell.turns)
+        turns = shell.turns
+        for name, value in given:
+            if name != "IFS" or not argv:  # else it is for this command alone, which has its words already
+                _put(shell, name, value, "")
+        outs.append(shell.execute(shell, argv, into) if argv else "")
+        turn += 1
+        if turn >= turns or not shell.scene.budget.spend():
             break
     shell.turn = 0
     return outs[0] if len(outs) == 1 else _joined(outs)
@@ -149,35 +173,6 @@ def _read_command(node: Node) -> list[str | Word | Node]:
         elif child.is_named:
             parts.append(read(child))
     return parts
-
-
-def _once(shell: Shell, parts: list[str | Word | Node], stdin: str) -> str:
-    turn = shell.turn
-    argv: list[str] = []
-    given: list[tuple[str, str]] = []
-    most = 1
-    for part in parts:
-        if isinstance(part, str):
-            argv.append(part)
-            continue
-        if not isinstance(part, Node):
-            argv += part.words(shell)
-        elif part.type == "variable_assignment":
-            given.append(_assignment(shell, part))
-        elif part.type == "herestring_redirect":
-            stdin = value_of(part.named_children[-1], shell) + "\n"
-        else:
-            stdin, _ = opened(shell, opening(shell, part), stdin)
-        if shell.turns > most:
-            most = shell.turns
-        shell.turn = turn  # a substitution has turns of its own
-    for name, value in given:
-        if name == "IFS" and argv:
-            continue  # for this command alone, which has its words already
-        _put(shell, name, value, "")
-    out = shell.execute(shell, argv, stdin) if argv else ""
-    shell.turn, shell.turns = turn, most
-    return out
 
 
 def _put(shell: Shell, name: str, value: str, stdin: str) -> None:
@@ -206,7 +201,7 @@ def _read_assignment(node: Node) -> _Assignment:
     target = text_of(children[0])
     item = _PLAIN_ITEM.sub("", target) if children[0].type == "subscript" else ""
     array = children[1] if len(children) > 1 and children[1].type == "array" and not item else None
-    adds = any(child.type == "+=" for child in node.children)
+    adds = "+=" in [child.type for child in node.children]
     return _Assignment(target.split("[")[0], read(children[1]) if len(children) > 1 else "", item, array, adds)
 
 
@@ -366,6 +361,9 @@ def _function(shell: Shell, node: Node, stdin: str) -> str:
 
 def _test(shell: Shell, node: Node, stdin: str) -> str:
     """`[ ... ]` does nothing; what it substitutes does."""
+    text = text_of(node)
+    if "(" not in text and "`" not in text:
+        return ""  # nothing is substituted
     stack = list(node.named_children)
     while stack:
         child = stack.pop()
@@ -386,21 +384,24 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
     return _redirected(shell, redirects, bodies, stdin)
 
 
-def _redirected(shell: Shell, redirects: list[Node], bodies: list[Node], stdin: str) -> str:
+def _redirected(shell: Shell, nodes: list[Node], bodies: list[Node], stdin: str) -> str:
     """A statement with redirections: inputs first, then what it does, then where its output goes."""
+    files = [node for node in nodes if node.type == "file_redirect"]
     followers: list[Node] = []
     more: list[str] = []
     sockets: list[str] = []
-    for redirect in list(redirects):
-        if redirect.type == "heredoc_redirect":
-            stdin = _heredoc(shell, redirect, redirects, followers, more)
-        elif redirect.type == "herestring_redirect":
-            stdin = value_of(redirect.named_children[-1], shell) + "\n"
-    openings = [opening(shell, redirect) for redirect in redirects if redirect.type == "file_redirect"]
-    for one in openings:
-        stdin, socket = opened(shell, one, stdin)
-        sockets += socket
-    more += _strays(shell, redirects)
+    for node in nodes if len(files) < len(nodes) else ():
+        if node.type == "heredoc_redirect":
+            stdin = _heredoc(shell, node, files, followers, more)
+        elif node.type == "herestring_redirect":
+            stdin = value_of(node.named_children[-1], shell) + "\n"
+    redirects = [shell.once(node, read_redirect) for node in files]
+    openings = [(one, targets(shell, one)) for one in redirects]
+    for one, names in openings:
+        stdin = opened(shell, one, names, stdin, sockets)
+    for one in redirects:
+        if one.rest:
+            more += _strays(shell, one, nodes + files)
     start = len(shell.ran)
     if more and bodies and bodies[-1].type == "command":
         argv = [
@@ -416,23 +417,22 @@ def _redirected(shell: Shell, redirects: list[Node], bodies: list[Node], stdin: 
         shell.give(
             EffectKind.REMOTE_SHELL, "a shell whose words come from or go to a network", place=Place.HOST, target=sockets[0]
         )
-    for one in openings:
+    for one, names in openings:
         if ">" in one.sign:
-            out = written(shell, one, out)
+            out = written(shell, one, names, out)
     for follower in followers:
         out = _follow(shell, follower, out)
     return out
 
 
-def _strays(shell: Shell, redirects: list[Node]) -> list[str]:
+def _strays(shell: Shell, redirect: Redirect, redirects: list[Node]) -> list[str]:
     """Words after a redirection's target are the command's, though the grammar puts them there: `rm > log -rf /`."""
-    words: list[str] = []
-    for redirect in redirects:
-        if redirect.type == "file_redirect":
-            for child in shell.once(redirect, read_redirect).rest:
-                if not (child.type == "number" and any(child.end_byte == other.start_byte for other in redirects)):
-                    words.extend(expand(child, shell))
-    return words
+    return [
+        word
+        for child in redirect.rest
+        if not (child.type == "number" and any(child.end_byte == other.start_byte for other in redirects))
+        for word in expand(child, shell)
+    ]
 
 
 def _follow(shell: Shell, node: Node, out: str) -> str:
@@ -442,7 +442,7 @@ def _follow(shell: Shell, node: Node, out: str) -> str:
     return _joined([out, walk(shell, node, "")])
 
 
-def _heredoc(shell: Shell, node: Node, redirects: list[Node], followers: list[Node], more: list[str]) -> str:
+def _heredoc(shell: Shell, node: Node, files: list[Node], followers: list[Node], more: list[str]) -> str:
     raw, body = False, ""
     for child in node.named_children:
         if child.type == "heredoc_start":
@@ -450,7 +450,7 @@ def _heredoc(shell: Shell, node: Node, redirects: list[Node], followers: list[No
         elif child.type == "heredoc_body":
             body = heredoc(child, shell, raw=raw)
         elif child.type == "file_redirect":
-            redirects.append(child)
+            files.append(child)
         elif child.type in ("word", "string", "raw_string", "concatenation", "simple_expansion"):
             more.extend(expand(child, shell))
         elif child.type not in ("heredoc_end", "ERROR", "file_descriptor"):
@@ -465,6 +465,8 @@ def _substitution(shell: Shell, node: Node, stdin: str) -> str:
 
 
 _STEPS = {
+    **dict.fromkeys(SEQUENCES, _children),
+    "command": _command,
     "list": _list,
     "pipeline": _pipeline,
     "redirected_statement": _redirect,
@@ -473,7 +475,7 @@ _STEPS = {
     "declaration_command": _declare,
     "unset_command": _unset,
     "subshell": _subshell,
-    "negated_command": lambda shell, node, stdin: _sequence(shell, node.named_children, stdin),
+    "negated_command": _children,
     "if_statement": _branches,
     "elif_clause": _branches,
     "while_statement": _branches,

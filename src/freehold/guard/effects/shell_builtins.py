@@ -149,7 +149,7 @@ def shopt(call: Call) -> str:
 
 def history(call: Call) -> str:
     flags = call.flags(frozenset(("-d",)))
-    if flags.has("-c") or flags.has("-d") or (flags.has("-w") and flags.has("-c")):
+    if flags.has("-c", "-d"):
         call.shell.give(EffectKind.EVADE, "clears the shell's history", place=Place.HOME)
     return LOCAL
 

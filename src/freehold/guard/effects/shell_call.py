@@ -1,7 +1,7 @@
 """One call of a program, as its handler sees it."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, host_place
@@ -13,7 +13,8 @@ from freehold.guard.syntax import Language
 _PREFIXES = frozenset(("exec", "command", "builtin"))  # the shell's own: what they open is the shell itself
 
 
-class Call(NamedTuple):
+@dataclass(slots=True)
+class Call:
     """`name` without its folder; `args` after it; `stdin` is what is known of its input."""
 
     shell: Shell

@@ -8,7 +8,7 @@ import re
 
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import HOLE, normal
-from freehold.guard.effects.programs import Flags
+from freehold.guard.effects.programs import Flags, parted
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_filters import SECRET_WORDS
 from freehold.guard.effects.shell_interpreters import SHELLS
@@ -21,9 +21,9 @@ _INPUTS = named("inputs")
 
 def rm(call: Call) -> str:
     flags = call.flags()
-    if flags.has("--help") or flags.has("--version"):
+    if flags.has("--help", "--version"):
         return OUTPUT
-    deep = flags.has("-r") or flags.has("-R") or flags.has("--recursive")
+    deep = flags.has("-r", "-R", "--recursive")
     for path in flags.words:
         _remove(call, path, deep=deep)
     if flags.has("--no-preserve-root"):
@@ -120,12 +120,11 @@ _TAR_RUNS = ("-I", "--use-compress-program", "--to-command", "-F", "--info-scrip
 
 
 def tar(call: Call) -> str:
-    args = list(call.args)
+    args, shell = call.args, call.shell
     if args and not args[0].startswith("-"):
-        args[0] = "-" + args[0]
-    flags = Call(shell=call.shell, name=call.name, args=args, stdin=call.stdin).flags(_TAR_TAKES)
-    shell = call.shell
-    if flags.has("--help") or flags.has("--version"):
+        args = ["-" + args[0], *args[1:]]
+    flags = parted(args, _TAR_TAKES)
+    if flags.has("--help", "--version"):
         return OUTPUT
     for option in _TAR_RUNS:
         for text in flags.values.get(option, ()):
@@ -136,9 +135,9 @@ def tar(call: Call) -> str:
     archive = flags.value("-f", "--file")
     folder = flags.value("-C", "--directory") or "."
     words = [word for word in flags.words if word != archive]
-    if flags.has("-x") or flags.has("--extract") or flags.has("--get"):
-        return _unpack(call, archive, folder, to_stdout=flags.has("-O") or flags.has("--to-stdout"))
-    if flags.has("-t") or flags.has("--list"):
+    if flags.has("-x", "--extract", "--get"):
+        return _unpack(call, archive, folder, to_stdout=flags.has("-O", "--to-stdout"))
+    if flags.has("-t", "--list"):
         if archive and archive != "-":
             shell.touch(EffectKind.READ, archive, "tar lists an archive")
         return OUTPUT
@@ -220,7 +219,7 @@ _CP_TAKES = named("cp-takes")
 def copy(call: Call) -> str:
     """cp, mv, ln, install and ditto: from the first to the last, or to what -t names."""
     flags = call.flags(_CP_TAKES)
-    if flags.has("--help") or flags.has("--version"):
+    if flags.has("--help", "--version"):
         return OUTPUT
     shell, name = call.shell, call.name
     target = flags.value("-t", "--target-directory")
@@ -245,16 +244,9 @@ def copy(call: Call) -> str:
     if not sources:
         return ""
     whole = f"{target.rstrip('/')}/{sources[0].rpartition('/')[2]}" if target.endswith("/") or len(sources) > 1 else target
-    over = (
-        EffectKind.OVERWRITE
-        if name == "mv"
-        or flags.has("-f")
-        or flags.has("--force")
-        or (name in ("ln", "link") and flags.has("-s") and flags.has("-f"))
-        else EffectKind.WRITE
-    )
+    over = EffectKind.OVERWRITE if name == "mv" or flags.has("-f", "--force") else EffectKind.WRITE
     shell.touch(over, whole, f"{name} puts something there")
-    if name == "ln" and (flags.has("-s") or flags.has("--symbolic")):
+    if name == "ln" and flags.has("-s", "--symbolic"):
         for path in sources:
             _linked(call, path, target, into=len(sources) > 1 or target.endswith("/"))
     else:
@@ -284,7 +276,7 @@ def touch(call: Call) -> str:
     flags = call.flags(frozenset(("-d", "-t", "-r", "-A", "--date", "--reference", "--time")))
     for path in flags.words:
         call.shell.touch(EffectKind.WRITE, path, "touch makes a file or changes its times")
-        sets = any(map(flags.has, ("-t", "-d", "--date", "-r", "--reference", "-A")))
+        sets = flags.has("-t", "-d", "--date", "-r", "--reference", "-A")
         if sets and call.shell.place(path) is not Place.WORKSPACE:
             call.shell.give(
                 EffectKind.EVADE, "gives a file other times than its own", place=_mild(call.shell.place(path)), target=path
@@ -308,13 +300,13 @@ def truncate(call: Call) -> str:
 def unzip(call: Call) -> str:
     """unzip, 7z and their like write what an archive holds."""
     flags = call.flags(frozenset(("-d", "-x", "-P")))
-    if any(map(flags.has, ("-l", "-t", "-Z", "-v"))):
+    if flags.has("-l", "-t", "-Z", "-v"):
         return OUTPUT
     shell = call.shell
     archive = flags.words[0] if flags.words else ""
     if archive:
         shell.touch(EffectKind.READ, archive, "unpacks an archive")
-    if flags.has("-p") or flags.has("-c"):
+    if flags.has("-p", "-c"):
         return DECODED if marks_of(shell.content(archive)) != LOCAL else LOCAL
     shell.touch(EffectKind.WRITE, flags.value("-d") or ".", "unpacks files there")
     if archive and NET in shell.content(archive):

@@ -10,7 +10,7 @@ import re
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.payloads import DECODERS, from_hex, reversed_lines, translated, unescaped
 from freehold.guard.effects.places import A_TEMP_FOLDER, HOLE, normal
-from freehold.guard.effects.programs import Flags, parted
+from freehold.guard.effects.programs import parted
 from freehold.guard.effects.shell_call import Call, Handler
 from freehold.guard.effects.shell_names import named, pairs
 from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, filtered, marks_of
@@ -30,23 +30,21 @@ SECRET_WORDS = re.compile(
 )
 
 
-def _has(flags: Flags, *options: str) -> bool:
-    return bool(flags.values) and any(map(flags.has, options))
-
-
 def reader(call: Call) -> str:
     """Programs that print what files hold, or some of it."""
-    shell, name, args, stdin = call
-    flags = parted(args, _TAKES.get(name, _TAKES_NONE))
-    words, given = flags.words, flags.values
-    if given and ("--help" in given or "--version" in given):
+    shell, name, stdin = call.shell, call.name, call.stdin
+    flags = parted(call.args, _TAKES.get(name, _TAKES_NONE))
+    words = flags.words
+    if flags.has("--help", "--version"):
         return OUTPUT
-    is_search = name in _FIRST_IS_PATTERN
-    deep = is_search and name[1:] != "q" and _has(flags, "-r", "-R", "--recursive")  # of jq and yq it means raw
-    if deep and words and SECRET_WORDS.search(words[0]):
-        shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
-    if is_search and not _has(flags, "-e", "-f", "--regexp"):
-        words = words[1:]
+    lists = False
+    if name in _FIRST_IS_PATTERN:
+        lists = flags.has("-l", "-L", "--files", "--files-with-matches")
+        deep = name[1:] != "q" and flags.has("-r", "-R", "--recursive")  # of jq and yq it means raw
+        if deep and words and SECRET_WORDS.search(words[0]):
+            shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
+        if not flags.has("-e", "-f", "--regexp"):
+            words = words[1:]
     flow = "" if words else stdin
     for path in words:
         if path in _INPUTS:
@@ -54,13 +52,12 @@ def reader(call: Call) -> str:
             continue
         shell.touch(EffectKind.READ, path, "reads a file")
         flow += shell.content(path)
-    if given:
-        if name == "sort" and (path := flags.value("-o", "--output")):
-            shell.touch(EffectKind.OVERWRITE, path, "sort writes over a file")
-        if program := flags.value("--compress-program", "--pager", "--pre"):
-            shell.nested(program)
-        if is_search and _has(flags, "-l", "-L", "--files", "--files-with-matches"):
-            return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])
+    if name == "sort" and (path := flags.value("-o", "--output")):
+        shell.touch(EffectKind.OVERWRITE, path, "sort writes over a file")
+    if program := flags.value("--compress-program", "--pager", "--pre"):
+        shell.nested(program)
+    if lists:
+        return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])
     if name in _KEEPS and (name == "cat" or not marks_of(flow)):
         return flow[:LIMIT_VALUE]
     return filtered(flow)
@@ -145,7 +142,7 @@ def base_n(call: Call) -> str:
     flags = call.flags(frozenset(("-w", "--wrap", "-i", "-o", "--input", "--output", "-b")))
     words = flags.words + [value for value in (flags.value("-i", "--input"),) if value]
     flow = _input(call, words)
-    decodes = any(map(flags.has, ("-d", "-D", "--decode"))) or "decode" in call.name
+    decodes = flags.has("-d", "-D", "--decode") or "decode" in call.name
     kind = "base32" if "32" in call.name or flags.has("--base32") else "base64"
     out = _decoded(call, flow, kind) if decodes else _encoded(flow, kind)
     return _to_file(call, flags.value("-o", "--output"), out)
@@ -196,10 +193,9 @@ def xxd(call: Call) -> str:
 def unpacked(call: Call) -> str:
     """gunzip, xz, zcat and their like. What is a text already came out of its decoder unpacked."""
     flags = call.flags(frozenset(("-S", "-T", "--suffix", "-o", "-p")))
-    out = any(map(flags.has, ("-c", "--stdout", "-p"))) or call.name.endswith("cat") or not flags.words
-    packs = call.name in ("gzip", "bzip2", "xz", "zstd", "lz4", "lzma", "compress", "brotli", "lzop") and not any(
-        map(flags.has, ("-d", "--decompress", "--uncompress"))
-    )
+    out = flags.has("-c", "--stdout", "-p") or call.name.endswith("cat") or not flags.words
+    packs = call.name in ("gzip", "bzip2", "xz", "zstd", "lz4", "lzma", "compress", "brotli", "lzop")
+    packs = packs and not flags.has("-d", "--decompress", "--uncompress")
     if out:
         flow = _input(call, flags.words)
         if packs:
@@ -233,7 +229,7 @@ def rot13(call: Call) -> str:
 def tee(call: Call) -> str:
     flags = call.flags()
     for path in flags.words:
-        adds = flags.has("-a") or flags.has("--append")
+        adds = flags.has("-a", "--append")
         call.shell.touch(EffectKind.WRITE if adds else EffectKind.OVERWRITE, path, "tee writes its input to a file")
         call.shell.store(path, call.stdin, adds=adds)
     return call.stdin
@@ -289,7 +285,7 @@ def number(call: Call) -> str:
 def date(call: Call) -> str:
     """`date` prints; with a time it sets the clock."""
     flags = call.flags(frozenset(("-s", "--set", "-d", "--date", "-r", "--reference", "-f", "-v", "-I")))
-    if flags.has("-s") or flags.has("--set") or (not flags.has("-j") and any(word[:1].isdigit() for word in flags.words)):
+    if flags.has("-s", "--set") or (not flags.has("-j") and any(word[:1].isdigit() for word in flags.words)):
         call.shell.give(EffectKind.SYSTEM, "sets the clock", place=Place.SYSTEM)
     return "1"
 

@@ -52,7 +52,7 @@ def _curl_settings(text: str) -> list[str]:
 
 def curl(call: Call) -> str:
     flags = call.flags(_CURL_TAKES)
-    if any(map(flags.has, ("--help", "--version", "-V", "--manual"))):
+    if flags.has("--help", "--version", "-V", "--manual"):
         return OUTPUT
     for path in (*flags.values.get("-K", ()), *flags.values.get("--config", ())):
         text = call.stdin if path in _INPUTS else call.shell.content(path)
@@ -94,7 +94,7 @@ def curl(call: Call) -> str:
 
 def _curl_output(call: Call, flags: Flags, urls: list[str]) -> str:
     targets = flags.values.get("-o", []) + flags.values.get("--output", [])
-    if any(map(flags.has, ("-O", "--remote-name", "--remote-name-all", "-J"))):
+    if flags.has("-O", "--remote-name", "--remote-name-all", "-J"):
         folder = flags.value("--output-dir")
         targets = [(f"{folder}/" if folder else "") + _name_in(url) for url in urls]
     written = [path for path in targets if path not in ("-", "/dev/stdout", "/dev/null")]
@@ -114,7 +114,7 @@ def _name_in(url: str) -> str:
 
 def wget(call: Call) -> str:
     flags = call.flags(_WGET_TAKES)
-    if any(map(flags.has, ("--help", "--version", "-V"))):
+    if flags.has("--help", "--version", "-V"):
         return OUTPUT
     urls = flags.words
     sent = [value for option in ("--post-data", "--body-data") for value in flags.values.get(option, ())]
@@ -151,7 +151,7 @@ def netcat(call: Call) -> str:
     host = flags.words[0] if flags.words else ""
     if runs:
         shell.give(EffectKind.REMOTE_SHELL, "gives a network the words of a program", place=Place.HOST, target=host)
-    if any(map(flags.has, ("-l", "--listen"))):
+    if flags.has("-l", "--listen"):
         shell.give(EffectKind.LISTEN, "waits for others to connect", target=flags.value("-p"))
         if SECRET in call.stdin or LOCAL in call.stdin:
             call.sends("", "gives what a file holds to whoever connects", flow=call.stdin)
@@ -205,7 +205,7 @@ def ssh(call: Call) -> str:
     options = call.args[: len(call.args) - len(rest)]
     flags = call.flags(_SSH_TAKES)
     _ssh_options(call, flags.values.get("-o", []))
-    if any(map(flags.has, ("-V", "-Q"))) or not rest:
+    if flags.has("-V", "-Q") or not rest:
         return OUTPUT
     host = rest[0].rpartition("@")[2]
     if "-R" in options or flags.value("-R"):
@@ -245,7 +245,7 @@ def scp(call: Call) -> str:
     """scp and rsync: from here to a host, or from there."""
     takes = _COPY_TAKES if call.name == "scp" else named("rsync-takes")
     flags = call.flags(takes)
-    if any(map(flags.has, ("--help", "--version", "--dry-run"))) or (call.name == "rsync" and flags.has("-n")):
+    if flags.has("--help", "--version", "--dry-run") or (call.name == "rsync" and flags.has("-n")):
         return OUTPUT
     shell = call.shell
     _ssh_options(call, flags.values.get("-o", []) if call.name == "scp" else [])
@@ -367,12 +367,9 @@ def openssl(call: Call) -> str:
 
 
 def _openssl_output(call: Call, flags: Flags, verb: str, flow: str) -> str:
-    decodes = flags.has("-d") or flags.has("-decrypt")
+    decodes = flags.has("-d", "-decrypt")
     ciphers = verb not in ("base64",) and not (
-        verb == "enc"
-        and (flags.has("-base64") or flags.has("-a") or flags.has("-A"))
-        and len(flags.values) < 5
-        and not flags.value("-k")
+        verb == "enc" and flags.has("-base64", "-a", "-A") and len(flags.values) < 5 and not flags.value("-k")
     )
     if verb in ("base64", "enc") and decodes and not ciphers:
         return call.shell.execute(call.shell, ["base64", "-d"], flow)

@@ -26,38 +26,41 @@ class Redirect(NamedTuple):
     rest: tuple[Node, ...]
 
 
-class Opening(NamedTuple):
-    """A redirection as it happens: `targets` are the words that it may name."""
-
-    sign: str
-    number: str
-    targets: tuple[str, ...]
-
-
 def read_redirect(node: Node) -> Redirect:
-    number = ""
+    sign = number = ""
     named: list[Node] = []
-    for child in node.named_children:
+    for child in node.children:
         kind = child.type
         if kind == "file_descriptor":
             number = number if named else text_of(child)
+        elif not child.is_named:
+            sign = sign or kind
         elif kind != "ERROR":
             named.append(child)
-    return Redirect(_sign(node), number, read(named[0]) if named else "", tuple(named[1:]))
+    if sign == "<" and text_of(node).lstrip("0123456789").startswith("<>"):
+        sign = "<>"
+    return Redirect(sign or ">", number, read(named[0]) if named else "", tuple(named[1:]))
 
 
-def opening(shell: Shell, node: Node) -> Opening:
-    sign, number, target, _ = shell.once(node, read_redirect)
-    if isinstance(target, str):
-        shell.turn, shell.turns = 0, 1
-        return Opening(sign, number, (target,))
-    return Opening(sign, number, tuple(_every_value(shell, target)))
+def targets(shell: Shell, one: Redirect) -> list[str]:
+    """What it names, in each of the values that its variables may have."""
+    shell.turn, shell.turns = 0, 1
+    if isinstance(one.target, str):
+        return [one.target]
+    values: list[str] = []
+    while True:
+        shell.turns = 1
+        values.append(one.target.value(shell))
+        shell.turn += 1
+        if shell.turn >= shell.turns or not shell.scene.budget.spend():
+            break
+    shell.turn = 0
+    return values
 
 
-def opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
-    """What is read, and the sockets that are opened. What is written to is touched."""
-    sockets: list[str] = []
-    for target in one.targets:
+def opened(shell: Shell, one: Redirect, names: list[str], stdin: str, sockets: list[str]) -> str:
+    """What is read. What is written to is touched; the hosts of sockets that are opened come to `sockets`."""
+    for target in names:
         socket = _SOCKET.match(target) if target.startswith("/dev/") else None
         if socket:
             socket_opened(shell, one, socket.group(1))
@@ -75,19 +78,19 @@ def opened(shell: Shell, one: Opening, stdin: str) -> tuple[str, list[str]]:
             shell.touch(EffectKind.WRITE, target, "adds its output to a file")
         else:
             shell.touch(EffectKind.OVERWRITE, target, "writes its output over a file")
-    return stdin, sockets
+    return stdin
 
 
-def socket_opened(shell: Shell, one: Opening, host: str) -> None:
+def socket_opened(shell: Shell, one: Redirect, host: str) -> None:
     kind = EffectKind.DOWNLOAD if one.sign in ("<", "<&") else EffectKind.SEND
     shell.give(kind, "a redirection that opens a network socket", place=host_place(host), target=host)
     shell.files[f"&{one.number or '1'}"] = NET
 
 
-def written(shell: Shell, one: Opening, out: str) -> str:
+def written(shell: Shell, one: Redirect, names: list[str], out: str) -> str:
     """What of the output is left after it was written."""
     left = out
-    for target in one.targets:
+    for target in names:
         if one.sign == "<>" or (target.startswith("/dev/") and _SOCKET.match(target)):
             left = ""
         elif one.sign == ">&" and (target.isdigit() or target == "-"):
@@ -98,24 +101,3 @@ def written(shell: Shell, one: Opening, out: str) -> str:
             shell.store(target, out, adds=">>" in one.sign)
             left = ""
     return left
-
-
-def _sign(node: Node) -> str:
-    for child in node.children:
-        if not child.is_named:
-            return "<>" if child.type == "<" and text_of(node).lstrip("0123456789").startswith("<>") else child.type
-    return ">"
-
-
-def _every_value(shell: Shell, word: Word) -> list[str]:
-    """A word in each of the values that its variables may have."""
-    values: list[str] = []
-    shell.turn = 0
-    while True:
-        shell.turns = 1
-        values.append(word.value(shell))
-        shell.turn += 1
-        if shell.turn >= shell.turns or not shell.scene.budget.spend():
-            break
-    shell.turn = 0
-    return values

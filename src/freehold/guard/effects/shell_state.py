@@ -95,7 +95,9 @@ class Shell:
     read: dict[int, tuple[Node, Any]] = field(default_factory=dict)  # what `once` made of a node; the node keeps its id taken
 
     def once(self, node: Node, make: Callable[[Node], T]) -> T:
-        """`make(node)`, made when it is first asked for: loops and functions come to a node many times."""
+        """`make(node)`; in a function, which is walked at each call, made when it is first asked for."""
+        if not self.stack:
+            return make(node)
         kept = self.read.get(node.id)
         if kept is None:
             kept = self.read[node.id] = (node, make(node))
@@ -132,7 +134,7 @@ class Shell:
             path = self.followed(path, itself=kind is not EffectKind.DELETE)
         found = file_effects(kind, path, because, folder=self.scene.folder)
         if not path.isascii():
-            found = tuple(replace(one, target=shown(one.target)) for one in found)
+            found = tuple([effect(one.kind, one.place, shown(one.target), one.because) for one in found])
         self.effects.extend(found)
         return found[0].place if found else Place.NOTHING
 
@@ -178,7 +180,7 @@ class Shell:
             return ENVIRONMENT.get(name)
         if len(values) > self.turns:
             self.turns = len(values)
-        value = values[min(self.turn, len(values) - 1)]
+        value = values[self.turn if self.turn < len(values) else -1]
         if len(value) >= STEP_CHARS and not self.scene.budget.spend(len(value) // STEP_CHARS):
             self.unknown("longer values than are followed")
             return HOLE

@@ -67,7 +67,7 @@ def by_table(entry: Program, call: Call) -> str:
     for clause, levels in clauses:
         out = _clause(clause, flags.words[levels:], flags, entry, call) or out
     _against_defences(shell, start, entry, args)
-    if any("://" in arg for arg in args) and any(one.kind is EffectKind.INSTALL for one in shell.effects[start:]):
+    if "://" in " ".join(args) and any(one.kind is EffectKind.INSTALL for one in shell.effects[start:]):
         _from_named_places(call, entry)
     builds = [one.place for one in shell.effects[start:] if one.kind in _BUILDS]
     handed(call, runs=bool(builds))

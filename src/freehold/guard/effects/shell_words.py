@@ -21,7 +21,7 @@ from freehold.guard.syntax import text_of
 LIMIT_WORDS = 64  # words that braces make of one
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\\n])')
-_NAMED = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*|[0-9])|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+_NAMED = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[0-9]|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _BLANKS = re.compile(r"\s+")
 _RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
 _QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
@@ -120,7 +120,7 @@ class _Written:
         kind = node.type
         if kind == "string":
             text = text_of(node)
-            return ("@" in text and _all_arguments(text, shell)) or [_quoted(node, shell)]
+            return ("@" in text and _all_arguments(text, shell)) or [_filled(node, shell)]
         return _cut(_concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell))
 
     def value(self, shell: Shell) -> str:
@@ -142,6 +142,10 @@ def _cut(whole: str) -> list[str]:
     return [_unquoted_braces(one) for part in whole.split(SPLIT) if part for one in braces(part)]
 
 
+def _unescaped(text: str) -> str:
+    return "".join(_ESCAPED.split(text)) if "\\" in text else text
+
+
 def _quoted_braces(text: str) -> str:
     """What stands for a text in quotes while braces around it are expanded."""
     return text.translate(_QUOTED) if "{" in text or "}" in text or "," in text else text
@@ -154,10 +158,8 @@ def _unquoted_braces(text: str) -> str:
 def read(node: Node) -> str | Word:
     """An argument; a str where it is one word that is always the same."""
     kind = node.type
-    if kind == "word":
-        text = text_of(node)
-        if "\\" in text:
-            text = _ESCAPED.sub(r"\1", text)
+    if kind == "word" or kind == "number":
+        text = _unescaped(text_of(node))
         return _Fixed(braces(text), text) if "{" in text else text
     if kind == "raw_string":
         return text_of(node)[1:-1]
@@ -179,8 +181,7 @@ def _read_joined(node: Node) -> Word:
         elif kind == "raw_string":
             parts.append(_quoted_braces(text_of(child)[1:-1]))
         elif kind == "word" or kind == "number":
-            text = text_of(child)
-            parts.append(_ESCAPED.sub(r"\1", text) if "\\" in text else text)
+            parts.append(_unescaped(text_of(child)))
         elif kind == "brace_expression":
             parts.append(text_of(child))
         elif kind == "string" and (filled := _of_names(text_of(child))) is not None:
@@ -192,13 +193,9 @@ def _read_joined(node: Node) -> Word:
 
 def _read_string(node: Node) -> str | Word:
     text = text_of(node)
-    if text[-1:] == '"' and len(text) > 1:
-        inner = text[1:-1]
-        if "$" not in inner and "`" not in inner:
-            return _ESCAPED_IN_QUOTES.sub(r"\1", inner) if "\\" in inner else inner
-        if not inner.endswith("[@]}") and (filled := _of_names(text)) is not None:
-            return filled
-    return _Written(node)
+    if "$" not in text and "`" not in text and text[-1:] == '"' and len(text) > 1:
+        return "".join(_ESCAPED_IN_QUOTES.split(text[1:-1])) if "\\" in text else text[1:-1]
+    return _of_names(text) or _Written(node)
 
 
 def expand(node: Node, shell: Shell) -> list[str]:
@@ -233,7 +230,9 @@ def _unquoted(node: Node, shell: Shell) -> str:
 
 
 def _separated(value: str, shell: Shell) -> str:
-    return _BLANKS.sub(SPLIT, value) if "IFS" not in shell.known else _split(value, shell.known["IFS"])
+    if "IFS" in shell.known:
+        return _split(value, shell.known["IFS"])
+    return value if value.split() == [value] else _BLANKS.sub(SPLIT, value)
 
 
 def _split(value: str, separators: tuple[str, ...]) -> str:
@@ -247,8 +246,7 @@ def _split(value: str, separators: tuple[str, ...]) -> str:
 def _text(node: Node, shell: Shell) -> str:
     kind = node.type
     if kind in ("word", "number"):
-        text = text_of(node)
-        return _ESCAPED.sub(r"\1", text) if "\\" in text else text
+        return _unescaped(text_of(node))
     if kind in PLAIN:
         return text_of(node)
     if kind == "raw_string":
@@ -278,10 +276,14 @@ def _text(node: Node, shell: Shell) -> str:
 
 
 def _quoted(node: Node, shell: Shell) -> str:
+    """What is in double quotes."""
+    names = _of_names(text_of(node))
+    return _filled(node, shell) if names is None else names.value(shell)
+
+
+def _filled(node: Node, shell: Shell) -> str:
     """What is in double quotes, or in a here-document. The text between the parts that have nodes is taken as it is."""
     source = node.text or b""
-    if node.type == "string" and (filled := _of_names(source.decode("utf-8", "replace"))) is not None:
-        return filled.value(shell)
     out: list[str] = []
     base = at = node.start_byte
     for child in node.children:
@@ -293,7 +295,7 @@ def _quoted(node: Node, shell: Shell) -> str:
             continue
         if kind == "string_content":
             text = source[start - base : end - base].decode("utf-8", "replace")
-            out.append(_ESCAPED_IN_QUOTES.sub(r"\1", text) if "\\" in text else text)
+            out.append("".join(_ESCAPED_IN_QUOTES.split(text)) if "\\" in text else text)
         elif kind == "simple_expansion":
             out.append(_variable(source[start + 1 - base : end - base].decode("utf-8", "replace"), shell))
         elif child.is_named and kind != "ERROR":
@@ -307,18 +309,18 @@ def _quoted(node: Node, shell: Shell) -> str:
 
 def _of_names(text: str) -> _Filled | None:
     """Quoted text with nothing but plain variables in it, the usual one, without a look at its nodes; None for all other text."""
-    if text[-1:] != '"' or "\\" in text or "`" in text:
+    if text[-1:] != '"' or "\\" in text or "`" in text or "$(" in text:
         return None
-    pieces = _NAMED.split(text[1:-1])  # text, a name or none, a name in braces or none, text and so on
-    texts = pieces[::3]
-    if "$" in "".join(texts):
+    pieces = _NAMED.split(text[1:-1])  # text, a name, text and so on
+    names = pieces[1::2]
+    if text.count("$") > len(names):
         return None
-    return _Filled(texts, [bare or braced for bare, braced in zip(pieces[1::3], pieces[2::3], strict=True)])
+    return _Filled(pieces[::2], [name.strip("{}") for name in names] if "{" in text else names)
 
 
 def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
     """The body of a here-document; `raw` where its delimiter is quoted."""
-    return text_of(node) if raw or not node.child_count else _quoted(node, shell)
+    return text_of(node) if raw or not node.child_count else _filled(node, shell)
 
 
 def _all_arguments(text: str, shell: Shell) -> list[str] | None:
@@ -333,16 +335,17 @@ def _all_arguments(text: str, shell: Shell) -> list[str] | None:
 
 def _variable(name: str, shell: Shell) -> str:
     values = shell.known.get(name)
-    if values is not None and len(values) == 1 and not shell.references and len(values[0]) < STEP_CHARS:
+    if values is None:
+        if name in ("@", "*"):
+            return " ".join(shell.arguments) if shell.has_arguments else HOLE
+        if name.isdigit() and name != "0":
+            if not shell.has_arguments:
+                return HOLE
+            return shell.arguments[int(name) - 1] if len(name) < 4 and int(name) <= len(shell.arguments) else ""
+        if name == "PWD" and shell.folder:
+            return shell.folder
+    elif len(values) == 1 and not shell.references and len(values[0]) < STEP_CHARS:
         return values[0]
-    if name in ("@", "*"):
-        return " ".join(shell.arguments) if shell.has_arguments else HOLE
-    if name.isdigit() and name != "0":
-        if not shell.has_arguments:
-            return HOLE
-        return shell.arguments[int(name) - 1] if len(name) < 4 and int(name) <= len(shell.arguments) else ""
-    if name == "PWD" and shell.folder:
-        return shell.folder
     value = shell.value(name)
     return HOLE if value is None else value
 

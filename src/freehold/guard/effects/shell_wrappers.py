@@ -178,10 +178,10 @@ def at(call: Call) -> str:
     """at and batch: what comes in runs later."""
     flags = call.flags(frozenset(("-f", "-q", "-t")))
     shell = call.shell
-    if any(map(flags.has, ("-l", "-c", "-V"))) or call.name == "atq":
+    if flags.has("-l", "-c", "-V") or call.name == "atq":
         shell.give(EffectKind.DISCOVER, "lists what will run", place=Place.SYSTEM)
         return OUTPUT
-    if flags.has("-d") or flags.has("-r") or call.name == "atrm":
+    if flags.has("-d", "-r") or call.name == "atrm":
         shell.give(EffectKind.DELETE, "takes away what would run later", place=Place.SYSTEM)
         return OUTPUT
     shell.give(EffectKind.PERSIST, "runs something later", place=Place.SYSTEM)
