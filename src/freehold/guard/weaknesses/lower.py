@@ -28,19 +28,10 @@ class Grammar:
     plus_joins: bool = True  # "+" puts text together
 
 
-def _in_text(text: str) -> Callable[[int, int], str]:
-    return lambda at, end: text[at:end]
-
-
-def _in_bytes(source: bytes) -> Callable[[int, int], str]:
-    return lambda at, end: source[at:end].decode("utf-8", "replace")
-
-
 class Lowering:
     """One pass over one tree. `functions`, `classes` and `called` say what the file has, and calls, by name."""
 
     __slots__ = (
-        "between",
         "called",
         "classes",
         "depth",
@@ -49,14 +40,14 @@ class Lowering:
         "is_cut",
         "macros",
         "mentioned",
+        "plain",
         "shapes",
         "source",
     )
 
     def __init__(self, grammar: Grammar, source: bytes) -> None:
         self.grammar, self.source = grammar, source
-        # In most code bytes are characters.
-        self.between = _in_text(source.decode()) if source.isascii() else _in_bytes(source)
+        self.plain = source.decode() if source.isascii() else None  # in most code bytes are characters
         self.shapes = grammar.shapes
         self.functions: list[Func] = []
         self.classes: set[str] = set()
@@ -67,13 +58,13 @@ class Lowering:
         self.is_cut = False
 
     def low(self, node: Tree) -> Node:
-        if self.depth >= LIMIT_DEPTH:
+        depth = self.depth
+        if depth >= LIMIT_DEPTH:
             self.is_cut = True
             return Group(node.start_byte, node.end_byte, ())
-        self.depth += 1
-        shape = self.shapes.get(node.type)
-        made = shape(self, node) if shape is not None else rest(self, node)
-        self.depth -= 1
+        self.depth = depth + 1
+        made = self.shapes.get(node.type, rest)(self, node)
+        self.depth = depth
         return made
 
     def maybe(self, node: Tree | None) -> Node | None:
@@ -81,7 +72,8 @@ class Lowering:
 
     def each(self, nodes: Iterable[Tree]) -> list[Node]:
         """Of named nodes."""
-        return [self.low(node) for node in nodes if "comment" not in node.type]
+        low = self.low
+        return [low(node) for node in nodes if "comment" not in node.type]
 
     def block(self, node: Tree | None) -> Node:
         return Block(0, 0, ()) if node is None else self.low(node)
@@ -89,7 +81,8 @@ class Lowering:
     def text(self, node: Tree | None) -> str:
         if node is None:
             return ""
-        return self.between(node.start_byte, node.end_byte)
+        at, end = node.start_byte, node.end_byte
+        return self.source[at:end].decode("utf-8", "replace") if self.plain is None else self.plain[at:end]
 
     def nothing(self, node: Tree) -> Node:
         return Const(node.start_byte, node.end_byte, None)

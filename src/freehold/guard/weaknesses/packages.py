@@ -43,7 +43,8 @@ _COMMANDS = (  # ecosystem, a word that its commands have, the command
     ("gems", "gem", r"gem[ \t]+install"),
     ("gems", "bundle", r"bundle[ \t]+add"),
     ("composer", "composer", r"composer[ \t]+(?:global[ \t]+)?require"),
-    ("nuget", "ackage", r"(?:dotnet[ \t]+add[ \t]+package|Install-Package)"),
+    ("nuget", "dotnet", r"dotnet[ \t]+add[ \t]+package"),
+    ("nuget", "Install-P", r"Install-Package"),
     ("go", "go ", r"go[ \t]+(?:get|install)"),
 )
 _INSTALLS: tuple[tuple[str, str, re.Pattern[str]], ...] = tuple(

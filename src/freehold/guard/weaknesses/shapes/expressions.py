@@ -28,10 +28,9 @@ def listing(lo: Lowering, node: Tree) -> Node:
 
 
 def name(lo: Lowering, node: Tree) -> Node:
-    at, end = node.start_byte, node.end_byte
-    called_as = lo.between(at, end)
+    called_as = lo.text(node)
     lo.mentioned.add(called_as)
-    return Name(at, end, called_as)
+    return Name(node.start_byte, node.end_byte, called_as)
 
 
 def variable(lo: Lowering, node: Tree) -> Node:

@@ -57,7 +57,7 @@ def string(holes: Iterable[str] = (), quotes: str = "\"'`") -> Shape:
         at, end = node.start_byte, node.end_byte
         children = node.named_children
         if not children:
-            return Const(at, end, bare(lo.between(at, end), quotes))
+            return Const(at, end, bare(lo.text(node), quotes))
         if len(children) == 1 and children[0].type not in kinds and "escape" not in children[0].type:
             return Const(at, end, lo.text(children[0]))
         parts: list[Node] = []
