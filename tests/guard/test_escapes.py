@@ -63,3 +63,9 @@ def test_a_text_of_escapes_is_not_decoded_unit_by_unit(piece: str, monkeypatch: 
     hidden = [each for each in channel.scan(MATCHER, RULINGS, text) if each.hidden]
     assert len(hidden) == 1
     assert decoded < 30
+
+
+def test_what_begins_before_a_unit_hides_no_value_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join("smtp.login('bob@analytical-engine.org', 'muileuvopbjimhkq')")
+    _, hits = _scanned(text, 10**9, monkeypatch)
+    assert "email" in {hit.ruling.rule for hit in hits}

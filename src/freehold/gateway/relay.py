@@ -14,7 +14,7 @@ from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, Tool
 from freehold.core.stage import Stage
 from freehold.gateway.pauses import Pauses
 
-_TURN_CHARS = 4 << 10  # 0.1 ms of scanning, 8 ms where it is as dear as can be
+_TURN_CHARS = 2 << 10  # 0.06 ms of scanning, 40 ms of the dearest text that we know
 
 
 async def relay(upstream: AsyncIterator[list[Event]], stages: Sequence[Stage]) -> AsyncGenerator[list[Event], None]:

@@ -15,7 +15,7 @@ from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
 _OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
-_STEP_CHARS = 4 << 10  # of a text, between two pauses
+_STEP_CHARS = 2 << 10  # of a text, between two pauses
 
 
 def context_of(exchange: Exchange) -> Context:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
-from freehold.guard.decodings import LOOK_BACK_CHARS, OBSCURE_CONFIDENCE, RUN_CHARS, decodings, may_be_encoded, span
+from freehold.guard.decodings import LOOK_BACK_CHARS, OBSCURE_CONFIDENCE, RUN_CHARS, decodings, first_from, may_be_encoded, span
 from freehold.guard.escapes import about_escapes
 from freehold.guard.fold import fold
 from freehold.guard.matcher import ARMED, DECODE, ESCAPE, RUN, Filter, Flag, Match, Matcher
@@ -36,7 +36,7 @@ RUN_CAP_CHARS = 8192
 KEPT_CHARS = 2048  # the longest head a detector needs before it matches; a multiple of 4, as base64 is
 NEAR_CHARS = 2048  # how far back the end of the last complete unit is looked for
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
-STEP_CHARS = 4 << 10  # of a whole text, before others may go on: 0.1 ms of code, 8 ms of what is dearest
+STEP_CHARS = 2 << 10  # of a whole text, before others may go on: 0.06 ms of code, 40 ms of the dearest that we know
 
 _TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}" % RUN_CHARS)
 
@@ -306,9 +306,10 @@ class TextChannel:
         low = max(0, start - LOOK_BACK_CHARS)
         found: list[Match] = []
         for view in decodings(self._data[low:stop], start - low):
-            for match in self._matcher.find(view.data, 0):
-                if view.obscure and self._matcher.detectors[match.detector].confidence < OBSCURE_CONFIDENCE:
-                    continue
+            detectors = self._matcher.flagged(view.data, self._rulings)
+            if view.obscure:
+                detectors = {n for n in detectors if self._matcher.detectors[n].confidence >= OBSCURE_CONFIDENCE}
+            for match in self._matcher.find(view.data, first_from(view, start - low), detectors):
                 first, last = span(view, match.start, match.end)
                 if low + first >= start:
                     found.append(Match(low + first, low + last, match.detector))

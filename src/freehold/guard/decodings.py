@@ -7,7 +7,7 @@ from the text itself; without a flag nothing here runs.
 
 import binascii
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from html.entities import html5
@@ -110,6 +110,14 @@ def span(view: View, start: int, end: int) -> tuple[int, int]:
     """What `view.data[start:end]` stands for."""
     first, last = view.place(start), view.place(end - 1)
     return (first[0], last[1]) if first[0] <= last[0] else (last[0], first[1])
+
+
+def first_from(view: View, low: int) -> int:
+    """The first place in `view` that may stand for what is at `low` or later."""
+    last = len(view.data) - 1
+    if view.place(0)[0] >= view.place(last)[0]:  # turned round, or one piece
+        return 0
+    return bisect_left(range(last), low, key=lambda at: view.place(at)[0])
 
 
 def unescaped(view: View) -> View | None:

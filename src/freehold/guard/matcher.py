@@ -237,19 +237,17 @@ class Matcher:
 
     def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None) -> list[Match]:
         """Exact matches whose value starts at `low` or later; what stands before it is context. None looks for every detector."""
-        if detectors is None:
-            detectors = self._flagged(window)
         found: list[Match] = []
-        for number in sorted(set(detectors)):
+        for number in sorted(self.flagged(window) if detectors is None else set(detectors)):
             self._find_one(number, window, low, found)
         return found
 
-    def _flagged(self, window: bytes) -> list[int]:
+    def flagged(self, window: bytes, wanted: Wanted | None = None) -> set[int]:
         """Detectors whose trigger is in `window`. By the filter, too, which reads them all at once."""
-        reader = self.open()
+        reader = self.open(wanted)
         try:
             reader.feed(window)
-            return [flag.kind for flag in reader.flags if flag.kind >= 0]
+            return {flag.kind for flag in reader.flags if flag.kind >= 0}
         finally:
             reader.close()
 
