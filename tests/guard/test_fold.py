@@ -17,6 +17,11 @@ def test_characters_fold_by_themselves(left: str, right: str) -> None:
     assert fold(left + right) == fold(left) + fold(right)
 
 
+@given(st.text(st.characters(blacklist_characters="\\"), min_size=1, max_size=40))
+def test_a_long_text_folds_as_its_characters_do(text: str) -> None:
+    assert fold(text * 600) == fold(text) * 600
+
+
 @pytest.mark.parametrize(
     ("text", "folded"),
     [

@@ -9,6 +9,9 @@ import codecs
 import re
 import unicodedata
 
+import numpy as np
+import numpy.typing as npt
+
 OTHER = 0x01
 IGNORED = 0x02
 LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x20)))  # controls that are no white space
@@ -58,10 +61,29 @@ codecs.register_error(_RUN_BY_RUN, _fold_run)
 _DENSE = 8  # one character in so many beyond ASCII, and the table is faster
 
 
+_LONG_CHARS = 512  # below, the table is faster than what calls cost
+_UNKNOWN = 0xFF
+_PLANE = np.full(1 << 16, _UNKNOWN, np.uint8)  # the table's first plane, as far as it has been asked
+
+
 def _fold_any(text: str) -> bytes:
-    if len(text.encode("utf-8", "surrogatepass")) - len(text) > len(text) // _DENSE:
-        return text.translate(_TABLE).encode()
-    return text.encode("ascii", _RUN_BY_RUN)
+    if len(text.encode("utf-8", "surrogatepass")) - len(text) <= len(text) // _DENSE:
+        return text.encode("ascii", _RUN_BY_RUN)
+    if len(text) >= _LONG_CHARS:
+        codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "<u2")
+        if len(codes) == len(text):  # characters of other planes take two
+            return _fold_plane(codes)
+    return text.translate(_TABLE).encode()
+
+
+def _fold_plane(codes: npt.NDArray[np.uint16]) -> bytes:
+    folded = _PLANE[codes]
+    unknown = folded == _UNKNOWN
+    if unknown.any():
+        for code in np.unique(codes[unknown]).tolist():
+            _PLANE[code] = _TABLE[code]
+        folded = _PLANE[codes]
+    return folded.tobytes()
 
 
 # The two-character escapes of JSON and of most languages' strings stand for one character: a blank takes the place of the
