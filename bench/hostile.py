@@ -217,6 +217,8 @@ ATTACKS: dict[str, Attack] = {
     "4_mib_delta": _asked_again_and_again(_said("so it goes and goes " * (MIB // 5))),
     "4_mib_run": _asked_again_and_again(_said("Zm9vYmFy" * (MIB // 2))),
     "256_kib_digits": _asked_again_and_again(_said("1234 5678 " * (MIB // 40))),
+    "256_kib_escapes": _asked_again_and_again(_said('"\\u0441",' * (MIB // 36))),
+    "256_kib_findings": _asked_again_and_again(_said("dob 1/2/1990 \u200b" * (MIB // 56))),  # the costliest text that we know
 }
 
 
