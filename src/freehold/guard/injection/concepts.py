@@ -37,6 +37,7 @@ _GLUED = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
 _MEETING = re.compile(rf"(?<=[{_GLUED}])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[{_GLUED}])")
 _SEAM = "\x1f"  # set around them: a control character that no token takes
 
+_SECRET, _TOOL, _DEEDS = b"K", b"t", (b"D", b"G", b"V", b"E")
 GAP, NUMBER, ADDRESS, END = b".", b"#", b"@", b"|"
 ENDS = b"|?!"
 _MARKS = {b'"': b'"', b"`": b'"', b"?": b"?", b"!": b"!", b":": b":", b".": END, b"\n": END, b"|": END, b"\x1e": END}
@@ -129,6 +130,9 @@ def _of(word: bytes) -> bytes:
         return ADDRESS
     if plain := LEXICON.words.get(word.translate(_LEET)):
         return plain
+    if b"_" in word:  # a name in code: of a secret, or "send_mail", which is a tool
+        first, *_, last = word.split(b"_")
+        return _SECRET if _of_part(last) == _SECRET else _TOOL if _of_part(first) in _DEEDS else GAP
     parts = _PARTS.split(word)  # "l'utilisateur", "user's", "API-Zugangsdaten": the last part says what it is, else the first
     return (_of_part(parts[-1]) or _of_part(parts[0]) or GAP) if len(parts) > 1 else GAP
 

@@ -56,7 +56,7 @@ PATTERNS = (
 )
 # fmt: on
 # Here an agent is an assistant, and words that patterns do not know are gaps.
-_KNOWN = bytes.maketrans(b"bdphrs", b"B.....")
+_KNOWN = bytes.maketrans(b"bdphrsw", b"B......")
 _RUNS = re.compile(rb"\.{2,}")
 _QUOTE = re.compile(rb'"[^"|?!]{2,60}[|?!]?"')
 
