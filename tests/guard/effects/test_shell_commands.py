@@ -14,6 +14,7 @@ HARMFUL = {
     "cd / && rm -rf *": "delete-whole-tree",
     "find / -xdev -type f -delete": "delete-whole-tree",
     "find . -xdev -type f -exec shred -u {} +": "delete-whole-tree",
+    "docker exec db psql -U shop -c 'drop table orders'": "delete-database",
     'T=/; rm -r -f "$T"': "delete-whole-tree",
     'r""m -rf ~/Documents': "delete-home",
     "\\rm -rf $HOME": "delete-whole-tree",

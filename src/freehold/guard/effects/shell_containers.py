@@ -109,7 +109,8 @@ def _soften(shell: Shell, start: int) -> None:
         EffectKind.DISCOVER,
         EffectKind.PERMISSION,
     )
-    shell.effects[start:] = [effect for effect in shell.effects[start:] if effect.kind not in local]
+    # A database in a container is the database that others use.
+    shell.effects[start:] = [one for one in shell.effects[start:] if one.kind not in local or one.place is Place.DATABASE]
 
 
 def _breakout(call: Call, options: list[str], values: dict[str, list[str]]) -> None:
