@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 OTHER = 0x01
 IGNORED = 0x02
-LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x20)))  # controls that are no white space
+LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)))  # controls but white space and escape
 
 _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), ord("-"))
 _COMMA = {0xFF0C: OTHER}  # of Chinese text: unlike the plain one, it parts no groups of digits

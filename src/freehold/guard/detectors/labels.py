@@ -1,7 +1,7 @@
 """What people write before a value to say what it is, in many languages, as pieces of pattern.
 
 Words are written as in their language and folded here as the text is (`fold.py`), so accents do not count. Of other scripts
-than Latin, letters fold to one of 24: a word of three or more is told from others.
+than Latin, letters fold to one of 23: a word of three or more is told from others.
 """
 
 import re
@@ -71,6 +71,6 @@ def _pattern(word: str) -> str:
         raise ValueError(f"the label {word!r} has characters that folding does not keep")
     if folded[0] in LETTERS and len(folded) < LEAST_LETTERS:
         raise ValueError(
-            f"the label {word!r} is no {LEAST_LETTERS} characters long: one of 24 letters each, too many words fold alike"
+            f"the label {word!r} is no {LEAST_LETTERS} characters long: one of 23 letters each, too many words fold alike"
         )
     return re.escape(folded.decode()).replace(r"\ ", "[ _-]?")
