@@ -24,6 +24,7 @@ def boundaries(text: str, armed: bool = True) -> list[int]:
         "GB82 WEST 1234 5698 7654 32",
         "g h p _ a b",
         "&#103;&#104;&#112;",
+        "\x1b[01;31m\x1b[Kab\x1b[m\x1b[Kcd",
         "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n",
         "password = 'correct horse, battery'",
         "seed phrase: correct horse battery staple",
@@ -44,13 +45,16 @@ def test_a_digit_group_with_unknown_continuation_is_no_boundary_yet() -> None:
     assert last_boundary(data + b"x", 0, len(data), len(data) + 1, False) == len(data)
 
 
-@given(st.text("ab1 (),;'\"=\n-A", max_size=60), st.booleans())
+TEXTS = "ab1 (),;'\"=\n-A\x1b[m"
+
+
+@given(st.text(TEXTS, max_size=60), st.booleans())
 def test_the_last_boundary_is_the_last_of_all(text: str, armed: bool) -> None:
     data = text.encode() + b"z"
     assert last_boundary(data, 0, len(text), len(data), armed) == max([0, *boundaries(text, armed)])
 
 
-@given(st.text("ab1 (),;'\"=\n-A", max_size=40), st.text("ab1 '\"=", min_size=LOOK_BACK_CHARS, max_size=LOOK_BACK_CHARS + 9))
+@given(st.text(TEXTS, max_size=40), st.text("ab1 '\"=", min_size=LOOK_BACK_CHARS, max_size=LOOK_BACK_CHARS + 9))
 def test_only_what_is_near_decides(before: str, near: str) -> None:
     whole = [at - len(before) for at in boundaries(before + near) if at >= len(before) + LOOK_BACK_CHARS]
     assert whole == [at for at in boundaries(near) if at >= LOOK_BACK_CHARS]

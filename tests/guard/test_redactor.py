@@ -141,6 +141,20 @@ def test_a_disguised_token_is_masked_wherever_it_is_cut(written: str) -> None:
     assert said(guard(), list(f"say {written} ok"))[0] == expected
 
 
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (f"\x1b[32m{TOKEN}\x1b[0m", f"\x1b[32m{MASK}\x1b[0m"),
+        (f"\x1b[38;2;255;100;20m{TOKEN}\x1b[m", f"\x1b[38;2;255;100;20m{MASK}\x1b[m"),
+        (f"\x1b[01;31m\x1b[K{TOKEN[:6]}\x1b[m\x1b[K{TOKEN[6:]}", f"\x1b[01;31m\x1b[K{MASK}"),
+        (f"\\u001b[1m{TOKEN}\\u001b[0m", f"\\u001b[1m{MASK}\\u001b[0m"),
+    ],
+)
+def test_a_token_in_the_colours_of_a_terminal_is_masked_wherever_it_is_cut(written: str, expected: str) -> None:
+    for pieces in ([f"say {written} ok"], list(f"say {written} ok")):
+        assert said(guard(), pieces)[0] == f"say {expected} ok"
+
+
 def test_a_pem_block_without_end_is_masked_and_what_follows_is_sent() -> None:
     cut_short = PEM.removesuffix(END)
     sent, _ = said(guard(), list(f"{cut_short}That was it."))

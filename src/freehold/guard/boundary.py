@@ -1,14 +1,15 @@
 """Where a text may be cut: the units that are scanned, held back and released whole.
 
 A unit is a run of characters without delimiter, and the delimiter after it. Some runs are joined, as their value has delimiters
-inside: digit and IBAN groups, streets and house numbers, the words of a recovery phrase, spaced letters, HTML entities, a PEM
-header, a quoted value after a credential's name. Whether a position is a boundary is decided by the `LOOK_BACK_CHARS` before it
-and the character after it, nothing else: so it does not matter how the text was cut on its way here. A position whose next
-character is unknown and could join is not a boundary yet.
+inside: digit and IBAN groups, streets and house numbers, the words of a recovery phrase, spaced letters, HTML entities, colours
+of a terminal, a PEM header, a quoted value after a credential's name. Whether a position is a boundary is decided by the
+`LOOK_BACK_CHARS` before it and the character after it, nothing else: so it does not matter how the text was cut on its way here.
+A position whose next character is unknown and could join is not a boundary yet.
 """
 
 import re
 
+from freehold.guard.decodings import COLOUR_CHARS
 from freehold.guard.detectors.detector import compiled
 from freehold.guard.detectors.generic import QUOTED_CHARS, QUOTED_CREDENTIAL
 from freehold.guard.detectors.keys import OPEN_PHRASE, PHRASE_CHARS, PHRASE_LABEL
@@ -31,7 +32,8 @@ DELIMITER = re.compile(rb"[" + _DELIMITERS + rb"]")
 _UP_TO_LAST_DELIMITER = re.compile(rb"(?s).*[" + _DELIMITERS + rb"]")
 _IS_DELIMITER = bytes(bool(DELIMITER.fullmatch(bytes([b]))) for b in range(256))
 
-_SPACE, _OPEN, _CLOSE, _SEMICOLON = b" ();"
+_SPACE, _OPEN, _CLOSE, _SEMICOLON, _BRACKET, _ESC = b" ();[\x1b"
+_WITHIN = (_SEMICOLON, _ESC)  # may stand in what hides a value, behind any letter
 _DIGITS = frozenset(b"0123456789")
 _UPPER = frozenset(b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LOWER = frozenset(b"abcdefghijklmnopqrstuvwxyz")
@@ -41,6 +43,7 @@ _AFTER_PAREN = _DIGITS | frozenset(b" -")
 
 _SHORT_GROUP = re.compile(rb"(?:^|[^A-Za-z0-9])[A-Z0-9]{1,4} \Z")
 _ENTITY = re.compile(rb"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});\Z")
+_COLOUR = re.compile(rb"\x1b\[[0-9;:]*\Z")
 _PEM_HEAD = re.compile(  # what follows: its first line, or that and what comes before a body, as the private-key detector has it
     rb"[A-Z0-9 ]{0,40}+\Z|[A-Z0-9 ]{0,32}KEY(?: BLOCK)?-----([\t-\r \"'+,#>*|\\A-Za-z0-9.:()/=-]{0,160}+)\Z"
 )
@@ -55,7 +58,7 @@ def last_boundary(data: bytes, low: int, high: int, end: int, armed: bool) -> in
     """The last boundary in (low, high], or `low`. `end` is where known text ends; `armed`: an arming trigger may be near."""
     while (found := _UP_TO_LAST_DELIMITER.match(data, low, high)) is not None:
         high = found.end()
-        if not armed and high > 2 and data[high - 2] in _LOWER and data[high - 3] in _LOWER and data[high - 1] != _SEMICOLON:
+        if not armed and high > 2 and data[high - 2] in _LOWER and data[high - 3] in _LOWER and data[high - 1] not in _WITHIN:
             return high  # the end of a word, as almost always
         if not _joins(data, high, end, armed):
             return high
@@ -79,6 +82,10 @@ def _joins(data: bytes, at: int, end: int, armed: bool) -> bool:
         return True
     if delimiter == _SEMICOLON and _ENTITY.search(data, max(0, at - 10), at):
         return at == end or not _IS_DELIMITER[data[at]]
+    if delimiter == _ESC and (at == end or data[at] == _BRACKET):
+        return True
+    if delimiter in (_BRACKET, _SEMICOLON) and _COLOUR.search(data, max(0, at - COLOUR_CHARS), at):
+        return True
     if not armed:
         return False
     if delimiter == _SPACE and (at == end or data[at] in _STREET_GOES_ON) and _opens_street(data, at):

@@ -1,4 +1,4 @@
-"""What a suspicious piece of text says once it is decoded: escapes, base64, hex, spaced and reversed letters.
+"""What a suspicious piece of text says once it is decoded: escapes, colours, base64, hex, spaced and reversed letters.
 
 Each decoding is a view: other bytes, with the position every byte came from, so that a match in it is a span of the text.
 Decodings are decoded again, `DEPTH` times, within `BUDGET_BYTES` a unit. The triggers flag every text for which a view differs
@@ -27,14 +27,16 @@ _BACKSLASH = r"\\(?:u\{?[0-9A-Fa-f]{4}\}?|x[0-9A-Fa-f]{2}|\\)"
 _SIMPLE_ESCAPE = r"\\[nrtbf\"'/]"  # folding has undone these; they come up again inside escaped escapes
 _ENTITY = r"&(?:#[xX]?[0-9A-Fa-f]{1,6}|[a-zA-Z]{2,6});"
 _IGNORED = r"\x02"
+COLOUR_CHARS = 24  # of a terminal's sequence for colours, or for the rest of a line
+_COLOUR = rf"\x1b\[[0-9;:]{{0,{COLOUR_CHARS - 3}}}[mK]"
 _SPACED = r"(?:[!-~] ){7}"
 _RUN = r"[A-Za-z0-9+/_=-]"
 
 SPACED_TRIGGER = _SPACED.encode()
-ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED))
+ESCAPE_TRIGGERS = tuple(p.encode() for p in (_PERCENT, _BACKSLASH, _ENTITY, _IGNORED, _COLOUR))
 RUN_TRIGGERS = (f"{_RUN}{{{RUN_CHARS}}}[^A-Za-z0-9+/_=-]".encode(),)
 
-_ESCAPE = re.compile("|".join((_IGNORED, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
+_ESCAPE = re.compile("|".join((_IGNORED, _COLOUR, _PERCENT, _BACKSLASH, _SIMPLE_ESCAPE, _ENTITY)).encode())
 _SPACED_LETTERS = re.compile(rb"(?<![!-~])(?:[!-~] ){7,}(?:[!-~](?![!-~]))?")
 _LONG_RUN = re.compile(f"{_RUN}{{{RUN_CHARS},}}".encode())
 # `getElementsByName`, `MAX_OPEN_FILES`: of 20 characters of base64, three in a hundred have no digit, and few of those are made
@@ -164,7 +166,7 @@ def _resolved(escape: bytes) -> bytes:
 
 def _character(escape: str) -> str:
     """The text an escape stands for."""
-    if escape[0] == "\x02":
+    if escape[0] in "\x02\x1b":
         return ""
     if escape[0] == "%":
         return chr(int(escape[1:], 16))
