@@ -78,7 +78,7 @@ def test_a_name_is_plain() -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["fly(all)", "delete(some)", "gives(gold)", "delete@moon", "push: ", "code(klingon 1)", "delete all"]
+    "line", ["fly(all)", "delete(some)", "gives(gold)", "delete@moon", "push: ", "code(klingon 1)", "delete all", "-l|list: none"]
 )
 def test_what_cannot_be_read_is_refused(line: str) -> None:
     with pytest.raises((ValueError, KeyError)):

@@ -265,12 +265,19 @@ def _clause(part: str) -> Clause:
     none_of: list[str] = []
     for condition in (one.strip() for one in head.split(",")):
         if condition.startswith("!"):
-            none_of.extend(condition[1:].split("|"))
+            none_of.extend(_arguments(condition[1:]))
         elif condition[0] in "-=~+":
-            any_of.append(tuple(condition.split("|")))
+            any_of.append(_arguments(condition))
         else:
             levels = tuple(_level(alternatives.split("|")) for alternatives in condition.split())
     return Clause(levels=levels, any_of=tuple(any_of), none_of=tuple(none_of), ends=ends, does=does)
+
+
+def _arguments(condition: str) -> tuple[str, ...]:
+    alternatives = tuple(condition.split("|"))
+    if bare := [one for one in alternatives if one[:1] not in "-=~+/"]:
+        raise ValueError(f"{condition!r}: {bare[0]!r} never holds there, write ={bare[0]}")
+    return alternatives
 
 
 def _level(alternatives: list[str]) -> Level:
