@@ -36,10 +36,11 @@ from freehold.witnessing import TIMEOUT, ask
 _out_option = click.option("-o", "--out", type=click.Path(path_type=Path), help="Where to write it; default: standard output.")
 
 
-def this_log() -> TileLog:
-    """The log of this machine's node, with its key. Raises InvalidRequest where there is none yet."""
+def this_log(*, made: bool = True) -> TileLog:
+    """The log of this machine's node, with its key. Raises InvalidRequest where it should be `made` and is not yet."""
     config, home = configuration.load(), configuration.home()
-    return TileLog(record_at(None, config.store), config.store, _key(home), config.log.origin)
+    record = record_at(None, config.store) if made else home / config.store.file
+    return TileLog(record, config.store, _key(home), config.log.origin)
 
 
 def _key(home: Path) -> NodeKey:
@@ -205,7 +206,7 @@ async def _ask_all(asked: tuple[WitnessConfig, ...]) -> int:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for a program.")
 def keys(as_json: bool) -> None:
     """Show the keys by which others know this node's log, and its cosignatures."""
-    log = this_log()
+    log = this_log(made=False)  # nodes that are to witness each other are told so before either starts
     shown = {"origin": log.origin, "log_key": str(log.log_key), "witness_key": str(log.witness_key)}
     if as_json:
         click.echo(json.dumps(shown, indent=2))

@@ -44,7 +44,7 @@ from freehold.gateway.placement import continued
 from freehold.gateway.reply import Reply, Send, error_headers
 from freehold.gateway.screen import context_of, screen
 from freehold.gateway.services import Services
-from freehold.gateway.sse import SseEvent, frame, frames
+from freehold.gateway.sse import ALONE_S, BARE, SseEvent, frame, frames
 from freehold.gateway.wire.codec import Codec, Incoming
 
 
@@ -259,7 +259,10 @@ class _Handling:
         try:
             async with self._reply:
                 if self._reply.started:
-                    await self._reply.end_stream(frame(self._codec.error_event(error)))
+                    event = self._codec.error_event(error)
+                    if event[1] == BARE:
+                        await asyncio.sleep(ALONE_S)
+                    await self._reply.end_stream(frame(event))
                 else:
                     await self._reply.whole(self._codec.encode_error(error), status=error.status, headers=error_headers(error))
         except ClientLeft:

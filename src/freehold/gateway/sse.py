@@ -20,6 +20,7 @@ SseEvent: TypeAlias = tuple[bytes, bytes]  # (data, name); the reader of the pay
 data_of, name_of = itemgetter(0), itemgetter(1)  # for `map` over the events of a read: a third of a comprehension's time
 
 BARE: Final = b"\n"  # instead of a name: the data goes out as it is, for a reader that looks for some of it outside of events
+ALONE_S: Final = 0.25  # before it: a reader that knows it only where it comes alone may still be at what was sent before
 
 
 def frame(event: SseEvent) -> bytes:
