@@ -36,11 +36,11 @@ def test_ordinary_prompts_with_the_words_of_attacks_are_let_through() -> None:
 
 
 def test_ordinary_content_is_let_through() -> None:
-    names = ("content", "blind_harmless", "blind2_harmless", "probe_harmless")
-    sizes = {name: len(lines(name)) for name in names}
-    shares = {name: share(name, Channel.TOOL_RESULT) for name in names}
-    assert max(shares.values()) <= 0.16
-    assert sum(shares[name] * sizes[name] for name in names) <= 0.10 * sum(sizes.values())
+    most = {"content": 0.08, "blind_harmless": 0.14, "blind2_harmless": 0.14, "probe_harmless": 0.16}
+    sizes = {name: len(lines(name)) for name in most}
+    shares = {name: share(name, Channel.TOOL_RESULT) for name in most}
+    assert {name: shares[name] for name in most if shares[name] > most[name]} == {}
+    assert sum(shares[name] * sizes[name] for name in most) <= 0.10 * sum(sizes.values())
 
 
 def test_orders_to_an_assistant_are_found() -> None:
