@@ -4,24 +4,16 @@ import pytest
 
 from freehold.gateway import pauses
 from freehold.gateway.pauses import TURNS, Pauses
+from tests.gateway.turns import of_others
 
 
 async def test_short_work_goes_on_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "WORK_S", 3600.0)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    going = asyncio.create_task(other())
-    work = Pauses()
-    for _ in range(100):
-        await work.take()
-    going.cancel()
-    assert turns == 0
+    with of_others() as turns:
+        work = Pauses()
+        for _ in range(100):
+            await work.take()
+    assert turns.taken == 0
 
 
 async def test_however_much_long_work_there_is_others_wait_for_one_step_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

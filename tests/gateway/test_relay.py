@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -13,6 +12,7 @@ from freehold.gateway import pauses
 from freehold.gateway.relay import relay
 from tests.fakes.guard import MASK, SECRET, WordGuard
 from tests.fakes.upstream import ScriptedUpstream, told
+from tests.gateway.turns import of_others
 
 
 async def play(*steps: Event | Exception, stages: int = 1) -> list[Event]:
@@ -90,19 +90,10 @@ async def test_closing_the_relay_closes_the_upstream_and_each_stage_once() -> No
 
 async def test_others_go_on_while_a_long_delta_is_scanned(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "WORK_S", 0.0)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    whole = f"so it goes {SECRET} and goes " * 20_000
-    events = await play(TextDelta(text=whole))
-    task.cancel()
-    assert turns > len(whole) // 1000
+    with of_others() as turns:
+        whole = f"so it goes {SECRET} and goes " * 20_000
+        events = await play(TextDelta(text=whole))
+    assert turns.taken > len(whole) // 1000
     assert text(events) == whole.replace(SECRET, MASK)
 
 

@@ -1,5 +1,3 @@
-import asyncio
-
 import pytest
 
 from freehold.core.errors import BlockedByPolicy
@@ -14,6 +12,7 @@ from freehold.guard import GuardConfig, StreamGuard
 from freehold.guard.policy_file import PolicySource
 from tests.fakes.guard import FORBIDDEN, MASK, SECRET, WordGuard
 from tests.gateway.asking import incoming
+from tests.gateway.turns import of_others
 
 CODEC = CODECS["openai.chat"]
 
@@ -65,39 +64,21 @@ async def test_a_forbidden_prompt_names_the_rule_and_closes_the_stage() -> None:
 
 async def test_a_long_conversation_lets_others_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "WORK_S", 0.0)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    going = asyncio.create_task(other())
-    before = exchange(*["hello"] * 1000)
-    assert (await screened(before))[0] is before
-    going.cancel()
-    assert turns > 10
+    with of_others() as turns:
+        before = exchange(*["hello"] * 1000)
+        assert (await screened(before))[0] is before
+    assert turns.taken > 10
 
 
 async def test_one_long_text_lets_others_go_on_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "WORK_S", 0.0)
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    going = asyncio.create_task(other())
-    texts = ["some words " * 20_000, f"mail ada.lovelace@engines.org {'and more ' * 20_000}"]
-    before = exchange(*texts)
-    stage = StreamGuard(GuardConfig()).stage(Direction.REQUEST)
-    noted: list[Event] = []
-    assert await screen(before, request(*texts), CODEC, stage, noted.append) is before
-    going.cancel()
-    assert turns > 10
+    with of_others() as turns:
+        texts = ["some words " * 20_000, f"mail ada.lovelace@engines.org {'and more ' * 20_000}"]
+        before = exchange(*texts)
+        stage = StreamGuard(GuardConfig()).stage(Direction.REQUEST)
+        noted: list[Event] = []
+        assert await screen(before, request(*texts), CODEC, stage, noted.append) is before
+    assert turns.taken > 10
     assert any(isinstance(event, Found) for event in noted)
 
 
