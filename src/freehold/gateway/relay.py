@@ -12,9 +12,7 @@ from dataclasses import replace
 from freehold.core.errors import UpstreamError
 from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.stage import Stage
-from freehold.gateway.pauses import Pauses
-
-_TURN_CHARS = 2 << 10  # 0.06 ms of scanning, 40 ms of the dearest text that we know
+from freehold.gateway.pauses import STEP_CHARS, Pauses
 
 
 async def relay(upstream: AsyncIterator[list[Event]], stages: Sequence[Stage]) -> AsyncGenerator[list[Event], None]:
@@ -56,7 +54,7 @@ def _turns(events: list[Event]) -> list[list[Event]]:
                 chars += len(event.text)
             case ToolCallDelta():
                 chars += len(event.arguments)
-        if chars <= _TURN_CHARS:
+        if chars <= STEP_CHARS:
             turns[-1].append(event)
         else:
             turns += [*([piece] for piece in _pieces(event)), []]
@@ -68,9 +66,9 @@ def _pieces(event: Event) -> list[Event]:
     """A long delta cut into short ones, as where it is cut never matters. Log-probabilities stay with their text."""
     match event:
         case TextDelta(text=text, logprobs=(), source_chars=None) | ReasoningDelta(text=text, source_chars=None):
-            return [replace(event, text=text[at : at + _TURN_CHARS]) for at in range(0, len(text), _TURN_CHARS)]
+            return [replace(event, text=text[at : at + STEP_CHARS]) for at in range(0, len(text), STEP_CHARS)]
         case ToolCallDelta(arguments=text, source_chars=None):
-            return [replace(event, arguments=text[at : at + _TURN_CHARS]) for at in range(0, len(text), _TURN_CHARS)]
+            return [replace(event, arguments=text[at : at + STEP_CHARS]) for at in range(0, len(text), STEP_CHARS)]
     return [event]
 
 

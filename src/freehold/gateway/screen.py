@@ -9,13 +9,12 @@ from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Context, Direction, Verdict
 from freehold.core.stage import Stage, steps
-from freehold.gateway.pauses import Pauses
+from freehold.gateway.pauses import STEP_CHARS, Pauses
 from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
 
 _OF_TOOLS = frozenset((Channel.TOOL_DESCRIPTION, Channel.TOOL_ARGUMENTS, Channel.TOOL_RESULT))
-_STEP_CHARS = 2 << 10  # of a text, between two pauses
 
 
 def context_of(exchange: Exchange) -> Context:
@@ -63,7 +62,7 @@ async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Ev
     pauses = Pauses()
     try:
         for text in texts:
-            if len(text.text) <= _STEP_CHARS:
+            if len(text.text) <= STEP_CHARS:
                 keep(stage.receive(text))
                 await pauses.take()
                 continue
