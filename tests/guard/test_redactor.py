@@ -104,7 +104,9 @@ def _masked(whole: str, sent: str, spans: list[tuple[int, int]]) -> str:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("secret", [TOKEN, KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, f"hello{TOKEN}", f"é{TOKEN}", KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"]
+)
 def test_a_secret_cut_in_two_anywhere_never_leaks(secret: str, engine: str) -> None:
     asked = strict_guard("hyperscan" if engine == "hyperscan" else "re2")
     whole = f"Use {secret} now."
@@ -233,7 +235,9 @@ def _text(events: list[Event], kind: Kind, choice: int = 0, part: int = 0) -> st
         [Usage(input_tokens=1, output_tokens=2)],
     ],
 )
-@pytest.mark.parametrize("secret", [TOKEN, KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"])
+@pytest.mark.parametrize(
+    "secret", [TOKEN, f"hello{TOKEN}", f"é{TOKEN}", KEY, CARD, PEM, f"password = '{sample(12)} {sample(5)}'"]
+)
 def test_a_value_interrupted_anywhere_by_anything_is_masked_whole(secret: str, between: list[Event]) -> None:
     whole = f"Use {secret} now."
     expected, _ = said(strict_guard(), [whole])

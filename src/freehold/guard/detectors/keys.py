@@ -112,6 +112,7 @@ KEYS = (
     ),
     Detector(
         id="private-key-base64",
+        left="",
         pattern=r"LS0tLS1CRUdJTi[A-Za-z0-9+/]{0,24}(?:UFJJVkFURSBL|QUklWQVRFIEtF|BSSVZBVEUgS0)[A-Za-z0-9+/]{20,}",
         after="",
         block=True,
@@ -121,11 +122,12 @@ KEYS = (
     ),
     Detector(
         id="json-web-token",
+        left="",  # its head says in base64 what it is
         pattern=r"ey[IJU][A-Za-z0-9_-]{10,800}\.ey[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]{8,}={0,2})?",
         after="",
         confidence=0.95,
         validator=all_of(not_filler, json_web_token),
-        must_match=(f"token {_JWT} ok", _JWT),
+        must_match=(f"token {_JWT} ok", _JWT, f"Bearer{_JWT}"),
         must_not_match=(f"eyJ{sample(30)}", "eye.eyeable", f"eyJ{sample(30)}.eyJ{sample(60)}.{sample(43)}"),
     ),
     Detector(

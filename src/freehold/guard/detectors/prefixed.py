@@ -13,10 +13,23 @@ from freehold.guard.detectors.validators import Validator, all_of, last_part, ma
 _LAST_SET = re.compile(r"\[((?:\\.|[^\]\\])+)\](?:\{\d+(?:,\d*)?\})?\)*$")
 UNMISTAKABLE = 0.95
 _STANDS_ALONE = r"(?:^|[^A-Za-z0-9._/-])"  # for short marks, which end file names and paths, too
+# Glued to a letter a mark may be a word's end, as `pul-` of "vipul-"; one as long as these, with a sign in it, is none. Where a
+# word may end so all the same, its row says NOT_ALNUM.
+_MARK = re.compile(r"(?:[A-Za-z0-9_~/-]|\\\W|\[[^\]]+\](?!\{)|\((?:\?:)?[^(){}]+\)\??)*")
+_LEAST_MARK, _LEAST_BODY = 5, 20
+ANYWHERE = ""
+
+
+def _left(pattern: str, example: str, confidence: float) -> str:
+    """What must stand before a token of `pattern`."""
+    found = _MARK.match(pattern)
+    mark = shaped(found[0]) if found is not None else ""
+    tells = len(mark) >= _LEAST_MARK and not mark.isalnum() and len(example) - len(mark) >= _LEAST_BODY
+    return ANYWHERE if tells and confidence >= UNMISTAKABLE else NOT_ALNUM
 
 
 def token(
-    rule: str, pattern: str, *, confidence: float = 0.98, validator: Validator | None = None, left: str = NOT_ALNUM
+    rule: str, pattern: str, *, confidence: float = 0.98, validator: Validator | None = None, left: str | None = None
 ) -> Detector:
     """A token of `pattern`; it ends where its last set of characters does.
 
@@ -26,6 +39,9 @@ def token(
     last = _LAST_SET.search(pattern)
     joined = "".join(char for char in "_-" if last and char in re.sub("[A-Za-z0-9]-[A-Za-z0-9]", "", last[1]))
     half = len(example) // 2
+    left = _left(pattern, example, confidence) if left is None else left
+    glued = (f"Z{example}",)
+    found, passed = (glued, ()) if left == ANYWHERE else ((), glued)
     return Detector(
         id=rule,
         left=left,
@@ -33,8 +49,8 @@ def token(
         after=rf"(?:[^A-Za-z0-9{joined}]|$)",
         confidence=confidence,
         validator=validator or (marked if confidence >= UNMISTAKABLE else varied),
-        must_match=(f"use {example} for now", f'{{"key":"{example}"}}'),
-        must_not_match=(f"use {example[:-3]} for now", f"use {example[:half]}{'x' * (len(example) - half)}", f"Z{example}"),
+        must_match=(f"use {example} for now", f'{{"key":"{example}"}}', *found),
+        must_not_match=(f"use {example[:-3]} for now", f"use {example[:half]}{'x' * (len(example) - half)}", *passed),
     )
 
 
@@ -63,7 +79,7 @@ _UNNAMED = (
 PREFIXED = (
     *_UNNAMED,
     # code hosts and package registries
-    token("github-token", r"gh[pousr]_[A-Za-z0-9]{36,255}"),
+    token("github-token", r"gh[pousr]_[A-Za-z0-9]{36,255}", left=ANYWHERE),
     token("github-fine-grained-token", r"github_pat_[A-Za-z0-9_]{60,255}"),
     token("gitlab-token", r"gl(?:pat|dt|rt|ft|soat|ffct|wt)-[A-Za-z0-9_-]{20,50}"),
     token("gitlab-routable-token", r"gl[a-z]{2,5}-(?:t[0-9]_)?[A-Za-z0-9_-]{27,300}\.[a-z0-9]{2}(?:\.)?[a-z0-9]{7,9}"),
@@ -160,7 +176,7 @@ PREFIXED = (
     token("yandex-iam-token", r"t1\.[A-Z0-9a-z_-]{4,800}={0,2}\.[A-Z0-9a-z_-]{86}={0,2}"),
     token("yandex-oauth-token", r"y[0-3]_[A-Za-z0-9_-]{55,64}"),
     # models
-    token("openai-key", r"sk-(?:[A-Za-z0-9_-]{4,110})?T3BlbkFJ[A-Za-z0-9_-]{20,100}"),
+    token("openai-key", r"sk-(?:[A-Za-z0-9_-]{4,110})?T3BlbkFJ[A-Za-z0-9_-]{20,100}", left=ANYWHERE),
     token("openai-project-key", r"sk-(?:proj|svcacct|admin|None)-[A-Za-z0-9_-]{100,180}", confidence=0.97),
     token("openai-like-key", r"sk-(?:[a-f0-9]{32}|[A-Za-z0-9]{48})", confidence=0.95),
     token("anthropic-key", r"sk-ant-(?:api|oat|ort|sid)[0-9]{2}-[A-Za-z0-9_-]{86,93}AA"),
@@ -197,14 +213,14 @@ PREFIXED = (
     token("retell-key", r"key_[a-f0-9]{28}", confidence=0.85),
     token("wandb-v1-key", r"wandb_v1_[A-Za-z0-9]{60,90}"),
     # money
-    token("stripe-key", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{24,247}"),
+    token("stripe-key", r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{24,247}", left=NOT_ALNUM),
     token("stripe-webhook-secret", r"whsec_[A-Za-z0-9+/=_-]{32,100}"),
     token("square-token", r"(?:sandbox-)?sq0(?:atp|atb|csp|csb|idp|idb)-[A-Za-z0-9_-]{22,60}"),
     token("square-access-token", r"EAAA[A-Za-z0-9+/=_-]{60}"),
     token("omise-key", r"skey_(?:live|test)_[a-z0-9]{19}"),
     token("maxmind-key", r"[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk"),
     token("razorpay-key", r"rzp_(?:live|test)_[A-Za-z0-9]{14,24}"),
-    token("paystack-key", r"[sp]k_(?:live|test)_[a-f0-9]{40}", confidence=0.99),
+    token("paystack-key", r"[sp]k_(?:live|test)_[a-f0-9]{40}", confidence=0.99, left=NOT_ALNUM),
     token("flutterwave-key", r"FLW(?:SEC|PUB)K(?:_TEST)?-[a-f0-9]{12,36}"),
     token("braintree-token", r"access_token\$(?:production|sandbox)\$[a-z0-9]{16}\$[a-f0-9]{32}"),
     token(
@@ -213,8 +229,8 @@ PREFIXED = (
     token("mollie-key", r"(?:live|test)_[A-Za-z0-9]{30}", confidence=0.92, left=r"(?:^|[^A-Za-z0-9_-])"),
     token("checkout-com-key", r"[sp]k_(?:sbox_)?[a-z0-9]{26,27}[a-z0-9*#$=]", confidence=0.85),
     token("adyen-key", r"AQE[a-z]hm[A-Za-z0-9+/=_-]{80,400}"),
-    token("gocardless-token", r"live_[A-Za-z0-9_=-]{40}"),
-    token("lob-key", r"(?:live|test)_(?:pub_)?[a-f0-9]{31,35}", confidence=0.95),
+    token("gocardless-token", r"live_[A-Za-z0-9_=-]{40}", left=NOT_ALNUM),
+    token("lob-key", r"(?:live|test)_(?:pub_)?[a-f0-9]{31,35}", confidence=0.95, left=NOT_ALNUM),
     token("paddle-key", r"pdl_(?:live|sdbx)_apikey_[a-z0-9]{26}_[A-Za-z0-9]{22}_[A-Za-z0-9]{3}"),
     token("polar-token", r"polar_(?:oat|pat|rst)_[A-Za-z0-9_-]{36,60}"),
     token("shippo-token", r"shippo_(?:live|test)_[a-f0-9]{40}"),
@@ -252,7 +268,7 @@ PREFIXED = (
     token("twitter-bearer", r"A{20}[A-Za-z0-9%_-]{40,160}", validator=many_kinds),
     token("linkedin-token", r"AQ[UVX][A-Za-z0-9_-]{80,400}", confidence=0.9),
     token("vk-token", r"vk1\.a\.[A-Za-z0-9_-]{80,240}"),
-    token("cal-com-key", r"cal_(?:live|test)_[A-Za-z0-9]{32}"),
+    token("cal-com-key", r"cal_(?:live|test)_[A-Za-z0-9]{32}", left=NOT_ALNUM),
     token("hubspot-token", r"pat-(?:na|eu|ap)[0-9]-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     token("intercom-token", r"dG9r[A-Za-z0-9_=]{56}"),
     token("zoho-token", r"1000\.[a-f0-9]{32}\.[a-f0-9]{32}"),
@@ -270,7 +286,7 @@ PREFIXED = (
     token("axiom-token", r"xa[ap]t-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     token("posthog-key", r"ph[xs]_[A-Za-z0-9]{40,48}"),
     token("uptimerobot-key", r"[um][0-9]{6,9}-(?:[0-9]{6,9}-)?[a-f0-9]{24}"),
-    token("statsig-key", r"(?:secret|console)-[A-Za-z0-9]{40,50}", confidence=0.95),
+    token("statsig-key", r"(?:secret|console)-[A-Za-z0-9]{40,50}", confidence=0.95, left=NOT_ALNUM),
     # tools
     token("postman-key", r"PMAK-[a-f0-9]{24}-[a-f0-9]{34}"),
     token("postman-collection-key", r"PMAT-[A-Z0-9]{26}"),
@@ -306,7 +322,7 @@ PREFIXED = (
     token("pixie-key", r"px-(?:api|dep)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     token("appsync-key", r"da2-[a-z0-9]{26}"),
     token("dependency-track-key", r"odt_[A-Za-z0-9]{32,48}"),
-    token("twitch-stream-key", r"live_[0-9]{6,12}_[A-Za-z0-9]{30}"),
+    token("twitch-stream-key", r"live_[0-9]{6,12}_[A-Za-z0-9]{30}", left=NOT_ALNUM),
     token("stackhawk-key", r"hawk\.[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20}"),
     token("mapbox-token", r"[sp]k\.[A-Za-z0-9]{50,120}\.[A-Za-z0-9_-]{22}"),
     token("mapbox-temporary-token", r"[ts]k\.eyJ[A-Za-z0-9_-]{20,200}\.[A-Za-z0-9_-]{22}"),
@@ -334,7 +350,7 @@ PREFIXED = (
     token("riot-key", r"RGAPI-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}"),
     token("retool-token", r"retool_[A-Za-z0-9]{30,60}"),
     token("truenas-key", r"(?:[0-9]{1,3})-[A-Za-z0-9]{64}"),
-    token("vault-batch-token", r"b\.AAAAA[A-Za-z0-9_-]{90,300}"),
+    token("vault-batch-token", r"b\.AAAAA[A-Za-z0-9_-]{90,300}", left=NOT_ALNUM),
     token("azure-search-key", r"[A-Za-z0-9]{42}AzSe[A-D][A-Za-z0-9]{5}"),
     token("azure-storage-signed-key", r"[A-Za-z0-9+/]{76}\+ASt[A-Za-z0-9+/]{6}(?:==)?"),
     token("azure-function-key", r"[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{6}[AQgw]=="),
