@@ -18,10 +18,10 @@ from rich.table import Table
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.cli.out_files import refuse_unwritable
+from freehold.cli.files import refuse_unwritable
 from freehold.cli.terminal import print_table
 from freehold.config import Config
-from freehold.core.errors import ConfigError, DeviceError, FreeholdError
+from freehold.core.errors import ConfigError, FreeholdError, os_errors
 from freehold.core.ports import Prices
 from freehold.gateway.prices import PriceList
 from freehold.model_audits.collect import Pace
@@ -96,7 +96,8 @@ def audit_model(
             _confirm()
         audited, now = asyncio.run(audit.run(quiet=as_json))
         if save_baseline is not None:
-            _save(save_baseline, audit.baseline_of(now))
+            with os_errors(f"cannot write the baseline {save_baseline}"):
+                write_durably(save_baseline, encode(audit.baseline_of(now)), mode=0o600)
     except FreeholdError as error:
         raise Unusable(error.message) from error
     if audited is None:
@@ -223,11 +224,7 @@ class _Audit:
 
     def baseline_of(self, now: Taken) -> Baseline:
         return Baseline(
-            upstream=self.side.price_name,
-            model=self.side.model,
-            taken_at_s=int(time.time()),
-            plan=self.plan,
-            sample=now.sample,
+            upstream=self.side.price_name, model=self.side.model, taken_at_s=int(time.time()), plan=self.plan, sample=now.sample
         )
 
 
@@ -236,13 +233,6 @@ def _confirm() -> None:
         raise Unusable("nobody is there to agree to the cost; look at it, and say --yes")
     if not click.confirm("Ask?", err=True):
         raise Unusable("nothing was asked")
-
-
-def _save(path: Path, baseline: Baseline) -> None:
-    try:
-        write_durably(path, encode(baseline), mode=0o600)
-    except OSError as exc:
-        raise DeviceError(f"cannot write the baseline {path}: {exc.strerror}") from exc
 
 
 def _show_cost(estimates: list[tuple[SideName, Estimate]]) -> None:

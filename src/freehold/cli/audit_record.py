@@ -14,7 +14,7 @@ import msgspec
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.record import record_at
-from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
+from freehold.core.errors import MalformedArtefact, VerificationError, os_errors
 from freehold.core.exchange import KeyId
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
@@ -120,9 +120,7 @@ def read_below(folder: Path) -> Callable[[str], bytes]:
     """Files by their paths in `folder`; what it gives raises DeviceError."""
 
     def read(path: str) -> bytes:
-        try:
+        with os_errors(f"cannot read {folder / path}"):
             return (folder / path).read_bytes()
-        except OSError as exc:
-            raise DeviceError(f"cannot read {folder / path}: {exc.strerror}") from exc
 
     return read

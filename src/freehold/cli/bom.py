@@ -15,11 +15,11 @@ import msgspec
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.files import refuse_unwritable
 from freehold.cli.model_paths import files_of
-from freehold.cli.out_files import refuse_unwritable
 from freehold.cli.signing_options import given
 from freehold.cli.terminal import PullProgress
-from freehold.core.errors import ArtefactError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
+from freehold.core.errors import ArtefactError, InvalidRequest, MalformedArtefact, NotFound, VerificationError, os_errors
 from freehold.core.models import Manifest
 from freehold.engine.header import files_at, read_path
 from freehold.engine.inspect import inspect
@@ -113,14 +113,8 @@ def bom(
     if out is None:
         click.echo(raw.decode())
     else:
-        _write(out, raw + b"\n")
-
-
-def _write(path: Path, raw: bytes) -> None:
-    try:
-        write_durably(path, raw)
-    except OSError as exc:
-        raise Unusable(f"cannot write {path}: {exc.strerror}") from exc
+        with os_errors(f"cannot write {out}", Unusable):
+            write_durably(out, raw + b"\n")
 
 
 def _opened(model: str) -> _Model:
@@ -184,11 +178,8 @@ def _card(path: Path, named: Path | None) -> Mapping[str, Any]:
     card = named or (path / "README.md" if path.is_dir() else None)
     if card is None or (named is None and not card.exists()):
         return {}
-    try:
-        with card.open("rb") as file:
-            return read_card(file.read(CARD_LIMIT_BYTES))
-    except OSError as exc:
-        raise Unusable(f"cannot read {card}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {card}", Unusable), card.open("rb") as file:
+        return read_card(file.read(CARD_LIMIT_BYTES))
 
 
 def _verified(found: _Model, source: Path | None, signed: Path | None, keys: TrustedKeys) -> Iterator[str]:
@@ -245,11 +236,8 @@ class _Envelope(msgspec.Struct):
 
 def _compared(found: _Model, signed: Path, keys: TrustedKeys) -> str:
     """Whether a signed bill of materials is of these files."""
-    try:
-        with signed.open("rb") as file:
-            raw = file.read(ENVELOPE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise Unusable(f"cannot read {signed}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {signed}", Unusable), signed.open("rb") as file:
+        raw = file.read(ENVELOPE_LIMIT_BYTES + 1)
     kind = parse_json(raw, _Envelope, "signed bill of materials").payloadType
     if kind not in _MEDIA_TYPES.values():
         raise VerificationError(f"{signed} holds {kind[:80]!r}, which is no bill of materials")

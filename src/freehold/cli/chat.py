@@ -257,19 +257,11 @@ def chat(
     )
     screen = Screen()
     try:
-        with (
-            _node(url, key, model, engine) as node,
-            asyncio.Runner() as runner,
-        ):
+        with _node(url, key, model, engine) as node, asyncio.Runner() as runner:
             if not url:
                 runner.run(await_ready(node, screen.progress))
                 screen.progress_over()
-            talk = Chat.begin(
-                node,
-                model or runner.run(first_model(node)),
-                system,
-                options,
-            )
+            talk = Chat.begin(node, model or runner.run(first_model(node)), system, options)
             if once is not None:
                 prompt = sys.stdin.read() if once == "-" else once
                 if not answer_once(runner, talk, prompt, screen):

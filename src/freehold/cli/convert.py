@@ -18,7 +18,7 @@ import click
 from freehold import config as configuration
 from freehold.cli.model_paths import refuse_unsupported, tell_added
 from freehold.cli.terminal import PullProgress
-from freehold.core.errors import DeviceError, InvalidRequest, UnsupportedArtefact
+from freehold.core.errors import DeviceError, InvalidRequest, UnsupportedArtefact, os_errors
 from freehold.core.models import Manifest, VerifiedModel
 from freehold.engine.convert import QUANTS, Conversion, plan_conversion
 from freehold.engine.header import files_at
@@ -197,10 +197,8 @@ def _refuse_present(path: Path, wanted: _Wanted) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    try:
+    with os_errors(f"cannot write into {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as exc:
-        raise DeviceError(f"cannot write into {folder}: {exc.strerror}") from exc
 
 
 def _remove_empty(folder: Path) -> None:

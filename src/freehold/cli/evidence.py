@@ -19,7 +19,7 @@ from freehold.cli import Unusable
 from freehold.cli.audit_record import RANGE, key_option, record, record_option, rows_between, time_given, time_text, trusted_keys
 from freehold.cli.record import record_at
 from freehold.core import merkle
-from freehold.core.errors import ArtefactError, VerificationError
+from freehold.core.errors import ArtefactError, VerificationError, os_errors
 from freehold.provenance import evidence as bundles
 from freehold.provenance import note as notes
 from freehold.provenance import receipt as receipts
@@ -68,8 +68,10 @@ def verify(file: Path, key_paths: tuple[Path, ...], vkeys: tuple[str, ...], as_j
     try:
         witnesses = [notes.parse_vkey(vkey) for vkey in vkeys]
         keys = trusted_keys(key_paths)
+        with os_errors(f"cannot read {file}", Unusable):
+            raw = file.read_bytes()
         with named(file):
-            report = bundles.verify(_read(file), keys, witnesses)
+            report = bundles.verify(raw, keys, witnesses)
         there = {one.witness for one in report.cosignatures}
         for key in witnesses:
             if key.name not in there:
@@ -179,17 +181,8 @@ def write_out(contents: bytes, out: Path | None) -> None:
     if out is None:
         click.echo(contents, nl=False)
         return
-    try:
+    with os_errors(f"cannot write {out}", Unusable):
         out.write_bytes(contents)
-    except OSError as exc:
-        raise Unusable(f"cannot write {out}: {exc.strerror}") from exc
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise Unusable(f"cannot read {path}: {exc.strerror}") from exc
 
 
 def _document(report: EvidenceReport) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Exit codes: 0 nothing found, 1 something found, 2 what was given cannot be used.
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 import click
 import msgspec
@@ -14,6 +14,7 @@ import orjson
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.files import opened
 from freehold.cli.guard_lines import Lines, check_lines, written_calls
 from freehold.cli.guard_words import Located, as_json, show
 from freehold.core.findings import Channel, Context, Direction
@@ -81,7 +82,7 @@ def check(
     examiner = Examiner(guard.policy.file, guard, direction=side, preset=preset)
     if shell is not None:
         _tell(examiner.shell(shell, (language,) if language else ()), guard, wants_json=wants_json)
-    with _opened(file) as source:
+    with opened(file) as source:
         if kind == "jsonl":
             sys.exit(check_lines(Lines(examiner, side, is_run=is_run).answer, source, jobs))
         data = source.read()
@@ -137,13 +138,6 @@ def _guard(config_path: Path | None, policy: Path | None, *, is_quick: bool) -> 
         settings = msgspec.structs.replace(settings, engine="re2")
     source = None if named is None else read_policy(named)
     return open_guard(settings, source) if settings.engine != "re2" else StreamGuard(settings, policy=source)
-
-
-def _opened(file: str) -> BinaryIO:
-    try:
-        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
-    except OSError as exc:
-        raise Unusable(f"cannot read {file}: {exc.strerror}") from exc
 
 
 def _document(data: bytes, name: str) -> Any:

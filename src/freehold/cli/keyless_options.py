@@ -40,13 +40,7 @@ def keyless_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def called(
-        *,
-        sigstore: bool,
-        identity_token: str | None,
-        login: str | None,
-        staging: bool,
-        trust_config: Path | None,
-        **others: Any,
+        *, sigstore: bool, identity_token: str | None, login: str | None, staging: bool, trust_config: Path | None, **others: Any
     ) -> Any:
         given = click.get_current_context().get_parameter_source("identity_token") is ParameterSource.COMMANDLINE
         if not sigstore:

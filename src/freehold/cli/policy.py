@@ -16,6 +16,7 @@ import orjson
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.files import opened
 from freehold.core.effects import Place as EffectPlace
 from freehold.core.events import PromptText
 from freehold.core.findings import Channel, Context, Direction
@@ -121,7 +122,7 @@ def simulate(
         result = _replayed(place, asked.policy, last)
         not_judged = unjudged(asked.policy)
     else:
-        with _opened(traffic or "-") as lines:
+        with opened(traffic or "-") as lines:
             result = _tried(open_guard(place.config.guard, in_force), candidate, lines, Direction(direction))
         not_judged = []
     _show_changes(result, not_judged, as_json)
@@ -262,13 +263,6 @@ def _leaves(request: Mapping[str, Any], dialect: Any, number: int) -> Iterator[P
         raise Unusable(f"line {number}: its dialect is not known; name it: {', '.join(sorted(CODECS))}")
     for at, leaf in enumerate(codec.leaves(request)):
         yield leaf.said(at)
-
-
-def _opened(file: str) -> BinaryIO:
-    try:
-        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
-    except OSError as exc:
-        raise Unusable(f"cannot read {file}: {exc.strerror}") from exc
 
 
 def _show_changes(result: Simulation, not_judged: list[str], as_json: bool) -> None:

@@ -54,13 +54,7 @@ def residency() -> None:
 @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration; default: this node's.")
 @click.option("--json", "as_json", is_flag=True, help="The decision as one JSON object.")
 def check(
-    labels: str,
-    found: tuple[str, ...],
-    model: str | None,
-    key_name: str,
-    team: str,
-    config_path: Path | None,
-    as_json: bool,
+    labels: str, found: tuple[str, ...], model: str | None, key_name: str, team: str, config_path: Path | None, as_json: bool
 ) -> None:
     """Explain which upstreams may have an exchange, and why not the others. Nothing is sent.
 

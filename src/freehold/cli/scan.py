@@ -12,7 +12,7 @@ from rich.table import Table
 
 from freehold.cli import Unusable
 from freehold.cli.terminal import print_table
-from freehold.core.errors import DeviceError
+from freehold.core.errors import DeviceError, os_errors
 from freehold.provenance.scan.findings import RULES, FileReport, Verdict, Weight
 from freehold.provenance.scan.report import as_json, as_sarif, worst
 from freehold.provenance.scan.scanner import scan_paths
@@ -37,7 +37,8 @@ def scan(paths: tuple[Path, ...], json_wanted: bool, sarif: Path | None, show_al
         if not reports:
             raise Unusable(f"there is no file in {', '.join(map(str, paths))}: nothing was scanned")
         if sarif is not None:
-            _write(sarif, json.dumps(as_sarif(reports), indent=2) + "\n")
+            with os_errors(f"cannot write {sarif}"):
+                sarif.write_text(json.dumps(as_sarif(reports), indent=2) + "\n", encoding="utf-8")
     except DeviceError as error:
         raise Unusable(error.message) from error
     if json_wanted:
@@ -45,13 +46,6 @@ def scan(paths: tuple[Path, ...], json_wanted: bool, sarif: Path | None, show_al
     else:
         _show(reports, show_all=show_all)
     sys.exit(0 if worst(reports) is Verdict.CLEAN else 1)
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _show(reports: list[FileReport], *, show_all: bool) -> None:

@@ -12,12 +12,12 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.files import refuse_unwritable
 from freehold.cli.keyless_options import keyless_options
-from freehold.cli.out_files import refuse_unwritable
 from freehold.cli.signing_options import PASSWORD_ENV, digest_cache, given, private_key, rules_of, shared_options
 from freehold.cli.sizes import size_of
 from freehold.cli.terminal import PullProgress
-from freehold.core.errors import ArtefactError, DeviceError
+from freehold.core.errors import ArtefactError, DeviceError, os_errors
 from freehold.core.exchange import ModelId
 from freehold.provenance import oms
 from freehold.provenance.certificates import Certificate, certificate_id, read_certificates
@@ -119,7 +119,8 @@ def sign(
     else:
         key = private_key(key_file, key_password) if key_file else node_key(key_directory(configuration.home()))
         signed = _by_key(job, form, key, chain, licence)
-    _write(path, signed.signature)
+    with os_errors(f"cannot write {path}"):
+        write_durably(path, signed.signature)
     if job.cache is not None:
         job.cache.save()
     if as_json:
@@ -193,13 +194,6 @@ def _name(name: str) -> str:
             f"{name[:100]!r} is no name for a model: say one of up to {NAME_LIMIT_CHARS} printable characters with --name"
         )
     return name
-
-
-def _write(path: Path, signature: bytes) -> None:
-    try:
-        write_durably(path, signature)
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _refuse_mixed(

@@ -13,7 +13,7 @@ from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.signing_options import given
 from freehold.cli.terminal import print_table
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import InvalidRequest, os_errors
 from freehold.provenance.certificates import FILE_LIMIT_BYTES
 from freehold.provenance.trust import Entry, TrustStore, make_entry
 from freehold.trust_log import change_trust, find_trust
@@ -140,8 +140,5 @@ def _state(entry: Entry, now: datetime) -> str:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(FILE_LIMIT_BYTES)
-    except OSError as exc:
-        raise Unusable(f"cannot read {path}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {path}", Unusable), path.open("rb") as file:
+        return file.read(FILE_LIMIT_BYTES)

@@ -13,7 +13,7 @@ import click
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.model_paths import model_path
-from freehold.core.errors import DeviceError, FreeholdError, MalformedArtefact
+from freehold.core.errors import FreeholdError, MalformedArtefact, os_errors
 from freehold.engine.green_list import Detection, detect
 from freehold.engine.header import read_path
 from freehold.engine.tokenizer import read_tokenizer
@@ -84,11 +84,8 @@ def detect_watermark(file: Path, name: str, model: str | None, alpha: float, as_
 
 
 def _text(file: Path) -> str:
-    try:
-        with click.open_file(str(file), "rb") as opened:
-            raw = opened.read(TEXT_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {file}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {file}"), click.open_file(str(file), "rb") as opened:
+        raw = opened.read(TEXT_LIMIT_BYTES + 1)
     if len(raw) > TEXT_LIMIT_BYTES:
         raise Unusable(f"{file} is larger than {TEXT_LIMIT_BYTES >> 20} MiB; cut out the part in question")
     try:

@@ -32,6 +32,9 @@ A message says what, where and what to do next; it never quotes content. `status
 stable word a program may test for.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
 
 class FreeholdError(Exception):
     """Base of the tree. Raised only through its leaves."""
@@ -193,3 +196,12 @@ class InternalError(FreeholdError):
 
 class ConfigError(InternalError):
     code = "config_error"
+
+
+@contextmanager
+def os_errors(complaint: str, kind: Callable[[str], Exception] = DeviceError) -> Iterator[None]:
+    """What the system refuses in here is raised as `kind`, with its reason: "cannot read PATH: Permission denied"."""
+    try:
+        yield
+    except OSError as exc:
+        raise kind(f"{complaint}: {exc.strerror}") from exc

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from freehold.core.errors import ConfigError, UpstreamBroken
+from freehold.core.errors import ConfigError, UpstreamBroken, os_errors
 
 
 def private_directory(path: Path) -> None:
@@ -24,12 +24,10 @@ async def spawn(command: Sequence[str], socket_path: Path) -> asyncio.subprocess
     """Raises UpstreamBroken where it can't be started."""
     # A BLAS that spins on every core takes them from the compute threads, and we use none of it.
     environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    try:
+    with os_errors(f"{command[0]} cannot be started", UpstreamBroken):
         return await asyncio.create_subprocess_exec(
             *command, "--socket", str(socket_path), stdin=asyncio.subprocess.DEVNULL, env=environment
         )
-    except OSError as exc:
-        raise UpstreamBroken(f"{command[0]} cannot be started: {exc.strerror}") from exc
 
 
 def how(process: asyncio.subprocess.Process) -> str:

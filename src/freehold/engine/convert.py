@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact
+from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact, os_errors
 from freehold.engine.cores import usable_cores
 from freehold.engine.gguf import FilePrefix, TensorInfo
 from freehold.engine.gguf_writer import TensorPlan, file_size, write_gguf
@@ -172,10 +172,8 @@ class _Source:
         buffer = np.empty(high - low, np.uint8)
         at = 0
         while at < len(buffer):
-            try:
+            with os_errors(f"reading {self._conversion.header.files[info.part]} failed"):
                 count = os.preadv(self._handles[info.part], [buffer[at:].data], info.offset + low + at)
-            except OSError as exc:
-                raise DeviceError(f"reading {self._conversion.header.files[info.part]} failed: {exc.strerror}") from exc
             if not count:
                 raise DeviceError(f"{self._conversion.header.files[info.part]} became shorter while it was read")
             at += count

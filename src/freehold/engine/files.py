@@ -14,7 +14,7 @@ import threading
 from pathlib import Path
 from typing import Final
 
-from freehold.core.errors import DeviceError, InternalError, VerificationError
+from freehold.core.errors import DeviceError, InternalError, VerificationError, os_errors
 from freehold.engine.tiles import SECTOR_BYTES
 
 _NOT_DIRECT: Final = frozenset({errno.EINVAL, errno.EOPNOTSUPP})  # what file systems say that let a file be opened so, not read
@@ -88,10 +88,8 @@ class WeightsFile:
         with self._opening:
             if self._buffered is None:
                 source = self._path if self._direct is None else Path(f"/proc/self/fd/{self._direct}")
-                try:
+                with os_errors(f"cannot open {self.name}"):
                     self._buffered = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-                except OSError as exc:
-                    raise DeviceError(f"cannot open {self.name}: {exc.strerror}") from exc
             return self._buffered
 
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact
+from freehold.core.errors import MalformedArtefact, UnsupportedArtefact, os_errors
 from freehold.engine.tensor_types import TensorType
 
 MAGIC = b"GGUF"
@@ -110,18 +110,13 @@ class FilePrefix:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = memoryview(b"")
-        try:
+        with os_errors(f"cannot read {path}"):
             self.size_bytes = path.stat().st_size
-        except OSError as exc:
-            raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
 
     def upto(self, end: int) -> memoryview:
         if end > len(self._read):
-            try:
-                with self._path.open("rb") as file:
-                    self._read = memoryview(file.read(min(self.size_bytes, max(1 << 20, 2 * end))))
-            except OSError as exc:
-                raise DeviceError(f"cannot read {self._path}: {exc.strerror}") from exc
+            with os_errors(f"cannot read {self._path}"), self._path.open("rb") as file:
+                self._read = memoryview(file.read(min(self.size_bytes, max(1 << 20, 2 * end))))
         return self._read
 
 

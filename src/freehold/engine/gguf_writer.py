@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from freehold.core.errors import DeviceError, InternalError
+from freehold.core.errors import InternalError, os_errors
 from freehold.engine.gguf import DEFAULT_ALIGNMENT, MAGIC
 from freehold.engine.tensor_types import TensorType
 
@@ -81,7 +81,7 @@ def write_gguf(
 ) -> None:
     """`data` gives (name, its bytes in pieces) for each of `tensors`, in their order. Raises DeviceError where writing fails."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
-    try:
+    with os_errors(f"cannot write {path}"):
         try:
             with part.open("xb") as out:
                 out.write(header_bytes(metadata, tensors))
@@ -92,8 +92,6 @@ def write_gguf(
         finally:
             with suppress(FileNotFoundError):
                 part.unlink()
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _write_tensors(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from freehold.core.errors import DeviceError, UnsupportedArtefact
+from freehold.core.errors import DeviceError, UnsupportedArtefact, os_errors
 from freehold.engine.gguf import FilePrefix, Prefix, TensorInfo
 from freehold.engine.huggingface import is_directory, needed, read_directory
 from freehold.engine.split import order_parts, part_names, read_parts
@@ -53,15 +53,13 @@ def read_model(names: Collection[str], open_file: Callable[[str], Prefix], name:
 
 def files_at(path: Path) -> tuple[Path, list[str]]:
     """(directory, names) of the model at a path: a GGUF file with its other parts, or the files of a directory."""
-    try:
+    with os_errors(f"cannot read {path}"):
         if path.is_dir():
             names = sorted(entry.name for entry in path.iterdir() if entry.is_file())
             whole = [name for name in names if name.endswith(".gguf")]
             return path, whole or needed(names)
         if not path.exists():
             raise DeviceError(f"there is no {path}")
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
     names = part_names(path.name)
     if absent := [name for name in names if not (path.parent / name).is_file()]:
         raise DeviceError(f"{absent[0]} is not beside {path.name}: all {len(names)} parts are needed in one folder")

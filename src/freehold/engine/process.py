@@ -21,7 +21,7 @@ from typing import Any, Final
 import msgspec
 
 from freehold import __version__
-from freehold.core.errors import DeviceError, FreeholdError, InternalError
+from freehold.core.errors import FreeholdError, InternalError, os_errors
 from freehold.core.measurement import EnergyTotals
 from freehold.core.models import VerifiedModel
 from freehold.core.ports import StepMeter
@@ -102,10 +102,8 @@ class _Engine:
     async def serve(self, socket_path: Path) -> int:
         """Returns the exit status."""
         self._loop = asyncio.get_running_loop()
-        try:
+        with os_errors(f"the engine cannot reach its node at {socket_path}"):
             reader, self._writer = await asyncio.open_unix_connection(socket_path)
-        except OSError as exc:
-            raise DeviceError(f"the engine cannot reach its node at {socket_path}: {exc.strerror}") from exc
         self._write(Hello(protocol=PROTOCOL, version=__version__))
         check_hello(await read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))

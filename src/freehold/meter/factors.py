@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from freehold.core.errors import ConfigError
+from freehold.core.errors import ConfigError, os_errors
 from freehold.core.measurement import GridFactor
 
 MOST_G_PER_KWH: Final = 5000.0  # lignite without heat use is 1200; more is a slip of units
@@ -25,10 +25,8 @@ _ZONE: Final = re.compile(r"[A-Za-z0-9_.-]{1,32}")
 
 def read_factors(path: Path) -> list[GridFactor]:
     """Raises ConfigError that names the line and what is wrong there."""
-    try:
+    with os_errors(f"[meter] factors: cannot read {path}", ConfigError):
         raw = path.read_bytes()
-    except OSError as exc:
-        raise ConfigError(f"[meter] factors: cannot read {path}: {exc.strerror}") from exc
     if len(raw) > FILE_LIMIT_BYTES:
         raise ConfigError(f"[meter] factors: {path} has {len(raw)} bytes; at most {FILE_LIMIT_BYTES} are read")
     return parse_factors(raw, str(path))

@@ -158,10 +158,7 @@ class Collector:
         self._done += 1
         self._told(self._spending.requests, self._done)
         return Replies(
-            answers=tuple(answers),
-            first=tuple(draws),
-            input_tokens=counted,
-            output_tokens=output_tokens if answers else None,
+            answers=tuple(answers), first=tuple(draws), input_tokens=counted, output_tokens=output_tokens if answers else None
         )
 
     async def _draws(self, prompt: AuditPrompt) -> tuple[list[Mapping[str, float]], int | None]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.core.errors import DeviceError, MalformedArtefact
+from freehold.core.errors import DeviceError, MalformedArtefact, os_errors
 from freehold.provenance.files import write_durably
 from freehold.provenance.model_audit.baseline import Baseline, decode, encode
 from freehold.provenance.model_audit.evidence import Evidence
@@ -79,11 +79,9 @@ def write_state(home: Path, name: str, state: State) -> None:
         pool=msgspec.Raw(b"null" if state.pool is None else encode(state.pool)),
     )
     path = home / FOLDER / f"{name}.json"
-    try:
+    with os_errors(f"cannot write {path}"):
         path.parent.mkdir(mode=0o700, exist_ok=True)
         write_durably(path, msgspec.json.encode(document), mode=0o600)
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def with_run(state: State, ps: Mapping[str, float], known: frozenset[tuple[str, str | None]], pool: Baseline | None) -> State:

@@ -35,11 +35,7 @@ class Practice:
 
 def practice(fleets: Sequence[Fleet], grid: Grid | None = None) -> Practice:
     """Of all of them together: what is unknown of one is unknown of all."""
-    return Practice(
-        sustained_flop_per_s=_sustained(fleets),
-        **_power(fleets, grid),
-        price_usd=_price(fleets),
-    )
+    return Practice(sustained_flop_per_s=_sustained(fleets), **_power(fleets, grid), price_usd=_price(fleets))
 
 
 def _sustained(fleets: Sequence[Fleet]) -> Simulation | None:

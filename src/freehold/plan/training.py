@@ -17,15 +17,7 @@ import numpy as np
 from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import Accelerator, Density, Precision
 from freehold.plan.power import PUE, ChipPower, chip_power
-from freehold.plan.reliability import (
-    CHECKPOINT_S,
-    CHIP_MTBF_H,
-    RESTART_S,
-    Reliability,
-    best_interval_s,
-    goodput,
-    reliability,
-)
+from freehold.plan.reliability import CHECKPOINT_S, CHIP_MTBF_H, RESTART_S, Reliability, best_interval_s, goodput, reliability
 from freehold.plan.training_fit import MfuFit, stored_fit
 from freehold.plan.training_memory import CHECKPOINT_BYTES, Memory, Shape, by_parallelism, guessed_shape, least_layout
 from freehold.plan.uncertainty import Array, LogNormal, Simulation, Spread, Triangular, simulate

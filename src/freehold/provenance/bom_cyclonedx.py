@@ -33,9 +33,7 @@ def as_cyclonedx(model: Description, at: datetime) -> dict[str, Any]:
             "component": _component(model, datasets),
         },
         "components": [*files, *datasets],
-        "dependencies": [
-            {"ref": subject, "dependsOn": [one["bom-ref"] for one in (*files, *datasets)]},
-        ],
+        "dependencies": [{"ref": subject, "dependsOn": [one["bom-ref"] for one in (*files, *datasets)]}],
     }
 
 
@@ -72,11 +70,7 @@ def _component(model: Description, datasets: list[dict[str, Any]]) -> dict[str, 
 def _card(model: Description, datasets: list[dict[str, Any]]) -> dict[str, Any]:
     facts = model.facts
     parameters = _known(
-        {
-            "task": model.task,
-            "modelArchitecture": facts.architecture,
-            "datasets": [{"ref": one["bom-ref"]} for one in datasets],
-        }
+        {"task": model.task, "modelArchitecture": facts.architecture, "datasets": [{"ref": one["bom-ref"]} for one in datasets]}
     )
     metrics = [_known({"type": one.kind, "value": one.value, "slice": one.slice_of}) for one in model.metrics]
     said = {

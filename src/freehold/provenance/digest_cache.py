@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from freehold.core.errors import DeviceError
+from freehold.core.errors import os_errors
 from freehold.provenance.files import write_durably
 from freehold.provenance.pieces import FileDigests, FileStamp, Recipe
 
@@ -45,11 +45,9 @@ class DigestCache:
             self._entries[_key(file.name, recipe)] = _Entry(stamp=file.stamp, digests=list(file.digests))
 
     def save(self) -> None:
-        try:
+        with os_errors(f"cannot keep digests in {self._path}"):
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_durably(self._path, msgspec.msgpack.encode(self._entries), mode=0o600)
-        except OSError as exc:
-            raise DeviceError(f"cannot keep digests in {self._path}: {exc.strerror}") from exc
 
 
 def _key(name: str, recipe: Recipe) -> str:

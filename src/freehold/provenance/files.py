@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from freehold.core.errors import DeviceError, MalformedArtefact
+from freehold.core.errors import MalformedArtefact, os_errors
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> bool:
@@ -43,11 +43,8 @@ def sync_directory(directory: Path) -> None:
 
 def read_small(path: Path, what: str, limit_bytes: int) -> bytes:
     """The whole file. Raises DeviceError where it cannot be read, MalformedArtefact where it is larger than any `what` is."""
-    try:
-        with path.open("rb") as file:
-            raw = file.read(limit_bytes + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read the {what} {path}: {exc.strerror}") from exc
+    with os_errors(f"cannot read the {what} {path}"), path.open("rb") as file:
+        raw = file.read(limit_bytes + 1)
     if len(raw) > limit_bytes:
         raise MalformedArtefact(f"{path} has more than {limit_bytes:,} bytes: no {what} has")
     return raw

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from freehold.core.errors import DeviceError, InvalidRequest, NotFound, VerificationError
+from freehold.core.errors import DeviceError, InvalidRequest, NotFound, VerificationError, os_errors
 from freehold.core.models import Manifest, Trust, VerifiedModel
 from freehold.provenance import catalogue
 from freehold.provenance.download import disk_error
@@ -175,10 +175,8 @@ def open_added(home: Path, name: str) -> VerifiedModel:
 def open_at(place: Path, keys: TrustedKeys) -> VerifiedModel:
     """The model whose manifest is in `place`."""
     location = place / LOCATION_NAME
-    try:
+    with os_errors(f"cannot read {location}"):
         directory = Path(os.fsdecode(location.read_bytes())) if location.exists() else place
-    except OSError as exc:
-        raise DeviceError(f"cannot read {location}: {exc.strerror}") from exc
     return verify_model(directory, _envelope(place), keys)
 
 
@@ -191,11 +189,8 @@ def _place(home: Path, name: str) -> Path:
 
 def _envelope(place: Path) -> bytes:
     path = place / MANIFEST_NAME
-    try:
-        with path.open("rb") as file:
-            return file.read(ENVELOPE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {path}"), path.open("rb") as file:
+        return file.read(ENVELOPE_LIMIT_BYTES + 1)
 
 
 def _manifest(place: Path, keys: TrustedKeys) -> Manifest:

@@ -26,7 +26,7 @@ from pathlib import Path, PurePosixPath
 import msgspec
 from blake3 import blake3
 
-from freehold.core.errors import DeviceError, MalformedArtefact, UnsupportedArtefact, VerificationError
+from freehold.core.errors import MalformedArtefact, UnsupportedArtefact, VerificationError, os_errors
 from freehold.core.exchange import ModelId
 from freehold.core.models import BLOCK_BYTES, Manifest, ManifestFile
 from freehold.provenance.envelope import canonical_json, parse_json
@@ -110,10 +110,8 @@ def regular_size(directory: Path, name: str) -> int:
     """The size of a file that may be in a model. Raises MalformedArtefact for one that may not."""
     check_name(name)
     path = directory / name
-    try:
+    with os_errors(f"cannot read {path}", MalformedArtefact):
         status = path.lstat()
-    except OSError as exc:
-        raise MalformedArtefact(f"cannot read {path}: {exc.strerror}") from exc
     if not path.is_file() or path.is_symlink():
         raise MalformedArtefact(f"{path} is not a regular file; links and devices are not signed")
     return status.st_size
@@ -123,15 +121,13 @@ def hash_file(path: Path, name: str, advanced: Callable[[int], None] | None = No
     """Both digests of one file in one pass: blocks by several threads, SHA-256 in order on this one."""
     sha256 = hashlib.sha256()
     leaves: list[bytes] = []
-    try:
+    with os_errors(f"cannot read {path}"):
         size_bytes = path.stat().st_size
         for block, leaf in hashed_blocks(path, size_bytes):
             sha256.update(block)
             leaves.append(leaf)
             if advanced is not None:
                 advanced(len(block))
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
     return ManifestFile(name=name, size_bytes=size_bytes, root=tree_root(leaves), sha256=sha256.hexdigest(), leaves=tuple(leaves))
 
 

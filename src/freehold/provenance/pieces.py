@@ -22,7 +22,7 @@ from typing import Protocol
 
 from blake3 import blake3
 
-from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError
+from freehold.core.errors import DeviceError, MalformedArtefact, VerificationError, os_errors
 from freehold.core.models import BLOCK_BYTES
 
 READ_BYTES = 1 << 20  # of a piece at a time: the part is hashed while it is in the core's cache, 8 % less than a block at once
@@ -249,10 +249,8 @@ class _Run:
         offset = 0 if piece_bytes is None else index * piece_bytes
         end = file.stamp.size_bytes if piece_bytes is None else min(file.stamp.size_bytes, offset + piece_bytes)
         while offset < end:
-            try:
+            with os_errors(f"cannot read {file.path}"):
                 count = os.preadv(file.handle, [buffer[: end - offset]], offset)
-            except OSError as exc:
-                raise DeviceError(f"cannot read {file.path}: {exc.strerror}") from exc
             if count == 0:
                 raise VerificationError(f"{file.name} became shorter while it was read: it ends at byte {offset}")
             if self._stopped:
@@ -265,11 +263,9 @@ class _Run:
 
     def _finish(self, file: _File) -> None:
         """Bytes read at different times are one file only if nothing wrote to it meanwhile, nor put another in its place."""
-        try:
+        with os_errors(f"{file.name} was taken away while it was read", VerificationError):
             now = FileStamp.of(os.fstat(file.handle))
             there = FileStamp.of(os.stat(file.path, follow_symlinks=self._follow_links))
-        except OSError as exc:
-            raise VerificationError(f"{file.name} was taken away while it was read: {exc.strerror}") from exc
         if (there.device, there.inode) != (now.device, now.inode):
             raise VerificationError(f"{file.name} was replaced while it was read; nothing can be said of what is there now")
         if now != file.stamp:

@@ -7,7 +7,7 @@ was revoked or is for other models does not open; of one that was taken off the 
 from pathlib import Path
 from typing import Final
 
-from freehold.core.errors import DeviceError, NotFound, VerificationError
+from freehold.core.errors import NotFound, VerificationError, os_errors
 from freehold.core.models import Manifest
 from freehold.provenance.keys import PublicKey
 from freehold.provenance.signing import Terms, prove, read_signature, signatures_of, vouched_by
@@ -44,10 +44,8 @@ def publisher(manifest: Manifest, place: Path, keys: Path, node: PublicKey) -> s
     Raises VerificationError where one who is trusted signed other files, and MayNotSign.
     """
     path = place / PUBLISHER_NAME
-    try:
+    with os_errors(f"cannot read {path}"):
         signature = path.read_bytes() if path.exists() else None
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
     if signature is None:
         return None
     store = read_trust(keys, node)

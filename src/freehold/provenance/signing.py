@@ -20,12 +20,12 @@ import msgspec
 from freehold.core.errors import (
     ArtefactError,
     ConfigError,
-    DeviceError,
     InvalidRequest,
     MalformedArtefact,
     NotFound,
     UnsupportedArtefact,
     VerificationError,
+    os_errors,
 )
 from freehold.core.exchange import KeyId, ModelId
 from freehold.core.models import Manifest
@@ -191,11 +191,8 @@ def keyless_signer(keyless: Keyless) -> "KeylessSigner":
 
 
 def read_signature(path: Path) -> bytes:
-    try:
-        with path.open("rb") as file:
-            return file.read(ENVELOPE_LIMIT_BYTES + 1)
-    except OSError as exc:
-        raise DeviceError(f"cannot read the signature {path}: {exc.strerror}") from exc
+    with os_errors(f"cannot read the signature {path}"), path.open("rb") as file:
+        return file.read(ENVELOPE_LIMIT_BYTES + 1)
 
 
 def verify(

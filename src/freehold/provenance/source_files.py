@@ -7,7 +7,7 @@ time (ctime) moves with every write, rename and attribute, and no call sets it b
 from collections.abc import Sequence
 from pathlib import Path
 
-from freehold.core.errors import DeviceError, VerificationError
+from freehold.core.errors import VerificationError, os_errors
 from freehold.core.models import Manifest
 from freehold.provenance.manifest import check_name, checked, hash_file, model_id
 from freehold.provenance.progress import Progress
@@ -44,8 +44,6 @@ class SourceFiles:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    try:
+    with os_errors(f"cannot read {path}"):
         found = path.stat()
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
     return (found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
-from freehold.core.errors import DeviceError, MalformedArtefact
+from freehold.core.errors import MalformedArtefact, os_errors
 from freehold.provenance.manifest import FILES_LIMIT, check_name
 
 GIT_PATHS = (".git", ".gitattributes", ".github", ".gitignore")
@@ -59,11 +59,8 @@ def model_files(root: Path, rule: Rules) -> list[str]:
 def _walk(folder: Path, prefix: str, rule: Rules, depth: int) -> Iterator[str]:
     if depth > DEPTH_LIMIT:
         raise MalformedArtefact(f"{folder} is more than {DEPTH_LIMIT} folders deep")
-    try:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {folder}: {exc.strerror}") from exc
+    with os_errors(f"cannot read {folder}"), os.scandir(folder) as entries:
+        found = list(entries)
     for entry in found:
         name = f"{prefix}{entry.name}"
         if rule.leaves_out(name):
@@ -78,7 +75,7 @@ def _walk(folder: Path, prefix: str, rule: Rules, depth: int) -> Iterator[str]:
 
 def check_plain(path: Path, *, follow_links: bool = False) -> os.stat_result:
     """The status of a file that may be in a model, or why it may not be."""
-    try:
+    with os_errors(f"cannot read {path}", MalformedArtefact):
         status = path.lstat()
         if stat.S_ISLNK(status.st_mode):
             if not follow_links:
@@ -88,8 +85,6 @@ def check_plain(path: Path, *, follow_links: bool = False) -> os.stat_result:
                 raise MalformedArtefact(
                     f"{path} is a link to a folder, which is not followed; --ignore it, or copy the folder here"
                 )
-    except OSError as exc:
-        raise MalformedArtefact(f"cannot read {path}: {exc.strerror}") from exc
     if not stat.S_ISREG(status.st_mode):
         raise MalformedArtefact(f"{path} is not a regular file; links and devices are not signed")
     return status

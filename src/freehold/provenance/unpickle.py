@@ -29,6 +29,7 @@ from freehold.core.errors import (
     InternalError,
     MalformedArtefact,
     UnsupportedArtefact,
+    os_errors,
 )
 from freehold.provenance.download import disk_error
 from freehold.provenance.files import sync_directory, write_durably
@@ -72,10 +73,8 @@ def pickles_of(source: Path) -> list[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    try:
+    with os_errors(f"cannot read {folder}"):
         return sorted(path for path in folder.iterdir() if path.is_file())
-    except OSError as exc:
-        raise DeviceError(f"cannot read {folder}: {exc.strerror}") from exc
 
 
 def inputs_of(source: Path) -> list[str]:

@@ -29,9 +29,7 @@ def main() -> int:
     mapped = mmap.mmap(source_number, size_bytes, access=mmap.ACCESS_READ)
     "".encode("cp437"), "".encode("raw_unicode_escape")  # codecs are files, opened when they are first used
     layers = confine(
-        data_bytes=DATA_BYTES,
-        cpu_s=CPU_S + size_bytes // BYTES_PER_CPU_S,
-        output_bytes=GROWTH_LIMIT * size_bytes + HEADER_BYTES,
+        data_bytes=DATA_BYTES, cpu_s=CPU_S + size_bytes // BYTES_PER_CPU_S, output_bytes=GROWTH_LIMIT * size_bytes + HEADER_BYTES
     )
     try:
         _tell(layers=layers)

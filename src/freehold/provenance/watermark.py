@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from freehold.core.errors import ConfigError, DeviceError, InvalidRequest, NotFound
+from freehold.core.errors import ConfigError, DeviceError, InvalidRequest, NotFound, os_errors
 from freehold.core.watermark import PARTS, SCHEME, SECRET_BYTES, Watermark, watermark
 from freehold.provenance.files import write_durably
 
@@ -33,18 +33,12 @@ def make_watermark(home: Path, name: str, *, gamma: float, delta: float, context
     path = _path(home, name)
     content = msgspec.json.encode(
         _File(
-            scheme=SCHEME,
-            secret=made.secret,
-            gamma_parts=made.gamma_parts,
-            delta=made.delta,
-            context_tokens=made.context_tokens,
+            scheme=SCHEME, secret=made.secret, gamma_parts=made.gamma_parts, delta=made.delta, context_tokens=made.context_tokens
         )
     )
-    try:
+    with os_errors(f"cannot write the watermark's secret {path}"):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         is_new = write_durably(path, content, mode=0o600, replace=False)
-    except OSError as exc:
-        raise DeviceError(f"cannot write the watermark's secret {path}: {exc.strerror}") from exc
     if not is_new:
         raise InvalidRequest(f"there is a watermark {name} already: what it marked could not be told with another secret")
     return made

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import msgspec
 import orjson
 
-from freehold.core.errors import DeviceError, MalformedArtefact, NotFound
+from freehold.core.errors import DeviceError, MalformedArtefact, NotFound, os_errors
 from freehold.core.ports import UnixClock
 
 FILE_NAME: Final = "mcp-pins.json"
@@ -217,10 +217,8 @@ class PinBook:
     @contextlib.contextmanager
     def _changing(self) -> Iterator[_File]:
         """The pins as they are, written back if the block changed them."""
-        try:
+        with os_errors(f"cannot write the pins beside {self._path}"):
             lock = os.open(self._path.with_name(f".{FILE_NAME}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as exc:
-            raise DeviceError(f"cannot write the pins beside {self._path}: {exc.strerror}") from exc
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             file = self._load()
@@ -235,7 +233,7 @@ class PinBook:
 
     def _write(self, content: bytes) -> None:
         part = self._path.with_name(f".{FILE_NAME}.new")  # under the lock nobody else writes it
-        try:
+        with os_errors(f"cannot write the pins to {self._path}"):
             with contextlib.suppress(FileNotFoundError):
                 part.unlink()
             handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -244,8 +242,6 @@ class PinBook:
                 out.flush()
                 os.fsync(out.fileno())
             part.replace(self._path)
-        except OSError as exc:
-            raise DeviceError(f"cannot write the pins to {self._path}: {exc.strerror}") from exc
 
 
 def _known(file: _File, server: str) -> ServerPins:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from freehold.core.errors import DeviceError
+from freehold.core.errors import DeviceError, os_errors
 from freehold.core.measurement import Grade
 from freehold.meter.sources.power import ABSURD_W, SampledPower
 from freehold.meter.sources.source import Busy, Device, EnergySource, Reading
@@ -74,11 +74,8 @@ def _plain(value: object) -> float | None:
 
 def from_file(path: Path) -> Callable[[], str]:
     def ask() -> str:
-        try:
-            with path.open("rb") as file:
-                return file.read(OUTPUT_LIMIT_BYTES).decode(errors="replace")
-        except OSError as exc:
-            raise DeviceError(f"the meter's file {path} can't be read: {exc.strerror}") from exc
+        with os_errors(f"the meter's file {path} can't be read"), path.open("rb") as file:
+            return file.read(OUTPUT_LIMIT_BYTES).decode(errors="replace")
 
     return ask
 

@@ -74,12 +74,7 @@ def encode(baseline: Baseline) -> bytes:
     numbers = {name: getattr(plan, name) for name in _Plan.__struct_fields__ if name not in ("prompts", "tests")}
     prompts = [_Prompt(prompt.id, prompt.text, prompt.system) for prompt in plan.prompts]
     replies = {
-        id_: _Replies(
-            list(reply.answers),
-            [dict(draw) for draw in reply.first],
-            reply.input_tokens,
-            reply.output_tokens,
-        )
+        id_: _Replies(list(reply.answers), [dict(draw) for draw in reply.first], reply.input_tokens, reply.output_tokens)
         for id_, reply in baseline.sample.replies.items()
     }
     document = _Document(
@@ -120,10 +115,7 @@ def plan_digest(plan: AuditPlan) -> str:
 
 def _replies(reply: _Replies) -> Replies:
     return Replies(
-        answers=tuple(reply.answers),
-        first=tuple(reply.first),
-        input_tokens=reply.input_tokens,
-        output_tokens=reply.output_tokens,
+        answers=tuple(reply.answers), first=tuple(reply.first), input_tokens=reply.input_tokens, output_tokens=reply.output_tokens
     )
 
 

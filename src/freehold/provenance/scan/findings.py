@@ -77,12 +77,7 @@ RULES: dict[str, Rule] = {
     "archive-path": Rule(weight=_MALICIOUS, about="a member would be written outside its folder", cwe="CWE-22"),
     "archive-link": Rule(weight=_SUSPICIOUS, about="holds a link or a device", cwe="CWE-59"),
     "archive-bomb": Rule(weight=_MALICIOUS, about="unpacks to a great deal more than it is", cwe="CWE-409"),
-    "header-lie": Rule(
-        weight=_MALICIOUS,
-        about="a header's sizes or counts do not fit its file",
-        cwe="CWE-125",
-        cves=_GGUF_CVES,
-    ),
+    "header-lie": Rule(weight=_MALICIOUS, about="a header's sizes or counts do not fit its file", cwe="CWE-125", cves=_GGUF_CVES),
     "cut-short": Rule(
         weight=_UNPARSED,
         about="ends before its header says: cut off on its way, or sizes that lie",

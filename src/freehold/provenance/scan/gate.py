@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from freehold.core.errors import DangerousArtefact, DeviceError, MalformedArtefact
+from freehold.core.errors import DangerousArtefact, MalformedArtefact, os_errors
 from freehold.core.models import BLOCK_BYTES, ManifestFile, VerifiedModel
 from freehold.provenance.progress import Progress, Silent
 from freehold.provenance.scan.findings import RULES, FileReport, Verdict
@@ -35,12 +35,9 @@ def refuse_unsafe_model(model: VerifiedModel) -> None:
     """
     for file in model.manifest.files:
         path = model.directory / file.name
-        try:
-            with path.open("rb") as handle:
-                checked = cast("BinaryIO", _CheckedBlocks(model, file, handle))
-                report = scan_source(Source(checked, 0, file.size_bytes), file.name)
-        except OSError as exc:
-            raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
+        with os_errors(f"cannot read {path}"), path.open("rb") as handle:
+            checked = cast("BinaryIO", _CheckedBlocks(model, file, handle))
+            report = scan_source(Source(checked, 0, file.size_bytes), file.name)
         _judge(report, path, Silent())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from freehold.core.errors import DeviceError
+from freehold.core.errors import DeviceError, os_errors
 from freehold.provenance.scan.archives import LOCAL, PACKERS, hidden_zip, is_tar, scan_tar, streams
 from freehold.provenance.scan.configs import scan_code, scan_json, scan_template_file
 from freehold.provenance.scan.context import Context, Tally
@@ -122,14 +122,12 @@ MODEL_NAMES = frozenset({*PICKLES, *PROMISES} - {".json", ".txt", ".md"})
 def scan_file(path: Path, name: str | None = None) -> FileReport:
     """Raises DeviceError where the file cannot be read."""
     shown_name = str(path) if name is None else name
-    try:
+    with os_errors(f"cannot read {path}"):
         handle_number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe must not wait for a writer
         with os.fdopen(handle_number, "rb") as handle:
             if not stat.S_ISREG(os.fstat(handle.fileno()).st_mode):
                 raise DeviceError(f"{path} is not a regular file")
             return scan_source(of_file(handle), shown_name)
-    except OSError as exc:
-        raise DeviceError(f"cannot read {path}: {exc.strerror}") from exc
 
 
 def scan_source(source: Source, name: str) -> FileReport:

@@ -1,9 +1,18 @@
-"""Files that a command writes at its end."""
+"""Files that a command line names."""
 
 import os
+import sys
 from pathlib import Path
+from typing import BinaryIO
 
 from freehold.cli import Unusable
+from freehold.core.errors import os_errors
+
+
+def opened(file: str) -> BinaryIO:
+    """To be read; "-" is standard input. Raises Unusable."""
+    with os_errors(f"cannot read {file}", Unusable):
+        return sys.stdin.buffer if file == "-" else Path(file).open("rb")
 
 
 def refuse_unwritable(path: Path) -> None:
