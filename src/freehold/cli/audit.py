@@ -5,7 +5,7 @@ Exit codes of `verify`: 0 all of it holds, 1 a row is not as it was written, 2 w
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from sqlite3 import Connection, Row
@@ -14,7 +14,7 @@ from typing import Any
 import click
 from rich.table import Table as Rows
 
-from freehold.cli import Table, Unusable
+from freehold.cli import Unusable
 from freehold.cli.audit_record import (
     RANGE,
     NodeProofs,
@@ -41,28 +41,6 @@ _EXPORTED = """
 """
 _FINDINGS = "SELECT * FROM finding WHERE ledger_seq = ? ORDER BY n"
 _NO_END = (1 << 63) - 1
-
-
-LOG: dict[str, str] = {
-    "checkpoint": "freehold.cli.audit_tree:checkpoint",
-    "consistency": "freehold.cli.audit_tree:consistency",
-    "export": "freehold.cli.audit:export",
-    "keys": "freehold.cli.audit_tree:keys",
-    "proof": "freehold.cli.audit_tree:proof",
-    "publish": "freehold.cli.audit_tree:publish",
-    "show": "freehold.cli.audit:show",
-    "verify": "freehold.cli.audit:verify",
-    "witness": "freehold.cli.audit_tree:witness",
-}
-
-
-class Log(Table):
-    table: Mapping[str, str] = LOG
-
-
-@click.group(cls=Log)
-def log() -> None:
-    """Check, show, prove and export the tamper-evident log, and have it witnessed."""
 
 
 @click.command()
