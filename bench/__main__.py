@@ -17,7 +17,8 @@ from rich.console import Console
 
 from bench.report import Report, open_report, table
 from freehold import __version__
-from freehold.cli.machine import cores, cpu_model
+from freehold.cli.machine import cpu_model
+from freehold.engine.cores import usable_cores
 from freehold.engine.memory import room
 
 # Name -> the module whose `run(report, models_dir)` measures it. In this order, slowest last. What stands behind a dot, as in
@@ -59,7 +60,7 @@ def machine_facts() -> str:
     system = f"{platform.system()} {platform.release()}"
     versions = " · ".join(f"{name} {version}" for name in PEERS if (version := _version(name)))
     return (
-        f"{cpu_model()} · {cores()} cores · {room().limit_bytes / 2**30:.1f} GiB · {system}\n"
+        f"{cpu_model()} · {usable_cores()} cores · {room().limit_bytes / 2**30:.1f} GiB · {system}\n"
         f"Python {platform.python_version()} · freehold {__version__} · {versions}"
     )
 

@@ -23,11 +23,12 @@ from freehold.cli.audit_record import (
     record,
     record_option,
     rows_between,
-    time_text,
+    tell_failed,
     trusted_keys,
 )
 from freehold.cli.terminal import print_table
 from freehold.core.errors import DeviceError, FreeholdError, MalformedArtefact, VerificationError
+from freehold.core.limits import time_text
 from freehold.provenance.evidence import Chain
 from freehold.provenance.keys import TrustedKeys
 from freehold.provenance.tiles import CHECKPOINT, verify_tiles
@@ -73,7 +74,8 @@ def verify(
     if tiles is not None:
         if start or end or path or head or signatures:
             raise Unusable("--tiles checks the whole of a folder: leave --from, --to, --file, --head and --signatures out")
-        sys.exit(_verify_folder(tiles, trusted_keys(key_paths), as_json))
+        _verify_folder(tiles, trusted_keys(key_paths), as_json)
+        return
     kept = None if head is None else _head(head)
     try:
         with record(path) as connection:
@@ -132,23 +134,17 @@ def _head(text: str) -> Head:
         raise Unusable(f"{text[:100]!r} is no head; it looks like 1234:5f2a… as 'freehold log verify' shows it") from exc
 
 
-def _verify_folder(folder: Path, keys: TrustedKeys, as_json: bool) -> int:
-    """The exit code."""
+def _verify_folder(folder: Path, keys: TrustedKeys, as_json: bool) -> None:
     if not (folder / CHECKPOINT).is_file():
         raise Unusable(f"{folder} holds no {CHECKPOINT}; 'freehold log publish' makes such a folder")
     try:
         head = verify_tiles(read_below(folder), keys, Chain().take)
     except (VerificationError, MalformedArtefact, DeviceError) as error:
-        if as_json:
-            click.echo(json.dumps({"holds": False, "reason": error.message}))
-        else:
-            click.echo(f"The log in {folder} does not hold: {error.message}", err=True)
-        return 1
+        tell_failed(f"The log in {folder} does not hold", error, as_json=as_json)
     if as_json:
         click.echo(json.dumps({"holds": True, "log": head.origin, "rows": head.size}))
     else:
         click.echo(f"The log in {folder} holds: {head.size} rows of {head.origin}, as its node signed them.")
-    return 0
 
 
 def _progress(rows: int) -> None:

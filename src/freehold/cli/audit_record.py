@@ -1,12 +1,15 @@
 """What the commands about the log share: opening a record, the keys to trust, and which rows are meant."""
 
 import base64
+import json
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from sqlite3 import Connection
+from typing import NoReturn
 
 import click
 import msgspec
@@ -14,7 +17,7 @@ import msgspec
 from freehold import config as configuration
 from freehold.cli import Unusable
 from freehold.cli.record import record_at
-from freehold.core.errors import MalformedArtefact, VerificationError, os_errors
+from freehold.core.errors import FreeholdError, MalformedArtefact, VerificationError, os_errors
 from freehold.core.exchange import KeyId
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
@@ -39,10 +42,7 @@ class NodeProofs:
         self._keys = keys
 
     def read(self, envelope: bytes) -> SignedReceipt:
-        try:
-            payload = base64.b64decode(msgspec.json.decode(envelope, type=_Payload).payload, validate=True)
-        except ValueError as exc:  # msgspec's errors and binascii's are
-            raise MalformedArtefact(f"the receipt is no envelope: {exc}") from exc
+        payload = payload_of(envelope)
         claims, previous = receipts.decode(payload)
         return SignedReceipt(digest=sha256(payload).hexdigest(), previous=previous, claims=claims)
 
@@ -63,6 +63,14 @@ class NodeProofs:
 
 class _Payload(msgspec.Struct):
     payload: str
+
+
+def payload_of(envelope: bytes | str) -> bytes:
+    """Of a receipt's envelope, unchecked."""
+    try:
+        return base64.b64decode(msgspec.json.decode(envelope, type=_Payload).payload, validate=True)
+    except ValueError as exc:  # msgspec's errors and binascii's are
+        raise MalformedArtefact(f"the receipt is no envelope: {exc}") from exc
 
 
 @contextmanager
@@ -112,8 +120,13 @@ def _row_at(connection: Connection, text: str, query: str, *, is_end: bool) -> i
     return int(found)
 
 
-def time_text(unix_ns: int) -> str:
-    return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def tell_failed(words: str, error: FreeholdError, *, as_json: bool, name: str = "holds") -> NoReturn:
+    """Ends the command with the exit code 1."""
+    if as_json:
+        click.echo(json.dumps({name: False, "reason": error.message}))
+    else:
+        click.echo(f"{words}: {error.message}", err=True)
+    sys.exit(1)
 
 
 def read_below(folder: Path) -> Callable[[str], bytes]:

@@ -6,8 +6,6 @@ Exit codes: 0 done, 1 a check failed (two heads are not of one log, a witness re
 import asyncio
 import base64
 import json
-import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -15,11 +13,12 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Failed, Unusable
-from freehold.cli.audit_record import key_option, read_below, record, record_option, trusted_keys
+from freehold.cli.audit_record import key_option, read_below, record, record_option, tell_failed, trusted_keys
 from freehold.cli.evidence import evidence_of, write_out
 from freehold.cli.record import record_at
 from freehold.core import merkle
 from freehold.core.errors import ArtefactError, FreeholdError, VerificationError
+from freehold.core.limits import time_text
 from freehold.core.merkle import Perfect
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
@@ -115,11 +114,7 @@ def consistency(old: Path, new: Path, path: Path | None, tiles: Path | None, key
                 hashes = _prove(first, second, Tree(connection).perfect)
         merkle.check_consistency(first.size, first.root, second.size, second.root, hashes)
     except VerificationError as error:
-        if as_json:
-            click.echo(json.dumps({"consistent": False, "reason": error.message}))
-        else:
-            click.echo(f"Not one log: {error.message}", err=True)
-        sys.exit(1)
+        tell_failed("Not one log", error, as_json=as_json, name="consistent")
     except ArtefactError as error:
         raise Unusable(error.message) from error
     document = {
@@ -197,8 +192,7 @@ async def _ask_all(asked: tuple[WitnessConfig, ...]) -> int:
                 click.echo(f"{name}: {error.message}", err=True)
                 failed += 1
                 continue
-            at = datetime.fromtimestamp(given.at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            click.echo(f"{name} has cosigned {last.size} rows at {at}.")
+            click.echo(f"{name} has cosigned {last.size} rows at {time_text(given.at_s * 1_000_000_000)}.")
     return failed
 
 

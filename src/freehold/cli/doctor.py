@@ -27,6 +27,7 @@ from freehold import __version__
 from freehold import config as configuration
 from freehold.cli import machine
 from freehold.core.errors import ConfigError, FreeholdError
+from freehold.engine.cores import usable_cores
 from freehold.engine.device import has_driver
 from freehold.engine.kernels.targets import choose_target, host_targets
 from freehold.engine.memory import room
@@ -98,11 +99,13 @@ def check_config(situation: Situation) -> Verdict:
     return ok("holds together")
 
 
+def _nearest(home: Path) -> Path:
+    """The folder that is there already."""
+    return next(folder for folder in (home, *home.parents) if folder.exists())
+
+
 def check_home(situation: Situation) -> Verdict:
-    """The nearest folder that exists must take a file."""
-    place = situation.home
-    while not place.exists() and place != place.parent:
-        place = place.parent
+    place = _nearest(situation.home)
     try:
         with tempfile.TemporaryFile(dir=place):
             pass
@@ -112,8 +115,7 @@ def check_home(situation: Situation) -> Verdict:
 
 
 def check_disk(situation: Situation) -> Verdict:
-    place = next(folder for folder in (situation.home, *situation.home.parents) if folder.exists())
-    free_bytes = shutil.disk_usage(place).free
+    free_bytes = shutil.disk_usage(_nearest(situation.home)).free
     detail = f"{free_bytes / 1e9:.1f} GB free"
     if free_bytes < DISK_BYTES // 8:
         return fail(detail, "free some space: an answer is only given when its record can be written")
@@ -124,7 +126,7 @@ def check_disk(situation: Situation) -> Verdict:
 
 def check_cpu(situation: Situation) -> Verdict:
     features = " ".join(machine.cpu_features()) or "none of those the kernels use"
-    return ok(f"{machine.cpu_model()}, {machine.cores()} cores to use; {features}")
+    return ok(f"{machine.cpu_model()}, {usable_cores()} cores to use; {features}")
 
 
 def check_kernels(situation: Situation) -> Verdict:

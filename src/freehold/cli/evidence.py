@@ -5,21 +5,30 @@ Exit codes of `verify`: 0 all of it holds, 1 it does not, 2 what was given canno
 
 import base64
 import json
-import sys
 from hashlib import sha256
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any
 
 import click
-import msgspec
 
 from freehold import config as configuration
 from freehold.cli import Unusable
-from freehold.cli.audit_record import RANGE, key_option, record, record_option, rows_between, time_given, time_text, trusted_keys
+from freehold.cli.audit_record import (
+    RANGE,
+    key_option,
+    payload_of,
+    record,
+    record_option,
+    rows_between,
+    tell_failed,
+    time_given,
+    trusted_keys,
+)
 from freehold.cli.record import record_at
 from freehold.core import merkle
 from freehold.core.errors import ArtefactError, VerificationError, os_errors
+from freehold.core.limits import time_text
 from freehold.provenance import evidence as bundles
 from freehold.provenance import note as notes
 from freehold.provenance import receipt as receipts
@@ -77,11 +86,7 @@ def verify(file: Path, key_paths: tuple[Path, ...], vkeys: tuple[str, ...], as_j
             if key.name not in there:
                 raise VerificationError(f"the witness {key.name} has not cosigned the checkpoint of {report.size} rows")
     except VerificationError as error:
-        if as_json:
-            click.echo(json.dumps({"holds": False, "reason": error.message}))
-        else:
-            click.echo(f"The evidence does not hold: {error.message}", err=True)
-        sys.exit(1)
+        tell_failed("The evidence does not hold", error, as_json=as_json)
     except ArtefactError as error:
         raise Unusable(error.message) from error
     if as_json:
@@ -156,15 +161,11 @@ def _purge(connection: Connection, n: int, size: int) -> Purge:
     return Purge(row=_row(row, as_digests=False), proof=_base64(merkle.range_proof(n - 1, n, size, Tree(connection).perfect)))
 
 
-class _Payload(msgspec.Struct):
-    payload: str
-
-
 def _model(row: Row) -> str | None:
     """What the receipt names, unchecked: the verifier compares."""
     if row.exchange is None:
         return None
-    claims, _ = receipts.decode(base64.b64decode(msgspec.json.decode(row.exchange.envelope, type=_Payload).payload))
+    claims, _ = receipts.decode(payload_of(row.exchange.envelope))
     return None if claims.served is None else claims.served.model_id
 
 

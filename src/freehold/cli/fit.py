@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 import msgspec
@@ -32,11 +32,13 @@ from freehold.engine.gpu.placement import fixed_bytes
 from freehold.engine.gpu.suited import why_not
 from freehold.engine.header import read_path
 from freehold.engine.kernels.records import MAX_COLUMNS
-from freehold.engine.machine import Rates, calibrate
 from freehold.engine.memory import Room, room
 from freehold.engine.models.shape import shape_of
 from freehold.engine.needs import engine_bytes, pass_bytes, types_of
 from freehold.engine.shapes import QUANTISATIONS, dimensions, header_of
+
+if TYPE_CHECKING:
+    from freehold.engine.machine import Rates
 
 # Of cards with 24 GB NVIDIA's data sheets say 300 GB/s (L4), 600 (A10), 936 (RTX 3090), 1008 (RTX 4090).
 _ASSUMED_VRAM_BYTES_PER_S: Final = 600e9
@@ -198,8 +200,10 @@ def _subject(model: str | None, params: str | None, quant: str) -> _Subject:
     return _Subject(name=path.name, metadata=header.metadata, tensors=header.tensors, file=file)
 
 
-def _rates(subject: _Subject, engine: EngineConfig, *, fresh: bool) -> Rates:
+def _rates(subject: _Subject, engine: EngineConfig, *, fresh: bool) -> "Rates":
     """This machine's, measured with as many threads as it can have of those asked for."""
+    from freehold.engine.machine import calibrate  # noqa: PLC0415  # with it comes the compiler of kernels
+
     cores = usable_cores()
     place = subject.file or configuration.home() / "models"
     kernels = None if engine.kernels == "auto" else engine.kernels
@@ -228,7 +232,7 @@ def _plans(subject: _Subject, engine: EngineConfig, threads: int, ram: int | Non
 
 def _show(
     subject: _Subject,
-    rates: Rates,
+    rates: "Rates",
     planned: Plan,
     prediction: Prediction,
     card: _Card | None,
@@ -253,7 +257,7 @@ def _show(
     print_table(table)
 
 
-def _machine_words(rates: Rates) -> str:
+def _machine_words(rates: "Rates") -> str:
     found = [f"{rates.threads} threads"]
     for what, rate in (("memory", rates.ram_bytes_per_s), ("disk", rates.disk_bytes_per_s)):
         if rate:
@@ -279,7 +283,7 @@ def _memory_words(planned: Plan, vram_bytes: int, on_card_bytes: int) -> str:
 def _document(
     subject: _Subject,
     machine: Machine,
-    rates: Rates,
+    rates: "Rates",
     planned: Plan,
     prediction: Prediction,
     card: _Card | None,

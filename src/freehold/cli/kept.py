@@ -1,7 +1,6 @@
 """`freehold kept`: what policy keeps of exchanges, so that they can be replayed."""
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -11,6 +10,7 @@ from freehold.cli import Unusable
 from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.exchange import ExchangeId
+from freehold.core.limits import time_text
 from freehold.place import Place, find_place
 from freehold.provenance.content import content_key
 from freehold.provenance.keys import key_directory, node_key
@@ -33,7 +33,7 @@ def list_kept(limit: int, as_json: bool) -> None:
         return
     table = Table("exchange", "of", "until", "key", "team", "model", "bytes", box=None, pad_edge=False)
     for row in rows:
-        times = (_time(row.received_at_ns), _time(row.until_ns))
+        times = (time_text(row.received_at_ns), time_text(row.until_ns))
         table.add_row(row.exchange_id, *times, row.key_id, row.team or "", row.model, str(row.stored_bytes))
     print_table(table)
 
@@ -75,9 +75,5 @@ def _store(place: Place) -> ContentStore:
 
 def _document(row: KeptRow) -> dict[str, Any]:
     names = ("exchange_id", "key_id", "team", "model", "stored_bytes")
-    times = {"received_at": _time(row.received_at_ns), "until": _time(row.until_ns)}
+    times = {"received_at": time_text(row.received_at_ns), "until": time_text(row.until_ns)}
     return {name: getattr(row, name) for name in names} | times
-
-
-def _time(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,5 @@
-"""What the CPU is, as the system tells it. Memory is `engine/memory.py`'s business."""
+"""What the CPU is, as the system tells it. Its cores are `engine/cores.py`'s business, memory `engine/memory.py`'s."""
 
-import os
 import platform
 import re
 from pathlib import Path
@@ -18,23 +17,11 @@ def cpu_features() -> list[str]:
     return [feature for feature in CPU_FEATURES if feature in flags]
 
 
-def cores() -> int:
-    """Those this process may use, by affinity and by the control group's quota."""
-    allowed = len(os.sched_getaffinity(0))
-    quota, _, period = _text("/sys/fs/cgroup/cpu.max").partition(" ")
-    if quota.isdigit() and period.isdigit():
-        return max(1, min(allowed, int(quota) // int(period)))
-    return allowed
-
-
 def _cpuinfo(field: str) -> str:
-    found = re.search(rf"^{re.escape(field)}\s*:\s*(.+)$", _text("/proc/cpuinfo"), re.MULTILINE)
-    return found[1].strip() if found else ""
-
-
-def _text(path: str) -> str:
-    """Empty where it cannot be read."""
+    """Empty where nothing tells it."""
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+    found = re.search(rf"^{re.escape(field)}\s*:\s*(.+)$", told, re.MULTILINE)
+    return found[1].strip() if found else ""

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,12 @@ from freehold import config as configuration
 from freehold.cli.plan_words import as_json, echo_json, figure, show_facts
 from freehold.cli.record import record_at
 from freehold.core.errors import InvalidRequest
-from freehold.core.limits import DAY_NS, day_of
+from freehold.core.limits import DAY_NS, day_of, day_text
 from freehold.core.totals import DayTotal, LogRow
 from freehold.meter.decomposition import Activity, Decomposition, activity, decompose
 from freehold.meter.journal import EVENT, FIRST
 from freehold.meter.rebound import LONGEST_DAYS, EfficiencyEvent, Rebound, examine
 from freehold.store.totals import RecordedTotals
-
-_EPOCH = date(1970, 1, 1)
 
 
 @click.command()
@@ -91,7 +88,7 @@ def _recent(totals: Sequence[DayTotal], today: int) -> dict[str, Any]:
 def _show(one: Rebound) -> None:
     event = one.event
     click.echo(
-        f"{_day(event.day)}  {event.what}: {', '.join(event.models) or 'no model'}{f' ({event.note})' if event.note else ''}"
+        f"{day_text(event.day)}  {event.what}: {', '.join(event.models) or 'no model'}{f' ({event.note})' if event.note else ''}"
     )
     click.echo(f"{one.verdict}. {one.sentence}")
     show_facts(_facts(one))
@@ -134,26 +131,7 @@ def _names(tenants: Sequence[str]) -> str:
     return f"{shown} and {len(tenants) - 5} more" if len(tenants) > 5 else shown or "nobody"
 
 
-def _day(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()
-
-
 def _document(one: Rebound) -> dict[str, object]:
-    return {
-        "day": _day(one.event.day),
-        "what": one.event.what,
-        "models": one.event.models,
-        "note": one.event.note,
-        "verdict": one.verdict,
-        "sentence": one.sentence,
-        "elasticity": one.elasticity,
-        "rebound": one.rebound,
-        "days_before": one.days_before,
-        "days_after": one.days_after,
-        "affected": one.affected,
-        "others": one.others,
-        "before": one.before,
-        "after": one.after,
-        "decomposition": one.decomposition,
-        "known_share": one.known_share,
-    }
+    event = one.event
+    facts = {"day": day_text(event.day), "what": event.what, "models": event.models, "note": event.note}
+    return facts | {name: getattr(one, name) for name in one.__slots__ if name != "event"}

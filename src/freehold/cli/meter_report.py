@@ -16,7 +16,7 @@ from freehold.cli.plan_words import as_json, echo_json, figure
 from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
-from freehold.core.limits import DAY_NS
+from freehold.core.limits import DAY_NS, day_of, day_text
 from freehold.core.totals import DayTotal
 from freehold.meter.config import MeterConfig
 from freehold.meter.journal import WINDOW, lines
@@ -25,7 +25,6 @@ from freehold.store.totals import RecordedTotals
 
 DAYS = 30
 CHART_CHARS = 40
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SUMS_OF = {
     "known_requests": ("energy_j", "local_j", "low_j", "high_j", "by_tokens_j", "by_time_j"),
     "carbon_requests": ("carbon_g", "carbon_low_g", "carbon_high_g"),
@@ -76,7 +75,7 @@ def _span(start: str | None, end: str | None) -> tuple[int, int]:
     first = last - timedelta(days=DAYS - 1) if start is None else _day(start, "from")
     if first > last:
         raise InvalidRequest(f"--from {first:%Y-%m-%d} lies after --to {last:%Y-%m-%d}", param="from")
-    return _ns(first), _ns(last) + DAY_NS
+    return int(first.timestamp()) * 1_000_000_000, int(last.timestamp()) * 1_000_000_000 + DAY_NS
 
 
 def _day(text: str, param: str) -> datetime:
@@ -89,12 +88,8 @@ def _day(text: str, param: str) -> datetime:
     return found
 
 
-def _ns(day: datetime) -> int:
-    return (day - _EPOCH) // timedelta(days=1) * DAY_NS
-
-
 def _show(start_ns: int, end_ns: int, by: By, found: Sequence[Line], whole: Line, chart: bool) -> None:
-    click.echo(f"{_text(start_ns)} to {_text(end_ns - DAY_NS)}, {whole.requests:,} requests")
+    click.echo(f"{day_text(day_of(start_ns))} to {day_text(day_of(end_ns) - 1)}, {whole.requests:,} requests")
     if not found:
         click.echo("Nothing was asked in that time.")
         return
@@ -195,10 +190,6 @@ def _usd(microusd: float) -> str:
     return f"{figure(microusd / 1e6)} USD"
 
 
-def _text(unix_ns: int) -> str:
-    return f"{_EPOCH + timedelta(days=unix_ns // DAY_NS):%Y-%m-%d}"
-
-
 def _facts(line: Line) -> dict[str, Any]:
     facts = asdict(line) | {"grades": sorted(line.grades)}
     facts |= {"unknown_share": line.unknown_share, "j_per_token": line.j_per_token, "sci_g_per_1k_output_tokens": line.sci_g}
@@ -219,8 +210,8 @@ def _document(
     meter: MeterConfig,
 ) -> dict[str, Any]:
     return {
-        "from": _text(start_ns),
-        "to": _text(end_ns - DAY_NS),
+        "from": day_text(day_of(start_ns)),
+        "to": day_text(day_of(end_ns) - 1),
         "by": by,
         "lines": [_facts(line) for line in found],
         "all": _facts(whole),

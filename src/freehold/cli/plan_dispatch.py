@@ -11,6 +11,7 @@ import numpy as np
 
 from freehold.cli.plan_answer import answer_options, tell
 from freehold.cli.plan_dispatch_words import Asked, answer
+from freehold.cli.plan_words import read_text
 from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import find
 from freehold.plan.dispatch import dispatch as work_out
@@ -232,9 +233,4 @@ def _carbon(country: Grid | None, own: float | None) -> float | None:
 
 
 def _hours(path: Path, kind: Kind) -> Array:
-    if path.stat().st_size > MOST_BYTES:
-        raise InvalidRequest(f"{path} is larger than {MOST_BYTES >> 20} MiB: a year of hours is not", param=kind)
-    try:
-        return parse_hours(path.read_text(encoding="utf-8"), str(path), kind)
-    except UnicodeDecodeError as exc:
-        raise InvalidRequest(f"{path} is no text: {exc}", param=kind) from exc
+    return parse_hours(read_text(path, MOST_BYTES, kind, "a year of hours is not"), str(path), kind)

@@ -7,8 +7,7 @@ import click
 
 from freehold.cli.charts import bar_chart
 from freehold.cli.plan_answer import Answer, answer_options, moved, spans, tell
-from freehold.cli.plan_words import figure, simulated
-from freehold.core.errors import InvalidRequest
+from freehold.cli.plan_words import figure, read_text, simulated
 from freehold.plan.catalogue import Accelerator, find
 from freehold.plan.models import Decoder, Weights, find_decoder
 from freehold.plan.queueing import Played
@@ -16,7 +15,7 @@ from freehold.plan.serving import Deployment, Load, Serving, load_of, replay
 from freehold.plan.serving import serve as work_out
 from freehold.plan.streaming import LINK_GB_PER_S, QUANTISATIONS, Host, stream_range
 from freehold.plan.streaming import stream as work_out_stream
-from freehold.plan.trace import Arrival, parse_trace
+from freehold.plan.trace import parse_trace
 
 MOST_BYTES = 32 << 20
 _FITTED = "Times between tokens: fitted to ML.ENERGY's measured systems; prefill: MLPerf Inference v5.1"
@@ -80,7 +79,7 @@ def serve(
         tell(_streamed(find_decoder(model), stream, find(chip), host), as_json, html)
         return
     deployment = Deployment(model=find_decoder(model), chip=find(chip), chips=tp, weights=_WEIGHTS[weights])
-    arrivals = _trace(path) if path else ()
+    arrivals = parse_trace(read_text(path, MOST_BYTES, "trace", "cut out the busiest hours"), str(path)) if path else ()
     if arrivals:
         load = load_of(arrivals, itl_ms, ttft_ms)
     else:
@@ -163,15 +162,6 @@ def _facts(one: Serving) -> Iterable[tuple[str, str]]:
     yield "how good", f"{errors}: {fit.rows} measured systems, each model left out in turn"
     for warning in one.warnings:
         yield "note", warning
-
-
-def _trace(path: Path) -> tuple[Arrival, ...]:
-    if path.stat().st_size > MOST_BYTES:
-        raise InvalidRequest(f"{path} is larger than {MOST_BYTES >> 20} MiB: cut out the busiest hours", param="trace")
-    try:
-        return parse_trace(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError as exc:
-        raise InvalidRequest(f"{path} is no text: {exc}", param="trace") from exc
 
 
 def _played(one: Played, requests: int) -> Iterable[tuple[str, str]]:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import msgspec
 from rich.table import Table
 
 from freehold.cli.terminal import print_table
+from freehold.core.errors import InvalidRequest
 from freehold.plan.catalogue import Accelerator, Density, Precision
 from freehold.plan.power import PUE
 from freehold.plan.uncertainty import Bar, Simulation
@@ -21,6 +23,16 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON documen
 pue = click.option(
     "--pue", type=float, default=PUE, show_default=True, help="Power of the site over power of what computes in it."
 )
+
+
+def read_text(path: Path, most_bytes: int, param: str, advice: str) -> str:
+    """A table that an option names. Raises InvalidRequest."""
+    if path.stat().st_size > most_bytes:
+        raise InvalidRequest(f"{path} is larger than {most_bytes >> 20} MiB: {advice}", param=param)
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest(f"{path} is no text: {exc}", param=param) from exc
 
 
 def precision_option(help_: str) -> Callable[[Any], Any]:

@@ -17,12 +17,13 @@ import click
 
 from freehold import config as configuration
 from freehold.cli import Unusable
+from freehold.cli.audit_record import tell_failed, trusted_keys
 from freehold.core.errors import FreeholdError, VerificationError
 from freehold.core.exchange import ExchangeId
 from freehold.provenance import evidence as bundles
 from freehold.provenance.evidence import EvidenceReport
 from freehold.provenance.files import named, read_small
-from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, key_directory, read_public, trusted
+from freehold.provenance.keys import TrustedKeys
 from freehold.provenance.receipt import timestamp
 from freehold.provenance.verifier import ReceiptReport, event_data, verify_receipt
 from freehold.store.reader import RecordReader
@@ -67,7 +68,7 @@ def verify(
     record. Exit code 0: it holds; 1: it does not; 2: it cannot be used.
     """
     try:
-        given, keys = given_receipt(file), _keys(key_path)
+        given, keys = given_receipt(file), trusted_keys((key_path,) if key_path else ())
         asked, answered = None if request is None else _read(request), None if response is None else _response(_read(response))
         sent_salt = given.salt if salt is None else _salt(salt)
         with named(file):
@@ -76,11 +77,7 @@ def verify(
             raise VerificationError(f"the file calls itself another exchange than the one signed, {report.claims.exchange_id}")
         logged = None if proof is None else _logged(report, _read(proof), keys)
     except VerificationError as error:
-        if as_json:
-            click.echo(json.dumps({"holds": False, "reason": error.message}))
-        else:
-            click.echo(f"The receipt does not hold: {error.message}", err=True)
-        sys.exit(1)
+        tell_failed("The receipt does not hold", error, as_json=as_json)
     except FreeholdError as error:
         raise Unusable(error.message) from error
     if as_json:
@@ -115,13 +112,6 @@ def _stored(exchange_id: ExchangeId) -> GivenReceipt:
     if stored is None:
         raise Unusable(f"this node's record has no receipt {exchange_id}")
     return GivenReceipt(envelope=stored.receipt.envelope, salt=stored.salt)
-
-
-def _keys(path: Path | None) -> TrustedKeys:
-    path = path or key_directory(configuration.home()) / PUBLIC_NAME
-    if not path.exists():
-        raise Unusable(f"there is no public key at {path}; name the {PUBLIC_NAME} of the node that signed with --key")
-    return trusted(read_public(path))
 
 
 def _read(path: Path) -> bytes:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
-from datetime import UTC, date, datetime
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
@@ -21,6 +21,7 @@ from freehold.cli import Unusable
 from freehold.cli.terminal import print_table
 from freehold.config import Config
 from freehold.core.findings import Context
+from freehold.core.limits import DAY_NS, day_of, midnight, time_text
 from freehold.core.ports import Placement
 from freehold.guard import StreamGuard
 from freehold.guard.labels import Label
@@ -31,7 +32,6 @@ from freehold.policy_read import policy_path, read_policy
 from freehold.residency import load_residency
 from freehold.store.database import open_reader, translated
 
-DAY_NS = 86_400 * 1_000_000_000
 _CALLS = """
     SELECT provider, count(*) AS calls, min(received_at_ns) AS first_ns, max(received_at_ns) AS last_ns
     FROM ledger WHERE provider IS NOT NULL AND received_at_ns >= ? GROUP BY provider
@@ -213,15 +213,15 @@ def _recipient(config: Config, policy: LabelPolicy, name: str, calls: Any, now_n
         "until": _until(site.expires_at, now_ns),
         "labels": labels,
         "calls": calls["calls"] if calls else 0,
-        "first_call": _time(calls["first_ns"]) if calls else None,
-        "last_call": _time(calls["last_ns"]) if calls else None,
+        "first_call": time_text(calls["first_ns"]) if calls else None,
+        "last_call": time_text(calls["last_ns"]) if calls else None,
     }
 
 
 def _until(expires_at: date | None, now_ns: int) -> str | None:
     if expires_at is None:
         return None
-    today = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).date()
+    today = midnight(day_of(now_ns)).date()
     return f"{expires_at} (expired)" if expires_at < today else f"{expires_at} ({(expires_at - today).days} days)"
 
 
@@ -250,7 +250,3 @@ def _cell(value: object) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value)) or "nothing"
     return "unknown" if value is None else str(value)
-
-
-def _time(unix_ns: int) -> str:
-    return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

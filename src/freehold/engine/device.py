@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,11 @@ from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Prediction
 from freehold.engine.gpu.suited import why_not
 from freehold.engine.kv_cache import KvCache
-from freehold.engine.models.llama import Batch
 from freehold.engine.models.shape import LlamaShape
-from freehold.engine.weights import Weights
+
+if TYPE_CHECKING:  # with these comes the compiler of kernels
+    from freehold.engine.models.llama import Batch
+    from freehold.engine.weights import Weights
 
 log = logging.getLogger("freehold.engine")
 
@@ -35,7 +37,7 @@ _NEEDED: Final = ("torch", "triton")
 class CardModel(Protocol):
     """A model on a card: `gpu.llama.GpuLlama`."""
 
-    def step(self, batch: Batch) -> npt.NDArray[np.float32]: ...
+    def step(self, batch: "Batch") -> npt.NDArray[np.float32]: ...
 
     def close(self) -> None: ...
 
@@ -71,7 +73,7 @@ def find_card(device: str) -> Any:
 
 
 def on_card(
-    weights: Weights, shape: LlamaShape, cache: KvCache, config: EngineConfig, plan: Plan, threads: int, file: Path
+    weights: "Weights", shape: LlamaShape, cache: KvCache, config: EngineConfig, plan: Plan, threads: int, file: Path
 ) -> OnCard | None:
     """How to load the model for a card, or None for the CPU; why is said in the log.
 

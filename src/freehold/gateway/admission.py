@@ -24,7 +24,7 @@ from freehold.core.errors import FreeholdError, LimitReached, NotAllowed
 from freehold.core.exchange import Exchange, Principal
 from freehold.core.findings import Alert
 from freehold.core.ledger import LedgerEntry, Status
-from freehold.core.limits import DAY_NS, NO_LIMITS, DayUse, EnergyBudget, Limits, MoneyBudget, Period, day_of, midnight
+from freehold.core.limits import DAY_NS, NO_LIMITS, DayUse, EnergyBudget, Limits, MoneyBudget, Period, day_of, time_text
 from freehold.core.measurement import NOTHING_RAN
 from freehold.core.ports import Alarm, MonotonicClock, Permit, UnixClock
 from freehold.gateway.config import LimitsConfig
@@ -404,4 +404,4 @@ def _dollars(microusd: int) -> str:
 
 
 def _when(period: Period, today: int) -> str:
-    return midnight(period.next_first_day(today)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time_text(period.next_first_day(today) * DAY_NS)

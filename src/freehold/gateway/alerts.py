@@ -15,7 +15,6 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from types import TracebackType
 
@@ -25,6 +24,7 @@ import orjson
 from freehold.core.errors import ConfigError, NowhereAllowed, RecordNotWritten
 from freehold.core.findings import Action, Alert
 from freehold.core.ledger import LedgerEntry, Status
+from freehold.core.limits import time_text
 from freehold.core.ports import AuditLog, MonotonicClock, UnixClock
 from freehold.gateway import log
 from freehold.gateway.report_config import AlertConfig, check_url
@@ -107,7 +107,7 @@ def _as_json(notice: _Notice, node: str) -> bytes:
             "severity": notice.alert.severity,
             "message": notice.alert.message,
             "node": node,
-            "at": _time(notice.at_ns),
+            "at": time_text(notice.at_ns),
             "held_back": notice.held_back,
         }
     )
@@ -116,7 +116,7 @@ def _as_json(notice: _Notice, node: str) -> bytes:
 def _as_slack(notice: _Notice, node: str) -> bytes:
     alert = notice.alert
     again = f" ({notice.held_back} more like it were held back)" if notice.held_back else ""
-    text = f"[{alert.severity}] {alert.kind} on {node}, {_time(notice.at_ns)}: {alert.message}{again}"
+    text = f"[{alert.severity}] {alert.kind} on {node}, {time_text(notice.at_ns)}: {alert.message}{again}"
     for char, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):  # Slack's own three
         text = text.replace(char, escaped)
     return orjson.dumps({"text": text})
@@ -286,7 +286,3 @@ def _presentable(alert: Alert) -> Alert:
     """One short line, whatever was made of it."""
     message = "".join(char if char.isprintable() else " " for char in alert.message[:MESSAGE_LIMIT_CHARS])
     return replace(alert, message=message)
-
-
-def _time(unix_ns: int) -> str:
-    return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

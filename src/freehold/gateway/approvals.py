@@ -8,7 +8,6 @@ answers is an admin, and never the key whose call it is. What the question is ab
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 from freehold.core.approvals import Question
 from freehold.core.effects import CallJudgement
@@ -16,6 +15,7 @@ from freehold.core.errors import ClientError, NotAllowed, NotFound
 from freehold.core.events import Held
 from freehold.core.exchange import ExchangeId, Principal
 from freehold.core.findings import Alert
+from freehold.core.limits import time_text
 from freehold.core.ports import Alarm, AuditLog, UnixClock
 
 WAITING_LIMIT = 1000  # each holds a request open; nobody reads more questions than that
@@ -132,7 +132,7 @@ def _facts(question: Question) -> dict[str, object]:
         "id": question.id,
         "key": question.principal.key_id,
         "effects": list(question.effects),
-        "expires_at": _time(question.expires_at_ns),
+        "expires_at": time_text(question.expires_at_ns),
     }
 
 
@@ -142,10 +142,6 @@ def _alert(question: Question) -> Alert:
         f" and {len(rules) - _NAMED_EFFECTS} more" if len(rules) > _NAMED_EFFECTS else ""
     )
     who = question.principal.key_id
-    until = _time(question.expires_at_ns)
+    until = time_text(question.expires_at_ns)
     message = f"a tool call of {who} waits until {until} ({named or 'its effects'}): freehold approvals show {question.id}"
     return Alert(kind="approval_asked", severity="warning", message=message)
-
-
-def _time(unix_ns: int) -> str:
-    return datetime.fromtimestamp(unix_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

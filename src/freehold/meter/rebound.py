@@ -67,6 +67,8 @@ class Rebound:
     event: EfficiencyEvent
     verdict: Verdict
     sentence: str
+    elasticity: Elasticity | None = None
+    rebound: float | None = None  # the share of S0 that demand took back, by the elasticity
     days_before: int = 0
     days_after: int = 0
     affected: tuple[str, ...] = ()
@@ -74,8 +76,6 @@ class Rebound:
     before: Activity | None = None
     after: Activity | None = None
     decomposition: Decomposition | None = None
-    elasticity: Elasticity | None = None
-    rebound: float | None = None  # the share of S0 that demand took back, by the elasticity
     known_share: float | None = None  # of the affected tenants' tokens, those with known energy
 
 

@@ -7,20 +7,15 @@ alone: contracts and offsets never lower it, a market-based figure stands beside
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date, timedelta
 from typing import Final, Literal, Self
 
+from freehold.core.limits import day_text
 from freehold.core.totals import DayTotal, Sums, added
 
 By = Literal["model", "team", "key", "day"]
 KWH_J: Final = 3.6e6
-_EPOCH: Final = date(1970, 1, 1)
 NO_TEAM: Final = "(no team)"
 REMOTE: Final = "remote_model"
-
-
-def day_text(day: int) -> str:
-    return (_EPOCH + timedelta(days=day)).isoformat()
 
 
 KEYS: Final[Mapping[By, Callable[[DayTotal], str]]] = {

@@ -15,13 +15,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
 from freehold.core.errors import DeviceError, InvalidKey, InvalidRequest, NotFound
 from freehold.core.exchange import KeyId, Principal
-from freehold.core.limits import Allowance
+from freehold.core.limits import Allowance, time_text
 from freehold.core.ports import UnixClock
 from freehold.core.sealer import Sealer
 from freehold.store import allowances, audit
@@ -221,8 +220,9 @@ class ClientKeys:
     def _refuse_expired(self, whose: str, allowance: Allowance, advice: str) -> None:
         expires_at_ns = allowance.expires_at_ns
         if expires_at_ns is not None and self._unix_clock() >= expires_at_ns:
-            when = datetime.fromtimestamp(expires_at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            raise InvalidKey(f"{whose} expired at {when}; an operator extends it with: {advice}", code="expired_api_key")
+            raise InvalidKey(
+                f"{whose} expired at {time_text(expires_at_ns)}; an operator extends it with: {advice}", code="expired_api_key"
+            )
 
     @contextmanager
     def _locked(self) -> Iterator[sqlite3.Connection]:

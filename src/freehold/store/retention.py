@@ -12,12 +12,12 @@ import sqlite3
 import time
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
 from freehold.core.errors import DeviceError
+from freehold.core.limits import time_text
 from freehold.core.ports import UnixClock
 from freehold.core.sealer import Sealer
 from freehold.store import audit
@@ -95,7 +95,7 @@ class Retention:
             done_n, done_seq = purged_through(connection)
             purged = Purged(exchanges=_purge_exchanges(connection, seq or 0), decisions=_purge_decisions(connection, n or 0))
             facts = {
-                "before": datetime.fromtimestamp(before_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "before": time_text(before_ns),
                 "through_n": max(done_n, n or 0),
                 "through_ledger_seq": max(done_seq, seq or 0),
                 "exchanges": purged.exchanges,
