@@ -44,23 +44,9 @@ _METHODS: Final[Mapping[type, frozenset[str]]] = {
     dict: frozenset({"items", "keys", "values", "get"}),
     list: frozenset({"index", "count"}),
 }
+_FILTERS_WORDS = "abs capitalize count d default dictsort first float groupby int items last length list"
 _FILTERS: Final = frozenset(
-    {
-        "abs",
-        "capitalize",
-        "count",
-        "d",
-        "default",
-        "dictsort",
-        "first",
-        "float",
-        "groupby",
-        "int",
-        "items",
-        "last",
-        "length",
-        "list",
-    }
+    frozenset(_FILTERS_WORDS.split())
     | {"lower", "map", "max", "min", "reject", "rejectattr", "reverse", "select", "selectattr", "sort", "title", "trim"}
     | {"unique", "upper"}
 )

@@ -8,25 +8,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 Severity = Literal["info", "warning", "critical"]
-KINDS = (
-    "blocked",
-    "nowhere_allowed",
-    "record_failed",
-    "circuit_open",
-    "circuit_closed",
-    "budget_reached",
-    "policy_refused",
-    "approval_asked",
-    "call_not_held",
-    "mcp_tool_changed",
-    "mcp_tool_poisoned",
-    "mcp_tool_shadowed",
-    "mcp_server_failed",
-    "log_broken",
-    "log_not_published",
-    "log_forked",
-    "witness_failed",
+_KINDS = (
+    "blocked nowhere_allowed record_failed circuit_open circuit_closed budget_reached policy_refused approval_asked"
+    " call_not_held mcp_tool_changed mcp_tool_poisoned mcp_tool_shadowed mcp_server_failed log_broken log_not_published"
+    " log_forked witness_failed"
 )
+KINDS = tuple(_KINDS.split())
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 

@@ -12,18 +12,10 @@ from math import isfinite
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import Allowance, EnergyBudget, Limits, MoneyBudget, Period
 
-COLUMNS = (
-    "models",
-    "labels",
-    "expires_at_ns",
-    "requests_per_min",
-    "tokens_per_min",
-    "concurrent",
-    "money_microusd",
-    "money_period",
-    "energy_j",
-    "energy_period",
+_COLUMNS = (
+    "models labels expires_at_ns requests_per_min tokens_per_min concurrent money_microusd money_period energy_j energy_period"
 )
+COLUMNS = tuple(_COLUMNS.split())
 GLOBS_LIMIT = 100
 GLOB_LIMIT_CHARS = 200
 COUNT_LIMIT = 1_000_000_000  # far below what SQLite's integers hold, far above what a node serves

@@ -26,93 +26,17 @@ _ANSWERS = {"sampling/createMessage": Channel.ASSISTANT, "elicitation/create": C
 _MEDIA = frozenset(("image", "audio"))
 _OBJECTS = frozenset(("arguments", "structuredContent", "content"))  # a tool's own; `content`: of a form that is filled in
 # Words of the protocol's own schema: they can hold nothing that a guard looks for.
-VOCABULARY: Final = frozenset(
-    (
-        "jsonrpc",
-        "2.0",
-        "id",
-        "method",
-        "params",
-        "result",
-        "error",
-        "code",
-        "message",
-        "data",
-        "name",
-        "title",
-        "arguments",
-        "content",
-        "type",
-        "text",
-        "image",
-        "audio",
-        "resource",
-        "resource_link",
-        "uri",
-        "blob",
-        "mimeType",
-        "_meta",
-        "progressToken",
-        "progress",
-        "total",
-        "tools",
-        "prompts",
-        "resources",
-        "resourceTemplates",
-        "description",
-        "inputSchema",
-        "outputSchema",
-        "properties",
-        "required",
-        "object",
-        "string",
-        "number",
-        "integer",
-        "boolean",
-        "array",
-        "items",
-        "structuredContent",
-        "isError",
-        "resultType",
-        "complete",
-        "annotations",
-        "readOnlyHint",
-        "destructiveHint",
-        "idempotentHint",
-        "openWorldHint",
-        "protocolVersion",
-        "capabilities",
-        "serverInfo",
-        "clientInfo",
-        "version",
-        "instructions",
-        "role",
-        "user",
-        "assistant",
-        "messages",
-        "contents",
-        "requestId",
-        "reason",
-        "level",
-        "logger",
-        "tools/call",
-        "tools/list",
-        "prompts/get",
-        "prompts/list",
-        "resources/read",
-        "resources/list",
-        "initialize",
-        "ping",
-        "ttlMs",
-        "cacheScope",
-        "private",
-        "public",
-        "notifications/progress",
-        "notifications/message",
-        "notifications/initialized",
-        "notifications/cancelled",
-    )
+_WORDS = (
+    "jsonrpc 2.0 id method params result error code message data name title arguments content type text image audio resource"
+    " resource_link uri blob mimeType _meta progressToken progress total tools prompts resources resourceTemplates"
+    " description inputSchema outputSchema properties required object string number integer boolean array items"
+    " structuredContent isError resultType complete annotations readOnlyHint destructiveHint idempotentHint openWorldHint"
+    " protocolVersion capabilities serverInfo clientInfo version instructions role user assistant messages contents requestId"
+    " reason level logger tools/call tools/list prompts/get prompts/list resources/read resources/list initialize ping ttlMs"
+    " cacheScope private public notifications/progress notifications/message notifications/initialized"
+    " notifications/cancelled"
 )
+VOCABULARY: Final = frozenset(_WORDS.split())
 
 
 def leaves(message: Message, sender: Side, asked: str = "") -> list[Leaf]:

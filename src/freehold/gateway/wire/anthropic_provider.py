@@ -43,17 +43,8 @@ _TEXTS: Final[dict[object, tuple[PartKind, str]]] = {
 }
 _WHOLE: Final = frozenset({"citations_delta"})  # each says something for itself, all at once
 _QUIET: Final = "ping"
-_KNOWN: Final = frozenset(
-    {
-        "message_start",
-        "message_delta",
-        "message_stop",
-        "content_block_start",
-        "content_block_delta",
-        "content_block_stop",
-        "error",
-    }
-)
+_KNOWN_WORDS = "message_start message_delta message_stop content_block_start content_block_delta content_block_stop error"
+_KNOWN: Final = frozenset(_KNOWN_WORDS.split())
 
 
 class _Block:

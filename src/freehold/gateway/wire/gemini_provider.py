@@ -41,23 +41,11 @@ from freehold.gateway.wire.gemini_payload import (
 )
 from freehold.gateway.wire.gemini_verbatim import EXTRA_PARTS, GeminiNotes, as_rewritten, extra_texts
 
-_CUT_OFF = [
-    "SAFETY",
-    "RECITATION",
-    "LANGUAGE",
-    "OTHER",
-    "BLOCKLIST",
-    "PROHIBITED_CONTENT",
-    "SPII",
-    "IMAGE_SAFETY",
-    "IMAGE_PROHIBITED_CONTENT",
-    "IMAGE_RECITATION",
-    "IMAGE_OTHER",
-    "NO_IMAGE",
-    "ESCALATION",
-    "PUP_LIMITED_DISABLED",
-    "MODEL_ARMOR",
-]
+_CUT_OFF_WORDS = (
+    "SAFETY RECITATION LANGUAGE OTHER BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT"
+    " IMAGE_RECITATION IMAGE_OTHER NO_IMAGE ESCALATION PUP_LIMITED_DISABLED MODEL_ARMOR"
+)
+_CUT_OFF = tuple(_CUT_OFF_WORDS.split())
 _FINISH_REASONS = {
     "STOP": FinishReason.STOP,
     "MAX_TOKENS": FinishReason.LENGTH,

@@ -40,73 +40,14 @@ _CHOICES_LIMIT = 128
 _BIASES_LIMIT = 1024
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
-VOCABULARY = frozenset(
-    (
-        "messages",
-        "model",
-        "role",
-        "content",
-        "system",
-        "developer",
-        "user",
-        "assistant",
-        "tool",
-        "function",
-        "type",
-        "text",
-        "name",
-        "stream",
-        "stream_options",
-        "include_usage",
-        "temperature",
-        "top_p",
-        "top_k",
-        "min_p",
-        "n",
-        "stop",
-        "seed",
-        "max_tokens",
-        "max_completion_tokens",
-        "logprobs",
-        "top_logprobs",
-        "tools",
-        "tool_choice",
-        "tool_calls",
-        "tool_call_id",
-        "id",
-        "arguments",
-        "parameters",
-        "description",
-        "strict",
-        "required",
-        "properties",
-        "object",
-        "string",
-        "number",
-        "integer",
-        "boolean",
-        "array",
-        "null",
-        "items",
-        "enum",
-        "auto",
-        "none",
-        "response_format",
-        "json_object",
-        "json_schema",
-        "schema",
-        "presence_penalty",
-        "frequency_penalty",
-        "repetition_penalty",
-        "image_url",
-        "url",
-        "detail",
-        "parallel_tool_calls",
-        "metadata",
-        "store",
-        "additionalProperties",
-    )
+_WORDS = (
+    "messages model role content system developer user assistant tool function type text name stream stream_options"
+    " include_usage temperature top_p top_k min_p n stop seed max_tokens max_completion_tokens logprobs top_logprobs tools"
+    " tool_choice tool_calls tool_call_id id arguments parameters description strict required properties object string number"
+    " integer boolean array null items enum auto none response_format json_object json_schema schema presence_penalty"
+    " frequency_penalty repetition_penalty image_url url detail parallel_tool_calls metadata store additionalProperties"
 )
+VOCABULARY = frozenset(_WORDS.split())
 
 
 def decode(incoming: Incoming) -> Exchange:

@@ -20,40 +20,13 @@ from freehold.gateway.wire.openai_chat_request import VOCABULARY
 from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 # Words of answers. `logprobs` tell the text in pieces: they go with it, and are taken out where it was touched.
-_ANSWER_WORDS = VOCABULARY | {
-    "choices",
-    "index",
-    "delta",
-    "message",
-    "refusal",
-    "finish_reason",
-    "created",
-    "usage",
-    "system_fingerprint",
-    "service_tier",
-    "chat.completion",
-    "chat.completion.chunk",
-    "reasoning",
-    "reasoning_content",
-    "length",
-    "content_filter",
-    "prompt_tokens",
-    "completion_tokens",
-    "total_tokens",
-    "prompt_tokens_details",
-    "completion_tokens_details",
-    "cached_tokens",
-    "audio_tokens",
-    "reasoning_tokens",
-    "accepted_prediction_tokens",
-    "rejected_prediction_tokens",
-    "annotations",
-    "default",
-    "token",
-    "bytes",
-    "logprob",
-    "obfuscation",
-}
+_ANSWER_WORDS_WORDS = (
+    "choices index delta message refusal finish_reason created usage system_fingerprint service_tier chat.completion"
+    " chat.completion.chunk reasoning reasoning_content length content_filter prompt_tokens completion_tokens total_tokens"
+    " prompt_tokens_details completion_tokens_details cached_tokens audio_tokens reasoning_tokens accepted_prediction_tokens"
+    " rejected_prediction_tokens annotations default token bytes logprob obfuscation"
+)
+_ANSWER_WORDS = VOCABULARY | frozenset(_ANSWER_WORDS_WORDS.split())
 EXTRA_PARTS = 1000  # part numbers of texts in fields we do not know; a choice's own thoughts stay far below
 _FEW = 3  # so many chunks are told one by one as fast as all together
 _MANY = 256  # are looked at together: a stream whose chunks are never alike costs each so many looks, and not as many as came

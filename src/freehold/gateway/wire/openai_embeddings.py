@@ -38,25 +38,10 @@ _FLOAT_BYTES = 4
 _LARGEST = 65_536.0  # the largest half-precision float; vectors of norm 1 have none above 1, letters in fourth place some 1e20
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
-_VOCABULARY = frozenset(
-    (
-        "model",
-        "input",
-        "encoding_format",
-        "float",
-        "base64",
-        "dimensions",
-        "user",
-        "object",
-        "list",
-        "data",
-        "embedding",
-        "index",
-        "usage",
-        "prompt_tokens",
-        "total_tokens",
-    )
+_VOCABULARY_WORDS = (
+    "model input encoding_format float base64 dimensions user object list data embedding index usage prompt_tokens total_tokens"
 )
+_VOCABULARY = frozenset(_VOCABULARY_WORDS.split())
 
 
 class OpenAIEmbeddings:

@@ -32,81 +32,17 @@ _ROLE_CHANNELS: dict[Role, Channel] = {
 }
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
-VOCABULARY = CHAT_VOCABULARY | {
-    "input",
-    "instructions",
-    "message",
-    "input_text",
-    "output_text",
-    "input_image",
-    "input_file",
-    "input_audio",
-    "file_data",
-    "file_url",
-    "file_id",
-    "filename",
-    "refusal",
-    "function_call",
-    "function_call_output",
-    "custom_tool_call",
-    "custom_tool_call_output",
-    "local_shell_call",
-    "local_shell_call_output",
-    "local_shell",
-    "custom",
-    "format",
-    "grammar",
-    "syntax",
-    "definition",
-    "lark",
-    "regex",
-    "call_id",
-    "output",
-    "action",
-    "exec",
-    "command",
-    "reasoning",
-    "summary",
-    "summary_text",
-    "reasoning_text",
-    "encrypted_content",
-    "reasoning.encrypted_content",
-    "message.output_text.logprobs",
-    "effort",
-    "minimal",
-    "low",
-    "medium",
-    "high",
-    "concise",
-    "detailed",
-    "verbosity",
-    "include",
-    "include_obfuscation",
-    "max_output_tokens",
-    "max_tool_calls",
-    "truncation",
-    "disabled",
-    "background",
-    "conversation",
-    "previous_response_id",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "service_tier",
-    "status",
-    "completed",
-    "incomplete",
-    "in_progress",
-    "annotations",
-    "default",
-    "phase",
-    "web_search",
-    "file_search",
-    "code_interpreter",
-    "mcp",
-    "image_generation",
-    "item_reference",
-}
+_WORDS = (
+    "input instructions message input_text output_text input_image input_file input_audio file_data file_url file_id filename"
+    " refusal function_call function_call_output custom_tool_call custom_tool_call_output local_shell_call"
+    " local_shell_call_output local_shell custom format grammar syntax definition lark regex call_id output action exec"
+    " command reasoning summary summary_text reasoning_text encrypted_content reasoning.encrypted_content"
+    " message.output_text.logprobs effort minimal low medium high concise detailed verbosity include include_obfuscation"
+    " max_output_tokens max_tool_calls truncation disabled background conversation previous_response_id prompt_cache_key"
+    " prompt_cache_retention safety_identifier service_tier status completed incomplete in_progress annotations default phase"
+    " web_search file_search code_interpreter mcp image_generation item_reference"
+)
+VOCABULARY = CHAT_VOCABULARY | frozenset(_WORDS.split())
 
 
 def decode(incoming: Incoming) -> Exchange:

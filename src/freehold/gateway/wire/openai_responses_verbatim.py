@@ -18,82 +18,22 @@ from freehold.gateway.wire.openai_responses_request import VOCABULARY, file_chan
 from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 # Words of answers, and the ends of events' names.
-_ANSWER_WORDS = VOCABULARY | {
-    "sequence_number",
-    "response",
-    "item",
-    "item_id",
-    "output_index",
-    "content_index",
-    "summary_index",
-    "annotation_index",
-    "annotation",
-    "delta",
-    "part",
-    "created_at",
-    "completed_at",
-    "error",
-    "incomplete_details",
-    "usage",
-    "input_tokens",
-    "output_tokens",
-    "total_tokens",
-    "input_tokens_details",
-    "output_tokens_details",
-    "cached_tokens",
-    "cache_write_tokens",
-    "reasoning_tokens",
-    "token",
-    "bytes",
-    "logprob",
-    "code",
-    "param",
-    "url_citation",
-    "file_citation",
-    "container_file_citation",
-    "start_index",
-    "end_index",
-    "title",
-    "index",
-    "web_search_call",
-    "file_search_call",
-    "code_interpreter_call",
-    "mcp_call",
-    "obfuscation",
-    "max_output_tokens",
-    "content_filter",
-    "moderation",
-    "frequency_penalty",
-    "presence_penalty",
-    "response.created",
-    "response.queued",
-    "response.in_progress",
-    "response.completed",
-    "response.incomplete",
-    "response.output_item.added",
-    "response.output_item.done",
-    "response.content_part.added",
-    "response.content_part.done",
-    "response.output_text.delta",
-    "response.output_text.done",
-    "response.output_text.annotation.added",
-    "response.refusal.delta",
-    "response.refusal.done",
-    "response.function_call_arguments.delta",
-    "response.function_call_arguments.done",
-    "response.custom_tool_call_input.delta",
-    "response.custom_tool_call_input.done",
-    "response.mcp_call_arguments.delta",
-    "response.mcp_call_arguments.done",
-    "response.code_interpreter_call_code.delta",
-    "response.code_interpreter_call_code.done",
-    "response.reasoning_text.delta",
-    "response.reasoning_text.done",
-    "response.reasoning_summary_part.added",
-    "response.reasoning_summary_part.done",
-    "response.reasoning_summary_text.delta",
-    "response.reasoning_summary_text.done",
-}
+_ANSWER_WORDS_WORDS = (
+    "sequence_number response item item_id output_index content_index summary_index annotation_index annotation delta part"
+    " created_at completed_at error incomplete_details usage input_tokens output_tokens total_tokens input_tokens_details"
+    " output_tokens_details cached_tokens cache_write_tokens reasoning_tokens token bytes logprob code param url_citation"
+    " file_citation container_file_citation start_index end_index title index web_search_call file_search_call"
+    " code_interpreter_call mcp_call obfuscation max_output_tokens content_filter moderation frequency_penalty"
+    " presence_penalty response.created response.queued response.in_progress response.completed response.incomplete"
+    " response.output_item.added response.output_item.done response.content_part.added response.content_part.done"
+    " response.output_text.delta response.output_text.done response.output_text.annotation.added response.refusal.delta"
+    " response.refusal.done response.function_call_arguments.delta response.function_call_arguments.done"
+    " response.custom_tool_call_input.delta response.custom_tool_call_input.done response.mcp_call_arguments.delta"
+    " response.mcp_call_arguments.done response.code_interpreter_call_code.delta response.code_interpreter_call_code.done"
+    " response.reasoning_text.delta response.reasoning_text.done response.reasoning_summary_part.added"
+    " response.reasoning_summary_part.done response.reasoning_summary_text.delta response.reasoning_summary_text.done"
+)
+_ANSWER_WORDS = VOCABULARY | frozenset(_ANSWER_WORDS_WORDS.split())
 _DELTA: Path = ("delta",)
 _PAD: Path = ("obfuscation",)
 _ECHOES = {"instructions": Channel.SYSTEM, "input": Channel.USER, "tools": Channel.TOOL_DESCRIPTION}

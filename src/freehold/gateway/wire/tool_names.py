@@ -12,19 +12,8 @@ from freehold.core.exchange import Path
 
 _ANSWERED = ("tool_call_id", "tool_use_id", "call_id")  # chat, Messages, Responses
 _IDS = ("id", "call_id")
-_HOLDERS = frozenset(  # an object with a name and one of these describes, calls or answers for a tool
-    (
-        "arguments",
-        "args",
-        "input",
-        "input_schema",
-        "parameters",
-        "parametersJsonSchema",
-        "parameters_json_schema",
-        "description",
-        "response",
-    )
-)
+_HOLDERS_WORDS = "arguments args input input_schema parameters parametersJsonSchema parameters_json_schema description response"
+_HOLDERS = frozenset(_HOLDERS_WORDS.split())  # an object with a name and one of these describes, calls or answers for a tool
 
 
 class ToolNames:

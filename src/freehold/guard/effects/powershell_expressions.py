@@ -375,26 +375,8 @@ class Expressions(ABC):
             raise RecursionError
 
 
-_COMPARED = frozenset(
-    [
-        "eq",
-        "ne",
-        "ge",
-        "gt",
-        "lt",
-        "le",
-        "like",
-        "notlike",
-        "match",
-        "notmatch",
-        "replace",
-        "contains",
-        "notcontains",
-        "in",
-        "notin",
-        "split",
-    ]
-)
+_COMPARED_WORDS = "eq ne ge gt lt le like notlike match notmatch replace contains notcontains in notin split"
+_COMPARED = frozenset(_COMPARED_WORDS.split())
 
 
 def _joined(parts: list[Node]) -> Node:

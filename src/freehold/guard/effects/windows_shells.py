@@ -16,20 +16,11 @@ from freehold.guard.effects.windows_rules import at
 from freehold.guard.syntax import Language
 
 _ALONE = ("noprofile", "nologo", "noexit", "noninteractive", "mta", "sta", "login", "interactive")
-_WITH_VALUE = (
-    "executionpolicy",
-    "windowstyle",
-    "version",
-    "inputformat",
-    "outputformat",
-    "configurationname",
-    "configurationfile",
-    "psconsolefile",
-    "workingdirectory",
-    "custompipename",
-    "settingsfile",
-    "encodedarguments",
+_WITH_VALUE_WORDS = (
+    "executionpolicy windowstyle version inputformat outputformat configurationname configurationfile psconsolefile"
+    " workingdirectory custompipename settingsfile encodedarguments"
 )
+_WITH_VALUE = tuple(_WITH_VALUE_WORDS.split())
 _SHORT = {
     "ep": "executionpolicy",
     "ex": "executionpolicy",

@@ -9,6 +9,11 @@ from collections.abc import Sequence
 from freehold.guard.weaknesses.ir import Call, Group, Index, Member, Name, Node
 from freehold.guard.weaknesses.values import CLEAN, HOLE, LIMIT_TEXT, UNSET, Constant, Value, element, joined, mixed, whole
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 AND = frozenset(("&&", "and"))
 OR = frozenset(("||", "or"))
 ELSE = frozenset(("??", "?:"))
@@ -19,123 +24,25 @@ TESTS = EQUAL | UNEQUAL | AND | OR | {"in", "not in"}
 MIRRORED = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}
 OPPOSITE = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "==", "===": "!==", "!==": "==="}
 UPWARDS = ("..", "../", "..\\", "/", "\\")
-FINDS = frozenset(
-    [
-        "contains",
-        "Contains",
-        "includes",
-        "include?",
-        "indexOf",
-        "IndexOf",
-        "find",
-        "strstr",
-        "strpos",
-        "str_contains",
-        "ContainsAny",
-        "strchr",
-    ]
-)
+FINDS = _names("contains Contains includes include? indexOf IndexOf find strstr strpos str_contains ContainsAny strchr")
 STARTS = frozenset(
     ["startsWith", "startswith", "StartsWith", "HasPrefix", "start_with?", "str_starts_with", "is_relative_to", "IsLocal"]
 )
-PARSES = frozenset(  # they give a form of an address or a path that tells its parts, or what it comes to
-    [
-        "urlparse",
-        "urlsplit",
-        "URL",
-        "URI",
-        "Uri",
-        "create",
-        "parse",
-        "Parse",
-        "ParseRequestURI",
-        "parse_url",
-        "make_url",
-        "resolve",
-        "realpath",
-        "abspath",
-        "normpath",
-        "normalize",
-        "toRealPath",
-        "getCanonicalPath",
-        "getCanonicalFile",
-        "GetFullPath",
-        "Clean",
-        "Abs",
-        "expand_path",
-        "canonical",
-        "Path",
-    ]
+PARSES = _names(  # they give a form of an address or a path that tells its parts, or what it comes to
+    "urlparse urlsplit URL URI Uri create parse Parse ParseRequestURI parse_url make_url resolve realpath abspath normpath"
+    " normalize toRealPath getCanonicalPath getCanonicalFile GetFullPath Clean Abs expand_path canonical Path"
 )
 COMMON = frozenset(("commonpath", "commonprefix"))
 PLACES = ("path-traversal", "ssrf", "open-redirect")
-MEMBERSHIP = frozenset(
-    [
-        "contains",
-        "Contains",
-        "containsKey",
-        "ContainsKey",
-        "includes",
-        "include?",
-        "has",
-        "in_array",
-        "array_key_exists",
-        "hasOwnProperty",
-        "key?",
-        "member?",
-    ]
+MEMBERSHIP = _names(
+    "contains Contains containsKey ContainsKey includes include? has in_array array_key_exists hasOwnProperty key? member?"
 )
 SIZES = frozenset(("length", "Length", "size", "Count"))
-CONTAINERS = frozenset(
-    [
-        "ArrayList",
-        "LinkedList",
-        "Vector",
-        "List",
-        "HashMap",
-        "LinkedHashMap",
-        "TreeMap",
-        "Hashtable",
-        "HashSet",
-        "Map",
-        "Dictionary",
-        "Set",
-        "Stack",
-        "ArrayDeque",
-        "Queue",
-        "Properties",
-        "dict",
-        "list",
-        "Array",
-        "vector",
-        "map",
-        "ConcurrentHashMap",
-    ]
+CONTAINERS = _names(
+    "ArrayList LinkedList Vector List HashMap LinkedHashMap TreeMap Hashtable HashSet Map Dictionary Set Stack ArrayDeque"
+    " Queue Properties dict list Array vector map ConcurrentHashMap"
 )
-PACKAGES = frozenset(
-    [
-        "java",
-        "javax",
-        "org",
-        "com",
-        "io",
-        "net",
-        "jakarta",
-        "std",
-        "os",
-        "sys",
-        "fs",
-        "path",
-        "http",
-        "https",
-        "crypto",
-        "json",
-        "math",
-        "time",
-        "re",
-        "logging",
-    ]
-)
+PACKAGES = _names("java javax org com io net jakarta std os sys fs path http https crypto json math time re logging")
 COUNTED = "counted()"  # the path of what a loop counts
 STREAMS = frozenset(("cin", "std.cin"))
 SETTINGS = frozenset(("getProperty", "get_setting", "GetSetting"))  # they give their last argument where nothing is set
@@ -157,65 +64,15 @@ PATTERN_SIGNS = re.compile(r"[\[\]^$*+\\]")
 _SPECIFIER = re.compile(
     r"%(?:\((\w+)\))?[-+ #0-9.*]*(?:hh|h|ll|l|z)?([a-zA-Z%])|\{\{|\}\}|\{(\d*)(?:[!:,][^{}]*)?\}|\{(\w[^{}]*)\}"
 )
-_KEEPS = frozenset(
-    [
-        "trim",
-        "strip",
-        "toString",
-        "String",
-        "str",
-        "ToString",
-        "to_s",
-        "strval",
-        "lower",
-        "upper",
-        "toLowerCase",
-        "toUpperCase",
-        "ToLower",
-        "ToUpper",
-        "TrimSpace",
-        "chomp",
-        "encode",
-        "decode",
-        "getBytes",
-        "GetBytes",
-        "Trim",
-        "valueOf",
-        "c_str",
-        "toCharArray",
-        "bytes",
-        "freeze",
-        "intern",
-        "rstrip",
-        "lstrip",
-        "dup",
-        "to_str",
-        "asString",
-        "unicode",
-    ]
+_KEEPS = _names(
+    "trim strip toString String str ToString to_s strval lower upper toLowerCase toUpperCase ToLower ToUpper TrimSpace chomp"
+    " encode decode getBytes GetBytes Trim valueOf c_str toCharArray bytes freeze intern rstrip lstrip dup to_str asString"
+    " unicode"
 )
 _CUTS = frozenset(("strip", "rstrip", "lstrip"))  # what they are given is what goes
 _ENCODING = re.compile(r"(?i)(?:utf|ascii|latin|iso-|us-|cp\d)")
 _FORMATS = frozenset(["Sprintf", "sprintf", "format", "Format", "formatted", "vsprintf", "Sprint", "Sprintln", "Errorf"])
-_PUTS = frozenset(
-    [
-        "put",
-        "set",
-        "setProperty",
-        "Add",
-        "add",
-        "append",
-        "push",
-        "push_back",
-        "addLast",
-        "addElement",
-        "offer",
-        "Push",
-        "Enqueue",
-        "store",
-        "insert",
-    ]
-)
+_PUTS = _names("put set setProperty Add add append push push_back addLast addElement offer Push Enqueue store insert")
 _GETS = frozenset(["get", "elementAt", "getProperty", "at", "Get", "fetch", "dig", "getOrDefault", "ElementAt"])
 _TAKES = frozenset(["remove", "pop", "shift", "poll", "removeFirst", "removeLast", "Pop", "Dequeue", "pop_back"])
 _INTEGERS = {

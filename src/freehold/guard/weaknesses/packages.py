@@ -63,65 +63,13 @@ _GO_MODULE = re.compile(r"(?m)^[ \t]*(?:require[ \t]+)?([a-z0-9.\-]+\.[a-z]+/[\w
 _JS_IMPORT = re.compile(r"(?:\brequire\(|\bfrom[ \t]+|\bimport[ \t]+|\bimport\()['\"]([@\w][\w.@/\-]*)['\"]")
 _GO_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([a-z0-9.\-]+\.[a-z]+/[\w./\-]+)\"[ \t]*$")
 _PY_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+([A-Za-z]\w*)|from[ \t]+([A-Za-z]\w*+)[\w.]*+[ \t]+import\b)")
-_PY_MODULES = frozenset(
-    [
-        "yaml",
-        "cv2",
-        "sklearn",
-        "skimage",
-        "bs4",
-        "dateutil",
-        "dotenv",
-        "jose",
-        "jwt",
-        "magic",
-        "serial",
-        "usb",
-        "wx",
-        "gi",
-        "google",
-        "mpl_toolkits",
-        "pkg_resources",
-        "attr",
-        "win32api",
-        "win32con",
-        "pythoncom",
-        "zmq",
-        "docx",
-        "pptx",
-        "fitz",
-        "crypto",
-        "Crypto",
-        "Cryptodome",
-        "OpenSSL",
-        "MySQLdb",
-        "psycopg2",
-        "ldap",
-        "nacl",
-        "git",
-        "github",
-        "telegram",
-        "discord",
-        "tests",
-        "test",
-        "utils",
-        "utilities",
-        "config",
-        "settings",
-        "models",
-        "views",
-        "helpers",
-        "common",
-        "core",
-        "main",
-        "app",
-        "server",
-        "client",
-        "database",
-        "forms",
-        "schema",
-    ]
+_PY_MODULES_WORDS = (
+    "yaml cv2 sklearn skimage bs4 dateutil dotenv jose jwt magic serial usb wx gi google mpl_toolkits pkg_resources attr"
+    " win32api win32con pythoncom zmq docx pptx fitz crypto Crypto Cryptodome OpenSSL MySQLdb psycopg2 ldap nacl git github"
+    " telegram discord tests test utils utilities config settings models views helpers common core main app server client"
+    " database forms schema"
 )
+_PY_MODULES = frozenset(_PY_MODULES_WORDS.split())
 
 
 class Named(NamedTuple):
