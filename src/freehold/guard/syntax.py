@@ -72,8 +72,15 @@ def _parser(language: Language) -> tree_sitter.Parser:
     return tree_sitter.Parser(tree_sitter.Language(make()))
 
 
-def parse(language: Language, source: bytes) -> Tree | None:
+def is_plain(source: bytes) -> bool:
+    """Whether each byte is a character, and stays as it is when it is parsed: a node's text can be cut from the source."""
+    return source.isascii() and source.translate(_CONTROL_BYTES) == source
+
+
+def parse(language: Language, source: bytes, *, cut: bool = False) -> Tree | None:
     """The tree of `source`, which is UTF-8; None where it is too long, or can't be parsed in bounded time.
+
+    `cut`: nobody asks for `Node.text`, as who walks the tree cuts texts from the source.
 
     Control characters count as blanks: offsets stay, `Node.text` has the blank. The time is limited for the shortest, too: 40
     characters send one grammar's recovery from errors round for ever.
@@ -96,7 +103,7 @@ def parse(language: Language, source: bytes) -> Tree | None:
         return None
     # The time can be limited only where the text is read in pieces, and then each look at a node's text costs a call. Parsed
     # again from what is known a tree without errors takes microseconds, and its nodes' texts are slices.
-    return tree if tree.root_node.has_error else parser.parse(clean, tree)
+    return tree if cut or tree.root_node.has_error else parser.parse(clean, tree)
 
 
 def text_of(node: Node) -> str:

@@ -197,6 +197,8 @@ def parted(args: Sequence[str], takes: frozenset[str] = frozenset(), *, single: 
             words.extend(rest)
         elif arg in takes:
             values.setdefault(arg, []).append(next(rest, ""))
+        elif len(arg) == 2 and arg != "-=":
+            values.setdefault(arg, []).append("")
         else:
             name, equals, value = arg.partition("=")
             is_long = arg[1] == "-" or single
@@ -206,7 +208,8 @@ def parted(args: Sequence[str], takes: frozenset[str] = frozenset(), *, single: 
                 values.setdefault(arg, []).append("")
                 if len(arg) > 2 and not is_long:
                     _cluster(arg, rest, takes, values, options)
-    options.update(values)
+    if values:
+        options.update(values)
     return Flags(words, values, options)
 
 

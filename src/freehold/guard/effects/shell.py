@@ -19,12 +19,14 @@ from freehold.guard.effects.shell_commands import execute
 from freehold.guard.effects.shell_names import named
 from freehold.guard.effects.shell_network import TALKERS
 from freehold.guard.effects.shell_redirects import Redirect, opened, read_redirect, targets, written
-from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, OUTPUT, Shell, filtered, marks_of, root_shell, unforged
-from freehold.guard.effects.shell_words import Word, expand, heredoc, read, value_of
-from freehold.guard.syntax import Language, parse, text_of
+from freehold.guard.effects.shell_state import LIMIT_VALUE, LOCAL, OUTPUT, Body, Shell, filtered, marks_of, root_shell, unforged
+from freehold.guard.effects.shell_words import PART, Word, expand, heredoc, read, read_part, value_of
+from freehold.guard.syntax import Language, is_plain, parse
 
 _PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./ -]*")  # no quote, no expansion, no operator, no assignment
 _WORDS = re.compile(r"[A-Za-z0-9_@%+:,./~*? -]+")  # of a command that the grammar found: the same, and patterns
+_PARTS = re.compile(PART)
+_SIMPLE = re.compile(rf"{PART}(?: +{PART})*+")
 # The grammar takes a here-string before another redirection, and not after it; to a shell the order of these is one.
 _HERE_STRING = re.compile(r"(\d?>>?[ \t]*[\w./~$-]+)[ \t]+(<<<[ \t]*(?:'[^']*'|\"[^\"`$\\]*\"|\"?\$?[\w./-]+\"?))")
 _KEYWORDS = named("keywords")
@@ -58,19 +60,24 @@ def walk_text(shell: Shell, text: str, stdin: str) -> str:
         source = text.encode("utf-8", "replace")
     if "\n" not in text.strip() and _UNFINISHED.search(text) and text.count("'") % 2 == 0 and text.count('"') % 2 == 0:
         return ""  # POSIX 2.10.2: a redirection or a pipe without what follows is an error, and nothing of the line runs
-    tree = parse(Language.SHELL, source)
-    if tree is None:
+    body = _body(source)
+    if body is not None and body.node.has_error and "<<<" in text:
+        again = _body(_HERE_STRING.sub(r"\2 \1", text).encode("utf-8", "replace"))
+        body = again if again is not None and not again.node.has_error else body
+    if body is None:
         shell.unknown("a shell text that can't be parsed in bounded time")
         return HOLE
-    root = tree.root_node
-    if root.has_error and "<<<" in text:
-        again = parse(Language.SHELL, _HERE_STRING.sub(r"\2 \1", text).encode("utf-8", "replace"))
-        root = again.root_node if again is not None and not again.root_node.has_error else root
-    if root.has_error:
+    if body.node.has_error:
         shell.unknown("a shell text that does not parse")
-    out = walk(shell, root, stdin)
+    out = shell.walk_body(body, stdin)
     _walk_uncalled(shell)
     return out
+
+
+def _body(source: bytes) -> Body | None:
+    is_cut = is_plain(source)
+    tree = parse(Language.SHELL, source, cut=is_cut)
+    return None if tree is None else Body(tree.root_node, source.decode() if is_cut else "")
 
 
 def _walk_uncalled(shell: Shell) -> None:
@@ -80,7 +87,7 @@ def _walk_uncalled(shell: Shell) -> None:
             shell.called.add(name)
             inner = shell.child()
             inner.stack = (*shell.stack, name)
-            walk(inner, body, LOCAL)
+            inner.walk_body(body, LOCAL)
     for name, line in list(shell.aliases.items()):
         if name not in shell.called:
             shell.called.add(name)
@@ -115,7 +122,11 @@ def _children(shell: Shell, node: Node, stdin: str) -> str:
 def _sequence(shell: Shell, nodes: list[Node], stdin: str) -> str:
     if len(nodes) == 1:
         return walk(shell, nodes[0], stdin)
-    return _joined([walk(shell, node, stdin) for node in nodes])
+    outs: list[str] = []
+    for node in nodes:
+        step = _STEPS.get(node.type)  # as `walk` does it
+        outs.append(step(shell, node, stdin) if step is not None else walk(shell, node, stdin))
+    return _joined(outs)
 
 
 def _joined(outs: list[str]) -> str:
@@ -126,7 +137,7 @@ def _joined(outs: list[str]) -> str:
 def _command(shell: Shell, node: Node, stdin: str) -> str:
     """A simple command, once for each of the values that its variables may have; one of plain words, read from its text alone."""
     turn = shell.turn = 0
-    text = text_of(node)
+    text = shell.text(node)
     if _WORDS.fullmatch(text):
         return shell.execute(shell, text.split(), stdin)
     parts = shell.once(node, _read_command)
@@ -161,17 +172,20 @@ def _command(shell: Shell, node: Node, stdin: str) -> str:
     return outs[0] if len(outs) == 1 else _joined(outs)
 
 
-def _read_command(node: Node) -> list[str | Word | Node]:
+def _read_command(node: Node, shell: Shell) -> list[str | Word | Node]:
     """The words of a simple command, and the nodes of its assignments and redirections, in their order."""
+    text = shell.text(node)
+    if _SIMPLE.fullmatch(text):
+        return [read_part(part) for part in _PARTS.findall(text)]
     parts: list[str | Word | Node] = []
     for child in node.children:
         kind = child.type
         if kind == "command_name":
-            parts.append(read(child.children[0]))
+            parts.append(read(child.children[0], shell))
         elif kind in ("variable_assignment", "herestring_redirect", "file_redirect"):
             parts.append(child)
         elif child.is_named:
-            parts.append(read(child))
+            parts.append(read(child, shell))
     return parts
 
 
@@ -194,15 +208,15 @@ class _Assignment(NamedTuple):
     adds: bool
 
 
-def _read_assignment(node: Node) -> _Assignment:
+def _read_assignment(node: Node, shell: Shell) -> _Assignment:
     children = node.named_children
     if not children:
         return _Assignment("_", "", "", None, False)  # what does not parse
-    target = text_of(children[0])
+    target = shell.text(children[0])
     item = _PLAIN_ITEM.sub("", target) if children[0].type == "subscript" else ""
     array = children[1] if len(children) > 1 and children[1].type == "array" and not item else None
     adds = "+=" in [child.type for child in node.children]
-    return _Assignment(target.split("[")[0], read(children[1]) if len(children) > 1 else "", item, array, adds)
+    return _Assignment(target.split("[")[0], read(children[1], shell) if len(children) > 1 else "", item, array, adds)
 
 
 def _assignment(shell: Shell, node: Node) -> tuple[str, str]:
@@ -252,7 +266,7 @@ def _assign(shell: Shell, node: Node, stdin: str) -> str:
 
 
 def _declare(shell: Shell, node: Node, stdin: str) -> str:
-    words = [text_of(child) for child in node.named_children if child.type == "word"]
+    words = [shell.text(child) for child in node.named_children if child.type == "word"]
     options = "".join(word for word in words if word[:1] == "-" and word[1:2] != "-")
     for child in node.named_children:
         if child.type == "variable_assignment":
@@ -262,14 +276,14 @@ def _declare(shell: Shell, node: Node, stdin: str) -> str:
                 shell.references[name] = value
         elif child.type in ("concatenation", "string", "raw_string", "simple_expansion", "expansion", "command_substitution"):
             shell.execute(shell, ["export", *expand(child, shell)], stdin)
-    if node.named_child_count == len(words) == ("p" in options) and text_of(node)[:5] != "local":
+    if node.named_child_count == len(words) == ("p" in options) and shell.text(node)[:5] != "local":
         shell.give(EffectKind.DISCOVER, "lists the variables, in which keys may stand", place=Place.SYSTEM)
         return OUTPUT
     return ""
 
 
 def _unset(shell: Shell, node: Node, stdin: str) -> str:
-    return shell.execute(shell, ["unset", *(text_of(child) for child in node.named_children)], stdin)
+    return shell.execute(shell, ["unset", *(shell.text(child) for child in node.named_children)], stdin)
 
 
 def _pipeline(shell: Shell, node: Node, stdin: str) -> str:
@@ -336,9 +350,12 @@ def _case(shell: Shell, node: Node, stdin: str) -> str:
 
 def _for(shell: Shell, node: Node, stdin: str) -> str:
     children = node.named_children
-    name = text_of(children[0])
+    name = shell.text(children[0])
+    words = children[1:-1]
     values: list[str] = []
-    for child in children[1:-1]:
+    if words and _WORDS.fullmatch(text := shell.source[words[0].start_byte : words[-1].end_byte]):
+        values = text.split()
+    for child in words if not values else ():
         values.extend(expand(child, shell))
     if len(children) == 2:
         values = shell.arguments if shell.has_arguments else [HOLE]
@@ -354,14 +371,15 @@ def _for(shell: Shell, node: Node, stdin: str) -> str:
 def _function(shell: Shell, node: Node, stdin: str) -> str:
     children = node.named_children
     if len(children) > 1:
-        shell.functions[text_of(children[0])] = children[1]
-        shell.called.discard(text_of(children[0]))
+        name = shell.text(children[0])
+        shell.functions[name] = Body(children[1], shell.source)
+        shell.called.discard(name)
     return ""
 
 
 def _test(shell: Shell, node: Node, stdin: str) -> str:
     """`[ ... ]` does nothing; what it substitutes does."""
-    text = text_of(node)
+    text = shell.text(node)
     if "(" not in text and "`" not in text:
         return ""  # nothing is substituted
     stack = list(node.named_children)
@@ -386,20 +404,27 @@ def _redirect(shell: Shell, node: Node, stdin: str) -> str:
 
 def _redirected(shell: Shell, nodes: list[Node], bodies: list[Node], stdin: str) -> str:
     """A statement with redirections: inputs first, then what it does, then where its output goes."""
-    files = [node for node in nodes if node.type == "file_redirect"]
+    files: list[Node] = []
+    inner: list[Node] = []
     followers: list[Node] = []
     more: list[str] = []
     sockets: list[str] = []
-    for node in nodes if len(files) < len(nodes) else ():
-        if node.type == "heredoc_redirect":
-            stdin = _heredoc(shell, node, files, followers, more)
-        elif node.type == "herestring_redirect":
+    for node in nodes:
+        kind = node.type
+        if kind == "file_redirect":
+            files.append(node)
+        elif kind == "heredoc_redirect":
+            stdin = _heredoc(shell, node, inner, followers, more)
+        elif kind == "herestring_redirect":
             stdin = value_of(node.named_children[-1], shell) + "\n"
-    redirects = [shell.once(node, read_redirect) for node in files]
-    openings = [(one, targets(shell, one)) for one in redirects]
+    files += inner
+    openings: list[tuple[Redirect, list[str]]] = []
+    for file in files:
+        one = shell.once(file, read_redirect)
+        openings.append((one, targets(shell, one)))
     for one, names in openings:
         stdin = opened(shell, one, names, stdin, sockets)
-    for one in redirects:
+    for one, _ in openings:
         if one.rest:
             more += _strays(shell, one, nodes + files)
     start = len(shell.ran)
@@ -446,7 +471,7 @@ def _heredoc(shell: Shell, node: Node, files: list[Node], followers: list[Node],
     raw, body = False, ""
     for child in node.named_children:
         if child.type == "heredoc_start":
-            raw = text_of(child)[:1] in "'\"\\"
+            raw = shell.text(child)[:1] in "'\"\\"
         elif child.type == "heredoc_body":
             body = heredoc(child, shell, raw=raw)
         elif child.type == "file_redirect":

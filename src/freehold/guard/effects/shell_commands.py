@@ -59,6 +59,9 @@ def execute(shell: Shell, argv: list[str], stdin: str) -> str:
         return _function(shell, name, argv[1:], stdin)
     if name in shell.aliases and name not in shell.stack:
         return _alias(shell, argv, stdin)
+    if (handler := HANDLERS.get(name)) is not None:
+        shell.ran.append("shell" if name in SHELLS else name)
+        return handler(Call(shell, name, argv[1:], stdin))
     return run_named(shell, argv, stdin)
 
 
@@ -67,12 +70,13 @@ def _function(shell: Shell, name: str, args: list[str], stdin: str) -> str:
     if name in shell.stack:
         if shell.stack.count(name) > 1 or len(shell.stack) > LIMIT_CALLS:
             return HOLE
-        if _doubles(name, text_of(shell.functions[name])):
+        node, source = shell.functions[name]
+        if _doubles(name, source[node.start_byte : node.end_byte] or text_of(node)):
             shell.give(EffectKind.PROCESS, "a function that calls itself: it may start processes without end", place=Place.SYSTEM)
         return HOLE
     stack, before, had = shell.stack, shell.arguments, shell.has_arguments
     shell.stack, shell.arguments, shell.has_arguments = (*stack, name), args, True
-    out = shell.walk_node(shell, shell.functions[name], stdin)
+    out = shell.walk_body(shell.functions[name], stdin)
     shell.stack, shell.arguments, shell.has_arguments = stack, before, had
     return out
 
@@ -124,11 +128,8 @@ def _by_path(shell: Shell, path: str, name: str, args: list[str], stdin: str) ->
 
 
 def run_named(shell: Shell, argv: list[str], stdin: str, *, elsewhere: bool = False) -> str:
-    """A program by its name or path."""
+    """A program by its name or path, whichever it is."""
     name, args = argv[0], argv[1:]
-    if (handler := HANDLERS.get(name)) is not None:
-        shell.ran.append("shell" if name in SHELLS else name)
-        return handler(Call(shell, name, args, stdin))
     if name[:1] == "!" and (name[1:2].isalpha() or name[1:2] == "/" or (name == "!" and args)):
         words = [name[1:], *args] if name != "!" else args  # typed to a program that takes it for a way out
         return shell.nested(" ".join(map(quoted, words)), stdin)

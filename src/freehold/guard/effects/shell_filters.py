@@ -17,6 +17,13 @@ from freehold.guard.effects.shell_state import DECODED, LIMIT_VALUE, OUTPUT, fil
 
 _TAKES = {name: frozenset(options.split()) for name, options in pairs("filter-takes").items()}
 _TAKES_NONE: frozenset[str] = frozenset()
+_HELPS = ("--help", "--version")
+_LISTS = ("-l", "-L", "--files", "--files-with-matches")
+_DEEP = ("-r", "-R", "--recursive")
+_PATTERNS = ("-e", "-f", "--regexp")
+_OUTPUTS = ("-o", "--output")
+_RUNS = ("--compress-program", "--pager", "--pre")
+_TELLING = frozenset((*_HELPS, *_LISTS, *_DEEP, *_PATTERNS, *_OUTPUTS, *_RUNS))  # all that `reader` asks for
 _FIRST_IS_PATTERN = named("filters-with-pattern")
 A_NAME = "a-file"  # stands for the files that a search names: they lie where it looked
 _INPUTS = named("inputs")
@@ -35,15 +42,16 @@ def reader(call: Call) -> str:
     shell, name, stdin = call.shell, call.name, call.stdin
     flags = parted(call.args, _TAKES.get(name, _TAKES_NONE))
     words = flags.words
-    if flags.has("--help", "--version"):
+    tells = not flags.options.isdisjoint(_TELLING)
+    if tells and flags.has(*_HELPS):
         return OUTPUT
     lists = False
     if name in _FIRST_IS_PATTERN:
-        lists = flags.has("-l", "-L", "--files", "--files-with-matches")
-        deep = name[1:] != "q" and flags.has("-r", "-R", "--recursive")  # of jq and yq it means raw
+        lists = tells and flags.has(*_LISTS)
+        deep = tells and name[1:] != "q" and flags.has(*_DEEP)  # of jq and yq it means raw
         if deep and words and SECRET_WORDS.search(words[0]):
             shell.give(EffectKind.DISCOVER, "looks for keys and passwords in files", place=Place.CREDENTIAL)
-        if not flags.has("-e", "-f", "--regexp"):
+        if not (tells and flags.has(*_PATTERNS)):
             words = words[1:]
     flow = "" if words else stdin
     for path in words:
@@ -52,9 +60,9 @@ def reader(call: Call) -> str:
             continue
         shell.touch(EffectKind.READ, path, "reads a file")
         flow += shell.content(path)
-    if name == "sort" and (path := flags.value("-o", "--output")):
+    if tells and name == "sort" and (path := flags.value(*_OUTPUTS)):
         shell.touch(EffectKind.OVERWRITE, path, "sort writes over a file")
-    if program := flags.value("--compress-program", "--pager", "--pre"):
+    if tells and (program := flags.value(*_RUNS)):
         shell.nested(program)
     if lists:
         return "".join(f"{root.rstrip('/')}/{A_NAME}\n" for root in words[:8] or ["."])

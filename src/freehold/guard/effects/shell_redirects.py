@@ -11,9 +11,9 @@ from tree_sitter import Node
 from freehold.core.effects import EffectKind, Place
 from freehold.guard.effects.places import host_place
 from freehold.guard.effects.shell_state import NET, Shell
-from freehold.guard.effects.shell_words import Word, read
-from freehold.guard.syntax import text_of
+from freehold.guard.effects.shell_words import PART, Word, read, read_part
 
+_PLAIN = re.compile(rf"([0-9]?)(>>|>&|>|<) *({PART})")
 _SOCKET = re.compile(r"^/dev/(?:tcp|udp)/([^/]+)/")
 
 
@@ -26,20 +26,23 @@ class Redirect(NamedTuple):
     rest: tuple[Node, ...]
 
 
-def read_redirect(node: Node) -> Redirect:
+def read_redirect(node: Node, shell: Shell) -> Redirect:
+    text = shell.text(node)
+    if plain := _PLAIN.fullmatch(text):
+        return Redirect(plain[2], plain[1], read_part(plain[3]), ())
     sign = number = ""
     named: list[Node] = []
     for child in node.children:
         kind = child.type
         if kind == "file_descriptor":
-            number = number if named else text_of(child)
+            number = number if named else shell.text(child)
         elif not child.is_named:
             sign = sign or kind
         elif kind != "ERROR":
             named.append(child)
-    if sign == "<" and text_of(node).lstrip("0123456789").startswith("<>"):
+    if sign == "<" and text.lstrip("0123456789").startswith("<>"):
         sign = "<>"
-    return Redirect(sign or ">", number, read(named[0]) if named else "", tuple(named[1:]))
+    return Redirect(sign or ">", number, read(named[0], shell) if named else "", tuple(named[1:]))
 
 
 def targets(shell: Shell, one: Redirect) -> list[str]:

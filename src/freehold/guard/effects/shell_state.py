@@ -9,7 +9,7 @@ network's content, however many variables and files it passed through.
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from tree_sitter import Node
 
@@ -17,7 +17,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.places import HOLE, file_effects, normal, place_of
 from freehold.guard.effects.scene import LIMIT_DEPTH, Scene, effect, unknown
 from freehold.guard.effects.shell_names import pairs
-from freehold.guard.syntax import Language
+from freehold.guard.syntax import Language, text_of
 
 NET = "\ue001"  # content that came from a network
 DECODED = "\ue002"  # content that was decoded, decrypted or unpacked, and is not known
@@ -65,6 +65,13 @@ def filtered(text: str) -> str:
     return marks_of(text) or (HOLE if text else "")
 
 
+class Body(NamedTuple):
+    """A statement that is walked later, and the text that it stands in, as `Shell.source` has it."""
+
+    node: Node
+    source: str
+
+
 @dataclass(slots=True)
 class Shell:
     """One shell, or one subshell. `known` maps a variable to the values it may have; `files` what is known of files' content."""
@@ -73,14 +80,15 @@ class Shell:
     execute: Callable[["Shell", list[str], str], str]  # runs argv with an input, gives the output
     walk: Callable[["Shell", str, str], str]  # runs a script's text with an input
     walk_node: Callable[["Shell", Node, str], str]  # runs a statement
+    source: str = ""  # the text whose nodes are walked, if each byte of it is a character; else nodes are asked for theirs
     known: dict[str, tuple[str, ...]] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
     decoded: set[str] = field(default_factory=set)  # texts that came out of an encoding, as they can be read
     links: dict[str, str] = field(default_factory=dict)  # symbolic links that the script made, to what they lead to
-    readers: dict[str, Node] = field(default_factory=dict)  # `>(command)` by its path: what is written there is its input
+    readers: dict[str, Body] = field(default_factory=dict)  # `>(command)` by its path: what is written there is its input
     foreign: list[str] = field(default_factory=list)  # folders that the script filled with what came from a network
     references: dict[str, str] = field(default_factory=dict)  # `declare -n`: a variable that is another
-    functions: dict[str, Node] = field(default_factory=dict)
+    functions: dict[str, Body] = field(default_factory=dict)
     aliases: dict[str, str] = field(default_factory=dict)
     called: set[str] = field(default_factory=set)  # functions and aliases
     stack: tuple[str, ...] = ()  # functions being walked
@@ -94,13 +102,24 @@ class Shell:
     effects: list[Effect] = field(default_factory=list)
     read: dict[int, tuple[Node, Any]] = field(default_factory=dict)  # what `once` made of a node; the node keeps its id taken
 
-    def once(self, node: Node, make: Callable[[Node], T]) -> T:
-        """`make(node)`; in a function, which is walked at each call, made when it is first asked for."""
+    def text(self, node: Node) -> str:
+        """The node's source."""
+        source = self.source
+        return source[node.start_byte : node.end_byte] if source else text_of(node)
+
+    def walk_body(self, body: Body, stdin: str) -> str:
+        source, self.source = self.source, body.source
+        out = self.walk_node(self, body.node, stdin)
+        self.source = source
+        return out
+
+    def once(self, node: Node, make: "Callable[[Node, Shell], T]") -> T:
+        """`make(node, self)`; in a function, which is walked at each call, made when it is first asked for."""
         if not self.stack:
-            return make(node)
+            return make(node, self)
         kept = self.read.get(node.id)
         if kept is None:
-            kept = self.read[node.id] = (node, make(node))
+            kept = self.read[node.id] = (node, make(node, self))
         made: T = kept[1]
         return made
 
@@ -146,12 +165,12 @@ class Shell:
         return SECRET if place_of(whole, self.scene.folder) is Place.CREDENTIAL else LOCAL
 
     def store(self, path: str, content: str, *, adds: bool = False) -> None:
-        whole = normal(self.resolve(path))
+        whole = normal(self.resolve(path) if self.folder else path)
         if whole in ("/dev/null", ".") or len(self.files) > 500:
             return
         if whole in self.readers:
             reader = self.readers.pop(whole)  # not for what itself writes there
-            self.walk_node(self.child(), reader, content)
+            self.child().walk_body(reader, content)
             self.readers[whole] = reader
             return
         before = self.files.get(whole, "") if adds or self.branch else ""
@@ -224,7 +243,7 @@ class Shell:
         return replace(self, known=dict(self.known), aliases=dict(self.aliases), functions=dict(self.functions))
 
 
-Left = tuple[dict[str, tuple[str, ...]], dict[str, str], dict[str, Node], str, int, int, int]
+Left = tuple[dict[str, tuple[str, ...]], dict[str, str], dict[str, Body], str, int, int, int]
 
 
 def root_shell(

@@ -15,13 +15,14 @@ from tree_sitter import Node
 
 from freehold.guard.effects.payloads import unescaped
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.shell_state import LOCAL, SPLIT, STEP_CHARS, Shell, filtered, marks_of
-from freehold.guard.syntax import text_of
+from freehold.guard.effects.shell_state import LOCAL, SPLIT, STEP_CHARS, Body, Shell, filtered, marks_of
 
 LIMIT_WORDS = 64  # words that braces make of one
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPED_IN_QUOTES = re.compile(r'\\([$`"\\\n])')
 _NAMED = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*|[0-9]|\{[A-Za-z_][A-Za-z0-9_]*\})")
+# A word, or quoted text with nothing but plain variables in it: what can be read without a look at its nodes.
+PART = r"(?a:[\w@%+:,./~*?-]++|\"[^\"\\`$]*+(?:\$(?:[A-Za-z_]\w*+|\d|\{[A-Za-z_]\w*+\})[^\"\\`$]*+)*+\")"
 _BLANKS = re.compile(r"\s+")
 _RANGE = re.compile(r"(-?\d{1,6}|[A-Za-z])\.\.(-?\d{1,6}|[A-Za-z])(?:\.\.-?\d+)?")
 _QUOTED = str.maketrans("{},", "\ue00a\ue00b\ue00c")
@@ -60,16 +61,16 @@ class _Fixed:
 class _Filled:
     """Quoted text with nothing but plain variables in it."""
 
-    __slots__ = ("_names", "_texts")
+    __slots__ = ("_texts", "names")
 
     def __init__(self, texts: list[str], names: list[str]) -> None:
-        self._texts, self._names = texts, names  # text, name, text, and so on, to a last text
+        self._texts, self.names = texts, names  # text, name, text, and so on, to a last text
 
     def words(self, shell: Shell) -> list[str]:
         return [self.value(shell)]
 
     def value(self, shell: Shell) -> str:
-        texts, names = self._texts, self._names
+        texts, names = self._texts, self.names
         if len(names) == 1:
             return f"{texts[0]}{_variable(names[0], shell)}{texts[1]}"
         return "".join([text + _variable(name, shell) for text, name in zip(texts, names, strict=False)]) + texts[-1]
@@ -119,7 +120,7 @@ class _Written:
         node = self._node
         kind = node.type
         if kind == "string":
-            text = text_of(node)
+            text = shell.text(node)
             return ("@" in text and _all_arguments(text, shell)) or [_filled(node, shell)]
         return _cut(_concatenated(node, shell) if kind == "concatenation" else _unquoted(node, shell))
 
@@ -155,44 +156,44 @@ def _unquoted_braces(text: str) -> str:
     return text if text.isascii() else text.replace("\ue00a", "{").replace("\ue00b", "}").replace("\ue00c", ",")
 
 
-def read(node: Node) -> str | Word:
+def read(node: Node, shell: Shell) -> str | Word:
     """An argument; a str where it is one word that is always the same."""
     kind = node.type
     if kind == "word" or kind == "number":
-        text = _unescaped(text_of(node))
+        text = _unescaped(shell.text(node))
         return _Fixed(braces(text), text) if "{" in text else text
     if kind == "raw_string":
-        return text_of(node)[1:-1]
+        return shell.text(node)[1:-1]
     if kind == "string":
-        return _read_string(node)
+        return _read_string(node, shell)
     if kind == "simple_expansion":
-        return _Joined([_Name(text_of(node)[1:])])
+        return _Joined([_Name(shell.text(node)[1:])])
     if kind == "concatenation":
-        return _read_joined(node)
+        return _read_joined(node, shell)
     return _Written(node)
 
 
-def _read_joined(node: Node) -> Word:
+def _read_joined(node: Node, shell: Shell) -> Word:
     parts: list[str | _Name | _Filled] = []
     for child in node.children:
         kind = child.type
         if kind == "simple_expansion":
-            parts.append(_Name(text_of(child)[1:]))
+            parts.append(_Name(shell.text(child)[1:]))
         elif kind == "raw_string":
-            parts.append(_quoted_braces(text_of(child)[1:-1]))
+            parts.append(_quoted_braces(shell.text(child)[1:-1]))
         elif kind == "word" or kind == "number":
-            parts.append(_unescaped(text_of(child)))
+            parts.append(_unescaped(shell.text(child)))
         elif kind == "brace_expression":
-            parts.append(text_of(child))
-        elif kind == "string" and (filled := _of_names(text_of(child))) is not None:
+            parts.append(shell.text(child))
+        elif kind == "string" and (filled := _of_names(shell.text(child))) is not None:
             parts.append(filled)
         elif kind != "$":
             return _Written(node)
     return _Joined(parts)
 
 
-def _read_string(node: Node) -> str | Word:
-    text = text_of(node)
+def _read_string(node: Node, shell: Shell) -> str | Word:
+    text = shell.text(node)
     if "$" not in text and "`" not in text and text[-1:] == '"' and len(text) > 1:
         return "".join(_ESCAPED_IN_QUOTES.split(text[1:-1])) if "\\" in text else text[1:-1]
     return _of_names(text) or _Written(node)
@@ -200,13 +201,13 @@ def _read_string(node: Node) -> str | Word:
 
 def expand(node: Node, shell: Shell) -> list[str]:
     """The words that an argument becomes: most often one."""
-    word = read(node)
+    word = read(node, shell)
     return [word] if isinstance(word, str) else word.words(shell)
 
 
 def value_of(node: Node, shell: Shell) -> str:
     """An argument as one text, as an assignment or a here-string takes it."""
-    word = read(node)
+    word = read(node, shell)
     return word if isinstance(word, str) else word.value(shell)
 
 
@@ -219,7 +220,7 @@ def _part(node: Node, shell: Shell) -> str:
     if node.type in ("string", "raw_string", "ansi_c_string", "translated_string"):
         return _quoted_braces(_text(node, shell))
     if node.type == "brace_expression":
-        return text_of(node)
+        return shell.text(node)
     return "" if node.type == "$" else _unquoted(node, shell)
 
 
@@ -246,19 +247,19 @@ def _split(value: str, separators: tuple[str, ...]) -> str:
 def _text(node: Node, shell: Shell) -> str:
     kind = node.type
     if kind in ("word", "number"):
-        return _unescaped(text_of(node))
+        return _unescaped(shell.text(node))
     if kind in PLAIN:
-        return text_of(node)
+        return shell.text(node)
     if kind == "raw_string":
-        return text_of(node)[1:-1]
+        return shell.text(node)[1:-1]
     if kind == "string":
         return _quoted(node, shell)
     if kind == "ansi_c_string":
-        return unescaped(text_of(node)[2:-1])
+        return unescaped(shell.text(node)[2:-1])
     if kind == "translated_string":
         return _text(node.named_children[0], shell) if node.named_children else ""
     if kind == "simple_expansion":
-        return _variable(text_of(node)[1:], shell)
+        return _variable(shell.text(node)[1:], shell)
     if kind == "expansion":
         return _expansion(node, shell)
     if kind == "command_substitution":
@@ -272,55 +273,70 @@ def _text(node: Node, shell: Shell) -> str:
         return "1"
     if node.named_child_count:
         return "".join(_text(child, shell) for child in node.named_children)
-    return text_of(node)
+    return shell.text(node)
 
 
 def _quoted(node: Node, shell: Shell) -> str:
     """What is in double quotes."""
-    names = _of_names(text_of(node))
+    names = _of_names(shell.text(node))
     return _filled(node, shell) if names is None else names.value(shell)
 
 
 def _filled(node: Node, shell: Shell) -> str:
     """What is in double quotes, or in a here-document. The text between the parts that have nodes is taken as it is."""
-    source = node.text or b""
+    source, base = (shell.source, 0) if shell.source else ((node.text or b"").decode("latin-1"), node.start_byte)
     out: list[str] = []
-    base = at = node.start_byte
+    at = node.start_byte
     for child in node.children:
         kind, start, end = child.type, child.start_byte, child.end_byte
         if start > at:
-            out.append(source[at - base : start - base].decode("utf-8", "replace"))
+            out.append(_utf8(source[at - base : start - base]))
         at = end
         if kind == '"':
             continue
         if kind == "string_content":
-            text = source[start - base : end - base].decode("utf-8", "replace")
+            text = _utf8(source[start - base : end - base])
             out.append("".join(_ESCAPED_IN_QUOTES.split(text)) if "\\" in text else text)
         elif kind == "simple_expansion":
-            out.append(_variable(source[start + 1 - base : end - base].decode("utf-8", "replace"), shell))
+            out.append(_variable(_utf8(source[start + 1 - base : end - base]), shell))
         elif child.is_named and kind != "ERROR":
             out.append(_text(child, shell))
         else:
-            out.append(text_of(child))
+            out.append(_utf8(source[start - base : end - base]))
     if at < node.end_byte:
-        out.append(source[at - base :].decode("utf-8", "replace"))
+        out.append(_utf8(source[at - base : node.end_byte - base]))
     return "".join(out)
+
+
+def _utf8(text: str) -> str:
+    """Of a text in which each byte is a character."""
+    return text if text.isascii() else text.encode("latin-1").decode("utf-8", "replace")
 
 
 def _of_names(text: str) -> _Filled | None:
     """Quoted text with nothing but plain variables in it, the usual one, without a look at its nodes; None for all other text."""
     if text[-1:] != '"' or "\\" in text or "`" in text or "$(" in text:
         return None
+    filled = _named(text)
+    return None if text.count("$") > len(filled.names) else filled
+
+
+def _named(text: str) -> _Filled:
     pieces = _NAMED.split(text[1:-1])  # text, a name, text and so on
     names = pieces[1::2]
-    if text.count("$") > len(names):
-        return None
     return _Filled(pieces[::2], [name.strip("{}") for name in names] if "{" in text else names)
+
+
+def read_part(text: str) -> str | Word:
+    """An argument that is a `PART`."""
+    if text[0] != '"':
+        return text
+    return _named(text) if "$" in text else text[1:-1]
 
 
 def heredoc(node: Node, shell: Shell, *, raw: bool) -> str:
     """The body of a here-document; `raw` where its delimiter is quoted."""
-    return text_of(node) if raw or not node.child_count else _filled(node, shell)
+    return shell.text(node) if raw or not node.child_count else _filled(node, shell)
 
 
 def _all_arguments(text: str, shell: Shell) -> list[str] | None:
@@ -344,10 +360,15 @@ def _variable(name: str, shell: Shell) -> str:
             return shell.arguments[int(name) - 1] if len(name) < 4 and int(name) <= len(shell.arguments) else ""
         if name == "PWD" and shell.folder:
             return shell.folder
-    elif len(values) == 1 and not shell.references and len(values[0]) < STEP_CHARS:
-        return values[0]
-    value = shell.value(name)
-    return HOLE if value is None else value
+    elif not shell.references:  # as `value` does it
+        count, turn = len(values), shell.turn
+        if count > shell.turns:
+            shell.turns = count
+        value = values[turn if turn < count else -1]
+        if len(value) < STEP_CHARS:
+            return value
+    known = shell.value(name)
+    return HOLE if known is None else known
 
 
 def _expansion(node: Node, shell: Shell) -> str:
@@ -362,10 +383,10 @@ def _expansion(node: Node, shell: Shell) -> str:
         children = children[1:]
     if not children:
         return HOLE
-    name = text_of(
+    name = shell.text(
         children[0].named_children[0] if children[0].type == "subscript" and children[0].named_children else children[0]
     )
-    value: str | None = _item(text_of(children[0]), shell) if children[0].type == "subscript" else None
+    value: str | None = _item(shell.text(children[0]), shell) if children[0].type == "subscript" else None
     if value is None:
         value = _variable(name, shell)
     if indirect:
@@ -373,7 +394,7 @@ def _expansion(node: Node, shell: Shell) -> str:
     if len(children) == 1:
         return value or ""
     rest = children[1:]
-    signs = "".join(text_of(child) for child in rest if not child.is_named)
+    signs = "".join(shell.text(child) for child in rest if not child.is_named)
     words = [_text(child, shell) for child in rest if child.is_named]
     return _formed(value or "", signs, words, assigned=name in shell.known)
 
@@ -474,7 +495,7 @@ def _process(node: Node, shell: Shell) -> str:
         inner = shell.child()
         for child in node.named_children:
             shell.walk_node(inner, child, LOCAL)
-            shell.readers[name] = child
+            shell.readers[name] = Body(child, shell.source)
     return name
 
 
