@@ -64,11 +64,9 @@ class Agent(Protocol):
 
     def answer(self, asked: Asked, decision: Decision, reason: str, *, approve: bool) -> Said:
         """`approve`: say yes to what policy allows, where the agent knows a yes. Raises nothing."""
-        ...
 
     def settings(self, command: str, timeout_s: int) -> str:
         """What a user adds to `settings_file`. `command` is a line for a shell that the agent must wait `timeout_s` for."""
-        ...
 
 
 _MOMENTS = {

@@ -35,7 +35,6 @@ class Upstream(Protocol):
     @property
     def models(self) -> Sequence[str]:
         """The model names it answers to."""
-        ...
 
     def status(self) -> UpstreamStatus: ...
 
@@ -44,7 +43,6 @@ class Upstream(Protocol):
 
         Closing the iterator cancels the work. Raises UpstreamError before or between events, InvalidRequest for what it can't do.
         """
-        ...
 
     async def close(self) -> None: ...
 
@@ -85,13 +83,11 @@ EngineLoadProbe = Callable[[], EngineLoad]
 class ReceiptSigner(Protocol):
     def sign(self, claims: Claims, previous: str | None) -> Receipt:
         """Sign `claims` with the digest of the receipt before it; None for the first."""
-        ...
 
 
 class Cipher(Protocol):
     def encrypt(self, content: bytes, exchange_id: ExchangeId) -> bytes:
         """So that nobody without the node's key reads it, or passes it off as another exchange's."""
-        ...
 
 
 class Recorder(Protocol):
@@ -99,11 +95,9 @@ class Recorder(Protocol):
 
     async def record(self, draft: Draft) -> Receipt:
         """Sign and store both, or raise RecordNotWritten and store neither."""
-        ...
 
     def status(self) -> UpstreamStatus:
         """Whether a record could be written now."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +112,9 @@ class LedgerReader(Protocol):
 
     def after(self, seq: int, limit: int) -> list[tuple[int, LedgerEntry]]:
         """Entries numbered above `seq`, oldest first."""
-        ...
 
     def recent(self, limit: int) -> list[tuple[int, LedgerEntry]]:
         """The last entries, newest first."""
-        ...
 
     def receipt(self, exchange_id: ExchangeId) -> StoredReceipt | None: ...
 
@@ -130,13 +122,11 @@ class LedgerReader(Protocol):
 class KeyRing(Protocol):
     def authenticate(self, secret: str) -> Principal:
         """Raises InvalidKey. What an operator changes or revokes takes effect at once."""
-        ...
 
 
 class KeyBook(Protocol):
     def by_id(self, key_id: KeyId) -> Principal:
         """Whose key this is, for work that goes on after the request that asked for it. Raises InvalidKey as a `KeyRing`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +144,6 @@ class Use:
 class Meter(Protocol):
     def account(self, use: Use) -> tuple[Measurement, Footprint]:
         """Energy of one exchange, and what it came to. Reads nothing from disk or network; what is unknown is None."""
-        ...
 
 
 class StepMeter(Protocol):
@@ -164,27 +153,21 @@ class StepMeter(Protocol):
 
     def end_pass(self, shares: Sequence[PassShare], spent_s: float, threads: int) -> None:
         """A pass took `spent_s` of wall time on so many threads."""
-        ...
 
     def so_far(self, request: int) -> Metered | None:
         """What a request took up to here: should it leave, this is what its record says."""
-        ...
 
     def settle(self, request: int) -> Metered | None:
         """All that a request gets, for good: nothing is given to it after this."""
-        ...
 
     def forget(self, request: int) -> None:
         """A request that ended without a last word: what it took beyond the last `so_far` is nobody's."""
-        ...
 
     def loaded(self, on_card: bool) -> None:
         """All until now was loading the model, which will be computed there."""
-        ...
 
     def tick(self) -> None:
         """Once a second, whether anything is computed or not."""
-        ...
 
     def totals(self) -> EnergyTotals | None: ...
 
@@ -205,11 +188,9 @@ class GuardSession(Protocol):
         Gives `Held` for a call that a person is asked about and `Refused` for one that is stopped. `history_is_known` says
         whether the request carried the whole conversation: in one that a provider keeps, anybody may have said anything.
         """
-        ...
 
     def restorer(self) -> Stage | None:
         """Turns the tokens this exchange's request got back into their values, after the response's stage; None without any."""
-        ...
 
 
 class Guard(Protocol):
@@ -217,7 +198,6 @@ class Guard(Protocol):
 
     def status(self) -> UpstreamStatus:
         """Whether the policy file in place is the one in force; if not, `detail` says what is wrong with it."""
-        ...
 
 
 class Approvals(Protocol):
@@ -228,7 +208,6 @@ class Approvals(Protocol):
 
         Question and answer are in the audit log before this returns: raises RecordNotWritten.
         """
-        ...
 
 
 class HeldQuestions(Protocol):
@@ -236,11 +215,9 @@ class HeldQuestions(Protocol):
 
     def waiting(self) -> Sequence[Question]:
         """Oldest first."""
-        ...
 
     def decide(self, question_id: str, *, approved: bool, by: Principal, note: str = "") -> Question:
         """Raises NotFound, a ClientError for whoever comes second, and NotAllowed for the key whose call it is."""
-        ...
 
 
 class Permit(Protocol):
@@ -249,19 +226,15 @@ class Permit(Protocol):
     @property
     def reserved_microusd(self) -> int | None:
         """What is held of a money budget while it waits or runs; None where no budget of money applies."""
-        ...
 
     def wait_s(self) -> float:
         """Seconds until limits would let an exchange begin that waited; 0 is now, and of one that has begun."""
-        ...
 
     def begin(self) -> None:
         """The turn of an exchange that waited has come. Raises LimitReached. Changes nothing of one that has begun."""
-        ...
 
     def settle(self, entry: LedgerEntry | None) -> None:
         """Give the place back and count what was used; None where nothing came of the exchange. Called once."""
-        ...
 
 
 class Admission(Protocol):
@@ -270,13 +243,11 @@ class Admission(Protocol):
 
         One that `waits` for its turn is under way from `Permit.begin` on; before that too many others may wait: LimitReached.
         """
-        ...
 
 
 class Prices(Protocol):
     def cost_microusd(self, model: str, upstream: str | None, usage: Usage | None) -> int | None:
         """What an exchange cost, in millionths of a US dollar, rounded up. None where a price or a count is unknown."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,7 +269,6 @@ class Signal(Protocol):
 
         Thread-safe, and answers from memory.
         """
-        ...
 
 
 class Upload(Protocol):
@@ -328,37 +298,29 @@ class BatchStore(Protocol):
         self, key_id: KeyId, *, purpose: str | None, after: str | None, limit: int, newest_first: bool = True
     ) -> tuple[list[StoredFile], bool]:
         """Up to `limit`, and whether there are more."""
-        ...
 
     def pieces(self, file: StoredFile) -> Iterator[bytes]:
         """The content in order."""
-        ...
 
     def read(self, file_id: str, at: int, size_bytes: int) -> bytes:
         """A part of an uploaded file."""
-        ...
 
     def delete_file(self, file_id: str, key_id: KeyId) -> None:
         """Raises InvalidRequest while a batch still reads it."""
-        ...
 
     def stored_bytes(self) -> int: ...
 
     def purge_files(self, now_s: float) -> int:
         """Remove what has expired and no batch reads. Gives how many went."""
-        ...
 
     def purge_batches(self, before_s: float) -> int:
         """Forget batches that were over before then."""
-        ...
 
     def remove_orphans(self, now_s: float) -> None:
         """Remove what broken uploads left."""
-        ...
 
     def claim(self) -> bool:
         """Whether this process may run batches: of several nodes with one home one may, until it ends."""
-        ...
 
     def create(self, batch: Batch) -> Batch: ...
 
@@ -366,49 +328,38 @@ class BatchStore(Protocol):
 
     def batches(self, key_id: KeyId | None, *, after: str | None, limit: int) -> tuple[list[Batch], bool]:
         """The newest first, and whether there are more."""
-        ...
 
     def unfinished(self, key_id: KeyId | None = None) -> list[Batch]:
         """Those not over, oldest first."""
-        ...
 
     def change(self, batch_id: str, change: Callable[[Batch], Batch]) -> Batch:
         """Read, change, write, as one. What `change` raises leaves all as it was."""
-        ...
 
     def add_lines(self, batch_id: str, lines: Iterable[tuple[int, int]], change: Callable[[Batch], Batch]) -> Batch:
         """The batch's lines, as (at, bytes) in its input file, together with the change that they bring."""
-        ...
 
     def take(self, batch_id: str, limit: int) -> list[Line]:
         """The next lines that wait; from here on they are running."""
-        ...
 
     def give_back(self, line: Line, *, counts: bool) -> None:
         """It was not answered and waits again. An attempt that does not count was not ended by the line itself."""
-        ...
 
     def answer(
         self, lines: Sequence[Line], kind: Literal["output", "error"], answer: bytes, change: Callable[[Batch], Batch]
     ) -> bool:
         """Write what one batch's lines came to, once. False, and nothing done, where one has an answer or the batch is over."""
-        ...
 
     def left(self, batch_id: str) -> Iterator[Line]:
         """Lines without an answer, in order."""
-        ...
 
     def finish(self, batch_id: str, status: BatchStatus, at_s: int, *, ttl_s: int) -> Batch:
         """It is over: its outputs become files of its key."""
-        ...
 
     def saving(self, batch_id: str) -> Saving:
         """What waiting spared, out of the ledger's rows of the batch's exchanges."""
-        ...
 
     def recover(self) -> int:
         """Lines that were running when the node ended wait again. Gives how many."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -436,13 +387,11 @@ class Residency(Protocol):
         self, context: Context, claimed: Sequence[str], findings: Sequence[Finding], upstreams: Sequence[str], at_ns: int
     ) -> Placement:
         """`claimed` are the caller's labels: they may raise, never lower. Raises InvalidRequest for unknown ones."""
-        ...
 
 
 class AuditLog(Protocol):
     async def append(self, kind: str, facts: Mapping[str, object], exchange_id: ExchangeId | None = None) -> None:
         """Make one decision durable in the tamper-evident log. No content in `facts`. Raises RecordNotWritten."""
-        ...
 
 
 class LogFiles(Protocol):
@@ -450,7 +399,6 @@ class LogFiles(Protocol):
 
     def file(self, path: str) -> bytes | None:
         """The file of this path as of the last signed tree head; None where there is none. Blocks on the disk."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -465,7 +413,6 @@ class Witness(Protocol):
 
     def add_checkpoint(self, body: bytes) -> WitnessAnswer:
         """What becomes of a submission: durable before it returns. Blocks on the disk; raises DeviceError."""
-        ...
 
 
 class LogState(Protocol):
@@ -473,17 +420,14 @@ class LogState(Protocol):
 
     def size(self) -> int | None:
         """Rows that the last signed tree head is over; None before the first."""
-        ...
 
     def status(self) -> Mapping[str, UpstreamStatus]:
         """Of "log", and of "witness NAME" for each witness."""
-        ...
 
 
 class Alarm(Protocol):
     def raise_alert(self, alert: Alert) -> None:
         """Tell the operators. Never blocks, never raises."""
-        ...
 
 
 # Seconds since an arbitrary start, and Unix time in nanoseconds. Injected so that tests own time.

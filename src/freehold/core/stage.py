@@ -16,7 +16,6 @@ class Stage(Protocol):
 
     def close(self) -> list[Event]:
         """Release what is still held back. Called once, after the last event."""
-        ...
 
 
 @runtime_checkable
@@ -25,7 +24,6 @@ class Stepwise(Protocol):
 
     def steps(self, event: Event) -> Iterator[list[Event]]:
         """What `receive` gives for `event`, list by list, each after a few milliseconds at most; some are empty."""
-        ...
 
 
 def steps(stage: Stage, event: Event) -> Iterator[list[Event]]:

@@ -40,23 +40,19 @@ class Constraint(Protocol):
 
         Raises InvalidRequest where finding out would cost too much.
         """
-        ...
 
     def accept(self, token: int) -> None:
         """`token` was chosen."""
-        ...
 
     def forced(self) -> Sequence[int]:
         """Tokens in which all that can come next is usually written: a key that a schema requires. None where there is a choice.
 
         They are drafts: what is chosen in the end may be cut into other tokens.
         """
-        ...
 
     @property
     def is_over(self) -> bool:
         """Nothing but an end can follow."""
-        ...
 
 
 class Grammars:

@@ -36,7 +36,6 @@ _LONGEST_PAUSE: Final = 2048
 class SmallModel(Protocol):
     def step(self, batch: Batch) -> npt.NDArray[np.float32]:
         """As `scheduler.Model`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,7 +89,6 @@ class Prefix(Protocol):
 
     def upto(self, end: int) -> memoryview:
         """At least the first `end` bytes; `end` is at most `size_bytes`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,6 @@ class Model(Protocol):
 
     def step(self, batch: Batch) -> npt.NDArray[np.float32]:
         """Compute the batch's tokens. Returns (wanted, vocabulary) logits, in batch order."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

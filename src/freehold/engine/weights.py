@@ -53,7 +53,6 @@ class Beside(Protocol):
 
     def dealer(self, part: int, sealer: Sealer) -> Take:
         """What is given the blocks of a file, one after the other."""
-        ...
 
 
 class CheckedFile:

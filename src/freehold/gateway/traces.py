@@ -34,11 +34,9 @@ class Hop(Protocol):
     @property
     def traceparent(self) -> str | None:
         """What the upstream is told: a header of this name; None is no header."""
-        ...
 
     def served(self, served: ServedBy) -> None:
         """Who answered, as soon as it is known."""
-        ...
 
 
 class ExchangeTrace(Protocol):
@@ -50,7 +48,6 @@ class ExchangeTrace(Protocol):
 
     def end(self, entry: LedgerEntry | None) -> None:
         """None where the record could not be written."""
-        ...
 
 
 class Traces(Protocol):
@@ -58,7 +55,6 @@ class Traces(Protocol):
 
     def close(self) -> None:
         """Send what is waiting. Blocks, so call it off the event loop."""
-        ...
 
 
 class Parent:

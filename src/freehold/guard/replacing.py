@@ -50,7 +50,6 @@ class Search(Protocol):
 
     def look(self, text: str, at: int, position: int, *, is_whole: bool) -> Searched:
         """`position` of `text[at]` in the channel. `is_whole`: nothing follows."""
-        ...
 
 
 class StreamReplacer:

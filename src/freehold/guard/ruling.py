@@ -42,7 +42,6 @@ class RulingTable(Protocol):
 
     def of(self, channel: Channel, tool: str = "") -> Rulings:
         """`tool` is the one whose description, arguments or result the text is; empty where there is none, or it is not known."""
-        ...
 
 
 class Hit(NamedTuple):

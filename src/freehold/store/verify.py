@@ -52,15 +52,12 @@ class Proofs(Heads, Protocol):
 
     def read(self, envelope: bytes) -> SignedReceipt:
         """Raises ArtefactError."""
-        ...
 
     def check(self, envelope: bytes) -> None:
         """Raises ArtefactError where no trusted key signed it."""
-        ...
 
     def check_seal(self, key_id: KeyId, seal: bytes, message: bytes) -> None:
         """Raises VerificationError."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,6 @@ from freehold.store.tree import TILE_HASHES, TILE_LEVELS, Checkpoint, Tree, chec
 class Heads(Protocol):
     def head(self, note: str) -> tuple[int, bytes]:
         """Size and root of a checkpoint. Raises ArtefactError where no trusted key signed it."""
-        ...
 
 
 class TreeFold:

@@ -45,7 +45,6 @@ class Embedding(Protocol):
 
     def gather(self, tokens: npt.NDArray[np.int32]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]:
         """(rows of blocks, which of them each token has)."""
-        ...
 
     def close(self) -> None: ...
 

@@ -23,17 +23,14 @@ class Held(Protocol):
 
     def write_key(self, e: Emitter, target: Target, keys: Value, position: Value, head: Sequence[Value]) -> None:
         """`head` (vectors of f32, end to end) becomes the key at `position` of the page."""
-        ...
 
     def write_value(self, e: Emitter, target: Target, keys: Value, position: Value, head: Sequence[Value]) -> None: ...
 
     def read(self, e: Emitter, target: Target, address: Value, count: int) -> list[Value]:
         """`count` vectors of elements as f32, not yet scaled."""
-        ...
 
     def key_scales(self, e: Emitter, keys: Value, head_dim: int, first: int) -> Value | None:
         """Scales of the keys at positions `first` and after, a vector of f32; None where elements are what they are."""
-        ...
 
     def value_scales(self, e: Emitter, keys: Value, head_dim: int, first: int) -> Value | None: ...
 

@@ -33,43 +33,34 @@ class Target(Protocol):
     @property
     def few_columns(self) -> int:
         """Up to which a panel meets columns in registers and is not packed first: what was measured to be faster."""
-        ...
 
     @property
     def any_bytes(self) -> bool:
         """Whether `dot` takes all bytes for weights, whatever it is told of their bits."""
-        ...
 
     def dot(self, e: Emitter, weights: Sequence[Value], activations: Sequence[Value], weight_bits: int) -> Value:
         """Sum over pairs of (lanes x 4 unsigned bytes) times (lanes x 4 signed bytes), four neighbours to a lane: i32 lanes.
 
         Weights are below 2 ** weight_bits, unless `any_bytes`. Exact.
         """
-        ...
 
     def look_up(self, e: Emitter, table: Sequence[int], words: Value) -> Value:
         """Each byte of i32 lanes, which is below 16, as an index into 16 bytes."""
-        ...
 
     def multiply_add(self, e: Emitter, a: Value, b: Value, c: Value) -> Value:
         """a * b + c."""
-        ...
 
     def from_half(self, e: Emitter, halves: Value) -> Value:
         """<n x i16> holding f16 -> <n x f32>."""
-        ...
 
     def to_half(self, e: Emitter, floats: Value) -> Value:
         """<n x f32> -> <n x i16> holding f16, to nearest even."""
-        ...
 
     def settled(self, e: Emitter, value: Value) -> Value:
         """The same vector of i32 lanes, made before whatever is written after this. Where registers are many."""
-        ...
 
     def pause(self, e: Emitter) -> None:
         """Tell the core that this is a spin loop."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,6 @@ class Experts(Protocol):
         the next group is asked for, the last one's until the next call. Raises DeviceError or VerificationError for one that
         cannot be had.
         """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

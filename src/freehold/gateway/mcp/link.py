@@ -30,22 +30,17 @@ class Link(Protocol):
 
     async def ask(self, data: bytes, own: Id) -> Message:
         """A question of our own: its answer. Raises UpstreamError."""
-        ...
 
     def answers(
         self, message: Message, data: bytes, headers: Headers = NO_HEADERS
     ) -> AbstractAsyncContextManager[AsyncIterator[ServerEvent]]:
         """Send a client's question: what comes of it, the answer among it. Raises UpstreamError and SessionGone."""
-        ...
 
     async def tell(self, data: bytes, headers: Headers = NO_HEADERS) -> None:
         """Send what nobody answers. Raises UpstreamError and SessionGone."""
-        ...
 
     def listen(self, after: str) -> AbstractAsyncContextManager[AsyncIterator[ServerEvent]]:
         """What the server says by itself, or what came after the event `after`. Raises DoesNotListen and UpstreamError."""
-        ...
 
     async def close(self) -> None:
         """End the session with the server."""
-        ...

@@ -62,20 +62,16 @@ class Conversation(Protocol):
     @property
     def is_tainted(self) -> bool:
         """Whether somebody else's words are in it."""
-        ...
 
     @property
     def is_suspect(self) -> bool:
         """Whether some of them look like instructions to the model."""
-        ...
 
     def asked_for(self, target: str) -> bool:
         """Whether the user or the system prompt named this host, address, path or program."""
-        ...
 
     def came_from_untrusted(self, target: str) -> bool:
         """Whether it stands in somebody else's words, and the user never named it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,11 +38,9 @@ class Nvml(Protocol):
 
     def default_limit_mw(self, card: int) -> int:
         """The power that the card is made for (its TDP)."""
-        ...
 
     def is_shared(self, card: int) -> bool:
         """Whether MIG splits it, or it is a virtual one."""
-        ...
 
 
 class NvmlLibrary:

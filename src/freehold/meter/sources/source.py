@@ -36,7 +36,6 @@ class EnergySource(Protocol):
     @property
     def name(self) -> str:
         """As it stands in the ledger: "rapl", "nvml-energy"."""
-        ...
 
     @property
     def grade(self) -> Grade: ...
@@ -50,12 +49,10 @@ class EnergySource(Protocol):
     @property
     def sees_idle(self) -> bool:
         """Whether it counts what is drawn while we do nothing."""
-        ...
 
     def read(self, busy: Busy) -> Reading | None:
         """Joules since the last call, the first of which is 0. None where they can't be known: a counter that was reset, one that
         can't be read now. Then the next reading counts from here."""
-        ...
 
     def close(self) -> None: ...
 
