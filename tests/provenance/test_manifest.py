@@ -69,10 +69,9 @@ def test_a_manifest_survives_writing_and_reading(tmp_path: Path) -> None:
 def test_progress_ends_at_the_whole(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"x" * (2 * BLOCK_BYTES + 1))
     (tmp_path / "b").write_bytes(b"y")
-    seen: list[tuple[int, int]] = []
-    make_manifest(tmp_path, ["a", "b"], name="n", origin="o", progress=lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (2 * BLOCK_BYTES + 2, 2 * BLOCK_BYTES + 2)
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    seen: list[int] = []
+    make_manifest(tmp_path, ["a", "b"], name="n", origin="o", advanced=seen.append)
+    assert sum(seen) == 2 * BLOCK_BYTES + 2
 
 
 @pytest.mark.parametrize(

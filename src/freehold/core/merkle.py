@@ -64,20 +64,6 @@ class GrowingRoot:
         return found
 
 
-def inclusion_proof(index: int, size: int, perfect: Perfect) -> list[bytes]:
-    """PATH(index, D[size]): from the leaf's sibling up."""
-    low, high, proof = 0, size, []
-    while high - low > 1:
-        middle = low + _left(high - low)
-        if index < middle:
-            proof.append(_hash_of(middle, high, perfect))
-            high = middle
-        else:
-            proof.append(_hash_of(low, middle, perfect))
-            low = middle
-    return proof[::-1]
-
-
 def consistency_proof(old: int, new: int, perfect: Perfect) -> list[bytes]:
     """PROOF(old, D[new]); empty for an old size of 0, or one that is the new."""
     if not 0 < old < new:
@@ -99,25 +85,6 @@ def consistency_proof(old: int, new: int, perfect: Perfect) -> list[bytes]:
 def range_proof(first: int, last: int, size: int, perfect: Perfect) -> list[bytes]:
     """What lies outside of leaves `first` to `last` (excluded), left to right."""
     return [_hash_of(low, high, perfect) for low, high in _outside(0, size, first, last)]
-
-
-def check_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], wanted: bytes) -> None:
-    """Raises VerificationError unless `leaf` is at `index` of the tree with the root `wanted` (RFC 9162 §2.1.3.2)."""
-    if not 0 <= index < size:
-        raise VerificationError(f"leaf {index} is not in a tree of {size}")
-    last, at, found = size - 1, index, leaf
-    for hash_ in proof:
-        if last == 0:
-            raise VerificationError("the inclusion proof is too long")
-        if at & 1 or at == last:
-            found = node_hash(hash_, found)
-            while not at & 1 and at:
-                at, last = at >> 1, last >> 1
-        else:
-            found = node_hash(found, hash_)
-        at, last = at >> 1, last >> 1
-    if last or found != wanted:
-        raise VerificationError(f"the proof does not lead from leaf {index} to the root of the tree of {size}")
 
 
 def check_consistency(old: int, old_root: bytes, new: int, new_root: bytes, proof: Sequence[bytes]) -> None:

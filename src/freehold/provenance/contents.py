@@ -14,7 +14,7 @@ from freehold.core.errors import InvalidRequest, VerificationError
 from freehold.core.models import Manifest
 from freehold.provenance.digest_cache import DigestCache
 from freehold.provenance.pieces import BLOCKS, FileDigests, Recipe, hash_files
-from freehold.provenance.progress import Progress
+from freehold.provenance.progress import Progress, counted
 from freehold.provenance.tree import Rules, check_plain, model_files
 
 TOLD = 10  # problems in a message; the report has them all
@@ -131,16 +131,9 @@ def digest_files(
             found[name] = known
     trusted = tuple(found)
     paths = [(name, located.paths[name]) for name in names if name not in found]
-    done_bytes = 0
-
-    def advanced(more_bytes: int) -> None:
-        nonlocal done_bytes
-        done_bytes += more_bytes
-        progress.advance(done_bytes)
-
     if paths:
         progress.step(f"hashing {located.name}", sum(located.sizes[name] for name, _ in paths))
-    for one in hash_files(paths, recipe, follow_links=located.follow_links, advanced=advanced):
+    for one in hash_files(paths, recipe, follow_links=located.follow_links, advanced=counted(progress)):
         found[one.name] = one
         if cache is not None:
             cache.put(one, recipe)

@@ -22,7 +22,7 @@ from freehold.provenance.files import write_durably
 from freehold.provenance.keys import TrustedKeys, key_directory, node_key, trusted
 from freehold.provenance.manifest import MANIFEST_NAME, MANIFEST_TYPE, decode, make_manifest, regular_size
 from freehold.provenance.model_folder import LOCATION_NAME, model_directory
-from freehold.provenance.progress import Progress
+from freehold.provenance.progress import Progress, counted
 from freehold.provenance.publisher import PUBLISHER_NAME, doubt, publisher
 from freehold.provenance.scan.gate import refuse_unsafe, refuse_unsafe_model
 from freehold.provenance.signer import sign_manifest
@@ -80,7 +80,7 @@ def add(bringing: Bringing, home: Path, progress: Progress, *, overwrite: bool =
             name=bringing.name,
             origin=bringing.origin,
             licence=bringing.licence,
-            progress=lambda done_bytes, _: progress.advance(done_bytes),
+            advanced=counted(progress),
         )
         if (place / MANIFEST_NAME).exists() and not overwrite:
             before = _manifest(place, trusted(key.public))

@@ -39,9 +39,6 @@ FILES_LIMIT = 10_000
 FILE_LIMIT_BYTES = 1 << 50
 READERS = 4  # blocks read and hashed at once; more than a disk's queue needs only costs memory
 
-# (bytes hashed, bytes in all)
-HashProgress = Callable[[int, int], None]
-
 
 def leaf_digest(block: bytes | bytearray | memoryview) -> bytes:
     digest = blake3(b"\x00")
@@ -81,18 +78,11 @@ def make_manifest(
     name: str,
     origin: str,
     licence: str | None = None,
-    progress: HashProgress | None = None,
+    advanced: Callable[[int], None] | None = None,
 ) -> Manifest:
     """Hash the files `names` of `directory`. Raises MalformedArtefact for a name or file that cannot be in a model."""
-    total_bytes = sum(regular_size(directory, n) for n in names)
-    done_bytes = 0
-
-    def advanced(block_bytes: int) -> None:
-        nonlocal done_bytes
-        done_bytes += block_bytes
-        if progress is not None:
-            progress(done_bytes, total_bytes)
-
+    for n in names:
+        regular_size(directory, n)
     files = tuple(hash_file(directory / n, n, advanced) for n in sorted(names, key=str.encode))
     return checked(Manifest(model_id=model_id(files), name=name, files=files, origin=origin, licence=licence))
 

@@ -26,7 +26,7 @@ from freehold.provenance.local import added_names, open_added, open_at
 from freehold.provenance.manifest import MANIFEST_NAME, checked, hash_file, model_id
 from freehold.provenance.model_folder import model_directory
 from freehold.provenance.packages import extract, locate
-from freehold.provenance.progress import Progress, Silent
+from freehold.provenance.progress import Progress, Silent, counted
 from freehold.provenance.scan.gate import refuse_unsafe
 from freehold.provenance.signer import sign_manifest
 
@@ -127,15 +127,8 @@ def _pinned_file(pin: Pin, path: Path, progress: Progress) -> ManifestFile:
 
 
 def _hash(path: Path, pin: Pin, progress: Progress) -> ManifestFile:
-    done_bytes = 0
-
-    def advanced(block_bytes: int) -> None:
-        nonlocal done_bytes
-        done_bytes += block_bytes
-        progress.advance(done_bytes)
-
     progress.step(f"hashing {pin.file_name}", path.stat().st_size)
-    return hash_file(path, pin.file_name, advanced)
+    return hash_file(path, pin.file_name, counted(progress))
 
 
 def _wheel(pin: Pin, directory: Path, progress: Progress) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 from freehold.core.errors import VerificationError, os_errors
 from freehold.core.models import Manifest
 from freehold.provenance.manifest import check_name, checked, hash_file, model_id
-from freehold.provenance.progress import Progress
+from freehold.provenance.progress import Progress, counted
 
 
 class SourceFiles:
@@ -26,13 +26,7 @@ class SourceFiles:
     def hash(self, name: str, progress: Progress) -> Manifest:
         """All of them. `name` is what they are called together."""
         progress.step(f"hashing {name}", sum(state[-1] for state in self._states.values()))
-        done_bytes = 0
-
-        def advanced(block_bytes: int) -> None:
-            nonlocal done_bytes
-            done_bytes += block_bytes
-            progress.advance(done_bytes)
-
+        advanced = counted(progress)
         files = tuple(hash_file(self._directory / file, file, advanced) for file in self._states)
         return checked(Manifest(model_id=model_id(files), name=name, files=files, origin=""))
 

@@ -9,6 +9,8 @@ from enum import IntEnum, StrEnum
 
 
 class Verdict(StrEnum):
+    """As `Weight` has it, in the same order."""
+
     CLEAN = "clean"
     SUSPICIOUS = "suspicious"  # nothing known to be bad, and not known to be good
     UNPARSED = "unparsed"  # some of it could not be read: it must not be loaded
@@ -25,15 +27,7 @@ class Weight(IntEnum):
 
     @property
     def verdict(self) -> Verdict:
-        return _VERDICTS[self]
-
-
-_VERDICTS = {
-    Weight.NOTE: Verdict.CLEAN,
-    Weight.SUSPICIOUS: Verdict.SUSPICIOUS,
-    Weight.UNPARSED: Verdict.UNPARSED,
-    Weight.MALICIOUS: Verdict.MALICIOUS,
-}
+        return list(Verdict)[self]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +40,10 @@ class Rule:
 
 _NOTE, _SUSPICIOUS, _UNPARSED, _MALICIOUS = Weight.NOTE, Weight.SUSPICIOUS, Weight.UNPARSED, Weight.MALICIOUS
 _PICKLE_CVES = ("CVE-2025-1716", "CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10155", "CVE-2025-10156", "CVE-2025-10157")
-_GGUF_CVES = (
-    "CVE-2024-21802",
-    "CVE-2024-21825",
-    "CVE-2024-21836",
-    "CVE-2024-23496",
-    "CVE-2024-23605",
-    "CVE-2025-53630",
-    "CVE-2026-27940",
-    "CVE-2026-33298",
+_GGUF_CVES_WORDS = (
+    "CVE-2024-21802 CVE-2024-21825 CVE-2024-21836 CVE-2024-23496 CVE-2024-23605 CVE-2025-53630 CVE-2026-27940 CVE-2026-33298"
 )
+_GGUF_CVES = tuple(_GGUF_CVES_WORDS.split())
 
 RULES: dict[str, Rule] = {
     "unparsed": Rule(weight=_UNPARSED, about="could not be read to its end, or is of no known kind", cwe="CWE-20"),

@@ -93,18 +93,8 @@ _HARM_WORDS = (
 _HARM = _HARM_WORDS.split()
 _HARM_NAMES = frozenset(name for name in _HARM if not name.endswith((".", "_")))
 _HARM_PREFIXES = tuple(name for name in _HARM if name.endswith((".", "_")))
-_PYTHON_2 = frozenset(IMPORT_MAPPING) | {
-    "commands",
-    "popen2",
-    "imp",
-    "asyncore",
-    "smtpd",
-    "nt",
-    "posix",
-    "pipes",
-    "distutils",
-    "asynchat",
-}
+_PYTHON_2_WORDS = "commands popen2 imp asyncore smtpd nt posix pipes distutils asynchat"
+_PYTHON_2 = frozenset(IMPORT_MAPPING) | frozenset(_PYTHON_2_WORDS.split())
 
 
 class Judgement(Enum):

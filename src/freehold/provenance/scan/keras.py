@@ -20,16 +20,8 @@ HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
 CONFIG_LIMIT_BYTES = 64 << 20
 SEARCH_LIMIT_BYTES = 4 << 30
 PIECE_BYTES = 4 << 20
-CODE_CLASSES = (
-    "Lambda",
-    "TFOpLambda",
-    "TFSMLayer",
-    "__lambda__",
-    "__python_function__",
-    "TorchModuleWrapper",
-    "JaxLayer",
-    "FlaxLayer",
-)
+_CODE_CLASSES = "Lambda TFOpLambda TFSMLayer __lambda__ __python_function__ TorchModuleWrapper JaxLayer FlaxLayer"
+CODE_CLASSES = tuple(_CODE_CLASSES.split())
 _SAFE_MODULES = ("keras", "keras_nlp", "keras_hub", "keras_cv", "tf_keras", "tensorflow.keras", "builtins")
 _BUILTINS = ("function", "list", "tuple", "dict", "str", "int", "float", "bool", "type", "slice", "set")
 _CODE_MARK = re.compile(
@@ -38,16 +30,11 @@ _CODE_MARK = re.compile(
 )
 _ESCAPED_LETTER = re.compile(rb"\\u00[2-7][0-9a-fA-F]")
 # Keras' own doors to files, processes and names that a config could call: CVE-2025-1550 and its kin.
-_DOORS = (
-    "keras.utils.get_file",
-    "keras.src.utils.file_utils",
-    "keras.config.enable_unsafe_deserialization",
-    "keras.models.load_model",
-    "keras.saving",
-    "keras.src.saving",
-    "keras.src.legacy",
-    "keras.src.models.cloning",
+_DOORS_WORDS = (
+    "keras.utils.get_file keras.src.utils.file_utils keras.config.enable_unsafe_deserialization keras.models.load_model"
+    " keras.saving keras.src.saving keras.src.legacy keras.src.models.cloning"
 )
+_DOORS = tuple(_DOORS_WORDS.split())
 
 
 def scan_config(source: Source, context: Context) -> None:

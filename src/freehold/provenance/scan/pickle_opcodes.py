@@ -18,10 +18,6 @@ def _float_line(m: Machine) -> None:
     m.push(OPAQUE)
 
 
-def _int_line(m: Machine) -> None:
-    m.push(m.number_line())
-
-
 def _string_line(m: Machine) -> None:
     line = m.cursor.line(LINE_LIMIT_BYTES)
     line = b"" if line is None else line.strip()
@@ -134,10 +130,6 @@ def _pop(m: Machine) -> None:
     m.stack.pop()  # a mark, too: C and Python agree
 
 
-def _dup(m: Machine) -> None:
-    m.push(m.top())
-
-
 def _proto(m: Machine) -> None:
     protocol = m.cursor.number(1)
     if protocol > 5:
@@ -206,24 +198,16 @@ def _persistent(m: Machine) -> None:
     m.push(OPAQUE)
 
 
-def _put_line(m: Machine) -> None:
-    m.remember(m.number_line())
-
-
-def _get_line(m: Machine) -> None:
-    m.recall(m.number_line())
-
-
 STEPS: Mapping[int, Callable[[Any], Any]] = {
     ord("("): lambda m: m.push(MARK),
     ord("0"): _pop,
     ord("1"): lambda m: m.pop_mark(),
-    ord("2"): _dup,
+    ord("2"): lambda m: m.push(m.top()),
     ord("F"): _float_line,
-    ord("I"): _int_line,
+    ord("I"): lambda m: m.push(m.number_line()),
     ord("J"): _small(4, signed=True),
     ord("K"): _small(1),
-    ord("L"): _int_line,
+    ord("L"): lambda m: m.push(m.number_line()),
     ord("M"): _small(2),
     ord("N"): _push(NONE),
     ord("P"): _persistent_line,
@@ -240,14 +224,14 @@ STEPS: Mapping[int, Callable[[Any], Any]] = {
     ord("d"): lambda m: m.push(_dict_of(m.pop_mark())),
     ord("}"): lambda m: m.push(Items()),
     ord("e"): _appends,
-    ord("g"): _get_line,
+    ord("g"): lambda m: m.recall(m.number_line()),
     ord("h"): lambda m: m.recall(m.cursor.number(1)),
     ord("i"): _inst,
     ord("j"): lambda m: m.recall(m.cursor.number(4)),
     ord("l"): _opaque_of_mark,
     ord("]"): _push(OPAQUE),
     ord("o"): _obj,
-    ord("p"): _put_line,
+    ord("p"): lambda m: m.remember(m.number_line()),
     ord("q"): lambda m: m.remember(m.cursor.number(1)),
     ord("r"): lambda m: m.remember(m.cursor.number(4)),
     ord("s"): _setitem,

@@ -55,45 +55,10 @@ CLOSED: dict[bytes, str] = {
     b"lmgg": "GGML of before GGUF",
 }
 PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8", b"%PDF-", b"RIFF", b"<svg", b"\x00\x00\x01\x00")
-PICKLES = (
-    ".pkl",
-    ".pickle",
-    ".pt",
-    ".pth",
-    ".bin",
-    ".ckpt",
-    ".joblib",
-    ".dat",
-    ".data",
-    ".p",
-    ".pk",
-    ".dill",
-    ".mar",
-    ".model",
-    ".th",
-    ".t7",
-)
-CODE = (
-    ".py",
-    ".pyc",
-    ".sh",
-    ".js",
-    ".ts",
-    ".c",
-    ".cc",
-    ".cpp",
-    ".cu",
-    ".h",
-    ".hpp",
-    ".rs",
-    ".go",
-    ".rb",
-    ".pl",
-    ".lua",
-    ".ps1",
-    ".bat",
-    ".ipynb",
-)
+_PICKLES = ".pkl .pickle .pt .pth .bin .ckpt .joblib .dat .data .p .pk .dill .mar .model .th .t7"
+PICKLES = tuple(_PICKLES.split())
+_CODE = ".py .pyc .sh .js .ts .c .cc .cpp .cu .h .hpp .rs .go .rb .pl .lua .ps1 .bat .ipynb"
+CODE = tuple(_CODE.split())
 TEMPLATES = (".jinja", ".jinja2", ".j2")
 # Which formats a name promises. Others in it are told: loaders choose by name.
 PROMISES: dict[str, tuple[str, ...]] = {
