@@ -23,7 +23,7 @@ from freehold.core.errors import ArtefactError, InvalidRequest, MalformedArtefac
 from freehold.core.models import Manifest
 from freehold.engine.header import files_at, read_path
 from freehold.engine.inspect import inspect
-from freehold.provenance import bom_cyclonedx, bom_spdx
+from freehold.provenance import bom_cyclonedx, bom_spdx, slsa
 from freehold.provenance.bom import CARD_LIMIT_BYTES, Description, Facts, Reference, describe, read_card
 from freehold.provenance.envelope import ENVELOPE_LIMIT_BYTES, canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably
@@ -31,15 +31,6 @@ from freehold.provenance.keys import PRIVATE_NAME, TrustedKeys, key_directory, n
 from freehold.provenance.local import trust_words
 from freehold.provenance.pull import open_model
 from freehold.provenance.receipt import STATEMENT_MEDIA_TYPE
-from freehold.provenance.slsa import (
-    MODEL_ROOT,
-    Attested,
-    attestation_path,
-    check_output,
-    check_source,
-    model_files,
-    read_attestation,
-)
 from freehold.provenance.source_files import SourceFiles
 from freehold.provenance.unpickle import inputs_of, pickles_of
 from freehold.provenance.verifier import verify_contents
@@ -100,8 +91,8 @@ def bom(
         refuse_unwritable(out)
     found = _opened(model)
     if form == "slsa":
-        attested = read_attestation(attestation_path(found.path), trusted_keys)
-        check_output(attested, found.manifest)
+        attested = slsa.read_attestation(slsa.attestation_path(found.path), trusted_keys)
+        slsa.check_output(attested, found.manifest)
         document: Any = msgspec.to_builtins(attested.statement)
     else:
         make = bom_cyclonedx.as_cyclonedx if form == "cyclonedx" else bom_spdx.as_spdx
@@ -138,8 +129,8 @@ def _hashed(path: Path) -> Manifest:
         directory, names = files_at(path)
         if not names:
             raise Unusable(f"{path} has neither a .gguf file nor .safetensors files")
-        if path.is_dir() and attestation_path(path).exists():
-            names = model_files(path)
+        if path.is_dir() and slsa.attestation_path(path).exists():
+            names = slsa.model_files(path)
         return SourceFiles(directory, names).hash(path.resolve().name, progress)
 
 
@@ -162,8 +153,8 @@ def _described(found: _Model, card: Path | None, keys: TrustedKeys) -> Descripti
 def _with_origin(described: Description, found: _Model, keys: TrustedKeys) -> Description:
     """What it was converted from, where a statement that holds says so."""
     try:
-        attested = read_attestation(attestation_path(found.path), keys)
-        check_output(attested, found.manifest)
+        attested = slsa.read_attestation(slsa.attestation_path(found.path), keys)
+        slsa.check_output(attested, found.manifest)
     except NotFound:
         return described
     except ArtefactError as exc:
@@ -190,37 +181,37 @@ def _verified(found: _Model, source: Path | None, signed: Path | None, keys: Tru
     attested = _read(found.path, keys, must=signed is None or source is not None)
     if attested is None:
         return
-    check_output(attested, found.manifest)
+    slsa.check_output(attested, found.manifest)
     yield _made(found.path, attested)
     if source is None:
         return
-    check_source(attested, _hashed_source(source, attested))
+    slsa.check_source(attested, _hashed_source(source, attested))
     yield f"{source} is what was converted: every file of it"
     if (before := _read(source, keys, must=False)) is not None:
-        check_output(before, _hashed(source))
+        slsa.check_output(before, _hashed(source))
         yield _made(source, before)
 
 
-def _made(path: Path, attested: Attested) -> str:
+def _made(path: Path, attested: slsa.Attested) -> str:
     return f"{path.name} is what was made of {attested.source} (root {attested.source_root[:16]}) by {_builder(attested)}"
 
 
-def _read(path: Path, keys: TrustedKeys, *, must: bool) -> Attested | None:
+def _read(path: Path, keys: TrustedKeys, *, must: bool) -> slsa.Attested | None:
     try:
-        return read_attestation(attestation_path(path), keys)
+        return slsa.read_attestation(slsa.attestation_path(path), keys)
     except NotFound:
         if must:
             raise
         return None
 
 
-def _builder(attested: Attested) -> str:
+def _builder(attested: slsa.Attested) -> str:
     builder = attested.statement.predicate.runDetails.builder
     build = "this build" if attested.is_of_this_build else "another build than this"
     return f"freehold {builder.version.get('freehold', '')[:40]}, {build}, on the node with the key {attested.signed_by}"
 
 
-def _hashed_source(source: Path, attested: Attested) -> Manifest:
+def _hashed_source(source: Path, attested: slsa.Attested) -> Manifest:
     """The files that a conversion would take of it today."""
     if source.exists() and pickles_of(source):
         directory, names = (source.parent if source.is_file() else source), inputs_of(source)
@@ -251,7 +242,7 @@ def _root(kind: str, document: Mapping[str, Any]) -> str:
     """Of the model that a document is about."""
     try:
         if kind == STATEMENT_MEDIA_TYPE:
-            return str(next(one["digest"][MODEL_ROOT] for one in document["subject"] if MODEL_ROOT in one["digest"]))
+            return str(next(one["digest"][slsa.MODEL_ROOT] for one in document["subject"] if slsa.MODEL_ROOT in one["digest"]))
         if kind == bom_spdx.MEDIA_TYPE:
             (root,) = next(one["rootElement"] for one in document["@graph"] if one["type"] == "SpdxDocument")
             return str(root).removeprefix(bom_spdx.NAMESPACE)

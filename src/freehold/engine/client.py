@@ -22,22 +22,8 @@ from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, 
 from freehold.core.exchange import Exchange, ModelId, Principal
 from freehold.core.ports import EngineLoad, MonotonicClock, UpstreamStatus
 from freehold.core.watermark import Watermark
+from freehold.engine import frames
 from freehold.engine.child import end, how, private_directory, spawn
-from freehold.engine.frames import (
-    PROTOCOL,
-    Accepted,
-    Counted,
-    Ended,
-    Fit,
-    Hello,
-    Loading,
-    Ready,
-    Refused,
-    Stats,
-    Text,
-    check_hello,
-    read_frame,
-)
 from freehold.engine.link import STOP_TIMEOUT_S, Link
 from freehold.engine.refusal import LOOK_EVERY_S, Refusal, Surroundings, refusal
 from freehold.engine.telling import Telling
@@ -85,11 +71,11 @@ class EngineClient:
         self._detail = "the engine has not been started"
         self._retry_after_s = 1.0
         self._trouble: str | None = None
-        self._loading: Loading | None = None
+        self._loading: frames.Loading | None = None
         self._link: Link | None = None
         self._supervisor: asyncio.Task[None] | None = None
-        self._stats = Stats()
-        self._fit: Fit | None = None
+        self._stats = frames.Stats()
+        self._fit: frames.Fit | None = None
         self._closing = False
 
     @property
@@ -101,7 +87,7 @@ class EngineClient:
         return self._models
 
     @property
-    def stats(self) -> Stats:
+    def stats(self) -> frames.Stats:
         """The engine's last word on how busy it is; all zero while there is none."""
         return self._stats
 
@@ -146,7 +132,7 @@ class EngineClient:
         self._asked_again.set()
 
     @property
-    def loading(self) -> Loading | None:
+    def loading(self) -> frames.Loading | None:
         """What is being loaded and how far it is; None before and after."""
         return self._loading
 
@@ -194,15 +180,15 @@ class EngineClient:
         answer = link.ask(exchange, seed, watermark)
         try:
             accepted = await answer.next()
-            assert isinstance(accepted, Accepted), "the engine accepts a request before anything else"
+            assert isinstance(accepted, frames.Accepted), "the engine accepts a request before anything else"
             yield [MessageStart(served=_served_by(exchange.model, ready, seed, watermark))]
             telling = Telling(exchange, ready.calls)
             while not telling.is_over:
                 events: list[Event] = []
                 for frame in await answer.rest():
-                    assert isinstance(frame, Text | Ended), "an answer is text until it ends"
+                    assert isinstance(frame, frames.Text | frames.Ended), "an answer is text until it ends"
                     choice = frame.request - answer.request
-                    events += telling.text(choice, frame) if isinstance(frame, Text) else telling.end(choice, frame)
+                    events += telling.text(choice, frame) if isinstance(frame, frames.Text) else telling.end(choice, frame)
                 yield events
         finally:
             link.forget(answer)
@@ -214,12 +200,12 @@ class EngineClient:
         answer = link.count(exchange)
         try:
             counted = await answer.next()
-            assert isinstance(counted, Counted), "a count is answered with a count"
+            assert isinstance(counted, frames.Counted), "a count is answered with a count"
             return counted.input_tokens
         finally:
             link.forget(answer)
 
-    def _running(self) -> tuple[Link, Ready]:
+    def _running(self) -> tuple[Link, frames.Ready]:
         if self._link is None or self._link.ready is None:
             if self._refusal is not None:
                 raise ModelRefused(self._detail)
@@ -227,7 +213,7 @@ class EngineClient:
         return self._link, self._link.ready
 
     @property
-    def _ready(self) -> Ready | None:
+    def _ready(self) -> frames.Ready | None:
         return self._link.ready if self._link else None
 
     async def _supervise(self) -> None:
@@ -297,7 +283,7 @@ class EngineClient:
             finally:
                 await end(process)
         finally:
-            self._link, self._stats, self._fit = None, Stats(), None
+            self._link, self._stats, self._fit = None, frames.Stats(), None
             server.close()
             self._socket_path.unlink(missing_ok=True)
 
@@ -315,8 +301,8 @@ class EngineClient:
             reader, writer = connected.result()
             self._link = link = Link(process, writer)
             try:
-                link.write(Hello(protocol=PROTOCOL, version=__version__))
-                check_hello(await read_frame(reader))
+                link.write(frames.Hello(protocol=frames.PROTOCOL, version=__version__))
+                frames.check_hello(await frames.read_frame(reader))
                 cause = await self._listen(reader, link)
                 if cause is None:  # it closed the socket: it has ended or is about to
                     await asyncio.wait({exited}, timeout=STOP_TIMEOUT_S)
@@ -331,25 +317,25 @@ class EngineClient:
     async def _listen(self, reader: asyncio.StreamReader, link: Link) -> str | None:
         """Until the engine goes. Returns what it said of itself, if it did."""
         cause = None
-        while (frame := await read_frame(reader)) is not None:
+        while (frame := await frames.read_frame(reader)) is not None:
             match frame:
-                case Loading(what=what, done=done, total=total):
+                case frames.Loading(what=what, done=done, total=total):
                     self._loading = frame
                     share = f" {done / total:.0%}" if total else ""
                     self._detail = f"the engine is loading {self._models[0]}: {what}{share}"
-                case Fit():
+                case frames.Fit():
                     self._fit = frame
-                case Ready():
+                case frames.Ready():
                     link.ready = frame
                     self._trouble = self._loading = self._refusal = None
                     self._detail = f"the engine runs {self._models[0]} with a context of {frame.context_tokens} tokens"
-                case Stats():
+                case frames.Stats():
                     self._stats = frame
-                case Refused(request=None):
+                case frames.Refused(request=None):
                     cause, self._refusal = frame.message, refusal(frame)
                     if self._refusal is not None:
                         self._detail = self._refusal.words(self._models[0])
-                case Accepted() | Counted() | Text() | Ended() | Refused():
+                case frames.Accepted() | frames.Counted() | frames.Text() | frames.Ended() | frames.Refused():
                     link.deliver(frame)
         return cause
 
@@ -367,7 +353,7 @@ def _check(exchange: Exchange) -> None:
             raise InvalidRequest(f"the embedded engine does not do `{param}` yet: leave it out", param=param)
 
 
-def _served_by(model: str, ready: Ready, seed: int | None, watermark: Watermark | None = None) -> ServedBy:
+def _served_by(model: str, ready: frames.Ready, seed: int | None, watermark: Watermark | None = None) -> ServedBy:
     return ServedBy(
         provider="freehold",
         model=model,

@@ -141,13 +141,13 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     waiting: int = 0
     free_pages: int = 0
     pages: int = 0
-    prompt_tokens: int = 0
+    prompt_tokens: int = 0  # computed
     output_tokens: int = 0
     busy_s: float = 0.0
-    cached_tokens: int = 0
+    cached_tokens: int = 0  # prompt tokens that were not computed: their pages were there
     drafted_tokens: int = 0
-    accepted_tokens: int = 0
-    draft_model_s: float = 0.0
+    accepted_tokens: int = 0  # of them, those that were right
+    draft_model_s: float = 0.0  # what a draft model's passes took, of `busy_s`
     prompt_tokens_per_s: float = 0.0
     output_tokens_per_s: float = 0.0
     token_s: float = 0.0  # of a pass of one token of late; 0 is unknown

@@ -3,6 +3,7 @@
 A file appears under its name once it is whole and on disk; until then it is a `.part` beside it.
 """
 
+import math
 import os
 import secrets
 import struct
@@ -45,10 +46,7 @@ class TensorPlan:
 
     @property
     def rows(self) -> int:
-        rows = 1
-        for extent in self.shape[1:]:
-            rows *= extent
-        return rows
+        return math.prod(self.shape[1:])
 
     @property
     def size_bytes(self) -> int:

@@ -22,33 +22,12 @@ import msgspec
 
 from freehold import __version__
 from freehold.core.errors import FreeholdError, InternalError, os_errors
-from freehold.core.measurement import EnergyTotals
 from freehold.core.models import VerifiedModel
 from freehold.core.ports import StepMeter
+from freehold.engine import frames
 from freehold.engine.config import EngineConfig
 from freehold.engine.fit import Prediction, lines
-from freehold.engine.frames import (
-    PROTOCOL,
-    Accepted,
-    Cancel,
-    Count,
-    Counted,
-    Ended,
-    Fit,
-    Frame,
-    Hello,
-    Loading,
-    Stats,
-    Stop,
-    Submit,
-    Text,
-    check_hello,
-    encode,
-    read_frame,
-    refused,
-)
 from freehold.engine.runtime import Runtime
-from freehold.engine.scheduler import SchedulerStats
 from freehold.engine.sequence import Failed, Finished, Grown, Output
 
 log = logging.getLogger("freehold.engine")
@@ -95,7 +74,7 @@ class _Engine:
         self._opening = opening
         self._meter: StepMeter | None = None
         self._preparing: dict[int, asyncio.Task[None]] = {}
-        self._told = Stats()
+        self._told = frames.Stats()
         # One thread: templates and tokenizers of all requests together never take more than one core from compute.
         self._prompts = ThreadPoolExecutor(1, "prompts")
 
@@ -104,8 +83,8 @@ class _Engine:
         self._loop = asyncio.get_running_loop()
         with os_errors(f"the engine cannot reach its node at {socket_path}"):
             reader, self._writer = await asyncio.open_unix_connection(socket_path)
-        self._write(Hello(protocol=PROTOCOL, version=__version__))
-        check_hello(await read_frame(reader))
+        self._write(frames.Hello(protocol=frames.PROTOCOL, version=__version__))
+        frames.check_hello(await frames.read_frame(reader))
         gone = asyncio.create_task(_read_ahead(reader))
         ticking = asyncio.create_task(self._tick())
         loading = asyncio.create_task(asyncio.to_thread(self._load))
@@ -124,9 +103,9 @@ class _Engine:
         computing.start()
         telling = asyncio.create_task(self._tell_stats())
         frame = await gone
-        while frame is not None and not isinstance(frame, Stop):
+        while frame is not None and not isinstance(frame, frames.Stop):
             self._take(frame)
-            frame = await read_frame(reader)
+            frame = await frames.read_frame(reader)
         telling.cancel()
         ticking.cancel()
         self._runtime.scheduler.close()
@@ -141,13 +120,13 @@ class _Engine:
         self._meter = opened.meter
         return Runtime(opened.model, opened.config, self._tell_progress, self._foretell, opened.draft, opened.meter)
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: frames.Frame) -> None:
         match frame:
-            case Submit():
+            case frames.Submit():
                 self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._accept(frame)))
-            case Count():
+            case frames.Count():
                 self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._count(frame)))
-            case Cancel(request=request):
+            case frames.Cancel(request=request):
                 if task := self._preparing.get(request):
                     task.cancel()
                 else:
@@ -158,22 +137,22 @@ class _Engine:
         try:
             await preparing
         except FreeholdError as exc:
-            self._write(refused(exc, request))
+            self._write(frames.refused(exc, request))
         except Exception as exc:
             log.exception("engine_prompt_failed")
-            self._write(refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), request))
+            self._write(frames.refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), request))
         finally:
             del self._preparing[request]
 
-    async def _accept(self, submit: Submit) -> None:
+    async def _accept(self, submit: frames.Submit) -> None:
         requests = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.requests, submit)
         # What the scheduler makes of them is written by this loop later, so `Accepted` comes first.
         self._runtime.scheduler.submit(*requests)
-        self._write(Accepted(request=submit.request, input_tokens=len(requests[0].prompt)))
+        self._write(frames.Accepted(request=submit.request, input_tokens=len(requests[0].prompt)))
 
-    async def _count(self, count: Count) -> None:
+    async def _count(self, count: frames.Count) -> None:
         tokens = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.tokens, count.messages, count.tools)
-        self._write(Counted(request=count.request, input_tokens=len(tokens)))
+        self._write(frames.Counted(request=count.request, input_tokens=len(tokens)))
 
     def _compute(self) -> None:
         """The scheduler's thread: step after step, never more than one step's output ahead of the socket."""
@@ -215,48 +194,50 @@ class _Engine:
                 log.error("engine_stuck")
                 os._exit(1)  # the node starts us again
             now, now_s = self._runtime.scheduler.stats(), self._loop.time()
-            energy = self._meter.totals() if self._meter is not None else None
-            stats = _stats(before, now, now_s - then_s, energy)
+            rates = {
+                "prompt_tokens_per_s": (now.prompt_tokens - before.prompt_tokens) / (now_s - then_s),
+                "output_tokens_per_s": (now.output_tokens - before.output_tokens) / (now_s - then_s),
+            }
+            self._tell(msgspec.structs.replace(now, energy=self._meter.totals() if self._meter is not None else None, **rates))
             before, then_s = now, now_s
-            self._tell(stats)
 
-    def _tell(self, stats: Stats) -> None:
+    def _tell(self, stats: frames.Stats) -> None:
         if stats != self._told:
             self._write(stats)
             self._told = stats
 
     async def _cannot_load(self, error: FreeholdError) -> int:
-        self._write(refused(error, None))
+        self._write(frames.refused(error, None))
         await self._writer.drain()
         self._writer.close()
         await self._writer.wait_closed()
         return EXIT_CANNOT_LOAD
 
     def _tell_progress(self, what: str, done: int, total: int) -> None:
-        self._loop.call_soon_threadsafe(self._write, Loading(what=what, done=done, total=total))
+        self._loop.call_soon_threadsafe(self._write, frames.Loading(what=what, done=done, total=total))
 
     def _foretell(self, prediction: Prediction) -> None:
         said = lines(prediction)
         log.info("engine_fit", extra={"token_s": prediction.token_s, "lines": said})
-        self._loop.call_soon_threadsafe(self._write, Fit(lines=tuple(said), token_s=prediction.token_s))
+        self._loop.call_soon_threadsafe(self._write, frames.Fit(lines=tuple(said), token_s=prediction.token_s))
 
     def _from_thread(self, sending: Coroutine[Any, Any, None]) -> "Future[None]":
         return asyncio.run_coroutine_threadsafe(sending, self._loop)
 
-    def _write(self, frame: Frame) -> None:
-        self._writer.write(encode(frame))
+    def _write(self, frame: frames.Frame) -> None:
+        self._writer.write(frames.encode(frame))
 
 
-async def _read_ahead(reader: asyncio.StreamReader) -> Frame | None:
-    return await read_frame(reader)
+async def _read_ahead(reader: asyncio.StreamReader) -> frames.Frame | None:
+    return await frames.read_frame(reader)
 
 
-def _frame(output: Output) -> Frame:
+def _frame(output: Output) -> frames.Frame:
     match output:
         case Grown():
-            return Text(request=output.request, piece=output.piece, worked=output.worked)
+            return frames.Text(request=output.request, piece=output.piece, worked=output.worked)
         case Finished():
-            return Ended(
+            return frames.Ended(
                 request=output.request,
                 reason=output.reason,
                 input_tokens=output.input_tokens,
@@ -266,24 +247,4 @@ def _frame(output: Output) -> Frame:
                 tokens=output.tokens,
             )
         case Failed():
-            return refused(output.error, output.request)
-
-
-def _stats(before: SchedulerStats, now: SchedulerStats, seconds: float, energy: EnergyTotals | None) -> Stats:
-    return Stats(
-        running=now.running,
-        waiting=now.waiting,
-        free_pages=now.free_pages,
-        pages=now.pages,
-        prompt_tokens=now.prompt_tokens,
-        output_tokens=now.output_tokens,
-        busy_s=now.busy_s,
-        cached_tokens=now.cached_tokens,
-        drafted_tokens=now.drafted_tokens,
-        accepted_tokens=now.accepted_tokens,
-        draft_model_s=now.draft_model_s,
-        prompt_tokens_per_s=(now.prompt_tokens - before.prompt_tokens) / seconds,
-        output_tokens_per_s=(now.output_tokens - before.output_tokens) / seconds,
-        token_s=now.token_s,
-        energy=energy,
-    )
+            return frames.refused(output.error, output.request)

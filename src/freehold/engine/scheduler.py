@@ -26,6 +26,7 @@ from freehold.core.errors import FreeholdError, InternalError, InvalidRequest, U
 from freehold.core.ports import MonotonicClock, PassShare, StepMeter
 from freehold.engine.config import MAX_DRAFTS
 from freehold.engine.draft import Ask, DraftModel
+from freehold.engine.frames import Stats
 from freehold.engine.kv_cache import PAGE_POSITIONS, KvCache
 from freehold.engine.models.llama import Batch
 from freehold.engine.sequence import Failed, Finished, Output, Request, Sequence, internal
@@ -64,22 +65,6 @@ class Limits:
     prefill_chunk_tokens: int
     threads: int
     max_drafts: int = MAX_DRAFTS
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchedulerStats:
-    running: int
-    waiting: int
-    free_pages: int
-    pages: int
-    prompt_tokens: int  # computed since the start
-    output_tokens: int
-    busy_s: float
-    cached_tokens: int = 0  # prompt tokens that were not computed: their pages were there
-    drafted_tokens: int = 0
-    accepted_tokens: int = 0  # of them, those that were right
-    draft_model_s: float = 0.0  # what a draft model's passes took, of `busy_s`
-    token_s: float = 0.0  # of a pass of one token of late; 0 is unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +152,10 @@ class Scheduler:
             self._closed = True
             self._changed.notify()
 
-    def stats(self) -> SchedulerStats:
+    def stats(self) -> Stats:
+        """Counts alone; who asks again knows rates."""
         with self._changed:
-            return SchedulerStats(
+            return Stats(
                 running=len(self._running),
                 waiting=len(self._waiting),
                 free_pages=self._cache.free_pages,

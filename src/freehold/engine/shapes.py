@@ -19,7 +19,7 @@ _CONTEXT_TOKENS: Final = 131_072  # of the models of 2024 and later; memory is s
 Q2, Q3, Q4, Q5, Q6 = TensorType.Q2_K, TensorType.Q3_K, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Dimensions:
     """Of a dense decoder with grouped-query attention and a gated feed-forward part."""
 
@@ -54,43 +54,27 @@ class Dimensions:
         return sum(length * rows for _, _, length, rows in self.matrices())
 
 
-def _of(
-    name: str, layers: int, embedding: int, ffn: int, heads: int, kv_heads: int, head_dim: int, vocabulary: int, tied: bool
-) -> Dimensions:
-    return Dimensions(
-        name=name,
-        layers=layers,
-        embedding=embedding,
-        ffn=ffn,
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        vocabulary=vocabulary,
-        tied=tied,
-    )
-
-
 # Where a bare "8B" has several readings, the first is taken.
 KNOWN: Final[tuple[Dimensions, ...]] = (
-    _of("llama-3.2-1b", 16, 2048, 8192, 32, 8, 64, 128256, True),
-    _of("llama-3.2-3b", 28, 3072, 8192, 24, 8, 128, 128256, True),
-    _of("llama-3.1-8b", 32, 4096, 14336, 32, 8, 128, 128256, False),
-    _of("llama-3.1-70b", 80, 8192, 28672, 64, 8, 128, 128256, False),
-    _of("llama-3.1-405b", 126, 16384, 53248, 128, 8, 128, 128256, False),
-    _of("qwen2.5-0.5b", 24, 896, 4864, 14, 2, 64, 151936, True),
-    _of("qwen2.5-1.5b", 28, 1536, 8960, 12, 2, 128, 151936, True),
-    _of("qwen2.5-3b", 36, 2048, 11008, 16, 2, 128, 151936, True),
-    _of("qwen2.5-7b", 28, 3584, 18944, 28, 4, 128, 152064, False),
-    _of("qwen2.5-14b", 48, 5120, 13824, 40, 8, 128, 152064, False),
-    _of("qwen2.5-32b", 64, 5120, 27648, 40, 8, 128, 152064, False),
-    _of("qwen2.5-72b", 80, 8192, 29568, 64, 8, 128, 152064, False),
-    _of("qwen3-0.6b", 28, 1024, 3072, 16, 8, 128, 151936, True),
-    _of("qwen3-1.7b", 28, 2048, 6144, 16, 8, 128, 151936, True),
-    _of("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151936, True),
-    _of("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151936, False),
-    _of("qwen3-14b", 40, 5120, 17408, 40, 8, 128, 151936, False),
-    _of("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151936, False),
-    _of("mistral-7b", 32, 4096, 14336, 32, 8, 128, 32768, False),
+    Dimensions("llama-3.2-1b", 16, 2048, 8192, 32, 8, 64, 128256, True),
+    Dimensions("llama-3.2-3b", 28, 3072, 8192, 24, 8, 128, 128256, True),
+    Dimensions("llama-3.1-8b", 32, 4096, 14336, 32, 8, 128, 128256, False),
+    Dimensions("llama-3.1-70b", 80, 8192, 28672, 64, 8, 128, 128256, False),
+    Dimensions("llama-3.1-405b", 126, 16384, 53248, 128, 8, 128, 128256, False),
+    Dimensions("qwen2.5-0.5b", 24, 896, 4864, 14, 2, 64, 151936, True),
+    Dimensions("qwen2.5-1.5b", 28, 1536, 8960, 12, 2, 128, 151936, True),
+    Dimensions("qwen2.5-3b", 36, 2048, 11008, 16, 2, 128, 151936, True),
+    Dimensions("qwen2.5-7b", 28, 3584, 18944, 28, 4, 128, 152064, False),
+    Dimensions("qwen2.5-14b", 48, 5120, 13824, 40, 8, 128, 152064, False),
+    Dimensions("qwen2.5-32b", 64, 5120, 27648, 40, 8, 128, 152064, False),
+    Dimensions("qwen2.5-72b", 80, 8192, 29568, 64, 8, 128, 152064, False),
+    Dimensions("qwen3-0.6b", 28, 1024, 3072, 16, 8, 128, 151936, True),
+    Dimensions("qwen3-1.7b", 28, 2048, 6144, 16, 8, 128, 151936, True),
+    Dimensions("qwen3-4b", 36, 2560, 9728, 32, 8, 128, 151936, True),
+    Dimensions("qwen3-8b", 36, 4096, 12288, 32, 8, 128, 151936, False),
+    Dimensions("qwen3-14b", 40, 5120, 17408, 40, 8, 128, 151936, False),
+    Dimensions("qwen3-32b", 64, 5120, 25600, 64, 8, 128, 151936, False),
+    Dimensions("mistral-7b", 32, 4096, 14336, 32, 8, 128, 32768, False),
 )
 
 

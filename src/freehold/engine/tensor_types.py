@@ -3,6 +3,7 @@
 A type that is named here and is none of `COMPUTED` is refused by its name.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Final
@@ -103,23 +104,8 @@ _BLOCKS: Final[dict[TensorType, tuple[int, int]]] = {
 }
 
 # Those that `kernels.formats.FORMATS` has code for. Whether a file can be run is said without loading a compiler.
-COMPUTED: Final = (
-    TensorType.F32,
-    TensorType.F16,
-    TensorType.BF16,
-    TensorType.Q4_0,
-    TensorType.Q4_1,
-    TensorType.Q5_0,
-    TensorType.Q5_1,
-    TensorType.Q8_0,
-    TensorType.Q2_K,
-    TensorType.Q3_K,
-    TensorType.Q4_K,
-    TensorType.Q5_K,
-    TensorType.Q6_K,
-    TensorType.IQ4_NL,
-    TensorType.IQ4_XS,
-)
+_COMPUTED: Final = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q2_K Q3_K Q4_K Q5_K Q6_K IQ4_NL IQ4_XS"
+COMPUTED: Final = tuple(TensorType[name] for name in _COMPUTED.split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +123,4 @@ class Tensor:
 
     @property
     def rows(self) -> int:
-        rows = 1
-        for extent in self.shape[1:]:
-            rows *= extent
-        return rows
+        return math.prod(self.shape[1:])

@@ -7,21 +7,8 @@ from freehold.engine.gguf import TensorInfo
 from freehold.engine.models.shape import LlamaShape
 from freehold.engine.tensor_types import TensorType
 
-SUPPORTED: Final = frozenset(
-    {
-        TensorType.F32,
-        TensorType.F16,
-        TensorType.BF16,
-        TensorType.Q4_0,
-        TensorType.Q4_1,
-        TensorType.Q5_0,
-        TensorType.Q5_1,
-        TensorType.Q8_0,
-        TensorType.Q4_K,
-        TensorType.Q5_K,
-        TensorType.Q6_K,
-    }
-)
+_SUPPORTED: Final = "F32 F16 BF16 Q4_0 Q4_1 Q5_0 Q5_1 Q8_0 Q4_K Q5_K Q6_K"
+SUPPORTED: Final = frozenset(TensorType[name] for name in _SUPPORTED.split())
 
 
 def why_not(shape: LlamaShape, tensors: Mapping[str, TensorInfo]) -> str | None:
