@@ -101,14 +101,14 @@ class _Route:
 
 def unguarded(lowering: Lowering, source: bytes, language: Language) -> list[Hit]:
     """Hits in bytes. None for a file that has a guard of its own for all routes."""
-    text = source.decode("utf-8", "replace") if not source.isascii() else source.decode("ascii")
-    if _OF_THE_FILE.search(text):
-        return []
+    text = source.decode("utf-8", "replace")
     routes: list[_Route] = []
     if language in _ROUTES:
         routes += _marked(lowering, source, language, text)
     if language in _CALLS and not lowering.called.isdisjoint(_VERBS):
         routes += _registered(lowering, source, language, text)
+    if not routes or _OF_THE_FILE.search(text):
+        return []
     has_guards = any(route.is_guarded for route in routes)
     return [hit for route in routes if (hit := _hit(route, has_guards, source, text)) is not None]
 
@@ -127,6 +127,8 @@ def _hit(route: _Route, has_guards: bool, source: bytes, text: str) -> Hit | Non
 
 def _marked(lowering: Lowering, source: bytes, language: Language, text: str) -> Iterator[_Route]:
     is_route, changes = _ROUTES[language]
+    if not any(func.marks for func in lowering.functions):
+        return
     is_stored = _STORES.search(text) is not None and re.search(r"\bimport\b.*\bsession\b", text) is None
 
     def strip(written: str) -> str:

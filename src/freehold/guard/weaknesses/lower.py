@@ -73,7 +73,7 @@ class Lowering:
     def each(self, nodes: Iterable[Tree]) -> list[Node]:
         """Of named nodes."""
         low = self.low
-        return [low(node) for node in nodes if "comment" not in node.type]
+        return [low(node) for node in nodes if not node.is_extra or "comment" not in node.type]
 
     def block(self, node: Tree | None) -> Node:
         return Block(0, 0, ()) if node is None else self.low(node)
@@ -89,7 +89,8 @@ class Lowering:
 
 
 def named(node: Tree) -> list[Tree]:
-    return [child for child in node.named_children if "comment" not in child.type]
+    """Its named children but comments, which are extra in every grammar: most nodes need not be asked their type."""
+    return [child for child in node.named_children if not child.is_extra or "comment" not in child.type]
 
 
 def child_of(node: Tree, *kinds: str) -> Tree | None:

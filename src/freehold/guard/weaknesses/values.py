@@ -15,6 +15,8 @@ are written on paths.
 
 from collections.abc import Sequence
 
+from msgspec import Struct
+
 CLEAN, UNKNOWN, PARAMETER, LOCAL, REMOTE = range(5)
 HOLE = "\0"  # syntax.parse makes blanks of those in a source
 LIMIT_DEPTH = 6  # of containers in containers
@@ -31,21 +33,14 @@ Constant = str | int | float | bool | None | Unset
 FALSY: tuple[object, ...] = (False, None, 0, "")  # constants that a condition takes for no
 
 
-class Value:
-    __slots__ = ("bounds", "clean", "const", "items", "level", "path", "rest")
-
-    def __init__(
-        self,
-        level: int = CLEAN,
-        clean: frozenset[str] = NOTHING_CLEAN,
-        const: Constant = UNSET,
-        path: str = "",
-        items: "dict[object, Value] | None" = None,
-        bounds: tuple[float, float] | None = None,
-        rest: int = CLEAN,
-    ) -> None:
-        self.rest = rest
-        self.level, self.clean, self.const, self.path, self.items, self.bounds = level, clean, const, path, items, bounds
+class Value(Struct, eq=False):
+    level: int = CLEAN
+    clean: frozenset[str] = NOTHING_CLEAN
+    const: Constant = UNSET
+    path: str = ""
+    items: "dict[object, Value] | None" = None
+    bounds: tuple[float, float] | None = None
+    rest: int = CLEAN
 
     @property
     def is_known(self) -> bool:

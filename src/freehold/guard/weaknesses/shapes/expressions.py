@@ -28,9 +28,10 @@ def listing(lo: Lowering, node: Tree) -> Node:
 
 
 def name(lo: Lowering, node: Tree) -> Node:
-    called_as = lo.text(node)
+    at, end = node.start_byte, node.end_byte
+    called_as = lo.text(node) if lo.plain is None else lo.plain[at:end]
     lo.mentioned.add(called_as)
-    return Name(node.start_byte, node.end_byte, called_as)
+    return Name(at, end, called_as)
 
 
 def variable(lo: Lowering, node: Tree) -> Node:
