@@ -18,7 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from freehold import __version__
 from freehold.cli.charts import Chart, Span, range_chart, tornado_chart
 from freehold.cli.plan_words import as_json, echo_json, show_facts, show_rows, tornado
-from freehold.core.errors import InvalidRequest
+from freehold.core.errors import InvalidRequest, os_errors
 from freehold.plan.uncertainty import Simulation
 
 _DRAWN = "Eight in ten draws lie between P10 and P90; the seed is fixed, so that the same question has the same answer."
@@ -181,7 +181,5 @@ def _words(value: object) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
+    with os_errors(f"cannot write {path}", partial(InvalidRequest, param="html")):
         path.write_text(text, encoding="utf-8")
-    except OSError as exc:
-        raise InvalidRequest(f"cannot write {path}: {exc.strerror}", param="html") from exc

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from freehold.core.errors import NotFound, UnknownFigure
-from freehold.plan.tables import Row, number, rows
+from freehold.plan.tables import Row, cells, number, rows
 
 TERA = 1e12
 
@@ -130,28 +130,12 @@ class Accelerator:
 def _accelerator(row: Row) -> Accelerator:
     rates = {precision: number(row, column) for precision, column in _COLUMNS.items()}
     return Accelerator(
-        name=row["name"],
-        vendor=row["vendor"],
-        kind=row["kind"],
-        released=row["released"],
-        status=row["status"],
         dense_tera_ops={precision: rate for precision, rate in rates.items() if rate is not None},
-        sparse_factor=number(row, "sparse_factor"),
         sparse_precisions=frozenset(Precision(word) for word in row["sparse_precisions"].split()),
-        memory_gb=number(row, "memory_gb"),
         memory_type=row["memory_type"] or None,
-        memory_gb_per_s=number(row, "memory_gb_per_s"),
-        tdp_w=number(row, "tdp_w"),
-        all_in_w=number(row, "all_in_w"),
         all_in_scope=Scope(row["all_in_scope"]) if row["all_in_scope"] else None,
-        link_gb_per_s=number(row, "link_gb_per_s"),
-        die_mm2=number(row, "die_mm2"),
-        price_low_usd=number(row, "price_low_usd"),
-        price_high_usd=number(row, "price_high_usd"),
-        rent_usd_per_h=number(row, "rent_usd_per_h"),
         inferred=frozenset(row["inferred"].split()),
-        source=row["source"],
-        notes=row["notes"],
+        **cells(row, Accelerator),
     )
 
 

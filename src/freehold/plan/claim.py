@@ -26,14 +26,9 @@ MUCH_OF_A_COUNTRY = 0.05
 
 _SCALES: Mapping[str, float] = {"k": 1e3, "m": 1e6, "g": 1e9, "t": 1e12, "p": 1e15, "e": 1e18, "z": 1e21}
 _WORDS: Mapping[str, float] = {
-    "bn": 1e9,
-    "billion": 1e9,
-    "b": 1e9,
-    "m": 1e6,
-    "mn": 1e6,
-    "million": 1e6,
-    "tn": 1e12,
-    "trillion": 1e12,
+    **dict.fromkeys(("m", "mn", "million"), 1e6),
+    **dict.fromkeys(("b", "bn", "billion"), 1e9),
+    **dict.fromkeys(("tn", "trillion"), 1e12),
 }
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from freehold.core.errors import InvalidRequest, MalformedArtefact, UnknownFigure
 from freehold.plan.catalogue import Accelerator
 from freehold.plan.dies import DieArea
-from freehold.plan.tables import Row, rows
+from freehold.plan.tables import Row, cells, rows
 from freehold.plan.uncertainty import Simulation, Triangular, simulate
 
 _COMPARISON = re.compile(r"(tpp|density|bandwidth) (<|>=) ([0-9.]+)")
@@ -218,15 +218,11 @@ def _rule(row: Row) -> Rule:
         id=row["rule"],
         since=date.fromisoformat(row["effective_from"]),
         until=date.fromisoformat(row["effective_until"]) if row["effective_until"] else None,
-        part=row["part"],
-        scope=row["scope"],
         origins=frozenset(row["origins"].split()),
         destinations=frozenset(row["destinations"].split()),
         test=tuple(tuple(_comparison(row["rule"], text) for text in group) for group in groups),
         test_words=row["test"],
-        consequence=row["consequence"],
-        source=row["source"],
-        confidence=row["confidence"],
+        **cells(row, Rule),
     )
 
 

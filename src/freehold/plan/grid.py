@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freehold.core.errors import NotFound
-from freehold.plan.tables import number, rows
+from freehold.plan.tables import cells, number, rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,15 +25,7 @@ class Grid:
 _WATER: Mapping[str, float | None] = {row["code"]: number(row, "water_l_per_kwh") for row in rows("grid_water.csv")}
 
 GRIDS: Mapping[str, Grid] = {
-    row["code"]: Grid(
-        code=row["code"],
-        country=row["country"],
-        year=int(row["year"]),
-        carbon_g_per_kwh=number(row, "carbon_g_per_kwh"),
-        total_twh=number(row, "total_twh"),
-        source=row["source"],
-        water_l_per_kwh=_WATER.get(row["code"]),
-    )
+    row["code"]: Grid(year=int(row["year"]), water_l_per_kwh=_WATER.get(row["code"]), **cells(row, Grid))
     for row in rows("grid_carbon.csv")
 }
 

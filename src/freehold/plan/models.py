@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from freehold.core.errors import MalformedArtefact, NotFound
-from freehold.plan.tables import Row, number, rows
+from freehold.core.errors import NotFound
+from freehold.plan.tables import Row, needed, number, rows
 
 
 class Weights(Enum):
@@ -59,12 +59,11 @@ class Decoder:
 
 
 def _decoder(row: Row) -> Decoder:
-    found = {name: _needed(row, name) for name in ("parameters_b", "active_b")}
-    whole = {name: int(_needed(row, name)) for name in ("layers", "hidden", "kv_heads", "head_dim", "full_layers")}
+    whole = {name: int(needed(row, name)) for name in ("layers", "hidden", "kv_heads", "head_dim", "full_layers")}
     return Decoder(
         name=row["name"],
-        parameters=found["parameters_b"] * 1e9,
-        active_parameters=found["active_b"] * 1e9,
+        parameters=needed(row, "parameters_b") * 1e9,
+        active_parameters=needed(row, "active_b") * 1e9,
         source=row["source"],
         window=_whole(number(row, "window")),
         latent=_whole(number(row, "latent")),
@@ -72,13 +71,6 @@ def _decoder(row: Row) -> Decoder:
         experts_per_token=_whole(number(row, "experts_per_token")),
         **whole,
     )
-
-
-def _needed(row: Row, column: str) -> float:
-    value = number(row, column)
-    if value is None:
-        raise MalformedArtefact(f"{column} of {row['name']} is empty")
-    return value
 
 
 def _whole(value: float | None) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freehold.core.errors import InvalidRequest
-from freehold.plan.tables import number, rows
+from freehold.plan.tables import cells, rows
 from freehold.plan.training_memory import CHECKPOINT_BYTES
 
 TOKEN_BYTES = (2.0, 4.0)
@@ -36,17 +36,7 @@ class Storage:
     drives: Mapping[str, int]
 
 
-SUPPLY: Mapping[str, Supply] = {
-    row["kind"]: Supply(
-        item=row["item"],
-        kind=row["kind"],
-        capacity_tb=number(row, "capacity_tb"),
-        lead_time_weeks=number(row, "lead_time_weeks"),
-        source=row["source"],
-        confidence=row["confidence"],
-    )
-    for row in rows("supply.csv")
-}
+SUPPLY: Mapping[str, Supply] = {row["kind"]: Supply(**cells(row, Supply)) for row in rows("supply.csv")}
 
 
 def storage(parameters: float, checkpoints: int, tokens: float, copies: int = COPIES) -> Storage:

@@ -23,7 +23,7 @@ import numpy as np
 
 from freehold.core.errors import MalformedArtefact, NotFound
 from freehold.plan.catalogue import TERA, Precision, find
-from freehold.plan.tables import Row, number, rows
+from freehold.plan.tables import Row, needed, number, rows
 
 RUNS_FILE = "training_runs.csv"
 # Chips of published runs that the catalogue does not have: dense BF16 TFLOPS.
@@ -102,23 +102,16 @@ def _run(row: Row) -> Run:
     return Run(
         name=row["run"],
         accelerator=row["accelerator"],
-        parameters=_needed(row, "params_b") * 1e9,
-        active_parameters=_needed(row, "active_params_b") * 1e9,
-        tokens=_needed(row, "tokens_t") * 1e12,
-        accelerator_hours=_needed(row, "accel_hours"),
+        parameters=needed(row, "params_b") * 1e9,
+        active_parameters=needed(row, "active_params_b") * 1e9,
+        tokens=needed(row, "tokens_t") * 1e12,
+        accelerator_hours=needed(row, "accel_hours"),
         chips=int(number(row, "n_accel") or 0) or None,
         energy_mwh=number(row, "energy_mwh"),
         pue=number(row, "pue"),
         peak_tflops=peak_tflops_of(row["accelerator"]),
         source=row.get("source", ""),
     )
-
-
-def _needed(row: Row, column: str) -> float:
-    value = number(row, column)
-    if value is None:
-        raise MalformedArtefact(f"{column} is empty")
-    return value
 
 
 def fit(runs: Sequence[Run]) -> MfuFit:

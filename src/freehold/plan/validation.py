@@ -15,7 +15,7 @@ from freehold.plan.export import tpp
 from freehold.plan.power import chip_power
 from freehold.plan.reliability import CHIP_MTBF_H, goodput, young_interval_s
 from freehold.plan.streaming import Host, stream
-from freehold.plan.tables import number, rows
+from freehold.plan.tables import needed, rows
 from freehold.plan.training_fit import RUNS, MfuFit, Run, leave_one_out, stored_fit
 
 
@@ -96,11 +96,9 @@ def _site_power() -> Family:
 
 def _sites() -> Iterable[Case]:
     for row in rows("site_power.csv"):
-        published = number(row, "w_per_chip")
-        assert published is not None
         power = chip_power(find(row["chip"]))
         predicted = power.site_w if row["scope"] == "site" else find(row["chip"]).need("tdp_w") * 1.25
-        yield Case(name=row["name"], unit="W", predicted=predicted, published=published, source=row["source"])
+        yield Case(name=row["name"], unit="W", predicted=predicted, published=needed(row, "w_per_chip"), source=row["source"])
 
 
 def _goodput() -> Family:

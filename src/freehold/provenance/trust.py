@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from cryptography.hazmat.primitives import serialization
 
-from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, UnsupportedArtefact, VerificationError
+from freehold.core.errors import (
+    DeviceError,
+    InvalidRequest,
+    MalformedArtefact,
+    NotFound,
+    UnsupportedArtefact,
+    VerificationError,
+    os_errors,
+)
 from freehold.core.exchange import KeyId
 from freehold.provenance.envelope import canonical_json, open_envelope, parse_json, seal
 from freehold.provenance.files import write_durably
@@ -222,10 +230,8 @@ def read_trust(directory: Path, node: PublicKey) -> TrustStore:
 
 def write_trust(directory: Path, store: TrustStore, key: NodeKey) -> None:
     path = directory / TRUST_NAME
-    try:
+    with os_errors(f"cannot write {path}"):
         write_durably(path, seal(TRUST_TYPE, store.encode(), key))
-    except OSError as exc:
-        raise DeviceError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _key(entry: Entry) -> PublicKey:

@@ -37,38 +37,16 @@ ITEM_BYTES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("F16", "BF16", "I16", "U16"), 2),
     **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2"), 1),
 }
-_STORAGES: Final[Mapping[str, str]] = {
-    "DoubleStorage": "F64",
-    "FloatStorage": "F32",
-    "HalfStorage": "F16",
-    "BFloat16Storage": "BF16",
-    "LongStorage": "I64",
-    "IntStorage": "I32",
-    "ShortStorage": "I16",
-    "CharStorage": "I8",
-    "ByteStorage": "U8",
-    "BoolStorage": "BOOL",
-    "ComplexFloatStorage": "C64",
-    "UntypedStorage": "U8",
-}
-_DTYPES: Final[Mapping[str, str]] = {
-    "float64": "F64",
-    "float32": "F32",
-    "float16": "F16",
-    "bfloat16": "BF16",
-    "int64": "I64",
-    "int32": "I32",
-    "int16": "I16",
-    "int8": "I8",
-    "uint64": "U64",
-    "uint32": "U32",
-    "uint16": "U16",
-    "uint8": "U8",
-    "bool": "BOOL",
-    "complex64": "C64",
-    "float8_e4m3fn": "F8_E4M3",
-    "float8_e5m2": "F8_E5M2",
-}
+_STORAGE_WORDS = (
+    "DoubleStorage:F64 FloatStorage:F32 HalfStorage:F16 BFloat16Storage:BF16 LongStorage:I64 IntStorage:I32 ShortStorage:I16"
+    " CharStorage:I8 ByteStorage:U8 BoolStorage:BOOL ComplexFloatStorage:C64 UntypedStorage:U8"
+)
+_DTYPE_WORDS = (
+    "float64:F64 float32:F32 float16:F16 bfloat16:BF16 int64:I64 int32:I32 int16:I16 int8:I8 uint64:U64 uint32:U32 uint16:U16"
+    " uint8:U8 bool:BOOL complex64:C64 float8_e4m3fn:F8_E4M3 float8_e5m2:F8_E5M2"
+)
+_STORAGES: Final[Mapping[str, str]] = dict(word.split(":") for word in _STORAGE_WORDS.split())
+_DTYPES: Final[Mapping[str, str]] = dict(word.split(":") for word in _DTYPE_WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)

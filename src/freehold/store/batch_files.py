@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from freehold.core.batches import Purpose, StoredFile
-from freehold.core.errors import DeviceError, InvalidRequest, NotFound
+from freehold.core.errors import DeviceError, InvalidRequest, NotFound, os_errors
 from freehold.core.exchange import KeyId
 from freehold.store.config import StoreConfig
 from freehold.store.database import open_writer, transaction, translated
@@ -41,11 +41,9 @@ class BatchFiles:
         self._secret = secret
         self._connection = open_writer(record, (config or StoreConfig()).busy_timeout_s)
         self._lock = threading.RLock()
-        try:
+        with os_errors(f"cannot make {folder}"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             os.chmod(folder, 0o700)
-        except OSError as exc:
-            raise DeviceError(f"cannot make {folder}: {exc.strerror}") from exc
 
     def close(self) -> None:
         with self._lock:
