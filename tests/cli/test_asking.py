@@ -79,12 +79,6 @@ def crowd() -> Iterator[People]:
         yield made
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-
-
 def hook(given: Any, url: str, *options: str, key: str = CLIENT_KEY) -> Result:
     words = ["guard", "hook", "--ask", "30", *options]
     return CliRunner().invoke(main, words, input=json.dumps(given), env={"FREEHOLD_URL": url, "FREEHOLD_API_KEY": key})

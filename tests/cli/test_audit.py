@@ -14,14 +14,13 @@ from tests.store.logs import KEY, check, tamper, write_log
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A node's home with a log of twelve rows, and the public key that sealed it."""
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    asyncio.run(write_log(tmp_path / "record.db"))
-    keys = key_directory(tmp_path)
+def home(home: Path) -> Path:
+    """With a log of twelve rows, and the public key that sealed it."""
+    asyncio.run(write_log(home / "record.db"))
+    keys = key_directory(home)
     keys.mkdir(parents=True)
     write_durably(keys / PUBLIC_NAME, KEY.public.pem(), mode=0o644)
-    return tmp_path
+    return home
 
 
 def run(*words: str) -> Result:

@@ -38,7 +38,6 @@ def far(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ToyUpstream:
     """The upstream that is audited; `other` is the same model with other luck."""
     upstreams = {"far": ToyUpstream(name="far", seed=1), "other": ToyUpstream(name="other", seed=2)}
     monkeypatch.setattr(sides, "make_upstream", lambda settings, _folder: upstreams[settings.name])
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
     (tmp_path / "freehold.toml").write_text(CONFIG)
     return upstreams["far"]
 

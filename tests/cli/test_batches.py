@@ -25,11 +25,9 @@ NIGHT = Turn(
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-    (tmp_path / "freehold.toml").write_text('[signal]\ncurrency = "EUR"\n')
-    return tmp_path
+def home(home: Path) -> Path:
+    (home / "freehold.toml").write_text('[signal]\ncurrency = "EUR"\n')
+    return home
 
 
 def run(*words: str) -> Result:

@@ -12,12 +12,6 @@ from tests.cli.test_convert import pickled
 from tests.fakes.tiny_directory import tiny_directory
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def freehold(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
@@ -147,7 +141,6 @@ def test_what_is_not_there_is_told(home: Path, arguments: tuple[str, ...]) -> No
     assert (told.exit_code, told.stderr.startswith("Error: ")) == (2, True), told.output
 
 
-@pytest.mark.usefixtures("home")
 def test_a_folder_without_a_model_is_told_before_it_is_hashed(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     told = freehold("bom", tmp_path / "empty")

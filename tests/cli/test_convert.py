@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
@@ -12,12 +11,6 @@ from freehold.provenance.keys import key_directory, node_key, trusted
 from freehold.provenance.slsa import read_attestation
 from tests.fakes.tiny_directory import tiny_directory
 from tests.provenance.torch_zips import Made, Named, Stored, tensor, torch_zip
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def freehold(*arguments: str) -> Result:

@@ -161,8 +161,7 @@ def test_an_address_that_serve_would_refuse_is_one_to_mend(situation: Situation)
     assert "tls_certificate" in verdict.advice
 
 
-def test_what_serve_would_refuse_of_policy_and_upstreams_is_one_to_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
+def test_what_serve_would_refuse_of_policy_and_upstreams_is_one_to_mend(tmp_path: Path) -> None:
     (tmp_path / "freehold.toml").write_text(
         '[engine]\nmodel = ""\n[guard]\npolicy = "policy.toml"\n'
         '[[upstreams]]\nname = "far"\nurl = "http://127.0.0.1:1/v1"\nmodels = ["m"]\napi_key_file = "far.key"\n'

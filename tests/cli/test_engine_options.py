@@ -16,10 +16,9 @@ from freehold.place import Place, find_place
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    (tmp_path / "freehold.toml").write_text("[engine]\nthreads = 7\nqueue_limit = 9\n")
-    return tmp_path
+def home(home: Path) -> Path:
+    (home / "freehold.toml").write_text("[engine]\nthreads = 7\nqueue_limit = 9\n")
+    return home
 
 
 def settings_of(place: Place) -> EngineConfig:

@@ -11,13 +11,6 @@ from freehold.guard.examine import Examination, Examiner
 TOKEN = "ghp_" + sample(36)
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-    return tmp_path
-
-
 def check(*arguments: str, given: str = "") -> Result:
     return CliRunner().invoke(main, ["guard", "check", *arguments], input=given)
 

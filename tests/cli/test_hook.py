@@ -22,13 +22,6 @@ ORDERS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-    return tmp_path
-
-
 def hook(given: Any, *arguments: str) -> Result:
     text = given if isinstance(given, str | bytes) else json.dumps(given)
     return CliRunner().invoke(main, ["guard", "hook", *arguments], input=text)

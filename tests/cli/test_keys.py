@@ -16,12 +16,6 @@ from freehold.store.rows import INSERT_ENTRY, entry_row
 from tests.store.drafts import entry
 
 
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    return tmp_path
-
-
 def freehold(*arguments: str) -> Result:
     return CliRunner().invoke(main, ["keys", *arguments])
 

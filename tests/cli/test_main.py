@@ -50,8 +50,7 @@ def test_a_closed_standard_input_is_an_empty_one(tmp_path: Path, words: str) -> 
         *("mcp pins list", "meter report", "models list", "teams list", "trust list", "watermark list"),
     ],
 )
-def test_a_command_that_only_reads_writes_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: str) -> None:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
+def test_a_command_that_only_reads_writes_nothing(tmp_path: Path, words: str) -> None:
     result = CliRunner().invoke(main, words.split())
     assert result.exit_code in (0, 2), result.output
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]

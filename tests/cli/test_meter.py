@@ -36,13 +36,6 @@ def told(*arguments: str) -> Any:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-    return tmp_path
-
-
-@pytest.fixture
 def record(home: Path) -> Path:
     path, now_ns = home / "record.db", time.time_ns()
     known = replace(entry("xc_1"), energy=MODELLED, footprint=CARBON, team="red")

@@ -16,13 +16,6 @@ TOKEN = "ghp_" + sample(36)
 BLOCK = '[[rules]]\nid = "no-tokens"\ndetectors = "github-token"\naction = "block"\n'
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    monkeypatch.delenv("FREEHOLD_CONFIG", raising=False)
-    return tmp_path
-
-
 @pytest.fixture
 def file(home: Path) -> Path:
     path = home / "policy.toml"

@@ -25,12 +25,6 @@ STREAM = b'data: {"a": 1}\n\ndata: {"b": 2}\n\ndata: [DONE]\n\n'
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def signed(home: Path) -> Draft:
     """A draft over REQUEST and STREAM, as the gateway makes them."""
     digest, count = response_digest(SALT, [b'{"a": 1}', b'{"b": 2}'])

@@ -52,10 +52,9 @@ attested_at = 2026-01-01
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path))
-    (tmp_path / "freehold.toml").write_text(CONFIG)
-    return tmp_path
+def home(home: Path) -> Path:
+    (home / "freehold.toml").write_text(CONFIG)
+    return home
 
 
 def run(*words: str) -> Result:

@@ -22,12 +22,6 @@ def freehold(*words: str | Path) -> Result:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def model(tmp_path: Path) -> Path:
     folder = tmp_path / "acme-7b"
     (folder / "sub").mkdir(parents=True)
@@ -49,7 +43,6 @@ def facts(result: Result) -> dict[str, object]:
     return document
 
 
-@pytest.mark.usefixtures("home")
 def test_a_model_is_signed_with_the_nodes_key_and_verifies(model: Path) -> None:
     signed = freehold("sign", model)
     assert (signed.exit_code, signed.stdout.splitlines()[-1]) == (0, str(model / "freehold.sig"))
@@ -63,7 +56,6 @@ def test_a_model_is_signed_with_the_nodes_key_and_verifies(model: Path) -> None:
     assert freehold("verify", model, "--quiet").output == ""
 
 
-@pytest.mark.usefixtures("home")
 def test_what_is_wrong_is_named_and_is_exit_code_1(model: Path) -> None:
     freehold("sign", model, "--quiet")
     (model / "model.safetensors").write_bytes(b"Weights" * 100)
@@ -79,7 +71,6 @@ def test_what_is_wrong_is_named_and_is_exit_code_1(model: Path) -> None:
     assert "1 of 2 file" in part.stdout
 
 
-@pytest.mark.usefixtures("home")
 def test_what_cannot_be_checked_is_exit_code_2(model: Path, tmp_path: Path) -> None:
     for words, says in [
         (("verify", tmp_path / "absent"), "there is no"),
@@ -107,7 +98,6 @@ def test_what_cannot_be_checked_is_exit_code_2(model: Path, tmp_path: Path) -> N
         assert (result.exit_code, says in result.stderr) == (2, True), result.output
 
 
-@pytest.mark.usefixtures("home")
 def test_the_examples_of_the_page_one_after_the_other(model: Path, tmp_path: Path) -> None:
     """Both signatures are in the folder then, and each is found by the key that made it."""
     private, public = written(tmp_path, SigningKey.of(ec_key()))
@@ -124,7 +114,6 @@ def test_the_examples_of_the_page_one_after_the_other(model: Path, tmp_path: Pat
     assert facts(freehold("verify", model, "--json"))["format"] == "freehold"
 
 
-@pytest.mark.usefixtures("home")
 def test_a_folder_without_a_file_is_told_so(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for options in ((), ("--format", "oms")):
@@ -132,7 +121,6 @@ def test_a_folder_without_a_file_is_told_so(tmp_path: Path) -> None:
         assert (refused.exit_code, "has no file to sign" in refused.stderr) == (1, True)
 
 
-@pytest.mark.usefixtures("home")
 def test_a_strangers_name_for_a_model_does_not_steer_the_terminal(model: Path, tmp_path: Path) -> None:
     key = SigningKey.of(ec_key())
     _, public = written(tmp_path, key)
@@ -145,7 +133,6 @@ def test_a_strangers_name_for_a_model_does_not_steer_the_terminal(model: Path, t
     assert (shown.exit_code, "\x1b" in shown.output) == (0, False)
 
 
-@pytest.mark.usefixtures("home")
 def test_a_key_of_ones_own_signs_and_is_trusted_by_its_file_or_the_store(model: Path, tmp_path: Path) -> None:
     private, public = written(tmp_path, SigningKey.of(ec_key()))
     assert freehold("sign", model, "--key", private).exit_code == 0
@@ -158,7 +145,6 @@ def test_a_key_of_ones_own_signs_and_is_trusted_by_its_file_or_the_store(model: 
     assert freehold("verify", model, "--name", "other-7b").exit_code == 0
 
 
-@pytest.mark.usefixtures("home")
 def test_a_signature_of_somebody_else_is_not_written_over_by_chance(model: Path, tmp_path: Path) -> None:
     private, _ = written(tmp_path, SigningKey.of(ec_key()))
     assert freehold("sign", model).exit_code == 0
@@ -171,7 +157,6 @@ def test_a_signature_of_somebody_else_is_not_written_over_by_chance(model: Path,
     assert freehold("sign", model).exit_code == 2
 
 
-@pytest.mark.usefixtures("home")
 def test_a_locked_key_opens_with_its_password(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pem = ec_key().private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"open")
@@ -183,7 +168,6 @@ def test_a_locked_key_opens_with_its_password(model: Path, tmp_path: Path, monke
     assert freehold("sign", model, "--key", tmp_path / "k.pem").exit_code == 0
 
 
-@pytest.mark.usefixtures("home")
 def test_openssf_signatures_by_key_and_by_certificate(model: Path, tmp_path: Path) -> None:
     signing, between, root = chain()
     private, public = written(tmp_path, SigningKey.of(signing.key))
@@ -204,7 +188,6 @@ def test_openssf_signatures_by_key_and_by_certificate(model: Path, tmp_path: Pat
     assert freehold("verify", model, "--name", "other").exit_code == 1
 
 
-@pytest.mark.usefixtures("home")
 def test_a_signature_of_the_reference_verifies(tmp_path: Path) -> None:
     model = lay_model(tmp_path)
     (model / "model.sig").write_bytes(signature("key.p256.shards.sha256"))
@@ -213,7 +196,6 @@ def test_a_signature_of_the_reference_verifies(tmp_path: Path) -> None:
     assert freehold("verify", model, "--ca", FOLDER / "p256.root.crt").exit_code == 0
 
 
-@pytest.mark.usefixtures("home")
 def test_only_what_changed_is_read_again_where_that_is_asked_for(model: Path) -> None:
     freehold("sign", model, "--incremental")
     freehold("verify", model, "--trust-unchanged")
@@ -222,7 +204,6 @@ def test_only_what_changed_is_read_again_where_that_is_asked_for(model: Path) ->
     assert document["not_read"] == []
 
 
-@pytest.mark.usefixtures("home")
 def test_the_trust_store_tells_who_may_sign_what_and_every_change_is_in_the_log(tmp_path: Path) -> None:
     alice, bob = NodeKey.generate(), NodeKey.generate()
     _, first = written(tmp_path, alice, "alice")
@@ -261,13 +242,11 @@ def test_a_trust_store_that_was_changed_put_back_or_removed_is_told(home: Path, 
 
 def test_a_change_that_cannot_be_logged_is_not_made(home: Path, tmp_path: Path) -> None:
     _, public = written(tmp_path, NodeKey.generate())
-    home.mkdir()
     (home / "record.db").write_bytes(b"no database")
     assert freehold("trust", "add", public, "--name", "*").exit_code == 1
     assert not (home / "keys" / TRUST_NAME).exists()
 
 
-@pytest.mark.usefixtures("home")
 def test_what_is_no_key_day_or_entry_is_refused(tmp_path: Path) -> None:
     _, public = written(tmp_path, NodeKey.generate())
     for words, code in [

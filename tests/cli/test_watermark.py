@@ -2,7 +2,6 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pytest
 from click.testing import CliRunner, Result
 
 from freehold.cli import main
@@ -10,12 +9,6 @@ from freehold.engine.sampler import Sampler, Settings
 from freehold.provenance.watermark import read_watermark
 from tests.engine.scheduler_bench import TOKENIZER
 from tests.fakes.tiny_gguf import tiny_gguf
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("FREEHOLD_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
 
 
 def run(*arguments: str, stdin: bytes | None = None) -> Result:
