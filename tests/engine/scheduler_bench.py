@@ -9,7 +9,7 @@ from freehold.core.ports import StepMeter
 from freehold.core.watermark import Watermark
 from freehold.engine.constraint import Constraint
 from freehold.engine.draft import DraftModel
-from freehold.engine.gguf import BytesPrefix, read_header
+from freehold.engine.gguf import read_header
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.sampler import Settings
 from freehold.engine.scheduler import Limits, Scheduler
@@ -18,7 +18,7 @@ from freehold.engine.stops import Piece
 from freehold.engine.tokenizer import BpeTokenizer
 from freehold.engine.work import ModelWork
 from tests.fakes.history_model import HistoryModel
-from tests.fakes.tiny_gguf import tiny_gguf
+from tests.fakes.tiny_gguf import BytesPrefix, tiny_gguf
 
 TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata, "tiny")
 

@@ -15,11 +15,11 @@ from freehold.engine.calls import FORMATS, Call, CallReader
 from freehold.engine.constraint import GrammarConstraint, Grammars
 from freehold.engine.forms import Forms
 from freehold.engine.frames import Submit
-from freehold.engine.gguf import BytesPrefix, read_header
+from freehold.engine.gguf import read_header
 from freehold.engine.grammar import MAX_SCHEMA_CHARS, CallRules, answer_grammar, calls_grammar, schema_of
 from freehold.engine.stops import Piece
 from freehold.engine.tokenizer import BpeTokenizer
-from tests.fakes.tiny_gguf import tiny_gguf
+from tests.fakes.tiny_gguf import BytesPrefix, tiny_gguf
 
 TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata, "tiny")
 GRAMMARS = Grammars(TOKENIZER, {})

@@ -12,7 +12,7 @@ from freehold.core.exchange import Message, Sampling
 from freehold.engine.config import EngineConfig
 from freehold.engine.draft import DraftModel, check_vocabulary
 from freehold.engine.frames import Submit
-from freehold.engine.gguf import BytesPrefix, read_header
+from freehold.engine.gguf import read_header
 from freehold.engine.kv_cache import KvCache
 from freehold.engine.models.llama import Batch
 from freehold.engine.runtime import Runtime
@@ -21,7 +21,7 @@ from freehold.engine.tokenizer import read_tokenizer
 from tests.engine.models_on_disk import verified_model
 from tests.engine.scheduler_bench import TOKENIZER, Bench, prompt
 from tests.fakes.history_model import HistoryModel
-from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata
+from tests.fakes.tiny_gguf import BytesPrefix, tiny_gguf, tiny_metadata
 
 
 class Small(HistoryModel):

@@ -9,9 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
-from freehold.engine.gguf import BytesPrefix, FilePrefix, GgufHeader, read_header
+from freehold.engine.gguf import FilePrefix, GgufHeader, read_header
 from freehold.engine.tensor_types import TensorType
-from tests.fakes.tiny_gguf import pack_string, pack_tensor, pack_value, tiny_gguf, tiny_metadata, tiny_tensors, write_gguf
+from tests.fakes.tiny_gguf import (
+    BytesPrefix,
+    pack_string,
+    pack_tensor,
+    pack_value,
+    tiny_gguf,
+    tiny_metadata,
+    tiny_tensors,
+    write_gguf,
+)
 
 VALID = tiny_gguf()
 

@@ -3,6 +3,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from freehold.engine.frames import PROTOCOL, Fit, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
@@ -27,21 +29,27 @@ def written(directory: Path, data: bytes) -> Path:
     return file
 
 
-async def accept(socket: Path) -> tuple[asyncio.Server, "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"]:
+@asynccontextmanager
+async def engine(
+    directory: Path, data: bytes | None = None
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, asyncio.StreamReader, asyncio.StreamWriter]]:
+    """The process and its end of the socket, up to its Hello."""
     found: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.get_running_loop().create_future()
-    server = await asyncio.start_unix_server(lambda reader, writer: found.set_result((reader, writer)), socket)
-    return server, found
+    server = await asyncio.start_unix_server(lambda *streams: found.set_result(streams), directory / "s")
+    async with server:
+        process = await asyncio.create_subprocess_exec(*command(written(directory, data or tiny_gguf()), directory / "s"))
+        reader, writer = await asyncio.wait_for(found, 60)
+        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+        yield process, reader, writer
+        writer.close()
+        await process.wait()
 
 
 async def test_it_says_hello_loads_is_ready_and_stops_when_told(tmp_path: Path) -> None:
-    server, connected = await accept(tmp_path / "s")
-    async with server:
-        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
-        reader, writer = await asyncio.wait_for(connected, 60)
+    async with engine(tmp_path) as (process, reader, writer):
         hello = await read_frame(reader)
         assert isinstance(hello, Hello)
         assert hello.protocol == PROTOCOL
-        writer.write(encode(hello))
         told = [type(await read_frame(reader))]
         while told[-1] is not Ready:
             told.append(type(await read_frame(reader)))
@@ -49,15 +57,10 @@ async def test_it_says_hello_loads_is_ready_and_stops_when_told(tmp_path: Path) 
         assert told[:-3] in ([], [Fit])  # of a machine that was measured earlier
         writer.write(encode(Stop()))
         assert await asyncio.wait_for(process.wait(), 60) == 0
-        writer.close()
 
 
 async def test_a_signal_to_the_whole_group_leaves_the_end_to_the_node(tmp_path: Path) -> None:
-    server, connected = await accept(tmp_path / "s")
-    async with server:
-        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
-        reader, writer = await asyncio.wait_for(connected, 60)
-        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+    async with engine(tmp_path) as (process, reader, writer):
         while not isinstance(await read_frame(reader), Ready):
             pass
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -65,15 +68,10 @@ async def test_a_signal_to_the_whole_group_leaves_the_end_to_the_node(tmp_path: 
         assert isinstance(await asyncio.wait_for(read_frame(reader), 60), Stats)
         writer.write(encode(Stop()))
         assert await asyncio.wait_for(process.wait(), 60) == 0
-        writer.close()
 
 
 async def test_it_ends_when_the_node_closes_the_socket(tmp_path: Path) -> None:
-    server, connected = await accept(tmp_path / "s")
-    async with server:
-        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
-        reader, writer = await asyncio.wait_for(connected, 60)
-        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+    async with engine(tmp_path) as (process, reader, writer):
         while not isinstance(await read_frame(reader), Ready):
             pass
         writer.close()
@@ -81,18 +79,13 @@ async def test_it_ends_when_the_node_closes_the_socket(tmp_path: Path) -> None:
 
 
 async def test_a_model_it_cannot_load_is_named_before_it_ends(tmp_path: Path) -> None:
-    server, connected = await accept(tmp_path / "s")
-    async with server:
-        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()[:-64]), tmp_path / "s"))
-        reader, writer = await asyncio.wait_for(connected, 60)
-        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+    async with engine(tmp_path, tiny_gguf()[:-64]) as (process, reader, _):
         await read_frame(reader)
         frame = await read_frame(reader)
         assert isinstance(frame, Refused)
         assert (frame.request, frame.kind) == (None, "MalformedArtefact")
         assert "cut short" in frame.message
         assert await asyncio.wait_for(process.wait(), 60) == EXIT_CANNOT_LOAD
-        writer.close()
 
 
 def test_it_does_not_outlive_a_node_that_is_killed(tmp_path: Path) -> None:
@@ -110,16 +103,10 @@ def test_it_does_not_outlive_a_node_that_is_killed(tmp_path: Path) -> None:
 
 
 async def test_it_tells_how_busy_it_is(tmp_path: Path) -> None:
-    server, connected = await accept(tmp_path / "s")
-    async with server:
-        process = await asyncio.create_subprocess_exec(*command(written(tmp_path, tiny_gguf()), tmp_path / "s"))
-        reader, writer = await asyncio.wait_for(connected, 60)
-        writer.write(encode(Hello(protocol=PROTOCOL, version="1")))
+    async with engine(tmp_path) as (_, reader, _writer):
         while not isinstance(frame := await asyncio.wait_for(read_frame(reader), 60), Stats):
             assert frame is not None
         assert (frame.running, frame.free_pages) == (0, frame.pages)
-        writer.close()
-        await process.wait()
 
 
 def _alive(process_id: int) -> bool:

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import ArtefactError, MalformedArtefact
-from freehold.engine.gguf import BytesPrefix
 from freehold.engine.safetensors import MAX_HEADER_BYTES, read_safetensors
 from tests.fakes.tiny_directory import safetensors
+from tests.fakes.tiny_gguf import BytesPrefix
 
 WHOLE = safetensors(
     {

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Message, Sampling, Tool, ToolCall
 from freehold.engine.frames import Submit
-from freehold.engine.gguf import BytesPrefix, read_header
+from freehold.engine.gguf import read_header
 from freehold.engine.runtime import Prompts
 from freehold.engine.shield import _MARKS, Shield, unused_mark
 from freehold.engine.template import ChatTemplate
 from freehold.engine.tokenizer import BpeTokenizer
-from tests.fakes.tiny_gguf import CHAT_TEMPLATE, SPECIALS, tiny_gguf
+from tests.fakes.tiny_gguf import CHAT_TEMPLATE, SPECIALS, BytesPrefix, tiny_gguf
 
 MARK = "\U00100000"
 TOKENIZER = BpeTokenizer(read_header(BytesPrefix(tiny_gguf()), "tiny").metadata, "tiny")

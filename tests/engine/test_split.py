@@ -4,11 +4,10 @@ from typing import Any
 import pytest
 
 from freehold.core.errors import ArtefactError, DeviceError, MalformedArtefact, UnsupportedArtefact
-from freehold.engine.gguf import BytesPrefix
 from freehold.engine.header import read_path
 from freehold.engine.inspect import inspect
 from freehold.engine.split import order_parts, part_names, read_parts
-from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata, tiny_parts, tiny_tensors
+from tests.fakes.tiny_gguf import BytesPrefix, tiny_gguf, tiny_metadata, tiny_parts, tiny_tensors
 
 
 def written(directory: Path, files: dict[str, bytes]) -> Path:

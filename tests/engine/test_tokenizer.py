@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest, MalformedArtefact, UnsupportedArtefact
-from freehold.engine.gguf import BytesPrefix, FilePrefix, read_header
+from freehold.engine.gguf import FilePrefix, read_header
 from freehold.engine.tokenizer import PRE_TOKENIZERS, BpeTokenizer, Detokenizer, read_tokenizer
 from tests.engine.embedded_model import embedded_model
-from tests.fakes.tiny_gguf import tiny_gguf, tiny_metadata
+from tests.fakes.tiny_gguf import BytesPrefix, tiny_gguf, tiny_metadata
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "tokenizer_smollm2.json"
 

@@ -2,11 +2,26 @@
 
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 F32 = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BytesPrefix:
+    """The start of a file that is in memory, for those who read one."""
+
+    data: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.data)
+
+    def upto(self, end: int) -> memoryview:
+        return memoryview(self.data)
 
 
 def pack_string(text: str | bytes) -> bytes:

@@ -288,9 +288,7 @@ class EngineClient:
             self._socket_path.unlink(missing_ok=True)
 
     async def _attend(
-        self,
-        process: asyncio.subprocess.Process,
-        connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]",
+        self, process: asyncio.subprocess.Process, connected: "asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]"
     ) -> str:
         exited = asyncio.create_task(process.wait())
         try:

@@ -29,12 +29,7 @@ class EmbeddingRows:
     """One thread gathers."""
 
     def __init__(
-        self,
-        file: WeightsFile,
-        pages: Sequence[LoadedTile],
-        resident: Sequence[LoadedTile],
-        sealer: Sealer,
-        most_rows: int,
+        self, file: WeightsFile, pages: Sequence[LoadedTile], resident: Sequence[LoadedTile], sealer: Sealer, most_rows: int
     ) -> None:
         """`pages` cut the whole table into tiles of `page_rows` rows, with their seals; `resident` have rows of it in memory."""
         self._file, self._pages, self._sealer = file, pages, sealer

@@ -46,11 +46,7 @@ class ExpertCache:
     """One thread asks for experts; those of the cache only read. `files` stay the caller's. Close it."""
 
     def __init__(
-        self,
-        layers: Sequence[Sequence[Sequence[LoadedTile]]],
-        files: Sequence[WeightsFile],
-        sealer: Sealer,
-        slots: int,
+        self, layers: Sequence[Sequence[Sequence[LoadedTile]]], files: Sequence[WeightsFile], sealer: Sealer, slots: int
     ) -> None:
         """`layers` has each layer's experts, all of one number, and each expert's matrices."""
         self._layers, self._files, self._sealer, self.slots = layers, files, sealer, slots

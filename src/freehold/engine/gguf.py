@@ -7,6 +7,7 @@ each count is first held against the bytes that are left. What the metadata mean
     magic "GGUF" | version | n_tensors | n_kv | key, type, value ... | name, n_dims, dims, type, offset ... | padding | data
 """
 
+import math
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,7 +35,7 @@ MAX_ALIGNMENT = 1 << 20
 DEFAULT_ALIGNMENT = 32
 
 _STRING, _ARRAY, _BOOL = 8, 9, 7
-_SCALARS: dict[int, tuple[struct.Struct, np.dtype[Any]]] = {
+SCALARS: dict[int, tuple[struct.Struct, np.dtype[Any]]] = {
     0: (struct.Struct("<B"), np.dtype("u1")),
     1: (struct.Struct("<b"), np.dtype("i1")),
     2: (struct.Struct("<H"), np.dtype("<u2")),
@@ -89,18 +90,6 @@ class Prefix(Protocol):
 
     def upto(self, end: int) -> memoryview:
         """At least the first `end` bytes; `end` is at most `size_bytes`."""
-
-
-@dataclass(frozen=True, slots=True)
-class BytesPrefix:
-    data: bytes = field(repr=False)
-
-    @property
-    def size_bytes(self) -> int:
-        return len(self.data)
-
-    def upto(self, end: int) -> memoryview:
-        return memoryview(self.data)
 
 
 class FilePrefix:
@@ -244,9 +233,9 @@ def _value(cursor: _Cursor, key: str) -> Any:
         return cursor.string(what)
     if kind == _ARRAY:
         return _array(cursor, what)
-    if kind not in _SCALARS:
+    if kind not in SCALARS:
         raise cursor.malformed(f"{what} has the unknown value type {kind}")
-    value = cursor.number(_SCALARS[kind][0], what)
+    value = cursor.number(SCALARS[kind][0], what)
     if kind != _BOOL:
         return value
     if value > 1:
@@ -263,9 +252,9 @@ def _array(cursor: _Cursor, what: str) -> Any:
         raise UnsupportedArtefact(
             f"{cursor.name}, byte {cursor.at}: {what} is an array of arrays, which no model format we run uses"
         )
-    if kind not in _SCALARS:
+    if kind not in SCALARS:
         raise cursor.malformed(f"{what} is an array of the unknown value type {kind}")
-    dtype = _SCALARS[kind][1]
+    dtype = SCALARS[kind][1]
     if count * dtype.itemsize > cursor.remaining:
         raise cursor.malformed(f"{what} claims {count} elements of {dtype.itemsize} bytes; {cursor.remaining} bytes are left")
     values = np.frombuffer(cursor.take(count * dtype.itemsize, what), dtype).copy()
@@ -330,10 +319,7 @@ def _placed_one(name: str, kind: TensorType, shape: tuple[int, ...], offset: int
     if shape[0] % kind.block_elements:
         wrong = f"row size {shape[0]} is not a multiple of {kind.name} block size {kind.block_elements}"
         raise MalformedArtefact(f"{file}: tensor {_shown(name)}: {wrong}")
-    rows = 1
-    for dim in shape[1:]:
-        rows *= dim
-    size_bytes = rows * (shape[0] // kind.block_elements) * kind.block_bytes
+    size_bytes = math.prod(shape[1:]) * (shape[0] // kind.block_elements) * kind.block_bytes
     return TensorInfo(name=name, type=kind, shape=shape, offset=offset, size_bytes=size_bytes)
 
 

@@ -16,24 +16,12 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 
 from freehold.core.errors import InternalError, os_errors
-from freehold.engine.gguf import DEFAULT_ALIGNMENT, MAGIC
+from freehold.engine.gguf import DEFAULT_ALIGNMENT, MAGIC, SCALARS
 from freehold.engine.tensor_types import TensorType
 
 _VERSION: Final = 3
 _U8, _U32, _I32, _F32, _BOOL, _STRING, _ARRAY, _U64, _I64 = 0, 4, 5, 6, 7, 8, 9, 10, 11
-_DTYPES: Final[Mapping[str, int]] = {
-    "uint8": 0,
-    "int8": 1,
-    "uint16": 2,
-    "int16": 3,
-    "uint32": 4,
-    "int32": 5,
-    "float32": 6,
-    "bool": 7,
-    "uint64": 10,
-    "int64": 11,
-    "float64": 12,
-}
+_DTYPES: Final = {dtype.name: kind for kind, (_, dtype) in SCALARS.items() if kind != _BOOL} | {"bool": _BOOL}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

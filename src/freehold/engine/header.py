@@ -42,11 +42,7 @@ def read_model(names: Collection[str], open_file: Callable[[str], Prefix], name:
     if is_directory(names):
         found = read_directory(names, open_file, name)
         return ModelHeader(
-            format="safetensors",
-            metadata=found.metadata,
-            tensors=found.tensors,
-            files=found.files,
-            file_bytes=found.file_bytes,
+            format="safetensors", metadata=found.metadata, tensors=found.tensors, files=found.files, file_bytes=found.file_bytes
         )
     raise UnsupportedArtefact(f"{name} has neither a .gguf file nor config.json with .safetensors files: no model we read")
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from freehold.core.errors import MalformedArtefact, UnsupportedArtefact
+from freehold.engine.models.families import FAMILIES
 
 Floats = npt.NDArray[np.float32]
 Made = dict[str, Floats]  # tensors that are computed from the settings
@@ -32,7 +33,6 @@ _ARCHITECTURES: Final[Mapping[str, str]] = {
 }
 _HAS_TEXT_PART: Final = ("gemma3",)  # models that also see: their text part stands in text_config
 _GELU: Final = ("gelu_pytorch_tanh", "gelu")  # Gemma's first release said gelu and computed the tanh form
-_ODD_SCALE_LAYERS: Final = {"gemma2": 46, "gemma3": 62}  # the sizes whose queries are scaled by embedding / heads
 _REFUSED: Final = {
     "auto_map": "asks for code of its own, which is not run",
     "quantization_config": "is quantised in a format of its own; take the unquantised weights, or a GGUF",
@@ -179,9 +179,9 @@ class _Config:
         return found, made
 
     def _gemma(self, architecture: str, head_dim: int, odd: int) -> dict[str, Any]:
-        if architecture not in _ODD_SCALE_LAYERS:
+        if not (odd_layers := FAMILIES[architecture].odd_scale_layers):
             return {}
-        is_odd = self._count("num_hidden_layers") == _ODD_SCALE_LAYERS[architecture]
+        is_odd = self._count("num_hidden_layers") == odd_layers
         scalar = self._number("query_pre_attn_scalar", 256.0)
         if scalar != (odd if is_odd else head_dim):
             raise self._unsupported(f"query_pre_attn_scalar {scalar:g} with a head size of {head_dim}")
@@ -215,10 +215,10 @@ class _Config:
                 raise self._unsupported("use_sliding_window")
             return {}
         if size is None or architecture == "gemma":
-            return {"attention.sliding_window": 0} if architecture in _ODD_SCALE_LAYERS else {}
+            return {"attention.sliding_window": 0} if FAMILIES[architecture].odd_scale_layers else {}
         found: dict[str, Any] = {"attention.sliding_window": self._count("sliding_window")}
         kinds = self.text.get("layer_types")
-        if architecture in _ODD_SCALE_LAYERS and kinds is not None:
+        if FAMILIES[architecture].odd_scale_layers and kinds is not None:
             known = ("sliding_attention", "full_attention")
             if (
                 not isinstance(kinds, list)

@@ -43,9 +43,8 @@ from freehold.engine.vocabulary import Tokenizer
 from freehold.engine.weights import Weights
 from freehold.engine.work import model_work
 
-_DRAFT_KV_SHARE: Final = (
-    4  # of the memory for keys and values, as much again for the draft model's: they are smaller, and of bytes
-)
+# Of the memory for keys and values, as much again for the draft model's: they are smaller, and of bytes.
+_DRAFT_KV_SHARE: Final = 4
 Progress = Callable[[str, int, int], None]  # what, done, total
 Foretell = Callable[[Prediction], None]
 
@@ -156,20 +155,14 @@ class Runtime:
         file = model.directory / model.manifest.files[0].name
         max_pages = -(-context // PAGE_POSITIONS)
         cache = KvCache(
-            shape.layers,
-            shape.kv_heads,
-            shape.head_dim,
-            self.plan.pages,
-            config.max_sequences,
-            max_pages,
-            KvType(config.kv_type),
+            shape.layers, shape.kv_heads, shape.head_dim, self.plan.pages, config.max_sequences, max_pages, KvType(config.kv_type)
         )
         self.on_card = on_card(weights, shape, cache, config, self.plan, threads, file)
-        self.prediction: Prediction | None
-        if self.on_card is not None:
-            self.prediction = self.on_card.prediction
-        else:
-            self.prediction = forecast(weights.header.tensors, self.plan, file, threads, kernels)
+        self.prediction: Prediction | None = (
+            self.on_card.prediction
+            if self.on_card is not None
+            else forecast(weights.header.tensors, self.plan, file, threads, kernels)
+        )
         if self.prediction is not None:
             foretell(self.prediction)
         self.model: Llama | CardModel

@@ -78,12 +78,7 @@ class Sequence:
     """`tokens[:computed]` have keys and values in the cache."""
 
     def __init__(
-        self,
-        request: Request,
-        tokenizer: Tokenizer,
-        context_tokens: int,
-        clock: MonotonicClock,
-        meter: StepMeter | None = None,
+        self, request: Request, tokenizer: Tokenizer, context_tokens: int, clock: MonotonicClock, meter: StepMeter | None = None
     ) -> None:
         self.request = request
         self.tokens = list(request.prompt)

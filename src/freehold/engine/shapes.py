@@ -136,14 +136,7 @@ _FALLBACK: Final[Mapping[TensorType, TensorType]] = {
 _PLAIN: Final[Mapping[str, TensorType]] = {
     name: TensorType[name] for name in ("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q6_K", "IQ4_NL", "IQ4_XS")
 }
-_MIXED: Final[Mapping[str, TensorType]] = {
-    "Q2_K": Q2,
-    "Q3_K_M": Q3,
-    "Q4_K_S": Q4,
-    "Q4_K_M": Q4,
-    "Q5_K_S": Q5,
-    "Q5_K_M": Q5,
-}
+_MIXED: Final[Mapping[str, TensorType]] = {"Q2_K": Q2, "Q3_K_M": Q3, "Q4_K_S": Q4, "Q4_K_M": Q4, "Q5_K_S": Q5, "Q5_K_M": Q5}
 QUANTISATIONS: Final = (*_MIXED, *_PLAIN)
 
 

@@ -154,12 +154,7 @@ class Weights:
             file.close()
 
     def load(
-        self,
-        progress: Progress,
-        placement: Placement | None = None,
-        beside: "Beside | None" = None,
-        *,
-        slots: int = SLOTS,
+        self, progress: Progress, placement: Placement | None = None, beside: "Beside | None" = None, *, slots: int = SLOTS
     ) -> Loaded:
         """All tensors, where `placement` says, or in memory where it is None. With `beside`, only those whose tiles it names.
 
@@ -198,21 +193,13 @@ class Weights:
         table = self.header.tensors[_EMBEDDING]
         files = [file.file for file in self._files]
         embedding = EmbeddingRows(
-            files[table.part],
-            sinks.pages(),
-            [loaded for loaded in tiles if loaded.tile.use == _EMBEDDING],
-            sealer,
-            MAX_COLUMNS,
+            files[table.part], sinks.pages(), [loaded for loaded in tiles if loaded.tile.use == _EMBEDDING], sealer, MAX_COLUMNS
         )
         streaming = Streaming(files, tiles, sealer, embedding, _head(placement), slots)
         return Loaded(tensors=sinks.vectors(), streaming=streaming)
 
     def _read_all(
-        self,
-        file: CheckedFile,
-        progress: Progress,
-        buffer_of: Callable[[int], memoryview],
-        takers: Sequence[Take] = (),
+        self, file: CheckedFile, progress: Progress, buffer_of: Callable[[int], memoryview], takers: Sequence[Take] = ()
     ) -> None:
         before = sum(other.size_bytes for other in self._files[: self._files.index(file)])
         for start, view in file.each(buffer_of):

@@ -46,14 +46,7 @@ def card_rates(card: Card) -> tuple[float, float]:
 
 
 def planned(
-    card: Card,
-    weights: Weights,
-    shape: LlamaShape,
-    cache: KvCache,
-    config: EngineConfig,
-    plan: Plan,
-    threads: int,
-    file: Path,
+    card: Card, weights: Weights, shape: LlamaShape, cache: KvCache, config: EngineConfig, plan: Plan, threads: int, file: Path
 ) -> tuple[CardPlacement, int, str, Prediction]:
     """(where the weights go, what host memory they may take, what is said of it and of its speed). Reads no weights.
 

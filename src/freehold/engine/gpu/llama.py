@@ -280,15 +280,7 @@ class GpuLlama:
             partials = self._partials_of(count - prompt)
             where = (positions[prompt:], sequences[prompt:], tables)
             attention.attend(
-                qkv[prompt:],
-                graph,
-                self._heads,
-                work.singles,
-                where,
-                store,
-                partials,
-                out.part(prompt, count),
-                window,
+                qkv[prompt:], graph, self._heads, work.singles, where, store, partials, out.part(prompt, count), window
             )
 
     def _partials_of(self, singles: int) -> Partials:

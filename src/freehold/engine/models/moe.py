@@ -101,12 +101,11 @@ class MixtureModel(Llama):
         kernels: str | None = None,
         *,
         streaming: Streaming | None = None,
-        layers: range | None = None,
         experts: ExpertCache | None = None,
     ) -> None:
         """Experts come from `experts`, which is closed with the model, where there is one, else from `tensors`."""
         self._expert_cache = experts
-        super().__init__(shape, tensors, cache, threads, kernels, streaming=streaming, layers=layers)
+        super().__init__(shape, tensors, cache, threads, kernels, streaming=streaming)
 
     def expert_stats(self) -> ExpertStats | None:
         """What experts were taken and read; None where all are in memory."""

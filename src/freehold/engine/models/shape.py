@@ -144,13 +144,7 @@ class LlamaShape:
         """The matrices in the order in which a pass uses their rows; those of one group side by side; no experts."""
         ffn = (("ffn_gate_inp",),) if self.experts else (("ffn_gate", "ffn_up"), ("ffn_down",))
         groups = (("attn_q",), ("attn_k",), ("attn_v",), ("attn_output",), *ffn)
-        multiples = {
-            "attn_q": self.head_dim,
-            "attn_k": self.head_dim,
-            "attn_v": self.head_dim,
-            "ffn_gate": BLOCK,
-            "ffn_up": BLOCK,
-        }
+        multiples = dict.fromkeys(("attn_q", "attn_k", "attn_v"), self.head_dim) | dict.fromkeys(("ffn_gate", "ffn_up"), BLOCK)
         sizes = self.layer_matrices()
         for layer in range(self.layers):
             for group in groups:
