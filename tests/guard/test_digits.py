@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.guard.detectors import DETECTORS
-from freehold.guard.digits import chars_to_digit
+from freehold.guard.digits import bytes_within, chars_to_digit
 
 _NUMBERS = [d for d in DETECTORS if d.hint and chars_to_digit(d.pattern) is not None]
 
@@ -39,3 +39,26 @@ def test_no_match_of_a_number_has_its_first_digit_later(data: st.DataObject) -> 
     assert digit is not None
     assert chars is not None
     assert digit.start() <= chars
+
+
+@pytest.mark.parametrize(
+    ("pattern", "within"),
+    [
+        ("", b""),
+        ("^ab?$", b"ab"),
+        ("(?i:a-)[0-2]{0,4}", b"aA-012"),
+        ("(?i)a|b", b"aAbB"),
+        ("[^xy]", bytes(set(range(256)) - set(b"xy"))),
+        ("a.", bytes(range(256))),
+        (r"\s", bytes(range(256))),
+        (r"\pN", bytes(range(256))),
+    ],
+)
+def test_what_may_stand_in_a_match(pattern: str, within: bytes) -> None:
+    assert bytes_within(pattern) == frozenset(within)
+
+
+@given(st.data())
+def test_nothing_else_stands_before_a_value(data: st.DataObject) -> None:
+    before = data.draw(st.sampled_from([d.before for d in DETECTORS if d.before]))
+    assert frozenset(data.draw(st.from_regex(before.encode(), fullmatch=True))) <= bytes_within(before)

@@ -1,7 +1,7 @@
 """What the guard does for a text grows with its length, whatever the text: counted in bytes searched, not in seconds."""
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pytest
 
@@ -9,7 +9,8 @@ from freehold.core.findings import Action, Mode
 from freehold.guard.channel import SLICE_CHARS, TextChannel, scan, scan_slices
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.examples import sample
-from freehold.guard.matcher import Engine, Match, Matcher
+from freehold.guard.escapes import about_escapes
+from freehold.guard.matcher import Engine, Flag, Match, Matcher, Wanted
 from freehold.guard.pieces import Piece, as_pieces
 from freehold.guard.ruling import Ruling
 from tests.guard.playing import ENGINES
@@ -24,10 +25,10 @@ CHARS = 12_000
 class CountingMatcher(Matcher):
     searched_bytes = 0
 
-    def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None) -> list[Match]:
+    def find(self, window: bytes, low: int, detectors: Iterable[int] | None = None, high: int | None = None) -> list[Match]:
         kinds = None if detectors is None else list(detectors)
         self.searched_bytes += len(window) * (1 if kinds is None else len(kinds))
-        return super().find(window, low, kinds)
+        return super().find(window, low, kinds, high)
 
 
 MATCHERS: dict[Engine, CountingMatcher] = {engine: CountingMatcher(DETECTORS, engine) for engine in ENGINES}
@@ -73,6 +74,19 @@ def test_twice_the_text_is_twice_the_work(piece: str, cut_chars: int, engine: En
     text = piece * (CHARS // len(piece))
     once, twice = work(engine, text, cut_chars), work(engine, text * 2, cut_chars)
     assert twice <= 2.3 * once + 20_000
+
+
+@pytest.mark.parametrize("piece", ["\\", "\u200b", "%41"])
+def test_a_run_of_escapes_is_not_read_again_with_every_delta(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counting(matcher: Matcher, wanted: Wanted, found: Sequence[Flag], data: bytes, origin: int) -> list[Flag]:
+        read.append(len(data))
+        return about_escapes(matcher, wanted, found, data, origin)
+
+    monkeypatch.setattr("freehold.guard.channel.about_escapes", counting)
+    work("hyperscan", piece * (CHARS // len(piece)), 16)
+    assert 0 < sum(read) < 2 * CHARS
 
 
 @pytest.mark.parametrize("tail", ["", TOKEN, 'password = "open', "\\"])

@@ -33,6 +33,7 @@ CONTEXT_CHARS = 256  # longer than any detector's `before`
 BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
 JOINED_CHARS = 1024  # twice the longest joined value: a token of 100 characters, spaced
 RUN_CAP_CHARS = 8192
+ACROSS_CHARS = 64  # of a value that goes on beyond a cut; after a longer one all is looked for
 KEPT_CHARS = 2048  # the longest head a detector needs before it matches; a multiple of 4, as base64 is
 NEAR_CHARS = 2048  # how far back the end of the last complete unit is looked for
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
@@ -58,6 +59,7 @@ class TextChannel:
         "_at",
         "_carry",
         "_data",
+        "_escapes",
         "_filter",
         "_flags",
         "_matcher",
@@ -79,6 +81,7 @@ class TextChannel:
         self._filter = reader or matcher.open(rulings)
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
+        self._escapes: list[Flag] = []  # not looked into before a unit ends: a run of nothing else would be read again and again
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
         self._armed_until = -1
         self._origin = 0  # position of _data[0]
@@ -103,7 +106,7 @@ class TextChannel:
         self._text += text
         if self._new_flags:
             self._sort_flags()
-        if self._flags or self._open_flags or self._swallow is not None or len(self._text) > JOINED_CHARS:
+        if self._flags or self._open_flags or self._escapes or self._swallow is not None or len(self._text) > JOINED_CHARS:
             return self._drained(final=False)
         at, end = self._at, len(self._data)  # from here on what `_drain` comes to where nothing is flagged and little is held
         boundary = last_boundary(self._data, self._searched, end, end, self._armed_until > self._origin + at)
@@ -152,20 +155,23 @@ class TextChannel:
 
     def _sort_flags(self) -> None:
         flags = self._flags
-        escapes: list[Flag] = []
         for flag in self._new_flags:
             if flag.kind == ARMED:
                 self._armed_until = max(self._armed_until, flag.high)
             elif flag.kind == ESCAPE:
-                escapes.append(flag)
+                self._escapes.append(flag)
             elif (kept := _kept(self._matcher, flag, self._data, self._origin)) is not None:
                 flags.append(kept)
-        if escapes:
-            held_from = max(0, self._at - LOOK_BACK_CHARS)
-            flags += about_escapes(self._matcher, self._rulings, escapes, self._data[held_from:], self._origin + held_from)
         if self._new_flags:  # what was narrowed begins later
             self._flags = deque(sorted(flags))
         self._new_flags.clear()
+
+    def _look_into_escapes(self) -> None:
+        held_from = max(0, self._at - LOOK_BACK_CHARS)
+        data, origin = self._data[held_from:], self._origin + held_from
+        found = about_escapes(self._matcher, self._rulings, self._escapes, data, origin)
+        self._flags = deque(sorted([*self._flags, *found]))
+        self._escapes.clear()
 
     def _forget_behind(self) -> None:
         cut = self._at - BEHIND_CHARS
@@ -183,6 +189,10 @@ class TextChannel:
                 if not self._swallow_on(out, final):
                     break
                 continue
+            if self._escapes:
+                if self._unit_end(self._at, final) is None:
+                    break
+                self._look_into_escapes()
             flagged = self._first_flagged(end)
             if flagged is None and final:
                 self._pass(out, end)
@@ -279,22 +289,25 @@ class TextChannel:
         kinds = self._kinds(start, scanned)
         is_encoded = DECODE in kinds or scanned - start == RUN_CAP_CHARS  # of a run that goes on no trigger has seen the end
         kinds.discard(DECODE)
-        hits = self._hits(start, scanned, kinds, is_encoded)
+        near = min(scanned, cut + ACROSS_CHARS)
+        hits = self._hits(start, scanned, kinds, is_encoded, near)
         if scanned == cut:
             self._send(out, cut, hits)
             return
+        if any(hit.start < cut and hit.end > near for hit in hits):  # what begins later may go with it
+            hits = self._hits(start, scanned, kinds, is_encoded, scanned)
         hits = [hit for hit in hits if hit.start < cut]
         cut = max([cut, *(hit.end for hit in hits)])
         searched = self._searched
         self._send(out, cut, hits, reaches_on=bool(hits) and hits[-1].end == scanned)
         self._searched = max(self._searched, searched)  # nothing up to where it was scanned is a unit's end
 
-    def _hits(self, start: int, stop: int, detectors: Iterable[int], is_encoded: bool) -> list[Hit]:
-        """What policy has a say about in [start, stop), in order and apart."""
+    def _hits(self, start: int, stop: int, detectors: Iterable[int], is_encoded: bool, near: int) -> list[Hit]:
+        """What policy has a say about in [start, stop), in order and apart; of plain text only what begins before `near`."""
         low = max(0, start - CONTEXT_CHARS)
         found = [
             Match(low + m.start, low + m.end, m.detector)
-            for m in self._matcher.find(self._data[low:stop], start - low, detectors)
+            for m in self._matcher.find(self._data[low:stop], start - low, detectors, near - low)
         ]
         if is_encoded:
             found += self._decoded(start, stop)
