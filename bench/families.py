@@ -61,11 +61,7 @@ VARIANTS: Final[Mapping[str, tuple[str, Mapping[str, Any], tuple[str, ...]]]] = 
     "gemma3, linear": ("gemma3", GEMMA3 | {"rope.scaling.type": "linear", "rope.scaling.factor": 8.0}, ()),
     "phi3": ("phi3", {}, ()),
     "phi3, short": ("phi3", PHI3, ("rope_factors_short", "rope_factors_long")),
-    "phi3, long": (
-        "phi3",
-        PHI3 | {"rope.scaling.original_context_length": 128},
-        ("rope_factors_short", "rope_factors_long"),
-    ),
+    "phi3, long": ("phi3", PHI3 | {"rope.scaling.original_context_length": 128}, ("rope_factors_short", "rope_factors_long")),
 }
 
 

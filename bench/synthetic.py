@@ -37,14 +37,7 @@ class Synthetic:
 def _one_b(name: str, layer_type: Any, embedding_type: Any) -> Synthetic:
     """Llama 3.2 1B."""
     return Synthetic(
-        name=name,
-        layers=16,
-        embedding=2048,
-        ffn=8192,
-        heads=32,
-        kv_heads=8,
-        layer_type=layer_type,
-        embedding_type=embedding_type,
+        name=name, layers=16, embedding=2048, ffn=8192, heads=32, kv_heads=8, layer_type=layer_type, embedding_type=embedding_type
     )
 
 

@@ -40,9 +40,7 @@ def test_a_conversion_is_proven_from_its_source_on(home: Path, source: Path, tmp
     # By the path alone, and by a key of another node.
     key = home / "keys" / "node.pub"
     elsewhere = CliRunner().invoke(
-        main,
-        ["bom", str(model_path(home)), "--verify", "--key", str(key)],
-        env={"FREEHOLD_HOME": str(tmp_path / "other")},
+        main, ["bom", str(model_path(home)), "--verify", "--key", str(key)], env={"FREEHOLD_HOME": str(tmp_path / "other")}
     )
     assert elsewhere.exit_code == 0, elsewhere.output
 

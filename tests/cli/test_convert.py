@@ -40,11 +40,7 @@ def test_a_folder_of_pickles_becomes_a_model_that_is_attested(home: Path, tmp_pa
     result = freehold("convert", str(source), "--quant", "Q8_0")
     assert result.exit_code == 0, result.output
     path = home / "models" / "tiny-q8_0" / "tiny-q8_0.gguf"
-    assert sorted(p.name for p in path.parent.iterdir()) == [
-        "manifest.json",
-        "tiny-q8_0.gguf",
-        "tiny-q8_0.gguf.provenance.json",
-    ]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["manifest.json", "tiny-q8_0.gguf", "tiny-q8_0.gguf.provenance.json"]
     keys = trusted(node_key(key_directory(home)).public)
     attested = read_attestation(path.with_name("tiny-q8_0.gguf.provenance.json"), keys)
     definition = attested.statement.predicate.buildDefinition

@@ -44,7 +44,7 @@ class Served:
     keys: Keys = field(default_factory=Keys)
     questions: ListedQuestions = field(default_factory=ListedQuestions)
     parts: dict[str, UpstreamStatus] = field(
-        default_factory=lambda: {"engine": UpstreamStatus(ready=True, detail="smollm2-135m")},
+        default_factory=lambda: {"engine": UpstreamStatus(ready=True, detail="smollm2-135m")}
     )
     day: list[DayTotal] = field(default_factory=list)
     now_s: float = 0.0

@@ -7,18 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from freehold.engine.fit import (
-    GB,
-    Kernel,
-    Link,
-    Machine,
-    PassBytes,
-    Share,
-    Tier,
-    lines,
-    pass_time,
-    predict,
-)
+from freehold.engine.fit import GB, Kernel, Link, Machine, PassBytes, Share, Tier, lines, pass_time, predict
 from freehold.engine.fit import size as shown
 
 Q4_GB, Q6_GB = 41.92, 57.01  # that Llama 3.1 70B reads for a token: Q4_K_M, Q6_K
@@ -75,12 +64,7 @@ def test_seconds_a_token_are_those_of_the_table(
 def two_cores(**changes: Any) -> Machine:
     known = {"Q4_K": Kernel(bytes_per_s=16e9, column_s_per_byte=6e-12), "Q6_K": Kernel(bytes_per_s=12e9, column_s_per_byte=5e-12)}
     machine = Machine(
-        threads=2,
-        kernels=known,
-        ram_bytes_per_s=33e9,
-        disk_bytes_per_s=2.8e9,
-        check_bytes_per_s=5e9,
-        read_cpu_s_per_byte=2e-11,
+        threads=2, kernels=known, ram_bytes_per_s=33e9, disk_bytes_per_s=2.8e9, check_bytes_per_s=5e9, read_cpu_s_per_byte=2e-11
     )
     return replace(machine, **changes)
 

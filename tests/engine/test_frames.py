@@ -61,11 +61,7 @@ FRAMES: list[Frame] = [
     Cancel(request=1),
     Stop(),
     Accepted(request=1, input_tokens=2),
-    Text(
-        request=1,
-        piece=Piece(text=SECRET, logprobs=(TOKEN,)),
-        worked=Worked(compute_s=0.5, prefill_s=0.25, decode_s=0.25),
-    ),
+    Text(request=1, piece=Piece(text=SECRET, logprobs=(TOKEN,)), worked=Worked(compute_s=0.5, prefill_s=0.25, decode_s=0.25)),
     Ended(
         request=1,
         reason=FinishReason.LENGTH,

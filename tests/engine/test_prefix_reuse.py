@@ -226,8 +226,7 @@ def test_without_a_scope_answers_are_what_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    ("reuse", "groups"),
-    [("off", []), ("key", [[0, 1], [2], [3]]), ("team", [[0, 1, 2], [3]]), ("all", [[0, 1, 2, 3]])],
+    ("reuse", "groups"), [("off", []), ("key", [[0, 1], [2], [3]]), ("team", [[0, 1, 2], [3]]), ("all", [[0, 1, 2, 3]])]
 )
 def test_who_shares_is_set(reuse: PrefixReuse, groups: list[list[int]], tmp_path: Path) -> None:
     askers = [("k1", "t"), ("k1", "t"), ("k2", "t"), ("k3", None)]

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
-from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode, Verdict
+from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, UpstreamStatus
 from freehold.core.stage import Stage
+from tests.fakes import ledger
 
 SECRET = "sesame-4711"
 FORBIDDEN = "anathema"
@@ -111,17 +112,8 @@ class _WordStage:
         return out
 
     def _finding(self, rule: str, action: Action) -> Finding:
-        return Finding(
-            rule=rule,
-            category="credential",
-            direction=self._direction,
-            channel=Channel.TEXT,
-            part=0,
-            start=0,
-            end=1,
-            confidence=1.0,
-            action=action,
-            mode=Mode.ENFORCE,
+        return ledger.finding(
+            rule=rule, direction=self._direction, channel=Channel.TEXT, start=0, end=1, confidence=1.0, action=action
         )
 
 

@@ -50,19 +50,23 @@ class InMemoryLedger:
             raise self.failure
 
 
-def finding(*, rule: str = "aws-access-key", action: Action = Action.MASK, mode: Mode = Mode.ENFORCE) -> Finding:
-    return Finding(
-        rule=rule,
-        category="credential",
-        direction=Direction.REQUEST,
-        channel=Channel.USER,
-        part=0,
-        start=10,
-        end=30,
-        confidence=0.98,
-        action=action,
-        mode=mode,
-    )
+FINDING = Finding(
+    rule="aws-access-key",
+    category="credential",
+    direction=Direction.REQUEST,
+    channel=Channel.USER,
+    part=0,
+    start=10,
+    end=30,
+    confidence=0.98,
+    action=Action.MASK,
+    mode=Mode.ENFORCE,
+)
+
+
+def finding(**changes: object) -> Finding:
+    """A key that a user sent; `changes` replaces fields."""
+    return replace(FINDING, **changes)  # type: ignore[arg-type]
 
 
 def entry(number: int = 1, **changes: object) -> LedgerEntry:

@@ -1,6 +1,7 @@
 """A guard of texts that knows one secret."""
 
-from freehold.core.findings import Action, Channel, Direction, Finding, Mode, Verdict
+from freehold.core.findings import Action, Channel, Direction, Verdict
+from tests.fakes import ledger
 from tests.fakes.guard import POLICY_DIGEST, SECRET
 
 
@@ -17,16 +18,6 @@ class OneSecret:
         start = text.find(SECRET)
         if start < 0:
             return Verdict(action=Action.ALLOW, policy_digest=POLICY_DIGEST)
-        finding = Finding(
-            rule="sesame",
-            category="credential",
-            direction=direction,
-            channel=channel,
-            part=0,
-            start=start,
-            end=start + len(SECRET),
-            confidence=1.0,
-            action=Action.MASK,
-            mode=Mode.ENFORCE,
-        )
+        end = start + len(SECRET)
+        finding = ledger.finding(rule="sesame", direction=direction, channel=channel, start=start, end=end, confidence=1.0)
         return Verdict(action=Action.MASK, policy_digest=POLICY_DIGEST, findings=(finding,))

@@ -57,10 +57,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 # Where a layer's experts are, and what their gate, up and down matrices are called.
-EXPERTS = {
-    "mixtral": ("block_sparse_moe", ("w1", "w3", "w2")),
-    "qwen3_moe": ("mlp", ("gate_proj", "up_proj", "down_proj")),
-}
+EXPERTS = {"mixtral": ("block_sparse_moe", ("w1", "w3", "w2")), "qwen3_moe": ("mlp", ("gate_proj", "up_proj", "down_proj"))}
 
 
 def config(family: str, **changes: Any) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import ConfigError, InvalidRequest
-from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode
+from freehold.core.findings import Channel, Context, Finding, Mode
 from freehold.core.ports import Placement, Residency
 from freehold.guard.jurisdictions import day_ns
 from freehold.guard.labels import Label, raises, with_below
 from freehold.guard.residency import ENGINE, LabelPolicy, Unrestricted, make_residency, policy_of
 from freehold.guard.residency_config import LabelRuleConfig, ResidencyConfig, SiteConfig
+from tests.fakes import ledger
 
 NOW_NS = day_ns("2026-11-23")
 BERLIN = SiteConfig(
@@ -40,18 +41,7 @@ ALL = (ENGINE, *SITES)
 NOBODY = Context()
 EVERYWHERE = LabelRuleConfig(allowed=["*"])
 EU_ONLY = LabelRuleConfig(allowed=["EU"])
-EMAIL = Finding(
-    rule="email",
-    category="personal_data",
-    direction=Direction.REQUEST,
-    channel=Channel.USER,
-    part=0,
-    start=0,
-    end=5,
-    confidence=0.9,
-    action=Action.MASK,
-    mode=Mode.SHADOW,
-)
+EMAIL = ledger.finding(rule="email", category="personal_data", start=0, end=5, confidence=0.9, mode=Mode.SHADOW)
 
 
 def policy(sites: dict[str, SiteConfig] = SITES, **rules: LabelRuleConfig) -> LabelPolicy:

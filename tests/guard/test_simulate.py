@@ -1,12 +1,12 @@
-from freehold.core.exchange import ExchangeId, KeyId
+from freehold.core.exchange import ExchangeId
 from freehold.core.findings import Action, Channel, Direction, Finding, Mode
-from freehold.core.ledger import LedgerEntry, Status
-from freehold.core.measurement import UNKNOWN_ENERGY
+from freehold.core.ledger import LedgerEntry
 from freehold.guard.config import GuardConfig
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.policy import Policy
 from freehold.guard.policy_file import PolicySource, parse
 from freehold.guard.simulate import Change, Simulation, unjudged
+from tests.fakes import ledger
 
 
 def policy(text: str) -> Policy:
@@ -14,43 +14,11 @@ def policy(text: str) -> Policy:
 
 
 def finding(rule: str, action: Action = Action.MASK, mode: Mode = Mode.ENFORCE, start: int = 0) -> Finding:
-    return Finding(
-        rule=rule,
-        category="credential",
-        direction=Direction.REQUEST,
-        channel=Channel.USER,
-        part=0,
-        start=start,
-        end=start + 9,
-        confidence=0.9,
-        action=action,
-        mode=mode,
-    )
+    return ledger.finding(rule=rule, action=action, mode=mode, start=start, end=start + 9, confidence=0.9)
 
 
 def entry(name: str, *findings: Finding, team: str | None = None) -> LedgerEntry:
-    return LedgerEntry(
-        exchange_id=ExchangeId(name),
-        received_at_ns=1,
-        key_id=KeyId("key_1"),
-        team=team,
-        dialect="openai.chat",
-        operation="chat",
-        provider=None,
-        model="m",
-        model_id=None,
-        stream=False,
-        status=Status.COMPLETED,
-        finish_reason=None,
-        error_code=None,
-        input_tokens=None,
-        output_tokens=None,
-        ttft_ms=None,
-        duration_ms=1.0,
-        energy=UNKNOWN_ENERGY,
-        findings=findings,
-        policy_digest="",
-    )
+    return ledger.entry(exchange_id=ExchangeId(name), team=team, findings=findings)
 
 
 CANDIDATE = policy('[[rules]]\nid = "a"\ndetectors = "github-token"\nteam = "law"\naction = "block"\n')
@@ -101,12 +69,11 @@ def test_rules_the_record_cannot_answer_for_are_named() -> None:
 
 
 def effect(rule: str, action: Action, mode: Mode = Mode.ENFORCE, category: str = "effect") -> Finding:
-    return Finding(
+    return ledger.finding(
         rule=rule,
         category=category,
         direction=Direction.RESPONSE,
         channel=Channel.TOOL_ARGUMENTS,
-        part=0,
         start=0,
         end=9,
         confidence=1.0,

@@ -17,11 +17,7 @@ def machine(tmp_path: Path, *, rapl: bool = False, nvml: FakeNvml | None = None)
     tmp_path.mkdir(exist_ok=True)
     stat(tmp_path / "stat", 0, 0)
     return Machine(
-        powercap=root,
-        proc_stat=tmp_path / "stat",
-        nvml=(lambda: nvml) if nvml else no_driver,
-        clock=HandClock(),
-        folder=tmp_path,
+        powercap=root, proc_stat=tmp_path / "stat", nvml=(lambda: nvml) if nvml else no_driver, clock=HandClock(), folder=tmp_path
     )
 
 

@@ -206,12 +206,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 
 
 @settings(max_examples=100)
-@given(
-    st.lists(steps, max_size=40),
-    st.sampled_from([0.0, 0.1, 1.0]),
-    st.none() | st.floats(0, 150),
-    st.floats(0, 1),
-)
+@given(st.lists(steps, max_size=40), st.sampled_from([0.0, 0.1, 1.0]), st.none() | st.floats(0, 150), st.floats(0, 1))
 def test_whatever_happens_all_lines_add_up_and_answers_sum_to_what_was_attributed(
     happens: list[Step], min_window_s: float, idle_w: float | None, ours: float
 ) -> None:

@@ -25,13 +25,7 @@ def _collector(
     clock = clock or Clock()
     spending = Spending(ceiling or Ceiling(), PRICES, "toy-1", "toy")
     made = Collector(
-        upstream,
-        "toy-1",
-        asked,
-        spending,
-        pace or Pace(answers_per_request=4),
-        sleep=clock.sleep,
-        clock=clock.monotonic,
+        upstream, "toy-1", asked, spending, pace or Pace(answers_per_request=4), sleep=clock.sleep, clock=clock.monotonic
     )
     return made, spending
 
@@ -129,11 +123,7 @@ async def test_requests_keep_their_pace() -> None:
 
 @pytest.mark.parametrize(
     ("ceiling", "said"),
-    [
-        (Ceiling(requests=4), "4 requests"),
-        (Ceiling(tokens=150), "150 tokens"),
-        (Ceiling(microusd=150), "0.00015 USD"),
-    ],
+    [(Ceiling(requests=4), "4 requests"), (Ceiling(tokens=150), "150 tokens"), (Ceiling(microusd=150), "0.00015 USD")],
 )
 async def test_a_ceiling_is_never_passed(ceiling: Ceiling, said: str) -> None:
     upstream = ToyUpstream()

@@ -197,12 +197,7 @@ def test_a_readme_without_a_table_is_an_empty_card(raw: bytes) -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [
-        b"---\na: [\n---\n",
-        b"---\na: &x [1]\nb: *x\n---\n",
-        b"---\na: !!python/object:x.y {}\n---\n",
-        b"---\n\xff: 1\n---\n",
-    ],
+    [b"---\na: [\n---\n", b"---\na: &x [1]\nb: *x\n---\n", b"---\na: !!python/object:x.y {}\n---\n", b"---\n\xff: 1\n---\n"],
 )
 def test_a_card_that_is_none_is_malformed(raw: bytes) -> None:
     with pytest.raises(MalformedArtefact):

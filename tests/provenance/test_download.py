@@ -52,12 +52,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def get(files: Files, target: Path, notes: Notes | None = None, *, url: str = "/w.whl", limit_bytes: int = 1 << 20) -> None:
     fetch(
-        lambda: files.url + url,
-        target,
-        sha256=SHA256,
-        limit_bytes=limit_bytes,
-        progress=notes or Notes(),
-        sleep=lambda _: None,
+        lambda: files.url + url, target, sha256=SHA256, limit_bytes=limit_bytes, progress=notes or Notes(), sleep=lambda _: None
     )
 
 

@@ -8,15 +8,7 @@ import pytest
 from freehold.core.errors import DeviceError, InvalidRequest, MalformedArtefact, NotFound, VerificationError
 from freehold.core.models import Trust
 from freehold.provenance.keys import key_directory, node_key
-from freehold.provenance.local import (
-    Bringing,
-    add,
-    added_names,
-    forget,
-    name_for,
-    open_added,
-    refuse_unsigned,
-)
+from freehold.provenance.local import Bringing, add, added_names, forget, name_for, open_added, refuse_unsigned
 from freehold.provenance.model_folder import model_directory
 from freehold.provenance.progress import Silent
 from freehold.provenance.pull import open_model, pull

@@ -134,8 +134,7 @@ def test_a_flipped_bit_never_passes(made: tuple[Manifest, Manifest, Path], data:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"predicateType": "https://slsa.dev/provenance/v0.2"}, {"subject": 1}, {"predicate": {}}, {"_type": "x"}],
+    "change", [{"predicateType": "https://slsa.dev/provenance/v0.2"}, {"subject": 1}, {"predicate": {}}, {"_type": "x"}]
 )
 def test_a_signed_statement_of_another_kind_is_malformed(
     made: tuple[Manifest, Manifest, Path], tmp_path: Path, change: dict[str, object]

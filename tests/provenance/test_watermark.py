@@ -35,12 +35,7 @@ def test_one_that_is_not_there_or_that_others_could_read_is_refused(tmp_path: Pa
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
-@given(
-    st.one_of(
-        st.binary(max_size=60),
-        st.just(SHORT),
-    )
-)
+@given(st.one_of(st.binary(max_size=60), st.just(SHORT)))
 def test_whatever_the_file_holds_it_is_our_own_error(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "watermarks" / "press.json"
     path.parent.mkdir(exist_ok=True)

@@ -10,19 +10,9 @@ from freehold.core.findings import Action, Channel, Direction, Finding, Mode
 from freehold.core.ledger import Draft, LedgerEntry, Status
 from freehold.core.measurement import UNKNOWN_ENERGY, Grade, Measurement
 from freehold.core.receipts import Claims, Receipt
+from tests.fakes import ledger
 
-FINDING = Finding(
-    rule="aws-access-key",
-    category="credential",
-    direction=Direction.RESPONSE,
-    channel=Channel.TEXT,
-    part=0,
-    start=3,
-    end=23,
-    confidence=0.9,
-    action=Action.MASK,
-    mode=Mode.ENFORCE,
-)
+FINDING = ledger.finding(direction=Direction.RESPONSE, channel=Channel.TEXT, start=3, end=23, confidence=0.9)
 MODELLED = Measurement(grade=Grade.MODELLED, source="cpu-time-model", energy_j=3.5, low_j=1.6, high_j=8.6)
 
 
@@ -64,20 +54,12 @@ def entry(
     energy: Measurement = UNKNOWN_ENERGY,
     status: Status = Status.COMPLETED,
 ) -> LedgerEntry:
-    return LedgerEntry(
+    return ledger.entry(
         exchange_id=ExchangeId(exchange_id),
         received_at_ns=1_795_000_000_000_000_000,
-        key_id=KeyId("key_1"),
         team=None,
-        dialect="openai.chat",
-        operation="chat",
-        provider="freehold",
-        model="smollm2-135m",
         model_id=ModelId("ab" * 32),
-        stream=True,
         status=status,
-        finish_reason="stop",
-        error_code=None,
         input_tokens=12,
         output_tokens=50,
         ttft_ms=8.5,

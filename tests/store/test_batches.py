@@ -57,9 +57,7 @@ def begun(store: Batches, lines: int = 3) -> Batch:
     )
     store.create(batch)
     return store.add_lines(
-        batch.id,
-        [(10 * n, 10) for n in range(lines)],
-        lambda batch: replace(batch, status=BatchStatus.IN_PROGRESS, total=lines),
+        batch.id, [(10 * n, 10) for n in range(lines)], lambda batch: replace(batch, status=BatchStatus.IN_PROGRESS, total=lines)
     )
 
 

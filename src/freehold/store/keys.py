@@ -80,11 +80,7 @@ class ClientKeys:
     """
 
     def __init__(
-        self,
-        path: Path,
-        config: StoreConfig | None = None,
-        unix_clock: UnixClock = time.time_ns,
-        sealer: Sealer | None = None,
+        self, path: Path, config: StoreConfig | None = None, unix_clock: UnixClock = time.time_ns, sealer: Sealer | None = None
     ) -> None:
         self._path = path
         self._sealer = sealer

@@ -45,9 +45,7 @@ class Purged:
 
     def __add__(self, other: "Purged") -> "Purged":
         return Purged(
-            exchanges=self.exchanges + other.exchanges,
-            decisions=self.decisions + other.decisions,
-            kept=self.kept + other.kept,
+            exchanges=self.exchanges + other.exchanges, decisions=self.decisions + other.decisions, kept=self.kept + other.kept
         )
 
 

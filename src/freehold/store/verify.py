@@ -30,16 +30,7 @@ from freehold.store.audit import (
     receipt_facts,
     seal_message,
 )
-from freehold.store.exchanges import (
-    Broken,
-    Exchanges,
-    SignedReceipt,
-    Stop,
-    broken_at,
-    difference,
-    inserted,
-    verdict_holds,
-)
+from freehold.store.exchanges import Broken, Exchanges, SignedReceipt, Stop, broken_at, difference, inserted, verdict_holds
 from freehold.store.retention import purged_through
 from freehold.store.verify_keys import KINDS, HolderFold, Holders
 from freehold.store.verify_tree import Heads, TreeFold

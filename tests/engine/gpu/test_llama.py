@@ -94,10 +94,7 @@ def test_only_wanted_logits_are_given_in_batch_order(tmp_path: Path) -> None:
     card.close()
 
 
-@pytest.mark.parametrize(
-    ("card_share", "ram_share"),
-    [pytest.param(0.0, 0.0, marks=slow), (0.5, 0.5)],
-)
+@pytest.mark.parametrize(("card_share", "ram_share"), [pytest.param(0.0, 0.0, marks=slow), (0.5, 0.5)])
 def test_sent_weights_give_the_same_bits_as_those_that_stay(card_share: float, ram_share: float, tmp_path: Path) -> None:
     model = small("llama", TensorType.Q6_K, tied=False)
     outs = []

@@ -227,10 +227,7 @@ def test_unfit_metadata_is_named(facts: dict[str, Any], error: type[Exception], 
 def test_unfit_tensors_are_named() -> None:
     model = tiny()
     for tensors, words in (
-        (
-            replaced(model, "blk.1.ffn_up.weight", type=TensorType.IQ3_S),
-            "blk.1.ffn_up.weight has type IQ3_S; supported are F32",
-        ),
+        (replaced(model, "blk.1.ffn_up.weight", type=TensorType.IQ3_S), "blk.1.ffn_up.weight has type IQ3_S; supported are F32"),
         (replaced(model, "output_norm.weight", type=TensorType.F16), r"output_norm\.weight has type F16"),
         (model.tensors | {"blk.0.attn_q_norm.weight": model.tensors["output_norm.weight"]}, "first blk.0.attn_q_norm.weight"),
     ):

@@ -2,9 +2,10 @@
 
 from freehold.core.effects import CallJudgement
 from freehold.core.events import Event, Found, Held, PartEnd, PromptText, Refused, ToolCallDelta, ToolCallStart
-from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode
+from freehold.core.findings import Action, Channel, Context, Direction
 from freehold.core.ports import GuardSession, UpstreamStatus
 from freehold.core.stage import Stage
+from tests.fakes import ledger
 from tests.fakes.guard import POLICY_DIGEST, WordGuard
 
 INSTRUCTION = "ignore-all-rules"
@@ -54,17 +55,15 @@ class _Marking:
     def receive(self, event: Event) -> list[Event]:
         if isinstance(event, PromptText) and event.channel in _MARKED and INSTRUCTION in event.text:
             self._session.is_wary = True
-            finding = Finding(
+            finding = ledger.finding(
                 rule="injection-instruction",
                 category="injection",
-                direction=Direction.REQUEST,
                 channel=event.channel,
                 part=event.leaf,
                 start=0,
                 end=1,
                 confidence=0.9,
                 action=Action.TAG,
-                mode=Mode.ENFORCE,
             )
             marked = PromptText(leaf=event.leaf, channel=event.channel, text=f"<untrusted>{event.text}</untrusted>")
             return [Found(finding=finding), *self._inner.receive(marked)]

@@ -1,25 +1,16 @@
 import pytest
 
 from freehold.core.effects import Effect, EffectKind, Place
-from freehold.core.findings import Action, Channel, Context, Direction, Finding, Mode
+from freehold.core.findings import Action, Channel, Context, Direction, Finding
 from freehold.guard.calls.judge import CallJudge
 from freehold.guard.calls.replay import NOTED_CONFIDENCE, action_of_finding, effect_of
 from freehold.guard.calls.settings import CallSettings
+from tests.fakes import ledger
 
 
 def finding(rule: str, action: Action, confidence: float = 1.0) -> Finding:
-    return Finding(
-        rule=rule,
-        category="effect",
-        direction=Direction.RESPONSE,
-        channel=Channel.TOOL_ARGUMENTS,
-        part=0,
-        start=0,
-        end=9,
-        confidence=confidence,
-        action=action,
-        mode=Mode.ENFORCE,
-    )
+    where = {"direction": Direction.RESPONSE, "channel": Channel.TOOL_ARGUMENTS}
+    return ledger.finding(rule=rule, category="effect", confidence=confidence, action=action, **where)
 
 
 def test_every_effect_is_known_by_its_rule() -> None:

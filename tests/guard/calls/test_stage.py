@@ -28,6 +28,7 @@ from freehold.guard.calls.judge import CallJudge
 from freehold.guard.calls.settings import CallRule, CallSettings
 from freehold.guard.calls.stage import EVENT_CHARS, LIMIT_CALL_CHARS, LIMIT_HELD_CHARS, LIMIT_OPEN, CallStage
 from freehold.guard.calls.written import Written
+from tests.fakes import ledger
 
 ALLOWED = '{"command": "ls -la"}'
 ASKED = '{"command": "touch /etc/motd"}'
@@ -245,18 +246,8 @@ def test_a_call_that_begins_twice_or_was_never_begun_breaks_the_stream() -> None
 
 
 def weakness(action: Action) -> Finding:
-    return Finding(
-        rule="sql-injection",
-        category="weakness",
-        direction=Direction.RESPONSE,
-        channel=Channel.TOOL_ARGUMENTS,
-        part=0,
-        start=0,
-        end=1,
-        confidence=1.0,
-        action=action,
-        mode=Mode.ENFORCE,
-    )
+    where = {"direction": Direction.RESPONSE, "channel": Channel.TOOL_ARGUMENTS}
+    return ledger.finding(rule="sql-injection", category="weakness", start=0, end=1, confidence=1.0, action=action, **where)
 
 
 @pytest.mark.parametrize(("action", "outcome"), [(Action.TAG, ToolCallStart), (Action.BLOCK, Refused)])

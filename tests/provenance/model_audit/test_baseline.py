@@ -40,10 +40,7 @@ def test_bytes_that_are_no_baseline_are_refused_as_such(raw: bytes) -> None:
 
 
 @settings(max_examples=40)
-@given(
-    st.sampled_from(["format", "plan", "replies"]),
-    st.recursive(st.none() | st.integers() | st.text(), st.lists),
-)
+@given(st.sampled_from(["format", "plan", "replies"]), st.recursive(st.none() | st.integers() | st.text(), st.lists))
 def test_a_field_of_another_kind_is_refused(name: str, value: object) -> None:
     document = msgspec.json.decode(encode(_baseline(Replies())))
     with pytest.raises(MalformedArtefact):
