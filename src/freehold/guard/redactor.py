@@ -37,6 +37,7 @@ from freehold.core.events import (
 )
 from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.guard.channel import STEP_CHARS, TextChannel, scan, scan_slices
+from freehold.guard.clean import Clean
 from freehold.guard.logprobs import LogprobQueue
 from freehold.guard.matcher import Matcher
 from freehold.guard.pieces import Piece, inner
@@ -107,11 +108,20 @@ class Redactor:
     """A `Stage` for one direction of one exchange."""
 
     def __init__(
-        self, matcher: Matcher, table: RulingTable, direction: Direction, policy_digest: str, seal: Seal = UNSEALED
+        self,
+        matcher: Matcher,
+        table: RulingTable,
+        direction: Direction,
+        policy_digest: str,
+        seal: Seal = UNSEALED,
+        clean: Clean | None = None,
+        key_id: str = "",
     ) -> None:
+        """`clean` remembers whole texts of the key `key_id` in which nothing was found."""
         self._matcher, self._table = matcher, table
         self._direction, self._policy_digest = direction, policy_digest
         self._seal, self._json_seal = seal, seal.for_json()
+        self._clean, self._key_id = clean, key_id
         self._tools: dict[tuple[int, int], str] = {}  # (choice, part) -> the tool that is called
         self._open: dict[_Key, _Open] = {}  # in the order they began
         self._ended: set[int] = set()  # choices
@@ -137,10 +147,14 @@ class Redactor:
         pieces: list[Piece] = []
         try:
             rulings, seal = self._terms_of(event.text, event.channel, event.tool)
+            digest = self._digest(event, rulings)
+            if self._is_clean(digest):
+                yield [event]
+                return
             for taken in scan_slices(self._matcher, rulings, event.text, seal):
                 pieces += taken
                 yield []
-            out = self._prompt(event, pieces)
+            out = self._prompt(event, pieces, digest)
         except BaseException:
             self._stop()
             raise
@@ -201,7 +215,7 @@ class Redactor:
                 self._has_blocked = True
                 return [*self._end(), event]
             case PromptText():
-                return self._prompt(event, self._scan_in_place(event))
+                return self._whole_text(event)
             case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
                 return [event]
             case _:
@@ -262,9 +276,21 @@ class Redactor:
                 out.append(_event(channel.key, piece.text, source_chars))
         return [*out, *blocked]
 
-    def _prompt(self, event: PromptText, pieces: list[Piece]) -> list[Event]:
+    def _whole_text(self, event: PromptText) -> list[Event]:
+        digest = self._digest(event, self._table.of(event.channel, event.tool))
+        return [event] if self._is_clean(digest) else self._prompt(event, self._scan_in_place(event), digest)
+
+    def _digest(self, event: PromptText, rulings: Rulings) -> bytes | None:
+        return None if self._clean is None else self._clean.digest(event.text, event.before, rulings, self._key_id)
+
+    def _is_clean(self, digest: bytes | None) -> bool:
+        return self._clean is not None and digest is not None and self._clean.has(digest)
+
+    def _prompt(self, event: PromptText, pieces: list[Piece], digest: bytes | None) -> list[Event]:
         found, blocked = self._findings(pieces, event.channel, event.leaf)
         if not found:
+            if self._clean is not None and digest is not None:
+                self._clean.add(digest)
             return [event]
         text = replace(event, text=_text_of(pieces))
         return [*found, text, *blocked]

@@ -21,6 +21,7 @@ from freehold.core.stage import Stage, steps
 from freehold.guard.calls.stage import CallStage
 from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.calls.written import Written
+from freehold.guard.clean import Clean
 from freehold.guard.config import GuardConfig
 from freehold.guard.custom import detectors_of, dictionaries_of
 from freehold.guard.detectors import DETECTORS
@@ -63,6 +64,7 @@ class InForce:
     policy: Policy = field(repr=False)
     matcher: Matcher = field(repr=False)
     dictionaries: tuple[TermSet, ...] = field(repr=False)
+    clean: Clean = field(repr=False, default_factory=Clean)
     injection: InjectionSettings  # with the tools whose results `[calls]` says may be believed
 
     @property
@@ -229,7 +231,9 @@ class Session:
         in_force = self._in_force
         table = in_force.policy.table(self._context, direction)
         detectors, dictionaries = len(in_force.matcher.detectors), in_force.dictionaries
-        inner: Stage = Redactor(in_force.matcher, table, direction, in_force.digest, self._seal)
+        whose = self._context.key_id
+        known = in_force.clean if whose and direction is Direction.REQUEST else None  # a provider seldom says a thing again
+        inner: Stage = Redactor(in_force.matcher, table, direction, in_force.digest, self._seal, known, whose)
         if dictionaries:
             inner = Chain(inner, DictionaryStage(dictionaries, detectors, table, direction, in_force.digest, self._seal))
         if direction is Direction.REQUEST:  # before what hides: data-flow asks what the user named
