@@ -23,7 +23,7 @@ from freehold.core.merkle import Perfect
 from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance.checkpoint import Checkpoint
 from freehold.provenance.files import named
-from freehold.provenance.keys import NodeKey, TrustedKeys, key_directory, node_key
+from freehold.provenance.keys import TrustedKeys, key_directory, node_key
 from freehold.provenance.log_config import WitnessConfig
 from freehold.provenance.tiles import TileReader
 from freehold.store import tree
@@ -39,11 +39,7 @@ def this_log(*, made: bool = True) -> TileLog:
     """The log of this machine's node, with its key. Raises InvalidRequest where it should be `made` and is not yet."""
     config, home = configuration.load(), configuration.home()
     record = record_at(None, config.store) if made else home / config.store.file
-    return TileLog(record, config.store, _key(home), config.log.origin)
-
-
-def _key(home: Path) -> NodeKey:
-    return node_key(key_directory(home))
+    return TileLog(record, config.store, node_key(key_directory(home)), config.log.origin)
 
 
 @click.command()

@@ -19,7 +19,8 @@ from freehold.batching import open_batches
 from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.batches import Batch
-from freehold.core.deferral import J_PER_KWH, NOTHING_SAVED, Saving
+from freehold.core.deferral import NOTHING_SAVED, Saving
+from freehold.core.measurement import J_PER_KWH
 from freehold.gateway.batches.desk import cancelling
 from freehold.gateway.batches.documents import batch_document, saving_document
 from freehold.provenance.keys import key_directory, node_key

@@ -17,10 +17,11 @@ from freehold.cli.record import record_at
 from freehold.cli.terminal import print_table
 from freehold.core.errors import InvalidRequest
 from freehold.core.limits import DAY_NS, day_of, day_text
+from freehold.core.measurement import J_PER_KWH
 from freehold.core.totals import DayTotal
 from freehold.meter.config import MeterConfig
 from freehold.meter.journal import WINDOW, lines
-from freehold.meter.report import KWH_J, By, Line, by_grade, in_all, lines_by
+from freehold.meter.report import By, Line, by_grade, in_all, lines_by
 from freehold.store.totals import RecordedTotals
 
 DAYS = 30
@@ -176,7 +177,7 @@ def _show_notes(whole: Line, pue: float | None, market_g: float | None) -> None:
 
 def _market_g(whole: Line, pue: float | None, market_g: float) -> float:
     """Of what this site drew: a contract covers no provider's power."""
-    return whole.local_j * (pue or 1.0) / KWH_J * market_g
+    return whole.local_j * (pue or 1.0) / J_PER_KWH * market_g
 
 
 def joules(value: float) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-J_PER_KWH: Final = 3_600_000.0
+from freehold.core.measurement import J_PER_KWH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

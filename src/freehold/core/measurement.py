@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+J_PER_KWH: Final = 3.6e6
 
 
 class Grade(StrEnum):

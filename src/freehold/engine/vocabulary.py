@@ -103,7 +103,7 @@ class Tokenizer(ABC):
         self.end_ids = frozenset(i for i in (*ends, *by_text) if i is not None)
         named = self.end_ids | {self.bos_id}
         self._words: Mapping[str, int] = {
-            self._tokens[i]: i for i in sorted(self._literal - self._control - named) if _is_word(self._tokens[i])
+            text: i for i in sorted(self._literal - self._control - named) if (text := self._tokens[i]).isspace() or text in _HTML
         }
         # One character cannot be shielded by putting a mark inside it: such a token is never made from text.
         self.specials: Mapping[str, int] = {
@@ -224,7 +224,3 @@ def _places(text: str, firsts: Iterable[str]) -> list[int]:
             places.append(at)
             at = text.find(first, at + 1)
     return sorted(places)
-
-
-def _is_word(text: str) -> bool:
-    return text.isspace() or text in _HTML

@@ -195,7 +195,8 @@ class Weights:
         embedding = EmbeddingRows(
             files[table.part], sinks.pages(), [loaded for loaded in tiles if loaded.tile.use == _EMBEDDING], sealer, MAX_COLUMNS
         )
-        streaming = Streaming(files, tiles, sealer, embedding, _head(placement), slots)
+        head = placement.tiles[-1].use if placement.tiles else None  # the matrix that is used last
+        streaming = Streaming(files, tiles, sealer, embedding, head, slots)
         return Loaded(tensors=sinks.vectors(), streaming=streaming)
 
     def _read_all(
@@ -312,11 +313,6 @@ def _deal(spans: Sequence[_Span], start: int, view: memoryview) -> None:
 def _tensor(info: TensorInfo, stored: npt.NDArray[np.uint8]) -> Tensor:
     data = stored if info.convert is None else info.convert(stored)
     return Tensor(name=info.name, type=info.type, shape=info.shape, data=data)
-
-
-def _head(placement: Placement) -> str | None:
-    """The matrix that is used last."""
-    return placement.tiles[-1].use if placement.tiles else None
 
 
 def _header(model: VerifiedModel, files: Collection[str], open_file: Callable[[str], CheckedFile]) -> ModelHeader:

@@ -11,14 +11,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 from freehold.core.events import Worked
-from freehold.core.measurement import UNKNOWN_ENERGY, Carbon, Footprint, GridFactor, Measurement, Metered
+from freehold.core.measurement import J_PER_KWH, UNKNOWN_ENERGY, Carbon, Footprint, GridFactor, Measurement, Metered
 from freehold.core.ports import Signal, SignalPoint, Use
 from freehold.meter.config import MeterConfig
 from freehold.meter.factors import Factors
 from freehold.meter.remote import RemoteModels
 from freehold.meter.sources.cpu_time import CpuTimeModel
 
-KWH_J: Final = 3.6e6
 YEAR_S: Final = 365 * 86_400
 SHORTEST_S: Final = 1.0  # the time for which electricity is looked up, at least
 COVERED: Final = 0.99  # of an exchange's time: a series that knows less of it is not asked
@@ -86,10 +85,10 @@ class ExchangeMeter:
             intensity, zone, year, method = factor.g_per_kwh, factor.zone, factor.year, factor.method
 
         def grams(energy_j: float | None) -> float | None:
-            return None if energy_j is None else energy_j / KWH_J * intensity
+            return None if energy_j is None else energy_j / J_PER_KWH * intensity
 
         return Carbon(
-            g=site.energy_j / KWH_J * intensity,
+            g=site.energy_j / J_PER_KWH * intensity,
             low_g=grams(site.low_j),
             high_g=grams(site.high_j),
             zone=zone,
@@ -104,13 +103,13 @@ class ExchangeMeter:
             there = factor.water_l_per_kwh
         if here is None or there is None or energy.energy_j is None or site.energy_j is None:
             return None
-        return (energy.energy_j * here + site.energy_j * there) / KWH_J
+        return (energy.energy_j * here + site.energy_j * there) / J_PER_KWH
 
     def _cost(self, site: Measurement, points: Sequence[SignalPoint]) -> float | None:
         price = _mean([(point, point.price_per_kwh) for point in points])
         if price is None or site.energy_j is None or self._usd_per_unit is None:
             return None
-        return site.energy_j / KWH_J * price * self._usd_per_unit * 1e6
+        return site.energy_j / J_PER_KWH * price * self._usd_per_unit * 1e6
 
 
 def _times(energy: Measurement, pue: float) -> Measurement:

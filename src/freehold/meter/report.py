@@ -13,7 +13,6 @@ from freehold.core.limits import day_text
 from freehold.core.totals import DayTotal, Sums, added
 
 By = Literal["model", "team", "key", "day"]
-KWH_J: Final = 3.6e6
 NO_TEAM: Final = "(no team)"
 REMOTE: Final = "remote_model"
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from freehold.core.errors import InvalidRequest
-from freehold.plan.catalogue import CATALOGUE, Accelerator
+from freehold.plan.catalogue import CATALOGUE
 from freehold.plan.tables import rows
 
 # Above it a market is highly concentrated: US Department of Justice and FTC, Merger Guidelines of 2023, guideline 1.
@@ -56,11 +56,7 @@ def exposure(chips: Mapping[str, float]) -> Exposure:
 
 def catalogue_exposure() -> Exposure:
     """Of what could be bought: each chip for data centres counts once."""
-    return exposure({name: 1.0 for name, chip in CATALOGUE.items() if _is_sold(chip)})
-
-
-def _is_sold(chip: Accelerator) -> bool:
-    return chip.is_datacentre and bool(chip.dense_tera_ops)
+    return exposure({name: 1.0 for name, chip in CATALOGUE.items() if chip.is_datacentre and chip.dense_tera_ops})
 
 
 def _sorted(shares: Mapping[str, float]) -> Concentration:

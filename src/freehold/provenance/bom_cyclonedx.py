@@ -44,7 +44,10 @@ def _ref(model: Description) -> str:
 def _component(model: Description, datasets: list[dict[str, Any]]) -> dict[str, Any]:
     links = [("website", model.homepage), ("source-distribution", model.source_url)]
     made_of = [model.made_of] if model.made_of is not None else []
-    ancestors = [_ancestor(one, i) for i, one in enumerate((*made_of, *model.base_models))]
+    ancestors = [
+        _dataset(one, i) | {"type": "machine-learning-model", "bom-ref": f"ancestor:{i}"}
+        for i, one in enumerate((*made_of, *model.base_models))
+    ]
     files = model.manifest.files
     return _known(
         {
@@ -130,10 +133,6 @@ def _dataset(one: Reference, index: int) -> dict[str, Any]:
             "externalReferences": [{"type": "website", "url": one.url}] if one.url else None,
         }
     )
-
-
-def _ancestor(one: Reference, index: int) -> dict[str, Any]:
-    return _dataset(one, index) | {"type": "machine-learning-model", "bom-ref": f"ancestor:{index}"}
 
 
 def _licence(one: Licence) -> dict[str, Any]:

@@ -177,13 +177,10 @@ def _changed(hashed: FileDigests, contents: Contents) -> Iterator[Problem]:
         pairs = enumerate(zip(hashed.digests, signed.digests, strict=False))
         first = next((index for index, (is_now, was) in pairs if is_now != was), None)
         where = "" if piece_bytes is None or first is None else f" from byte {first * piece_bytes} on"
-        header = " (a GGUF file's header, with its chat template, is there)" if first == 0 and _is_gguf(hashed.name) else ""
+        is_header = first == 0 and hashed.name.lower().endswith(".gguf")
+        header = " (a GGUF file's header, with its chat template, is there)" if is_header else ""
         what = f"was changed{where}{header}"
     yield Problem(file=hashed.name, what=what)
-
-
-def _is_gguf(name: str) -> bool:
-    return name.lower().endswith(".gguf")
 
 
 def _signed_as(hashed: FileDigests | None, contents: Contents) -> str | None:

@@ -15,7 +15,7 @@ and the first line of a checkpoint holds no space (`check_name`).
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -138,11 +138,8 @@ def verify(note: Note, keys: Iterable[NoteKey]) -> None:
         if not key.public.holds(signature.signature, note.text.encode()):
             raise VerificationError(f"the signature by {key.name} on the note does not hold: forged, or the text was changed")
     if not known:
-        raise VerificationError(f"the note is signed by {_names(note.signatures)}, and by no key that is trusted here")
-
-
-def _names(signatures: Sequence[NoteSignature]) -> str:
-    return ", ".join(s.name[:60] for s in signatures)
+        names = ", ".join(signature.name[:60] for signature in note.signatures)
+        raise VerificationError(f"the note is signed by {names}, and by no key that is trusted here")
 
 
 def parse_vkey(text: str) -> NoteKey:

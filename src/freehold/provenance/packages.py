@@ -80,14 +80,11 @@ def parse_report(report: bytes, requirements: Sequence[str]) -> list[Wheel]:
         document = json.loads(report)
         if document["version"] != "1":
             raise MalformedArtefact(f"pip's report has version {document['version']!r}; this release reads version '1'")
-        found = {_pinned(item["metadata"]): item["download_info"] for item in document["install"]}
+        listed = [(item["metadata"], item["download_info"]) for item in document["install"]]
+        found = {_normal(f"{metadata['name']}=={metadata['version']}"): where for metadata, where in listed}
         return [_wheel(requirement, found[_normal(requirement)]) for requirement in requirements]
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as exc:
         raise MalformedArtefact(f"pip's report does not say where {_some(requirements)} lies") from exc
-
-
-def _pinned(metadata: Mapping[str, Any]) -> str:
-    return _normal(f"{metadata['name']}=={metadata['version']}")
 
 
 def _normal(requirement: str) -> str:

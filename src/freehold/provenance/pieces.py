@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from mmap import MAP_ANONYMOUS, MAP_PRIVATE, mmap
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -37,19 +38,11 @@ class Hasher(Protocol):
     def digest(self) -> bytes: ...
 
 
-def _leaf() -> Hasher:
-    return blake3(b"\x00")
-
-
-def _blake3() -> Hasher:
-    return blake3(max_threads=blake3.AUTO)
-
-
 LEAF = "blake3-leaf"  # a block of our manifest: H(0x00 || block)
 ALGORITHMS: dict[str, Callable[[], Hasher]] = {
-    LEAF: _leaf,
+    LEAF: partial(blake3, b"\x00"),
     "blake2b": hashlib.blake2b,
-    "blake3": _blake3,
+    "blake3": partial(blake3, max_threads=blake3.AUTO),
     "sha256": hashlib.sha256,
 }
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from freehold.core.errors import DeviceError, os_errors
-from freehold.core.measurement import Grade
+from freehold.core.measurement import J_PER_KWH, Grade
 from freehold.meter.sources.power import ABSURD_W, SampledPower
 from freehold.meter.sources.source import Busy, Device, EnergySource, Reading
 
@@ -24,7 +24,6 @@ Quantity = Literal["watts", "joules"]
 OUTPUT_LIMIT_BYTES: Final = 1 << 20
 _NUMBER = re.compile(r"([-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?)\s*(?:[A-Za-z]{1,6}\b)?\s*")
 _DCMI = re.compile(r"Instantaneous power reading\s*:\s*([0-9]+)\s*Watts", re.IGNORECASE)
-_KWH_J: Final = 3.6e6
 
 
 def parse(text: str, quantity: Quantity) -> float:
@@ -57,7 +56,7 @@ def _value(text: str, quantity: Quantity) -> float | None:
 def _redfish(document: Mapping[str, Any], quantity: Quantity) -> float | None:
     if quantity == "joules":
         kwh = _reading(document.get("EnergykWh"))
-        return None if kwh is None else kwh * _KWH_J
+        return None if kwh is None else kwh * J_PER_KWH
     controls = document.get("PowerControl")
     if isinstance(controls, list) and controls and isinstance(controls[0], dict):
         return _plain(controls[0].get("PowerConsumedWatts"))
