@@ -1,8 +1,11 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.guard.boundary import LOOK_BACK_CHARS, last_boundary, last_delimiter, next_boundary
+from freehold.guard.detectors.postal import OPEN_STREET, STREET_TRIGGERS
 
 
 def boundaries(text: str, armed: bool = True) -> list[int]:
@@ -63,3 +66,8 @@ def test_only_what_is_near_decides(before: str, near: str) -> None:
 def test_the_last_delimiter_ignores_joints() -> None:
     assert last_delimiter(b"12 34 56", 0, 8) == 6
     assert last_delimiter(b"123456", 0, 6) == 0
+
+
+@given(st.from_regex(OPEN_STREET.pattern.removesuffix(b"$"), fullmatch=True))
+def test_what_may_begin_a_street_has_a_trigger(text: bytes) -> None:
+    assert any(re.search(trigger, text) for trigger in STREET_TRIGGERS)

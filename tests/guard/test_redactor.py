@@ -82,6 +82,11 @@ def test_where_the_stream_is_cut_does_not_matter(whole: str, at: list[int], kind
         assert said(strict_guard(engine), list(whole), kind) == expected
 
 
+@pytest.mark.parametrize("whole", ["address 2 O. 2 Attic", "Mail 7 N. Oak St, home address: 12 A 3 Elm"])
+def test_what_comes_later_joins_nothing_before_it(whole: str) -> None:
+    assert said(strict_guard(), list(whole)) == said(strict_guard(), [whole])
+
+
 @pytest.mark.parametrize("turn", range(3))
 def test_every_detectors_examples_are_masked_one_character_at_a_time_and_no_prefix_holds_a_part(turn: int) -> None:
     for number, detector in enumerate(DETECTORS[turn::3]):  # hundreds of detectors: each has its turn in one kind of channel

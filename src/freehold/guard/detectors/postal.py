@@ -62,6 +62,7 @@ _FOLLOWED = rf"(?:{_AFTER_NAME})"  # after the name, which has been sent
 _STARTED = rf"(?:{_CAPITAL_STARTS}|{_SURE})|[0-9]{{1,5}}(?: ?(?:bis|ter|[A-C]))?,? (?:{_STARTS})"
 
 # What `boundary.py` asks: whether text up to here may be the beginning of a street, which a next word that begins so would go on.
+# Every such text has a trigger: else it would matter whether what follows, which may have one, is known already.
 STREET_CHARS = 120  # longer than any beginning
 STREET_TRIGGERS = (
     rb"[0-9][A-Za-z]? (?:[A-Z][a-z]|[NSEW]{1,2}\.? )",
@@ -71,7 +72,7 @@ STREET_TRIGGERS = (
     rf"(?:^|[^A-Za-z])(?:{_AFTER_NAME}) ".encode(),
 )
 _EDGE = r"(?:^|[^A-Za-z0-9.,])"
-OPEN_STREET = compiled(rf"{_EDGE}(?:{_NUMBER} (?:{_WORD} ){{1,4}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})$")
+OPEN_STREET = compiled(rf"{_EDGE}(?:{_NUMBER} {_FIRST} (?:{_WORD} ){{0,3}}|{_TAILED} |{_FOLLOWED} |(?:{_STARTED}) {_LINKS})$")
 
 _HOUSE = r"[0-9]{1,5}(?: ?[a-zA-Z]|/[0-9]{1,4}[a-z]?|-[0-9]{1,4})?"
 _STATES = (
