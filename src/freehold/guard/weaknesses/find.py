@@ -50,11 +50,11 @@ def _hits(source: bytes, language: Language) -> list[Hit]:
     if len(source) > LIMIT_BYTES:
         return [_unread(source)]
     rules = rules_of(language)
-    tree = parse(language, source)
+    tree = parse(language, source, cut=True)
     if tree is None:
         return [_unread(source)]
     if language is Language.TYPESCRIPT and tree.root_node.has_error:  # with JSX in it, whatever its fence says
-        other = parse(Language.TSX, source)
+        other = parse(Language.TSX, source, cut=True)
         if other is not None and not other.root_node.has_error:
             language, tree = Language.TSX, other
     lowering = Lowering(GRAMMARS[language], source)

@@ -105,9 +105,12 @@ def guess(text: str, name: str = "") -> Language | None:
     if head.startswith("#!"):
         first = head.split("\n", 1)[0]
         return next((language for word, language in _SHEBANGS if word in first), None)
+    candidates = _of_use(head)
+    if len(candidates) == 1:  # nothing to weigh it against
+        return candidates[0][0]
     best: Language | None = None
     most = 0
-    for language, signs in _of_use(head):
+    for language, signs in candidates:
         count = len({found.group().strip() for found, _ in zip(signs.finditer(head), range(_MANY), strict=False)})
         if count > most:
             best, most = language, count

@@ -90,8 +90,8 @@ _GENERIC = re.compile(r"<[^<>]*>")
 
 def plain_type(written: str) -> str:
     """A declared type without its parameters, pointers and qualifiers, one way to write its parts."""
-    if not written:
-        return ""
+    if not written or written.isidentifier():
+        return written
     if "<" in written and not written.startswith("<"):
         for _ in range(4):
             written = _GENERIC.sub("", written)

@@ -98,15 +98,11 @@ def child_of(node: Tree, *kinds: str) -> Tree | None:
 
 
 def field(name: str) -> Callable[[Tree], Tree | None]:
-    """What gives a field of a node; the first child of a kind, for fields that a grammar does not name: "kind:block"."""
+    """What gives a field of a node, "" none; the first child of a kind, for fields that a grammar does not name: "kind:block"."""
     if not name.startswith("kind:"):
         return methodcaller("child_by_field_name", name)
     kinds = name[5:].split(",")
     return lambda node: child_of(node, *kinds)
-
-
-def field_of(node: Tree, name: str) -> Tree | None:
-    return field(name)(node) if name.startswith("kind:") else node.child_by_field_name(name)
 
 
 def rest(lo: Lowering, node: Tree) -> Node:

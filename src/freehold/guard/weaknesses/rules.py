@@ -17,13 +17,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import re2
 
 from freehold.core.errors import ConfigError
 from freehold.guard.syntax import Language
+from freehold.guard.weaknesses import library
 from freehold.guard.weaknesses.kinds import Kind, kinds
 from freehold.guard.weaknesses.values import LOCAL, PARAMETER, REMOTE, UNKNOWN
 from freehold.guard.weaknesses.weakness import Severity
@@ -214,9 +215,11 @@ class PathIndex:
         return bool(self.of_any) and any(pattern.holds(path) for pattern, _ in self.of_any)
 
 
-class CallFacts(NamedTuple):
-    """All that rules say of calls of one name and path."""
+class CallFacts(msgspec.Struct, eq=False, kw_only=True):
+    """All that rules, and names that mean the same everywhere, say of calls of one name and path."""
 
+    name: str
+    path: str
     calls: list[Any]
     sources: list[Any]
     sanitisers: list[Any]
@@ -227,6 +230,16 @@ class CallFacts(NamedTuple):
     copies: bool
     stored: bool
     registers: bool
+    does: bool = False  # something beside giving a value: a rule may hold, control may leave
+    gives: bool = False  # what it gives may be known before the file's own function of that name is asked
+    escapes: bool = False  # by its name
+
+    def __post_init__(self) -> None:
+        named_as = library.CALLERS | library.KEEPERS
+        self.does = bool(self.calls) or self.fills or self.exits or self.renews or self.name in named_as
+        is_ruled = bool(self.sources or self.sanitisers or self.cleans)
+        self.gives = is_ruled or self.path in library.MODULES | library.FIELDS or self.name in library.WRAPS | library.REPLACES
+        self.escapes = library.CLEANS.search(self.name) is not None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -266,6 +279,8 @@ class Rules:
         """Kept, as a program calls the same things again and again."""
         if (known := self._known.get((name, path))) is None:
             known = CallFacts(
+                name=name,
+                path=path,
                 calls=self.calls.find(name, path),
                 sources=self.sources.find(name, path),
                 sanitisers=self.sanitisers.find(name, path),

@@ -94,22 +94,21 @@ def whole(value: Value, depth: int = 0) -> Value:
 def mixed(values: Sequence[Value], path: str = "") -> Value:
     """What is made of all of them."""
     level = CLEAN
-    parts = []
     for value in values:
-        part = whole(value) if value.items else value
-        parts.append(part)
-        if part.level > level:
-            level = part.level
+        if value.items:
+            return mixed([whole(value) for value in values], path)
+        if value.level > level:
+            level = value.level
     if not level:
         return Value(path=path)
     clean: frozenset[str] | None = None
-    for part in parts:
+    for part in values:
         if part.level == level:
             clean = part.clean if clean is None else clean & part.clean
     clean = clean or NOTHING_CLEAN
     rest = CLEAN
     if clean:
-        rest = max(part.rest if part.clean >= clean else part.level for part in parts)
+        rest = max(part.rest if part.clean >= clean else part.level for part in values)
     return Value(level, clean, UNSET, path, rest=rest)
 
 

@@ -3,7 +3,7 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Call, Const, Func, Group, Import, Index, Name, Node, Param
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call
 from freehold.guard.weaknesses.shapes.definitions import klass
 from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, inner, listing, member, name, skip, unary
@@ -40,7 +40,7 @@ def _function(lo: Lowering, node: Tree) -> Node:
         declarator = declarator.child_by_field_name("declarator")
     called = "" if declarator is None else lo.text(_declared(declarator.child_by_field_name("declarator"))).rpartition("::")[2]
     params = [] if declarator is None else _params(lo, declarator.child_by_field_name("parameters"))
-    made = Func(node.start_byte, node.end_byte, called, params, lo.block(field_of(node, "body")))
+    made = Func(node.start_byte, node.end_byte, called, params, lo.block(node.child_by_field_name("body")))
     if called:
         lo.functions.append(made)
     return made
@@ -49,7 +49,7 @@ def _function(lo: Lowering, node: Tree) -> Node:
 def _lambda(lo: Lowering, node: Tree) -> Node:
     declarator = node.child_by_field_name("declarator")
     params = [] if declarator is None else _params(lo, declarator.child_by_field_name("parameters"))
-    return Func(node.start_byte, node.end_byte, "", params, lo.block(field_of(node, "body")))
+    return Func(node.start_byte, node.end_byte, "", params, lo.block(node.child_by_field_name("body")))
 
 
 def _declaration(lo: Lowering, node: Tree) -> Node:
@@ -108,12 +108,15 @@ def _constructed(lo: Lowering, node: Tree, value: Tree) -> Node | None:
     return Call(at, end, Name(at, end, kind), lo.each(named(value)) if value.type == "argument_list" else args, is_new=True)
 
 
+_any_cast = cast("type", "value")
+
+
 def _cast(lo: Lowering, node: Tree) -> Node:
     """To a pointer: it stays what it is."""
-    kind, of = field_of(node, "type"), field_of(node, "value")
+    kind, of = node.child_by_field_name("type"), node.child_by_field_name("value")
     if kind is not None and of is not None and child_of(kind, "abstract_pointer_declarator") is not None:
         return lo.low(of)
-    return cast("type", "value")(lo, node)
+    return _any_cast(lo, node)
 
 
 def _qualified(lo: Lowering, node: Tree) -> Node:
@@ -147,7 +150,7 @@ def _define(lo: Lowering, node: Tree) -> Node:
 
 
 def _stepped(lo: Lowering, node: Tree) -> Node:
-    of = field_of(node, "argument")
+    of = node.child_by_field_name("argument")
     if of is None:
         return rest(lo, node)
     sign = "+" if "++" in lo.text(node) else "-"
@@ -163,10 +166,6 @@ def _sized(lo: Lowering, node: Tree) -> Node:
 def _alternatives(lo: Lowering, node: Tree) -> Node:
     """Both branches of an #if count, one after the other."""
     return Block(node.start_byte, node.end_byte, lo.each(child for child in node.named_children if child.type != "identifier"))
-
-
-def _new(lo: Lowering, node: Tree) -> Node:
-    return call("type", "arguments", is_new=True)(lo, node)
 
 
 def _deleted(lo: Lowering, node: Tree) -> Node:
@@ -206,7 +205,7 @@ SHAPES: dict[str, Shape] = {
     "field_expression": member("argument", "field"),
     "subscript_expression": _subscript,
     "call_expression": call("function", "arguments"),
-    "new_expression": _new,
+    "new_expression": call("type", "arguments", is_new=True),
     "delete_expression": _deleted,
     "binary_expression": binary(),
     "unary_expression": unary(value="argument"),

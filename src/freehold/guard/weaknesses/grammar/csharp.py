@@ -3,7 +3,7 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Call, Const, Func, Group, Import, Leave, Member, Name, Node, Param
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call, called
 from freehold.guard.weaknesses.shapes.definitions import function, klass
 from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, index, listing, member, name, skip, unary
@@ -39,9 +39,9 @@ def _declared(lo: Lowering, node: Tree) -> Node:
 
 
 def _new(lo: Lowering, node: Tree) -> Node:
-    kind = lo.text(field_of(node, "type"))
-    made = called(lo, node, Name(node.start_byte, node.end_byte, kind), field_of(node, "arguments"), is_new=True)
-    setup = field_of(node, "initializer")
+    kind = lo.text(node.child_by_field_name("type"))
+    made = called(lo, node, Name(node.start_byte, node.end_byte, kind), node.child_by_field_name("arguments"), is_new=True)
+    setup = node.child_by_field_name("initializer")
     fields: list[tuple[str, Node]] = list(made.named)
     others: list[Node] = list(made.args)
     for child in [] if setup is None else named(setup):
@@ -53,32 +53,27 @@ def _new(lo: Lowering, node: Tree) -> Node:
     return Call(made.at, made.end, made.callee, others, fields, is_new=True)
 
 
-def _initializer(lo: Lowering, node: Tree) -> Node:
-    return listing(lo, node)
-
-
-def _interpolated(lo: Lowering, node: Tree) -> Node:
-    return string(("interpolation",))(lo, node)
-
-
 def _hole(lo: Lowering, node: Tree) -> Node:
     parts = [part for part in named(node) if part.type != "interpolation_brace"]
     return lo.low(parts[0]) if parts else Group(node.start_byte, node.end_byte, ())
 
 
+_function = function(marks=("attribute_list",))
+
+
 def _method(lo: Lowering, node: Tree) -> Node:
-    made = function(marks=("attribute_list",))(lo, node)
+    made = _function(lo, node)
     if isinstance(made, Func) and not isinstance(made.body, Block):
         made.body = Leave(made.body.at, made.body.end, "return", made.body)
     return made
 
 
 def _lambda(lo: Lowering, node: Tree) -> Node:
-    body = field_of(node, "body")
+    body = node.child_by_field_name("body")
     content = lo.block(body)
     if body is not None and body.type != "block":
         content = Leave(content.at, content.end, "return", content)
-    return Func(node.start_byte, node.end_byte, "", _params(lo, field_of(node, "parameters")), content)
+    return Func(node.start_byte, node.end_byte, "", _params(lo, node.child_by_field_name("parameters")), content)
 
 
 _of = member("expression", "name")
@@ -127,18 +122,17 @@ def _prefixed(lo: Lowering, node: Tree) -> Node:
 
 
 def _attribute(lo: Lowering, node: Tree) -> Node:
-    return called(
-        lo, node, Name(node.start_byte, node.end_byte, lo.text(field_of(node, "name"))), child_of(node, "attribute_argument_list")
-    )
+    callee = Name(node.start_byte, node.end_byte, lo.text(node.child_by_field_name("name")))
+    return called(lo, node, callee, child_of(node, "attribute_argument_list"))
 
 
 def _property(lo: Lowering, node: Tree) -> Node:
     """Its accessors are functions of no name; a value that it begins with is set."""
-    value = field_of(node, "value")
-    target = field_of(node, "name")
+    value = node.child_by_field_name("value")
+    target = node.child_by_field_name("name")
     if value is None or target is None or value.type == "arrow_expression_clause":
         return rest(lo, node)
-    return Assign(node.start_byte, node.end_byte, lo.low(target), lo.low(value), "=", lo.text(field_of(node, "type")))
+    return Assign(node.start_byte, node.end_byte, lo.low(target), lo.low(value), "=", lo.text(node.child_by_field_name("type")))
 
 
 def _element(lo: Lowering, node: Tree) -> Node:
@@ -163,7 +157,7 @@ SHAPES: dict[str, Shape] = {
     "string_literal": string(),
     "verbatim_string_literal": _verbatim,
     "raw_string_literal": string(),
-    "interpolated_string_expression": _interpolated,
+    "interpolated_string_expression": string(("interpolation",)),
     "interpolation": _hole,
     "character_literal": string(),
     "integer_literal": number,
@@ -171,7 +165,7 @@ SHAPES: dict[str, Shape] = {
     "boolean_literal": truth,
     "null_literal": literal(None),
     "member_access_expression": _member,
-    "member_binding_expression": lambda lo, node: Name(node.start_byte, node.end_byte, lo.text(field_of(node, "name"))),
+    "member_binding_expression": lambda lo, node: Name(node.start_byte, node.end_byte, lo.text(node.child_by_field_name("name"))),
     "conditional_access_expression": _conditional,
     "element_access_expression": index("expression", "subscript"),
     "bracketed_argument_list": rest,
@@ -181,8 +175,8 @@ SHAPES: dict[str, Shape] = {
     "implicit_object_creation_expression": _new,
     "array_creation_expression": lambda lo, node: lo.low(child_of(node, "initializer_expression") or named(node)[-1]),
     "implicit_array_creation_expression": lambda lo, node: lo.low(child_of(node, "initializer_expression") or named(node)[-1]),
-    "initializer_expression": _initializer,
-    "collection_expression": _initializer,
+    "initializer_expression": listing,
+    "collection_expression": listing,
     "binary_expression": binary(),
     "prefix_unary_expression": _prefixed,
     "postfix_unary_expression": _stepped,

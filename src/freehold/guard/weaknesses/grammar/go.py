@@ -20,7 +20,7 @@ from freehold.guard.weaknesses.ir import (
     Slice,
     Switch,
 )
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call
 from freehold.guard.weaknesses.shapes.definitions import give_name
 from freehold.guard.weaknesses.shapes.expressions import binary, cast, index, listing, member, name, skip, unary
@@ -37,10 +37,10 @@ def _params(lo: Lowering, node: Tree | None) -> list[Param]:
 
 
 def _function(lo: Lowering, node: Tree) -> Node:
-    receiver = _params(lo, field_of(node, "receiver"))
-    params = _params(lo, field_of(node, "parameters"))
-    called = lo.text(field_of(node, "name"))
-    made = Func(node.start_byte, node.end_byte, called, params, lo.block(field_of(node, "body")))
+    receiver = _params(lo, node.child_by_field_name("receiver"))
+    params = _params(lo, node.child_by_field_name("parameters"))
+    called = lo.text(node.child_by_field_name("name"))
+    made = Func(node.start_byte, node.end_byte, called, params, lo.block(node.child_by_field_name("body")))
     if receiver:
         made.owner = receiver[0].type.lstrip("*")
         made.params = [*params, *receiver]  # bound by nobody: it is what it is declared to be
@@ -70,8 +70,11 @@ def _specified(lo: Lowering, node: Tree) -> Node:
     return Assign(at, end, target, value, "=", declared)
 
 
+_assign = assign()
+
+
 def _assigned(lo: Lowering, node: Tree) -> Node:
-    made = assign()(lo, node)
+    made = _assign(lo, node)
     if isinstance(made, Assign):
         if isinstance(made.target, Group) and len(made.target.items) == 1:
             made.target = made.target.items[0]
@@ -84,8 +87,8 @@ def _assigned(lo: Lowering, node: Tree) -> Node:
 def _composite(lo: Lowering, node: Tree) -> Node:
     """`T{...}`: an object with fields, a list, or a map."""
     at, end = node.start_byte, node.end_byte
-    declared = lo.text(field_of(node, "type"))
-    body = field_of(node, "body")
+    declared = lo.text(node.child_by_field_name("type"))
+    body = node.child_by_field_name("body")
     return _values(lo, node, declared, body) if body is not None else Group(at, end, ())
 
 
@@ -114,7 +117,7 @@ def _element(lo: Lowering, node: Tree) -> Node:
 
 
 def _slice(lo: Lowering, node: Tree) -> Node:
-    of = field_of(node, "operand")
+    of = node.child_by_field_name("operand")
     if of is None:
         return rest(lo, node)
     nothing = lo.nothing(node)
@@ -124,7 +127,7 @@ def _slice(lo: Lowering, node: Tree) -> Node:
 
 def _for(lo: Lowering, node: Tree) -> Node:
     at, end = node.start_byte, node.end_byte
-    content = lo.block(field_of(node, "body"))
+    content = lo.block(node.child_by_field_name("body"))
     clause = child_of(node, "for_clause")
     if clause is not None:
         before, test, after = (lo.maybe(clause.child_by_field_name(one)) for one in ("initializer", "condition", "update"))
@@ -146,8 +149,11 @@ def _for(lo: Lowering, node: Tree) -> Node:
     return Loop(at, end, many, None, Block(at, end, [*steps, content]), None)
 
 
+_switch = switch("", "", ("communication_case", "default_case"), "communication")
+
+
 def _select(lo: Lowering, node: Tree) -> Node:
-    made = switch("", "", ("communication_case", "default_case"), "communication")(lo, node)
+    made = _switch(lo, node)
     if isinstance(made, Switch):
         bodies = [Block(body.at, body.end, [*(values or ()), body]) for values, body in made.cases]
         return Switch(made.at, made.end, None, [([], body) for body in bodies])

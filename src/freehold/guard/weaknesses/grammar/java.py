@@ -3,7 +3,7 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Const, Func, Group, Import, Leave, Node, Param
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call, method_call
 from freehold.guard.weaknesses.shapes.definitions import function, klass
 from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, index, inner, listing, member, name, skip, unary
@@ -34,6 +34,9 @@ def _params(lo: Lowering, node: Tree | None) -> list[Param]:
     return found
 
 
+_call_new, _assign, _function = call("type", "arguments", is_new=True), assign("name", "value"), function("")
+
+
 def _import(lo: Lowering, node: Tree) -> Node:
     written = named(node)
     path = lo.text(written[0]) if written else ""
@@ -42,21 +45,17 @@ def _import(lo: Lowering, node: Tree) -> Node:
 
 def _created(lo: Lowering, node: Tree) -> Node:
     """A new object; methods that are written with it come before it."""
-    made = call("type", "arguments", is_new=True)(lo, node)
+    made = _call_new(lo, node)
     body = child_of(node, "class_body")
     return made if body is None else Block(node.start_byte, node.end_byte, [lo.low(body), made])
 
 
-def _annotation(lo: Lowering, node: Tree) -> Node:
-    return call("name", "arguments")(lo, node)
-
-
 def _resource(lo: Lowering, node: Tree) -> Node:
-    return assign("name", "value")(lo, node) if field_of(node, "value") is not None else rest(lo, node)
+    return _assign(lo, node) if node.child_by_field_name("value") is not None else rest(lo, node)
 
 
 def _lambda(lo: Lowering, node: Tree) -> Node:
-    made, body = function("")(lo, node), field_of(node, "body")
+    made, body = _function(lo, node), node.child_by_field_name("body")
     if isinstance(made, Func) and body is not None and body.type != "block":
         made.body = Leave(made.body.at, made.body.end, "return", made.body)
     return made
@@ -116,8 +115,8 @@ SHAPES: dict[str, Shape] = {
     "import_declaration": _import,
     "package_declaration": skip,
     "modifiers": rest,
-    "marker_annotation": _annotation,
-    "annotation": _annotation,
+    "marker_annotation": call("name", "arguments"),
+    "annotation": call("name", "arguments"),
     "class_declaration": klass(marks=("modifiers",)),
     "enum_declaration": klass(marks=("modifiers",)),
     "record_declaration": klass(marks=("modifiers",)),

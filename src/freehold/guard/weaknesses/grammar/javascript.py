@@ -3,7 +3,7 @@
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Const, Func, Group, Import, Leave, Member, Name, Node, Param
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import call
 from freehold.guard.weaknesses.shapes.definitions import give_name, klass
 from freehold.guard.weaknesses.shapes.expressions import binary, cond, index, listing, member, name, skip, unary
@@ -43,7 +43,7 @@ def _named_in(node: Tree) -> list[Tree]:
 def _function(lo: Lowering, node: Tree) -> Node:
     called = lo.text(node.child_by_field_name("name")).strip("#\"'")
     params = _params(lo, node.child_by_field_name("parameters") or node.child_by_field_name("parameter"))
-    content = field_of(node, "body")
+    content = node.child_by_field_name("body")
     body: Node = lo.block(content)
     if content is not None and content.type != "statement_block":
         body = Leave(body.at, body.end, "return", body)
@@ -55,7 +55,7 @@ def _function(lo: Lowering, node: Tree) -> Node:
 
 
 def _declared(lo: Lowering, node: Tree) -> Node:
-    target, value = field_of(node, "name"), field_of(node, "value")
+    target, value = node.child_by_field_name("name"), node.child_by_field_name("value")
     if target is None:
         return rest(lo, node)
     declared = lo.text(node.child_by_field_name("type")).lstrip(": ")
@@ -96,7 +96,7 @@ def _object(lo: Lowering, node: Tree) -> Node:
 
 
 def _import(lo: Lowering, node: Tree) -> Node:
-    module = bare(lo.text(field_of(node, "source")), "\"'").removeprefix("node:")
+    module = bare(lo.text(node.child_by_field_name("source")), "\"'").removeprefix("node:")
     names = [("", module)]
     clause = child_of(node, "import_clause")
     for child in [] if clause is None else named(clause):
@@ -133,10 +133,6 @@ def _regex(lo: Lowering, node: Tree) -> Node:
 def _inside(lo: Lowering, node: Tree) -> Node:
     """`x as T`: the compiler is told, and nobody checks."""
     return lo.low(named(node)[0]) if named(node) else rest(lo, node)
-
-
-def _thrown(lo: Lowering, node: Tree) -> Node:
-    return leave("throw")(lo, node)
 
 
 SHAPES: dict[str, Shape] = {
@@ -197,7 +193,7 @@ SHAPES: dict[str, Shape] = {
     "catch_clause": handler("parameter", "body"),
     "switch_statement": switch("value", "body", ("switch_case", "switch_default"), "value"),
     "return_statement": leave("return"),
-    "throw_statement": _thrown,
+    "throw_statement": leave("throw"),
     "break_statement": leave("break"),
     "continue_statement": leave("continue"),
     "type_annotation": skip,

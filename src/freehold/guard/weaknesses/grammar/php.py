@@ -6,7 +6,6 @@ from freehold.guard.weaknesses.ir import (
     Assign,
     Block,
     Call,
-    Cast,
     Const,
     Func,
     Group,
@@ -19,10 +18,10 @@ from freehold.guard.weaknesses.ir import (
     Node,
     Param,
 )
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import called, method_call
 from freehold.guard.weaknesses.shapes.definitions import function, klass
-from freehold.guard.weaknesses.shapes.expressions import binary, cond, member, name, skip, unary, variable
+from freehold.guard.weaknesses.shapes.expressions import binary, cast, cond, member, name, skip, unary, variable
 from freehold.guard.weaknesses.shapes.literals import literal, number, string
 from freehold.guard.weaknesses.shapes.statements import assign, attempt, block, branch, handler, leave, loop, switch
 
@@ -43,7 +42,7 @@ def _new(lo: Lowering, node: Tree) -> Node:
 
 
 def _function_call(lo: Lowering, node: Tree) -> Node:
-    function_node = field_of(node, "function")
+    function_node = node.child_by_field_name("function")
     if function_node is None:
         return rest(lo, node)
     if function_node.type in ("name", "qualified_name"):
@@ -52,7 +51,7 @@ def _function_call(lo: Lowering, node: Tree) -> Node:
         lo.called.add(written)
     else:
         callee = lo.low(function_node)
-    return called(lo, node, callee, field_of(node, "arguments"))
+    return called(lo, node, callee, node.child_by_field_name("arguments"))
 
 
 def _say(called_as: str) -> Shape:
@@ -65,9 +64,11 @@ def _say(called_as: str) -> Shape:
     return shape
 
 
+_command = string(("variable_name", "member_access_expression", "subscript_expression", "dynamic_variable_name"))
+
+
 def _shell(lo: Lowering, node: Tree) -> Node:
-    text = string(("variable_name", "member_access_expression", "subscript_expression", "dynamic_variable_name"))(lo, node)
-    return Call(node.start_byte, node.end_byte, Name(node.start_byte, node.end_byte, "shell_exec"), [text])
+    return Call(node.start_byte, node.end_byte, Name(node.start_byte, node.end_byte, "shell_exec"), [_command(lo, node)])
 
 
 def _subscript(lo: Lowering, node: Tree) -> Node:
@@ -90,14 +91,9 @@ def _array(lo: Lowering, node: Tree) -> Node:
     return Group(node.start_byte, node.end_byte, items, keys, is_list=True)
 
 
-def _cast(lo: Lowering, node: Tree) -> Node:
-    of = field_of(node, "value")
-    return rest(lo, node) if of is None else Cast(node.start_byte, node.end_byte, lo.text(field_of(node, "type")), lo.low(of))
-
-
 def _foreach(lo: Lowering, node: Tree) -> Node:
     at, end = node.start_byte, node.end_byte
-    body = field_of(node, "body")
+    body = node.child_by_field_name("body")
     parts = [child for child in named(node) if body is None or child.id != body.id]
     content = lo.block(body)
     if len(parts) < 2:
@@ -138,8 +134,8 @@ def _use(lo: Lowering, node: Tree) -> Node:
 
 
 def _arrow(lo: Lowering, node: Tree) -> Node:
-    body = lo.block(field_of(node, "body"))
-    params = _params(lo, field_of(node, "parameters"))
+    body = lo.block(node.child_by_field_name("body"))
+    params = _params(lo, node.child_by_field_name("parameters"))
     return Func(node.start_byte, node.end_byte, "", params, Leave(body.at, body.end, "return", body))
 
 
@@ -150,12 +146,12 @@ def _exit(lo: Lowering, node: Tree) -> Node:
 
 
 def _static(lo: Lowering, node: Tree) -> Node:
-    of, called_as = field_of(node, "scope"), field_of(node, "name")
+    of, called_as = node.child_by_field_name("scope"), node.child_by_field_name("name")
     if of is None:
         return rest(lo, node)
     written = lo.text(of).lstrip("\\").replace("\\", ".")
     callee = Member(node.start_byte, node.end_byte, Name(of.start_byte, of.end_byte, written), lo.text(called_as))
-    return called(lo, node, callee, field_of(node, "arguments"))
+    return called(lo, node, callee, node.child_by_field_name("arguments"))
 
 
 _HOLES = (
@@ -201,7 +197,7 @@ SHAPES: dict[str, Shape] = {
     "object_creation_expression": _new,
     "binary_expression": binary(joins="."),
     "unary_op_expression": unary(value="argument"),
-    "cast_expression": _cast,
+    "cast_expression": cast("type", "value"),
     "conditional_expression": cond("condition", "body", "alternative"),
     "assignment_expression": assign(),
     "reference_assignment_expression": assign(),

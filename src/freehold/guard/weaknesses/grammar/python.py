@@ -20,7 +20,7 @@ from freehold.guard.weaknesses.ir import (
     Param,
     Slice,
 )
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, named, rest
 from freehold.guard.weaknesses.shapes.calls import call
 from freehold.guard.weaknesses.shapes.definitions import function, klass
 from freehold.guard.weaknesses.shapes.expressions import binary, inner, listing, member, name, skip, unary
@@ -54,7 +54,7 @@ def _compared(lo: Lowering, node: Tree) -> Node:
 
 
 def _subscript(lo: Lowering, node: Tree) -> Node:
-    of, by = field_of(node, "value"), field_of(node, "subscript")
+    of, by = node.child_by_field_name("value"), node.child_by_field_name("subscript")
     if of is None or by is None:
         return rest(lo, node)
     if by.type == "slice":
@@ -74,14 +74,14 @@ def _dictionary(lo: Lowering, node: Tree) -> Node:
 
 def _comprehension(lo: Lowering, node: Tree) -> Node:
     """Its clauses first, as they name what the body uses."""
-    body = field_of(node, "body")
+    body = node.child_by_field_name("body")
     clauses = [lo.low(child) for child in named(node) if body is None or child.id != body.id]
     made = Group(node.start_byte, node.end_byte, [] if body is None else [lo.low(body)])
     return Block(node.start_byte, node.end_byte, [*clauses, made])
 
 
 def _for_in(lo: Lowering, node: Tree) -> Node:
-    left, right = field_of(node, "left"), field_of(node, "right")
+    left, right = node.child_by_field_name("left"), node.child_by_field_name("right")
     if left is None or right is None:
         return rest(lo, node)
     at, end = right.start_byte, right.end_byte
@@ -117,7 +117,7 @@ def _import_from(lo: Lowering, node: Tree) -> Node:
 
 
 def _decorated(lo: Lowering, node: Tree) -> Node:
-    definition = field_of(node, "definition")
+    definition = node.child_by_field_name("definition")
     if definition is None:
         return rest(lo, node)
     made = lo.low(definition)
@@ -128,7 +128,7 @@ def _decorated(lo: Lowering, node: Tree) -> Node:
 
 
 def _with_item(lo: Lowering, node: Tree) -> Node:
-    value = field_of(node, "value") or node
+    value = node.child_by_field_name("value") or node
     if value.type != "as_pattern" or len(named(value)) < 2:
         return lo.low(value) if value is not node else rest(lo, node)
     of, target = named(value)[0], value.child_by_field_name("alias") or named(value)[1]
@@ -147,8 +147,8 @@ def _raised(lo: Lowering, node: Tree) -> Node:
 
 
 def _lambda(lo: Lowering, node: Tree) -> Node:
-    body = lo.block(field_of(node, "body"))
-    params = _params(lo, field_of(node, "parameters"))
+    body = lo.block(node.child_by_field_name("body"))
+    params = _params(lo, node.child_by_field_name("parameters"))
     return Func(node.start_byte, node.end_byte, "", params, Leave(body.at, body.end, "return", body))
 
 

@@ -10,7 +10,6 @@ from freehold.guard.weaknesses.ir import (
     Const,
     Func,
     Group,
-    Handler,
     If,
     Index,
     Member,
@@ -20,12 +19,12 @@ from freehold.guard.weaknesses.ir import (
     Try,
     Unary,
 )
-from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, field_of, named, rest
+from freehold.guard.weaknesses.lower import Grammar, Lowering, Shape, child_of, named, rest
 from freehold.guard.weaknesses.shapes.calls import arguments
 from freehold.guard.weaknesses.shapes.definitions import klass
 from freehold.guard.weaknesses.shapes.expressions import binary, cond, listing, member, name, skip, unary
 from freehold.guard.weaknesses.shapes.literals import literal, number, string
-from freehold.guard.weaknesses.shapes.statements import assign, block, branch, leave, loop, switch
+from freehold.guard.weaknesses.shapes.statements import assign, block, branch, handler, leave, loop, switch
 
 
 def _params(lo: Lowering, node: Tree | None) -> list[Param]:
@@ -39,7 +38,7 @@ def _params(lo: Lowering, node: Tree | None) -> list[Param]:
 def _method(lo: Lowering, node: Tree) -> Node:
     called = lo.text(node.child_by_field_name("name"))
     params = _params(lo, node.child_by_field_name("parameters"))
-    made = Func(node.start_byte, node.end_byte, called, params, lo.block(field_of(node, "body")))
+    made = Func(node.start_byte, node.end_byte, called, params, lo.block(node.child_by_field_name("body")))
     lo.functions.append(made)
     return made
 
@@ -59,8 +58,8 @@ def _call(lo: Lowering, node: Tree) -> Node:
 
 
 def _block(lo: Lowering, node: Tree) -> Node:
-    body = lo.block(field_of(node, "body"))
-    return Func(node.start_byte, node.end_byte, "", _params(lo, field_of(node, "parameters")), body)
+    body = lo.block(node.child_by_field_name("body"))
+    return Func(node.start_byte, node.end_byte, "", _params(lo, node.child_by_field_name("parameters")), body)
 
 
 def _field(lo: Lowering, node: Tree) -> Node:
@@ -82,16 +81,18 @@ def _hash(lo: Lowering, node: Tree) -> Node:
     return Group(node.start_byte, node.end_byte, items, keys, is_list=True)
 
 
+_command, _assign, _rescue = string(("interpolation",), "`"), assign(), handler("exceptions", "body")
+
+
 def _shell(lo: Lowering, node: Tree) -> Node:
-    text = string(("interpolation",), "`")(lo, node)
-    return Call(node.start_byte, node.end_byte, Name(node.start_byte, node.end_byte, "`"), [text])
+    return Call(node.start_byte, node.end_byte, Name(node.start_byte, node.end_byte, "`"), [_command(lo, node)])
 
 
 def _modified(kind: str) -> Shape:
     """`body if condition`."""
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        body, test = field_of(node, "body"), field_of(node, "condition")
+        body, test = node.child_by_field_name("body"), node.child_by_field_name("condition")
         if body is None or test is None:
             return rest(lo, node)
         asked = lo.low(test)
@@ -118,15 +119,9 @@ def _guarded(lo: Lowering, node: Tree) -> Node:
     )
 
 
-def _rescue(lo: Lowering, node: Tree) -> Node:
-    return Handler(
-        node.start_byte, node.end_byte, lo.text(node.child_by_field_name("exceptions")), lo.block(field_of(node, "body"))
-    )
-
-
 def _rescued(lo: Lowering, node: Tree) -> Node:
     """`body rescue handler`."""
-    body, handler = field_of(node, "body"), field_of(node, "handler")
+    body, handler = node.child_by_field_name("body"), node.child_by_field_name("handler")
     at, end = node.start_byte, node.end_byte
     if body is None or handler is None:
         return rest(lo, node)
@@ -143,7 +138,7 @@ def _index(lo: Lowering, node: Tree) -> Node:
 
 def _assigned(lo: Lowering, node: Tree) -> Node:
     """`a.b = c`: the target is written as a call."""
-    made = assign()(lo, node)
+    made = _assign(lo, node)
     if isinstance(made, Assign) and isinstance(made.target, Call) and isinstance(made.target.callee, Member):
         made.target = made.target.callee
     return made

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from freehold.guard.weaknesses import library
 from freehold.guard.weaknesses.ir import Call, Const, Func, Index, Member, Name, Slice
 from freehold.guard.weaknesses.matching import NUMERIC
+from freehold.guard.weaknesses.rules import CallFacts
 from freehold.guard.weaknesses.values import CLEAN, CLEAN_VALUE, LOCAL, PARAMETER, UNSET, Value, joined, mixed
 
 if TYPE_CHECKING:
@@ -55,12 +56,20 @@ def _call(flow: "Flow", node: Call) -> Value:
         named = {key: flow.value(value) for key, value in node.named}
         for (word, value), item in zip(named.items(), node.named, strict=False):
             flow.matching.set(word, f"{path}.{word}", value, item[1])
+    if facts.does:
+        _done(flow, node, facts, of, args, named)
+    known = flow.special.called(node, name, path, of, args)
+    return _result(flow, node, facts, of, args, named) if known is None else known
+
+
+def _done(flow: "Flow", node: Call, facts: CallFacts, of: Value | None, args: list[Value], named: dict[str, Value]) -> None:
+    """What it does beside giving a value: rules are asked, arguments are filled, it does not come back."""
     for rule in facts.calls:
         flow.matching.check_call(rule, node, of, args, named)
-    if name in library.CALLERS and args and isinstance(called := args[0].const, str):
+    if facts.name in library.CALLERS and args and isinstance(called := args[0].const, str):
         for rule in flow.rules.of_call(called, called).calls:
             flow.matching.check_call(rule, node, of, args[1:], named)
-    if name in library.KEEPERS and len(args) > 1 and isinstance(kept := args[0].const, str):
+    if facts.name in library.KEEPERS and len(args) > 1 and isinstance(kept := args[0].const, str):
         flow.matching.check_secret(kept, args[1], node)
     if facts.fills:
         _fill(flow, node, args)
@@ -68,18 +77,14 @@ def _call(flow: "Flow", node: Call) -> Value:
         flow.left = "exit"
     if facts.renews:
         _renew([*args, *named.values(), *(flow.value(arg.obj) for arg in node.args if isinstance(arg, Slice))])
-    known = flow.special.called(node, name, path, of, args)
-    return _result(flow, node, name, path, of, args, named) if known is None else known
 
 
-def _result(
-    flow: "Flow", node: Call, name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]
-) -> Value:
-    if (ruled := _ruled(flow, name, path, of, args, named)) is not None:
+def _result(flow: "Flow", node: Call, facts: CallFacts, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
+    name, path = facts.name, facts.path
+    if facts.gives and (ruled := _ruled(flow, facts, of, args, named)) is not None:
         return ruled
     if name == "settype" and len(node.args) == 2 and args[1].const in library.NUMBER_NAMES:
         flow.write(node.args[0], args[0].made_clean(NUMERIC))
-    facts = flow.rules.of_call(name, path)
     func = flow.functions.local_function(node, name, of)
     given = None if func is None else flow.functions.follow(func, args, named)
     if given is not None:
@@ -88,7 +93,7 @@ def _result(
         return _constructed(flow, name, path, args, named)
     known = library.operation(name, path, of, args)
     if known is None:
-        known = _derived(flow, name, path, of, args, named)
+        known = _derived(flow, facts, of, args, named)
     if facts.stored and known.level > PARAMETER:  # what is kept elsewhere is not what it is kept under
         known = Value(PARAMETER, known.clean, path=known.path)
     if facts.copies and (of is None or of.items is None):
@@ -96,9 +101,9 @@ def _result(
     return known
 
 
-def _ruled(flow: "Flow", name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value | None:
+def _ruled(flow: "Flow", facts: CallFacts, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value | None:
     """What a source gives, and what a sanitiser makes of what it is given; None of a call that is neither."""
-    facts = flow.rules.of_call(name, path)
+    name, path = facts.name, facts.path
     if facts.sources:
         default = args[-1].const if name in library.SETTINGS and len(args) > 1 else UNSET
         return Value(max(facts.sources), path=default if isinstance(default, str) else f"{path}()")
@@ -132,14 +137,14 @@ def _constructed(flow: "Flow", name: str, path: str, args: list[Value], named: d
     return made
 
 
-def _derived(flow: "Flow", name: str, path: str, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
+def _derived(flow: "Flow", facts: CallFacts, of: Value | None, args: list[Value], named: dict[str, Value]) -> Value:
     """Of a function that nobody knows: all that went in may come out."""
     parts = [*args, *named.values()]
     if of is not None:
         parts.append(of)
-    made = mixed(parts, f"{path}()")
+    made = mixed(parts, f"{facts.path}()")
     _renew([arg for arg in args if arg.path == "make()"])
-    if made.level and name not in flow.functions.by_name and library.CLEANS.search(name):
+    if facts.escapes and made.level and facts.name not in flow.functions.by_name:
         return made.made_clean(frozenset(("*",)))
     return made
 

@@ -6,6 +6,9 @@ from freehold.guard.weaknesses.ir import Call, Member, Name, Node
 from freehold.guard.weaknesses.lower import Lowering, Shape, field, named
 from freehold.guard.weaknesses.shapes.literals import bare
 
+_OF_KEY = frozenset(("keyword_argument", "pair", "assignment_expression", "element_value_pair"))
+_MAY_HAVE_NAME = frozenset(("argument", "attribute_argument"))
+
 
 def arguments(lo: Lowering, node: Tree | None) -> tuple[list[Node], list[tuple[str, Node]]]:
     """Those by place, and those by name."""
@@ -17,13 +20,13 @@ def arguments(lo: Lowering, node: Tree | None) -> tuple[list[Node], list[tuple[s
         return [lo.low(node)], by_name
     for child in named(node):
         kind = child.type
-        if kind in ("keyword_argument", "pair", "assignment_expression", "element_value_pair"):
+        if kind in _OF_KEY:
             key = child.child_by_field_name("name") or child.child_by_field_name("key") or child.child_by_field_name("left")
             value = child.child_by_field_name("value") or child.child_by_field_name("right")
             if key is not None and value is not None:
                 by_name.append((bare(lo.text(key), "\"'").strip(":"), lo.low(value)))
                 continue
-        if kind in ("argument", "attribute_argument"):
+        elif kind in _MAY_HAVE_NAME:
             key = child.child_by_field_name("name")
             inner = named(child)
             if key is not None and len(inner) > 1:

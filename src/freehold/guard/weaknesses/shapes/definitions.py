@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Class, Func, Name, Node
-from freehold.guard.weaknesses.lower import Lowering, Shape, field, field_of
+from freehold.guard.weaknesses.lower import Lowering, Shape, field
 
 
 def function(name_field: str = "name", params: str = "parameters", body: str = "body", marks: Iterable[str] = ()) -> Shape:
@@ -13,7 +13,7 @@ def function(name_field: str = "name", params: str = "parameters", body: str = "
     name_of, params_of, body_of = field(name_field), field(params), field(body)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        called_as = lo.text(name_of(node)) if name_field else ""
+        called_as = lo.text(name_of(node))
         given = lo.grammar.params(lo, params_of(node))
         marked = [lo.low(child) for child in node.named_children if child.type in kinds] if kinds else []
         content = lo.block(body_of(node))
@@ -34,12 +34,13 @@ def give_name(lo: Lowering, made: Assign) -> None:
 
 def klass(name_field: str = "name", body: str = "body", marks: Iterable[str] = ()) -> Shape:
     kinds = frozenset(marks)
+    name_of, body_of = field(name_field), field(body)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        called_as = lo.text(field_of(node, name_field))
+        called_as = lo.text(name_of(node))
         before = len(lo.functions)
         marked = [lo.low(child) for child in node.named_children if child.type in kinds]
-        content = lo.block(field_of(node, body))
+        content = lo.block(body_of(node))
         for made in lo.functions[before:]:
             made.owner = made.owner or called_as
         lo.classes.add(called_as)

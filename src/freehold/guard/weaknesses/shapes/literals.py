@@ -7,6 +7,7 @@ from tree_sitter import Node as Tree
 from freehold.guard.weaknesses.ir import Const, Join, Node
 from freehold.guard.weaknesses.lower import Lowering, Shape, rest
 
+_ENDS = frozenset(("string_start", "string_end", "interpolation_start", "interpolation_end"))
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0"}
 
 
@@ -65,6 +66,8 @@ def string(holes: Iterable[str] = (), quotes: str = "\"'`") -> Shape:
         is_template = False
         for child in children:
             kind = child.type
+            if kind in _ENDS:
+                continue
             if kind in kinds:
                 is_template = True
                 if said:
@@ -73,7 +76,7 @@ def string(holes: Iterable[str] = (), quotes: str = "\"'`") -> Shape:
                 parts.append(rest(lo, child) if child.named_children and kind not in lo.shapes else lo.low(child))
             elif "escape" in kind:
                 said += unescaped(lo.text(child))
-            elif kind not in ("string_start", "string_end", "interpolation_start", "interpolation_end"):
+            else:
                 said += lo.text(child)
         if not is_template:
             return Const(at, end, said)

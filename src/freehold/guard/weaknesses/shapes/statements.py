@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from tree_sitter import Node as Tree
 
 from freehold.guard.weaknesses.ir import Assign, Block, Group, Handler, If, Index, Leave, Loop, Node, Switch, Try, Unary
-from freehold.guard.weaknesses.lower import Lowering, Shape, field, field_of, named, rest
+from freehold.guard.weaknesses.lower import Lowering, Shape, field, named, rest
 from freehold.guard.weaknesses.shapes.definitions import give_name
 
 
@@ -32,9 +32,10 @@ def assign(left: str = "left", right: str = "right", operator: str = "operator",
 
 def declaration(type_field: str, declarator: str, name_field: str = "name", value: str = "value") -> Shape:
     """A type once, and names with values after it."""
+    type_of = field(type_field)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        declared = lo.text(field_of(node, type_field))
+        declared = lo.text(type_of(node))
         made: list[Node] = []
         for child in named(node):
             if child.type != declarator:
@@ -50,14 +51,15 @@ def declaration(type_field: str, declarator: str, name_field: str = "name", valu
 
 def branch(test: str, then: str, other: str, before: str = "", *, is_not: bool = False) -> Shape:
     """`other` may come several times: the second is what the first's "else" is."""
+    test_of, then_of, before_of = field(test), field(then), field(before)
 
     def shape(lo: Lowering, node: Tree) -> Node:
         at, end = node.start_byte, node.end_byte
-        asked = field_of(node, test)
+        asked = test_of(node)
         condition = lo.nothing(node) if asked is None else lo.low(asked)
         if is_not:
             condition = Unary(at, end, "!", condition)
-        then_block = lo.block(field_of(node, then))
+        then_block = lo.block(then_of(node))
         others = [child for child in node.children_by_field_name(other) if "comment" not in child.type]
         otherwise: Node | None = None
         for child in reversed(others):
@@ -66,32 +68,35 @@ def branch(test: str, then: str, other: str, before: str = "", *, is_not: bool =
                 made.other = otherwise
             otherwise = made
         made_if = If(at, end, condition, then_block, otherwise)
-        first = field_of(node, before) if before else None
+        first = before_of(node)
         return made_if if first is None else Block(at, end, [lo.low(first), made_if])
 
     return shape
 
 
 def loop(before: str, test: str, after: str, body: str, *, runs_once: bool = False) -> Shape:
+    before_of, test_of, after_of, body_of = field(before), field(test), field(after), field(body)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        start, asked, step = (field_of(node, one) if one else None for one in (before, test, after))
-        content = lo.block(field_of(node, body))
-        return Loop(node.start_byte, node.end_byte, lo.maybe(start), lo.maybe(asked), content, lo.maybe(step), runs_once)
+        content = lo.block(body_of(node))
+        start, asked, step = lo.maybe(before_of(node)), lo.maybe(test_of(node)), lo.maybe(after_of(node))
+        return Loop(node.start_byte, node.end_byte, start, asked, content, step, runs_once)
 
     return shape
 
 
 def each_loop(target: str, of: str, body: str, type_field: str = "type") -> Shape:
     """For each of a collection: the target is one of its items."""
+    target_of, many_of, body_of, type_of = field(target), field(of), field(body), field(type_field)
 
     def shape(lo: Lowering, node: Tree) -> Node:
         at, end = node.start_byte, node.end_byte
-        one, many = field_of(node, target), field_of(node, of)
-        content = lo.block(field_of(node, body))
+        one, many = target_of(node), many_of(node)
+        content = lo.block(body_of(node))
         if one is None or many is None:
             return Loop(at, end, None, None, content, None)
         item = Index(many.start_byte, many.end_byte, lo.low(many), Group(many.start_byte, many.end_byte, ()))
-        taken = Assign(one.start_byte, many.end_byte, lo.low(one), item, "=", lo.text(field_of(node, type_field)))
+        taken = Assign(one.start_byte, many.end_byte, lo.low(one), item, "=", lo.text(type_of(node)))
         return Loop(at, end, None, None, Block(at, end, [taken, content]), None)
 
     return shape
@@ -99,22 +104,24 @@ def each_loop(target: str, of: str, body: str, type_field: str = "type") -> Shap
 
 def attempt(body: str, handlers: Iterable[str], last: str, before: str = "") -> Shape:
     kinds = frozenset(handlers)
+    body_of, last_of, before_of = field(body), field(last), field(before)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        first = field_of(node, before) if before else None
-        content = lo.block(field_of(node, body))
+        first = before_of(node)
+        content = lo.block(body_of(node))
         if first is not None:
             content = Block(node.start_byte, node.end_byte, [lo.low(first), content])
         caught = [lo.low(child) for child in named(node) if child.type in kinds]
-        final = field_of(node, last)
-        return Try(node.start_byte, node.end_byte, content, caught, lo.maybe(final))
+        return Try(node.start_byte, node.end_byte, content, caught, lo.maybe(last_of(node)))
 
     return shape
 
 
 def handler(catches: str, body: str) -> Shape:
+    catches_of, body_of = field(catches), field(body)
+
     def shape(lo: Lowering, node: Tree) -> Node:
-        return Handler(node.start_byte, node.end_byte, lo.text(field_of(node, catches)), lo.block(field_of(node, body)))
+        return Handler(node.start_byte, node.end_byte, lo.text(catches_of(node)), lo.block(body_of(node)))
 
     return shape
 
@@ -125,10 +132,11 @@ def switch(subject: str, body: str, cases: Iterable[str], value: str = "", label
     The values are in the field `value`, or inside nodes of the kinds `labels`; one without is the default.
     """
     kinds, labelled = frozenset(cases), frozenset(labels)
+    subject_of, body_of = field(subject), field(body)
 
     def shape(lo: Lowering, node: Tree) -> Node:
-        asked = field_of(node, subject)
-        inside = (field_of(node, body) if body else node) or node
+        asked = subject_of(node)
+        inside = body_of(node) or node
         made: list[tuple[list[Node] | None, Node]] = []
         shared: list[Node] = []
         for child in named(inside):
