@@ -7,6 +7,7 @@ client of the provider's dialect, and in turns one of another. Cases are the tes
 
 import asyncio
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -20,7 +21,7 @@ import aiohttp
 from tests.integration import nodes, scripted
 from tests.integration.hostile_cases import LIMITS, MIB, UPSTREAM, address, flood, head, raise_file_limit, vitals
 from tests.integration.leak_cases import VALUES, cut, random_cuts
-from tests.integration.leak_dialects import DIALECTS, UPSTREAMS
+from tests.integration.leak_dialects import DIALECTS, UPSTREAMS, arguments
 from tests.integration.leak_probe import POLICY, Probe, Prober, configuration, prober, said
 from tests.integration.nodes import Node
 from tests.integration.scripted import Script, ScriptedProvider, Write
@@ -205,11 +206,25 @@ def _asked_again_and_again(make: Callable[[Prober], Awaitable[object]]) -> Attac
     return attack
 
 
-def _said(text: str) -> Callable[[Prober], Awaitable[object]]:
-    events = DIALECTS["openai.chat"].stream("text", [text])
+def _said(text: str, channel: str = "text") -> Callable[[Prober], Awaitable[object]]:
+    events = DIALECTS["openai.chat"].stream(channel, [text])
     return lambda asking: asking.ask("openai.chat", UPSTREAMS["openai.chat"], Script(pieces=events), stream=True)
 
 
+def _read_by_a_tool(text: str) -> Callable[[Prober], Awaitable[object]]:
+    """Each time another text: the verdict on one is kept."""
+    events, numbers = DIALECTS["openai.chat"].stream("text", ["Fine."]), itertools.count()
+    tool = DIALECTS["openai.chat"].requests["tool_result"]
+
+    async def ask(asking: Prober) -> object:
+        fields = tool(f"{next(numbers)} {text}")
+        return await asking.ask("openai.chat", UPSTREAMS["openai.chat"], Script(pieces=events), fields, stream=True)
+
+    return ask
+
+
+_COMMANDS = 'for f in *.txt; do [ -f "$f" ] && grep -v a "$f" | sed -e s/b/c/ > "out/$f"; done\n' * (MIB // 16 // 84)
+_PROGRAM = "app.get('/', async (req, res) => { const r = await fetch(req.query.u); res.send(r); });\n" * (MIB // 16 // 89)
 ATTACKS: dict[str, Attack] = {
     "10k_idle": _idle,
     "500_slow_bodies": _slow,
@@ -219,6 +234,9 @@ ATTACKS: dict[str, Attack] = {
     "256_kib_digits": _asked_again_and_again(_said("1234 5678 " * (MIB // 40))),
     "256_kib_escapes": _asked_again_and_again(_said('"\\u0441",' * (MIB // 36))),
     "256_kib_findings": _asked_again_and_again(_said("dob 1/2/1990 \u200b" * (MIB // 56))),  # the costliest text that we know
+    "64_kib_call": _asked_again_and_again(_said(arguments(_COMMANDS), "tool_call")),
+    "64_kib_program": _asked_again_and_again(_said(f"```javascript\n{_PROGRAM}```\n")),
+    "64_kib_result": _asked_again_and_again(_read_by_a_tool("\U0001f600 so it goes " * (MIB // 16 // 14))),
 }
 
 

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PromptText, ReasoningDelta, TextDelta, ToolCallDelta
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, UpstreamStatus
-from freehold.core.stage import Stage
+from freehold.core.stage import Judge, Stage
 from tests.fakes import ledger
 
 SECRET = "sesame-4711"
@@ -23,7 +23,7 @@ class WordGuard:
 
     def __init__(self) -> None:
         self.broken = False
-        self.make_judge: Callable[[], Stage] = Through
+        self.make_judge: Callable[[], Judge] = Through
         self.ready = UpstreamStatus(ready=True, detail="in force")
         self.contexts: list[Context] = []
 
@@ -46,7 +46,7 @@ class _WordSession:
     def stage(self, direction: Direction) -> Stage:
         return _WordStage(direction, broken=self._guard.broken)
 
-    def judge(self, *, history_is_known: bool = True) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Judge:
         return self._guard.make_judge()
 
     def restorer(self) -> Stage | None:
@@ -54,13 +54,16 @@ class _WordSession:
 
 
 class Through:
-    """A stage that changes nothing."""
+    """A judge that changes nothing."""
 
     def receive(self, event: Event) -> list[Event]:
         return [event]
 
     def close(self) -> list[Event]:
         return []
+
+    def weighs(self, event: Event | None) -> int:
+        return 0
 
 
 class _WordStage:

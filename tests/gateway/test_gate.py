@@ -34,7 +34,7 @@ MESSAGES: list[ChatCompletionMessageParam] = [{"role": "user", "content": "tidy 
 
 
 class HoldingJudge:
-    """A `Stage`: holds every call, or refuses it."""
+    """A `Judge`: holds every call, or refuses it."""
 
     def __init__(self, *, refuses: bool = False, timeout_s: float = 5.0) -> None:
         self._refuses, self._timeout_s = refuses, timeout_s
@@ -50,6 +50,9 @@ class HoldingJudge:
 
     def close(self) -> list[Event]:
         return []
+
+    def weighs(self, event: Event | None) -> int:
+        return 0
 
 
 @contextlib.asynccontextmanager

@@ -1,3 +1,7 @@
+import asyncio
+import contextlib
+import json
+import threading
 from collections.abc import AsyncIterator
 from itertools import pairwise
 
@@ -6,11 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.errors import UpstreamBroken
-from freehold.core.events import Event, ReasoningDelta, TextDelta, TokenLogprob, ToolCallDelta
-from freehold.core.findings import Direction
+from freehold.core.events import (
+    Event,
+    FinishReason,
+    Found,
+    MessageEnd,
+    PartEnd,
+    PartKind,
+    ReasoningDelta,
+    TextDelta,
+    TokenLogprob,
+    ToolCallDelta,
+    ToolCallStart,
+)
+from freehold.core.findings import Context, Direction
+from freehold.core.stage import Judge
 from freehold.gateway import pauses
-from freehold.gateway.relay import relay
-from tests.fakes.guard import MASK, SECRET, WordGuard
+from freehold.gateway import relay as relay_module
+from freehold.gateway.relay import relay, through
+from freehold.guard import GuardConfig, StreamGuard
+from tests.fakes.guard import MASK, SECRET, Through, WordGuard
 from tests.fakes.upstream import ScriptedUpstream, told
 from tests.gateway.turns import of_others
 
@@ -110,3 +129,92 @@ async def test_log_probabilities_stay_with_their_text() -> None:
     token = TokenLogprob(token="a" * 20_000, token_bytes=b"a" * 20_000, logprob=-1.0)
     event = TextDelta(text="a" * 20_000, logprobs=(token,))
     assert await play(event, stages=0) == [event]
+
+
+def call(text: str, *, part: int = 0, size: int = 1000) -> list[Event]:
+    pieces = [ToolCallDelta(arguments=text[at : at + size], part=part) for at in range(0, len(text), size)]
+    return [ToolCallStart(call_id="c", name="bash", part=part), *pieces, PartEnd(kind=PartKind.TOOL_CALL, part=part)]
+
+
+def fenced(code: str, *, size: int = 1000, end: str = "\n```\nDone.\n") -> list[Event]:
+    text = f"\n```python\n{code}{end}"
+    return [TextDelta(text=text[at : at + size], part=9) for at in range(0, len(text), size)]
+
+
+COMMANDS = json.dumps({"command": "cp -r src build\nrm -rf ~/work\n" * 2000})
+PROGRAM = "import os\nos.system('ls ' + input())\n" * 1000
+END = MessageEnd(finish_reason=FinishReason.TOOL_CALLS)
+
+
+def judge() -> Judge:
+    return StreamGuard(GuardConfig(engine="re2")).open(Context()).judge()
+
+
+@pytest.mark.parametrize("long", [call(COMMANDS), fenced(PROGRAM)], ids=["call", "program"])
+async def test_others_go_on_while_what_is_long_is_judged(long: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pauses, "WORK_S", 3600.0)
+    events = [*long, END]
+    with of_others() as turns:
+        out = await told(relay(ScriptedUpstream(*events).send(None), [judge()]))  # type: ignore[arg-type]
+    assert turns.taken > 100
+    assert out == through(events, [judge()])
+    assert sum(isinstance(event, Found) for event in out) > 0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sampled_from(["call", "two calls", "program", "open program", "text", "end"]), min_size=1, max_size=6))
+async def test_what_is_judged_apart_comes_out_as_if_it_were_not(said: list[str]) -> None:
+    bad, good = json.dumps({"command": "rm -rf ~/work\n" * 9}), json.dumps({"command": "ls\n" * 20})
+    kinds: dict[str, list[Event]] = {
+        "call": call(bad, part=1, size=20),
+        "two calls": [*call(bad, part=2, size=20)[:-1], *call(good, part=3, size=20)[:-1]],
+        "program": fenced(PROGRAM[:100], size=20),
+        "open program": fenced(PROGRAM[:100], size=20, end=""),
+        "text": [TextDelta(text="so it goes", part=9)],
+        "end": [END],
+    }
+    events = [event for kind in dict.fromkeys(said) for event in kinds[kind]]
+    here, elsewhere = judge(), judge()
+    expected = [*through(events, [here]), *here.close()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(relay_module, "STEP_CHARS", 20)
+        assert await told(relay(ScriptedUpstream(*events).send(None), [elsewhere])) == expected  # type: ignore[arg-type]
+
+
+class SlowJudge(Through):
+    """Looks at the end of an answer for as long as it is told to."""
+
+    def __init__(self) -> None:
+        self.begun, self.ended, self.closed = threading.Event(), threading.Event(), 0
+
+    def receive(self, event: Event) -> list[Event]:
+        if event == END:
+            self.begun.set()
+            self.ended.wait(timeout=5)
+        return [event]
+
+    def close(self) -> list[Event]:
+        self.closed += 1
+        return []
+
+    def weighs(self, event: Event | None) -> int:
+        return 1 << 20 if event == END else 0
+
+
+async def test_a_judge_at_work_is_left_alone_by_who_does_not_wait_for_it() -> None:
+    judge, upstream, seen = SlowJudge(), ScriptedUpstream(*call(COMMANDS), END), list[Event]()
+
+    async def drain() -> None:
+        async with contextlib.aclosing(relay(upstream.send(None), [judge])) as lists:  # type: ignore[arg-type]
+            async for events in lists:
+                seen.extend(events)
+
+    task = asyncio.ensure_future(drain())
+    assert await asyncio.to_thread(judge.begun.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    judge.ended.set()
+    assert upstream.closed_early == 1
+    assert END not in seen
+    assert judge.closed == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +15,13 @@ class Turns:
         while True:
             self.taken += 1
             await asyncio.sleep(0)
+
+    def wait_for(self, count: int) -> int:
+        """How many were taken, once there are so many or five seconds have gone by. To be called on another thread."""
+        until = time.monotonic() + 5
+        while self.taken < count and time.monotonic() < until:
+            time.sleep(0.0001)
+        return self.taken
 
 
 @contextlib.contextmanager

@@ -53,8 +53,8 @@ def play(asked: StreamGuard, events: Iterable[Event], direction: Direction = Dir
     return [*(stage.receive(event) for event in events), stage.close()]
 
 
-def flat(steps: Iterable[Iterable[Event]]) -> list[Event]:
-    return [event for step in steps for event in step]
+def flat(steps: Iterable[Iterable[Event] | None]) -> list[Event]:
+    return [event for step in steps for event in step or ()]
 
 
 def text_of(events: Iterable[Event]) -> str:

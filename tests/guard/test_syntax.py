@@ -1,5 +1,8 @@
 """Trees come back in bounded work, whatever the text; what can't be parsed so is said."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,3 +95,16 @@ def test_any_text_gives_a_tree_or_nothing(language: Language, text: str) -> None
     source = text.encode("utf-8", "replace")
     tree = parse(language, source)
     assert tree is None or tree.root_node.end_byte <= len(source)
+
+
+def test_texts_are_parsed_on_several_threads_at_once() -> None:
+    sources = [(language, (text + "\n").encode() * 500) for language, text in HELLO.items()]
+    expected = [str(tree.root_node) for language, source in sources if (tree := parse(language, source)) is not None]
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(4) as threads:
+            trees = list(threads.map(lambda one: parse(*one), sources * 3))
+    finally:
+        sys.setswitchinterval(before)
+    assert [str(tree.root_node) for tree in trees if tree is not None] == expected * 3

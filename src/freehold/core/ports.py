@@ -13,7 +13,7 @@ from freehold.core.findings import Alert, Context, Direction, Finding
 from freehold.core.ledger import Draft, LedgerEntry
 from freehold.core.measurement import EnergyTotals, Footprint, Measurement, Metered
 from freehold.core.receipts import Claims, Receipt
-from freehold.core.stage import Stage
+from freehold.core.stage import Judge, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +182,7 @@ class GuardSession(Protocol):
 
     def stage(self, direction: Direction) -> Stage: ...
 
-    def judge(self, *, history_is_known: bool = True) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Judge:
         """Holds each tool call of the answer until it is whole, and judges what it would do: the last stage, after the restorer.
 
         Gives `Held` for a call that a person is asked about and `Refused` for one that is stopped. `history_is_known` says

@@ -2,49 +2,59 @@
 
 Decided here: the order is the upstream's; when the upstream fails, what the stages still hold is released through them first and
 the failure follows; when a stage fails, nothing more comes out. Closing the relay closes the upstream and the stages. A long
-delta goes through them a piece at a time: others of this event loop are answered in between.
+delta goes through them a piece at a time: others of this event loop are answered in between. They are, too, while a long call or
+program is judged: that is done apart, and what came after it waits.
 """
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 from freehold.core.errors import UpstreamError
-from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta
-from freehold.core.stage import Stage
-from freehold.gateway.pauses import STEP_CHARS, Pauses
+from freehold.core.events import Event, Payload, ReasoningDelta, TextDelta, ToolCallDelta, ToolCallStart
+from freehold.core.stage import Judge, Stage
+from freehold.gateway.pauses import STEP_CHARS, Pauses, apart
 
 
 async def relay(upstream: AsyncIterator[list[Event]], stages: Sequence[Stage]) -> AsyncGenerator[list[Event], None]:
     """Yield what the stages let through of what came at once, in upstream order. Where that is nothing, the upstream lives."""
     failure: UpstreamError | None = None
-    closed = 0
+    judge = stages[-1] if stages and isinstance(stages[-1], Judge) else None
+    closed = chars = 0
+
+    async def passed(events: list[Event], first: int = 0) -> list[Event]:
+        if judge is None or chars <= STEP_CHARS:  # nothing that is long can have come
+            return through(events, stages[first:])
+        return await judged(through(events, stages[first:-1]), judge)
+
     try:
         try:
             async for events in upstream:
-                turns = _turns(events)
+                turns, told = _turns(events)
+                chars += told
                 pauses = Pauses()
                 for turn in turns:
-                    yield through(turn, stages)
+                    yield await passed(turn)
                     if len(turns) > 1:
                         await pauses.take()
         except UpstreamError as exc:
             failure = exc
         for closed, stage in enumerate(stages, 1):  # read in `finally`
-            yield through(stage.close(), stages[closed:])
+            yield await judged([None], judge) if stage is judge else await passed(stage.close(), closed)
         if failure is not None:
             raise failure
     finally:
         await _close(upstream)
-        for stage in stages[closed:]:  # nobody reads on: what they hold is dropped
+        for stage in stages[closed : None if judge is None else -1]:  # nobody reads on: what they hold is dropped
             with contextlib.suppress(Exception):
                 stage.close()
 
 
-def _turns(events: list[Event]) -> list[list[Event]]:
-    """What is scanned before others may go on: mostly all of it at once, of a long delta one piece."""
+def _turns(events: list[Event]) -> tuple[list[list[Event]], int]:
+    """What is scanned before others may go on: mostly all of it at once, of a long delta one piece. And how many characters."""
     turns: list[list[Event]] = [[]]
-    chars = 0
+    chars = told = 0
     for event in events:
         match event:
             case Payload():  # first, as half of all are
@@ -52,14 +62,14 @@ def _turns(events: list[Event]) -> list[list[Event]]:
                 continue
             case TextDelta() | ReasoningDelta():
                 chars += len(event.text)
-            case ToolCallDelta():
+            case ToolCallStart() | ToolCallDelta():
                 chars += len(event.arguments)
         if chars <= STEP_CHARS:
             turns[-1].append(event)
         else:
             turns += [*([piece] for piece in _pieces(event)), []]
-            chars = 0
-    return turns
+            told, chars = told + chars, 0
+    return turns, told + chars
 
 
 def _pieces(event: Event) -> list[Event]:
@@ -83,3 +93,13 @@ def through(events: list[Event], stages: Sequence[Stage]) -> list[Event]:
     for stage in stages:
         events = stage.receive(events[0]) if len(events) == 1 else [out for event in events for out in stage.receive(event)]
     return events
+
+
+async def judged(events: Sequence[Event | None], judge: Judge) -> list[Event]:
+    """What the judge lets through; None closes it. Where it is cancelled, the judge may be at work still and must not be used."""
+    out: list[Event] = []
+    for event in events:
+        work = judge.close if event is None else partial(judge.receive, event)
+        chars = judge.weighs(event)
+        out += work() if chars <= STEP_CHARS else await apart(work, chars)
+    return out

@@ -3,13 +3,14 @@
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from freehold.core.errors import BlockedByPolicy
 from freehold.core.events import Blocked, Event, PromptText
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Action, Channel, Context, Direction, Verdict
 from freehold.core.stage import Stage, steps
-from freehold.gateway.pauses import STEP_CHARS, Pauses
+from freehold.gateway.pauses import STEP_CHARS, Pauses, apart
 from freehold.gateway.wire.codec import Codec, Incoming, Leaf
 from freehold.gateway.wire.leaves import rewrite
 from freehold.gateway.wire.tool_names import ToolNames
@@ -66,8 +67,9 @@ async def released(texts: Sequence[PromptText], stage: Stage, note: Callable[[Ev
                 keep(stage.receive(text))
                 await pauses.take()
                 continue
-            for passed in steps(stage, text):
-                keep(passed)
+            going = steps(stage, text)
+            for passed in going:
+                keep(passed if passed is not None else await apart(partial(next, going)) or [])
                 await pauses.take()
     except BaseException:
         with contextlib.suppress(Exception):

@@ -102,16 +102,18 @@ class FileStage:
     def receive(self, event: Event) -> list[Event]:
         if not isinstance(event, PromptText) or not _may_be_file(event):
             return self._on_inner(event)
-        return [out for step in self.steps(event) for out in step]
+        return [out for step in self.steps(event) for out in step or ()]
 
-    def steps(self, event: Event) -> Iterator[list[Event]]:
-        """Implements `core.stage.Stepwise`. Reading a file is one step."""
+    def steps(self, event: Event) -> Iterator[list[Event] | None]:
+        """Implements `core.stage.Stepwise`. Reading a file is one step, and a long one."""
         if self._has_blocked:
             yield self._on_inner(event)
             return
         opened = None
         if isinstance(event, PromptText) and _may_be_file(event):
+            yield None
             opened = open_file(event.text, is_file=event.channel is Channel.FILE)
+            yield []
         if opened is None or not isinstance(event, PromptText):
             yield from steps(self._inner, event)
         else:
@@ -121,7 +123,7 @@ class FileStage:
         held = self._inner.close()
         return [] if self._has_blocked else held
 
-    def _file(self, event: PromptText, opened: Opened) -> Iterator[list[Event]]:
+    def _file(self, event: PromptText, opened: Opened) -> Iterator[list[Event] | None]:
         out: list[Event] = []
         if opened.unread is not None:
             out += self._unread(event, opened.unread)
@@ -129,8 +131,8 @@ class FileStage:
         for said in opened.texts:
             passed: list[Event] = []
             for step in steps(self._inner, PromptText(leaf=event.leaf, channel=Channel.FILE, text=said, tool=event.tool)):
-                passed += step
-                yield []
+                passed += step or ()
+                yield None if step is None else []
             notes, changed = _notes_and_change(passed, said)
             if changed is not None and opened.encode is not None:
                 text = opened.encode(changed)

@@ -17,7 +17,7 @@ import msgspec
 from freehold.core.events import Event, Found, PartEnd, PartKind, PromptText, TextDelta, ToolCallStart
 from freehold.core.findings import Action, Channel, Context, Direction, Finding, Verdict
 from freehold.core.ports import GuardSession, MonotonicClock, UpstreamStatus
-from freehold.core.stage import Stage, steps
+from freehold.core.stage import Judge, Stage, steps
 from freehold.guard.calls.stage import CallStage
 from freehold.guard.calls.surroundings import Surroundings
 from freehold.guard.calls.written import Written
@@ -245,7 +245,7 @@ class Session:
         in_force = self._in_force
         return InjectionStage(in_force.injection, self._conversation, self._verdicts, in_force.digest, self._mark_key)
 
-    def judge(self, *, history_is_known: bool = True) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Judge:
         self._conversation.history_unknown = not history_is_known
         calls = CallStage(
             self._in_force.policy.calls, self._context, self._conversation, self._surroundings, inspect=self._weaknesses
@@ -275,7 +275,7 @@ class _Overhearing:
             self._surroundings.observe(event)
         return self._inner.receive(event)
 
-    def steps(self, event: Event) -> Iterator[list[Event]]:
+    def steps(self, event: Event) -> Iterator[list[Event] | None]:
         if isinstance(event, PromptText):
             self._surroundings.observe(event)
         yield from steps(self._inner, event)
@@ -299,11 +299,11 @@ class Chain:
     def receive(self, event: Event) -> list[Event]:
         return [out for between in self._first.receive(event) for out in self._second.receive(between)]
 
-    def steps(self, event: Event) -> Iterator[list[Event]]:
+    def steps(self, event: Event) -> Iterator[list[Event] | None]:
         try:
             for taken in steps(self._first, event):
-                yield []
-                for between in taken:
+                yield None if taken is None else []
+                for between in taken or ():
                     yield from steps(self._second, between)
         except BaseException:  # left half-way: nothing may go on after a text that nobody looked at
             with contextlib.suppress(Exception):
@@ -319,13 +319,16 @@ class _Judges(Chain):
 
     def __init__(self, code: CodeStage, calls: CallStage) -> None:
         super().__init__(code, calls)
-        self._on_code = code.receive
+        self._code, self._calls, self._on_code = code, calls, code.receive
 
     def receive(self, event: Event) -> list[Event]:
         taken = self._on_code(event)
         if type(event) is TextDelta and len(taken) == 1 and taken[0] is event:
             return taken
         return [out for between in taken for out in self._second.receive(between)]
+
+    def weighs(self, event: Event | None) -> int:
+        return self._code.weighs(event) + self._calls.weighs(event)
 
 
 def strictest(findings: Sequence[Finding]) -> Action:

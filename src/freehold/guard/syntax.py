@@ -66,10 +66,10 @@ _GRAMMARS: dict[Language, tuple[str, str]] = {  # package, function
 
 
 @cache
-def _parser(language: Language) -> tree_sitter.Parser:
+def _grammar(language: Language) -> tree_sitter.Language:
     package, function = _GRAMMARS[language]
     make: Callable[[], object] = getattr(importlib.import_module(package), function)
-    return tree_sitter.Parser(tree_sitter.Language(make()))
+    return tree_sitter.Language(make())
 
 
 def is_plain(source: bytes) -> bool:
@@ -90,7 +90,7 @@ def parse(language: Language, source: bytes, *, cut: bool = False) -> Tree | Non
     clean = source.translate(_CONTROL_BYTES)
     if language is Language.SHELL and not clean.isascii():
         clean = _BEHIND_BRACE.sub(lambda found: found[1] + b"_" * len(found[2]), clean)
-    parser = _parser(language)
+    parser = tree_sitter.Parser(_grammar(language))  # one for each: another thread may be in the middle of another text
     until, worked_until = time.perf_counter() + LIMIT_S, time.thread_time() + LIMIT_S
 
     def is_late(_at: int, _bad: bool) -> bool:  # the clock of the thread is a system call, the other one is not
@@ -99,7 +99,6 @@ def parse(language: Language, source: bytes, *, cut: bool = False) -> Tree | Non
     try:
         tree = parser.parse(lambda at, _: clean[at : at + 16384], progress_callback=is_late)
     except ValueError:
-        parser.reset()
         return None
     # The time can be limited only where the text is read in pieces, and then each look at a node's text costs a call. Parsed
     # again from what is known a tree without errors takes microseconds, and its nodes' texts are slices.

@@ -4,7 +4,7 @@ from freehold.core.effects import CallJudgement
 from freehold.core.events import Event, Found, Held, PartEnd, PromptText, Refused, ToolCallDelta, ToolCallStart
 from freehold.core.findings import Action, Channel, Context, Direction
 from freehold.core.ports import GuardSession, UpstreamStatus
-from freehold.core.stage import Stage
+from freehold.core.stage import Judge, Stage
 from tests.fakes import ledger
 from tests.fakes.guard import POLICY_DIGEST, WordGuard
 
@@ -41,7 +41,7 @@ class _Session:
     def stage(self, direction: Direction) -> Stage:
         return _Marking(self._words.stage(direction), self)
 
-    def judge(self, *, history_is_known: bool = True) -> Stage:
+    def judge(self, *, history_is_known: bool = True) -> Judge:
         return _Judging(self)
 
     def restorer(self) -> Stage | None:
@@ -95,6 +95,9 @@ class _Judging:
 
     def close(self) -> list[Event]:
         return []
+
+    def weighs(self, event: Event | None) -> int:
+        return 0
 
     def _verdict(self, start: ToolCallStart, end: PartEnd) -> list[Event]:
         whole: tuple[ToolCallStart | ToolCallDelta | PartEnd, ...] = (start, ToolCallDelta(arguments=self._arguments), end)

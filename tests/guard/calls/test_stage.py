@@ -277,3 +277,17 @@ def test_every_call_has_one_outcome_however_calls_are_cut_and_mixed(calls: list[
     for part, arguments in enumerate(calls):
         released = [event for event in out if isinstance(event, ToolCallDelta) and event.part == part]
         assert "".join(event.arguments for event in released) in (arguments, "")
+
+
+def test_a_call_weighs_what_it_has_at_its_end_and_nothing_before() -> None:
+    through = stage()
+    first, second = call(ALLOWED), call(STOPPED, part=1)[:-1]
+    for event in [*first[:-1], *second]:
+        assert through.weighs(event) == 0
+        through.receive(event)
+    assert through.weighs(first[-1]) == len(ALLOWED)
+    assert through.weighs(END) == len(ALLOWED) + len(STOPPED)
+    through.receive(first[-1])
+    assert through.weighs(END) == len(STOPPED)
+    assert through.weighs(MessageEnd(finish_reason=FinishReason.TOOL_CALLS, choice=1)) == 0
+    assert through.weighs(None) == 0

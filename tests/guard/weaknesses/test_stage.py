@@ -6,11 +6,14 @@ from hypothesis import strategies as st
 
 from freehold.core.events import Blocked, Event, FinishReason, Found, MessageEnd, PartEnd, PartKind, TextDelta, ToolCallDelta
 from freehold.core.findings import Channel, Direction
+from freehold.guard.weaknesses import stage as stage_module
 from freehold.guard.weaknesses.fences import LIMIT_CHARS
 from freehold.guard.weaknesses.settings import CodeRule, CodeSettings
 from freehold.guard.weaknesses.stage import CodeStage
+from freehold.guard.weaknesses.weakness import Weakness
 from tests.guard.playing import cut
 
+END = MessageEnd(finish_reason=FinishReason.STOP)
 BAD = "import os\nos.system('ls ' + input())\n"
 ANSWER = f"Here it is:\n\n```python\n{BAD}```\nMind the `input`.\n\n~~~js\neval(location.hash)\n~~~\nDone.\n"
 BLOCKING = CodeSettings(rules=(CodeRule(id="no-commands", action="block", rules="command-injection"),))
@@ -140,3 +143,22 @@ def test_code_without_an_end_is_judged_at_the_limit_however_small_its_pieces(siz
     found = [event.finding for event in events if isinstance(event, Found)]
     assert [finding.rule for finding in found] == ["code-unread"]
     assert LIMIT_CHARS <= found[0].end - found[0].start <= LIMIT_CHARS + size
+
+
+@given(st.lists(st.integers(0, len(ANSWER)), max_size=40), st.sampled_from([CodeSettings(), BLOCKING]))
+def test_no_more_is_judged_at_once_than_was_said_before(places: list[int], settings: CodeSettings) -> None:
+    stage, seen = CodeStage(settings, "digest"), list[int]()
+    events = [*(TextDelta(text=piece) for piece in cut(ANSWER + "```js\neval(", places)), END, None]
+
+    def find(text: str, *_: object) -> tuple[Weakness, ...]:
+        seen.append(len(text))
+        return ()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_module, "find", find)
+        for event in events:
+            weight = stage.weighs(event)
+            before = len(seen)
+            _ = stage.close() if event is None else stage.receive(event)
+            assert sum(seen[before:]) <= weight
+    assert len(seen) == 3

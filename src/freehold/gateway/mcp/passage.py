@@ -241,7 +241,7 @@ class Passage:
             )
             return Answer(data=await record.refused(words, self._version, code=problem.code))
         arguments = orjson.dumps(passed.params.get("arguments") or {}).decode()
-        verdict = self._screening.judge(tool, str(message.id), arguments, session, record.note)
+        verdict = await self._screening.judge(tool, str(message.id), arguments, session, record.note)
         refused = verdict.refused
         if verdict.held is not None and not await self._services.approvals.ask(verdict.held, self._principal, record.id):
             refused = verdict.held.refused

@@ -25,10 +25,9 @@ from freehold.core.events import (
 )
 from freehold.core.findings import Action, Context, Direction
 from freehold.core.ports import Guard, GuardSession
-from freehold.core.stage import Stage
 from freehold.gateway.mcp.message import Message, Side, with_document
 from freehold.gateway.mcp.texts import leaves
-from freehold.gateway.relay import through
+from freehold.gateway.relay import judged, through
 from freehold.gateway.screen import blocked, released
 from freehold.gateway.wire.leaves import faithful, rewrite
 
@@ -73,22 +72,19 @@ class Screening:
             return with_document(message, rewrite(message.document, changes))
         return replace(message, data=faithful(message.data, message.document))
 
-    def judge(self, tool: str, call_id: str, arguments: str, session: GuardSession, note: Note) -> JudgedCall:
+    async def judge(self, tool: str, call_id: str, arguments: str, session: GuardSession, note: Note) -> JudgedCall:
         """What policy says of a call. Raises BlockedByPolicy."""
         wary = self._wary
         judging = wary if wary is not None and wary.policy_digest == session.policy_digest else session
-        stages: list[Stage] = [restorer] if (restorer := session.restorer()) is not None else []
-        stages.append(judging.judge())
         events: list[Event] = [
             ToolCallStart(call_id=call_id, name=tool),
             ToolCallDelta(arguments=arguments),
             PartEnd(kind=PartKind.TOOL_CALL),
             MessageEnd(finish_reason=FinishReason.TOOL_CALLS),
         ]
-        out = through(events, stages)
-        for number, stage in enumerate(stages, 1):
-            out += through(stage.close(), stages[number:])
-        return _judged(out, note)
+        if (restorer := session.restorer()) is not None:
+            events = [*through(events, [restorer]), *restorer.close()]
+        return _judged(await judged([*events, None], judging.judge()), note)
 
 
 def _judged(events: Sequence[Event], note: Note) -> JudgedCall:

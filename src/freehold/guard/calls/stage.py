@@ -97,6 +97,15 @@ class CallStage:
                 self.close()
         return [event]
 
+    def weighs(self, event: Event | None) -> int:
+        """Implements `core.stage.Judge`."""
+        if isinstance(event, PartEnd):
+            call = self._open.get((event.choice, event.part)) if event.kind is PartKind.TOOL_CALL else None
+            return 0 if call is None else call.chars
+        if isinstance(event, MessageEnd):
+            return sum(call.chars for (choice, _), call in self._open.items() if choice == event.choice)
+        return 0
+
     def close(self) -> list[Event]:
         """What is not whole by now is dropped."""
         self._open.clear()

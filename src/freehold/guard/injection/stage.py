@@ -32,9 +32,9 @@ class InjectionStage:
         self._has_blocked = False
 
     def receive(self, event: Event) -> list[Event]:
-        return [out for some in self.steps(event) for out in some]
+        return [out for some in self.steps(event) for out in some or ()]
 
-    def steps(self, event: Event) -> Iterator[list[Event]]:
+    def steps(self, event: Event) -> Iterator[list[Event] | None]:
         """Implements `core.stage.Stepwise`: a long text goes slice by slice."""
         if self._has_blocked:
             return
@@ -45,7 +45,7 @@ class InjectionStage:
         if self._is_judged(event):
             for known in self._verdicts.steps(event.text, event.channel):
                 if known is None:
-                    yield []
+                    yield None
                 else:
                     verdict = known
         yield self._decided(event, verdict)

@@ -1,6 +1,6 @@
 """Verdicts by digest of their texts: an agent sends its whole history again with every request.
 
-Keeps digests, scores and places, never a text; the oldest go first.
+Keeps digests, scores and places, never a text; the oldest go first. Any thread may ask.
 """
 
 import hashlib
@@ -28,11 +28,12 @@ class Verdicts:
         return verdict
 
     def steps(self, text: str, source: Channel) -> Iterator[InjectionVerdict | None]:
-        """None after each slice of a long text, and the verdict at last."""
+        """None before each slice of a text that is new, and the verdict at last."""
         kind = b"asked" if source in ASKED else source.value.encode()
         digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16, key=self._key, person=kind[:16]).digest()
         known = self._known.get(digest)
         if known is None:
+            yield None
             for judged in judge_slices(text, source):
                 known = judged if known is None else known.joined(judged)
                 yield None
@@ -41,5 +42,5 @@ class Verdicts:
             if len(self._known) > self._limit:
                 self._known.popitem(last=False)
         else:
-            self._known.move_to_end(digest)
+            self._known[digest] = self._known.pop(digest, known)  # the newest; another thread may have dropped it
         yield known

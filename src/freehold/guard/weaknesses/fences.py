@@ -52,6 +52,16 @@ class Fences:
         """Whether the line at hand could become the beginning of a fence."""
         return self._code is None and ("`" in self._line or "~" in self._line) and _MAY_OPEN.search(self._line) is not None
 
+    @property
+    def open_chars(self) -> int:
+        """Of the code that is not complete."""
+        return 0 if self._code is None else self._chars + sum(map(len, self.passed))
+
+    def weighs(self, text: str) -> int:
+        """How many characters of code `text` completes, at most."""
+        chars = self.open_chars + len(text)
+        return chars if "`" in text or "~" in text or chars > LIMIT_CHARS else 0
+
     def feed(self, text: str, chars: int) -> list[Code]:
         """What `text`, which stands for `chars` characters of the whole, completes."""
         if self.passed:

@@ -82,6 +82,15 @@ class CodeStage:
             return [*self._ended(event), *([] if self._has_blocked else [event])]
         return [event]
 
+    def weighs(self, event: Event | None) -> int:
+        """Implements `core.stage.Judge`."""
+        if isinstance(event, TextDelta):
+            text = self._texts.get((event.choice, event.part))
+            return len(event.text) if text is None else text.fences.weighs(event.text)
+        if event is None or isinstance(event, PartEnd | MessageEnd | Blocked):
+            return sum(text.fences.open_chars for text in self._texts.values())
+        return 0
+
     def close(self) -> list[Event]:
         return [] if self._has_blocked else self._ended(None)
 
