@@ -9,7 +9,6 @@ import contextlib
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 
 from freehold.core import merkle
@@ -25,7 +24,7 @@ from freehold.provenance.note import COSIGNATURE, ED25519, NoteKey, NoteSignatur
 from freehold.provenance.tiles import CHECKPOINT, ENTRIES, WIDTH, Tile
 from freehold.store import tree
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, open_writer, transaction, translated
+from freehold.store.database import connected, open_reader, open_writer, transaction
 from freehold.store.tree import Checkpoint, Head, Tree, TreeBroken
 
 
@@ -189,12 +188,12 @@ class TileLog:
 
     @contextlib.contextmanager
     def _writer(self) -> Iterator[sqlite3.Connection]:
-        with closing(open_writer(self._path, self._config.busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_writer, self._path, self._config.busy_timeout_s) as connection:
             yield connection
 
     @contextlib.contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
-        with closing(open_reader(self._path, self._config.busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_reader, self._path, self._config.busy_timeout_s) as connection:
             connection.execute("BEGIN")  # one moment of a record that goes on growing
             yield connection
 

@@ -3,7 +3,6 @@
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,7 +12,7 @@ from freehold.provenance.keys import PUBLIC_NAME, key_directory, node_key, read_
 from freehold.provenance.trust import TRUST_NAME, TrustStore, read_trust, write_trust
 from freehold.store import audit
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, open_writer, transaction, translated
+from freehold.store.database import connected, open_reader, open_writer, transaction
 
 TRUST_CHANGED = "trust_changed"
 _LAST = f"SELECT facts FROM audit WHERE kind = '{TRUST_CHANGED}' ORDER BY n DESC LIMIT 1"  # noqa: S608 - our constant
@@ -31,7 +30,7 @@ def find_trust(home: Path, store: StoreConfig) -> TrustStore:
         raise ConfigError(f"there is no node's key in {directory}, and so nobody is trusted: add a key, or name one with --key")
     found = read_trust(directory, read_public(directory / PUBLIC_NAME))
     if record.exists():
-        with closing(open_reader(record, store.busy_timeout_s)) as connection, translated(record):
+        with connected(open_reader, record, store.busy_timeout_s) as connection:
             _compare(found, connection, directory)
     return found
 
@@ -42,7 +41,7 @@ def change_trust(
     """The store as `change` leaves it: row and file stand or fall together, but for a power cut between them, which is told."""
     directory, record = key_directory(home), home / store.file
     key = node_key(directory)
-    with closing(open_writer(record, store.busy_timeout_s)) as connection, translated(record), transaction(connection):
+    with connected(open_writer, record, store.busy_timeout_s) as connection, transaction(connection):
         before = read_trust(directory, key.public)
         _compare(before, connection, directory)
         after = change(before)

@@ -9,7 +9,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Mapping
-from contextlib import closing
 from pathlib import Path
 
 import aiohttp
@@ -26,7 +25,7 @@ from freehold.provenance.note import NoteKey, NoteSignature
 from freehold.provenance.witness import SIZE_MEDIA_TYPE, Conflict, Submission
 from freehold.store import audit
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_writer, transaction, translated
+from freehold.store.database import connected, open_writer, transaction
 from freehold.store.tree import Checkpoint
 from freehold.store.witnessed import Seen, advance
 from freehold.tile_log import TileLog
@@ -67,7 +66,7 @@ class Witness:
             notes.verify(found.note, [key])
         except VerificationError as error:
             return _plain(403, error.message)
-        with closing(open_writer(self._path, self._config.busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_writer, self._path, self._config.busy_timeout_s) as connection:
             return self._judge(connection, submission)
 
     def _judge(self, connection: sqlite3.Connection, submission: Submission) -> WitnessAnswer:

@@ -9,13 +9,14 @@ from freehold.core.content import Kept
 from freehold.core.errors import RecordNotWritten
 from freehold.core.exchange import ExchangeId
 from freehold.core.ledger import Draft
+from freehold.core.limits import DAY_NS
 from freehold.core.receipts import content_digest
 from freehold.provenance.content import content_key
 from freehold.provenance.signer import NodeSigner
 from freehold.store.config import StoreConfig
 from freehold.store.content import ContentStore
 from freehold.store.reader import RecordReader
-from freehold.store.retention import DAY_NS, Purged, Retention
+from freehold.store.retention import Purged, Retention
 from freehold.store.writer import RecordWriter
 from tests.store.logs import KEY, check, honest
 

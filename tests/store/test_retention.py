@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from freehold.core.exchange import ExchangeId
+from freehold.core.limits import DAY_NS
 from freehold.provenance.signer import NodeSigner
 from freehold.store import retention
 from freehold.store.config import StoreConfig
 from freehold.store.reader import RecordReader
-from freehold.store.retention import DAY_NS, Purged, Retention
+from freehold.store.retention import Purged, Retention
 from freehold.store.writer import RecordWriter
 from tests.store.drafts import FINDING
 from tests.store.logs import KEY, broken, check, honest, tamper

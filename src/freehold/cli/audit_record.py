@@ -4,7 +4,7 @@ import base64
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +23,7 @@ from freehold.provenance import checkpoint as checkpoints
 from freehold.provenance import receipt as receipts
 from freehold.provenance.envelope import open_envelope
 from freehold.provenance.keys import PUBLIC_NAME, TrustedKeys, key_directory, read_public, trusted
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 from freehold.store.exchanges import SignedReceipt
 
 RANGE = "A row's number, a day such as 2026-11-23, or a time such as 2026-11-23T14:00 (UTC)."
@@ -77,7 +77,7 @@ def payload_of(envelope: bytes | str) -> bytes:
 def record(path: Path | None) -> Iterator[Connection]:
     store = configuration.load().store
     path = record_at(path, store)
-    with closing(open_reader(path, store.busy_timeout_s)) as connection, translated(path):
+    with connected(open_reader, path, store.busy_timeout_s) as connection:
         yield connection
 
 

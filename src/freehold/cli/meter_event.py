@@ -2,7 +2,6 @@
 
 import math
 import time
-from contextlib import closing
 from datetime import UTC, datetime
 
 import click
@@ -12,7 +11,7 @@ from freehold.core.errors import InvalidRequest
 from freehold.meter import journal
 from freehold.provenance.keys import key_directory, node_key
 from freehold.store.audit import append, decision
-from freehold.store.database import open_writer, transaction, translated
+from freehold.store.database import connected, open_writer, transaction
 
 PRICE = "price_changed"
 KINDS = ("model_swapped", "engine_upgraded", "quantised", PRICE, "other")
@@ -41,7 +40,7 @@ def event(what: str, models: tuple[str, ...], before: str, after: str, note: str
         facts["at_ns"] = _time_ns(at, now_ns)
     store, home = configuration.load().store, configuration.home()
     path = home / store.file
-    with closing(open_writer(path, store.busy_timeout_s)) as connection, translated(path), transaction(connection):
+    with connected(open_writer, path, store.busy_timeout_s) as connection, transaction(connection):
         append(connection, [decision(journal.EVENT, facts, now_ns)], node_key(key_directory(home)))
     click.echo(f"noted: {what} of {', '.join(models)}")
 

@@ -30,7 +30,7 @@ from freehold.provenance.verifier import verify_receipt
 from freehold.replaying import Replay, engine_of
 from freehold.replaying import replay as run_again
 from freehold.store.content import ContentStore
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 from freehold.store.reader import RecordReader
 from freehold.store.verify import verify_log
 
@@ -93,7 +93,7 @@ def _proven(receipt: str, place: Place) -> tuple[Claims, int, KeptExchange]:
 
 def _logged(place: Place, exchange_id: str, proofs: NodeProofs) -> int:
     """The exchange's row in the log, once that and all up to the next seal hold. Raises VerificationError."""
-    with closing(open_reader(place.record, place.config.store.busy_timeout_s)) as connection, translated(place.record):
+    with connected(open_reader, place.record, place.config.store.busy_timeout_s) as connection:
         row = connection.execute(_ROW, (exchange_id,)).fetchone()
         if row is None:
             raise VerificationError(f"the log has no row of {exchange_id}: run freehold log verify")

@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import asdict
 from datetime import date
 from importlib.resources import files
@@ -30,7 +29,7 @@ from freehold.guard.residency import ENGINE, LabelPolicy, policy_of
 from freehold.guard.residency_config import SiteConfig
 from freehold.policy_read import policy_path, read_policy
 from freehold.residency import load_residency
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 
 _CALLS = """
     SELECT provider, count(*) AS calls, min(received_at_ns) AS first_ns, max(received_at_ns) AS last_ns
@@ -65,7 +64,7 @@ def check(
     claimed = [word.strip() for word in labels.split(",") if word.strip()]
     placement = policy.place_found(context, claimed, _findings(config, config_path, found), _upstreams(config, model), time_ns())
     if as_json:
-        click.echo(json.dumps(_document(placement), indent=2))
+        click.echo(json.dumps(asdict(placement) | {"labels": sorted(placement.labels)}, indent=2))
     else:
         _explain(placement)
     sys.exit(0 if placement.allowed else 1)
@@ -81,7 +80,7 @@ def report(days: int, config_path: Path | None, as_json: bool) -> None:
     now_ns = time_ns()
     store = config.store
     path = configuration.home() / store.file
-    with closing(open_reader(path, store.busy_timeout_s)) as connection, translated(path):
+    with connected(open_reader, path, store.busy_timeout_s) as connection:
         calls = {row["provider"]: row for row in connection.execute(_CALLS, (now_ns - days * DAY_NS,))}
     rows = [_recipient(config, policy, name, calls.pop(name, None), now_ns) for name in _upstreams(config, None)]
     rows += [{"upstream": name, "calls": row["calls"], "configured": False} for name, row in calls.items()]
@@ -121,7 +120,7 @@ def replay(as_json: bool) -> None:
     """
     store = configuration.load().store
     path = configuration.home() / store.file
-    with closing(open_reader(path, store.busy_timeout_s)) as connection, translated(path):
+    with connected(open_reader, path, store.busy_timeout_s) as connection:
         outcomes = list(_replayed(connection))
     different = [n for n, outcome in outcomes if outcome == "different"]
     unknown = sum(outcome == "unknown_policy" for _, outcome in outcomes)
@@ -173,10 +172,6 @@ def _upstreams(config: Config, model: str | None) -> list[str]:
     if not names:
         raise Unusable(f"no upstream serves the model {model!r}" if model else "no upstream is configured, and no engine")
     return names
-
-
-def _document(placement: Placement) -> dict[str, Any]:
-    return asdict(placement) | {"labels": sorted(placement.labels)}
 
 
 def _explain(placement: Placement) -> None:

@@ -85,7 +85,7 @@ class _Engine:
             reader, self._writer = await asyncio.open_unix_connection(socket_path)
         self._write(frames.Hello(protocol=frames.PROTOCOL, version=__version__))
         frames.check_hello(await frames.read_frame(reader))
-        gone = asyncio.create_task(_read_ahead(reader))
+        gone = asyncio.create_task(frames.read_frame(reader))
         ticking = asyncio.create_task(self._tick())
         loading = asyncio.create_task(asyncio.to_thread(self._load))
         done, _ = await asyncio.wait({gone, loading}, return_when=asyncio.FIRST_COMPLETED)
@@ -226,10 +226,6 @@ class _Engine:
 
     def _write(self, frame: frames.Frame) -> None:
         self._writer.write(frames.encode(frame))
-
-
-async def _read_ahead(reader: asyncio.StreamReader) -> frames.Frame | None:
-    return await frames.read_frame(reader)
 
 
 def _frame(output: Output) -> frames.Frame:

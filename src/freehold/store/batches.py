@@ -19,7 +19,7 @@ import orjson
 
 from freehold.core.batches import ENDED, Batch, BatchStatus, Line, StoredFile
 from freehold.core.deferral import NOTHING_SAVED, Saving, Turn
-from freehold.core.errors import DeviceError, NotFound
+from freehold.core.errors import NotFound, os_errors
 from freehold.core.exchange import KeyId
 from freehold.store.batch_files import BatchFiles, insert_file, new_file_id
 from freehold.store.config import StoreConfig
@@ -90,10 +90,8 @@ class Batches(BatchFiles):
     def claim(self) -> bool:
         """Whether this process may run batches: of several nodes with one home one may, until it ends."""
         if self._claim is None:
-            try:
+            with os_errors(f"cannot open {self._folder / 'lock'}"):
                 claim = os.open(self._folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            except OSError as exc:
-                raise DeviceError(f"cannot open {self._folder / 'lock'}: {exc.strerror}") from exc
             try:
                 fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -206,10 +204,8 @@ class Batches(BatchFiles):
 
     def _output(self, connection: sqlite3.Connection, batch_id: str, kind: Kind) -> _Output:
         """The file that answers go to; made with the first."""
-        query = "SELECT file_id, pieces, sealed_bytes, size_bytes FROM batch_output WHERE batch_id = ? AND kind = ?"
-        row = connection.execute(query, (batch_id, kind)).fetchone()
-        if row is not None:
-            return _Output(**dict(row))
+        if (output := _output_of(connection, batch_id, kind)) is not None:
+            return output
         output = _Output(file_id=new_file_id(), pieces=0, sealed_bytes=0, size_bytes=0)
         self.sealed(output.file_id).create()
         insert = "INSERT INTO batch_output (batch_id, kind, file_id, pieces, sealed_bytes, size_bytes) VALUES (?, ?, ?, 0, 0, 0)"
@@ -217,12 +213,8 @@ class Batches(BatchFiles):
         return output
 
     def _publish(self, connection: sqlite3.Connection, batch: Batch, kind: Kind, at_s: int, ttl_s: int) -> str | None:
-        row = connection.execute(
-            "SELECT file_id, pieces, sealed_bytes, size_bytes FROM batch_output WHERE batch_id = ? AND kind = ?", (batch.id, kind)
-        ).fetchone()
-        if row is None:
+        if (output := _output_of(connection, batch.id, kind)) is None:
             return None
-        output = _Output(**dict(row))
         try:
             self.sealed(output.file_id).cut(output.sealed_bytes)
         except NotFound:  # somebody took it from the disk
@@ -249,6 +241,12 @@ def _get(connection: sqlite3.Connection, batch_id: str, key_id: KeyId | None = N
     if row is None or key_id not in (None, row["key_id"]):
         raise NotFound("no batch with this id among this key's batches", code="batch_not_found")
     return _decoder.decode(row["facts"])
+
+
+def _output_of(connection: sqlite3.Connection, batch_id: str, kind: Kind) -> _Output | None:
+    query = "SELECT file_id, pieces, sealed_bytes, size_bytes FROM batch_output WHERE batch_id = ? AND kind = ?"
+    row = connection.execute(query, (batch_id, kind)).fetchone()
+    return None if row is None else _Output(**dict(row))
 
 
 def _change(connection: sqlite3.Connection, batch_id: str, change: Change) -> Batch:

@@ -6,8 +6,7 @@ it to a person.
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from freehold.core.ports import UnixClock
 from freehold.core.sealer import Sealer
 from freehold.store import audit
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, open_writer, transaction, translated
+from freehold.store.database import connected, open_reader, open_writer, transaction
 
 DELETED = "content_deleted"
 EXPIRED = "content_expired"
@@ -55,19 +54,19 @@ class ContentStore:
 
     def list(self, limit: int) -> Sequence[KeptRow]:
         """Newest first."""
-        with self._opened(open_reader) as connection:
+        with connected(open_reader, self._path, self._busy_timeout_s) as connection:
             return [KeptRow(**row) for row in connection.execute(_LIST, (limit,))]
 
     def read(self, exchange_id: ExchangeId) -> bytes | None:
         """As it was encrypted; None where nothing is kept of it any more, or ever was."""
-        with self._opened(open_reader) as connection:
+        with connected(open_reader, self._path, self._busy_timeout_s) as connection:
             query = "SELECT encrypted FROM content WHERE exchange_id = ? AND until_ns > ?"
             row = connection.execute(query, (exchange_id, self._unix_ns())).fetchone()
         return None if row is None else row["encrypted"]
 
     def delete(self, exchange_ids: Sequence[str] | None = None) -> Sequence[str]:
         """Delete what is kept of these, of all where None. Returns the ids of those that there were; each is a row of the log."""
-        with self._opened(open_writer) as connection:
+        with connected(open_writer, self._path, self._busy_timeout_s) as connection:
             connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, not left in free pages
             with transaction(connection):
                 wanted = exchange_ids
@@ -80,18 +79,13 @@ class ContentStore:
 
     def note_shown(self, exchange_id: ExchangeId) -> None:
         """A row of the log that says that a person is about to read it."""
-        with self._opened(open_writer) as connection, transaction(connection):
+        with connected(open_writer, self._path, self._busy_timeout_s) as connection, transaction(connection):
             self._log(connection, SHOWN, [exchange_id])
 
     def _log(self, connection: sqlite3.Connection, kind: str, exchange_ids: Sequence[str]) -> None:
         at_ns = self._unix_ns()
         decisions = [audit.decision(kind, {"by": "command"}, at_ns, ExchangeId(one)) for one in exchange_ids]
         audit.append(connection, decisions, self._sealer)
-
-    @contextmanager
-    def _opened(self, opener: Callable[[Path, float], sqlite3.Connection]) -> Iterator[sqlite3.Connection]:
-        with closing(opener(self._path, self._busy_timeout_s)) as connection, translated(self._path):
-            yield connection
 
 
 def expire(connection: sqlite3.Connection, now_ns: int, limit: int) -> int:

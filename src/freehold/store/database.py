@@ -8,7 +8,7 @@ import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from freehold.core.errors import DeviceError
@@ -61,6 +61,15 @@ def open_reader(path: Path, busy_timeout_s: float) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+@contextlib.contextmanager
+def connected(
+    opener: Callable[[Path, float], sqlite3.Connection], path: Path, busy_timeout_s: float
+) -> Iterator[sqlite3.Connection]:
+    """A connection for as long as the block lasts. What SQLite says in it is raised as DeviceError."""
+    with contextlib.closing(opener(path, busy_timeout_s)) as connection, translated(path):
+        yield connection
 
 
 def _enter_wal(connection: sqlite3.Connection, busy_timeout_s: float) -> None:

@@ -1,7 +1,6 @@
 """Exchanges that could wait, out of the ledger: when each had its turn, and what it took."""
 
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import orjson
 from freehold.core.deferral import Turn
 from freehold.core.exchange import KeyId
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 
 _DEFERRED = """
     SELECT received_at_ns, key_id, model, turn, energy_j FROM ledger WHERE turn IS NOT NULL AND received_at_ns >= ? ORDER BY seq
@@ -29,7 +28,7 @@ class Deferred:
 def deferred(path: Path, since_ns: int, config: StoreConfig | None = None) -> Iterator[Deferred]:
     """Oldest first. Raises DeviceError where the record cannot be read."""
     timeout_s = (config or StoreConfig()).busy_timeout_s
-    with closing(open_reader(path, timeout_s)) as connection, translated(path):
+    with connected(open_reader, path, timeout_s) as connection:
         for row in connection.execute(_DEFERRED, (since_ns,)):
             yield Deferred(
                 received_at_ns=row["received_at_ns"],

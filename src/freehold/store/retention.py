@@ -10,22 +10,20 @@ import asyncio
 import logging
 import sqlite3
 import time
-from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
 
 from freehold.core.errors import DeviceError
-from freehold.core.limits import time_text
+from freehold.core.limits import DAY_NS, time_text
 from freehold.core.ports import UnixClock
 from freehold.core.sealer import Sealer
 from freehold.store import audit
 from freehold.store.config import StoreConfig
 from freehold.store.content import EXPIRED, expire
-from freehold.store.database import open_writer, transaction, translated
+from freehold.store.database import connected, open_writer, transaction
 
-DAY_NS = 86_400 * 1_000_000_000
 EVERY_S = 3600.0
 BATCH_ROWS = 2000  # one transaction: some 50 ms during which no answer can be recorded
 
@@ -74,7 +72,7 @@ class Retention:
         days = self._config.retention_days
         before_ns = None if days is None else self._unix_ns() - days * DAY_NS
         total = Purged()
-        with closing(open_writer(self._path, self._config.busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_writer, self._path, self._config.busy_timeout_s) as connection:
             connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten, not left in free pages
             while before_ns is not None and (purged := self._batch(connection, before_ns)) != Purged():
                 total = total + purged

@@ -4,7 +4,6 @@ Sums are of what is known; `known_*` and the other counts say how much that is o
 """
 
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from sqlite3 import Row
 
@@ -14,7 +13,7 @@ from freehold.core.limits import DAY_NS
 from freehold.core.measurement import NOTHING_RAN
 from freehold.core.totals import DayTotal, LogRow
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 
 _TOTALS = f"""
     SELECT received_at_ns / {DAY_NS} AS day, key_id, team, provider, model, model_id, count(*) AS requests,
@@ -57,5 +56,5 @@ class RecordedTotals:
         return [LogRow(n=row["n"], at_ns=row["at_ns"], facts=orjson.loads(row["facts"])) for row in rows]
 
     def _rows(self, query: str, parameters: tuple[object, ...]) -> Iterator[Row]:
-        with closing(open_reader(self._path, self._busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_reader, self._path, self._busy_timeout_s) as connection:
             yield from connection.execute(query, parameters)

@@ -1,11 +1,10 @@
 """When requests came and how long they were, of the busiest hour of a period: what capacity must be enough for."""
 
-from contextlib import closing
 from pathlib import Path
 
 from freehold.core.errors import InvalidRequest
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 
 _HOUR_NS = 3_600 * 1_000_000_000
 MOST_REQUESTS = 200_000
@@ -33,7 +32,7 @@ class RecordedTraffic:
 
     def busiest_hour(self, start_ns: int, end_ns: int, without: str | None = None) -> list[tuple[int, int, int]]:
         """(Unix nanoseconds, input tokens, output tokens) of all but the upstream `without`, oldest first, before the end."""
-        with closing(open_reader(self._path, self._busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_reader, self._path, self._busy_timeout_s) as connection:
             hour = connection.execute(_BUSIEST, (without, start_ns, end_ns)).fetchone()
             if hour is None:
                 return []

@@ -4,14 +4,13 @@ What is charged against a budget is the cost; where that is unknown, what was he
 answered cost nothing, unless its client left after one was asked: a provider may have begun by then.
 """
 
-from contextlib import closing
 from pathlib import Path
 
 from freehold.core.ledger import Status
 from freehold.core.limits import DAY_NS, DayUse
 from freehold.core.measurement import NOTHING_RAN
 from freehold.store.config import StoreConfig
-from freehold.store.database import open_reader, translated
+from freehold.store.database import connected, open_reader
 
 _CHARGED = f"provider IS NOT NULL OR (status = '{Status.CANCELLED}' AND energy_source <> '{NOTHING_RAN.source}')"
 _SINCE = f"""
@@ -34,5 +33,5 @@ class RecordedUsage:
 
     def since(self, unix_ns: int) -> list[DayUse]:
         """What each key used on each day from then on. Blocks on the disk."""
-        with closing(open_reader(self._path, self._busy_timeout_s)) as connection, translated(self._path):
+        with connected(open_reader, self._path, self._busy_timeout_s) as connection:
             return [DayUse(**dict(row)) for row in connection.execute(_SINCE, (unix_ns,))]

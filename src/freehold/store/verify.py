@@ -115,7 +115,7 @@ class _Walk:
         self._first_n = first_n
         self._last_n = self._through_seal(last_n)
         self._before = self._link_before(first_n)
-        self._purged_n, self._purged_seq = self._purged_through()
+        self._purged_n, self._purged_seq = purged_through(connection)  # by rows of the log, walked over like all others
         first = self._one("SELECT ledger_seq FROM audit WHERE ledger_seq IS NOT NULL AND n >= ? ORDER BY n LIMIT 1", first_n)
         last = self._one(
             "SELECT ledger_seq FROM audit WHERE ledger_seq IS NOT NULL AND n <= ? ORDER BY n DESC LIMIT 1", self._last_n
@@ -154,10 +154,6 @@ class _Walk:
             )
         return row["link"], row["seal"], row["signed_by"]
 
-    def _purged_through(self) -> tuple[int, int]:
-        """What rows of the log itself say was purged. They are walked over like all others."""
-        return purged_through(self._connection)
-
     def _receipt_before(self, seq: int) -> str | None:
         digest: str | None = self._one("SELECT digest FROM receipt WHERE ledger_seq < ? ORDER BY ledger_seq DESC LIMIT 1", seq)
         return digest
@@ -171,26 +167,16 @@ class _Walk:
             if self._to_end:
                 self._check_end()
             if self._wanted is not None:
-                raise Stop(
-                    Broken(
-                        what="truncated",
-                        n=self._wanted.n,
-                        detail=f"the log ends before row {self._wanted.n}, the head that was kept",
-                    )
-                )
+                detail = f"the log ends before row {self._wanted.n}, the head that was kept"
+                raise Stop(Broken(what="truncated", n=self._wanted.n, detail=detail))
         except Stop:
             self._check_seals()  # an earlier row may be wrong, too, and hidden by new links
             raise
         self._check_seals()
         if self._head is not None and self.sealed_through < self._head.n:
             first = max(self.sealed_through + 1, self._first_n)
-            raise Stop(
-                Broken(
-                    what="unsealed",
-                    n=first,
-                    detail=f"nobody vouches for it and what follows: the last seal is before row {first}",
-                )
-            )
+            detail = f"nobody vouches for it and what follows: the last seal is before row {first}"
+            raise Stop(Broken(what="unsealed", n=first, detail=detail))
         if self._is_whole and self._to_end:
             self._holders = self._fold.check(self._connection)
             self._tree.check(self._proofs)
@@ -224,9 +210,8 @@ class _Walk:
         for row in self._connection.execute(query, (self._first_n, self._last_n)):
             n = row["n"]
             if n != expected:
-                raise Stop(
-                    Broken(what="deleted", n=expected, detail=f"row {expected} of the log is missing; the next there is {n}")
-                )
+                detail = f"row {expected} of the log is missing; the next there is {n}"
+                raise Stop(Broken(what="deleted", n=expected, detail=detail))
             self._check_row(row, exchanges)
             expected += 1
             self.rows += 1
