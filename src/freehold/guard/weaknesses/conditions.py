@@ -121,7 +121,7 @@ class Conditions:
             )
         elif name in library.MEMBERSHIP and (of is None or whole(of).level <= UNKNOWN):
             self._clean_all(test.args, ("*",))
-        elif (self.flow.rules.checks.has(name, path) and not _is_loose(constants)) or library.CHECKS.search(name):
+        elif (self.flow.rules.checks.has(name, path) and not _is_loose(constants)) or library.is_check(name):
             self._clean_all(subjects, ("*",))
 
     def _clean_all(self, nodes: Sequence[Node], kinds: Sequence[str]) -> None:

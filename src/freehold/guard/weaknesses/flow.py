@@ -112,7 +112,8 @@ class Flow:
         key = self.key_of(target)
         if key is not None and key not in self.this:
             self.env[key] = value
-            self._forget(key)
+            if self.asked or self.origins or self.tests:
+                self._forget(key)
             if key in self.globals and len(self.frames) > 1:
                 self.globals[key] = value
 
@@ -122,9 +123,8 @@ class Flow:
             if key in asked:
                 self.env.pop(asked, None)
         for told in (self.origins, self.tests):
-            if told:
-                for name in [name for name, node in told.items() if name == key or key in self.written(node)]:
-                    del told[name]
+            for name in [name for name, node in told.items() if name == key or key in self.written(node)]:
+                del told[name]
 
     def written(self, node: Node) -> str:
         """An expression as it is written, to know it again; a name never looks so."""

@@ -5,6 +5,7 @@ Only what is needed to follow values is here; what is dangerous is in the rules.
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from freehold.guard.weaknesses.ir import Call, Group, Index, Member, Name, Node
 from freehold.guard.weaknesses.values import CLEAN, HOLE, LIMIT_TEXT, UNSET, Constant, Value, element, joined, mixed, whole
@@ -58,7 +59,7 @@ KEEPERS = frozenset(("define", "set", "setdefault", "put", "setProperty", "puten
 SCOPES = frozenset(("globals()", "locals()", "__builtins__", "builtins", "window", "globalThis", "global"))
 CONSTRUCTORS = ("__construct", "__init__", "constructor", "initialize")
 VAGUE = frozenset(["var", "auto", "object", "Object", "any", "dynamic", "let", "const", "String", "string", "T", "interface{}"])
-CHECKS = re.compile(r"(?i)valid|is_?safe|allow|white_?list|permit|trusted|is_?alnum|isalpha|is_?digit|is_?numeric|is_?int")
+_CHECKS = re.compile(r"(?i)valid|is_?safe|allow|white_?list|permit|trusted|is_?alnum|isalpha|is_?digit|is_?numeric|is_?int")
 CLEANS = re.compile(r"(?i)saniti[sz]e|escape|purify|quote(?!d)|html_?encode|url_?encode|encode_?for")
 PATTERN_SIGNS = re.compile(r"[\[\]^$*+\\]")
 _SPECIFIER = re.compile(
@@ -75,7 +76,7 @@ _FORMATS = frozenset(["Sprintf", "sprintf", "format", "Format", "formatted", "vs
 _PUTS = _names("put set setProperty Add add append push push_back addLast addElement offer Push Enqueue store insert")
 _GETS = frozenset(["get", "elementAt", "getProperty", "at", "Get", "fetch", "dig", "getOrDefault", "ElementAt"])
 _TAKES = frozenset(["remove", "pop", "shift", "poll", "removeFirst", "removeLast", "Pop", "Dequeue", "pop_back"])
-_INTEGERS = {
+INTEGERS = {
     **{f"int{bits}": (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) for bits in (8, 16, 32, 64)},
     **{f"uint{bits}": (0.0, 2.0**bits - 1) for bits in (8, 16, 32, 64)},
     "int": (-(2.0**63), 2.0**63 - 1),
@@ -85,7 +86,18 @@ _INTEGERS = {
     "rune": (-(2.0**31), 2.0**31 - 1),
 }
 _HOST = re.compile(r"\w+://[^/]+/")
+_KEPT_CHARS = 200
 _GENERIC = re.compile(r"<[^<>]*>")
+
+
+@lru_cache(maxsize=4096)
+def _is_check(name: str) -> bool:
+    return _CHECKS.search(name) is not None
+
+
+def is_check(name: str) -> bool:
+    """Whether a function tells good from bad by its name. Kept for names that people write: who writes the code chooses how long."""
+    return _is_check(name) if len(name) <= _KEPT_CHARS else _CHECKS.search(name) is not None
 
 
 def plain_type(written: str) -> str:
@@ -125,7 +137,7 @@ def is_place(said: str) -> bool:
 
 
 def bounds_of(kind: str) -> tuple[float, float] | None:
-    return _INTEGERS.get(kind)
+    return INTEGERS.get(kind)
 
 
 def is_constant(value: Value) -> bool:

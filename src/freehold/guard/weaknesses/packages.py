@@ -138,8 +138,9 @@ def named(text: str, language: Language | None, file: str = "") -> Iterator[Name
                     start = found.start(1) + word.start(2)
                     name = _bare(word[2], ecosystem)
                     yield Named(ecosystem, name, start, start + len(name), 0.8)
-    for ecosystem, outer, key in (("npm", _DEPENDENCIES, _KEY), ("composer", _REQUIRED, _KEY), ("crates", _CARGO, _CARGO_KEY)):
-        for found in outer.finditer(text) if "ependencies" in text or '"require' in text else ():
+    tables = (("npm", _DEPENDENCIES, _KEY), ("composer", _REQUIRED, _KEY), ("crates", _CARGO, _CARGO_KEY))
+    for ecosystem, outer, key in tables if "ependencies" in text or '"require' in text else ():
+        for found in outer.finditer(text):
             for one in key.finditer(found[1]):
                 yield Named(ecosystem, one[1], found.start(1) + one.start(1), found.start(1) + one.end(1), 0.8)
     lists: tuple[tuple[str, re.Pattern[str], float], ...] = ()

@@ -16,6 +16,7 @@ from freehold.guard.weaknesses.values import CLEAN, UNSET, Value
 _MADE = "make()"
 _CONTEXTS = ("WithCancel", "WithTimeout", "WithDeadline", "WithCancelCause", "WithTimeoutCause", "WithDeadlineCause")
 _WRITERS = frozenset(("Marshal", "MarshalIndent", "Encode"))
+_CALLED = _WRITERS | library.INTEGERS.keys() | {"ParseInt", "ParseUint", "Atoi", "len", "range", "cap", "make", "go"}
 _SEES_END = re.compile(r"<-|\.Done\(\)|\.Err\(\)|\bbreak\b|\breturn\b|\bgoto\b|\bpanic\(|os\.Exit|log\.Fatal")
 _BACKGROUND = re.compile(r"context\.(?:Background|TODO)\(\)")
 CONSTANTS = {
@@ -39,6 +40,8 @@ class Go(Special):
     _secrets: dict[str, bool] | None = None
 
     def called(self, node: Call, name: str, path: str, of: Value | None, args: Sequence[Value]) -> Value | None:
+        if name not in _CALLED:
+            return None
         if isinstance(node.callee, Name) and len(args) == 1 and (bounds := library.bounds_of(name)) is not None:
             return self._converted(node, name, bounds, args[0])
         if name in _PARSED and path.startswith("strconv."):

@@ -46,7 +46,7 @@ def _remember(flow: "Flow", node: Assign) -> None:
         if name in library.PARSES:
             of = made.callee.obj if isinstance(made.callee, Member) else None
             flow.origins.update((target.id, one) for one in (of, *made.args) if one is not None and flow.value(one).level)
-        elif name in library.STARTS or name in library.MEMBERSHIP or library.CHECKS.search(name):
+        elif name in library.STARTS or name in library.MEMBERSHIP or library.is_check(name):
             flow.tests[target.id] = made
     elif isinstance(made, Binary) and made.op in library.TESTS and target.id not in flow.written(made):
         flow.tests[target.id] = made
