@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from freehold.core.errors import ClientError, FreeholdError, InvalidKey, NotFound
 from freehold.core.exchange import ExchangeId, KeyId
-from freehold.core.ports import HeldQuestions, KeyRing, LedgerReader, UpstreamStatus
+from freehold.core.ports import HeldQuestions, KeyRing, LedgerReader, StoredReceipt, UpstreamStatus
 from freehold.dashboard.call_views import CallViews
 from freehold.dashboard.config import DashboardConfig
 from freehold.dashboard.day import Day, TotalsBetween
@@ -220,20 +220,19 @@ class _Views:
         return "".join([*rows, event("totals", self.pages.totals(self._feed.shown()))])
 
     async def receipt(self, request: Request) -> Response:
-        await self.door.authenticate(request)
-        stored = await asyncio.to_thread(self._reader.receipt, ExchangeId(request.path_params["exchange_id"]))
-        if stored is None:
-            raise NotFound("there is no receipt of this name; it may belong to another node")
-        return html(self.pages.receipt(base_of(request), receipt_view(stored)))
+        return html(self.pages.receipt(base_of(request), receipt_view(await self._stored(request))))
 
     async def download(self, request: Request) -> Response:
+        stored = await self._stored(request)
+        headers = {"content-disposition": f'attachment; filename="{stored.receipt.exchange_id}.json"'}
+        return Response(receipt_file(stored), media_type="application/json", headers=headers)
+
+    async def _stored(self, request: Request) -> StoredReceipt:
         await self.door.authenticate(request)
         stored = await asyncio.to_thread(self._reader.receipt, ExchangeId(request.path_params["exchange_id"]))
         if stored is None:
             raise NotFound("there is no receipt of this name; it may belong to another node")
-        name = f"{stored.receipt.exchange_id}.json"
-        headers = {"content-disposition": f'attachment; filename="{name}"'}
-        return Response(receipt_file(stored), media_type="application/json", headers=headers)
+        return stored
 
     async def static(self, request: Request) -> Response:
         asset = STATIC.get(request.path_params["name"])

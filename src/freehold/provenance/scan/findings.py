@@ -30,7 +30,7 @@ class Weight(IntEnum):
         return list(Verdict)[self]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Rule:
     weight: Weight
     about: str
@@ -46,52 +46,39 @@ _GGUF_CVES_WORDS = (
 _GGUF_CVES = tuple(_GGUF_CVES_WORDS.split())
 
 RULES: dict[str, Rule] = {
-    "unparsed": Rule(weight=_UNPARSED, about="could not be read to its end, or is of no known kind", cwe="CWE-20"),
-    "wrong-extension": Rule(weight=_SUSPICIOUS, about="is not what its name says", cwe="CWE-646", cves=("CVE-2025-10155",)),
-    "limit": Rule(weight=_UNPARSED, about="is larger or deeper than a scan goes", cwe="CWE-400"),
-    "pickle-import": Rule(weight=_SUSPICIOUS, about="imports what is not on the list of harmless names", cwe="CWE-502"),
-    "pickle-code": Rule(
-        weight=_MALICIOUS, about="imports what can run code, or reach files or the network", cwe="CWE-502", cves=_PICKLE_CVES
-    ),
-    "pickle-hidden-import": Rule(weight=_MALICIOUS, about="imports a name that it computes or hides", cwe="CWE-502"),
-    "trailing-data": Rule(weight=_SUSPICIOUS, about="goes on after its end", cwe="CWE-506"),
+    "unparsed": Rule(_UNPARSED, "could not be read to its end, or is of no known kind", "CWE-20"),
+    "wrong-extension": Rule(_SUSPICIOUS, "is not what its name says", "CWE-646", ("CVE-2025-10155",)),
+    "limit": Rule(_UNPARSED, "is larger or deeper than a scan goes", "CWE-400"),
+    "pickle-import": Rule(_SUSPICIOUS, "imports what is not on the list of harmless names", "CWE-502"),
+    "pickle-code": Rule(_MALICIOUS, "imports what can run code, or reach files or the network", "CWE-502", _PICKLE_CVES),
+    "pickle-hidden-import": Rule(_MALICIOUS, "imports a name that it computes or hides", "CWE-502"),
+    "trailing-data": Rule(_SUSPICIOUS, "goes on after its end", "CWE-506"),
     "zip-mismatch": Rule(
-        weight=_SUSPICIOUS,
-        about="two readers of this archive see different contents",
-        cwe="CWE-436",
-        cves=("CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10156"),
+        _SUSPICIOUS,
+        "two readers of this archive see different contents",
+        "CWE-436",
+        ("CVE-2025-1944", "CVE-2025-1945", "CVE-2025-10156"),
     ),
-    "zip-hidden-member": Rule(weight=_MALICIOUS, about="holds a member that its directory does not list", cwe="CWE-436"),
-    "archive-path": Rule(weight=_MALICIOUS, about="a member would be written outside its folder", cwe="CWE-22"),
-    "archive-link": Rule(weight=_SUSPICIOUS, about="holds a link or a device", cwe="CWE-59"),
-    "archive-bomb": Rule(weight=_MALICIOUS, about="unpacks to a great deal more than it is", cwe="CWE-409"),
-    "header-lie": Rule(weight=_MALICIOUS, about="a header's sizes or counts do not fit its file", cwe="CWE-125", cves=_GGUF_CVES),
+    "zip-hidden-member": Rule(_MALICIOUS, "holds a member that its directory does not list", "CWE-436"),
+    "archive-path": Rule(_MALICIOUS, "a member would be written outside its folder", "CWE-22"),
+    "archive-link": Rule(_SUSPICIOUS, "holds a link or a device", "CWE-59"),
+    "archive-bomb": Rule(_MALICIOUS, "unpacks to a great deal more than it is", "CWE-409"),
+    "header-lie": Rule(_MALICIOUS, "a header's sizes or counts do not fit its file", "CWE-125", _GGUF_CVES),
     "cut-short": Rule(
-        weight=_UNPARSED,
-        about="ends before its header says: cut off on its way, or sizes that lie",
-        cwe="CWE-125",
-        cves=("CVE-2026-7482",),
+        _UNPARSED, "ends before its header says: cut off on its way, or sizes that lie", "CWE-125", ("CVE-2026-7482",)
     ),
-    "header-odd": Rule(weight=_SUSPICIOUS, about="a header that no common writer makes", cwe="CWE-20"),
+    "header-odd": Rule(_SUSPICIOUS, "a header that no common writer makes", "CWE-20"),
     "template-code": Rule(
-        weight=_MALICIOUS,
-        about="a chat template reaches for Python's insides",
-        cwe="CWE-1336",
-        cves=("CVE-2024-34359", "CVE-2026-5760"),
+        _MALICIOUS, "a chat template reaches for Python's insides", "CWE-1336", ("CVE-2024-34359", "CVE-2026-5760")
     ),
-    "template-odd": Rule(weight=_SUSPICIOUS, about="a chat template does more than format a conversation", cwe="CWE-1336"),
-    "code-hook": Rule(weight=_SUSPICIOUS, about="asks its loader to run code that comes with the model", cwe="CWE-829"),
-    "code-file": Rule(weight=_NOTE, about="a program beside the weights", cwe="CWE-829"),
-    "keras-code": Rule(
-        weight=_MALICIOUS, about="a layer that carries or names code", cwe="CWE-94", cves=("CVE-2024-3660", "CVE-2025-1550")
-    ),
+    "template-odd": Rule(_SUSPICIOUS, "a chat template does more than format a conversation", "CWE-1336"),
+    "code-hook": Rule(_SUSPICIOUS, "asks its loader to run code that comes with the model", "CWE-829"),
+    "code-file": Rule(_NOTE, "a program beside the weights", "CWE-829"),
+    "keras-code": Rule(_MALICIOUS, "a layer that carries or names code", "CWE-94", ("CVE-2024-3660", "CVE-2025-1550")),
     "onnx-path": Rule(
-        weight=_MALICIOUS,
-        about="external data outside the model's folder",
-        cwe="CWE-22",
-        cves=("CVE-2022-25882", "CVE-2024-27318", "CVE-2024-5187"),
+        _MALICIOUS, "external data outside the model's folder", "CWE-22", ("CVE-2022-25882", "CVE-2024-27318", "CVE-2024-5187")
     ),
-    "onnx-operator": Rule(weight=_SUSPICIOUS, about="needs operators that are not ONNX's own", cwe="CWE-829"),
+    "onnx-operator": Rule(_SUSPICIOUS, "needs operators that are not ONNX's own", "CWE-829"),
 }
 
 
