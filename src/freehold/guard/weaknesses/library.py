@@ -96,7 +96,7 @@ def _is_check(name: str) -> bool:
 
 
 def is_check(name: str) -> bool:
-    """Whether a function tells good from bad by its name. Kept for names that people write: who writes the code chooses how long."""
+    """Whether a function tells good from bad by its name. Kept for short names: who writes the code chooses how long they are."""
     return _is_check(name) if len(name) <= _KEPT_CHARS else _CHECKS.search(name) is not None
 
 
