@@ -18,7 +18,6 @@ class Stage(Protocol):
         """Release what is still held back. Called once, after the last event."""
 
 
-@runtime_checkable
 class Judge(Stage, Protocol):
     """A stage that looks at all of a text when its end comes: whoever has an event loop may have that done on another thread.
 
