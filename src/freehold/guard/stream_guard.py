@@ -86,7 +86,7 @@ class StreamGuard:
     """Implements `core.ports.Guard`. `database` is what `database()` gave earlier: compiling anew takes seconds.
 
     `key` is the node's own secret, for digests of values and tokens; without one they are good for this process alone. One thread
-    at a time may use the guard and its stages.
+    at a time may use the guard and its stages; judges, and steps that are said to be long, others may take meanwhile.
     """
 
     def __init__(
