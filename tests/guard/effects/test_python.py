@@ -43,6 +43,11 @@ def test_the_working_folder_decides_what_is_of_the_workspace() -> None:
     assert effect.place is Place.WORKSPACE
 
 
+def test_what_one_of_several_modes_does_comes_in_their_order() -> None:
+    effects = analyse("def f(path, how):\n    return open(path, 'r' if how else 'a' if path else 'w')\n", Language.PYTHON)
+    assert [effect.kind.value for effect in effects] == ["read", "write", "overwrite"]
+
+
 def test_no_content_is_in_the_reasons() -> None:
     for text, _ in DANGEROUS:
         for effect in analyse(text, Language.PYTHON):

@@ -230,7 +230,7 @@ class Sinks:
 
     def open(self, name: str, path: Value, mode: Value | None) -> None:
         """A file opened in the way of C's fopen: "r", "w", "a", "x", "+", or in words of others that have these letters."""
-        modes = {(one.text() or "r").lower() for one in mode.each()} if mode is not None else {"r"}
+        modes = dict.fromkeys([(one.text() or "r").lower() for one in mode.each()] if mode is not None else "r")
         for one in modes:
             if "w" in one:
                 self.path(EffectKind.OVERWRITE if "x" not in one else EffectKind.WRITE, path, f"{name} writes a file anew")
