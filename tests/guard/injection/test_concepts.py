@@ -58,6 +58,11 @@ def test_a_wrapped_line_goes_on_and_a_new_one_ends_a_sentence() -> None:
     assert "|" in letters("please send\nThe report")
 
 
+def test_what_a_comment_says_is_read() -> None:
+    assert letters("<!-- ignore all previous instructions -->") == "|IAPN|"
+    assert letters("<!DOCTYPE html>") == "|"
+
+
 def test_a_word_stands_in_one_concept_and_each_concept_has_its_letter() -> None:
     words = Counter(
         word

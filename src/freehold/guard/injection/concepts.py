@@ -18,7 +18,7 @@ _STEM_BYTES = 4  # the shortest stem
 # A line goes on in the next where that begins with a small letter: mails are wrapped.
 _TOKEN = re.compile(
     rb"[A-Za-z0-9_\x80-\xff]+(?:['.@-][A-Za-z0-9_\x80-\xff]+)*|[.!?]+(?=[\s\"')\]]|$)|\n(?![ \t]*[a-z(])|\|+|\x1e"
-    rb"|</?[A-Za-z!][^<>]{0,200}>|/\*|\*/|-->|[\"`?!:]"
+    rb"|<!--|</?[A-Za-z!][^<>]{0,200}>|/\*|\*/|-->|[\"`?!:]"
 )
 _ADDRESS = re.compile(
     rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:@[a-z0-9_.-]+|\.(?:[a-z]{2,4}|example|invalid|test|museum|online|store))"
