@@ -55,15 +55,11 @@ class Match(NamedTuple):
 Wanted = Sequence[object | None]  # one a detector: what is found by one with None nobody wants to know
 
 
-_Spans = Sequence[tuple[int, int]]  # of a match and of its groups; (-1, -1) where there is none
-_Search = Callable[[bytes, int], _Spans]
-
-
 class _Exact(NamedTuple):
     """A detector's patterns. `value` is what it looks for without what stands around it; None where nothing stands before it."""
 
-    whole: _Search
-    value: _Search | None
+    whole: Any
+    value: Any | None
     before_chars: int  # the most
     left_chars: int
     has_digit: bool  # every value has one
@@ -78,12 +74,6 @@ class _Exact(NamedTuple):
 
 def _table(within: frozenset[int]) -> bytes:
     return bytes(byte not in within for byte in range(256))
-
-
-def _searching(regexp: Any) -> _Search:
-    """As `regexp.search`, without the generator and the object that google-re2 makes around it: a fifth of a finding's cost."""
-    match = regexp._regexp.Match
-    return lambda text, at: match(_UNANCHORED, text, at, len(text))
 
 
 class Filter(Protocol):
@@ -282,19 +272,20 @@ class Matcher:
         detector = self.detectors[number]
         first = low
         if exact.value is not None:  # in most of what a label's reach covers nothing can be what it stands before
-            first = exact.value(window, low)[0][0]
-            if first < 0:
+            candidate = exact.value.search(window, low)
+            if candidate is None:
                 return
+            first = candidate.start()
         at = exact.earliest(window, first)
         last = len(window) - 2  # a value and what is before it, or about it, are two characters at least
-        while at <= last:
-            (begin, _), (start, end) = exact.whole(window, at)
-            if not 0 <= begin <= start < high:
+        while at <= last and (match := exact.whole.search(window, at)) is not None:
+            start, end = match.span(1)
+            if start >= high:
                 return
             if start < low:
                 at = max(start, at + 1)  # what is skipped may stand before a value
             elif (
-                detector.context(_named(window, begin, start))
+                detector.context(_named(window, match.start(), start))
                 and detector.validator(window[start:end])
                 and (detector.before or detector.block or not _is_part_of_blob(window, start, end))
             ):
@@ -306,8 +297,8 @@ class Matcher:
     def _compile(self, number: int) -> _Exact:
         detector = self.detectors[number]
         exact = self._exact[number] = _Exact(
-            whole=_searching(re2.compile(detector.exact, _options())),
-            value=_searching(re2.compile(detector.pattern.encode(), _options())) if detector.before else None,
+            whole=re2.compile(detector.exact, _options()),
+            value=re2.compile(detector.pattern.encode(), _options()) if detector.before else None,
             before_chars=width_chars(detector.before),
             left_chars=width_chars(detector.left),
             has_digit=chars_to_digit(detector.pattern) is not None,
@@ -381,8 +372,6 @@ def _named(window: bytes, start: int, stop: int) -> bytes:
     head = _FIRST_WORD.search(window, max(0, start - _FIRST_WORD_CHARS), start)
     return window[head.start() if head else start : stop]
 
-
-_UNANCHORED = re2._re2.RE2.Anchor.UNANCHORED
 
 BLOB_CHARS = 64  # of base64 on one side of a value make it a part of something longer; a line of MIME is 76, of PEM 64
 _BLOB_VALUE = re.compile(rb"[A-Za-z0-9+/]+")
