@@ -82,6 +82,8 @@ def test_packages_are_found_where_they_are_named(text: str, ecosystem: str, name
 def test_imports_count_too_where_the_language_is_known() -> None:
     assert "typo-squat" in {w.rule for w in find("const _ = require('lodahs');", Language.JAVASCRIPT)}
     assert "typo-squat" in {w.rule for w in find("import reqeusts\n", Language.PYTHON)}
+    (squat,) = find("import sqlite3 as db, os.path, reqeusts.auth as r\n", Language.PYTHON)
+    assert (squat.rule, squat.start, squat.end) == ("typo-squat", 31, 39)
     assert "typo-squat" in {w.rule for w in find('package a\nimport (\n\t"github.com/siruspen/logrus"\n)\n', Language.GO)}
 
 

@@ -62,7 +62,8 @@ _GEM = re.compile(r"(?m)^[ \t]*gem[ \t]+['\"]([\w.\-]+)['\"]")
 _GO_MODULE = re.compile(r"(?m)^[ \t]*(?:require[ \t]+)?([a-z0-9.\-]+\.[a-z]+/[\w./\-]+)[ \t]+v\d")
 _JS_IMPORT = re.compile(r"(?:\brequire\(|\bfrom[ \t]+|\bimport[ \t]+|\bimport\()['\"]([@\w][\w.@/\-]*)['\"]")
 _GO_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+)?(?:[\w.]+[ \t]+)?\"([a-z0-9.\-]+\.[a-z]+/[\w./\-]+)\"[ \t]*$")
-_PY_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+([A-Za-z]\w*)|from[ \t]+([A-Za-z]\w*+)[\w.]*+[ \t]+import\b)")
+_PY_IMPORT = re.compile(r"(?m)^[ \t]*(?:import[ \t]+([A-Za-z][\w., \t]*)|from[ \t]+([A-Za-z]\w*+)[\w.]*+[ \t]+import\b)")
+_PY_MODULE = re.compile(r"(?:^|,)[ \t]*([A-Za-z]\w*)")  # of `a.b as c, d`
 _PY_MODULES_WORDS = (
     "yaml cv2 sklearn skimage bs4 dateutil dotenv jose jwt magic serial usb wx gi google mpl_toolkits pkg_resources attr"
     " win32api win32con pythoncom zmq docx pptx fitz crypto Crypto Cryptodome OpenSSL MySQLdb psycopg2 ldap nacl git github"
@@ -166,9 +167,11 @@ def _python_imports(text: str) -> Iterator[Named]:
     """Modules have other names than packages, and neighbours of their own: only what is no module of anybody's counts."""
     for found in _PY_IMPORT.finditer(text):
         group = 1 if found[1] else 2
-        name = found[group]
-        if name not in sys.stdlib_module_names and name not in _PY_MODULES:
-            yield Named("pypi", name, found.start(group), found.end(group), 0.55)
+        for module in _PY_MODULE.finditer(found[group]):
+            name = module[1]
+            if name not in sys.stdlib_module_names and name not in _PY_MODULES:
+                start = found.start(group) + module.start(1)
+                yield Named("pypi", name, start, start + len(name), 0.55)
 
 
 def _is_path(word: str) -> bool:
