@@ -42,6 +42,22 @@ async def test_however_much_long_work_there_is_others_wait_for_one_step_of_it(mo
     assert 10 <= steps - begun <= 20
 
 
+@pytest.mark.parametrize(("took_s", "rests_s"), [(0.003, []), (0.04, [0.01])])
+async def test_a_dear_step_is_followed_by_a_rest(monkeypatch: pytest.MonkeyPatch, took_s: float, rests_s: list[float]) -> None:
+    slept: list[float] = []
+    at_s = 0.0
+
+    async def sleep(delay: float) -> None:
+        slept.append(delay)
+
+    monkeypatch.setattr(pauses, "monotonic", lambda: at_s)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    work = Pauses()
+    at_s = took_s
+    await work.take()
+    assert slept == [0.0] * TURNS + rests_s
+
+
 async def test_work_that_is_given_up_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "WORK_S", 0.0)
     given_up = [asyncio.create_task(Pauses().take()) for _ in range(3)]

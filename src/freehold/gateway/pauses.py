@@ -18,6 +18,8 @@ from weakref import WeakKeyDictionary
 
 WORK_S = 0.002
 STEP_CHARS = 2 << 10  # of a text, between two pauses: 0.06 ms of scanning, 40 ms of the dearest text that we know
+DEAR_S = 0.004  # who took longer rests: a short request is answered meanwhile, though it waits for its provider, too
+REST = 1 / 4  # of what the step took
 TURNS = 16  # of the loop, 4 us each where nobody else has anything to do; a short request takes some thirty from first to last
 LONG_CHARS = 16 << 10  # of a text that is looked at apart: 20 ms for most programs, 60 for the dearest; more is long
 SWITCH_S = 0.0005  # between threads, while one works apart: Python's own 5 ms make a request of 3 ms one of 30
@@ -38,11 +40,14 @@ class Pauses:
 
     async def take(self) -> None:
         """To be called between any two steps: returns at once while the work has not gone on for long since it paused."""
-        if monotonic() - self._since_s < WORK_S:
+        took_s = monotonic() - self._since_s
+        if took_s < WORK_S:
             return
         async with _LINES.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             for _ in range(TURNS):
                 await asyncio.sleep(0)
+            if took_s > DEAR_S:
+                await asyncio.sleep(took_s * REST)
         self._since_s = monotonic()
 
 
