@@ -181,7 +181,7 @@ async def test_a_client_that_gives_up_while_a_person_is_asked_withdraws_the_ques
     ):
         proxy.person.answer = None
         with pytest.raises(MCPError):
-            await client.call_tool("run", {"command": "deploy it"}, read_timeout_seconds=2)  # asked by then on a busy machine, too
+            await client.call_tool("run", {"command": "deploy it"}, read_timeout_seconds=2)  # asked by then, busy or not
         await until(lambda: proxy.person.withdrawn == 1)
         assert example.calls == []
         assert proxy.recorder.drafts[-1].entry.status is Status.CANCELLED
