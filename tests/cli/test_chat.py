@@ -298,11 +298,11 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal: Terminal) -> None
 def test_a_second_ctrl_c_leaves(terminal: Terminal) -> None:
     terminal.expect("> ")
     terminal.press_ctrl_c_at_the_prompt("Ctrl-C again")
-    for _ in range(20):
+    for _ in range(4):
         with contextlib.suppress(OSError):  # the terminal is gone
             terminal.type("\x03")
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            assert terminal.process.wait(1.5) == 0
+        with contextlib.suppress(subprocess.TimeoutExpired):  # not noticed: one that comes while the program leaves makes it 130
+            assert terminal.process.wait(10) == 0
             return
     raise AssertionError("the program did not leave")
 
