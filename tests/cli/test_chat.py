@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from freehold import private_node
-from freehold.cli.chat import Screen, chat, command, plain
+from freehold.cli.chat import Screen, chat, command, converse, plain
 from freehold.cli.chat_client import Answer, Chat, Node
 from freehold.core.errors import DeviceError
 from tests.cli.scripted_node import KEY, RECEIPT, ScriptedNode, serving
@@ -293,6 +293,18 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(terminal: Terminal) -> None
     terminal.expect(RECEIPT)
     terminal.type("/quit\n")
     assert terminal.process.wait(10) == 0
+
+
+def test_a_second_ctrl_c_leaves_while_the_first_is_still_answered() -> None:
+    class Pressed(Screen):
+        def note(self, text: str) -> None:
+            raise KeyboardInterrupt
+
+    def read() -> str:
+        raise KeyboardInterrupt
+
+    with asyncio.Runner() as runner:
+        converse(runner, Chat.begin(Node(url="", key=""), "tiny", None, {}), Pressed(), read)
 
 
 def test_a_second_ctrl_c_leaves(terminal: Terminal) -> None:

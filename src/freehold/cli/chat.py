@@ -139,26 +139,24 @@ def _ending(answer: Answer) -> str:
 
 
 def converse(runner: asyncio.Runner, chat: Chat, screen: Screen, read: Callable[[], str]) -> None:
-    """Turns until the end of input, `/quit`, or a second Ctrl-C with no line between."""
+    """Turns until the end of input, `/quit`, or a second Ctrl-C with no line between, wherever it strikes."""
     interrupted = False
-    while True:
-        try:
-            line = read().strip()
-            interrupted = False
-            if line.startswith("/") and "\n" not in line:
-                if not command(line, chat, screen):
-                    return
-            elif line:
-                answer_once(runner, chat, line, screen, read)
-        except EOFError:
-            screen.end()
-            return
-        except KeyboardInterrupt:
-            if interrupted:
-                screen.end()
-                return
-            interrupted = True
-            screen.note("Ctrl-C again, or Ctrl-D, to leave")
+    with contextlib.suppress(EOFError, KeyboardInterrupt):
+        while True:
+            try:
+                line = read().strip()
+                interrupted = False
+                if line.startswith("/") and "\n" not in line:
+                    if not command(line, chat, screen):
+                        return
+                elif line:
+                    answer_once(runner, chat, line, screen, read)
+            except KeyboardInterrupt:
+                if interrupted:
+                    raise
+                interrupted = True
+                screen.note("Ctrl-C again, or Ctrl-D, to leave")
+    screen.end()
 
 
 def command(line: str, chat: Chat, screen: Screen) -> bool:
