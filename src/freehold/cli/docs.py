@@ -33,12 +33,15 @@ def commands(group: click.Group, name: str = "freehold") -> Iterator[tuple[str, 
 
 
 def command_table(group: click.Group) -> str:
-    lines = ["| command | what it does |", "|---|---|"]
-    for name, command in commands(group):
-        context = _context(name, command)
-        words = [name, *(part.make_metavar(context) for part in command.params if isinstance(part, click.Argument))]
-        summary = command.get_short_help_str(limit=200).rstrip(".")
-        lines.append(f"| `{_cell(' '.join(words))}` | {_cell(summary)} |")
+    """A line for each word that may follow `freehold`, with those that may follow it."""
+    lines = ["| command | of it | what it does |", "|---|---|---|"]
+    context = _context("freehold", group)
+    for word in sorted(group.list_commands(context)):
+        command = group.get_command(context, word)
+        if command is not None and not command.hidden:
+            inner = sorted(command.list_commands(context)) if isinstance(command, click.Group) else ()
+            summary = command.get_short_help_str(limit=200).rstrip(".")
+            lines.append(f"| `freehold {word}` | {' · '.join(inner)} | {_cell(summary)} |")
     return "\n".join(lines)
 
 
