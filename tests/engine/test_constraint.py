@@ -123,6 +123,8 @@ def test_whatever_is_drawn_parses_and_fits_the_schema_where_it_ends(schema: dict
         ({"type": "object", "properties": {"a": False}, "required": ["a"]}, "required property 'a'"),
         ({"type": "integer", "minimum": 5, "maximum": 3}, "minimum (5) is greater than maximum (3)"),
         ({"type": "integer", "minimum": 10**40}, "can't be followed"),
+        ({"type": "string", "pattern": "^(?=a)b"}, "look-around, including look-ahead and look-behind, is not supported"),
+        ({"oneOf": [{"type": "integer"}, {"type": "number"}]}, "more than one branch can hold: say anyOf"),
         ({"description": "x" * MAX_SCHEMA_CHARS}, f"the limit is {MAX_SCHEMA_CHARS}"),
     ],
 )
@@ -148,6 +150,17 @@ def test_a_pattern_made_to_cost_ends_its_own_request_with_an_error() -> None:
         wander(constraint(costly), 0, 30_000)
     assert other.mask() is not None
     assert constraint(costly).mask() is not None  # the next to ask for it begins anew
+
+
+def test_a_pattern_that_costs_when_a_token_is_taken_in_ends_its_own_request_too() -> None:
+    pattern = {"type": "string", "pattern": "^(a{100}){100}$"}
+    schema = {"type": "object", "properties": {"a": pattern}, "required": ["a"], "additionalProperties": False}
+    first, second = constraint(schema), constraint(schema)  # the lexer's states are one for both
+    follow(second, '{"a')
+    with pytest.raises(InvalidRequest, match="takes too long to follow"):
+        wander(first, 0)
+    with pytest.raises(InvalidRequest, match="takes too long to follow"):
+        follow(second, '": "a')
 
 
 def test_two_answers_by_one_grammar_go_their_own_ways() -> None:

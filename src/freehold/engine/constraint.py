@@ -30,6 +30,7 @@ _LIMITS: Final = llguidance.LLParserLimits(
     max_grammar_size=500_000,
     verbose_errors=False,  # true would put the client's schema into our words
 )
+_NOT_ALLOWED: Final = "doesn't satisfy the grammar"  # of a token; whatever else is wrong then is a limit that was reached
 
 
 class Constraint(Protocol):
@@ -42,7 +43,7 @@ class Constraint(Protocol):
         """
 
     def accept(self, token: int) -> None:
-        """`token` was chosen."""
+        """`token` was chosen. Raises InvalidRequest where taking it in would cost too much."""
 
     def forced(self) -> Sequence[int]:
         """Tokens in which all that can come next is usually written: a key that a schema requires. None where there is a choice.
@@ -100,13 +101,19 @@ class GrammarConstraint:
     def mask(self) -> Mask | None:
         allowed = np.frombuffer(self._matcher.compute_bitmask(), np.uint32)
         if self._matcher.is_error():
-            self._forget()
-            raise _refused(self._where, "takes too long to follow", self._matcher.get_error())
+            raise self._too_long()
         return allowed
 
     def accept(self, token: int) -> None:
-        if not self._matcher.consume_token(token):
+        if self._matcher.consume_token(token):
+            return
+        if _NOT_ALLOWED in self._matcher.get_error():
             raise InternalError(f"token {token} was chosen where {self._where} does not allow it")
+        raise self._too_long()
+
+    def _too_long(self) -> InvalidRequest:
+        self._forget()
+        return _refused(self._where, "takes too long to follow", self._matcher.get_error())
 
     def forced(self) -> Sequence[int]:
         found: list[int] = self._matcher.compute_ff_tokens()
@@ -163,6 +170,10 @@ def _compile(vocabulary: llguidance.LLTokenizer, grammar: str, where: str) -> ll
 
 
 def _refused(where: str, what: str, why: str) -> InvalidRequest:
-    """The library's first line names keywords and limits: those are the client's own words."""
-    first = why.strip().splitlines()[0] if why.strip() else "no reason given"
+    """The library's first line names keywords and limits, its last what is wrong with a pattern: the client's own words."""
+    lines = why.strip().splitlines() or ["no reason given"]
+    # An option of the library's that no request can set is no advice.
+    first = re.sub(r" Enable 'coerce_one_of'.*", " where more than one branch can hold: say anyOf", lines[0])
+    if len(lines) > 1 and lines[-1].startswith("error: "):
+        first += lines[-1].removeprefix("error")
     return InvalidRequest(f"{where}: it {what}: {first:.300}", param=where, code="unsupported_schema")
