@@ -57,6 +57,7 @@ def test_temperature_divides() -> None:
 
 def test_a_tiny_temperature_is_greedy_and_not_infinite() -> None:
     assert set(chosen(50, LOGITS * 1000, temperature=1e-6)) == {1}
+    assert set(chosen(5, temperature=5e-324)) == {1}  # the least there is: its inverse is infinite
 
 
 def test_top_k_leaves_k() -> None:

@@ -133,8 +133,8 @@ class Sampler:
 
     def _draw(self, logits: Floats) -> int:
         settings = self._settings
-        # Subtracting before dividing keeps a tiny temperature from making infinities.
-        scaled = (logits - logits.max()) * np.float32(1 / settings.temperature)
+        # Subtracting before dividing keeps a tiny temperature from making infinities; below 1e-30 only the largest is left anyhow.
+        scaled = (logits - logits.max()) * np.float32(1 / max(settings.temperature, 1e-30))
         tokens, weights = _filtered(scaled, settings)
         self._draws += 1
         point = uniform(settings.seed, self._draws)
