@@ -133,7 +133,7 @@ class Sampler:
 
     def _draw(self, logits: Floats) -> int:
         settings = self._settings
-        # Subtracting before dividing keeps a tiny temperature from making infinities; below 1e-30 only the largest is left anyhow.
+        # Subtracting before dividing keeps a tiny temperature from making infinities; below 1e-30 only the largest is left.
         scaled = (logits - logits.max()) * np.float32(1 / max(settings.temperature, 1e-30))
         tokens, weights = _filtered(scaled, settings)
         self._draws += 1
