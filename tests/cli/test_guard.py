@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 
@@ -32,6 +33,41 @@ def test_a_token_is_named_and_not_shown() -> None:
 def test_a_file_is_read(home: Path) -> None:
     (home / "text").write_text(f"use {TOKEN}")
     assert check(str(home / "text")).exit_code == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_text_in_utf_16_is_read_by_its_mark(home: Path, encoding: str) -> None:
+    (home / "text").write_bytes(("\ufeff" if encoding == "utf-16-be" else "").encode(encoding) + f"use {TOKEN}".encode(encoding))
+    assert "github-token" in check(str(home / "text")).output
+    assert "github-token" in check("--tool-result", str(home / "text")).output
+
+
+def test_a_file_that_is_no_text_is_not_allowed_unseen(home: Path) -> None:
+    packed = gzip.compress(TOKEN.encode())
+    for data in (packed, packed.replace(b"\0", b"")):
+        (home / "packed").write_bytes(data)
+        result = check(str(home / "packed"))
+        assert result.exit_code == 1
+        assert "unscanned-file" in result.output
+
+
+def test_a_text_in_an_old_encoding_is_scanned(home: Path) -> None:
+    (home / "text").write_bytes(f"café {TOKEN}".encode("latin-1"))
+    assert "github-token" in check(str(home / "text")).output
+
+
+@pytest.mark.parametrize("flag", ["--code", "--tool-result"])
+def test_code_and_results_that_are_no_text_cannot_be_used(home: Path, flag: str) -> None:
+    (home / "packed").write_bytes("rm -rf /".encode("utf-16-le"))
+    result = check(flag, str(home / "packed"))
+    assert result.exit_code == 2
+    assert "no text" in result.output
+
+
+def test_a_command_and_a_file_are_two_things() -> None:
+    result = check("--shell", "ls", "notes.txt")
+    assert result.exit_code == 2
+    assert "so is notes.txt" in result.output
 
 
 def test_a_finding_in_shadow_is_listed_and_allowed() -> None:

@@ -3,7 +3,9 @@
 Exit codes: 0 nothing found, 1 something found, 2 what was given cannot be used.
 """
 
+import re
 import sys
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,6 +35,8 @@ from freehold.policy_read import policy_path, read_policy
 _DIRECTIONS = {direction.value: direction for direction in Direction}
 _FLAGS = ("request", "jsonl", "code", "tool_call", "tool_result")
 _LANGUAGES = ", ".join(Language)
+_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # \x1b colours what terminals show
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @click.command()
@@ -71,16 +75,18 @@ def check(
     """Say what the guard would do with the text in FILE, or with standard input.
 
     Nothing is run. A text is scanned for what it holds; a command and a tool call are judged by what they would do, code by its
-    weaknesses, a tool's result by whether it gives orders. Exit code 0: nothing found; 1: something found, in shadow or not;
-    2: FILE cannot be used. With --jsonl, `kind` is shell, code, tool_call, tool_result, text or a channel (another one is scanned
-    as text, and the answer says so). A line without an id is answered with its number for one; one that cannot be used with
-    {id?, error}: the rest go on, and the exit code is 2.
+    weaknesses, a tool's result by whether it gives orders. A FILE that is no text is looked into as one that a request carries.
+    Exit code 0: nothing found; 1: something found, in shadow or not; 2: FILE cannot be used. With --jsonl, `kind` is shell, code,
+    tool_call, tool_result, text or a channel (another one is scanned as text, and the answer says so). A line without an id is
+    answered with its number for one; one that cannot be used with {id?, error}: the rest go on, and the exit code is 2.
     """
     kind = _kind(shell, flags)
     side, language = _DIRECTIONS[direction], _language(lang)
     guard = _guard(config_path, policy, is_quick=kind != "jsonl")
     examiner = Examiner(guard.policy.file, guard, direction=side, preset=preset)
     if shell is not None:
+        if file != "-":
+            raise Unusable(f"--shell is the text to ask about, and so is {file}: ask about one thing")
         _tell(examiner.shell(shell, (language,) if language else ()), guard, wants_json=wants_json)
     with opened(file) as source:
         if kind == "jsonl":
@@ -90,7 +96,11 @@ def check(
         located = list(_located(guard, _document(data, file), side))
         examination = Examination(kind=Kind.TEXT, findings=tuple(item.finding for item in located))
         _tell(examination, guard, located, wants_json=wants_json)
-    text = data.decode("utf-8", "replace")
+    if kind == "text" and _is_binary(data):
+        # As a file that a request carries: what can't be read of it is not let pass unsaid.
+        url = f"data:application/octet-stream;base64,{b64encode(data).decode()}"
+        _tell(examiner.text(url, Channel.FILE), guard, wants_json=wants_json)
+    text = _text(data, file)
     match kind:
         case "code":
             examination = examiner.code(text, language, "" if file == "-" else file, is_run=is_run)
@@ -138,6 +148,29 @@ def _guard(config_path: Path | None, policy: Path | None, *, is_quick: bool) -> 
         settings = msgspec.structs.replace(settings, engine="re2")
     source = None if named is None else read_policy(named)
     return open_guard(settings, source) if settings.engine != "re2" else StreamGuard(settings, policy=source)
+
+
+def _is_binary(data: bytes) -> bool:
+    """Old encodings of one byte a letter count as text."""
+    if b"\0" in data or data.startswith(_UTF_16_MARKS):
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return _CONTROLS.search(data) is not None
+    return False
+
+
+def _text(data: bytes, name: str) -> str:
+    """A byte that is no UTF-8 is looked past: what is around it is still found. Raises Unusable for what is no text at all."""
+    if not _is_binary(data):
+        return data.decode("utf-8", "replace")
+    try:
+        if data.startswith(_UTF_16_MARKS) and "\0" not in (text := data.decode("utf-16")):
+            return text
+    except UnicodeDecodeError:
+        pass
+    raise Unusable(f"{name} is no text: it holds bytes that no text has, as UTF-16 without its mark and binary files do")
 
 
 def _document(data: bytes, name: str) -> Any:
