@@ -48,7 +48,7 @@ def test_what_claude_code_sends_is_carried() -> None:
     assert [turn.role for turn in prompt.turns] == ["system", "user", "assistant", "tool", "user"]
     assert prompt.turns[0].parts[1] == TextPart(text="Be brief.", cache_control={"type": "ephemeral", "ttl": "1h"})
     assert prompt.turns[1].parts[2] == MediaPart(kind="image", media_type="image/png", data="iVBORw0KGgo=")
-    assert prompt.turns[2].parts[0] == ReasoningPart(text="I need the file.", signature="EqQBCgIYAhIM1gbc")
+    assert prompt.turns[2].parts[0] == ReasoningPart(text="I need the file.", signature="anthropic.messages.EqQBCgIYAhIM1gbc")
     assert prompt.turns[3].parts[1] == ResultPart(
         call_id="toolu_02", parts=(TextPart(text="no such file"),), is_error=True, cache_control={"type": "ephemeral"}
     )
@@ -188,9 +188,10 @@ def test_turns_of_one_side_become_one_message_with_its_results_first() -> None:
 
 def test_thoughts_go_with_their_seal_or_not_at_all() -> None:
     parts = (
-        ReasoningPart(text="a", signature="s"),
+        ReasoningPart(text="a", signature="anthropic.messages.s"),
         ReasoningPart(text="b"),
-        ReasoningPart(text="", redacted="r"),
+        ReasoningPart(text="", signature="anthropic.messages.redacted.r"),
+        ReasoningPart(text="d", signature="google.gemini.s"),
         TextPart(text="c"),
     )
     assert write(Turn(role="assistant", parts=parts))["messages"][0]["content"] == [

@@ -56,10 +56,11 @@ SLOTS = ["text", "thinking", "call", "server_call", "signature", "unknown"]
 def summary(events: list[Event]) -> dict[str, Any]:
     starts = [event for event in events if isinstance(event, ToolCallStart)]
     usage = next((event for event in events if isinstance(event, Usage)), None)
+    seals = [event.signature for event in events if isinstance(event, PartEnd) and event.signature]
     found: dict[str, Any] = {
         "text": "".join(event.text for event in events if isinstance(event, TextDelta)),
         "reasoning": "".join(event.text for event in events if isinstance(event, ReasoningDelta)),
-        "signature": "".join(event.signature or "" for event in events if isinstance(event, PartEnd)),
+        "signature": seals[0].removeprefix("anthropic.messages.") if seals else "",
         "calls": {
             start.call_id: [
                 start.name,

@@ -72,7 +72,12 @@ def test_nothing_is_sent_for_what_has_no_text() -> None:
 
 
 def test_calls_are_written_whole_when_they_end() -> None:
-    events: list[Event] = [START, *call(1, '{"a', '":1}'), PartEnd(kind=PartKind.TOOL_CALL, part=1, signature="c2VhbA=="), END]
+    events: list[Event] = [
+        START,
+        *call(1, '{"a', '":1}'),
+        PartEnd(kind=PartKind.TOOL_CALL, part=1, signature="google.gemini.c2VhbA=="),
+        END,
+    ]
     first, last = translate(events, asked())
     assert parts_of([first]) == [{"functionCall": {"id": "c1", "name": "f", "args": {"a": 1}}, "thoughtSignature": "c2VhbA=="}]
     assert parts_of([last]) == [{"text": ""}]
@@ -99,7 +104,7 @@ def test_thoughts_are_shown_to_who_asked_for_them_alone() -> None:
     events: list[Event] = [
         START,
         ReasoningDelta(text="hm"),
-        PartEnd(kind=PartKind.REASONING, signature="c2Vh"),
+        PartEnd(kind=PartKind.REASONING, signature="google.gemini.c2Vh"),
         TextDelta(text="a"),
         END,
     ]
@@ -114,7 +119,12 @@ def test_thoughts_are_shown_to_who_asked_for_them_alone() -> None:
 
 
 def test_a_seal_that_is_not_base64_stays_out() -> None:
-    events: list[Event] = [START, ReasoningDelta(text="hm"), PartEnd(kind=PartKind.REASONING, signature="no base64!"), END]
+    events: list[Event] = [
+        START,
+        ReasoningDelta(text="hm"),
+        PartEnd(kind=PartKind.REASONING, signature="google.gemini.no base64!"),
+        END,
+    ]
     assert parts_of(translate(events, asked(thoughts=True))) == [{"text": "hm", "thought": True}, {"text": ""}]
 
 
@@ -177,7 +187,7 @@ def test_a_whole_body_keeps_parts_in_the_order_they_began() -> None:
     whole = json.loads(CODEC.encode_answer(asked(stream=False), events))
     assert whole["candidates"][0]["content"]["parts"] == [
         {"text": "ab"},
-        {"functionCall": {"id": "c1", "name": "f", "args": {}}},
+        {"functionCall": {"id": "c1", "name": "f", "args": {}}, "thoughtSignature": "ZnJlZWhvbGQudW5zZWFsZWQ="},
         {"text": "c"},
     ]
 

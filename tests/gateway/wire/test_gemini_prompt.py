@@ -48,7 +48,7 @@ def test_everything_is_read() -> None:
     assert prompt.turns[2].parts == (
         ReasoningPart(text="Look it up."),
         TextPart(text="A dot. "),
-        CallPart(call_id="call_1", name="get_weather", arguments='{"city":"Oslo"}', signature="Q2lRQg=="),
+        CallPart(call_id="call_1", name="get_weather", arguments='{"city":"Oslo"}', signature="google.gemini.Q2lRQg=="),
         CallPart(call_id="call_2", name="get_weather", arguments='{"city":"Rome"}'),
     )
     assert prompt.turns[3].parts == (
@@ -333,7 +333,7 @@ def test_media_of_a_result_stand_behind_it_and_a_missing_type_is_known_by_the_na
 
 def test_seals_of_calls_come_back_and_no_other_is_put_beside_them() -> None:
     calls = (
-        CallPart(call_id="a", name="f", arguments="{}", signature="c2VhbA=="),
+        CallPart(call_id="a", name="f", arguments="{}", signature="google.gemini.c2VhbA=="),
         CallPart(call_id="b", name="f", arguments="{}"),
     )
     parts = written(Prompt(turns=(Turn(role="assistant", parts=calls),)))["contents"][0]["parts"]
@@ -341,7 +341,7 @@ def test_seals_of_calls_come_back_and_no_other_is_put_beside_them() -> None:
 
 
 def test_thoughts_with_another_providers_seal_stay_out() -> None:
-    thoughts = (ReasoningPart(text="a", signature="s"), ReasoningPart(text="", redacted="r"), TextPart(text="b"))
+    thoughts = (ReasoningPart(text="a", signature="anthropic.messages.s"), TextPart(text="b"))
     assert written(Prompt(turns=(Turn(role="assistant", parts=thoughts),)))["contents"] == [
         {"role": "model", "parts": [{"text": "b"}]}
     ]

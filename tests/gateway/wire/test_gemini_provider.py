@@ -117,8 +117,8 @@ def test_seals_end_what_they_seal() -> None:
     call = {"functionCall": {"name": "f"}, "thoughtSignature": "Yg=="}
     events = read([payload({"text": "a", "thought": True, "thoughtSignature": "YQ=="}), payload(call), STOP])
     assert [event for event in events if isinstance(event, PartEnd)] == [
-        PartEnd(kind=PartKind.REASONING, part=0, signature="YQ=="),
-        PartEnd(kind=PartKind.TOOL_CALL, part=1, signature="Yg=="),
+        PartEnd(kind=PartKind.REASONING, part=0, signature="google.gemini.YQ=="),
+        PartEnd(kind=PartKind.TOOL_CALL, part=1, signature="google.gemini.Yg=="),
     ]
     assert [event.arguments for event in events if isinstance(event, ToolCallDelta)] == ["{}"]
 

@@ -172,7 +172,7 @@ def test_a_budget_of_tokens_becomes_an_effort(budget_tokens: int, effort: str) -
 
 
 def test_a_sealed_thought_stays_with_its_provider() -> None:
-    turn = Turn(role="assistant", parts=(ReasoningPart(text="hm", signature="s"), ReasoningPart(text="", redacted="r")))
+    turn = Turn(role="assistant", parts=(ReasoningPart(text="hm", signature="google.gemini.s"),))
     assert chat.write(Prompt(turns=(turn,)), model="m")["messages"] == [{"role": "assistant", "content": ""}]
 
 

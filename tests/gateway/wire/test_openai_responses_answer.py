@@ -81,21 +81,34 @@ def test_a_text_is_told_with_all_events_in_their_order() -> None:
 
 
 def test_a_thought_is_a_summary_with_its_providers_seal() -> None:
-    documents = write(ReasoningDelta(text="hm"), PartEnd(kind=PartKind.REASONING, signature="S"), TextDelta(text="so", part=1))
+    documents = write(
+        ReasoningDelta(text="hm"),
+        PartEnd(kind=PartKind.REASONING, signature="anthropic.messages.S"),
+        TextDelta(text="so", part=1),
+    )
     assert kinds(documents)[2:8] == [
         "output_item.added", "reasoning_summary_part.added", "reasoning_summary_text.delta", "reasoning_summary_text.done",
         "reasoning_summary_part.done", "output_item.done",
     ]  # fmt: skip
     thought, message = documents[-1]["response"]["output"]
-    assert (thought["summary"], thought["encrypted_content"]) == ([{"type": "summary_text", "text": "hm"}], "sealed.S")
+    assert (thought["summary"], thought["encrypted_content"]) == (
+        [{"type": "summary_text", "text": "hm"}],
+        "anthropic.messages.S",
+    )
     assert message["content"][0]["text"] == "so"
 
 
 def test_a_thought_that_only_its_provider_can_read_is_a_seal_alone() -> None:
-    documents = write(PartEnd(kind=PartKind.REASONING, signature="S"))
+    documents = write(PartEnd(kind=PartKind.REASONING, signature="anthropic.messages.S"))
     assert kinds(documents)[2:] == ["output_item.added", "output_item.done", "completed"]
     assert documents[-1]["response"]["output"] == [
-        {"id": "rs_xc_1_0", "type": "reasoning", "summary": [], "encrypted_content": "sealed.S", "status": "completed"}
+        {
+            "id": "rs_xc_1_0",
+            "type": "reasoning",
+            "summary": [],
+            "encrypted_content": "anthropic.messages.S",
+            "status": "completed",
+        }
     ]
 
 
@@ -245,7 +258,7 @@ events = st.one_of(
     st.builds(ReasoningDelta, text=texts, part=parts),
     st.builds(ToolCallStart, call_id=st.just("c"), name=st.sampled_from(["f", "apply_patch", "local_shell"]), part=parts),
     st.builds(ToolCallDelta, arguments=texts, part=parts),
-    st.builds(PartEnd, kind=st.sampled_from(PartKind), part=parts, signature=st.none() | st.just("S")),
+    st.builds(PartEnd, kind=st.sampled_from(PartKind), part=parts, signature=st.none() | st.just("google.gemini.S")),
 )
 
 

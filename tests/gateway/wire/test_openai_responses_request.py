@@ -149,7 +149,7 @@ def test_what_a_coding_agent_sends_is_read_turn_by_turn() -> None:
         "system", "system", "user", "assistant", "tool", "assistant", "tool", "assistant", "tool"
     ]  # fmt: skip
     assert prompt.turns[3].parts == (
-        ReasoningPart(text="**Reading**"),  # its seal is of a provider of this dialect: no other can use it
+        ReasoningPart(text="**Reading**", signature="openai.responses.gAAAAABo1vR2"),
         TextPart(text="I'll look."),
         CallPart(call_id="call_1", name="shell", arguments='{"command":["ls"]}'),
     )
@@ -184,7 +184,7 @@ def test_what_a_coding_agent_sends_goes_to_a_chat_provider() -> None:
     assert [message["role"] for message in document["messages"]] == [
         "system", "system", "user", "assistant", "tool", "assistant", "tool", "assistant", "tool"
     ]  # fmt: skip
-    assert document["messages"][3]["reasoning_content"] == "**Reading**"
+    assert "reasoning_content" not in document["messages"][3]  # it is sealed: another provider's
     assert document["messages"][3]["tool_calls"][0]["function"] == {"name": "shell", "arguments": '{"command":["ls"]}'}
     assert (document["reasoning_effort"], document["parallel_tool_calls"]) == ("medium", True)
     assert asked(document).messages[2].text == "fix the test"
@@ -262,9 +262,9 @@ def test_everything_responses_can_say_is_read_again_from_what_was_written() -> N
 
 
 def test_a_seal_goes_back_to_its_own_provider_and_to_no_other() -> None:
-    foreign = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "sealed.S"}
+    foreign = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "google.gemini.S"}
     prompt = read(input=[{"role": "user", "content": "x"}, foreign])
-    assert prompt.turns[1].parts == (ReasoningPart(text="hm", signature="S"),)
+    assert prompt.turns[1].parts == (ReasoningPart(text="hm", signature="google.gemini.S"),)
     assert len(CODEC.write_prompt(prompt, model="m")["input"]) == 1
     own = Turn(role="assistant", parts=(ReasoningPart(text="hm", signature="openai.responses.E"), TextPart(text="so")))
     assert CODEC.write_prompt(Prompt(turns=(own,)), model="m")["input"][0] == {

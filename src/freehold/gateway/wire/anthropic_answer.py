@@ -34,6 +34,8 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.anthropic_prompt import DIALECT, REDACTED
+from freehold.gateway.wire.prompt import UNSEALED, bare_seal
 
 _Said: TypeAlias = TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | PartEnd
 _Key: TypeAlias = tuple[PartKind, int]  # kind, part
@@ -123,7 +125,7 @@ class MessageEncoder:
         if key == self._open:
             return
         if self._open is not None:
-            yield self._stop()
+            yield from self._stop()
         self._open, self._index = key, self._index + 1
         self._head = b'{"type":"content_block_delta","index":%d,"delta":{"type":%s' % (self._index, head)
         yield _event("content_block_start", index=self._index, content_block=block)
@@ -134,20 +136,22 @@ class MessageEncoder:
     def _end_part(self, key: _Key, signature: str | None) -> Iterator[SseEvent]:
         if key[0] is PartKind.REASONING and signature:
             yield from self._begin(key, b"", type="thinking", thinking="", signature="")
-            yield _event("content_block_delta", index=self._index, delta={"type": "signature_delta", "signature": signature})
         if key == self._open:
-            yield from self._end()
+            yield from self._end(signature)
 
-    def _end(self) -> Iterator[SseEvent]:
+    def _end(self, signature: str | None = None) -> Iterator[SseEvent]:
         """End the open block; then say what waited for that."""
-        yield self._stop()
+        yield from self._stop(signature)
         waiting, self._waiting = self._waiting, []
         for event in waiting:
             yield from self._say(event)
 
-    def _stop(self) -> SseEvent:
+    def _stop(self, signature: str | None = None) -> Iterator[SseEvent]:
+        if self._open is not None and self._open[0] is PartKind.REASONING:
+            delta = {"type": "signature_delta", "signature": _seal(signature)}
+            yield _event("content_block_delta", index=self._index, delta=delta)
         self._open = None
-        return _event("content_block_stop", index=self._index)
+        yield _event("content_block_stop", index=self._index)
 
 
 def encode_message(exchange: Exchange, events: Iterable[Event]) -> bytes:
@@ -183,7 +187,7 @@ class _Block:
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._start: ToolCallStart | None = None
-        self._signature = ""
+        self._signature: str | None = None
 
     def add(self, event: _Said) -> None:
         match event:
@@ -194,7 +198,7 @@ class _Block:
             case ToolCallStart():
                 self._start = event
             case PartEnd():
-                self._signature = event.signature or ""
+                self._signature = event.signature
             case _:
                 assert_never(event)
 
@@ -205,7 +209,7 @@ class _Block:
             case PartKind.TEXT:
                 return [{"type": "text", "text": text}] if text else []
             case PartKind.REASONING:
-                block = {"type": "thinking", "thinking": text, "signature": self._signature}
+                block = {"type": "thinking", "thinking": text, "signature": _seal(self._signature)}
                 return [block] if text or self._signature else []
             case PartKind.TOOL_CALL:
                 return self._call(text, is_cut)
@@ -239,6 +243,12 @@ def _key(event: _Said) -> _Key:
             return event.kind, event.part
         case _:
             assert_never(event)
+
+
+def _seal(signature: str | None) -> str:
+    """A thought that a provider of this dialect would not know as its own is marked, so that none is sent it in the next turn."""
+    own = bare_seal(DIALECT, signature)
+    return (signature or UNSEALED) if own is None or own.startswith(REDACTED) else own
 
 
 def _event(kind: str, **fields: Any) -> SseEvent:

@@ -16,10 +16,13 @@ from freehold.gateway.wire.anthropic_events import (
     end_of,
     parsed,
     rejected,
+    seal_of,
     served_by,
     string,
 )
+from freehold.gateway.wire.anthropic_prompt import DIALECT
 from freehold.gateway.wire.anthropic_words import CALLS, OBJECTS, VOCABULARY, channel_of
+from freehold.gateway.wire.prompt import sealed
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 
@@ -58,11 +61,12 @@ def _block_events(part: int, block: Mapping[str, Any], is_verbatim: bool, slots:
     if kind in STARTS:
         part_kind, key = STARTS[kind]
         text = string(block, key)
-        signature = string(block, "signature") if "signature" in block else ""
         if text:
             slots.append(Slot(kind=part_kind, choice=0, part=part, path=("content", part, key), chars=len(text)))
             yield delta_of(part_kind, part, text)
-        yield PartEnd(kind=part_kind, part=part, signature=signature or None)
+        yield PartEnd(kind=part_kind, part=part, signature=sealed(DIALECT, seal) if (seal := seal_of(block)) else None)
+    elif kind == "redacted_thinking" and not is_verbatim:
+        yield PartEnd(kind=PartKind.REASONING, part=part, signature=sealed(DIALECT, seal_of(block)))
     elif kind in CALLS and is_verbatim:
         slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part, path=("content", part), chars=0, begins=True))
         yield call_start(block, part)

@@ -21,6 +21,7 @@ from freehold.core.events import (
     ToolCallStart,
     Usage,
 )
+from freehold.gateway.wire.anthropic_prompt import REDACTED
 
 _NAME_LIMIT_CHARS = 256
 _MESSAGE_LIMIT_CHARS = 2000
@@ -178,6 +179,13 @@ def string(document: Mapping[str, Any], key: str) -> str:
     if not isinstance(value, str):
         raise UpstreamBroken(f"the upstream sent a content block whose {key} is no string")
     return value
+
+
+def seal_of(block: Mapping[str, Any]) -> str:
+    """What a block's thought is sealed with; of one that only its provider can read, all there is of it."""
+    if block.get("type") == "redacted_thinking":
+        return REDACTED + string(block, "data")
+    return string(block, "signature") if "signature" in block else ""
 
 
 def index_of(document: Mapping[str, Any]) -> int:

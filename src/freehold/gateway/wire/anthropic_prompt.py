@@ -16,6 +16,7 @@ from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.prompt import (
+    UNSEALED,
     CallPart,
     MediaPart,
     Part,
@@ -26,8 +27,11 @@ from freehold.gateway.wire.prompt import (
     ResultPart,
     TextPart,
     Turn,
+    sealed,
 )
 
+DIALECT = "anthropic.messages"
+REDACTED = "redacted."  # begins the seal that stands for a thought which only its provider can read
 UNSUPPORTED = "unsupported_parameter"  # the code of what no other dialect has
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _MODES: dict[str, Literal["auto", "none", "required"]] = {"auto": "auto", "none": "none", "any": "required"}
@@ -134,10 +138,11 @@ class _Reader:
             case "tool_result":
                 return (self._result(block, at),)
             case "thinking":
-                signature = fields.text(block, "signature", at) or None
+                seal = fields.text(block, "signature", at)
+                signature = sealed(DIALECT, seal) if seal and seal != UNSEALED else None
                 return (ReasoningPart(text=_string(block, "thinking", at), signature=signature),)
             case "redacted_thinking":
-                return (ReasoningPart(text="", redacted=_string(block, "data", at)),)
+                return (ReasoningPart(text="", signature=sealed(DIALECT, REDACTED + _string(block, "data", at))),)
             case _:
                 return (self._foreign(at + "type", "blocks of this kind only"),)
 

@@ -27,11 +27,14 @@ from freehold.gateway.wire.anthropic_events import (
     mapping,
     parsed,
     rejected,
+    seal_of,
     served_by,
     string,
 )
+from freehold.gateway.wire.anthropic_prompt import DIALECT
 from freehold.gateway.wire.anthropic_words import CALLS, OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.leaves import faithful
+from freehold.gateway.wire.prompt import sealed
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 _FIRST_EXTRA_PART = 1 << 20  # of texts in fields not known here; a message's blocks stay far below
@@ -57,7 +60,7 @@ class _Block:
         self.is_call = is_call
         self.kinds: set[PartKind] = {PartKind.TOOL_CALL} if is_call else set()
         self.given = block.get("input") if is_call else None  # arguments that came with the start, in place of deltas
-        self.signature = string(block, "signature") if "signature" in block else ""
+        self.signature = seal_of(block)
 
 
 class MessageDecoder:
@@ -210,6 +213,8 @@ class MessageDecoder:
             start = call_start(block, made.part)
             run.add(start if self._notes is not None else replace(start, arguments=""))
             slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=made.part, path=("content_block",), chars=0, begins=True))
+        elif kind == "redacted_thinking" and self._notes is None:
+            made.kinds.add(PartKind.REASONING)
         elif kind in STARTS:
             part_kind, key = STARTS[kind]
             self._say(made, part_kind, string(block, key), ("content_block", key), run, slots)
@@ -262,8 +267,8 @@ class MessageDecoder:
         if block.signature:
             block.kinds.add(PartKind.REASONING)
         for kind in sorted(block.kinds):
-            signature = block.signature if kind is PartKind.REASONING else ""
-            run.add(PartEnd(kind=kind, part=block.part, signature=signature or None))
+            signature = sealed(DIALECT, block.signature) if kind is PartKind.REASONING and block.signature else None
+            run.add(PartEnd(kind=kind, part=block.part, signature=signature))
 
     def _read_extras(self, index: int | None, event: str, value: Any, path: Path, run: Run, slots: list[Slot]) -> None:
         """Strings of what is not known here are read as texts in pieces, for a client who may know it."""

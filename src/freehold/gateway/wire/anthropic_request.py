@@ -14,7 +14,7 @@ from freehold.gateway.wire import fields
 from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
-from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+from freehold.gateway.wire.prompt import Prompt, is_foreign, mended, messages_of, tools_of
 
 _MODEL_LIMIT_CHARS = 256
 _TOKENS_LIMIT = 1 << 31
@@ -73,8 +73,14 @@ def leaves(document: Mapping[str, Any]) -> list[Leaf]:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The document itself, unless the provider calls the model otherwise. Usage comes unasked."""
-    document = exchange.document
+    document = mended(exchange.document, ("messages", "content"), _own_thought)
     return document if document.get("model") == model else {**document, "model": model}
+
+
+def _own_thought(block: Any) -> Any:
+    """The block, unless it is a thought of another dialect's provider."""
+    signature = block.get("signature") if isinstance(block, dict) and block.get("type") == "thinking" else None
+    return None if isinstance(signature, str) and is_foreign(signature) else block
 
 
 def _sampling(document: Mapping[str, Any]) -> Sampling:

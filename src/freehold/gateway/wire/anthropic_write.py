@@ -14,7 +14,7 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
-from freehold.gateway.wire.anthropic_prompt import unsupported
+from freehold.gateway.wire.anthropic_prompt import DIALECT, REDACTED, unsupported
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,
@@ -25,6 +25,7 @@ from freehold.gateway.wire.prompt import (
     ReasoningPart,
     ResultPart,
     TextPart,
+    bare_seal,
 )
 
 _MAX_TOKENS = 8192  # the format wants a limit; each model in service takes at least this much
@@ -105,10 +106,12 @@ def _cached(cache_control: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def _thought(part: ReasoningPart) -> list[dict[str, Any]]:
-    """A thought without its seal is left out: its provider alone could tell it from a forged one, and refuses it."""
-    if part.redacted is not None:
-        return [{"type": "redacted_thinking", "data": part.redacted}]
-    return [{"type": "thinking", "thinking": part.text, "signature": part.signature}] if part.signature else []
+    """A thought without a seal of this dialect is left out: a provider refuses what it can't tell from a forged one."""
+    if (seal := bare_seal(DIALECT, part.signature)) is None:
+        return []
+    if seal.startswith(REDACTED):
+        return [{"type": "redacted_thinking", "data": seal.removeprefix(REDACTED)}]
+    return [{"type": "thinking", "thinking": part.text, "signature": seal}]
 
 
 def _arguments(text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from freehold.gateway.wire import gemini_provider as provided
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire import gemini_verbatim as verbatims
 from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
+from freehold.gateway.wire.gemini_words import DIALECT
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import GeminiRefuser
 
@@ -40,7 +41,7 @@ _CODE_LIMIT_CHARS = 64
 
 
 class Gemini:
-    dialect: str = asked.DIALECT
+    dialect: str = DIALECT
     operation: str = asked.OPERATION
     paths: tuple[str, ...] = ("/v1beta/models/", "/v1/models/")
     last_word = b""

@@ -4,8 +4,6 @@ Written are fields of ours only, as with every dialect. A call is written whole,
 shown to clients that asked for them, as Gemini does. A count nobody knows is left out.
 """
 
-from binascii import Error as NotBase64
-from binascii import a2b_base64
 from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
@@ -37,6 +35,8 @@ from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.gemini_document import arguments_of
 from freehold.gateway.wire.gemini_request import wants_thoughts
+from freehold.gateway.wire.gemini_words import write_seal
+from freehold.gateway.wire.prompt import UNSEALED
 
 _FINISH_REASONS = {
     FinishReason.STOP: "STOP",
@@ -50,7 +50,7 @@ _LOWEST_LOGPROB = -9999.0  # JSON has no word for minus infinity
 class PayloadEncoder:
     """Events to payloads, byte by byte around one prepared tail: this runs once a token."""
 
-    __slots__ = ("_calls", "_exchange", "_shared", "_shows_thoughts", "_tail")
+    __slots__ = ("_called", "_calls", "_exchange", "_shared", "_shows_thoughts", "_tail")
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -58,6 +58,7 @@ class PayloadEncoder:
         self._shared = _shared(exchange)
         self._tail = b"}]," + orjson.dumps(self._shared)[1:]
         self._calls: dict[tuple[int, int], _Call] = {}  # not written yet
+        self._called: set[int] = set()  # candidates of which a call was written
 
     def encode(self, event: Event) -> list[SseEvent]:
         match event:
@@ -103,16 +104,21 @@ class PayloadEncoder:
 
     def _last(self, choice: int, reason: str) -> dict[str, Any]:
         open_calls = sorted(key for key in self._calls if key[0] == choice)
-        parts = [self._calls.pop(key).part() for key in open_calls] or [{"text": ""}]
+        parts = [self._call(key, None) for key in open_calls] or [{"text": ""}]
         return {"content": {"parts": parts, "role": "model"}, "finishReason": reason, "index": choice}
 
     def _end_part(self, event: PartEnd) -> list[SseEvent]:
         if event.kind is PartKind.TOOL_CALL:
-            call = self._calls.pop((event.choice, event.part), None)
-            return [] if call is None else [self._payload(event.choice, orjson.dumps(call.part(event.signature)))]
-        if event.kind is PartKind.REASONING and self._shows_thoughts and (seal := _seal(event.signature)):
+            key = event.choice, event.part
+            return [self._payload(event.choice, orjson.dumps(self._call(key, event.signature)))] if key in self._calls else []
+        if event.kind is PartKind.REASONING and self._shows_thoughts and (seal := write_seal(event.signature)):
             return [self._payload(event.choice, orjson.dumps({"text": "", "thought": True, **seal}))]
         return []
+
+    def _call(self, key: tuple[int, int], signature: str | None) -> dict[str, Any]:
+        is_first = key[0] not in self._called
+        self._called.add(key[0])
+        return self._calls.pop(key).part(signature, is_first=is_first)
 
     def _payload(self, choice: int, part: bytes, more: bytes = b"") -> SseEvent:
         head = b'{"candidates":[{"content":{"parts":['
@@ -148,10 +154,11 @@ class _Call:
         self.name = name
         self.arguments: list[str] = []
 
-    def part(self, signature: str | None = None) -> dict[str, Any]:
+    def part(self, signature: str | None, *, is_first: bool) -> dict[str, Any]:
+        """Google wants a seal on the first call of a step: where there is none, a word says so."""
         call_id = {"id": self.call_id} if self.call_id else {}
         call = {**call_id, "name": self.name, "args": arguments_of("".join(self.arguments))}
-        return {"functionCall": call, **_seal(signature)}
+        return {"functionCall": call, **write_seal(signature or (UNSEALED if is_first else None))}
 
 
 class _Candidate:
@@ -203,9 +210,11 @@ class _Candidate:
     def _part(self, kind: PartKind, at: int, text: str) -> dict[str, Any] | None:
         match kind:
             case PartKind.TOOL_CALL:
-                return self._calls[at].part(self._seals.get((kind, at)))
+                return self._calls[at].part(self._seals.get((kind, at)), is_first=at == next(iter(self._calls)))
             case PartKind.REASONING:
-                return {"text": text, "thought": True, **_seal(self._seals.get((kind, at)))} if self._shows_thoughts else None
+                return (
+                    {"text": text, "thought": True, **write_seal(self._seals.get((kind, at)))} if self._shows_thoughts else None
+                )
             case PartKind.TEXT:
                 return {"text": text} if text else None
             case _:
@@ -215,17 +224,6 @@ class _Candidate:
 def _shared(exchange: Exchange) -> dict[str, Any]:
     """What payloads and bodies have in common. The model is called by the client's own word for it."""
     return {"modelVersion": exchange.model, "responseId": exchange.id}
-
-
-def _seal(signature: str | None) -> dict[str, Any]:
-    """A seal in base64, as the field wants it; another provider's in another form can't go there."""
-    if not signature:
-        return {}
-    try:
-        a2b_base64(signature.encode(), strict_mode=True)
-    except NotBase64:
-        return {}
-    return {"thoughtSignature": signature}
 
 
 def _usage(usage: Usage | None) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import orjson
 
 from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
+from freehold.gateway.wire.gemini_words import DIALECT, NO_SEAL
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,
@@ -24,11 +25,9 @@ from freehold.gateway.wire.prompt import (
     ResultPart,
     TextPart,
     Turn,
+    bare_seal,
 )
 
-# Newer models refuse a step whose first call has no seal. This one Google documents for calls that another model made:
-# https://ai.google.dev/gemini-api/docs/thought-signatures
-_NO_SEAL = "skip_thought_signature_validator"
 _BUDGETS = {"none": 0, "minimal": 1024, "low": 1024, "medium": 8192, "high": 24576}  # Google's own, for OpenAI's words
 ANSWER_KEYS = ("output", "result", "error")  # a result of one of these alone is its value: Google's words, and its SDK's
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY", "named": "ANY"}
@@ -104,7 +103,7 @@ def _contents(turns: Iterable[Turn]) -> list[dict[str, Any]]:
 def _seal(parts: list[dict[str, Any]]) -> None:
     calls = [part for part in parts if "functionCall" in part]
     if calls and not any("thoughtSignature" in part for part in calls):
-        calls[0]["thoughtSignature"] = _NO_SEAL
+        calls[0]["thoughtSignature"] = NO_SEAL
 
 
 def _written(part: Part, turn: Turn, names: dict[str, str]) -> list[dict[str, Any]]:
@@ -112,15 +111,23 @@ def _written(part: Part, turn: Turn, names: dict[str, str]) -> list[dict[str, An
         case TextPart() | MediaPart():
             return [_plain(part)] if isinstance(part, MediaPart) or part.text else []
         case ReasoningPart():
-            return [{"text": part.text, "thought": True}] if part.text and part.signature is None else []
+            seal = _sealed(part)
+            is_readable = seal or part.signature is None
+            return [{"text": part.text, "thought": True, **seal}] if part.text and is_readable else []
         case CallPart():
             names[part.call_id] = part.name
             call = {"id": part.call_id, "name": part.name, "args": arguments_of(part.arguments)}
-            return [{"functionCall": call, **({"thoughtSignature": part.signature} if part.signature else {})}]
+            return [{"functionCall": call, **_sealed(part)}]
         case ResultPart():
             return _result(part, names)
         case _:
             assert_never(part)
+
+
+def _sealed(part: ReasoningPart | CallPart) -> dict[str, str]:
+    """With the seal that it has of a provider of Gemini's."""
+    seal = bare_seal(DIALECT, part.signature)
+    return {"thoughtSignature": seal} if seal else {}
 
 
 def _result(result: ResultPart, names: Mapping[str, str]) -> list[dict[str, Any]]:

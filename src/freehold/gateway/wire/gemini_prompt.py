@@ -17,7 +17,7 @@ from freehold.gateway.wire import fields
 from freehold.gateway.wire.fields import Document
 from freehold.gateway.wire.gemini_document import ANSWER_KEYS
 from freehold.gateway.wire.gemini_schema import to_json_schema
-from freehold.gateway.wire.gemini_words import named
+from freehold.gateway.wire.gemini_words import named, read_seal
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,
@@ -133,7 +133,8 @@ class _Reader:
 
     def _part(self, document: Document, at: str) -> Part | None:
         part = named(document, at)
-        signature = fields.text(part, "thoughtSignature", at)
+        seal = fields.text(part, "thoughtSignature", at)
+        signature = read_seal(seal) if seal else None
         if (call := fields.mapping(part, "functionCall", at)) is not None:
             return self._call(named(call), at + "functionCall.", signature)
         if (response := fields.mapping(part, "functionResponse", at)) is not None:

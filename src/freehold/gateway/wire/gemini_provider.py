@@ -40,6 +40,8 @@ from freehold.gateway.wire.gemini_payload import (
     rejection,
 )
 from freehold.gateway.wire.gemini_verbatim import EXTRA_PARTS, GeminiNotes, as_rewritten, extra_texts
+from freehold.gateway.wire.gemini_words import DIALECT
+from freehold.gateway.wire.prompt import sealed
 
 _CUT_OFF_WORDS = (
     "SAFETY RECITATION LANGUAGE OTHER BLOCKLIST PROHIBITED_CONTENT SPII IMAGE_SAFETY IMAGE_PROHIBITED_CONTENT"
@@ -225,7 +227,7 @@ class GeminiDecoder:
             run.say(PartKind.REASONING, number, progress.thought, text)
             _place(slots, PartKind.REASONING, number, progress.thought, (*path, "text"), text)
         if part.thought_signature:
-            _end_thought(progress, number, run, part.thought_signature)
+            _end_thought(progress, number, run, sealed(DIALECT, part.thought_signature))
 
     def _read_text(
         self,
@@ -264,7 +266,8 @@ class GeminiDecoder:
         if slots is None or arguments:
             run.say(PartKind.TOOL_CALL, number, part, arguments or "{}")
             _place(slots, PartKind.TOOL_CALL, number, part, (*path, "functionCall", "args"), arguments)
-        run.add(PartEnd(kind=PartKind.TOOL_CALL, choice=number, part=part, signature=whole.thought_signature))
+        signature = sealed(DIALECT, whole.thought_signature) if whole.thought_signature else None
+        run.add(PartEnd(kind=PartKind.TOOL_CALL, choice=number, part=part, signature=signature))
 
     def _call_id(self, number: int, part: int, name: str, arguments: str) -> str:
         """The same call has the same id, however often it is read; another of the conversation's has another."""

@@ -14,11 +14,10 @@ from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.gemini_prompt import read, refused
-from freehold.gateway.wire.gemini_words import OBJECTS, VOCABULARY, camel, named, spelled
+from freehold.gateway.wire.gemini_words import DIALECT, NO_SEAL, OBJECTS, VOCABULARY, camel, foreign_seal, named, spelled
 from freehold.gateway.wire.leaves import walk
-from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+from freehold.gateway.wire.prompt import Prompt, mended, messages_of, tools_of
 
-DIALECT = "google.gemini"
 OPERATION = "generate_content"
 MODELS = "models/"  # what stands before a model's name in Google's resource names
 METHODS = {"generateContent": False, "streamGenerateContent": True}
@@ -85,9 +84,19 @@ def prompt_of(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The body as it is. Some clients repeat the model in it: that must be the path's."""
-    if "model" in exchange.document and model != exchange.model:
-        return {**exchange.document, "model": MODELS + model.removeprefix(MODELS)}
-    return exchange.document
+    document = mended(exchange.document, ("contents", "parts"), _own_seal)
+    if "model" in document and model != exchange.model:
+        return {**document, "model": MODELS + model.removeprefix(MODELS)}
+    return document
+
+
+def _own_seal(part: Any) -> Any:
+    """The part without the seal of another dialect's provider; a call of its gets what stands for one."""
+    seal = spelled(part, "thoughtSignature") if isinstance(part, dict) else None
+    if not isinstance(seal, str) or foreign_seal(seal) is None:
+        return part
+    kept = {key: value for key, value in part.items() if camel(key) != "thoughtSignature"}
+    return {**kept, "thoughtSignature": NO_SEAL} if spelled(part, "functionCall") else kept
 
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:

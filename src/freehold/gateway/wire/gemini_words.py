@@ -1,11 +1,19 @@
 """Gemini's names and words: fields under either spelling, and the vocabulary that holds nothing to find."""
 
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
 from collections.abc import Mapping
 from typing import Any
 
 from freehold.core.errors import InvalidRequest
 from freehold.gateway.wire.fields import Document
+from freehold.gateway.wire.prompt import bare_seal, is_foreign, sealed
 
+DIALECT = "google.gemini"
+
+# Newer models refuse a step whose first call has no seal. This one Google documents for calls that another model made:
+# https://ai.google.dev/gemini-api/docs/thought-signatures
+NO_SEAL = "skip_thought_signature_validator"
 _CAMEL = """
     contents content parts role text thought thoughtSignature inlineData fileData mimeType data fileUri displayName functionCall
     functionResponse name args id response systemInstruction tools functionDeclarations description parameters
@@ -63,3 +71,31 @@ def named(document: Document, where: str = "") -> Document:
 def spelled(document: Mapping[str, Any], name: str) -> Any:
     """A field's value under either spelling, of a document that nobody has checked yet."""
     return document[name] if name in document else document.get(_snake(name))
+
+
+def read_seal(signature: str) -> str:
+    """A `thoughtSignature`, marked with whose it is. What stands there of other dialects is base64 of their marked seal."""
+    return foreign_seal(signature) or sealed(DIALECT, signature)
+
+
+def foreign_seal(signature: str) -> str | None:
+    """Another dialect's seal, if the field holds one."""
+    try:
+        seal = b64decode(signature, altchars=b"-_").decode("ascii")
+    except (NotBase64, ValueError):
+        return None
+    return seal if is_foreign(seal) else None
+
+
+def write_seal(signature: str | None) -> dict[str, str]:
+    """The field for a client of Gemini's. A provider's own is base64, or none."""
+    if signature is None:
+        return {}
+    own = bare_seal(DIALECT, signature)
+    if own is None:
+        return {"thoughtSignature": b64encode(signature.encode()).decode()}
+    try:
+        b64decode(own, validate=True)
+    except (NotBase64, ValueError):
+        return {}
+    return {"thoughtSignature": own}

@@ -27,7 +27,7 @@ from freehold.gateway.wire.refusals import ResponsesRefuser
 
 
 class OpenAIResponses:
-    dialect = asked.DIALECT
+    dialect = prompts.DIALECT
     operation = asked.OPERATION
     paths = ("/v1/responses",)
     last_word = b""

@@ -36,7 +36,8 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.openai_responses_prompt import FOREIGN_SEAL, asked_tools
+from freehold.gateway.wire.openai_responses_prompt import DIALECT, asked_tools
+from freehold.gateway.wire.prompt import bare_seal
 
 _LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON has no word for
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
@@ -173,7 +174,7 @@ class ItemEncoder:
             sent = self._begin(item, event.kind, event.part)
         del self._open[event.kind, event.part]
         if event.signature is not None and isinstance(item, _Thought):
-            item.document["encrypted_content"] = FOREIGN_SEAL + event.signature
+            item.document["encrypted_content"] = bare_seal(DIALECT, event.signature) or event.signature
         return sent + self._written(item.end("completed"))
 
     def _new(self, kind: PartKind) -> "_Item":

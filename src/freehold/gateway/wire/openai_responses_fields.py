@@ -9,7 +9,8 @@ import orjson
 from freehold.core.errors import UpstreamBroken, UpstreamRejected
 from freehold.core.events import TokenLogprob, ToolCallStart, Usage
 from freehold.core.exchange import Path
-from freehold.gateway.wire.openai_responses_prompt import OWN_SEAL
+from freehold.gateway.wire.openai_responses_prompt import DIALECT
+from freehold.gateway.wire.prompt import sealed
 
 _NAME_LIMIT_CHARS = 256
 _MESSAGE_LIMIT_CHARS = 2000
@@ -108,7 +109,7 @@ def is_run_by_client(kind: object) -> bool:
 
 def seal(item: Mapping[str, Any]) -> str | None:
     seal = item.get("encrypted_content") if item.get("type") == "reasoning" else None
-    return OWN_SEAL + seal if isinstance(seal, str) and seal else None
+    return sealed(DIALECT, seal) if isinstance(seal, str) and seal else None
 
 
 def indexes(document: Mapping[str, Any]) -> Path:

@@ -2,8 +2,7 @@
 
 A custom tool, whose input is free text, goes to other dialects as a function with one string `input`, a tool of a namespace with
 both names in one; the answer's writer turns their calls back. Refused by name is what needs the provider's own tools or memory.
-The seal of a thought travels in `encrypted_content`, marked with the dialect it came from, so that no provider is sent a seal it
-did not make.
+The seal of a thought travels in `encrypted_content`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,11 +14,20 @@ import orjson
 from freehold.core.exchange import Exchange, ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_media as media
-from freehold.gateway.wire.prompt import CallPart, MediaPart, Prompt, PromptTool, ReasoningPart, ResultPart, TextPart, Turn
+from freehold.gateway.wire.prompt import (
+    CallPart,
+    MediaPart,
+    Prompt,
+    PromptTool,
+    ReasoningPart,
+    ResultPart,
+    TextPart,
+    Turn,
+    sealed,
+)
 
 ROLES: dict[str, Role] = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-FOREIGN_SEAL = "sealed."  # before a seal of another dialect's provider, in our answers' `encrypted_content`
-OWN_SEAL = "openai.responses."  # before a seal of a provider of this dialect, where another dialect's client keeps it
+DIALECT = "openai.responses"
 
 _MODES: dict[str, Literal["auto", "none", "required"]] = {"auto": "auto", "none": "none", "required": "required"}
 _STATE = ("previous_response_id", "conversation", "prompt", "moderation")  # only a provider of the same dialect has them
@@ -149,15 +157,13 @@ def _call(kind: str, item: Mapping[str, Any], where: str) -> CallPart:
 
 
 def _thought(item: Mapping[str, Any], where: str) -> ReasoningPart:
-    """A seal without our mark is of a provider of this dialect: no other one can read it."""
     key = "content" if item.get("content") else "summary"
     texts = [
         fields.text(fields.member(part, f"{where}{key}[{at}]"), "text", f"{where}{key}[{at}].") or ""
         for at, part in enumerate(fields.sequence(item, key, where) or ())
     ]
-    seal = fields.text(item, "encrypted_content", where) or ""
-    signature = seal.removeprefix(FOREIGN_SEAL) if seal.startswith(FOREIGN_SEAL) else None
-    return ReasoningPart(text="\n\n".join(texts), signature=signature)
+    seal = fields.text(item, "encrypted_content", where)
+    return ReasoningPart(text="\n\n".join(texts), signature=sealed(DIALECT, seal) if seal else None)
 
 
 def _content(item: Mapping[str, Any], key: str, where: str) -> tuple[TextPart | MediaPart, ...]:

@@ -16,13 +16,14 @@ from freehold.gateway.wire import openai_responses_prompt as prompts
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.openai_chat_request import VOCABULARY as CHAT_VOCABULARY
-from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
+from freehold.gateway.wire.openai_responses_prompt import DIALECT
+from freehold.gateway.wire.prompt import Prompt, is_foreign, mended, messages_of, tools_of
 
-DIALECT = "openai.responses"
 OPERATION = "chat"
 
 _MODEL_LIMIT_CHARS = 256
 _NO_PROMPT = Prompt(turns=())
+OWN_THOUGHT = "rs_xc_"  # begins the ids of the thoughts in our answers
 _STATE = ("previous_response_id", "conversation", "prompt")  # each can stand for the input
 _ROLE_CHANNELS: dict[Role, Channel] = {
     "system": Channel.SYSTEM,
@@ -81,7 +82,17 @@ def decode(incoming: Incoming) -> Exchange:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The same request under the provider's name of the model. Its streams tell the usage without being asked."""
-    return exchange.document if model == exchange.model else {**exchange.document, "model": model}
+    document = mended(exchange.document, ("input",), _own_thought)
+    return document if model == exchange.model else {**document, "model": model}
+
+
+def _own_thought(item: Any) -> Any:
+    """The item, unless this node wrote it down as a thought: a provider would look for one without a seal, and not find it."""
+    if not isinstance(item, dict) or item.get("type") != "reasoning":
+        return item
+    seal, name = item.get("encrypted_content"), item.get("id")
+    is_ours = is_foreign(seal) if isinstance(seal, str) else isinstance(name, str) and name.startswith(OWN_THOUGHT)
+    return None if is_ours else item
 
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:

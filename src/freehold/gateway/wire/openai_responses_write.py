@@ -5,10 +5,20 @@ from typing import Any, assert_never
 
 from freehold.core.exchange import Role, ToolChoice
 from freehold.gateway.wire import openai_media as media
-from freehold.gateway.wire.openai_responses_prompt import OWN_SEAL
-from freehold.gateway.wire.prompt import CallPart, MediaPart, Part, Prompt, PromptTool, ReasoningPart, ResultPart, TextPart, Turn
+from freehold.gateway.wire.openai_responses_prompt import DIALECT
+from freehold.gateway.wire.prompt import (
+    CallPart,
+    MediaPart,
+    Part,
+    Prompt,
+    PromptTool,
+    ReasoningPart,
+    ResultPart,
+    TextPart,
+    Turn,
+    bare_seal,
+)
 
-_DIALECT = "openai.responses"
 _NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
@@ -62,11 +72,10 @@ def _written_item(part: ReasoningPart | CallPart | ResultPart) -> dict[str, Any]
             output = _written_output(part)
             return {"type": "function_call_output", "call_id": part.call_id, "output": output}
         case ReasoningPart():
-            seal = part.signature or ""
-            if not seal.startswith(OWN_SEAL):  # a provider takes only thoughts of its own
+            if (seal := bare_seal(DIALECT, part.signature)) is None:  # a provider takes only thoughts of its own
                 return None
             summary = [{"type": "summary_text", "text": part.text}] if part.text else []
-            return {"type": "reasoning", "summary": summary, "encrypted_content": seal.removeprefix(OWN_SEAL)}
+            return {"type": "reasoning", "summary": summary, "encrypted_content": seal}
         case _:
             assert_never(part)
 
@@ -85,7 +94,7 @@ def _written_part(part: Part, role: Role) -> dict[str, Any]:
         return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
     if isinstance(part, MediaPart) and role != "assistant":
         return _written_media(part)
-    raise media.lacks(_DIALECT, f"{part.kind} of the {role}'s" if isinstance(part, MediaPart) else "a result's part")
+    raise media.lacks(DIALECT, f"{part.kind} of the {role}'s" if isinstance(part, MediaPart) else "a result's part")
 
 
 def _written_media(part: MediaPart) -> dict[str, Any]:
@@ -104,7 +113,7 @@ def _written_media(part: MediaPart) -> dict[str, Any]:
             pass
         case _:
             assert_never(part.kind)
-    raise media.lacks(_DIALECT, f"{part.kind} {part.media_type or ''}".rstrip())
+    raise media.lacks(DIALECT, f"{part.kind} {part.media_type or ''}".rstrip())
 
 
 def _written_tool(tool: PromptTool) -> dict[str, Any]:
@@ -146,7 +155,7 @@ def _written_sampling(prompt: Prompt) -> dict[str, Any]:
     }
     for name, is_asked in lacking.items():
         if is_asked:
-            raise media.lacks(_DIALECT, name)
+            raise media.lacks(DIALECT, name)
     asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_output_tokens": sampling.max_tokens}
     document: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if sampling.top_logprobs is not None:

@@ -4,7 +4,7 @@ It holds what at least two dialects can say. A field that only one has is refuse
 change the answer's meaning, and dropped where it would not. `None` leaves a choice to the provider.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -34,11 +34,10 @@ class MediaPart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasoningPart:
-    """A past thought. `signature` is the seal its provider wants back; `redacted` is a thought only its provider can read."""
+    """A past thought. `signature` is the seal its provider wants back, as `sealed` marks it; it may be all there is."""
 
     text: str = field(repr=False)
     signature: str | None = field(repr=False, default=None)
-    redacted: str | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +59,46 @@ class ResultPart:
     name: str | None = None
     is_error: bool = False
     cache_control: Mapping[str, Any] | None = None
+
+
+_SEALERS = ("anthropic.messages.", "google.gemini.", "openai.responses.")  # dialects whose providers seal
+UNSEALED = "freehold.unsealed"  # stands for a seal in dialects that want one with each thought
+
+
+def sealed(dialect: str, seal: str) -> str:
+    """A seal with the dialect of the provider who made it before it: no other may be sent it, for it would refuse the request.
+
+    Clients keep seals of their own dialect bare, and others as they are here.
+    """
+    return seal if is_foreign(seal) else f"{dialect}.{seal}"
+
+
+def is_foreign(seal: str) -> bool:
+    """Whether a seal in a client's own document is another dialect's."""
+    return seal.startswith(_SEALERS) or seal == UNSEALED
+
+
+def bare_seal(dialect: str, signature: str | None) -> str | None:
+    """What a provider of `dialect` wrote; None where it was another."""
+    mark = dialect + "."
+    return signature.removeprefix(mark) if signature is not None and signature.startswith(mark) else None
+
+
+def mended(document: Mapping[str, Any], path: tuple[str, ...], mend: Callable[[Any], Any]) -> Mapping[str, Any]:
+    """The document with each item of the lists at `path` as `mend` gives it back; None takes it out, and what held it alone.
+
+    The document itself where nothing changes, as almost always.
+    """
+    key, *rest = path
+    items = document.get(key)
+    if not isinstance(items, list):
+        return document
+    made = [
+        mended(item, tuple(rest), mend) if rest and isinstance(item, dict) else item if rest else mend(item) for item in items
+    ]
+    if all(new is old for new, old in zip(made, items, strict=True)):
+        return document
+    return {**document, key: [item for item in made if item is not None and not (rest and item.get(rest[0]) == [])]}
 
 
 Part: TypeAlias = TextPart | MediaPart | ReasoningPart | CallPart | ResultPart
