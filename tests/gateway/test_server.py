@@ -31,6 +31,8 @@ from freehold.core.ledger import Status
 from freehold.core.measurement import NOTHING_RAN, Grade
 from freehold.core.ports import EngineLoad, UpstreamStatus
 from freehold.gateway.config import GatewayConfig, RoutingConfig
+from freehold.gateway.serve import bind, serving
+from freehold.gateway.server import create_app
 from tests.fakes.guard import FORBIDDEN, MASK, POLICY_DIGEST, SECRET
 from tests.fakes.keys import ADMIN_KEY, CLIENT_KEY, OTHER_KEY
 from tests.fakes.upstream import MODEL, SERVED, ScriptedUpstream, answer
@@ -582,6 +584,19 @@ async def test_a_shutdown_that_cannot_wait_records_what_it_cuts() -> None:
         await reply.content.readany()
     said = await reply.read()
     await session.close()
+    assert json.loads(payloads(said)[-1])["error"]["message"].startswith("the node is shutting down")
+    assert node.recorder.drafts[0].entry.status is Status.FAILED
+
+
+async def test_a_shutdown_in_a_hurry_waits_for_no_answer_and_records_it() -> None:
+    node, hurry = TestNode(upstream=ScriptedUpstream(*answer("one ")[:2], asyncio.Event())), asyncio.Event()
+    config = GatewayConfig(port=0, shutdown_timeout_s=600)
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {CLIENT_KEY}"}) as session:
+        async with serving(create_app(node.services()), config, bind(config, has_keys=True), hurry) as url:
+            reply = await session.post(f"{url}/v1/chat/completions", json={**ASK, "stream": True})
+            await reply.content.readany()
+            asyncio.get_running_loop().call_later(0.2, hurry.set)
+        said = await reply.read()
     assert json.loads(payloads(said)[-1])["error"]["message"].startswith("the node is shutting down")
     assert node.recorder.drafts[0].entry.status is Status.FAILED
 

@@ -1,14 +1,16 @@
 """`freehold serve`: the node, from nothing to ready.
 
-What happens here in order: the model is pulled if it is not there, and the guard's rules are compiled beside it; the first keys
-are made and shown once, the rooms open, the port listens, and the engine loads. With `--json` each of these steps is one JSON
-object a line on standard output, for a supervisor to read; the log goes to standard error either way.
+What happens here in order: the address is taken, the model is pulled if it is not there, and the guard's rules are compiled
+beside it; the first keys are made and shown once, the rooms open, the port listens, and the engine loads. The first Ctrl-C or
+SIGTERM lets answers under way finish, a second ends them. With `--json` each of these steps is one JSON object a line on standard
+output, for a supervisor to read; the log goes to standard error either way.
 """
 
 import asyncio
 import contextlib
 import gc
 import signal
+import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -53,13 +55,14 @@ def serve(
         named = {} if model is None else {"model": _named(model, progress)}
         settings: dict[str, Any] = engine_settings(engine) | named
         place = _with_address(find_place(config_path, settings), host, port)
+        listener = bind(place.config.gateway, has_keys=True)  # what is wrong with the address is told before the rest is fetched
         with compiling(place):
             fetch_model(place, progress)
     first_keys = make_first_keys(place)
     if first_keys is not None:
         tell.keys(first_keys)
     with asyncio.Runner(loop_factory=event_loop) as runner:
-        runner.run(_run(place, tell))
+        runner.run(_run(place, tell, listener))
 
 
 def _named(model: str, progress: Progress) -> str:
@@ -77,12 +80,11 @@ def _with_address(place: Place, host: str | None, port: int | None) -> Place:
     return replace(place, config=msgspec.structs.replace(place.config, gateway=gateway))
 
 
-async def _run(place: Place, tell: Teller) -> None:
-    stop = asyncio.Event()
+async def _run(place: Place, tell: Teller, listener: socket.socket) -> None:
+    stop, hurry = asyncio.Event(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listener = bind(place.config.gateway, has_keys=True)
-    async with open_node(place) as node, serving(node.app, place.config.gateway, listener):
+        asyncio.get_running_loop().add_signal_handler(number, lambda: (hurry if stop.is_set() else stop).set())
+    async with open_node(place) as node, serving(node.app, place.config.gateway, listener, hurry):
         tell.listening(url_of(listener, place.config.gateway))
         stopping = asyncio.create_task(stop.wait())
         starting = asyncio.create_task(_await_engine(node, tell))

@@ -60,7 +60,7 @@ class Teller:
         _say(words[0].upper() + words[1:] + ".")
 
     def stopping(self) -> None:
-        _say("Stopping: answers under way may finish.")
+        _say("Stopping: answers under way may finish. Ctrl-C again ends them.")
 
 
 class JsonTeller(Teller):

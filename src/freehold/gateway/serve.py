@@ -120,8 +120,10 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(app: ASGIApp, config: GatewayConfig, listener: socket.socket) -> AsyncIterator[str]:
-    """The app on a bound socket: gives its URL once it listens, and lets streams finish on the way out."""
+async def serving(
+    app: ASGIApp, config: GatewayConfig, listener: socket.socket, hurry: asyncio.Event | None = None
+) -> AsyncIterator[str]:
+    """The app on a bound socket: gives its URL once it listens, and lets streams finish on the way out, unless `hurry` is set."""
     server = _Server(_uvicorn_config(app, config))
     url = url_of(listener, config)
     running = asyncio.create_task(server.serve(sockets=[listener]))
@@ -134,9 +136,18 @@ async def serving(app: ASGIApp, config: GatewayConfig, listener: socket.socket) 
     finally:
         listening.cancel()
         server.should_exit = True
+        cutting = asyncio.create_task(_cut(server, hurry or asyncio.Event()))
         await running
+        cutting.cancel()
         if cut := server.server_state.tasks:  # what was cancelled still writes its record
             await asyncio.wait(cut, timeout=_RECORD_S)
+
+
+async def _cut(server: uvicorn.Server, hurry: asyncio.Event) -> None:
+    """End what is under way, as the timeout does."""
+    await hurry.wait()
+    for task in server.server_state.tasks:
+        task.cancel()
 
 
 def _uvicorn_config(app: ASGIApp, config: GatewayConfig) -> uvicorn.Config:
