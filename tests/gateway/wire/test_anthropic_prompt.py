@@ -37,7 +37,8 @@ def write(*turns: Turn, **fields: Any) -> dict[str, Any]:
 def test_a_request_read_and_written_and_read_means_the_same(name: str) -> None:
     prompt = read(document(name))
     again = read(CODEC.write_prompt(prompt, model="m"))
-    assert replace(again, reasoning=prompt.reasoning) == prompt
+    sampling = replace(again.sampling, temperature=prompt.sampling.temperature)  # of 1, which is not sent
+    assert replace(again, reasoning=prompt.reasoning, sampling=sampling) == prompt
     assert again.reasoning is not None
     assert prompt.reasoning is not None
     assert (again.reasoning.effort, again.reasoning.budget_tokens) == (prompt.reasoning.effort, prompt.reasoning.budget_tokens)
@@ -274,6 +275,42 @@ def test_limits_tools_and_thinking_are_written_as_providers_want_them() -> None:
     assert "thinking" not in write(reasoning=Reasoning(budget_tokens=9999), sampling=replace(tight, max_tokens=500))
 
 
+def test_what_providers_refuse_beside_thinking_is_left_out() -> None:
+    asked_of = Sampling(temperature=0.2, top_p=0.95, top_k=64, max_tokens=9000)
+    thinks = write(reasoning=Reasoning(budget_tokens=2000), sampling=asked_of)
+    assert (thinks["thinking"]["type"], thinks["top_p"]) == ("enabled", 0.95)
+    assert not {"temperature", "top_k"} & set(thinks)
+    assert "top_p" not in write(reasoning=Reasoning(effort="low"), sampling=Sampling(top_p=0.5))
+    assert write(reasoning=Reasoning(budget_tokens=0), sampling=asked_of)["temperature"] == 0.2
+    for choice in (ToolChoice(mode="required"), ToolChoice(mode="named", name="f")):
+        forced = write(
+            reasoning=Reasoning(budget_tokens=2000), tools=(PromptTool(name="f"),), tool_choice=choice, sampling=asked_of
+        )
+        assert "thinking" not in forced
+        assert forced["temperature"] == 0.2
+
+
+def test_a_call_that_another_model_made_is_gone_on_with_without_a_budget_for_thinking() -> None:
+    call = CallPart(call_id="c", name="f", arguments="{}")
+    thought = ReasoningPart(text="hm", signature="anthropic.messages.s")
+    result = Turn(role="tool", parts=(ResultPart(call_id="c", parts=(TextPart(text="done"),)),))
+    user = Turn(role="user", parts=(TextPart(text="so?"),))
+
+    def thinks(*turns: Turn) -> bool:
+        return "thinking" in CODEC.write_prompt(Prompt(turns=turns, reasoning=Reasoning(budget_tokens=2000)), model="m")
+
+    assert not thinks(user, Turn(role="assistant", parts=(call,)), result)
+    assert not thinks(user, Turn(role="assistant", parts=(replace(thought, signature="google.gemini.s"), call)), result)
+    assert thinks(user, Turn(role="assistant", parts=(thought, call)), result)
+    assert thinks(user, Turn(role="assistant", parts=(call,)), result, user)
+
+
+def test_settings_that_change_nothing_are_not_sent() -> None:
+    """Newer models refuse a temperature beside a `top_p`, which clients of OpenAI's send as 1."""
+    assert "top_p" not in write(sampling=Sampling(temperature=0.7, top_p=1.0))
+    assert "temperature" not in write(sampling=Sampling(temperature=1.0, top_p=0.9))
+
+
 CHAT_REQUEST: dict[str, Any] = {
     "model": "gpt",
     "stream": True,
@@ -320,8 +357,7 @@ def test_a_chat_request_reads_well_for_a_messages_provider() -> None:
         "temperature": 0.5,
         "stop_sequences": ["END"],
         "metadata": {"user_id": "u1"},
-        "thinking": {"type": "adaptive"},
-        "output_config": {"effort": "medium"},
+        "output_config": {"effort": "medium"},  # and no thinking: providers refuse it beside a call that must be made
         "tool_choice": {"type": "tool", "name": "look", "disable_parallel_tool_use": True},
         "tools": [{"name": "look", "description": "Looks.", "input_schema": {"type": "object", "properties": {}}}],
         "system": [{"type": "text", "text": "Be brief."}],

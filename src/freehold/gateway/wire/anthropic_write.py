@@ -8,7 +8,7 @@ what the answer depends on and the format can't say; a seed is dropped, as no pr
 import base64
 import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 import orjson
@@ -21,15 +21,17 @@ from freehold.gateway.wire.prompt import (
     Part,
     Prompt,
     PromptTool,
-    Reasoning,
     ReasoningPart,
     ResultPart,
     TextPart,
+    Turn,
     bare_seal,
 )
 
 _MAX_TOKENS = 8192  # the format wants a limit; each model in service takes at least this much
 _LEAST_BUDGET_TOKENS = 1024  # of thinking
+_LEAST_TOP_P = 0.95  # beside it
+_FORCED = ("required", "named")
 _EFFORTS = {"minimal": "low", "low": "low", "medium": "medium", "high": "high"}
 _MODES = {"auto": "auto", "none": "none", "required": "any", "named": "tool"}
 _NO_ID = re.compile(r"[^A-Za-z0-9_-]")  # providers refuse other characters in a call's id
@@ -39,7 +41,17 @@ def write(prompt: Prompt, *, model: str) -> dict[str, Any]:
     """The document for a provider. Raises InvalidRequest for what it can't say."""
     if prompt.choices > 1:
         raise unsupported("n", "a provider of anthropic.messages gives one answer a request; leave it at 1")
-    document: dict[str, Any] = {"model": model, "messages": _messages(prompt), "stream": True, **_sampling(prompt.sampling)}
+    sampling = _sampling(prompt.sampling)
+    thinking = _thinking(prompt, sampling["max_tokens"])
+    if thinking and thinking["type"] != "disabled":
+        sampling = _beside_thinking(sampling)
+    document: dict[str, Any] = {
+        "model": model,
+        "messages": _messages(prompt),
+        "stream": True,
+        **sampling,
+        **({"thinking": thinking} if thinking else {}),
+    }
     if system := [part for turn in prompt.turns if turn.role == "system" for part in _blocks(turn.parts)]:
         document["system"] = system
     if prompt.tools:
@@ -49,11 +61,8 @@ def write(prompt: Prompt, *, model: str) -> dict[str, Any]:
     output: dict[str, Any] = {}
     if (form := _format(prompt.response_format)) is not None:
         output["format"] = form
-    if prompt.reasoning is not None:
-        if (thinking := _thinking(prompt.reasoning, document["max_tokens"])) is not None:
-            document["thinking"] = thinking
-        if prompt.reasoning.budget_tokens is None and prompt.reasoning.effort is not None:
-            output["effort"] = _EFFORTS.get(prompt.reasoning.effort, "high")
+    if prompt.reasoning is not None and prompt.reasoning.budget_tokens is None and prompt.reasoning.effort is not None:
+        output["effort"] = _EFFORTS.get(prompt.reasoning.effort, "high")
     if output:
         document["output_config"] = output
     if prompt.user is not None:
@@ -195,21 +204,45 @@ def _format(form: ResponseFormat | None) -> dict[str, Any] | None:
     return {"type": "json_schema", "schema": dict(form.schema or {})}
 
 
-def _thinking(reasoning: Reasoning, max_tokens: int) -> dict[str, Any] | None:
-    """Thinking counts towards `max_tokens`: a budget that leaves no room for the answer is cut, or thinking left out."""
-    budget = reasoning.budget_tokens
+def _thinking(prompt: Prompt, max_tokens: int) -> dict[str, Any] | None:
+    """Thinking counts towards `max_tokens`: a budget that leaves no room for the answer is cut, or thinking left out.
+
+    It is left out, too, where providers refuse it: beside a call that must be made, and, with a budget, between a call and its
+    result if the turn that made the call has no thought of theirs.
+    """
+    if prompt.reasoning is None or (prompt.tools and prompt.tool_choice is not None and prompt.tool_choice.mode in _FORCED):
+        return None
+    budget = prompt.reasoning.budget_tokens
     if budget is None:
         return {"type": "adaptive"}
     if budget == 0:
         return {"type": "disabled"}
     budget = min(max(budget, _LEAST_BUDGET_TOKENS), max_tokens - 1)
-    return {"type": "enabled", "budget_tokens": budget} if budget >= _LEAST_BUDGET_TOKENS else None
+    fits = budget >= _LEAST_BUDGET_TOKENS and not _calls_without_thought(prompt.turns)
+    return {"type": "enabled", "budget_tokens": budget} if fits else None
+
+
+def _calls_without_thought(turns: Sequence[Turn]) -> bool:
+    """Whether the last words are results, and what called for them begins without a thought that its provider knows."""
+    last = next((turn for turn in reversed(turns) if turn.role != "tool"), None)
+    if last is None or turns[-1].role != "tool" or last.role != "assistant":
+        return False
+    first = next(iter(_blocks(last.parts)), None)
+    return first is not None and first["type"] not in ("thinking", "redacted_thinking")
+
+
+def _beside_thinking(sampling: Mapping[str, Any]) -> dict[str, Any]:
+    """What may be chosen of a model that thinks: https://docs.claude.com/en/docs/build-with-claude/extended-thinking."""
+    left_out = ("temperature", "top_k") if sampling.get("top_p", 1) >= _LEAST_TOP_P else ("temperature", "top_k", "top_p")
+    return {name: value for name, value in sampling.items() if name not in left_out}
 
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:
+    """A temperature or a `top_p` of 1 changes nothing, and newer models take no two of them."""
     _refuse(sampling)
     document: dict[str, Any] = {"max_tokens": _MAX_TOKENS if sampling.max_tokens is None else sampling.max_tokens}
-    document |= {name: value for name in ("temperature", "top_p", "top_k") if (value := getattr(sampling, name)) is not None}
+    asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "top_k": sampling.top_k}
+    document |= {name: value for name, value in asked.items() if value is not None and (name == "top_k" or value != 1)}
     if sampling.stop:
         document["stop_sequences"] = list(sampling.stop)
     return document
