@@ -10,7 +10,6 @@ import argparse
 import gzip
 import hashlib
 import importlib.metadata
-import io
 import json
 import random
 import re
@@ -18,7 +17,7 @@ import sysconfig
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,7 +41,6 @@ PACKAGE_CHARS = 8_000  # enough of a README; there are many
 CORPORA = Path(__file__).parents[2] / "shared" / "corpora"
 DATA = Path(__file__).parents[1] / "src" / "freehold" / "guard" / "injection" / "data"
 FOLDS = 3
-_NO_BUCKETS = np.zeros((0, 0), np.uint32)
 Floats = npt.NDArray[np.float64]
 
 
@@ -477,7 +475,7 @@ class Windows:
 
 
 def windows(examples: Sequence[Example], head: str) -> Windows:
-    rows: dict[tuple[bytes, ...], int] = {}
+    rows: dict[tuple[bytes, int], int] = {}
     buckets: list[npt.NDArray[np.uint32]] = []
     scale: list[float] = []
     row: list[int] = []
@@ -491,15 +489,21 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
             shapes.append(None)
             continue
         hashed = features.of_content(words, reading.text) if head == "content" else features.of_prompt(words)
-        bare = hashed._replace(buckets=_NO_BUCKETS, extra=_NO_BUCKETS, present=None)
+        bare = hashed._replace(of_words=(), of_grams=(), looks=(), present=())
         shapes.append(Shape(features.kind(reading.text), words.letters, bare))
         inside = _inside(one, words) if head == "content" else None
-        for at, (start, end) in enumerate(zip(hashed.starts, hashed.ends, strict=True)):
-            taken = hashed.buckets[:, start:end].ravel()
-            there = b"" if hashed.present is None else hashed.present[at].tobytes()
-            known = rows.setdefault((taken.tobytes(), hashed.extra[:, at].tobytes(), there), len(buckets))
+        of_words, of_grams = (
+            np.array(hashed.of_words).reshape(-1, features.A_WORD),
+            np.array(hashed.of_grams).reshape(-1, features.A_GRAM),
+        )
+        parts = zip(hashed.windows, hashed.grams, hashed.looks, hashed.present, strict=True)
+        for (start, end), grams, looks, present in parts:
+            pairs = [features.PAIRS[two] for two in combinations(sorted(present), 2)]
+            taken = np.concatenate([of_words[start:end].ravel("F"), of_grams[slice(*grams)].ravel("F"), looks, pairs])
+            taken = taken[taken != features.NONE].astype(np.uint32)
+            known = rows.setdefault((taken.tobytes(), end - start), len(buckets))
             if known == len(buckets):
-                buckets.append(np.concatenate([taken[taken != features.NONE], hashed.extra[:, at], _pairs(hashed, at)]))
+                buckets.append(taken)
                 scale.append(1 / np.sqrt(end - start))
             row.append(known)
             example.append(number)
@@ -513,20 +517,6 @@ def windows(examples: Sequence[Example], head: str) -> Windows:
         is_attack=np.array(labels),
         shapes=shapes,
     )
-
-
-@cache
-def _twos(count: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    return np.triu_indices(count, 1)
-
-
-def _pairs(hashed: features.Hashed, at: int) -> npt.NDArray[np.uint32]:
-    """The buckets of each two concepts of a window."""
-    if hashed.present is None:
-        return np.zeros(0, np.uint32)
-    there = np.flatnonzero(hashed.present[at])
-    first, second = _twos(len(there))
-    return features.PAIRS[there[first], there[second]].astype(np.uint32)
 
 
 def _inside(one: Example, words: Words) -> npt.NDArray[np.bool_]:
@@ -651,17 +641,16 @@ class HeadTrainer:
 
     def scores(self, trained: Trained) -> Floats:
         odds = odds_of(self.windows, trained.point)
-        none = np.zeros(features.BUCKETS + 1, np.int8)
-        head = model.Head(weights=none, scale=1.0, offset=0.0, evidence=trained.evidence)
+        head = model.Head(weights=bytes(features.BUCKETS + 1), scale=1.0, offset=0.0, evidence=trained.evidence)
         return np.array([head.weighed(self._facts_of(number, odds).items()) for number in range(len(self.examples))])
 
     def _facts_of(self, number: int, odds: Floats) -> dict[str, float]:
         shape = self.windows.shapes[number]
         if shape is None:
             return {}
-        own = odds[self.first[number] : self.first[number + 1]].astype(np.float32)
+        own = odds[self.first[number] : self.first[number + 1]]
         kind, letters, hashed = shape
-        own[~hashed.is_said] = np.minimum(own[~hashed.is_said], model.UNSAID)
+        own = np.where(hashed.is_said, own, np.minimum(own, model.UNSAID)).tolist()
         return dict(model.facts_of(own, kind, model.worst(hashed, own, letters).hits(), letters.count(b"Z")))
 
     def _weights(self, kept: npt.NDArray[np.bool_]) -> Floats:
@@ -723,7 +712,8 @@ def trainer_of(name: model.HeadName) -> HeadTrainer:
 
 
 def ship() -> None:
-    arrays: dict[str, npt.NDArray[Any]] = {}
+    weights = b""
+    scales: dict[str, tuple[float, float]] = {}
     evidence: dict[str, dict[str, float]] = {}
     inputs: dict[str, dict[str, int]] = {}
     digests: dict[str, str] = {}
@@ -731,18 +721,24 @@ def ship() -> None:
         trainer = trainer_of(name)
         trained = trainer.train(np.ones(len(trainer.examples), bool))
         scale = float(np.abs(trained.point[:-1]).max()) / 127
-        arrays[name] = np.round(trained.point[:-1] / scale).astype(np.int8)
-        arrays[f"{name}_scale"] = np.array([scale, trained.point[-1]], np.float32)
+        weights += (np.round(trained.point[:-1] / scale) + model.ZERO).astype(np.uint8).tobytes()
+        scales[name] = scale, float(trained.point[-1])
         evidence[name] = trained.evidence
         digests[name] = hashlib.sha256("\0".join(one.text for one in trainer.examples).encode()).hexdigest()
         inputs[name] = {str(source): int((trainer.source == source).sum()) for source in np.unique(trainer.source)}
-    weights = io.BytesIO()
-    np.savez_compressed(weights, **arrays)  # type: ignore[arg-type]
-    digest = hashlib.sha256(weights.getvalue()).hexdigest()
-    (DATA / "model.npz").write_bytes(weights.getvalue())
-    manifest = {"sha256": digest, "seed": SEED, "examples": inputs, "texts_sha256": digests, "evidence": evidence}
+    weights = zlib.compress(weights, 9)
+    digest = hashlib.sha256(weights).hexdigest()
+    (DATA / "model.zlib").write_bytes(weights)
+    manifest = {
+        "sha256": digest,
+        "seed": SEED,
+        "scales": scales,
+        "examples": inputs,
+        "texts_sha256": digests,
+        "evidence": evidence,
+    }
     (DATA / "model.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"model.npz: {len(weights.getvalue())} bytes, sha256 {digest}")
+    print(f"model.zlib: {len(weights)} bytes, sha256 {digest}")
 
 
 # -- what it would do on texts it has not seen -----------------------------------------------------------------------------------

@@ -9,9 +9,6 @@ import codecs
 import re
 import unicodedata
 
-import numpy as np
-import numpy.typing as npt
-
 OTHER = 0x01
 IGNORED = 0x02
 LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)))  # controls but white space and escape
@@ -38,52 +35,41 @@ def _fold_one(code: int) -> int:
     return LETTERS[ord(letter.lower()[0]) % len(LETTERS)] if unicodedata.category(letter)[0] in "LM" else OTHER
 
 
-class _Table(dict[int, int]):
-    def __missing__(self, code: int) -> int:
-        folded = code if code < 0x80 else _fold_one(code)
-        if code <= 0xFFFF:  # the rest is rare, and a million entries are not worth their memory
-            self[code] = folded
-        return folded
+_UNKNOWN = 0xFF
+_PLANE = bytearray((_UNKNOWN,)) * 0x10000  # what the first 65,536 characters fold to, as far as they have been asked
+_PLANE[:0x80] = range(0x80)
+for _code, _folded in (_DASHES | _COMMA | _FILLERS | _LETTERS).items():
+    _PLANE[_code] = _folded
+_OTHER_PLANES = re.compile("[\U00010000-\U0010ffff]")
 
 
-_TABLE = _Table({**_DASHES, **_COMMA, **_FILLERS, **_LETTERS})
+def _fold_dense(text: str) -> str:
+    """By a look-up of each character, 26 ns; those of other planes are rare, and have none."""
+    folded = text.translate(_PLANE)
+    if chr(_UNKNOWN) in folded:
+        for char in set(text):
+            if char <= "\uffff" and _PLANE[ord(char)] == _UNKNOWN:
+                _PLANE[ord(char)] = _fold_one(ord(char))
+        folded = text.translate(_PLANE)
+    return folded if folded.isascii() else _OTHER_PLANES.sub(lambda found: chr(_fold_one(ord(found[0]))), folded)
 
 
 def _fold_run(error: UnicodeError) -> tuple[str, int]:
     """What stands for a run of characters beyond ASCII, where the run ends."""
     assert isinstance(error, UnicodeEncodeError)
-    return error.object[error.start : error.end].translate(_TABLE), error.end
+    return _fold_dense(error.object[error.start : error.end]), error.end
 
 
-# `translate` looks up every character, 20 ns each; the encoder passes over ASCII at 1 ns, but a run costs 200.
+# The encoder passes over ASCII at 1 ns a character, but a run costs 200.
 _RUN_BY_RUN = "freehold-fold"
 codecs.register_error(_RUN_BY_RUN, _fold_run)
-_DENSE = 8  # one character in so many beyond ASCII, and the table is faster
-
-
-_LONG_CHARS = 512  # below, the table is faster than what calls cost
-_UNKNOWN = 0xFF
-_PLANE = np.full(1 << 16, _UNKNOWN, np.uint8)  # the table's first plane, as far as it has been asked
+_DENSE = 8  # one character in so many beyond ASCII, and looking up every one is faster
 
 
 def _fold_any(text: str) -> bytes:
     if len(text.encode("utf-8", "surrogatepass")) - len(text) <= len(text) // _DENSE:
         return text.encode("ascii", _RUN_BY_RUN)
-    if len(text) >= _LONG_CHARS:
-        codes = np.frombuffer(text.encode("utf-16-le", "surrogatepass"), "<u2")
-        if len(codes) == len(text):  # characters of other planes take two
-            return _fold_plane(codes)
-    return text.translate(_TABLE).encode()
-
-
-def _fold_plane(codes: npt.NDArray[np.uint16]) -> bytes:
-    folded = _PLANE[codes]
-    unknown = folded == _UNKNOWN
-    if unknown.any():
-        for code in np.unique(codes[unknown]).tolist():
-            _PLANE[code] = _TABLE[code]
-        folded = _PLANE[codes]
-    return folded.tobytes()
+    return _fold_dense(text).encode()
 
 
 # The two-character escapes of JSON and of most languages' strings stand for one character: a blank takes the place of the

@@ -17,8 +17,9 @@ from freehold.guard.injection.reading import read
 _STEM_BYTES = 4  # the shortest stem
 # A line goes on in the next where that begins with a small letter: mails are wrapped.
 _TOKEN = re.compile(
-    rb"[A-Za-z0-9_\x80-\xff]+(?:['.@-][A-Za-z0-9_\x80-\xff]+)*|[.!?]+(?=[\s\"')\]]|$)|\n(?![ \t]*[a-z(])|\|+|\x1e"
-    rb"|<!--|</?[A-Za-z!][^<>]{0,200}>|/\*|\*/|-->|[\"`?!:]"
+    rb"([A-Za-z0-9_\x80-\xff]+(?:['.@-][A-Za-z0-9_\x80-\xff]+)*|[.!?]+(?=[\s\"')\]]|$)|\n(?![ \t]*[a-z(])|\|+|\x1e"
+    rb"|<!--|</?[A-Za-z!][^<>]{0,200}>|/\*|\*/|-->|[\"`?!:])"
+    rb"[^A-Za-z0-9_\x80-\xff.!?\n|\x1e<*/\-\"`:]*"  # what begins none is passed over in one go
 )
 _ADDRESS = re.compile(
     rb"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*(?:@[a-z0-9_.-]+|\.(?:[a-z]{2,4}|example|invalid|test|museum|online|store))"
@@ -52,7 +53,7 @@ class Words(NamedTuple):
 
     def places(self) -> list[tuple[int, int]]:
         """Where, in the bytes, each word stands."""
-        return [found.span() for found in _TOKEN.finditer(self.data)]
+        return [found.span(1) for found in _TOKEN.finditer(self.data)]
 
     def in_text(self, at: int) -> int:
         """The place in the text of a place in the bytes."""
@@ -126,15 +127,17 @@ def _of(word: bytes) -> bytes:
         return NUMBER
     if word[:1] in b".!?\n|<*/-":
         return b"!" if word[:1] == b"!" else b"?" if word[:1] == b"?" else END
-    if _ADDRESS.fullmatch(word):
+    if (b"." in word or b"@" in word) and _ADDRESS.fullmatch(word):
         return ADDRESS
     if plain := LEXICON.words.get(word.translate(_LEET)):
         return plain
     if b"_" in word:  # a name in code: of a secret, or "send_mail", which is a tool
         first, *_, last = word.split(b"_")
         return _SECRET if _of_part(last) == _SECRET else _TOOL if _of_part(first) in _DEEDS else GAP
+    if b"-" not in word and b"'" not in word:
+        return GAP
     parts = _PARTS.split(word)  # "l'utilisateur", "user's", "API-Zugangsdaten": the last part says what it is, else the first
-    return (_of_part(parts[-1]) or _of_part(parts[0]) or GAP) if len(parts) > 1 else GAP
+    return _of_part(parts[-1]) or _of_part(parts[0]) or GAP
 
 
 def _of_stem(word: bytes) -> bytes:
@@ -150,6 +153,8 @@ def _of_part(word: bytes) -> bytes:
 
 def _seamed(text: str) -> str:
     """`text` with a seam around each term of a script without blanks, and where Latin letters meet it."""
+    if not _UNSPACED.search(text):
+        return text
     text = _MEETING.sub(_SEAM, text)
     pieces: list[str] = []
     at = 0

@@ -4,105 +4,118 @@ Each word brings a row of buckets: it alone, with the next and with the one afte
 it, runs without a concept counted as one. Of content, each two concepts that a sentence has bring a bucket, too, wherever in it
 they stand: orders of words differ by language; whom the sentence before speaks of counts among them; and so does how the sentence
 begins. A *window* is what gets a score: a sentence of untrusted content; of a prompt, some
-sixty words. All of a text goes through numpy at once. The hashes are CRC-32 and multiplications of our own: the same on every
-machine and in every version, as the weights need it.
+sixty words. The hashes are CRC-32 and multiplications of our own, modulo 2**32: the same on every machine and in every version,
+as the weights need it. The words of a text are multiplied all at once, as the digits of one large number (`_number`): numpy would
+do it in half the time and take a tenth of a node's memory.
 """
 
 import re
+from array import array
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, combinations, compress, pairwise
+from operator import sub
 from typing import NamedTuple
 from zlib import crc32
-
-import numpy as np
-import numpy.typing as npt
 
 from freehold.guard.injection.concepts import ENDS, GAP, LEXICON, Words
 
 BUCKET_BITS = 17
 BUCKETS = 1 << BUCKET_BITS
 NONE = BUCKETS  # the bucket of no feature: its weight is 0
-WORD_ROWS, CONCEPT_ROWS = 3, 4
+A_WORD, A_GRAM = 3, 4  # so many buckets
 PROMPT_WORDS = 64  # of a prompt's window; a jailbreak of three sentences has about as many
 SENTENCE_WORDS = 48  # a longer sentence is cut: an instruction without a full stop in a line of data is still one
 
-_SHIFT = np.uint32(32 - BUCKET_BITS)
-_A, _B, _C = np.uint32(0x9E3779B1), np.uint32(0x85EBCA6B), np.uint32(0xC2B2AE35)
-_GRAMS = np.array([[0x27D4EB2F], [0x165667B1], [0xD3A2646D], [0xFD7046C5]], np.uint32)  # by a gram's length
-_PLACES = np.array([[0x9E3779B1], [0x7FEB352D], [0x846CA68B], [0x45D9F3B3], [0x119DE1F3]], np.uint32)  # by a letter's place in it
-_GAP = GAP[0]
-_END_OF = np.zeros(256, bool)
-_END_OF[list(ENDS)] = True
-_IS_WORD = np.ones(256, np.uint8)
-_IS_WORD[list(b'"#@:' + ENDS)] = 0
+_SHIFT = 32 - BUCKET_BITS
+_LAST = BUCKETS - 1
+_A, _B, _C = 0x9E3779B1, 0x85EBCA6B, 0xC2B2AE35
+_GRAMS = (0x27D4EB2F, 0x165667B1, 0xD3A2646D, 0xFD7046C5)  # by a gram's length
+_PLACES = (0x9E3779B1, 0x7FEB352D, 0x846CA68B, 0x45D9F3B3, 0x119DE1F3)  # by a letter's place in it
+_DIGIT_BITS = 64
+_DIGIT_BYTES = 8  # twice a hash's: so a product of two spills into no other digit
 
-# The concepts and marks that make pairs, and the bucket of each two.
-_PAIRED = sorted({*b"".join(LEXICON.letters), *b'"#@:?!'})
-_BEFORE = tuple(b"Bbp")  # an assistant, what may be one, people: in the sentence before
-CONCEPTS = len(_PAIRED) + len(_BEFORE)
-_COLUMNS = np.full(256, CONCEPTS, np.intp)  # the last for those that make none
-_COLUMNS[_PAIRED] = np.arange(len(_PAIRED))
-_ROW = np.array([[*_PAIRED, *(letter + 256 for letter in _BEFORE)]], np.uint32)
-_HASHED = ((np.minimum(_ROW, _ROW.T) * _A + np.maximum(_ROW, _ROW.T) * _B) * _C).astype(np.uint32)
-PAIRS: npt.NDArray[np.uint32] = np.where(_ROW == _ROW.T, np.uint32(NONE), _HASHED >> _SHIFT)
+_IS_END = bytes(letter in ENDS for letter in range(256))
+_IS_WORD = bytes(letter not in b'"#@:' + ENDS for letter in range(256))
+_IS_GAP = bytes(letter in GAP for letter in range(256))
+_GAPS = re.compile(re.escape(GAP) + b"{2,}")
 
-_FIRST = np.zeros(1, np.intp)
-_EXTRA_OF_PROMPT = (np.arange(1, PROMPT_WORDS // 8 + 2, dtype=np.uint32) * _B >> _SHIFT)[None, :]
+# The concepts and marks that make pairs, by their letters. An assistant, what may be one, and people count in the sentence before
+# it, too, by another number.
+_PAIRED = frozenset(b"".join(LEXICON.letters) + b'"#@:?!')
+_NAMED = frozenset(b"Bbp")
+_BEFORE = {
+    frozenset(named): frozenset(letter + 256 for letter in named)
+    for count in range(len(_NAMED) + 1)
+    for named in combinations(_NAMED, count)
+}
+_NOBODY = frozenset[int]()
 
 _TABLE_ROW = re.compile(r"\|[^\n|]*\|")
 _KINDS = {"prose": 0, "table": 1, "data": 2, "code": 3, "markup": 4}
 
-Indices = npt.NDArray[np.intp]
-Buckets = npt.NDArray[np.uint32]
+Span = tuple[int, int]
+Buckets = Sequence[int]
+Looks = tuple[int, int, int]
+
+
+def _bucket(hashed: int) -> int:
+    return (hashed >> _SHIFT) & _LAST
+
+
+PAIRS = {
+    (first, second): _bucket((first * _A + second * _B) * _C)
+    for first, second in combinations(sorted(_PAIRED | _BEFORE[_NAMED]), 2)
+}
+_LOOKS_OF_PROMPT = [(_bucket(eighths * _B), NONE, NONE) for eighths in range(1, PROMPT_WORDS // 8 + 2)]
 
 
 class Hashed(NamedTuple):
-    """`buckets` has a row a feature and a column a word; window i is the words `starts[i]` up to before `ends[i]`.
+    """Buckets, in [0, BUCKETS], and of each window which of them are its own.
 
-    `extra` has what a window looks like as a whole and, of content, how it begins; `is_said` is false of those with less
-    than two words.
-    `present` are the concepts that a window has: 1 for those, else 0; None of prompts.
+    `of_words` has `A_WORD` a word, `of_grams` `A_GRAM` a word that is no gap after a gap; `windows` say from which word up to
+    before which, `grams` the same of those words. `looks` are what a window looks like as a whole and, of content, how it begins;
+    `is_said` is false of those with less than two words. `present` are the concepts that a window has; none of prompts.
     """
 
-    buckets: Buckets  # (7, words), in [0, BUCKETS]
-    starts: Indices
-    ends: Indices
-    extra: Buckets  # (1 or 3, windows)
-    is_said: npt.NDArray[np.bool_]
-    present: npt.NDArray[np.float32] | None = None  # (windows, CONCEPTS)
+    of_words: Buckets
+    of_grams: Buckets
+    windows: Sequence[Span]
+    grams: Sequence[Span]
+    looks: Sequence[Looks]
+    is_said: Sequence[bool]
+    present: Sequence[frozenset[int]]
 
 
 def of_content(words: Words, text: str) -> Hashed:
     """Of at least one word. Each sentence, line or cell is a window."""
-    letters = np.frombuffer(words.letters, np.uint8)
-    starts = np.flatnonzero(_END_OF[letters[:-1]]) + 1
-    starts = np.concatenate([np.zeros(1, np.intp), starts])
-    ends = np.append(starts[1:], len(letters))
-    if (ends - starts).max() > SENTENCE_WORDS:
-        starts = np.union1d(starts, _cuts(starts, ends))
-        ends = np.append(starts[1:], len(letters))
-    sizes = np.minimum(ends - starts, 31) // 4
-    last = letters[ends - 1].astype(np.intp)
-    extra = np.empty((3, len(starts)), np.uint32)
-    extra[0] = ((sizes * 256 + last) * 8 + _KINDS[kind(text)] + 1).astype(np.uint32) * _A
-    second, third = np.minimum(starts + 1, ends - 1), np.minimum(starts + 2, ends - 1)
-    opening = letters.astype(np.uint32)
-    extra[1] = (opening[starts] * _A + opening[second] * _B + opening[third] * _C) * _A
-    ids = _ids(words.words)
-    extra[2] = ids[starts] * _C
-    extra >>= _SHIFT
-    is_said = np.add.reduceat(_IS_WORD[letters], starts, dtype=np.intp) > 1
-    return Hashed(_buckets(ids, letters), starts, ends, extra, is_said, _present(letters, starts, ends, is_said))
+    letters = words.letters
+    count = len(letters)
+    edges = [0, *compress(range(1, count), letters.translate(_IS_END)), count]
+    if max(map(sub, edges[1:], edges)) > SENTENCE_WORDS:
+        edges = [*(at for start, end in pairwise(edges) for at in range(start, end, SENTENCE_WORDS)), count]
+    windows = list(pairwise(edges))
+    ids = list(map(crc32, words.words))
+    spelt = [letters[start:end] for start, end in windows]
+    of_kind = _KINDS[kind(text)]
+    shapes = {one: _looks(one, of_kind) for one in set(spelt)}
+    looks = [(*shapes[one], ids[start] * _C >> _SHIFT & _LAST) for one, (start, _) in zip(spelt, windows, strict=True)]
+    is_said = [one.translate(_IS_WORD).count(1) > 1 for one in spelt]
+    grams = list(pairwise(_places_of_grams(letters, edges)))
+    return Hashed(_of_words(ids), _of_grams(letters), windows, grams, looks, is_said, list(_present(spelt, is_said)))
 
 
 def of_prompt(words: Words) -> Hashed:
     """Of at least one word. Windows overlap by half, so that no cut hides anything."""
-    letters = np.frombuffer(words.letters, np.uint8)
+    letters = words.letters
     count = len(letters)
-    if count <= PROMPT_WORDS:  # as most are: one window, without the cost of many
-        ends = np.array((count,))
-        return Hashed(_buckets(_ids(words.words), letters), _FIRST, ends, _EXTRA_OF_PROMPT[:, ends // 8], _FIRST == 0)
-    starts = np.arange(0, max(1, count - PROMPT_WORDS // 2), PROMPT_WORDS // 2)
-    ends = np.minimum(starts + PROMPT_WORDS, count)
-    return Hashed(_buckets(_ids(words.words), letters), starts, ends, _EXTRA_OF_PROMPT[:, (ends - starts) // 8], starts >= 0)
+    edges = [*range(0, count, PROMPT_WORDS // 2), count]
+    starts = range(0, max(1, count - PROMPT_WORDS // 2), PROMPT_WORDS // 2)
+    windows = [(start, min(start + PROMPT_WORDS, count)) for start in starts]
+    places = _places_of_grams(letters, edges)
+    grams = list(zip(places, places[-len(windows) :], strict=False))
+    looks = [_LOOKS_OF_PROMPT[(end - start) // 8] for start, end in windows]
+    of_words = _of_words(list(map(crc32, words.words)))
+    return Hashed(of_words, _of_grams(letters), windows, grams, looks, [True] * len(windows), [_NOBODY] * len(windows))
 
 
 def kind(text: str) -> str:
@@ -117,41 +130,62 @@ def kind(text: str) -> str:
     return "markup" if head.count("</") > 3 else "prose"
 
 
-def _present(
-    letters: npt.NDArray[np.uint8], starts: Indices, ends: Indices, is_said: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.float32]:
+def _looks(letters: bytes, of_kind: int) -> Span:
+    """Of a window: its length, how it ends and in what text; and with what concepts it begins."""
+    first, second, third = (letters[:3] + 2 * letters[-1:])[:3]
+    shape = (min(len(letters), 31) // 4 * 256 + letters[-1]) * 8 + of_kind + 1
+    return _bucket(shape * _A), _bucket((first * _A + second * _B + third * _C) * _A)
+
+
+def _present(windows: Sequence[bytes], is_said: Sequence[bool]) -> Iterator[frozenset[int]]:
     """A blank line between two sentences counts as none."""
-    own = CONCEPTS - len(_BEFORE)
-    present = np.zeros((len(starts), CONCEPTS + 1), np.float32)
-    present[np.repeat(np.arange(len(starts)), ends - starts), _COLUMNS[letters]] = 1
-    named, before = present[:, _COLUMNS[list(_BEFORE)]], present[:, own:CONCEPTS]
-    before[1:] = named[:-1]
-    before[2:] = np.maximum(before[2:], named[:-2] * ~is_said[1:-1, None])
-    return present[:, :CONCEPTS]
+    concepts = {one: _PAIRED.intersection(one) for one in set(windows)}
+    moved = {own: _BEFORE[own & _NAMED] for own in concepts.values()}
+    before = last = _NOBODY
+    for window, said in zip(windows, is_said, strict=True):
+        own = concepts[window]
+        yield own | before if before else own
+        named = moved[own]
+        before, last = named if said else named | last, named
 
 
-def _cuts(starts: Indices, ends: Indices) -> Indices:
-    return np.concatenate([np.arange(start, end, SENTENCE_WORDS) for start, end in zip(starts, ends, strict=True)])
+def _places_of_grams(letters: bytes, edges: Sequence[int]) -> list[int]:
+    """How many n-grams begin before each of some words."""
+    is_gap = int.from_bytes(letters.translate(_IS_GAP), "little")
+    after_gap = (is_gap & is_gap << 8).to_bytes(len(letters), "little")
+    return [*accumulate((end - start - after_gap.count(1, start, end) for start, end in pairwise(edges)), initial=0)]
 
 
-def _ids(words: list[bytes]) -> npt.NDArray[np.uint32]:
-    return np.fromiter(map(crc32, words), np.uint32, len(words))
+def _number(digits: list[int]) -> int:
+    """Of digits of up to 32 bits, the first the lowest."""
+    return int.from_bytes(array("Q", digits), "little")
 
 
-def _buckets(ids: npt.NDArray[np.uint32], letters: npt.NDArray[np.uint8]) -> Buckets:
-    count = len(ids)
-    out = np.full((WORD_ROWS + CONCEPT_ROWS, count), NONE, np.uint32)
-    a, b = ids * _A, ids * _B
-    np.right_shift(a, _SHIFT, out=out[0])
-    np.right_shift(b[:-1] ^ a[1:], _SHIFT, out=out[1, :-1])
-    np.right_shift((ids[:-2] * _C) ^ b[2:], _SHIFT, out=out[2, :-2])
-    is_gap = letters == _GAP
-    is_gap[1:] &= is_gap[:-1]  # all but the first of a run
-    is_gap[0] = False
-    kept = np.flatnonzero(~is_gap)
-    padded = np.zeros(len(kept) + CONCEPT_ROWS, np.uint32)  # no letter is 0
-    padded[: len(kept)] = letters[kept]
-    grams = np.ndarray((CONCEPT_ROWS + 1, len(kept)), np.uint32, padded, 0, (4, 4)) * _PLACES
-    np.add.accumulate(grams, axis=0, out=grams)
-    out[WORD_ROWS:, kept] = grams[1:] * _GRAMS >> _SHIFT
-    return out
+def _buckets(numbers: Sequence[int], count: int) -> "array[int]":
+    """Of each digit, the first of each number before the second of each."""
+    mask = int.from_bytes((_LAST << _SHIFT).to_bytes(_DIGIT_BYTES, "little") * count, "little")
+    buckets = array("Q", bytes(_DIGIT_BYTES)) * (len(numbers) * count)
+    for row, number in enumerate(numbers):
+        buckets[row :: len(numbers)] = array("Q", ((number & mask) >> _SHIFT).to_bytes(count * _DIGIT_BYTES, "little"))
+    return buckets
+
+
+def _of_words(ids: list[int]) -> Buckets:
+    number = _number(ids)
+    a, b = number * _A, number * _B
+    buckets = _buckets((a, b ^ a >> _DIGIT_BITS, number * _C ^ b >> 2 * _DIGIT_BITS), len(ids))
+    for none in (-1, -2, -4):  # nothing stands next to the last, or after the next of the last two
+        if none + len(buckets) > 0:
+            buckets[none] = NONE
+    return buckets
+
+
+def _of_grams(letters: bytes) -> Buckets:
+    short = _GAPS.sub(GAP, letters)
+    number = _number(list(short))
+    hashes = int.from_bytes(b"\xff\xff\xff\xff\0\0\0\0" * len(short), "little")
+    so_far, numbers = number * _PLACES[0], []
+    for place, gram in enumerate(_GRAMS, 1):
+        so_far += (number >> place * _DIGIT_BITS) * _PLACES[place]
+        numbers.append((so_far & hashes) * gram)
+    return _buckets(numbers, len(short))

@@ -8,16 +8,15 @@ the text. What follows from a score is the stage's to say, by its settings.
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from heapq import nlargest
 from typing import NamedTuple
-
-import numpy as np
 
 from freehold.core.findings import Channel
 from freehold.guard.injection import features
 from freehold.guard.injection.concepts import Words, words_of
 from freehold.guard.injection.encoded import decoded
-from freehold.guard.injection.model import HEADS, Floats, Head, HeadName, facts_of, worst
+from freehold.guard.injection.model import HEADS, Head, HeadName, facts_of, worst
 from freehold.guard.injection.patterns import Hit, Letters
 from freehold.guard.injection.reading import Reading, read, strings_alone
 from freehold.guard.injection.settings import ASKED
@@ -133,7 +132,7 @@ def _said(reading: Reading, name: HeadName) -> _Said:
     hashed = features.of_content(words, reading.text) if name == "content" else features.of_prompt(words)
     head = HEADS[name]
     odds = head.log_odds(hashed)
-    best = float(odds.max())
+    best = max(odds)
     if name == "prompt" and best < CLEAR_BELOW:
         return _Said(1.0 / (1.0 + math.exp(min(30.0, -best))), ())
     hits = list(worst(hashed, odds, words.letters).hits())
@@ -162,14 +161,14 @@ def _signal(places: _Places, hit: Hit, weight: float) -> Signal:
 
 
 def _named(
-    places: _Places, hashed: features.Hashed, odds: Floats, hits: list[Hit], head: Head, likelihood: float, rule: str
+    places: _Places, hashed: features.Hashed, odds: Sequence[float], hits: list[Hit], head: Head, likelihood: float, rule: str
 ) -> Iterator[Signal]:
     """The patterns that spoke for an attack, and the sentences that did."""
     for hit in hits:
         if not hit.is_quoted and head.evidence.get(hit.pattern.name, 0.0) > 0:
             yield _signal(places, hit, likelihood)
-    least = min(0.0, float(odds.max()))
-    for number in np.argsort(-odds, kind="stable")[:NAMED_LIMIT]:
+    least = min(0.0, max(odds))
+    for number in nlargest(NAMED_LIMIT, range(len(odds)), odds.__getitem__):
         if odds[number] >= least:
-            start, end = places.of(int(hashed.starts[number]), int(hashed.ends[number]))
+            start, end = places.of(*hashed.windows[number])
             yield Signal(rule=rule, weight=likelihood, start=start, end=end, words="reads like an order to an assistant")

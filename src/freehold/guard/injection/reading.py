@@ -20,6 +20,7 @@ _LOOKALIKES = str.maketrans(
     "аеорсухіѕјһԁԛԝкмтнвАЕОРСУХІЅЈНКМТВοναρτικυΟΑΡΤΙΚΕΗΜΝΒΖΧΥ",
     "aeopcyxisjhdqwkmthbAEOPCYXISJHKMTBovaptikuOAPTIKEHMNBZXY",
 )
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f][^A-Za-z]*")  # and what stands between words of such letters
 _MIXED = re.compile(r"[A-Za-z][\u0370-\u03ff\u0400-\u04ff]|[\u0370-\u03ff\u0400-\u04ff][A-Za-z]")
 _WORD = re.compile(r"[^\W\d_]+")
 _PUNCTUATION = (
@@ -74,7 +75,7 @@ def read(text: str) -> Reading:
         invisible = tuple(found.span() for found in INVISIBLE.finditer(text))
         if invisible:
             text, places = _without(text, invisible)
-        text = text.translate(_FOLDED)
+        text = _BEYOND_ASCII.sub(lambda found: found[0].translate(_FOLDED), text)
         if _MIXED.search(text):
             has_lookalikes = True
             text = _WORD.sub(_unmixed, text)

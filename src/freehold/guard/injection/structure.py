@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import re2
 
-from freehold.guard.injection.reading import Reading
+from freehold.guard.injection.reading import INVISIBLE, Reading
 from freehold.guard.injection.verdict import EXFILTRATION, HIDDEN, ROLE_MARKER, Signal
 
 LIMIT_HIDDEN_CHARS = 4_000  # of each hidden stretch that is read
@@ -136,16 +136,18 @@ def unseen(text: str, reading: Reading) -> Iterator[Signal]:
     """Characters that show nothing or pass for others."""
     if text.isascii():
         return
-    if found := _SELECTORS.search(text):
-        yield _hidden(found, 0.8, "a row of variation selectors, which can spell a text")
-    if found := _BIDI.search(text):
-        yield _hidden(found, 0.15, "characters that turn the direction of the text")
-    split = list(_SPLIT_WORD.finditer(text))
-    if len(split) > 2:
-        yield _hidden(split[0], 0.3, "words split by invisible characters")
+    has_invisible = INVISIBLE.search(text) is not None
+    if has_invisible:
+        if found := _SELECTORS.search(text):
+            yield _hidden(found, 0.8, "a row of variation selectors, which can spell a text")
+        if found := _BIDI.search(text):
+            yield _hidden(found, 0.15, "characters that turn the direction of the text")
+        split = list(_SPLIT_WORD.finditer(text))
+        if len(split) > 2:
+            yield _hidden(split[0], 0.3, "words split by invisible characters")
     if reading.has_lookalikes:
         yield Signal(rule=HIDDEN, weight=0.15, start=0, end=len(text), words="words with letters of two alphabets")
-    for found in _TAGS.finditer(text):
+    for found in _TAGS.finditer(text) if has_invisible else ():
         if text[found.start() - 1 : found.start()] != _FLAG:  # the flags of England, Scotland and Wales are spelled so
             yield _hidden(found, 0.9, "a text in invisible tag characters")
             break
