@@ -211,6 +211,13 @@ async def test_an_error_keeps_its_status_message_code_and_patience() -> None:
     assert (error.status, error.message, error.code, error.retry_after_s) == (429, "slow down", "rate_limit_exceeded", 7.0)
 
 
+async def test_patience_may_have_decimals() -> None:
+    async with provider(json_answer(b"{}", "429 Too Many Requests", "retry-after: 1.5")) as raw:
+        with pytest.raises(UpstreamRejected) as caught:
+            await ask(raw)
+    assert caught.value.retry_after_s == 1.5
+
+
 async def test_the_nodes_own_key_refused_is_not_the_clients_fault_and_not_shown() -> None:
     body = json.dumps({"error": {"message": f"Incorrect API key provided: {PROVIDER_KEY}"}}).encode()
     async with provider(json_answer(body, "401 Unauthorized")) as raw:

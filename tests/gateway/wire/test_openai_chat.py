@@ -305,6 +305,44 @@ def test_an_error_inside_a_stream_is_the_providers() -> None:
     assert caught.value.status == 529
 
 
+def test_a_body_whose_content_is_in_parts_reads_like_a_stream() -> None:
+    content = [
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]},
+        {"type": "text", "text": "so"},
+        {"type": "x"},
+        1,
+    ]
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]}
+    events = CODEC.decode_answer(json.dumps(body).encode(), provider="p")
+    said = [(type(event), event.text) for event in events if isinstance(event, TextDelta | ReasoningDelta)]
+    assert said == [(ReasoningDelta, "hm"), (TextDelta, "so")]
+
+
+@pytest.mark.parametrize("dialect", sorted(CODECS))
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"error":"overloaded"}', "overloaded"),
+        (b'{"error":{"message":"slow down"}}', "slow down"),
+        (
+            b'{"object":"error","message":"max_tokens is too large","type":"BadRequestError","code":400}',
+            "max_tokens is too large",
+        ),
+        (b'{"detail":"Not Found"}', "Not Found"),
+        (
+            b'{"detail":[{"loc":["body","x"],"msg":"extra fields not permitted"},{"msg":"and more"}]}',
+            "body.x: extra fields not permitted; and more",
+        ),
+        (b'{"object":"error","message":{"detail":[{"loc":["body"],"msg":"no"}]}}', "body: no"),
+        (b'{"error":{"message":7},"detail":[1,{}]}', None),
+        (b"[]", None),
+        (b"<html>", None),
+    ],
+)
+def test_an_error_is_understood_in_whatever_shape_servers_write_it(dialect: str, body: bytes, said: str | None) -> None:
+    assert CODECS[dialect].decode_error(body)[0] == said
+
+
 def test_a_remote_providers_build_stays_out_of_answers() -> None:
     for served, shown in (
         (ServedBy(provider="p", model="m", build="x"), None),

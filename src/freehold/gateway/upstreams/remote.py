@@ -43,6 +43,7 @@ _DRAIN_S = 0.05
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 _BUFFER_BYTES = 65536  # aiohttp stops reading from a provider at twice as much that nobody took
 _KEPT_OPEN_S = 55  # while idle: a new one takes three round trips; AWS's balancers close theirs after 60 s, nginx after 75
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
 _HEADERS = {
@@ -259,6 +260,6 @@ def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
     """In seconds, or in OpenAI's `retry-after-ms`. A date is not read: it needs both clocks to agree."""
     for header, unit_s in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = response.headers.get(header, "")
-        if value.isascii() and value.isdigit() and len(value) < 10:
+        if _SECONDS.fullmatch(value):
             return float(value) * unit_s
     return None

@@ -23,7 +23,7 @@ from freehold.gateway.wire import anthropic_provider as provided
 from freehold.gateway.wire import anthropic_request as asked
 from freehold.gateway.wire import anthropic_write as written
 from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, told_error
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import MessagesRefuser
 from freehold.gateway.wire.verbatim import PayloadNotes
@@ -104,11 +104,9 @@ class AnthropicMessages:
         except orjson.JSONDecodeError:
             return None, None
         error = document.get("error") if isinstance(document, dict) else None
-        if not isinstance(error, dict):
-            return (error, None) if isinstance(error, str) else (None, None)
-        message, code = error.get("message"), error.get("type")
+        code = error.get("type") if isinstance(error, dict) else None
         short = isinstance(code, str) and 0 < len(code) <= _CODE_LIMIT_CHARS
-        return (message if isinstance(message, str) else None), (code if short else None)
+        return told_error(document), (code if short else None)
 
 
 class AnthropicCountTokens(AnthropicMessages):

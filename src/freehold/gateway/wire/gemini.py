@@ -20,7 +20,7 @@ from freehold.gateway.wire import gemini_prompt as prompts
 from freehold.gateway.wire import gemini_provider as provided
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire import gemini_verbatim as verbatims
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, told_error
 from freehold.gateway.wire.gemini_words import DIALECT
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import GeminiRefuser
@@ -111,11 +111,9 @@ class Gemini:
         if isinstance(document, list) and len(document) == 1:
             document = document[0]
         error = document.get("error") if isinstance(document, dict) else None
-        if not isinstance(error, dict):
-            return (error if isinstance(error, str) else None), None
-        message, status = error.get("message"), error.get("status")
+        status = error.get("status") if isinstance(error, dict) else None
         short = isinstance(status, str) and 0 < len(status) <= _CODE_LIMIT_CHARS
-        return (message if isinstance(message, str) else None), (status if short else None)
+        return told_error(document), (status if short else None)
 
 
 def models_document(names: Iterable[str]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from freehold.gateway.wire import openai_chat_answer as answer
 from freehold.gateway.wire import openai_chat_prompt as prompts
 from freehold.gateway.wire import openai_chat_provider as provided
 from freehold.gateway.wire import openai_chat_request as asked
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser
+from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, told_error
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import ChatRefuser
 
@@ -92,9 +92,7 @@ class OpenAIChat:
         except orjson.JSONDecodeError:
             return None, None
         error = document.get("error") if isinstance(document, dict) else None
-        if isinstance(error, str):
-            return error, None
-        return read_error(error) if isinstance(error, dict) else (None, None)
+        return told_error(document), (read_error(error)[1] if isinstance(error, dict) else None)
 
 
 def read_error(error: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -115,8 +115,11 @@ def _content(message: Mapping[str, Any], where: str) -> list[tuple[Mapping[str, 
     ]
 
 
-def _part(part: Mapping[str, Any], at: str) -> TextPart | MediaPart:
+def _part(part: Mapping[str, Any], at: str) -> TextPart | MediaPart | ReasoningPart:
     match fields.required_text(part, "type", at):
+        case "thinking":  # Mistral's
+            thoughts = [fields.member(item, at + "thinking[]") for item in fields.sequence(part, "thinking", at) or ()]
+            return ReasoningPart(text="".join(fields.text(item, "text", at + "thinking[].") or "" for item in thoughts))
         case "text":
             return TextPart(text=fields.text(part, "text", at) or "", cache_control=fields.mapping(part, "cache_control", at))
         case "refusal":

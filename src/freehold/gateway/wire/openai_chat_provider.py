@@ -4,7 +4,7 @@ The structs are all that is read; msgspec parses and checks them in one pass, an
 `reasoning_content` and `reasoning` are what DeepSeek, vLLM and OpenRouter call a model's thinking.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -77,9 +77,9 @@ class _Call(msgspec.Struct):
 
 
 class _Turn(msgspec.Struct):
-    """A chunk's delta or a body's message: the same fields."""
+    """A chunk's delta or a body's message: the same fields. Mistral's models that think have parts for content."""
 
-    content: str | None = None
+    content: str | list[Any] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     refusal: str | None = None
@@ -255,18 +255,23 @@ class ChunkDecoder:
                 progress.is_refusing = True
                 run.say(TextDelta, number, _REFUSAL_PART, turn.refusal)
                 _place(slots, PartKind.TEXT, number, _REFUSAL_PART, (*at, "refusal"), turn.refusal)
-            text = turn.content or ""
             logprobs = choice.logprobs.content if choice.logprobs else None
-            if text or logprobs:
-                _end_thought(progress, number, run)
-                progress.is_saying, progress.said = True, text or progress.said
-                run.say(TextDelta, number, progress.text, text, _logprobs(logprobs) if logprobs else ())
-                _place(slots, PartKind.TEXT, number, progress.text, (*at, "content"), text)
+            for kind, path, text in _pieces(turn.content, (*at, "content")):
+                if kind is PartKind.REASONING:
+                    progress.is_thinking = True
+                    run.say(ReasoningDelta, number, progress.thought, text)
+                    _place(slots, kind, number, progress.thought, path, text)
+                elif text or logprobs:
+                    _end_thought(progress, number, run)
+                    progress.is_saying, progress.said = True, text or progress.said
+                    run.say(TextDelta, number, progress.text, text, _logprobs(logprobs) if logprobs else ())
+                    _place(slots, kind, number, progress.text, path, text)
+                    logprobs = None
             for index, call in enumerate(turn.tool_calls or ()):
                 self._read_call(call, progress, number, index, (*at, "tool_calls", index), run, slots)
             if turn.function_call is not None:
                 self._read_function(turn.function_call, progress, number, (*at, "function_call"), run, slots)
-        if choice.finish_reason is not None:
+        if choice.finish_reason:  # some write an empty one until the end
             # An unknown word is an ordinary end: all text has come, and the word itself no guard has read.
             progress.finish_reason = _FINISH_REASONS.get(choice.finish_reason, FinishReason.STOP)
             _end_thought(progress, number, run)
@@ -339,6 +344,21 @@ class ChunkDecoder:
 def _says_something(turn: _Turn) -> bool:
     said = turn.content or turn.refusal or turn.reasoning_content or turn.reasoning
     return bool(said or turn.tool_calls or turn.function_call)
+
+
+def _pieces(content: str | list[Any] | None, at: Path) -> Iterator[tuple[PartKind, Path, str]]:
+    """What content says, and where: an empty text where it says nothing, as its tokens may still have log-probabilities."""
+    if not isinstance(content, list):
+        yield PartKind.TEXT, at, content or ""
+        return
+    for number, part in enumerate(content):
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "text" and isinstance(part.get("text"), str):
+            yield PartKind.TEXT, (*at, number, "text"), part["text"]
+        elif kind == "thinking" and isinstance(thoughts := part.get("thinking"), list):
+            for place, thought in enumerate(thoughts):
+                if isinstance(thought, dict) and isinstance(text := thought.get("text"), str) and text:
+                    yield PartKind.REASONING, (*at, number, "thinking", place, "text"), text
 
 
 def _thought(turn: _Turn) -> tuple[str, str | None]:
