@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import select
+import signal
 import stat
 import subprocess
 import sys
@@ -270,8 +271,9 @@ class Terminal:
 
 
 def _take_terminal() -> None:
-    """Make fd 0 the controlling terminal, so that Ctrl-C is a signal."""
+    """Make fd 0 the controlling terminal, so that Ctrl-C is a signal, which tests that run in the background would ignore."""
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture
