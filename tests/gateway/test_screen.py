@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from freehold.core.errors import BlockedByPolicy
@@ -47,6 +49,16 @@ async def test_a_masked_prompt_is_read_anew_and_keeps_the_body_as_it_came() -> N
     assert not before.is_rewritten
     assert before.messages[1].text == f"open {SECRET}!"
     assert sum(isinstance(event, Found) for event in noted) == 1
+
+
+async def test_a_header_that_goes_along_is_screened_like_a_text() -> None:
+    before = replace(exchange("hello"), headers={"openai-beta": f"assistants={SECRET}", "x": "ses"})
+    after, _ = await screened(before)
+    assert after == replace(before, headers={"openai-beta": f"assistants={MASK}", "x": "ses"})
+    both, _ = await screened(replace(exchange(f"open {SECRET}!"), headers={"x": SECRET}))
+    assert (both.messages[0].text, both.headers) == (f"open {MASK}!", {"x": MASK})
+    with pytest.raises(BlockedByPolicy, match="anathema"):
+        await screened(replace(before, headers={"x": FORBIDDEN}))
 
 
 async def test_two_leaves_are_never_joined() -> None:

@@ -32,13 +32,18 @@ def context_of(exchange: Exchange) -> Context:
 
 
 async def screen(exchange: Exchange, incoming: Incoming, codec: Codec, stage: Stage, note: Callable[[Event], None]) -> Exchange:
-    """The exchange as it may go on, its document rewritten where the guard changed a text. Raises BlockedByPolicy."""
+    """The exchange as it may go on, document and headers rewritten where the guard changed them. Raises BlockedByPolicy."""
     leaves = codec.leaves(exchange.document)
-    passed = await released(prompt_texts(exchange, leaves), stage, note)
-    changes = [(leaf, text) for leaf, text in zip(leaves, passed, strict=True) if text != leaf.text]
+    texts = prompt_texts(exchange, leaves)
+    texts += [
+        PromptText(leaf=at, channel=Channel.OTHER, text=value) for at, value in enumerate(exchange.headers.values(), len(texts))
+    ]
+    passed = await released(texts, stage, note)
+    changes = [(leaf, text) for leaf, text in zip(leaves, passed, strict=False) if text != leaf.text]
+    headers = dict(zip(exchange.headers, passed[len(leaves) :], strict=True))
     if not changes:
-        return exchange
-    again = codec.decode_request(replace(incoming, document=rewrite(exchange.document, changes)))
+        return exchange if headers == exchange.headers else replace(exchange, headers=headers)
+    again = codec.decode_request(replace(incoming, document=rewrite(exchange.document, changes), headers=headers))
     return replace(again, is_rewritten=True)
 
 
