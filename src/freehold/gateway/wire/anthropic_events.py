@@ -4,7 +4,7 @@ Every reader of a field raises UpstreamBroken where it is not what the format sa
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import orjson
 
@@ -14,17 +14,13 @@ from freehold.core.events import (
     FinishReason,
     MessageEnd,
     PartKind,
-    ReasoningDelta,
     ServedBy,
-    TextDelta,
-    ToolCallDelta,
     ToolCallStart,
     Usage,
 )
 from freehold.gateway.wire.anthropic_prompt import REDACTED
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, count, parsed_object, rejected
 
-_NAME_LIMIT_CHARS = 256
-_MESSAGE_LIMIT_CHARS = 2000
 _FINISH_REASONS: Final = {
     "end_turn": FinishReason.STOP,
     "stop_sequence": FinishReason.STOP,
@@ -49,38 +45,6 @@ STARTS: Final[dict[object, tuple[PartKind, str]]] = {
     "thinking": (PartKind.REASONING, "thinking"),
 }
 
-_Delta: TypeAlias = TextDelta | ReasoningDelta | ToolCallDelta
-
-
-class Run:
-    """Events in their order, deltas of one text that follow each other joined: every stage and the client get fewer of them."""
-
-    __slots__ = ("_events", "_key", "_texts")
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-        self._key: tuple[PartKind, int] | None = None
-        self._texts: list[str] = []
-
-    def say(self, kind: PartKind, part: int, text: str) -> None:
-        if (kind, part) != self._key:
-            self._settle()
-            self._key = (kind, part)
-        self._texts.append(text)
-
-    def add(self, event: Event) -> None:
-        self._settle()
-        self._events.append(event)
-
-    def events(self) -> list[Event]:
-        self._settle()
-        return self._events
-
-    def _settle(self) -> None:
-        if self._key is not None:
-            self._events.append(delta_of(*self._key, "".join(self._texts)))
-            self._key, self._texts = None, []
-
 
 class Counts:
     """A message's usage as it becomes known. Counts are cumulative, those at its end are whole."""
@@ -101,9 +65,8 @@ class Counts:
             self._take("thinking_tokens", details.get("thinking_tokens") if isinstance(details, Mapping) else None)
 
     def _take(self, name: str, value: Any) -> None:
-        """A count that makes no sense is unknown: it is no reason to lose the answer."""
-        if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53:
-            self._counts[name] = value
+        if (counted := count(value)) is not None:
+            self._counts[name] = counted
 
     def event(self) -> list[Event]:
         """The format counts cached tokens apart from `input_tokens`; `Usage` counts them in."""
@@ -122,36 +85,19 @@ class Counts:
         ]
 
 
-def rejected(error: Any) -> UpstreamRejected:
-    """An error in the place of an answer. Its words are the provider's: the gateway lets the guard see them."""
-    message = error.get("message") if isinstance(error, Mapping) else error
+def rejection(error: Any) -> UpstreamRejected:
     kind = error.get("type") if isinstance(error, Mapping) else None
-    return UpstreamRejected(
-        message[:_MESSAGE_LIMIT_CHARS] if isinstance(message, str) and message else "the upstream broke off with an error",
-        status=_STATUSES.get(kind, 502) if isinstance(kind, str) else 502,
-    )
+    return rejected(error, _STATUSES.get(kind, 502) if isinstance(kind, str) else 502)
 
 
-def parsed(data: bytes) -> Mapping[str, Any]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UpstreamBroken("the upstream sent an event that is no JSON object")
-    return document
-
-
-def delta_of(kind: PartKind, part: int, text: str) -> _Delta:
-    if kind is PartKind.TEXT:
-        return TextDelta(text=text, part=part)
-    return ReasoningDelta(text=text, part=part) if kind is PartKind.REASONING else ToolCallDelta(arguments=text, part=part)
+def parsed_event(data: bytes) -> Mapping[str, Any]:
+    return parsed_object(data, "the upstream sent an event that is no JSON object")
 
 
 def call_start(block: Mapping[str, Any], part: int) -> ToolCallStart:
     call_id, name = string(block, "id"), string(block, "name")
-    if max(len(call_id), len(name)) > _NAME_LIMIT_CHARS:
-        raise UpstreamBroken(f"the upstream sent a tool call whose id or name has more than {_NAME_LIMIT_CHARS} characters")
+    if max(len(call_id), len(name)) > NAME_LIMIT_CHARS:
+        raise UpstreamBroken(f"the upstream sent a tool call whose id or name has more than {NAME_LIMIT_CHARS} characters")
     given = block.get("input")
     arguments = orjson.dumps(given).decode() if given else ""
     return ToolCallStart(call_id=call_id, name=name, part=part, arguments=arguments, is_remote=block.get("type") != "tool_use")
@@ -159,7 +105,7 @@ def call_start(block: Mapping[str, Any], part: int) -> ToolCallStart:
 
 def served_by(message: Mapping[str, Any], provider: str) -> ServedBy:
     model = message.get("model")
-    return ServedBy(provider=provider, model=model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else "")
+    return ServedBy(provider=provider, model=model[:NAME_LIMIT_CHARS] if isinstance(model, str) else "")
 
 
 def end_of(reason: str | None) -> MessageEnd:

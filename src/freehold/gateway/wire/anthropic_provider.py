@@ -7,33 +7,34 @@ tools, citations and the like are left out.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
-from freehold.core.errors import UpstreamBroken, UpstreamError
+from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, MessageStart, PartEnd, PartKind, Slot
 from freehold.core.exchange import Path
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.anthropic_events import (
     STARTS,
     Counts,
-    Run,
     call_start,
     end_of,
     index_of,
     mapping,
-    parsed,
-    rejected,
+    parsed_event,
+    rejection,
     seal_of,
     served_by,
     string,
 )
 from freehold.gateway.wire.anthropic_prompt import DIALECT
 from freehold.gateway.wire.anthropic_words import CALLS, OBJECTS, VOCABULARY, channel_of
-from freehold.gateway.wire.leaves import faithful
+from freehold.gateway.wire.codec import TextKey
+from freehold.gateway.wire.decoder import Decoder, Run
+from freehold.gateway.wire.leaves import faithful, strings
 from freehold.gateway.wire.prompt import sealed
 from freehold.gateway.wire.verbatim import PayloadNotes
 
@@ -46,6 +47,7 @@ _TEXTS: Final[dict[object, tuple[PartKind, str]]] = {
 }
 _WHOLE: Final = frozenset({"citations_delta"})  # each says something for itself, all at once
 _QUIET: Final = "ping"
+_TYPE: Final = frozenset({"type"})
 _KNOWN_WORDS = "message_start message_delta message_stop content_block_start content_block_delta content_block_stop error"
 _KNOWN: Final = frozenset(_KNOWN_WORDS.split())
 
@@ -63,29 +65,27 @@ class _Block:
         self.signature = seal_of(block)
 
 
-class MessageDecoder:
-    """Events of any provider's stream. A payload that can't be read ends the answer: what came before it is given."""
+class MessageDecoder(Decoder):
+    """Events of any provider's stream."""
 
     __slots__ = (
         "_blocks",
         "_extras",
-        "_failure",
-        "_fast",
         "_has_ended",
         "_head",
+        "_key",
         "_next_extra",
         "_next_part",
         "_notes",
-        "_provider",
+        "_path",
         "_reason",
         "_row",
         "_started",
         "_usage",
-        "done",
     )
 
     def __init__(self, *, provider: str, is_verbatim: bool) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._notes = PayloadNotes(VOCABULARY, channel_of, OBJECTS) if is_verbatim else None
         self._started = self._has_ended = False
         self._blocks: dict[int, _Block] = {}  # open, by index
@@ -93,36 +93,28 @@ class MessageDecoder:
         self._extras: dict[tuple[int | None, str, Path], int] = {}  # (block, event, place) -> part
         self._next_extra = _FIRST_EXTRA_PART
         self._head = b""  # of a payload that differs from the last one in its text alone
-        self._fast: tuple[PartKind, int, Path] = (PartKind.TEXT, 0, ())
+        self._key: TextKey = (PartKind.TEXT, 0, 0)  # of that text,
+        self._path: Path = ()  # and its place
         self._row: list[tuple[bytes, int]] = []  # such payloads that came together, and how long their texts are
         self._usage = Counts()
         self._reason: str | None = None
-        self._failure: UpstreamError | None = None
-        self.done = False
 
-    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
-        """Payloads stand before all events of one read, whose texts are joined."""
-        noted: list[Event] = []
-        run = Run()
+    def _read_all(self, payloads: Iterable[SseEvent], run: Run) -> None:
         try:
             for data, name in payloads:
                 if self.done:
                     break
                 if not (self._head and self._read_again(data, name, run)):
-                    self._end_row(noted)
-                    self._read(data, name, noted, run)
-        except UpstreamError as exc:
-            self._failure, self.done = exc, True
-        except (ValueError, TypeError, RecursionError):  # nested too deep to be looked at
-            self._failure, self.done = UpstreamBroken("the upstream sent an event that can't be read"), True
-        self._end_row(noted)
-        return [*noted, *run.events()]
+                    self._end_row(run)
+                    self._read(data, name, run)
+        except (ValueError, TypeError, RecursionError) as exc:  # nested too deep to be looked at
+            raise UpstreamBroken("the upstream sent an event that can't be read") from exc
+        finally:
+            self._end_row(run)
 
-    def close(self) -> list[Event]:
-        if self._failure is not None:
-            raise self._failure
+    def _ends(self) -> list[Event]:
         if not self.done:
-            raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
+            raise self._ended_early()
         return [*self._usage.event(), end_of(self._reason)]
 
     def _read_again(self, data: bytes, name: bytes, run: Run) -> bool:
@@ -130,8 +122,9 @@ class MessageDecoder:
         head = self._head
         if name != b"content_block_delta" or not data.startswith(head):
             return False
-        literal = data[len(head) :].rstrip(b"} ")  # providers pad the end
-        if data.count(b"}", len(head) + len(literal)) != 2:
+        start = len(head)
+        literal = data[start:].rstrip(b"} ")  # providers pad the end
+        if data.count(b"}", start + len(literal)) != 2:
             return False
         try:
             text = orjson.loads(literal)
@@ -141,45 +134,44 @@ class MessageDecoder:
             return False
         if self._notes is not None:
             self._row.append((data, len(text)))
-        kind, part, _ = self._fast
-        run.say(kind, part, text)
+        run.say(self._key, text)
         return True
 
-    def _end_row(self, noted: list[Event]) -> None:
+    def _end_row(self, run: Run) -> None:
         """One payload stands for all that followed it in its read and differ in that text alone."""
         if not self._row or self._notes is None:
             return
         (data, chars), *rest = self._row
-        kind, part, path = self._fast
-        slot = Slot(kind=kind, choice=0, part=part, path=path, chars=chars)
+        kind, choice, part = self._key
+        slot = Slot(kind=kind, choice=choice, part=part, path=self._path, chars=chars)
         row, row_chars = tuple(other for other, _ in rest), tuple(length for _, length in rest)
-        noted.append(self._notes.same(data, b"content_block_delta", slot, None, row, row_chars))
+        run.noted.append(self._notes.same(data, b"content_block_delta", slot, None, row, row_chars))
         self._row = []
 
-    def _read(self, data: bytes, name: bytes, noted: list[Event], run: Run) -> None:
+    def _read(self, data: bytes, name: bytes, run: Run) -> None:
         self._head = b""
-        document = parsed(data)
-        slots: list[Slot] = []
+        document = parsed_event(data)
+        slots = run.slots = []
         kind = document.get("type")
         if kind in _KNOWN:
             self._end_extras(None, run)
-            self._read_known(kind, document, data, run, slots)
+            self._read_known(kind, document, data, run)
         elif kind != _QUIET:
-            self._read_extras(None, str(kind), document, (), run, slots)
+            self._read_extras(None, str(kind), document, (), run)
         if self._notes is not None:
             known_name = name if _EVENT_NAME.fullmatch(name) else b""
-            noted += self._notes.note(data, known_name, document, slots, is_last=self._has_ended)
+            run.noted += self._notes.note(data, known_name, document, slots, is_last=self._has_ended)
 
-    def _read_known(self, kind: str, document: Mapping[str, Any], data: bytes, run: Run, slots: list[Slot]) -> None:
+    def _read_known(self, kind: str, document: Mapping[str, Any], data: bytes, run: Run) -> None:
         if kind == "error":
-            raise rejected(document.get("error"))
+            raise rejection(document.get("error"))
         if not self._started and kind != "message_start":
             raise UpstreamBroken("the upstream's answer has no beginning")
         match kind:
             case "content_block_delta":
-                self._read_delta(document, data, run, slots)
+                self._read_delta(document, data, run)
             case "content_block_start":
-                self._begin_block(document, run, slots)
+                self._begin_block(document, run)
             case "content_block_stop":
                 self._end_block(index_of(document), run)
             case "message_start":
@@ -201,7 +193,7 @@ class MessageDecoder:
             self._reason, self._has_ended = reason, True
         self._usage.take(document.get("usage"), is_final=True)
 
-    def _begin_block(self, document: Mapping[str, Any], run: Run, slots: list[Slot]) -> None:
+    def _begin_block(self, document: Mapping[str, Any], run: Run) -> None:
         index, block = index_of(document), mapping(document, "content_block")
         kind = block.get("type")
         if index in self._blocks:
@@ -211,37 +203,35 @@ class MessageDecoder:
         self._next_part += 1
         if is_call:
             start = call_start(block, made.part)
-            run.add(start if self._notes is not None else replace(start, arguments=""))
-            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=made.part, path=("content_block",), chars=0, begins=True))
+            run.begin_call(start if self._notes is not None else replace(start, arguments=""), ("content_block",))
         elif kind == "redacted_thinking" and self._notes is None:
             made.kinds.add(PartKind.REASONING)
         elif kind in STARTS:
             part_kind, key = STARTS[kind]
-            self._say(made, part_kind, string(block, key), ("content_block", key), run, slots)
+            self._say(made, part_kind, string(block, key), ("content_block", key), run)
 
-    def _read_delta(self, document: Mapping[str, Any], data: bytes, run: Run, slots: list[Slot]) -> None:
+    def _read_delta(self, document: Mapping[str, Any], data: bytes, run: Run) -> None:
         index, delta = index_of(document), mapping(document, "delta")
         block, kind = self._blocks.get(index), delta.get("type")
         if block is None:
             raise UpstreamBroken(f"the upstream sent more of block {index} of its answer, which is not open")
         part_kind, key = _TEXTS.get(kind, (None, ""))
         if part_kind is not None and (part_kind is not PartKind.TOOL_CALL or block.is_call):
-            self._say(block, part_kind, string(delta, key), ("delta", key), run, slots)
-            if slots:
+            self._say(block, part_kind, string(delta, key), ("delta", key), run)
+            if run.slots:
                 self._learn(data, document, key)
-                self._fast = (part_kind, block.part, ("delta", key))
+                self._key, self._path = (part_kind, 0, block.part), ("delta", key)
             return
         if kind == "signature_delta":
             block.signature += string(delta, "signature")
         if kind not in _WHOLE:
-            self._read_extras(index, str(kind), delta, ("delta",), run, slots)
+            self._read_extras(index, str(kind), delta, ("delta",), run)
 
-    def _say(self, block: _Block, kind: PartKind, text: str, path: Path, run: Run, slots: list[Slot]) -> None:
+    def _say(self, block: _Block, kind: PartKind, text: str, path: Path, run: Run) -> None:
         block.kinds.add(kind)
         if text:
             block.given = None
-            slots.append(Slot(kind=kind, choice=0, part=block.part, path=path, chars=len(text)))
-            run.say(kind, block.part, text)
+            run.say((kind, 0, block.part), text, path)
 
     def _learn(self, data: bytes, document: Mapping[str, Any], key: str) -> None:
         """Remember what stands in front of this text, if it is the last and only thing that may differ."""
@@ -263,38 +253,24 @@ class MessageDecoder:
             raise UpstreamBroken(f"the upstream ended block {index} of its answer, which is not open")
         self._end_extras(index, run)
         if self._notes is None and block.given:
-            run.say(PartKind.TOOL_CALL, block.part, orjson.dumps(block.given).decode())
+            run.say((PartKind.TOOL_CALL, 0, block.part), orjson.dumps(block.given).decode())
         if block.signature:
             block.kinds.add(PartKind.REASONING)
         for kind in sorted(block.kinds):
             signature = sealed(DIALECT, block.signature) if kind is PartKind.REASONING and block.signature else None
             run.add(PartEnd(kind=kind, part=block.part, signature=signature))
 
-    def _read_extras(self, index: int | None, event: str, value: Any, path: Path, run: Run, slots: list[Slot]) -> None:
+    def _read_extras(self, index: int | None, event: str, value: Any, path: Path, run: Run) -> None:
         """Strings of what is not known here are read as texts in pieces, for a client who may know it."""
         if self._notes is None:
             return
-        for place, text in _strings(value, path):
+        for place, text in strings(value, path, _TYPE):
             key = (index, event, place)
             if key not in self._extras:
                 self._extras[key] = self._next_extra
                 self._next_extra += 1
-            part = self._extras[key]
-            slots.append(Slot(kind=PartKind.TEXT, choice=0, part=part, path=place, chars=len(text)))
-            run.say(PartKind.TEXT, part, text)
+            run.say((PartKind.TEXT, 0, self._extras[key]), text, place)
 
     def _end_extras(self, index: int | None, run: Run) -> None:
         for key in [key for key in self._extras if key[0] == index]:
             run.add(PartEnd(kind=PartKind.TEXT, part=self._extras.pop(key)))
-
-
-def _strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        if value and path[-1] != "type":
-            yield path, value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _strings(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _strings(item, (*path, number))

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from freehold.core.errors import FreeholdError
-from freehold.core.events import Event, MessageEnd, PromptText, Slot, Usage
+from freehold.core.events import Event, MessageEnd, PartKind, PromptText, Slot, Usage
 from freehold.core.exchange import Exchange, ExchangeId, Path, Principal
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
@@ -97,6 +97,7 @@ def _told_problem(item: Mapping[str, Any]) -> str:
     return f"{place}: {item.get('msg', '')}" if place else str(item.get("msg", ""))
 
 
+TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 CallKey: TypeAlias = tuple[int, int]  # choice, part
 
 

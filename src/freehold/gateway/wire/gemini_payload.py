@@ -1,18 +1,13 @@
-"""What is read of Gemini's payloads: the structs, and counts, log-probabilities and errors in our words.
-
-The structs are all that is read; msgspec parses and checks them in one pass, and whatever else a provider sends is skipped.
-"""
+"""What is read of Gemini's payloads: the structs, and counts and log-probabilities in our words."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
 
-from freehold.core.errors import UpstreamBroken, UpstreamRejected
+from freehold.core.errors import UpstreamBroken
 from freehold.core.events import TokenLogprob, Usage
-
-NAME_LIMIT_CHARS = 256
-_MESSAGE_LIMIT_CHARS = 2000
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, count, struct_parser
 
 _Index = Annotated[int, msgspec.Meta(ge=0, lt=128)]
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT_CHARS)]
@@ -71,16 +66,7 @@ class Document(msgspec.Struct, rename="camel"):
     error: Any = None
 
 
-_parse = msgspec.json.Decoder(Document).decode
-
-
-def parse(data: bytes) -> Document:
-    try:
-        return _parse(data)
-    except msgspec.ValidationError as exc:
-        raise UpstreamBroken(f"the upstream sent a malformed answer: {exc}") from exc
-    except (msgspec.MsgspecError, ValueError, RecursionError) as exc:  # ValueError: bad UTF-8, a number of thousands of digits
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+parse = struct_parser(Document)
 
 
 def arguments_text(call: Call) -> str:
@@ -98,9 +84,9 @@ def arguments_text(call: Call) -> str:
 
 def read_usage(counts: dict[str, Any]) -> Usage:
     """Thoughts are counted apart from the answer, and a count of 0 is left out: the total tells."""
-    prompt, tools = _count(counts, "promptTokenCount"), _count(counts, "toolUsePromptTokenCount")
-    answer, thoughts = _count(counts, "candidatesTokenCount"), _count(counts, "thoughtsTokenCount")
-    total = _count(counts, "totalTokenCount")
+    prompt, tools = count(counts.get("promptTokenCount")), count(counts.get("toolUsePromptTokenCount"))
+    answer, thoughts = count(counts.get("candidatesTokenCount")), count(counts.get("thoughtsTokenCount"))
+    total = count(counts.get("totalTokenCount"))
     read = None if prompt is None else prompt + (tools or 0)
     written = None if answer is None else answer + (thoughts or 0)
     if written is None and total is not None and read is not None and total >= read:
@@ -108,15 +94,9 @@ def read_usage(counts: dict[str, Any]) -> Usage:
     return Usage(
         input_tokens=read,
         output_tokens=written,
-        cached_input_tokens=_count(counts, "cachedContentTokenCount"),
+        cached_input_tokens=count(counts.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
     )
-
-
-def _count(counts: dict[str, Any], name: str) -> int | None:
-    """A count that makes no sense is unknown: it is no reason to lose the answer."""
-    value = counts.get(name)
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
 
 
 def read_logprobs(result: Logprobs | None, parts: Sequence[Part]) -> tuple[TokenLogprob, ...]:
@@ -140,15 +120,4 @@ def read_logprobs(result: Logprobs | None, parts: Sequence[Part]) -> tuple[Token
 def _top(ones: LikelyOnes) -> tuple[tuple[str, bytes, float], ...]:
     return tuple(
         (likely.token, likely.token.encode("utf-8", "surrogatepass"), likely.log_probability) for likely in ones.candidates or ()
-    )
-
-
-def rejection(error: Any) -> UpstreamRejected:
-    """An error in the place of an answer. Its words are the provider's: the gateway lets the guard see them."""
-    message = error.get("message") if isinstance(error, dict) else error
-    status = error.get("code") if isinstance(error, dict) else None
-    known = isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599
-    return UpstreamRejected(
-        message[:_MESSAGE_LIMIT_CHARS] if isinstance(message, str) and message else "the upstream broke off with an error",
-        status=status if known and status is not None else 502,
     )

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import Any
 
-from freehold.core.errors import UpstreamBroken, UpstreamError
+from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
     Event,
     FinishReason,
@@ -17,18 +17,14 @@ from freehold.core.events import (
     MessageStart,
     PartEnd,
     PartKind,
-    ReasoningDelta,
     ServedBy,
-    Slot,
-    TextDelta,
     TokenLogprob,
-    ToolCallDelta,
     ToolCallStart,
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run, http_status, parsed, rejected
 from freehold.gateway.wire.gemini_payload import (
-    NAME_LIMIT_CHARS,
     Call,
     Candidate,
     Document,
@@ -37,7 +33,6 @@ from freehold.gateway.wire.gemini_payload import (
     parse,
     read_logprobs,
     read_usage,
-    rejection,
 )
 from freehold.gateway.wire.gemini_verbatim import EXTRA_PARTS, GeminiNotes, as_rewritten, extra_texts
 from freehold.gateway.wire.gemini_words import DIALECT
@@ -83,50 +78,28 @@ class _Progress:
         return self.next_part - 1
 
 
-class GeminiDecoder:
-    """Payloads to events. A payload that can't be read ends the answer: what came before it is given, and `close` raises."""
+class GeminiDecoder(Decoder):
+    """Payloads of a stream, or a whole body: they look alike."""
 
-    __slots__ = (
-        "_candidates",
-        "_failure",
-        "_has_started",
-        "_is_blocked",
-        "_notes",
-        "_provider",
-        "_response_id",
-        "_usage",
-        "_usage_data",
-        "done",
-    )
+    __slots__ = ("_candidates", "_has_started", "_is_blocked", "_notes", "_response_id", "_usage", "_usage_data")
 
     def __init__(self, *, provider: str, verbatim: Exchange | None = None) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._notes = GeminiNotes() if verbatim is not None else None
         self._candidates: dict[int, _Progress] = {}
         self._has_started = self._is_blocked = False
         self._response_id = ""
         self._usage: dict[str, Any] | None = None  # counts are running totals: the last payload's are the answer's
         self._usage_data: bytes | None = None  # a later payload that has them, not read yet
-        self._failure: UpstreamError | None = None
-        self.done = False
 
-    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
-        """Payloads of a stream, or a whole body: they look alike."""
-        noted: list[Event] = []
-        run = _Run()
-        try:
-            if self._notes is None:
-                for data, _ in payloads:
-                    self._read(parse(data), run, None)
-            else:
-                self._read_noted(self._notes, list(payloads), noted, run)
-        except UpstreamError as exc:
-            self._failure, self.done = exc, True
-        return [*noted, *run.events()]
+    def _read_all(self, payloads: Iterable[SseEvent], run: Run) -> None:
+        if self._notes is None:
+            for data, _ in payloads:
+                self._read(parse(data), run)
+        else:
+            self._read_noted(self._notes, list(payloads), run)
 
-    def close(self) -> list[Event]:
-        if self._failure is not None:
-            raise self._failure
+    def _ends(self) -> list[Event]:
         if self._usage_data is not None:
             self._usage = parse(self._usage_data).usage_metadata or self._usage
         ends = [self._end(number, progress) for number, progress in sorted(self._candidates.items())]
@@ -150,33 +123,31 @@ class GeminiDecoder:
             reason = FinishReason.TOOL_CALLS
         return MessageEnd(finish_reason=reason, choice=number)
 
-    def _ended_early(self) -> UpstreamBroken:
-        return UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
-
-    def _read_noted(self, notes: GeminiNotes, payloads: Sequence[SseEvent], noted: list[Event], run: "_Run") -> None:
-        """Payloads that go on as they came. They stand before all deltas of one read, whose texts may be joined."""
+    def _read_noted(self, notes: GeminiNotes, payloads: Sequence[SseEvent], run: Run) -> None:
+        """Payloads that go on as they came."""
         at = 0
         while at < len(payloads):
             if (found := notes.row(payloads, at)) is not None:
                 payload, text = found
                 slot = payload.slots[0]
-                noted.append(payload)
-                run.say(slot.kind, slot.choice, slot.part, text)
+                run.noted.append(payload)
+                run.say((slot.kind, slot.choice, slot.part), text)
                 at += 1 + len(payload.row)
                 self._usage_data = payloads[at - 1][0]
             else:
-                noted += self._note(notes, *payloads[at], run)
+                self._note(notes, *payloads[at], run)
                 at += 1
 
-    def _note(self, notes: GeminiNotes, data: bytes, name: bytes, run: "_Run") -> list[Event]:
+    def _note(self, notes: GeminiNotes, data: bytes, name: bytes, run: Run) -> None:
         document = parse(data)
-        slots: list[Slot] = []
+        slots = run.slots = []
         try:
-            self._read(document, run, slots)
-            whole = notes.read(data)
-            has_extras = self._read_extras(whole, document, slots, run)
+            self._read(document, run)
+            whole = parsed(data)
+            has_extras = self._read_extras(whole, document, run)
             has_ended = self._is_blocked or all(progress.finish_reason for progress in self._candidates.values())
-            return notes.note(data, name, whole, slots, has_ended=has_ended and self._has_answer, has_extras=has_extras)
+            has_ended = has_ended and self._has_answer
+            run.noted += notes.note(data, name, whole, slots, has_ended=has_ended, has_extras=has_extras)
         except (TypeError, RecursionError) as exc:  # orjson writes no more than 254 levels
             raise UpstreamBroken("the upstream sent a payload that nests too deep") from exc
 
@@ -184,22 +155,22 @@ class GeminiDecoder:
     def _has_answer(self) -> bool:
         return bool(self._candidates) or self._is_blocked
 
-    def _read(self, document: Document, run: "_Run", slots: list[Slot] | None) -> None:
+    def _read(self, document: Document, run: Run) -> None:
         if document.error:
-            raise rejection(document.error)
+            raise rejected(document.error, http_status(document.error))
         if not self._has_started:
             self._has_started = True
             self._response_id = (document.response_id or "")[:NAME_LIMIT_CHARS]
             model = (document.model_version or "")[:NAME_LIMIT_CHARS]
             run.add(MessageStart(served=ServedBy(provider=self._provider, model=model)))
         for position, candidate in enumerate(document.candidates or ()):
-            self._read_candidate(position, candidate, run, slots)
+            self._read_candidate(position, candidate, run)
         if document.prompt_feedback is not None and document.prompt_feedback.block_reason:
             self._is_blocked = True
         if document.usage_metadata:
             self._usage, self._usage_data = document.usage_metadata, None
 
-    def _read_candidate(self, position: int, candidate: Candidate, run: "_Run", slots: list[Slot] | None) -> None:
+    def _read_candidate(self, position: int, candidate: Candidate, run: Run) -> None:
         number = position if candidate.index is None else candidate.index
         progress = self._candidates.setdefault(number, _Progress())
         parts = (candidate.content.parts if candidate.content else None) or ()
@@ -207,25 +178,22 @@ class GeminiDecoder:
         for index, part in enumerate(parts):
             path = ("candidates", position, "content", "parts", index)
             if part.text is not None and part.thought:
-                self._read_thought(part, progress, number, path, run, slots)
+                self._read_thought(part, progress, number, path, run)
             elif part.text is not None:
-                self._read_text(part.text, progress, number, path, run, slots, logprobs)
+                self._read_text(part.text, progress, number, path, run, logprobs)
                 logprobs = ()
             if part.function_call is not None:
-                self._read_call(part, part.function_call, progress, number, path, run, slots)
+                self._read_call(part, part.function_call, progress, number, path, run)
         if candidate.finish_reason is not None and candidate.finish_reason != _UNFINISHED:
             progress.finish_reason = candidate.finish_reason
             _end_thought(progress, number, run)
 
-    def _read_thought(
-        self, part: Part, progress: _Progress, number: int, path: Path, run: "_Run", slots: list[Slot] | None
-    ) -> None:
+    def _read_thought(self, part: Part, progress: _Progress, number: int, path: Path, run: Run) -> None:
         text = part.text or ""
         if text:
             if progress.thought is None:
                 progress.thought = progress.new_part()
-            run.say(PartKind.REASONING, number, progress.thought, text)
-            _place(slots, PartKind.REASONING, number, progress.thought, (*path, "text"), text)
+            run.say((PartKind.REASONING, number, progress.thought), text, (*path, "text"))
         if part.thought_signature:
             _end_thought(progress, number, run, sealed(DIALECT, part.thought_signature))
 
@@ -235,8 +203,7 @@ class GeminiDecoder:
         progress: _Progress,
         number: int,
         path: Path,
-        run: "_Run",
-        slots: list[Slot] | None,
+        run: Run,
         logprobs: tuple[TokenLogprob, ...],
     ) -> None:
         if not text:
@@ -244,28 +211,22 @@ class GeminiDecoder:
         _end_thought(progress, number, run)
         if progress.text is None:
             progress.text = progress.new_part()
-        run.say(PartKind.TEXT, number, progress.text, text, logprobs)
-        _place(slots, PartKind.TEXT, number, progress.text, (*path, "text"), text)
+        run.say((PartKind.TEXT, number, progress.text), text, (*path, "text"), logprobs)
 
-    def _read_call(
-        self, whole: Part, call: Call, progress: _Progress, number: int, path: Path, run: "_Run", slots: list[Slot] | None
-    ) -> None:
+    def _read_call(self, whole: Part, call: Call, progress: _Progress, number: int, path: Path, run: Run) -> None:
         if call.partial_args or call.will_continue:
             raise UpstreamBroken("the upstream sent a call in pieces, which it was not asked for")
         _end_thought(progress, number, run)
         progress.has_called = True
         part = progress.new_part()
         arguments = arguments_text(call)
-        if slots is not None and arguments:
+        if self._notes is not None and arguments:
             arguments = as_rewritten(arguments)
         call_id = call.id or self._call_id(number, part, call.name or "", arguments)
-        run.add(ToolCallStart(call_id=call_id, name=call.name or "", choice=number, part=part))
-        if slots is not None:
-            at = (*path, "functionCall")
-            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=number, part=part, path=at, chars=0, begins=True))
-        if slots is None or arguments:
-            run.say(PartKind.TOOL_CALL, number, part, arguments or "{}")
-            _place(slots, PartKind.TOOL_CALL, number, part, (*path, "functionCall", "args"), arguments)
+        start = ToolCallStart(call_id=call_id, name=call.name or "", choice=number, part=part)
+        run.begin_call(start, (*path, "functionCall"))
+        if self._notes is None or arguments:
+            run.say((PartKind.TOOL_CALL, number, part), arguments or "{}", (*path, "functionCall", "args"))
         signature = sealed(DIALECT, whole.thought_signature) if whole.thought_signature else None
         run.add(PartEnd(kind=PartKind.TOOL_CALL, choice=number, part=part, signature=signature))
 
@@ -274,9 +235,9 @@ class GeminiDecoder:
         told = "\0".join((self._response_id, str(number), str(part), name, arguments))
         return "call_" + sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
-    def _read_extras(self, whole: Any, document: Document, slots: list[Slot], run: "_Run") -> bool:
+    def _read_extras(self, whole: Any, document: Document, run: Run) -> bool:
         """Strings of parts that we do not know. They may be pieces of a longer text: they are scanned as one, and each alone."""
-        known = {slot.path for slot in slots}
+        known = {slot.path for slot in run.slots or ()}
         is_open = False
         for position, candidate in enumerate(document.candidates or ()):
             number = position if candidate.index is None else candidate.index
@@ -291,8 +252,7 @@ class GeminiDecoder:
                     part = progress.next_extra
                     progress.next_extra += 1
                 came[key] = part
-                run.say(PartKind.REASONING, number, part, text)
-                _place(slots, PartKind.REASONING, number, part, path, text)
+                run.say((PartKind.REASONING, number, part), text, path)
             for key, part in progress.extras.items():
                 if key not in came:
                     run.add(PartEnd(kind=PartKind.REASONING, choice=number, part=part))
@@ -303,58 +263,10 @@ class GeminiDecoder:
 
 def decode_answer(body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
     """A whole body to events."""
-    decoder = GeminiDecoder(provider=provider, verbatim=verbatim)
-    return [*decoder.decode([(body, b"")]), *decoder.close()]
+    return GeminiDecoder(provider=provider, verbatim=verbatim).whole(body)
 
 
-class _Run:
-    """Events in their order, deltas of one text that follow each other joined: every stage and the client get fewer of them."""
-
-    __slots__ = ("_events", "_key", "_logprobs", "_texts")
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-        self._key: tuple[PartKind, int, int] | None = None  # kind, choice, part
-        self._texts: list[str] = []
-        self._logprobs: list[TokenLogprob] = []
-
-    def say(self, kind: PartKind, choice: int, part: int, text: str, logprobs: Sequence[TokenLogprob] = ()) -> None:
-        key = (kind, choice, part)
-        if key != self._key:
-            self._settle()
-            self._key = key
-        self._texts.append(text)
-        if logprobs:
-            self._logprobs += logprobs
-
-    def add(self, event: Event) -> None:
-        self._settle()
-        self._events.append(event)
-
-    def events(self) -> list[Event]:
-        self._settle()
-        return self._events
-
-    def _settle(self) -> None:
-        if self._key is None:
-            return
-        kind, choice, part = self._key
-        text = "".join(self._texts)
-        if kind is PartKind.TEXT:
-            self._events.append(TextDelta(text=text, choice=choice, part=part, logprobs=tuple(self._logprobs)))
-        elif kind is PartKind.REASONING:
-            self._events.append(ReasoningDelta(text=text, choice=choice, part=part))
-        else:
-            self._events.append(ToolCallDelta(arguments=text, choice=choice, part=part))
-        self._key, self._texts, self._logprobs = None, [], []
-
-
-def _place(slots: list[Slot] | None, kind: PartKind, choice: int, part: int, path: Path, text: str) -> None:
-    if slots is not None:
-        slots.append(Slot(kind=kind, choice=choice, part=part, path=path, chars=len(text)))
-
-
-def _end_thought(progress: _Progress, number: int, run: _Run, signature: str | None = None) -> None:
+def _end_thought(progress: _Progress, number: int, run: Run, signature: str | None = None) -> None:
     if progress.thought is not None:
         run.add(PartEnd(kind=PartKind.REASONING, choice=number, part=progress.thought, signature=signature))
         progress.thought = None

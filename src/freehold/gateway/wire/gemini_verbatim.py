@@ -12,14 +12,14 @@ from typing import Any
 
 import orjson
 
-from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, PartKind, Payload, Slot
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.decoder import parsed
 from freehold.gateway.wire.gemini_document import arguments_of
 from freehold.gateway.wire.gemini_words import VOCABULARY
-from freehold.gateway.wire.leaves import faithful, value_at
+from freehold.gateway.wire.leaves import faithful, strings, value_at
 from freehold.gateway.wire.verbatim import PayloadNotes, only_tokens
 
 _COUNT = re.compile(rb'okenCount"\s*:\s*[0-9]+')  # the quote, which no string holds unescaped, makes it a key
@@ -42,12 +42,6 @@ class GeminiNotes:
         self._head = self._tail = b""
         self._outline: list[bytes] = []
         self._like: int | None = None
-
-    def read(self, data: bytes) -> Any:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as exc:
-            raise UpstreamBroken("the upstream sent something that is not JSON") from exc
 
     def note(
         self, data: bytes, name: bytes, document: Any, slots: Sequence[Slot], *, has_ended: bool, has_extras: bool
@@ -120,10 +114,7 @@ class GeminiNotes:
 
 def as_rewritten(arguments: str) -> str:
     """A call's arguments in the form that `VerbatimEncoder` counts in: written anew."""
-    try:
-        return orjson.dumps(orjson.loads(arguments)).decode()
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+    return orjson.dumps(parsed(arguments)).decode()
 
 
 def extra_texts(document: Any, position: int) -> Iterator[tuple[Path, str]]:
@@ -136,7 +127,7 @@ def extra_texts(document: Any, position: int) -> Iterator[tuple[Path, str]]:
             if key == "functionCall" and value:
                 value = {name: item for name, item in value.items() if name != "args"}
             if key not in _APART:
-                yield from _texts(value, (*path, key))
+                yield from strings(value, (*path, key), _WHOLE)
 
 
 def scrub(document: dict[str, Any]) -> None:
@@ -147,17 +138,6 @@ def scrub(document: dict[str, Any]) -> None:
             call = part.get("functionCall")
             if call and isinstance(call.get("args"), str):
                 call["args"] = arguments_of(call["args"])
-
-
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _texts(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _texts(item, (*path, number))
-    elif isinstance(value, str) and value and path[-1] not in _WHOLE:
-        yield path, value
 
 
 def _string_end(data: bytes, start: int) -> int:

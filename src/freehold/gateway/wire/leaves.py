@@ -8,7 +8,7 @@ such an object is read behind the name of its member, and a number there is look
 """
 
 import json
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -103,6 +103,19 @@ def faithful(data: bytes, document: Any) -> bytes:
 def _refuse_twice(pairs: list[tuple[str, Any]]) -> None:
     if len({key for key, _ in pairs}) < len(pairs):
         raise ValueError("a key comes twice")
+
+
+def strings(value: Any, path: Path, skipped: Container[object] = ()) -> Iterator[tuple[Path, str]]:
+    """Every string of `value`, which stands at `path`, with its place; but for members of objects that `skipped` names."""
+    if isinstance(value, str):
+        if value and path[-1] not in skipped:
+            yield path, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from strings(item, (*path, key), skipped)
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from strings(item, (*path, number), skipped)
 
 
 def value_at(document: Any, path: Path) -> Any:

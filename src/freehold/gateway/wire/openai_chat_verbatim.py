@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, Payload, Slot
 from freehold.core.exchange import Exchange, Path
 from freehold.core.findings import Channel
@@ -45,12 +44,6 @@ class ChunkNotes:
         self._slot: Slot | None = None  # of the chunk that the next ones are compared with
         self._head = self._tail = b""
         self._like: int | None = None
-
-    def read(self, data: bytes) -> Any:
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as exc:
-            raise UpstreamBroken("the upstream sent something that is not JSON") from exc
 
     def note(
         self, data: bytes, name: bytes, document: Any, slots: Sequence[Slot], *, is_usage: bool, has_ended: bool

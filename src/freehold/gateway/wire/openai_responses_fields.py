@@ -6,14 +6,13 @@ from typing import Any
 
 import orjson
 
-from freehold.core.errors import UpstreamBroken, UpstreamRejected
+from freehold.core.errors import UpstreamRejected
 from freehold.core.events import TokenLogprob, ToolCallStart, Usage
 from freehold.core.exchange import Path
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, count, parsed_object, rejected
 from freehold.gateway.wire.openai_responses_prompt import DIALECT
 from freehold.gateway.wire.prompt import sealed
 
-_NAME_LIMIT_CHARS = 256
-_MESSAGE_LIMIT_CHARS = 2000
 _INDEXES = ("content_index", "summary_index", "command_index")
 _STATUSES = {"rate_limit_exceeded": 429, "insufficient_quota": 429, "invalid_prompt": 400, "server_error": 502}
 CALL = "response.function_call_arguments"
@@ -44,13 +43,7 @@ _NO_ARGUMENTS = frozenset({"id", "call_id", "type", "status", "name"})
 
 
 def parse(data: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(data)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UpstreamBroken("the upstream sent an event that is no object")
-    return document
+    return parsed_object(data, "the upstream sent an event that is no object")
 
 
 def texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
@@ -73,24 +66,12 @@ def texts_of(item: Mapping[str, Any]) -> Iterator[tuple[str, Path, Path, str]]:
         yield event, (), (CALL_TEXTS[event],), text
 
 
-def strings(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(value, str):
-        if value:
-            yield path, value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield from strings(item, (*path, key))
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from strings(item, (*path, number))
-
-
 def call_start(item: Mapping[str, Any], part: int) -> ToolCallStart:
     """The provider's own calls have no call_id, and some no name."""
     call_id, name = item.get("call_id") or item.get("id"), item.get("name") or item.get("type")
     return ToolCallStart(
-        call_id=call_id[:_NAME_LIMIT_CHARS] if isinstance(call_id, str) else f"call_{part}",
-        name=name[:_NAME_LIMIT_CHARS] if isinstance(name, str) else "",
+        call_id=call_id[:NAME_LIMIT_CHARS] if isinstance(call_id, str) else f"call_{part}",
+        name=name[:NAME_LIMIT_CHARS] if isinstance(name, str) else "",
         part=part,
         is_remote=not is_run_by_client(item.get("type")),
     )
@@ -128,12 +109,6 @@ def items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def at(document: Any, path: Path) -> Any:
-    for step in path:
-        document = document[step]
-    return document
-
-
 def usage(usage: Mapping[str, Any]) -> Usage:
     read, made = mapping(usage.get("input_tokens_details")), mapping(usage.get("output_tokens_details"))
     return Usage(
@@ -143,11 +118,6 @@ def usage(usage: Mapping[str, Any]) -> Usage:
         cache_write_tokens=count(read.get("cache_write_tokens")),
         reasoning_tokens=count(made.get("reasoning_tokens")),
     )
-
-
-def count(value: Any) -> int | None:
-    """A count that makes no sense is unknown: it is no reason to lose the answer."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 53 else None
 
 
 def logprobs(said: Mapping[str, Any], text: str) -> tuple[TokenLogprob, ...]:
@@ -175,11 +145,7 @@ def _token_bytes(token: Mapping[str, Any]) -> bytes:
     return bytes(given) if given is not None else token["token"].encode()
 
 
-def rejected(document: Mapping[str, Any]) -> UpstreamRejected:
-    """An error in the place of an answer. Its words are the provider's: the gateway lets the guard see them."""
+def rejection(document: Mapping[str, Any]) -> UpstreamRejected:
     error = mapping(document.get("error")) or mapping(mapping(document.get("response")).get("error")) or document
-    message, code = error.get("message"), error.get("code")
-    return UpstreamRejected(
-        message[:_MESSAGE_LIMIT_CHARS] if isinstance(message, str) and message else "the upstream broke off with an error",
-        status=_STATUSES.get(code, 502) if isinstance(code, str) else 502,
-    )
+    code = error.get("code")
+    return rejected(error, _STATUSES.get(code, 502) if isinstance(code, str) else 502)

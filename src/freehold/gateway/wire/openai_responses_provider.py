@@ -9,7 +9,7 @@ thoughts and function calls: nobody asked for the provider's own tools.
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from freehold.core.errors import UpstreamBroken, UpstreamError
+from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
     Event,
     FinishReason,
@@ -17,20 +17,16 @@ from freehold.core.events import (
     MessageStart,
     PartEnd,
     PartKind,
-    ReasoningDelta,
     ServedBy,
-    Slot,
-    TextDelta,
-    TokenLogprob,
-    ToolCallDelta,
     Usage,
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire import openai_responses_fields as read
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run
+from freehold.gateway.wire.leaves import strings, value_at
 from freehold.gateway.wire.openai_responses_verbatim import ResponseNotes
 
-_NAME_LIMIT_CHARS = 256
 _ENDS = ("response.completed", "response.incomplete")
 _FAILURES = ("response.failed", "response.cancelled", "error")
 _KINDS = {
@@ -56,22 +52,22 @@ _Place: TypeAlias = tuple[str, int, Path]  # the event's kind, the item's number
 class _Text:
     """A text under way."""
 
-    __slots__ = ("item", "kind", "part")
+    __slots__ = ("item", "key", "kind", "part")
 
     def __init__(self, kind: PartKind, item: int, part: int) -> None:
         self.kind, self.item, self.part = kind, item, part
+        self.key = (kind, 0, part)
 
 
-class EventDecoder:
-    """The stream of any provider to events. A payload that can't be read ends the answer, and `close` raises."""
+class EventDecoder(Decoder):
+    """The stream of any provider to events."""
 
     __slots__ = (
-        "_calls", "_end", "_ended", "_failure", "_has_call", "_items", "_notes", "_parts", "_provider", "_said", "_started",
-        "_texts", "_untold", "_usage", "done",
+        "_calls", "_end", "_ended", "_has_call", "_items", "_notes", "_parts", "_said", "_started", "_texts", "_untold", "_usage"
     )  # fmt: skip
 
     def __init__(self, *, provider: str, verbatim: Exchange | None = None) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._notes = ResponseNotes() if verbatim is not None else None
         self._started = self._has_call = False
         self._parts = 0  # handed out
@@ -83,89 +79,80 @@ class EventDecoder:
         self._untold: dict[int, int] = {}  # items that are calls whose arguments come at their end alone -> part
         self._usage: Usage | None = None
         self._end: FinishReason | None = None
-        self._failure: UpstreamError | None = None
-        self.done = False
 
-    def decode(self, payloads: Iterable[SseEvent]) -> list[Event]:
-        """Payloads stand before all deltas of one read, whose texts may be joined."""
-        noted: list[Event] = []
-        run = _Run()
+    def _read_all(self, payloads: Iterable[SseEvent], run: Run) -> None:
         try:
             for data, name in payloads:
                 if self.done:
                     break
                 if self._notes is not None and (repeated := self._notes.repeated(data, name)) is not None:
                     slot, text = repeated
-                    run.say(slot.kind, slot.part, text)
+                    run.say((slot.kind, 0, slot.part), text)
                 else:
-                    self._read(data, name, noted, run)
-        except UpstreamError as exc:
-            self._failure, self.done = exc, True
-        if self._notes is not None:
-            noted += self._notes.flush()
-        return [*noted, *run.events()]
+                    self._read(data, name, run)
+        finally:
+            if self._notes is not None:
+                run.noted += self._notes.flush()
 
-    def decode_whole(self, body: bytes) -> list[Event]:
+    def whole(self, body: bytes) -> list[Event]:
         """A response as a stream of one payload."""
-        noted: list[Event] = []
-        run = _Run()
+        run = Run()
+        slots = run.slots = []
         document = read.parse(body)
-        slots: list[Slot] = []
         if document.get("error"):
-            raise read.rejected(document)
+            raise read.rejection(document)
         if not isinstance(document.get("output"), list):
             raise UpstreamBroken("the upstream sent a body that is no response")
         self._start(document, run)
         for number, item in enumerate(read.items(document.get("output"))):
-            self._read_item(read.mapping(item), number, run, slots, ("output", number))
+            self._read_item(read.mapping(item), number, run, ("output", number))
         self._read_end(document, run)
         if self._notes is not None:
-            noted = self._notes.note(body, b"", document, slots, is_last=True)
-        return [*noted, *run.events(), *self.close()]
+            run.noted = self._notes.note(body, b"", document, slots, is_last=True)
+        return [*run.events(), *self.close()]
 
-    def close(self) -> list[Event]:
-        if self._failure is not None:
-            raise self._failure
+    def _ends(self) -> list[Event]:
         if self._end is None:
-            raise UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
+            raise self._ended_early()
         return [*([self._usage] if self._usage else []), MessageEnd(finish_reason=self._end)]
 
-    def _read(self, data: bytes, name: bytes, noted: list[Event], run: "_Run") -> None:
+    def _read(self, data: bytes, name: bytes, run: Run) -> None:
         document = read.parse(data)
         kind = document.get("type")
         if not isinstance(kind, str):
             raise UpstreamBroken("the upstream sent an event without a type")
         if kind in _FAILURES:
-            raise read.rejected(document)
-        slots: list[Slot] = []
+            raise read.rejection(document)
+        slots = run.slots = []
         if kind.endswith(".delta"):
-            self._start({}, run)
-            self._read_delta(kind.removesuffix(".delta"), document, run, slots)
+            if not self._started:
+                self._start({}, run)
+            self._read_delta(kind.removesuffix(".delta"), document, run)
         else:
-            self._read_other(kind, document, run, slots)
+            self._read_other(kind, document, run)
         if self._notes is not None:
-            noted += self._notes.note(data, name, document, slots, is_last=self.done)
+            run.noted += self._notes.note(data, name, document, slots, is_last=self.done)
 
-    def _read_other(self, kind: str, document: Mapping[str, Any], run: "_Run", slots: list[Slot]) -> None:
+    def _read_other(self, kind: str, document: Mapping[str, Any], run: Run) -> None:
         response = read.mapping(document.get("response"))
         self._start(response, run)
         number = read.number(document.get("output_index"))
         if kind == "response.output_item.added":
-            self._begin_item(read.mapping(document.get("item")), number, run, slots)
+            self._begin_item(read.mapping(document.get("item")), number, run)
         elif kind == "response.output_item.done":
-            self._end_item(read.mapping(document.get("item")), number, run, slots, ("item",))
+            self._end_item(read.mapping(document.get("item")), number, run, ("item",))
         elif kind in _ENDS:
             for at, item in enumerate(read.items(response.get("output"))):
                 if at not in self._items or at in self._untold:  # a provider that tells of an item only at the end
-                    self._end_item(read.mapping(item), at, run, slots, ("response", "output", at))
+                    self._end_item(read.mapping(item), at, run, ("response", "output", at))
             self._read_end(response, run)
             self.done = True
         elif kind.endswith(".done") and (number in self._said or self._notes is not None):
             if self._notes is not None:
-                self._say_whole(document, number, run, slots, ())
+                self._say_whole(document, number, run, ())
             self._end_text((kind.removesuffix(".done"), number, read.indexes(document)), run)
 
-    def _read_delta(self, kind: str, document: Mapping[str, Any], run: "_Run", slots: list[Slot]) -> None:
+    def _read_delta(self, kind: str, document: Mapping[str, Any], run: Run) -> None:
         """The text of a delta, or the texts in it; of a kind nobody knows, too, where the payload goes on."""
         number = read.number(document.get("output_index"))
         place = read.indexes(document)
@@ -174,15 +161,15 @@ class EventDecoder:
             return
         self._said.add(number)
         try:
-            texts = list(read.strings(document.get("delta"), ("delta",)))
+            texts = list(strings(document.get("delta"), ("delta",)))
         except RecursionError as exc:
             raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
         for path, text in texts:
             part = self._part((kind, number, (*place, *path[1:])), run)
-            run.say(part.kind, part.part, text, read.logprobs(document, text) if kind == "response.output_text" else ())
-            slots.append(Slot(kind=part.kind, choice=0, part=part.part, path=path, chars=len(text)))
+            likely = read.logprobs(document, text) if kind == "response.output_text" else ()
+            run.say(part.key, text, path, likely)
 
-    def _read_ours(self, kind: str, document: Mapping[str, Any], number: int, place: Path, run: "_Run") -> None:
+    def _read_ours(self, kind: str, document: Mapping[str, Any], number: int, place: Path, run: Run) -> None:
         """What other dialects have a word for. The parts of one thought are one text: its seal is known at the item's end."""
         text = document.get("delta")
         if not isinstance(text, str) or not text or (kind not in _OUR_KINDS and kind != read.CALL):
@@ -194,19 +181,19 @@ class EventDecoder:
             self._think(kind, number, place, text, run)
             return
         part = self._part((kind, number, place), run)
-        run.say(part.kind, part.part, text, read.logprobs(document, text) if kind == "response.output_text" else ())
+        run.say(part.key, text, (), read.logprobs(document, text) if kind == "response.output_text" else ())
 
-    def _think(self, kind: str, number: int, place: Path, text: str, run: "_Run") -> None:
+    def _think(self, kind: str, number: int, place: Path, text: str, run: Run) -> None:
         thought = ("thought", number, ())
         if thought in self._texts and (kind, number, place) not in self._texts:
-            run.say(PartKind.REASONING, self._texts[thought].part, "\n\n")
+            run.say(self._texts[thought].key, "\n\n")
         part = self._texts.get(thought)
         if part is None:
             part = self._texts[thought] = self._new_part(PartKind.REASONING, number)
         self._texts[kind, number, place] = part
-        run.say(PartKind.REASONING, part.part, text)
+        run.say(part.key, text)
 
-    def _part(self, place: _Place, run: "_Run") -> _Text:
+    def _part(self, place: _Place, run: Run) -> _Text:
         text = self._texts.get(place)
         if text is None:
             if place in self._ended:  # a client would join what a scan of each alone can't
@@ -223,7 +210,7 @@ class EventDecoder:
         self._parts += 1
         return _Text(kind, item, self._parts - 1)
 
-    def _begin_item(self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot]) -> None:
+    def _begin_item(self, item: Mapping[str, Any], number: int, run: Run) -> None:
         """Some providers give a number twice: the item before is over."""
         for text in self._close_texts(number):
             run.add(PartEnd(kind=text.kind, part=text.part))
@@ -231,11 +218,9 @@ class EventDecoder:
         self._said.discard(number)
         self._calls.discard(number)
         self._items[number] = item
-        self._begin_call(item, number, run, slots, ("item",))
+        self._begin_call(item, number, run, ("item",))
 
-    def _begin_call(
-        self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot] | None = None, at: Path = ()
-    ) -> None:
+    def _begin_call(self, item: Mapping[str, Any], number: int, run: Run, at: Path) -> None:
         """A call whose arguments are streamed begins at once; of others it waits for them."""
         kind = item.get("type")
         if not isinstance(kind, str):
@@ -250,19 +235,17 @@ class EventDecoder:
             part = self._untold[number] = self._new_part(PartKind.TOOL_CALL, number).part
         else:
             return
-        if slots is not None:
-            slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part, path=at, chars=0, begins=True))
+        run.place_call(0, part, at)
 
-    def _say_whole(self, said: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot], at: Path) -> None:
+    def _say_whole(self, said: Mapping[str, Any], number: int, run: Run, at: Path) -> None:
         """Arguments of a call, where no delta told them."""
         for event, field in read.CALL_TEXTS.items():
             text, part = said.get(field), self._texts.get((event, number, ()))
             if number not in self._said and part is not None and isinstance(text, str) and text:
                 self._said.add(number)
-                run.say(PartKind.TOOL_CALL, part.part, text)
-                slots.append(Slot(kind=PartKind.TOOL_CALL, choice=0, part=part.part, path=(*at, field), chars=len(text)))
+                run.say(part.key, text, (*at, field))
 
-    def _end_text(self, place: _Place, run: "_Run") -> None:
+    def _end_text(self, place: _Place, run: Run) -> None:
         """A thought goes on to its item's end where it goes to another dialect."""
         ended = [key for key in self._texts if key[:2] == place[:2] and key[2][: len(place[2])] == place[2]]
         for key in ended:
@@ -272,16 +255,16 @@ class EventDecoder:
                 self._ended.add(key)
                 run.add(PartEnd(kind=text.kind, part=text.part))
 
-    def _end_item(self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot], at: Path) -> None:
+    def _end_item(self, item: Mapping[str, Any], number: int, run: Run, at: Path) -> None:
         if self._notes is not None:
             if number not in self._items:
                 self._items[number] = item
-                self._begin_call(item, number, run, slots, at)
-            self._say_whole(item, number, run, slots, at)
+                self._begin_call(item, number, run, at)
+            self._say_whole(item, number, run, at)
             self._tell(item, number, run)
         seal = read.seal(item)
         if self._notes is None and number not in self._said:
-            self._read_item(item, number, run)
+            self._read_item(item, number, run, at)
         elif self._notes is None and seal is not None and ("thought", number, ()) not in self._texts:
             self._texts["thought", number, ()] = self._new_part(PartKind.REASONING, number)
         for text in self._close_texts(number):
@@ -289,7 +272,7 @@ class EventDecoder:
             run.add(PartEnd(kind=text.kind, part=text.part, signature=signature))
         self._items[number] = item
 
-    def _tell(self, item: Mapping[str, Any], number: int, run: "_Run") -> None:
+    def _tell(self, item: Mapping[str, Any], number: int, run: Run) -> None:
         """A call of which nothing was streamed is known now."""
         if (part := self._untold.pop(number, None)) is not None:
             run.add(read.whole_call(item, part))
@@ -301,13 +284,11 @@ class EventDecoder:
         self._ended.update(places)
         return list({text.part: text for text in [self._texts.pop(place) for place in places]}.values())
 
-    def _read_item(
-        self, item: Mapping[str, Any], number: int, run: "_Run", slots: list[Slot] | None = None, at: Path = ()
-    ) -> None:
+    def _read_item(self, item: Mapping[str, Any], number: int, run: Run, at: Path) -> None:
         """An item that comes whole."""
         self._items[number] = item
         if number not in self._calls:
-            self._begin_call(item, number, run, slots, at)
+            self._begin_call(item, number, run, at)
         self._tell(item, number, run)
         seal = read.seal(item) if self._notes is None else None
         for kind, place, path, text in read.texts_of(item):
@@ -317,17 +298,15 @@ class EventDecoder:
                 self._think(kind, number, place, text, run)
                 continue
             part = self._part((kind, number, place), run)
-            logprobs = read.logprobs(read.at(item, path[:-1]), text) if kind == "response.output_text" else ()
-            run.say(part.kind, part.part, text, logprobs)
-            if slots is not None:
-                slots.append(Slot(kind=part.kind, choice=0, part=part.part, path=(*at, *path), chars=len(text)))
+            logprobs = read.logprobs(value_at(item, path[:-1]), text) if kind == "response.output_text" else ()
+            run.say(part.key, text, (*at, *path), logprobs)
         if seal is not None and ("thought", number, ()) not in self._texts:
             self._texts["thought", number, ()] = self._new_part(PartKind.REASONING, number)
         for open_text in self._close_texts(number):
             signature = seal if open_text.kind is PartKind.REASONING else None
             run.add(PartEnd(kind=open_text.kind, part=open_text.part, signature=signature))
 
-    def _read_end(self, response: Mapping[str, Any], run: "_Run") -> None:
+    def _read_end(self, response: Mapping[str, Any], run: Run) -> None:
         for number in {text.item for text in self._texts.values()}:
             for text in self._close_texts(number):
                 run.add(PartEnd(kind=text.kind, part=text.part))
@@ -340,56 +319,17 @@ class EventDecoder:
         elif status in ("completed", None):
             self._end = FinishReason.TOOL_CALLS if self._has_call else FinishReason.STOP
         else:
-            raise read.rejected({"response": response})
+            raise read.rejection({"response": response})
 
-    def _start(self, response: Mapping[str, Any], run: "_Run") -> None:
+    def _start(self, response: Mapping[str, Any], run: Run) -> None:
         if not self._started:
             self._started = True
             model = response.get("model")
-            model = model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else ""
+            model = model[:NAME_LIMIT_CHARS] if isinstance(model, str) else ""
             name = response.get("id")
-            name = name if isinstance(name, str) and len(name) <= _NAME_LIMIT_CHARS else None
+            name = name if isinstance(name, str) and len(name) <= NAME_LIMIT_CHARS else None
             run.add(MessageStart(served=ServedBy(provider=self._provider, model=model, response_id=name)))
 
 
 def decode_response(body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
-    return EventDecoder(provider=provider, verbatim=verbatim).decode_whole(body)
-
-
-class _Run:
-    """Events in their order, deltas of one text that follow each other joined: every stage and the client get fewer of them."""
-
-    __slots__ = ("_events", "_key", "_logprobs", "_texts")
-
-    def __init__(self) -> None:
-        self._events: list[Event] = []
-        self._key: tuple[PartKind, int] | None = None
-        self._texts: list[str] = []
-        self._logprobs: list[TokenLogprob] = []
-
-    def say(self, kind: PartKind, part: int, text: str, logprobs: Iterable[TokenLogprob] = ()) -> None:
-        if (kind, part) != self._key:
-            self._settle()
-            self._key = (kind, part)
-        self._texts.append(text)
-        self._logprobs += logprobs
-
-    def add(self, event: Event) -> None:
-        self._settle()
-        self._events.append(event)
-
-    def events(self) -> list[Event]:
-        self._settle()
-        return self._events
-
-    def _settle(self) -> None:
-        if self._key is None:
-            return
-        (kind, part), text = self._key, "".join(self._texts)
-        if kind is PartKind.TEXT:
-            self._events.append(TextDelta(text=text, part=part, logprobs=tuple(self._logprobs)))
-        elif kind is PartKind.REASONING:
-            self._events.append(ReasoningDelta(text=text, part=part))
-        else:
-            self._events.append(ToolCallDelta(arguments=text, part=part))
-        self._key, self._texts, self._logprobs = None, [], []
+    return EventDecoder(provider=provider, verbatim=verbatim).whole(body)

@@ -9,7 +9,7 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import accumulate, repeat
-from typing import Any, TypeAlias
+from typing import Any
 
 import orjson
 
@@ -33,7 +33,7 @@ from freehold.core.events import (
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.codec import CallKey, Leaf, Refuser
+from freehold.gateway.wire.codec import CallKey, Leaf, Refuser, TextKey
 from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, value_at, walk
 from freehold.gateway.wire.refusals import NoCalls
 
@@ -43,7 +43,6 @@ _REMEMBERED = 64  # sets of strings: ids and names come again in every payload o
 _LOGPROBS = frozenset({"content", "refusal", "token", "logprob", "bytes", "top_logprobs"}) | frozenset(  # and Gemini's
     {"chosenCandidates", "topCandidates", "candidates", "tokenId", "logProbability", "logProbabilitySum"}
 )
-_TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 
 
 class PayloadNotes:
@@ -124,7 +123,7 @@ class VerbatimEncoder:
         self._has_calls = False
         self._beginning: dict[CallKey, _Pending] = {}  # whose call has not come out yet
         self._queue: deque[_Pending] = deque()
-        self._texts: dict[_TextKey, deque[_Piece]] = {}
+        self._texts: dict[TextKey, deque[_Piece]] = {}
         self._leaves: dict[int, tuple[_Pending, PayloadLeaf]] = {}
         self._changes: dict[int, list[tuple[PayloadLeaf, str]]] = {}  # payload number -> its leaves that a stage changed
         self._is_touched = False  # whether a stage changed any text yet
@@ -201,7 +200,7 @@ class VerbatimEncoder:
             self._changes.setdefault(pending.payload.number, []).append((leaf, event.text))
         pending.open_leaves -= 1
 
-    def _take(self, key: _TextKey, text: str, source_chars: int | None) -> None:
+    def _take(self, key: TextKey, text: str, source_chars: int | None) -> None:
         """Give the characters of a text to the payloads they came in; what replaces some goes to the first of those."""
         left = len(text) if source_chars is None else source_chars
         pieces = self._texts.get(key)
