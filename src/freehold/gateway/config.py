@@ -28,6 +28,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_connections: Count = 256
     answer_limit_bytes: Count = 64 << 20  # of one answer, as it comes over the wire
     ask_usage: bool = True  # asks for token counts in streams; a provider that refuses `stream_options` needs false
+    max_tokens_name: Literal["max_completion_tokens", "max_tokens"] = "max_completion_tokens"  # as its chat completions take it
     weight: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 1  # its share among upstreams of the same priority
     priority: Annotated[int, msgspec.Meta(ge=-100, le=100)] = 0  # the lowest that is available is asked first, as with MX records
     first_token_timeout_s: Seconds | None = None  # of a streamed answer: how long its first text may take, whatever else comes

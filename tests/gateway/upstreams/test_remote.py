@@ -90,6 +90,21 @@ async def test_the_provider_gets_its_key_its_model_name_and_is_asked_for_usage()
     assert (sent["model"], sent["stream"], sent["stream_options"]) == ("theirs", True, {"include_usage": True})
 
 
+async def test_a_provider_with_the_older_words_is_sent_no_others() -> None:
+    """Whether the client speaks its dialect or another: some refuse the newer ones, some pass over them."""
+    limited = asked({"model": "ours", "max_completion_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    translated = asked({"model": "ours", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, "anthropic.messages")
+    async with provider(STREAM, chunked(WHOLE), END) as raw:
+        for exchange_ in (limited, translated):
+            upstream = make_upstream(config(raw.url, max_tokens_name="max_tokens", ask_usage=False))
+            await told(upstream.send(exchange_))
+            await upstream.close()
+    for request in raw.requests:
+        sent = json.loads(request.partition(b"\r\n\r\n")[2])
+        assert sent["max_tokens"] == 9
+        assert not {"max_completion_tokens", "stream_options"} & set(sent)
+
+
 @pytest.mark.parametrize("asks", [{"stream": False}, {"stream": True, "stream_options": {"include_usage": True}}])
 async def test_a_clients_own_body_goes_on_byte_for_byte_where_nothing_changes(asks: dict[str, Any]) -> None:
     document = {"model": "theirs", "messages": [{"role": "user", "content": "hi"}], "new_field": [1.50], **asks}

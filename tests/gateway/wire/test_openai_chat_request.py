@@ -34,7 +34,7 @@ def test_a_minimal_request_leaves_every_choice_to_the_upstream() -> None:
 def test_every_sampling_field_is_read() -> None:
     exchange = decode(
         temperature=0, top_p=0.9, top_k=40, min_p=0.05, repetition_penalty=1.1, presence_penalty=-1, frequency_penalty=2, seed=-5,
-        max_tokens=9, max_completion_tokens=7, stop="END", logprobs=True, top_logprobs=3, n=2,
+        max_completion_tokens=7, stop="END", logprobs=True, top_logprobs=3, n=2,
     )  # fmt: skip
     assert exchange.sampling == Sampling(
         temperature=0, top_p=0.9, top_k=40, min_p=0.05, repetition_penalty=1.1, presence_penalty=-1, frequency_penalty=2, seed=-5,
@@ -79,6 +79,7 @@ def test_every_sampling_field_is_read() -> None:
         ({"seed": 1 << 63}, "seed"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_completion_tokens": -1}, "max_completion_tokens"),
+        ({"max_completion_tokens": 9, "max_tokens": 10}, "max_tokens"),
         ({"n": 0}, "n"),
         ({"stop": ""}, "stop"),
         ({"stop": ["x"] * 17}, "stop"),

@@ -13,6 +13,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -45,6 +46,7 @@ _BUFFER_BYTES = 65536  # aiohttp stops reading from a provider at twice as much 
 _KEPT_OPEN_S = 55  # while idle: a new one takes three round trips; AWS's balancers close theirs after 60 s, nginx after 75
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
+_LIMIT = "max_completion_tokens"
 _GENERATES = ("chat", "generate_content")  # operations that any provider's dialect has
 _HEADERS = {
     "content-type": "application/json",
@@ -149,7 +151,7 @@ class RemoteUpstream:
         config, model = self._config, self._names[exchange.model]
         codec = self._codecs.get(exchange.dialect)
         if codec is not None:
-            document = codec.same_document(exchange, model=model, ask_usage=config.ask_usage)
+            document = self._renamed(codec.same_document(exchange, model=model, ask_usage=config.ask_usage))
             is_untouched = document is exchange.document and not exchange.is_rewritten
             body = faithful(exchange.body, document) if is_untouched else orjson.dumps(document)
             stream, forwarded = exchange.stream, exchange.headers
@@ -157,7 +159,9 @@ class RemoteUpstream:
             client, codec = CODECS[exchange.dialect], self._main
             if client.operation not in _GENERATES:
                 raise NotFound(f"upstream {self.name} has no {client.operation}; ask a model of a provider that has")
-            document = codec.write_prompt(client.read_prompt(exchange), model=model)
+            document = dict(self._renamed(codec.write_prompt(client.read_prompt(exchange), model=model)))
+            if not config.ask_usage:
+                document.pop("stream_options", None)
             body, stream = orjson.dumps(document), True
             forwarded = {name: value for name, value in exchange.headers.items() if name == "traceparent"}
         return _Asked(
@@ -168,6 +172,13 @@ class RemoteUpstream:
             headers={**_HEADERS, **codec.provider_headers(self._key), **forwarded},
             timeout=self._stream_timeout if stream else self._answer_timeout,
         )
+
+    def _renamed(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
+        """With the word for an answer's limit that the provider has, where that is the older one."""
+        if self._config.max_tokens_name == _LIMIT or _LIMIT not in document:
+            return document
+        kept = {name: value for name, value in document.items() if name != _LIMIT}
+        return {**kept, self._config.max_tokens_name: document[_LIMIT]}
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:

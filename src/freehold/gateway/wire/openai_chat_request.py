@@ -245,6 +245,9 @@ def _sampling(document: Mapping[str, Any]) -> Sampling:
     top_k = fields.integer(document, "top_k", -1, _TOKENS_LIMIT)  # -1 and 0 switch it off, as vLLM has it
     max_tokens = fields.integer(document, "max_completion_tokens", 1, _TOKENS_LIMIT)
     older = fields.integer(document, "max_tokens", 1, _TOKENS_LIMIT)
+    if max_tokens is not None and older is not None and max_tokens != older:  # what holds then is each provider's to say
+        what = "max_tokens: says otherwise than max_completion_tokens, which took its place; leave it out"
+        raise InvalidRequest(what, param="max_tokens", code="invalid_value")
     return Sampling(
         max_tokens=older if max_tokens is None else max_tokens,
         temperature=fields.number(document, "temperature", 0, 2),
