@@ -148,6 +148,26 @@ async def test_what_one_upstreams_dialect_cannot_say_another_is_asked_for(world:
     assert (first.calls, world.slept_s) == (1, [])
 
 
+async def test_a_failure_says_more_than_that_others_could_not_be_asked(world: World) -> None:
+    """A client that is told 400 gives up; what failed may answer the next time."""
+    cannot = InvalidRequest("only a provider of chat completions has it")
+    a, b = Planned("a", DOWN, DOWN, DOWN), Planned("b", cannot)
+    with pytest.raises(UpstreamUnavailable, match="cannot be reached"):
+        await ask(world.router(a, b, tries=3))
+    assert (a.calls, b.calls) == (3, 1)  # who could not be asked took no try
+
+
+async def test_where_the_one_that_could_be_asked_rests_the_client_is_told_when_to_come_again(world: World) -> None:
+    cannot = InvalidRequest("only a provider of chat completions has it")
+    a, b = Planned("a", rejected(429, 60.0)), Planned("b")
+    router = world.router(Route(upstream=a), Route(upstream=b, priority=1))
+    assert await ask(router) == "b"
+    b.plans = [[cannot]]
+    with pytest.raises(UpstreamUnavailable) as caught:
+        await ask(router)
+    assert caught.value.retry_after_s == pytest.approx(60.0, abs=1)
+
+
 async def test_a_failure_before_the_first_content_shows_nothing_of_the_failed_try(world: World) -> None:
     held: list[Event] = [
         START,

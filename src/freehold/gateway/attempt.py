@@ -148,6 +148,7 @@ class Attempt:
             self.outcome = Outcome.REJECTED
             lane.breaker.abandoned(is_probe=self._is_probe)
             self._search.ready_at_s[lane.name] = math.inf
+            self._search.tries[lane.name] = 0  # it was not asked
             return isinstance(error, ClientError)  # what this one's dialect can't say, another's may
         status = error.status if isinstance(error, UpstreamRejected) else None
         if status is not None and 400 <= status < 500 and status != 408:

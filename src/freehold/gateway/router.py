@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from time import monotonic
 from typing import TypeAlias
 
-from freehold.core.errors import FreeholdError, NotFound, NowhereAllowed, UpstreamUnavailable
+from freehold.core.errors import ClientError, FreeholdError, NotFound, NowhereAllowed, UpstreamError, UpstreamUnavailable
 from freehold.core.events import Event
 from freehold.core.exchange import Exchange
 from freehold.core.findings import Alert
@@ -107,7 +107,8 @@ class Router:
                     yield events
                 return
             except FreeholdError as error:
-                search.failure = error
+                if search.failure is None or isinstance(error, UpstreamError):  # else: that it could not be asked says less
+                    search.failure = error
                 if not attempt.fail(error, self._rng()):
                     raise
             finally:
@@ -129,7 +130,10 @@ class Router:
                 return self._take_turn(model, _best(ready, search))
             wait_s = min(ready_in_s.values(), default=math.inf)
             if wait_s > self._longest_wait_s or now_s + wait_s > latest_s:
-                raise search.failure or self._all_closed(model, lanes, now_s)
+                left = [lane for lane in lanes if lane.name not in search.tries]
+                if search.failure is None or (left and isinstance(search.failure, ClientError)):
+                    raise self._all_closed(model, left or lanes, now_s)
+                raise search.failure
             await self._sleep(wait_s)
 
     def _open_to(self, search: Search) -> list[Lane]:
@@ -150,7 +154,7 @@ class Router:
         return max(cool_until_s, search.ready_at_s.get(lane.name, search.began_s))
 
     def _all_closed(self, model: str, lanes: Sequence[Lane], now_s: float) -> UpstreamUnavailable:
-        """Nobody was asked: all circuits are open, or providers said to come back later."""
+        """Nobody of these was asked: their circuits are open, or providers said to come back later."""
         waits_s = [max(lane.breaker.opens_in_s(now_s), lane.cool_until_s.get(model, now_s) - now_s) for lane in lanes]
         why = "; ".join(f"{lane.name}: {lane.last_error}" for lane in lanes)
         return UpstreamUnavailable(
