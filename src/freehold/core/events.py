@@ -203,8 +203,14 @@ class Usage:
     reasoning_tokens: int | None = None  # of the output tokens
 
 
+class Aside:
+    """What is no piece of an answer but about it: for the record, the meter or a person. It is never sent."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worked:
+class Worked(Aside):
     """What the engine has spent on one exchange up to here: its share of the compute threads' time, for the meter.
 
     It comes again as the answer grows; the last one counts.
@@ -226,16 +232,12 @@ class MessageEnd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """Kept for the record, never sent."""
-
+class Found(Aside):
     finding: Finding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alerted:
-    """Kept for the record, never sent."""
-
+class Alerted(Aside):
     alert: Alert
 
 
@@ -247,8 +249,8 @@ class Blocked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A tool call that waits for a person. Never sent: whoever relays asks, and goes on with `released`, or with `refused`."""
+class Held(Aside):
+    """A tool call that waits for a person: whoever relays asks, and goes on with `released`, or with `refused`."""
 
     choice: int
     part: int
@@ -261,7 +263,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+class Refused(Aside):
     """A tool call that does not reach the client. `text` stands in its place: what was stopped, why, what may be done instead."""
 
     choice: int

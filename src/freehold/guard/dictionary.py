@@ -14,11 +14,10 @@ from functools import lru_cache
 from typing import assert_never
 
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -26,12 +25,10 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
 from freehold.guard.replacing import Key, Search, Searched, StreamReplacer, Swap, replaced
@@ -162,7 +159,7 @@ class DictionaryStage(StreamReplacer):
                 return self._call(event)
             case PartEnd() | MessageEnd() | Blocked():
                 return [*self.on_end(event), event]
-            case MessageStart() | Payload() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Payload() | Usage() | Aside():
                 return [event]
             case _:
                 assert_never(event)

@@ -16,11 +16,10 @@ from typing import assert_never
 
 from freehold.core.errors import InternalError, UpstreamBroken
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -28,12 +27,10 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.findings import Action, Channel, Direction, Verdict
 from freehold.guard.channel import STEP_CHARS, TextChannel, scan, scan_slices
@@ -216,7 +213,7 @@ class Redactor:
                 return [*self._end(), event]
             case PromptText():
                 return self._whole_text(event)
-            case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Usage() | Aside():
                 return [event]
             case _:
                 assert_never(event)

@@ -11,11 +11,9 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
-    Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -23,12 +21,10 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.exchange import Path
 from freehold.core.findings import Channel
@@ -67,7 +63,7 @@ class Restorer(StreamReplacer):
                 return [event]
             case PartEnd() | MessageEnd() | Blocked():
                 return [*self.on_end(event), event]
-            case MessageStart() | Usage() | Worked() | Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Usage() | Aside():
                 return [event]
             case _:
                 assert_never(event)

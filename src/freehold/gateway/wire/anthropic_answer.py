@@ -12,12 +12,10 @@ import orjson
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     FinishReason,
-    Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -25,12 +23,10 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
@@ -67,18 +63,7 @@ class MessageEncoder:
                 return list(self._say(event)) if event.choice == 0 else []
             case MessageStart():
                 return [_event("message_start", message=_message(self._exchange, [], None, _NOTHING_YET))]
-            case (
-                MessageEnd()
-                | Usage()
-                | Worked()
-                | Found()
-                | Alerted()
-                | Held()
-                | Refused()
-                | Blocked()
-                | PromptText()
-                | Payload()
-            ):
+            case MessageEnd() | Usage() | Aside() | Blocked() | PromptText() | Payload():
                 return []
             case _:
                 assert_never(event)
@@ -168,9 +153,7 @@ def encode_message(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 ends.append(event)
             case Usage():
                 usage = event
-            case MessageStart() | Worked() | Blocked() | PromptText() | Payload():
-                pass
-            case Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Aside() | Blocked() | PromptText() | Payload():
                 pass
             case _:
                 assert_never(event)

@@ -10,12 +10,10 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     FinishReason,
-    Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -23,13 +21,11 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
@@ -79,19 +75,7 @@ class PayloadEncoder:
                 return []
             case PartEnd():
                 return self._end_part(event)
-            case (
-                MessageStart()
-                | MessageEnd()
-                | Usage()
-                | Worked()
-                | Found()
-                | Alerted()
-                | Held()
-                | Refused()
-                | Blocked()
-                | PromptText()
-                | Payload()
-            ):
+            case MessageStart() | MessageEnd() | Usage() | Aside() | Blocked() | PromptText() | Payload():
                 return []
             case _:
                 assert_never(event)
@@ -136,9 +120,7 @@ def encode_answer(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 candidates.setdefault(event.choice, _Candidate(shows_thoughts=shows_thoughts)).add(event)
             case Usage():
                 usage = event
-            case MessageStart() | Worked() | Blocked() | PromptText() | Payload():
-                pass
-            case Found() | Alerted() | Held() | Refused():
+            case MessageStart() | Aside() | Blocked() | PromptText() | Payload():
                 pass
             case _:
                 assert_never(event)

@@ -10,26 +10,22 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     FinishReason,
-    Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     ServedBy,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
@@ -67,19 +63,7 @@ class ChunkEncoder:
             case MessageStart():
                 self._head = self._prepare(_own_build(event.served))
                 return [self._chunk(choice, b'{"role":"assistant","content":""}') for choice in range(self._exchange.choices)]
-            case (
-                MessageEnd()
-                | PartEnd()
-                | Usage()
-                | Worked()
-                | Found()
-                | Alerted()
-                | Held()
-                | Refused()
-                | Blocked()
-                | PromptText()
-                | Payload()
-            ):
+            case MessageEnd() | PartEnd() | Usage() | Aside() | Blocked() | PromptText() | Payload():
                 return []
             case _:
                 assert_never(event)
@@ -120,9 +104,7 @@ def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
                 build = _own_build(event.served)
             case Usage():
                 usage = event
-            case PartEnd() | Worked() | Blocked() | PromptText() | Payload():
-                pass
-            case Found() | Alerted() | Held() | Refused():
+            case PartEnd() | Aside() | Blocked() | PromptText() | Payload():
                 pass
             case _:
                 assert_never(event)
@@ -210,14 +192,15 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
 
 
 def _logprobs(tokens: Sequence[TokenLogprob]) -> dict[str, Any]:
-    content = [
-        {
-            **_logprob(token.token, token.token_bytes, token.logprob),
-            "top_logprobs": [_logprob(*likely) for likely in token.top],
-        }
+    return {"content": written_logprobs(tokens), "refusal": None}
+
+
+def written_logprobs(tokens: Iterable[TokenLogprob]) -> list[dict[str, Any]]:
+    """As all of OpenAI's dialects have them."""
+    return [
+        {**_logprob(token.token, token.token_bytes, token.logprob), "top_logprobs": [_logprob(*likely) for likely in token.top]}
         for token in tokens
     ]
-    return {"content": content, "refusal": None}
 
 
 def _logprob(token: str, token_bytes: bytes, logprob: float) -> dict[str, Any]:

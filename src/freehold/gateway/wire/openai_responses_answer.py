@@ -13,12 +13,10 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.events import (
-    Alerted,
+    Aside,
     Blocked,
     Event,
     FinishReason,
-    Found,
-    Held,
     MessageEnd,
     MessageStart,
     PartEnd,
@@ -26,20 +24,18 @@ from freehold.core.events import (
     Payload,
     PromptText,
     ReasoningDelta,
-    Refused,
     TextDelta,
     TokenLogprob,
     ToolCallDelta,
     ToolCallStart,
     Usage,
-    Worked,
 )
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import SseEvent
+from freehold.gateway.wire.openai_chat_answer import written_logprobs
 from freehold.gateway.wire.openai_responses_prompt import DIALECT, asked_tools
 from freehold.gateway.wire.prompt import bare_seal
 
-_LOWEST_LOGPROB = -9999.0  # what OpenAI writes for minus infinity, which JSON has no word for
 _INCOMPLETE = {FinishReason.LENGTH: "max_output_tokens", FinishReason.CONTENT_FILTER: "content_filter"}
 # The request's fields that its response repeats: all but its words.
 _ECHOED: dict[str, Any] = {
@@ -83,18 +79,7 @@ class ItemEncoder:
                 return self._end_part(event)
             case MessageStart():
                 return self._start()
-            case (
-                MessageEnd()
-                | Usage()
-                | Worked()
-                | Found()
-                | Alerted()
-                | Held()
-                | Refused()
-                | Blocked()
-                | PromptText()
-                | Payload()
-            ):
+            case MessageEnd() | Usage() | Aside() | Blocked() | PromptText() | Payload():
                 return []
             case _:
                 assert_never(event)
@@ -149,7 +134,7 @@ class ItemEncoder:
         return sent
 
     def _delta(self, item: "_Item", head: bytes, text: str, logprobs: Sequence[TokenLogprob]) -> SseEvent:
-        tail = b',"logprobs":' + orjson.dumps(_logprobs(logprobs)) if isinstance(item, _Message) else b""
+        tail = b',"logprobs":' + orjson.dumps(written_logprobs(logprobs)) if isinstance(item, _Message) else b""
         data = b'%s%d,"delta":%s%s}' % (head, self._sequence, orjson.dumps(text), tail)
         self._sequence += 1
         return data, item.delta_name
@@ -274,7 +259,7 @@ class _Message(_Item):
         return [*super().begin(), ("response.content_part.added", {**self._place, "content_index": 0, "part": part})]
 
     def end(self, status: str) -> list[tuple[str, dict[str, Any]]]:
-        text, logprobs = self._text, _logprobs(self._logprobs)
+        text, logprobs = self._text, written_logprobs(self._logprobs)
         place = {**self._place, "content_index": 0}
         part = {"type": "output_text", "text": text, "annotations": [], "logprobs": logprobs}
         self.document["content"] = [part]
@@ -407,14 +392,3 @@ def _usage(usage: Usage | None) -> dict[str, Any] | None:
     if usage.reasoning_tokens is not None:
         counts["output_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
     return counts
-
-
-def _logprobs(tokens: Sequence[TokenLogprob]) -> list[dict[str, Any]]:
-    return [
-        {**_logprob(token.token, token.token_bytes, token.logprob), "top_logprobs": [_logprob(*likely) for likely in token.top]}
-        for token in tokens
-    ]
-
-
-def _logprob(token: str, token_bytes: bytes, logprob: float) -> dict[str, Any]:
-    return {"token": token, "logprob": max(logprob, _LOWEST_LOGPROB), "bytes": list(token_bytes)}
