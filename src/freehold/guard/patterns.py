@@ -1,6 +1,5 @@
 """Names and globs, as the policy file's conditions have them. What a condition means is decided by those who ask."""
 
-import difflib
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import Annotated
@@ -44,6 +43,8 @@ def _covers_one(wide: str, narrow: str) -> bool:
 def close(name: str, known: Iterable[str]) -> str:
     """What to write instead of `name`."""
     names = sorted(set(known))
+    import difflib  # noqa: PLC0415  # a quarter of a megabyte for who made a mistake
+
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     if near:
         return f"did you mean {' or '.join(repr(str(name)) for name in near)}?"

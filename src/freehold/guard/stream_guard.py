@@ -40,9 +40,7 @@ from freehold.guard.restorer import Restorer
 from freehold.guard.ruling import strictest as strictest_action
 from freehold.guard.seal import Seal
 from freehold.guard.vault import Vault
-from freehold.guard.weaknesses.find import find
-from freehold.guard.weaknesses.packages import squatted
-from freehold.guard.weaknesses.stage import CodeStage, findings_of
+from freehold.guard.weaknesses.stage import LOOKS, CodeStage, findings_of
 
 _ANYBODY = Context()
 
@@ -257,7 +255,7 @@ class Session:
         settings = self._in_force.policy.file.code
         if not settings.enabled:
             return []
-        look = squatted if written.is_run else find  # of what is run all but the names of packages is its effects' business
+        look = LOOKS["packages" if written.is_run else "all"]  # what is run is its effects' business, but for names of packages
         return findings_of(look(written.text, written.language, written.name), settings, Channel.TOOL_ARGUMENTS, part)
 
     def restorer(self) -> Stage | None:

@@ -155,7 +155,7 @@ def test_no_more_is_judged_at_once_than_was_said_before(places: list[int], setti
         return ()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage_module, "find", find)
+        patch.setattr(stage_module, "LOOKS", {"all": find})
         for event in events:
             weight = stage.weighs(event)
             before = len(seen)

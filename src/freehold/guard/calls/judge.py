@@ -20,7 +20,6 @@ from typing import Protocol
 from freehold.core.effects import CallJudgement, Effect, EffectKind, Place, Reason
 from freehold.core.findings import Action, Context, Mode
 from freehold.guard.calls import arguments, words
-from freehold.guard.calls.deeds import Deeds, deeds_of
 from freehold.guard.calls.presets import action_of
 from freehold.guard.calls.settings import CallRule, CallSettings, ToolSettings
 from freehold.guard.calls.surroundings import Surroundings
@@ -111,7 +110,7 @@ class CallJudge:
     def look_effects(
         self, effects: Iterable[Effect], context: Context = ANYBODY, tool: str = "", conversation: Conversation | None = None
     ) -> Judged:
-        return self._judged(Deeds(effects=tuple(effects)), context, tool, conversation, "")
+        return self._judged(effects, (), context, tool, conversation, "")
 
     def look(
         self,
@@ -121,6 +120,8 @@ class CallJudge:
         conversation: Conversation | None = None,
         surroundings: Surroundings | None = None,
     ) -> Judged:
+        from freehold.guard.calls.deeds import deeds_of  # noqa: PLC0415  # who has no tools does without its megabyte
+
         declared = self._declared(tool)
         surroundings = surroundings or Surroundings()
         deeds = deeds_of(
@@ -130,27 +131,36 @@ class CallJudge:
             kind=None if declared is None else declared.kind,
             argument=None if declared is None else declared.argument,
         )
-        return self._judged(deeds, context, tool, conversation, surroundings.folder)
+        judged = self._judged(deeds.effects, deeds.noted, context, tool, conversation, surroundings.folder)
+        return replace(judged, written=deeds.written)
 
     def _declared(self, tool: str) -> ToolSettings | None:
         return next((declared for declared in self.settings.tools if matches((declared.name,), tool)), None)
 
-    def _judged(self, deeds: Deeds, context: Context, tool: str, conversation: Conversation | None, folder: str) -> Judged:
+    def _judged(
+        self,
+        effects: Iterable[Effect],
+        noted: Iterable[Effect],
+        context: Context,
+        tool: str,
+        conversation: Conversation | None,
+        folder: str,
+    ) -> Judged:
         rules = [rule for rule in self._of(context) if is_one(rule.written.tool, tool)]
         folders = (*self.settings.workspace, folder) if folder else self.settings.workspace
         reasons: list[Reason] = []
         shadows: list[Reason] = []
-        for effect in deeds.effects:
+        for effect in effects:
             reason = self._decide(_placed(effect, folders), rules, conversation, shadows)
             reasons += [reason] if reason.action is not Action.ALLOW else []
-        for effect in deeds.noted:
+        for effect in noted:
             reason = self._decide(_placed(effect, folders), rules, None, [])
             reasons += [replace(reason, action=Action.TAG, rule=NOT_RUN)] if reason.action is not Action.ALLOW else []
         reasons.sort(key=lambda reason: -_ORDER[reason.action])
         judgement = CallJudgement(
             action=strictest([reason.action for reason in reasons]), reasons=tuple(reasons), words=words.explained(reasons)
         )
-        return Judged(judgement=judgement, shadows=tuple(shadows), written=deeds.written)
+        return Judged(judgement=judgement, shadows=tuple(shadows))
 
     def _of(self, context: Context) -> tuple["_Rule", ...]:
         if not self._rules:

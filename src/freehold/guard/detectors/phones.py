@@ -4,11 +4,11 @@ The shapes here only propose. Whether a country gives out such numbers is asked 
 the twenty or so characters that were found.
 """
 
+import importlib
 import re
 from functools import cache
 from typing import Any
 
-import phonenumbers
 import re2
 
 from freehold.guard.detectors.detector import NOT_DIGIT, PERSONAL_DATA, Detector
@@ -59,10 +59,17 @@ def _is_plausible(value: bytes) -> bool:
     return 6 <= len(number) <= 15 and len(set(number)) > 2 and _DATE.fullmatch(value) is None
 
 
-def _parsed(value: bytes, region: str | None) -> phonenumbers.PhoneNumber | None:
+@cache
+def _library() -> Any:
+    """Google's numbering plans: 1.4 MiB, and 15 ms of the first text with what may be a telephone in it."""
+    return importlib.import_module("phonenumbers")
+
+
+def _parsed(value: bytes, region: str | None) -> Any:
+    """A number, or None."""
     try:
-        return phonenumbers.parse(value.decode("ascii", "replace"), region)
-    except phonenumbers.NumberParseException:
+        return _library().parse(value.decode("ascii", "replace"), region)
+    except _library().NumberParseException:
         return None
 
 
@@ -72,7 +79,7 @@ def _international(value: bytes) -> bool:
     parsed = _parsed(b"+" + value[2:] if is_dialled else value, None)
     if parsed is None or not _is_plausible(value):
         return False
-    return phonenumbers.is_valid_number(parsed) if is_dialled else phonenumbers.is_possible_number(parsed)
+    return bool(_library().is_valid_number(parsed) if is_dialled else _library().is_possible_number(parsed))
 
 
 def _national(value: bytes) -> bool:
@@ -86,7 +93,7 @@ def _plans() -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.max_mem = 64 << 20  # 30 KB of pattern; takes 4 MiB
-    plans = [phonenumbers.PhoneMetadata.metadata_for_region(region, None) for region in _REGIONS]
+    plans = [_library().PhoneMetadata.metadata_for_region(region, None) for region in _REGIONS]
     given_out = {getattr(getattr(plan, kind), "national_number_pattern", None) for plan in plans for kind in _KINDS}
     return re2.compile(f"[018]?(?:{'|'.join(sorted(filter(None, given_out)))})".encode(), options)
 

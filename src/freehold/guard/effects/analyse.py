@@ -3,63 +3,38 @@
 An analyser's file is imported when it is asked for: who judges one command does not wait for eight languages to load.
 """
 
-import importlib
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Mapping
 
 from freehold.core.effects import Effect
+from freehold.core.late import Late
 from freehold.guard.effects.scene import LIMIT_EFFECTS, Analyser, Scene, unknown
 from freehold.guard.syntax import Language
 
 LIMIT_CHARS = 128 << 10  # of one text; longer is unknown
 
-_PLACES: dict[Language, str] = {  # the language, and where in this package its function is
-    Language.BATCH: "batch:batch",
-    Language.POWERSHELL: "powershell:powershell",
-    Language.YAML: "workflow:workflow",
-    Language.DOCKERFILE: "dockerfile:dockerfile",
-    Language.SHELL: "shell:effects_of_shell",
-    Language.JAVASCRIPT: "javascript:javascript",
-    Language.TYPESCRIPT: "javascript:javascript",
-    Language.TSX: "javascript:javascript",
-    Language.PYTHON: "python:python",
-    Language.SQL: "sql:sql",
-    Language.RUBY: "scripting:ruby",
-    Language.PHP: "scripting:php",
-    Language.PERL: "scripting:perl",
-    Language.JAVA: "scripting:java",
-    Language.GO: "scripting:go",
-    Language.C: "scripting:c",
-    Language.CPP: "scripting:c",
-    Language.CSHARP: "scripting:csharp",
-}
-
-
-class _Analysers(Mapping[Language, Analyser]):
-    """Those of the table, each kept once it was asked for."""
-
-    def __init__(self) -> None:
-        self._loaded: dict[Language, Analyser] = {}
-
-    def __getitem__(self, language: Language) -> Analyser:
-        known = self._loaded.get(language)
-        if known is None:
-            module, _, name = _PLACES[language].partition(":")
-            known = cast(Analyser, getattr(importlib.import_module(f"{__package__}.{module}"), name))
-            self._loaded[language] = known
-        return known
-
-    def __contains__(self, language: object) -> bool:
-        return language in _PLACES
-
-    def __iter__(self) -> Iterator[Language]:
-        return iter(_PLACES)
-
-    def __len__(self) -> int:
-        return len(_PLACES)
-
-
-ANALYSERS: Mapping[Language, Analyser] = _Analysers()
+ANALYSERS: Mapping[Language, Analyser] = Late(
+    __package__,
+    {
+        Language.BATCH: "batch:batch",
+        Language.POWERSHELL: "powershell:powershell",
+        Language.YAML: "workflow:workflow",
+        Language.DOCKERFILE: "dockerfile:dockerfile",
+        Language.SHELL: "shell:effects_of_shell",
+        Language.JAVASCRIPT: "javascript:javascript",
+        Language.TYPESCRIPT: "javascript:javascript",
+        Language.TSX: "javascript:javascript",
+        Language.PYTHON: "python:python",
+        Language.SQL: "sql:sql",
+        Language.RUBY: "scripting:ruby",
+        Language.PHP: "scripting:php",
+        Language.PERL: "scripting:perl",
+        Language.JAVA: "scripting:java",
+        Language.GO: "scripting:go",
+        Language.C: "scripting:c",
+        Language.CPP: "scripting:c",
+        Language.CSHARP: "scripting:csharp",
+    },
+)
 
 
 def analyse(text: str, language: Language, *, folder: str = "", variables: Mapping[str, str] | None = None) -> tuple[Effect, ...]:

@@ -14,7 +14,7 @@ from freehold.guard.weaknesses.grammar import GRAMMARS
 from freehold.guard.weaknesses.guess import guess
 from freehold.guard.weaknesses.lower import Lowering
 from freehold.guard.weaknesses.matching import Hit
-from freehold.guard.weaknesses.packages import SQUAT, squatted
+from freehold.guard.weaknesses.packages import squatted
 from freehold.guard.weaknesses.rules import KINDS, rules_of
 from freehold.guard.weaknesses.special import Special
 from freehold.guard.weaknesses.special_c import Memory, Nulls
@@ -29,7 +29,6 @@ SPECIALS: Mapping[Language, type[Special]] = {
     Language.JAVA: Nulls,
     Language.CSHARP: Nulls,
 }
-__all__ = ["SQUAT", "UNREAD", "find"]
 UNREAD = "code-unread"
 
 

@@ -17,9 +17,8 @@ from typing import NamedTuple
 
 from freehold.guard.syntax import Language
 from freehold.guard.weaknesses.rules import KINDS
-from freehold.guard.weaknesses.weakness import Weakness
+from freehold.guard.weaknesses.weakness import SQUAT, Weakness
 
-SQUAT = "typo-squat"
 LIMIT_CHARS = 128 << 10  # of one text, as syntax.LIMIT_BYTES
 LIMIT_NAMES = 2000  # of packages in one text
 _IMITATED = 2500

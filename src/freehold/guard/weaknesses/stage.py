@@ -5,18 +5,24 @@ fenced piece is held until it is judged. With `annotate` a note is written behin
 tool calls among them, go straight on: code that a tool writes is judged with its call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from typing import Literal
 
 from freehold.core.events import Blocked, Event, Found, MessageEnd, PartEnd, PartKind, TextDelta
 from freehold.core.findings import Action, Channel, Direction, Finding, Verdict
+from freehold.core.late import Late
 from freehold.guard.languages import language_named
+from freehold.guard.syntax import Language
 from freehold.guard.weaknesses.fences import PASSED_CHARS, PASSED_LIMIT, Code, Fences
-from freehold.guard.weaknesses.find import SQUAT, find
 from freehold.guard.weaknesses.settings import CodeSettings, ruling
-from freehold.guard.weaknesses.weakness import Weakness
+from freehold.guard.weaknesses.weakness import SQUAT, Weakness
 
 CATEGORY = "weakness"
+# For all weaknesses, or for names of packages alone. What looks takes 3 MiB, and 40 ms of the first answer with code in it.
+LOOKS: Mapping[Literal["all", "packages"], Callable[[str, Language | None, str], tuple[Weakness, ...]]] = Late(
+    __package__, {"all": "find:find", "packages": "packages:squatted"}
+)
 LIMIT_TEXTS = 1024  # of one answer that are watched; as many as the redactor lets be open
 _NOTED = 3  # weaknesses named in one note
 
@@ -195,7 +201,7 @@ def _annotated(event: TextDelta, notes: list[tuple[int, str]]) -> TextDelta:
 def _weaknesses_in(code: Code) -> tuple[Weakness, ...]:
     """The language is guessed where the fence says nothing. Where it says one that nobody knows, only names of packages count."""
     word, name = _language(code.info), _named(code.info)
-    found = find(code.text, language_named(word), name)
+    found = LOOKS["all"](code.text, language_named(word), name)
     if word and not name and language_named(word) is None:
         return tuple(weakness for weakness in found if weakness.rule == SQUAT)
     return found

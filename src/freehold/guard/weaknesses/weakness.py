@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+SQUAT: Final = "typo-squat"  # the rule of names of packages
 
 
 class Severity(StrEnum):
