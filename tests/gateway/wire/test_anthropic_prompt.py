@@ -1,5 +1,6 @@
 """Messages requests to and from the words of no dialect, and of chat completions."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -309,6 +310,64 @@ def test_settings_that_change_nothing_are_not_sent() -> None:
     """Newer models refuse a temperature beside a `top_p`, which clients of OpenAI's send as 1."""
     assert "top_p" not in write(sampling=Sampling(temperature=0.7, top_p=1.0))
     assert "temperature" not in write(sampling=Sampling(temperature=1.0, top_p=0.9))
+
+
+def test_a_schema_says_that_its_objects_have_no_other_properties() -> None:
+    """Providers refuse one that leaves it open."""
+    inner = {"type": "object", "properties": {"properties": {"type": "string"}}}
+    schema = {
+        "type": "object",
+        "properties": {"a": {"anyOf": [inner, {"type": "null"}]}, "b": {"type": "object"}, "c": {"const": {"properties": {}}}},
+        "$defs": {"d": {**inner, "additionalProperties": {"type": "string"}}},
+    }
+    before = json.dumps(schema)
+    form = ResponseFormat(kind="json_schema", schema=schema)
+    assert write(response_format=form)["output_config"]["format"]["schema"] == {
+        "type": "object",
+        "properties": {
+            "a": {"anyOf": [{**inner, "additionalProperties": False}, {"type": "null"}]},
+            "b": {"type": "object"},
+            "c": {"const": {"properties": {}}},
+        },
+        "$defs": {"d": {**inner, "additionalProperties": {"type": "string"}}},
+        "additionalProperties": False,
+    }
+    assert json.dumps(schema) == before
+
+
+@pytest.mark.parametrize("required", [["a"], ["a", "b"]])
+def test_a_schema_that_leaves_something_open_is_a_best_effort_at_openais(required: list[str]) -> None:
+    properties = {"a": {"type": "string"}, "b": {"type": "string"}}
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    document = {
+        "model": "m",
+        "max_tokens": 9,
+        "messages": [{"role": "user", "content": "x"}],
+        "output_config": {"format": {"type": "json_schema", "schema": schema}},
+        "tools": [
+            {
+                "name": "f",
+                "input_schema": {
+                    "type": "object",
+                    "properties": {"at": schema},
+                    "required": ["at"],
+                    "additionalProperties": False,
+                },
+                "strict": True,
+            }
+        ],
+    }
+    prompt = read(document)
+    chat = CHAT.write_prompt(prompt, model="m")
+    responses = CODECS["openai.responses"].write_prompt(prompt, model="m")
+    is_closed = len(required) == 2
+    for held in (
+        chat["response_format"]["json_schema"],
+        chat["tools"][0]["function"],
+        responses["text"]["format"],
+        responses["tools"][0],
+    ):
+        assert (held.get("strict") is True) == is_closed
 
 
 CHAT_REQUEST: dict[str, Any] = {

@@ -21,7 +21,8 @@ from freehold.gateway.wire.prompt import (
 
 USER = {"role": "user", "content": "hi"}
 PIXEL = "iVBORw0KGgo="
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+PROPERTIES = {"city": {"type": "string"}}
+SCHEMA = {"type": "object", "properties": PROPERTIES, "required": ["city"], "additionalProperties": False}
 TOOL = {"type": "function", "function": {"name": "f", "description": "does f", "parameters": SCHEMA, "strict": True}}
 
 

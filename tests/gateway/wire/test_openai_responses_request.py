@@ -27,7 +27,8 @@ from tests.gateway.asking import asked
 CODEC = CODECS["openai.responses"]
 CHAT = CODECS["openai.chat"]
 VECTORS = Path(__file__).parents[2] / "vectors" / "openai_responses"
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
+PROPERTIES = {"city": {"type": "string"}}
+SCHEMA = {"type": "object", "properties": PROPERTIES, "required": ["city"], "additionalProperties": False}
 TOOL = {"type": "function", "name": "f", "description": "does f", "parameters": SCHEMA, "strict": True}
 
 

@@ -26,6 +26,7 @@ from freehold.gateway.wire.prompt import (
     TextPart,
     Turn,
     bare_seal,
+    inner_schemas,
 )
 
 _MAX_TOKENS = 8192  # the format wants a limit; each model in service takes at least this much
@@ -201,7 +202,17 @@ def _format(form: ResponseFormat | None) -> dict[str, Any] | None:
         return None
     if form.kind == "json_object":
         raise unsupported("response_format", "a provider of anthropic.messages needs a schema; use json_schema")
-    return {"type": "json_schema", "schema": dict(form.schema or {})}
+    schema = orjson.loads(orjson.dumps(form.schema or {}))
+    _close(schema)
+    return {"type": "json_schema", "schema": schema}
+
+
+def _close(schema: Any) -> None:
+    """Say of its objects that they have the properties they name and no others: providers hold to nothing else."""
+    if isinstance(schema, dict) and isinstance(schema.get("properties"), dict):
+        schema.setdefault("additionalProperties", False)
+    for inner in inner_schemas(schema):
+        _close(inner)
 
 
 def _thinking(prompt: Prompt, max_tokens: int) -> dict[str, Any] | None:

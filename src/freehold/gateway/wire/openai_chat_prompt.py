@@ -288,8 +288,8 @@ def _written_tool(tool: PromptTool) -> dict[str, Any]:
         function["description"] = tool.description
     if tool.parameters:
         function["parameters"] = dict(tool.parameters)
-    if tool.is_strict is not None:
-        function["strict"] = tool.is_strict
+    if (is_strict := media.write_strict(tool.parameters, tool.is_strict)) is not None:
+        function["strict"] = is_strict
     return {"type": "function", "function": function}
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.prompt import MediaPart, Reasoning
+from freehold.gateway.wire.prompt import MediaPart, Reasoning, inner_schemas
 
 _EFFORTS = ("minimal", "low", "medium", "high")
 _NO_EFFORT = "none"
@@ -108,8 +108,26 @@ def read_schema(document: Mapping[str, Any], at: str) -> ResponseFormat:
 
 
 def write_schema(form: ResponseFormat) -> dict[str, Any]:
+    is_strict = write_strict(form.schema, form.is_strict)
     return {
         "name": form.name,
         "schema": dict(form.schema or {}),
-        **({} if form.is_strict is None else {"strict": form.is_strict}),
+        **({} if is_strict is None else {"strict": is_strict}),
     }
+
+
+def write_strict(schema: Mapping[str, Any] | None, is_strict: bool | None) -> bool | None:
+    """OpenAI holds to a schema whose every property is required and that has no others, and refuses to be held to any else.
+
+    Of another dialect's, which may leave some open, a best effort is the most that can be asked for.
+    """
+    return None if is_strict and not _is_closed(schema) else is_strict
+
+
+def _is_closed(schema: Any) -> bool:
+    properties = schema.get("properties") if isinstance(schema, dict) else None
+    if isinstance(properties, dict) and (
+        schema.get("additionalProperties") is not False or set(properties) != set(schema.get("required") or ())
+    ):
+        return False
+    return all(map(_is_closed, inner_schemas(schema)))

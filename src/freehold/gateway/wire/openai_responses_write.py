@@ -123,7 +123,7 @@ def _written_tool(tool: PromptTool) -> dict[str, Any]:
         "name": tool.name,
         **({"description": tool.description} if tool.description else {}),
         "parameters": dict(tool.parameters or _NO_PARAMETERS),
-        "strict": tool.is_strict or False,
+        "strict": media.write_strict(tool.parameters, tool.is_strict) or False,
     }
 
 

@@ -101,6 +101,21 @@ def mended(document: Mapping[str, Any], path: tuple[str, ...], mend: Callable[[A
     return {**document, key: [item for item in made if item is not None and not (rest and item.get(rest[0]) == [])]}
 
 
+_BY_NAME = ("properties", "$defs", "definitions")  # members of a schema whose own members are schemas, by the client's names
+_ONE_OR_MORE = ("items", "prefixItems", "anyOf", "oneOf", "allOf", "not", "additionalProperties")
+
+
+def inner_schemas(schema: Any) -> list[Any]:
+    """The schemas that one is made of: all but its values, such as a `const`."""
+    if not isinstance(schema, dict):
+        return []
+    found = [item for key in _BY_NAME if isinstance(named := schema.get(key), dict) for item in named.values()]
+    for key in _ONE_OR_MORE:
+        inner = schema.get(key)
+        found += inner if isinstance(inner, list) else [inner]
+    return found
+
+
 Part: TypeAlias = TextPart | MediaPart | ReasoningPart | CallPart | ResultPart
 
 
