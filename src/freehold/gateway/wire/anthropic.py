@@ -23,7 +23,8 @@ from freehold.gateway.wire import anthropic_provider as provided
 from freehold.gateway.wire import anthropic_request as asked
 from freehold.gateway.wire import anthropic_write as written
 from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, told_error
+from freehold.gateway.wire.codec import Incoming
+from freehold.gateway.wire.decoder import parsed, read_error
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import MessagesRefuser
 from freehold.gateway.wire.verbatim import PayloadNotes
@@ -40,7 +41,6 @@ _ERROR_TYPES = {
     504: "timeout_error",
     529: "overloaded_error",
 }
-_CODE_LIMIT_CHARS = 64
 
 
 class AnthropicMessages:
@@ -49,19 +49,20 @@ class AnthropicMessages:
     paths: tuple[str, ...] = ("/v1/messages",)
     last_word = b""
     forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
+    leaves = staticmethod(asked.leaves)
+    write_prompt = staticmethod(written.write)
+    stream_encoder = answer.MessageEncoder
+    stream_decoder = provided.MessageDecoder
+    encode_answer = staticmethod(answer.encode_message)
+    decode_answer = staticmethod(bodies.decode_message)
+    refuser = MessagesRefuser
 
     def decode_request(self, request: Incoming) -> Exchange:
         asked.check_max_tokens(request.document)
         return asked.decode(request, dialect=self.dialect, operation=self.operation)
 
-    def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return asked.leaves(document)
-
     def read_prompt(self, exchange: Exchange) -> Prompt:
         return prompts.read(exchange.document, exchange.sampling, strict=True)
-
-    def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
-        return written.write(prompt, model=model)
 
     def same_document(self, exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping[str, Any]:
         return asked.same_document(exchange, model=model)
@@ -71,21 +72,6 @@ class AnthropicMessages:
 
     def provider_headers(self, key: str | None) -> dict[str, str]:
         return {"anthropic-version": _VERSION, **({"x-api-key": key} if key else {})}
-
-    def stream_encoder(self, exchange: Exchange) -> answer.MessageEncoder:
-        return answer.MessageEncoder(exchange)
-
-    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> provided.MessageDecoder:
-        return provided.MessageDecoder(provider=provider, is_verbatim=verbatim is not None)
-
-    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
-        return answer.encode_message(exchange, events)
-
-    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
-        return bodies.decode_message(body, provider=provider, is_verbatim=verbatim is not None)
-
-    def refuser(self) -> Refuser:
-        return MessagesRefuser()
 
     def scrub(self, document: dict[str, Any]) -> None:
         """Nothing tells a text of this format another way."""
@@ -98,15 +84,7 @@ class AnthropicMessages:
         return self.encode_error(error), b"error"
 
     def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
-        """The message and, as the code, the error's type."""
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return None, None
-        error = document.get("error") if isinstance(document, dict) else None
-        code = error.get("type") if isinstance(error, dict) else None
-        short = isinstance(code, str) and 0 < len(code) <= _CODE_LIMIT_CHARS
-        return told_error(document), (code if short else None)
+        return read_error(body, "type")
 
 
 class AnthropicCountTokens(AnthropicMessages):
@@ -135,10 +113,7 @@ class AnthropicCountTokens(AnthropicMessages):
         return orjson.dumps({"input_tokens": counts[-1]})
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as exc:
-            raise UpstreamBroken("the upstream sent something that is not JSON") from exc
+        document = parsed(body)
         count = document.get("input_tokens") if isinstance(document, dict) else None
         if not isinstance(count, int) or isinstance(count, bool) or count < 0:
             raise UpstreamBroken("the upstream's answer holds no count of tokens")

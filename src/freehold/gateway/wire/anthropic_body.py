@@ -8,6 +8,7 @@ import orjson
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, MessageStart, PartEnd, PartKind
+from freehold.core.exchange import Exchange
 from freehold.gateway.wire.anthropic_events import (
     STARTS,
     Counts,
@@ -26,16 +27,16 @@ from freehold.gateway.wire.prompt import sealed
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 
-def decode_message(body: bytes, *, provider: str, is_verbatim: bool) -> list[Event]:
+def decode_message(body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
     """A whole body to events."""
     try:
         document = parsed_event(body)
-        return _message_events(document, body, provider, is_verbatim)
+        return _message_events(document, body, provider, is_verbatim=verbatim is not None)
     except (ValueError, TypeError, RecursionError) as exc:
         raise UpstreamBroken("the upstream sent an answer that can't be read") from exc
 
 
-def _message_events(document: Mapping[str, Any], body: bytes, provider: str, is_verbatim: bool) -> list[Event]:
+def _message_events(document: Mapping[str, Any], body: bytes, provider: str, *, is_verbatim: bool) -> list[Event]:
     if document.get("type") == "error":
         raise rejection(document.get("error"))
     blocks = document.get("content")

@@ -15,7 +15,7 @@ import orjson
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import Event, MessageStart, PartEnd, PartKind, Slot
-from freehold.core.exchange import Path
+from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.anthropic_events import (
     STARTS,
@@ -84,9 +84,9 @@ class MessageDecoder(Decoder):
         "_usage",
     )
 
-    def __init__(self, *, provider: str, is_verbatim: bool) -> None:
+    def __init__(self, *, provider: str, verbatim: Exchange | None = None) -> None:
         super().__init__(provider)
-        self._notes = PayloadNotes(VOCABULARY, channel_of, OBJECTS) if is_verbatim else None
+        self._notes = PayloadNotes(VOCABULARY, channel_of, OBJECTS) if verbatim is not None else None
         self._started = self._has_ended = False
         self._blocks: dict[int, _Block] = {}  # open, by index
         self._next_part = 0

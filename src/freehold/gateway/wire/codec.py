@@ -76,27 +76,6 @@ class StreamDecoder(Protocol):
         """The stream is over: Usage and MessageEnds. Raises UpstreamError if a payload made no sense or it ended too early."""
 
 
-def told_error(document: Any) -> str | None:
-    """What the body of an error says, in a dialect's shape or in that of a framework, a proxy or an older server."""
-    if not isinstance(document, dict):
-        return None
-    for key in ("error", "message", "detail"):
-        said = document.get(key)
-        if isinstance(said, dict):
-            said = told_error(said)
-        elif isinstance(said, list):  # FastAPI's: what is wrong where
-            said = "; ".join(_told_problem(item) for item in said if isinstance(item, dict))
-        if isinstance(said, str) and said:
-            return said
-    return None
-
-
-def _told_problem(item: Mapping[str, Any]) -> str:
-    where = item.get("loc")
-    place = ".".join(map(str, where)) if isinstance(where, list) else ""
-    return f"{place}: {item.get('msg', '')}" if place else str(item.get("msg", ""))
-
-
 TextKey: TypeAlias = tuple[PartKind, int, int]  # kind, choice, part
 CallKey: TypeAlias = tuple[int, int]  # choice, part
 

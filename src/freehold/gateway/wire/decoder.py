@@ -1,6 +1,6 @@
 """What the decoders of all dialects have in common: how a provider's payloads become events, and how they are read."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,6 +14,7 @@ from freehold.gateway.wire.codec import TextKey
 
 NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _MESSAGE_LIMIT_CHARS = 2000
+_CODE_LIMIT_CHARS = 64
 _COUNT_LIMIT = 1 << 53  # the whole numbers that every JSON parser keeps
 
 _Struct = TypeVar("_Struct")
@@ -179,3 +180,41 @@ def http_status(error: Any) -> int:
     """Of an error whose `code` may be one."""
     status = error.get("code") if isinstance(error, dict) else None
     return status if isinstance(status, int) and not isinstance(status, bool) and 400 <= status <= 599 else 502
+
+
+def read_error(body: bytes, word: str) -> tuple[str | None, str | None]:
+    """What the body of a provider's error says, and what its error has under `word`, if that is short enough to be a code."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None, None
+    if isinstance(document, list) and len(document) == 1:  # Google's, of a stream that is refused before it begins
+        document = document[0]
+    error = document.get("error") if isinstance(document, dict) else None
+    return _told(document), (code_of(error, word) if isinstance(error, dict) else None)
+
+
+def code_of(error: Mapping[str, Any], word: str) -> str | None:
+    code = error.get(word)
+    return code if isinstance(code, str) and 0 < len(code) <= _CODE_LIMIT_CHARS else None
+
+
+def _told(document: Any) -> str | None:
+    """What the body of an error says, in a dialect's shape or in that of a framework, a proxy or an older server."""
+    if not isinstance(document, dict):
+        return None
+    for key in ("error", "message", "detail"):
+        said = document.get(key)
+        if isinstance(said, dict):
+            said = _told(said)
+        elif isinstance(said, list):  # FastAPI's: what is wrong where
+            said = "; ".join(_told_problem(item) for item in said if isinstance(item, dict))
+        if isinstance(said, str) and said:
+            return said
+    return None
+
+
+def _told_problem(item: Mapping[str, Any]) -> str:
+    where = item.get("loc")
+    place = ".".join(map(str, where)) if isinstance(where, list) else ""
+    return f"{place}: {item.get('msg', '')}" if place else str(item.get("msg", ""))

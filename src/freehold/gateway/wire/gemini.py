@@ -11,7 +11,6 @@ from urllib.parse import quote
 import orjson
 
 from freehold.core.errors import FreeholdError, InvalidRequest
-from freehold.core.events import Event
 from freehold.core.exchange import Exchange
 from freehold.gateway.sse import BARE, SseEvent
 from freehold.gateway.wire import gemini_answer as answer
@@ -20,7 +19,7 @@ from freehold.gateway.wire import gemini_prompt as prompts
 from freehold.gateway.wire import gemini_provider as provided
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire import gemini_verbatim as verbatims
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, told_error
+from freehold.gateway.wire.decoder import read_error
 from freehold.gateway.wire.gemini_words import DIALECT
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import GeminiRefuser
@@ -37,7 +36,6 @@ _STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_CODE_LIMIT_CHARS = 64
 
 
 class Gemini:
@@ -46,15 +44,15 @@ class Gemini:
     paths: tuple[str, ...] = ("/v1beta/models/", "/v1/models/")
     last_word = b""
     forwarded_headers: frozenset[str] = frozenset()
-
-    def decode_request(self, request: Incoming) -> Exchange:
-        return asked.decode(request)
-
-    def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return asked.leaves(document)
-
-    def read_prompt(self, exchange: Exchange) -> Prompt:
-        return prompts.read_exchange(exchange)
+    decode_request = staticmethod(asked.decode)
+    leaves = staticmethod(asked.leaves)
+    read_prompt = staticmethod(prompts.read_exchange)
+    stream_encoder = answer.PayloadEncoder
+    stream_decoder = provided.GeminiDecoder
+    encode_answer = staticmethod(answer.encode_answer)
+    decode_answer = staticmethod(provided.decode_answer)
+    refuser = GeminiRefuser
+    scrub = staticmethod(verbatims.scrub)
 
     def write_prompt(self, prompt: Prompt, *, model: str) -> dict[str, Any]:
         return documents.write(prompt)
@@ -68,24 +66,6 @@ class Gemini:
 
     def provider_headers(self, key: str | None) -> dict[str, str]:
         return {"x-goog-api-key": key} if key else {}
-
-    def stream_encoder(self, exchange: Exchange) -> answer.PayloadEncoder:
-        return answer.PayloadEncoder(exchange)
-
-    def stream_decoder(self, *, provider: str, verbatim: Exchange | None = None) -> provided.GeminiDecoder:
-        return provided.GeminiDecoder(provider=provider, verbatim=verbatim)
-
-    def encode_answer(self, exchange: Exchange, events: Iterable[Event]) -> bytes:
-        return answer.encode_answer(exchange, events)
-
-    def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
-        return provided.decode_answer(body, provider=provider, verbatim=verbatim)
-
-    def refuser(self) -> Refuser:
-        return GeminiRefuser()
-
-    def scrub(self, document: dict[str, Any]) -> None:
-        verbatims.scrub(document)
 
     def encode_error(self, error: FreeholdError) -> bytes:
         """Google's own shape: `reason` is our word for a program to test, `field` what is at fault in the body."""
@@ -103,17 +83,7 @@ class Gemini:
         return self.encode_error(error), BARE
 
     def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
-        """A stream that is refused before it begins has its error in a list."""
-        try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError:
-            return None, None
-        if isinstance(document, list) and len(document) == 1:
-            document = document[0]
-        error = document.get("error") if isinstance(document, dict) else None
-        status = error.get("status") if isinstance(error, dict) else None
-        short = isinstance(status, str) and 0 < len(status) <= _CODE_LIMIT_CHARS
-        return told_error(document), (status if short else None)
+        return read_error(body, "status")
 
 
 def models_document(names: Iterable[str]) -> dict[str, Any]:

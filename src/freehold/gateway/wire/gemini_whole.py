@@ -16,6 +16,7 @@ from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.decoder import count, parsed_object
 from freehold.gateway.wire.gemini import Gemini
 from freehold.gateway.wire.gemini_words import OBJECTS, VOCABULARY, camel, named
 from freehold.gateway.wire.leaves import walk
@@ -23,7 +24,6 @@ from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 _WORDS = VOCABULARY | {"generateContentRequest", "totalTokens", "requests", "content", "embedding", "embeddings", "values"}
-_COUNT_LIMIT = 1 << 53
 
 
 class GeminiCountTokens(Gemini):
@@ -75,10 +75,10 @@ class GeminiCountTokens(Gemini):
 
     def decode_answer(self, body: bytes, *, provider: str, verbatim: Exchange | None = None) -> list[Event]:
         document = _read(body)
-        count = _count(document.get("totalTokens"))
-        if count is None:
+        counted = count(document.get("totalTokens"))
+        if counted is None:
             raise UpstreamBroken("the upstream's answer holds no count of tokens")
-        return _whole(body, document, provider, count)
+        return _whole(body, document, provider, counted)
 
 
 class GeminiEmbeddings(Gemini):
@@ -132,7 +132,7 @@ class GeminiEmbeddings(Gemini):
         if not isinstance(document.get("embeddings", document.get("embedding")), list | dict):
             raise UpstreamBroken("the upstream sent an answer without embeddings")
         counts = document.get("usageMetadata")
-        return _whole(body, document, provider, _count(counts.get("promptTokenCount")) if isinstance(counts, dict) else None)
+        return _whole(body, document, provider, count(counts.get("promptTokenCount")) if isinstance(counts, dict) else None)
 
 
 def _renamed(document: Mapping[str, Any], model: str) -> Mapping[str, Any]:
@@ -148,13 +148,7 @@ def _renamed(document: Mapping[str, Any], model: str) -> Mapping[str, Any]:
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UpstreamBroken("the upstream sent an answer that is no object")
-    return document
+    return parsed_object(body, "the upstream sent an answer that is no object")
 
 
 def _whole(body: bytes, document: dict[str, Any], provider: str, input_tokens: int | None) -> list[Event]:
@@ -165,10 +159,6 @@ def _whole(body: bytes, document: dict[str, Any], provider: str, input_tokens: i
     start = MessageStart(served=ServedBy(provider=provider, model=""))
     usage = Usage(input_tokens=input_tokens, output_tokens=0)  # numbers are no tokens
     return [start, *noted, usage, MessageEnd(finish_reason=FinishReason.STOP)]
-
-
-def _count(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _COUNT_LIMIT else None
 
 
 def _counted_channel(path: Path, value: Any, around: Channel) -> Channel:

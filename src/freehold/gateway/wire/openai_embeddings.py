@@ -9,9 +9,7 @@ from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
-import orjson
-
-from freehold.core.errors import FreeholdError, InvalidRequest, UpstreamBroken, UpstreamRejected
+from freehold.core.errors import InvalidRequest, UpstreamBroken, UpstreamRejected
 from freehold.core.events import (
     Event,
     FinishReason,
@@ -26,14 +24,14 @@ from freehold.core.exchange import Exchange, Message, Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.codec import Incoming, Leaf, Refuser, StreamEncoder
+from freehold.gateway.wire.codec import Incoming, Leaf, StreamEncoder
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, code_of, count, parsed_object
 from freehold.gateway.wire.leaves import faithful, walk
-from freehold.gateway.wire.openai_chat import OpenAIChat, read_error
+from freehold.gateway.wire.openai_chat import OpenAI
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import NoCalls
 
 _MODEL_LIMIT_CHARS = 256
-_NAME_LIMIT_CHARS = 256
 _FLOAT_BYTES = 4
 _LARGEST = 65_536.0  # the largest half-precision float; vectors of norm 1 have none above 1, letters in fourth place some 1e20
 
@@ -44,15 +42,11 @@ _VOCABULARY_WORDS = (
 _VOCABULARY = frozenset(_VOCABULARY_WORDS.split())
 
 
-class OpenAIEmbeddings:
+class OpenAIEmbeddings(OpenAI):
     dialect = "openai.embeddings"
     operation = "embeddings"
     paths = ("/v1/embeddings",)
-    last_word = b""
-    forwarded_headers = frozenset({"openai-beta"})
-
-    def __init__(self) -> None:
-        self._openai = OpenAIChat()  # whose key and errors are the same
+    refuser = NoCalls
 
     def decode_request(self, request: Incoming) -> Exchange:
         document = request.document
@@ -89,9 +83,6 @@ class OpenAIEmbeddings:
     def target(self, model: str, *, stream: bool) -> str:
         return "/embeddings"
 
-    def provider_headers(self, key: str | None) -> dict[str, str]:
-        return self._openai.provider_headers(key)
-
     def stream_encoder(self, exchange: Exchange) -> StreamEncoder:
         raise _no_stream()
 
@@ -110,30 +101,17 @@ class OpenAIEmbeddings:
         found = list(walk(_without_vectors(document), _answer_channel, _VOCABULARY))
         leaves = tuple(PayloadLeaf(leaf=at, path=leaf.path, text=leaf.text, is_key=leaf.is_key) for at, leaf in enumerate(found))
         model, usage = document.get("model"), document.get("usage")
-        counted = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-        is_count = isinstance(counted, int) and not isinstance(counted, bool) and 0 <= counted < 1 << 53
+        counted = count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
         return [
             Payload(data=data, number=0, leaves=leaves, is_last=True),
             *(leaf.said(at) for at, leaf in enumerate(found)),
-            MessageStart(served=ServedBy(provider=provider, model=model[:_NAME_LIMIT_CHARS] if isinstance(model, str) else "")),
-            Usage(input_tokens=counted if is_count else None, output_tokens=0),  # vectors are no tokens
+            MessageStart(served=ServedBy(provider=provider, model=model[:NAME_LIMIT_CHARS] if isinstance(model, str) else "")),
+            Usage(input_tokens=counted, output_tokens=0),  # vectors are no tokens
             MessageEnd(finish_reason=FinishReason.STOP),
         ]
 
-    def refuser(self) -> Refuser:
-        return NoCalls()
-
     def scrub(self, document: dict[str, Any]) -> None:
         """Vectors tell nothing of the strings beside them."""
-
-    def encode_error(self, error: FreeholdError) -> bytes:
-        return self._openai.encode_error(error)
-
-    def error_event(self, error: FreeholdError) -> SseEvent:
-        return self._openai.error_event(error)
-
-    def decode_error(self, body: bytes) -> tuple[str | None, str | None]:
-        return self._openai.decode_error(body)
 
 
 class _NoStream:
@@ -170,15 +148,11 @@ def _texts(document: Mapping[str, Any]) -> list[str]:
 
 
 def _read(body: bytes) -> dict[str, Any]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
-        raise UpstreamBroken("the upstream sent something that is not JSON") from exc
-    if not isinstance(document, dict):
-        raise UpstreamBroken("the upstream sent an answer that is no object")
+    document = parsed_object(body, "the upstream sent an answer that is no object")
     if error := document.get("error"):
-        message, code = read_error(error) if isinstance(error, dict) else (None, None)
-        raise UpstreamRejected(message or "the upstream answered with an error", status=502, code=code)
+        message, code = (error.get("message"), code_of(error, "code")) if isinstance(error, dict) else (None, None)
+        told = message if isinstance(message, str) and message else "the upstream answered with an error"
+        raise UpstreamRejected(told, status=502, code=code)
     if not isinstance(document.get("data"), list):
         raise UpstreamBroken("the upstream sent an answer without data")
     return document
