@@ -127,7 +127,11 @@ def write_strict(schema: Mapping[str, Any] | None, is_strict: bool | None) -> bo
 def _is_closed(schema: Any) -> bool:
     properties = schema.get("properties") if isinstance(schema, dict) else None
     if isinstance(properties, dict) and (
-        schema.get("additionalProperties") is not False or set(properties) != set(schema.get("required") or ())
+        schema.get("additionalProperties") is not False or not _requires(schema.get("required"), properties)
     ):
         return False
     return all(map(_is_closed, inner_schemas(schema)))
+
+
+def _requires(required: Any, properties: Mapping[str, Any]) -> bool:
+    return isinstance(required, list) and all(name in required for name in properties)
