@@ -62,6 +62,12 @@ async def test_a_wrapped_server_is_guarded_like_one_behind_a_node(tmp_path: Path
     assert receipt in freehold(tmp_path, "log", "show", "--json", "--kind", "exchange").output
 
 
+async def test_an_answer_that_is_none_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    async with wrapped(tmp_path, "nothing", "legacy") as client:
+        with pytest.raises(MCPError, match=r"the answer of MCP server .* can't be read"):
+            await client.list_tools()
+
+
 async def test_a_wrapped_server_may_report_progress_and_ask_the_clients_model(tmp_path: Path) -> None:
     async def answer(context: Any, params: types.CreateMessageRequestParams) -> types.CreateMessageResult:
         return types.CreateMessageResult(role="assistant", content=types.TextContent(text="four"), model="mine")

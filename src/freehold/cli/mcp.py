@@ -29,7 +29,7 @@ from freehold.core.findings import Alert
 from freehold.gateway import log
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.opening import part
-from freehold.gateway.mcp.pins import FILE_NAME, PINNED, Pin, PinBook, digest_of, list_digest, shown
+from freehold.gateway.mcp.pins import FILE_NAME, PINNED, Pin, PinBook, digests_of, list_digest, shown
 from freehold.gateway.mcp.services import Bounds, McpServices
 from freehold.gateway.paths import Paths
 from freehold.guard_cache import open_policy_guard
@@ -204,11 +204,14 @@ def show(server: str, config_path: Path | None, command: tuple[str, ...]) -> Non
         raise Failed(f"nothing of {server} waits")
     if not command and server not in {table.name for table in place.config.mcp}:
         raise InvalidRequest(f"there is no [[mcp]] table {server!r}; add the command that starts the server: -- COMMAND")
-    offered = asyncio.run(_offered(place, _settings(place, server, command)))
-    for kind, item in offered:
-        name = str(item.get("uriTemplate" if kind == "resourceTemplates" else "name", ""))
+    offered = [
+        (kind, str(item.get("uriTemplate" if kind == "resourceTemplates" else "name", "")), item)
+        for kind, item in asyncio.run(_offered(place, _settings(place, server, command)))
+    ]
+    digests = {kind: digests_of((name, item) for its, name, item in offered if its == kind) for kind in PINNED}
+    for kind, name, item in offered:
         if (pin := waiting.get((kind, name))) is not None:
-            again = "" if digest_of(item) == pin.waiting else ", and changed since it was seen last"
+            again = "" if digests[kind][name] == pin.waiting else ", and changed since it was seen last"
             click.echo(f"{PINNED[kind]} {shown(name)} ({pin.why}{again}):")
             click.echo(json.dumps(item, indent=2))
 

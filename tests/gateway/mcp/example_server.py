@@ -1,9 +1,11 @@
 """A real MCP server for tests, made with the SDK: `python -m tests.gateway.mcp.example_server [KIND]` serves it over stdio.
 
-KIND `example` is the well-behaved one; `garbage` says nonsense before each message, `flood` a line without an end.
+KIND `example` is the well-behaved one; `garbage` says nonsense before each message, `flood` a line without an end;
+`nothing` answers each question but the first with no result at all.
 """
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -162,6 +164,18 @@ class Example:
             return f"Say hello to {name}"
 
 
+def answer_nothing() -> None:
+    for line in sys.stdin:
+        asked = json.loads(line)
+        if asked["method"] == "initialize":
+            about = {"protocolVersion": asked["params"]["protocolVersion"], "serverInfo": {"name": "it", "version": "1"}}
+            print(
+                json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": {**about, "capabilities": {"tools": {}}}}), flush=True
+            )
+        elif "id" in asked:
+            print(json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": None}), flush=True)
+
+
 def main() -> None:
     kind = sys.argv[1] if len(sys.argv) > 1 else "example"
     if kind == "garbage":
@@ -173,6 +187,8 @@ def main() -> None:
             sys.stdout.write("x" * 65536)
     if kind == "exits":
         sys.exit(4)
+    if kind == "nothing":
+        answer_nothing()
     Example().server.run("stdio")
 
 

@@ -225,6 +225,13 @@ async def test_a_process_that_dies_in_mid_call_is_told_and_a_new_session_begins_
             assert text_of((await client.call_tool("echo", {"text": "anybody?"})).content[0]) == "anybody?"
 
 
+async def test_an_answer_that_is_none_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    async with running(Proxy(tmp_path, [child("it", "nothing")])) as proxy, proxy.client("it", mode="legacy") as client:
+        for asking in (client.list_tools, client.list_prompts):
+            with pytest.raises(MCPError, match="the answer of MCP server it can't be read"):
+                await asking()
+
+
 async def test_nonsense_from_a_process_is_dropped_and_its_messages_pass(tmp_path: Path) -> None:
     async with running(Proxy(tmp_path, [child("it", "garbage")])) as proxy, proxy.client("it") as client:
         assert text_of((await client.call_tool("echo", {"text": "hi"})).content[0]) == "hi"

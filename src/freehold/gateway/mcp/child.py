@@ -1,8 +1,9 @@
 """An MCP server that is a process of this machine, spoken to over its standard streams, one line a message.
 
 Decided here: it gets a few variables and no more; it leads a process group of its own, so that ending it ends what it started;
-a line above the limit ends it, as nobody can tell what it belongs to; a line that is no message is dropped. What it says goes
-to the stream of the question it belongs to, else to the client's open stream, else it waits, bounded.
+a line above the limit ends it, as nobody can tell what it belongs to; a line that is no message is dropped, and is an error where
+it was to be an answer. What it says goes to the stream of the question it belongs to, else to the client's open stream, else it
+waits, bounded.
 """
 
 import asyncio
@@ -236,7 +237,10 @@ class ChildLink:
             message = messages.read(line.strip(), self._bounds)
         except FreeholdError as problem:
             log.info("mcp_dropped", server=self._name, kind="line", code=problem.code)
-            return
+            unread = messages.unread(line, self._name, problem)
+            if unread is None:
+                return
+            message = unread
         if message.is_answer and message.id in self._own:
             if not self._own[message.id].done():
                 self._own[message.id].set_result(message)

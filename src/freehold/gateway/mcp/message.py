@@ -27,7 +27,7 @@ from mcp_types.jsonrpc import (
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from freehold.core.errors import BlockedByPolicy, FreeholdError, InvalidRequest, RequestTooLarge
+from freehold.core.errors import BlockedByPolicy, FreeholdError, InvalidRequest, RequestTooLarge, UpstreamBroken
 from freehold.gateway.body import parse
 from freehold.gateway.mcp.services import Bounds
 
@@ -161,6 +161,19 @@ def result(id: Id, body: Mapping[str, Any]) -> bytes:  # noqa: A002
 def error(id: Id | None, problem: FreeholdError) -> bytes:  # noqa: A002
     """Our own error in JSON-RPC's shape. Its words are ours."""
     return orjson.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code_of(problem), "message": problem.message}})
+
+
+def unread(line: bytes, server: str, problem: FreeholdError) -> Message | None:
+    """In place of an answer that `read` refused, an error, so that whoever asked does not wait. None where it was no answer."""
+    try:
+        document = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    asked = document.get("id") if isinstance(document, dict) and "method" not in document else None
+    if not isinstance(asked, str | int):
+        return None
+    data = error(asked, UpstreamBroken(f"the answer of MCP server {server} can't be read: {problem.message}"))
+    return Message(kind=Kind.ERROR, id=asked, method="", document=orjson.loads(data), data=data)
 
 
 def code_of(problem: FreeholdError) -> int:

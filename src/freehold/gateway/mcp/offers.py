@@ -20,7 +20,7 @@ from freehold.core.ports import GuardSession
 from freehold.gateway import log
 from freehold.gateway.mcp.config import McpConfig
 from freehold.gateway.mcp.message import Message, with_result
-from freehold.gateway.mcp.pins import PINNED, Change, Sighting, digest_of, list_digest, shown
+from freehold.gateway.mcp.pins import PINNED, Change, Sighting, digests_of, list_digest, shown
 from freehold.gateway.mcp.screening import looks_injected
 from freehold.gateway.mcp.services import McpServices
 from freehold.gateway.mcp.texts import item_leaves
@@ -63,9 +63,10 @@ class Offers:
         judged = [await self._judged(kind, item, session) for item in items]
         withheld: dict[str, str] = {one.name: "poisoned" for one in judged if one.is_blocked}
         if kind in PINNED:
-            sighting = await self._look(kind, items, judged)
+            digests = digests_of((self.name(kind, item), item) for item in items)
+            sighting = await self._look(kind, digests, judged)
             withheld |= {**sighting.withheld, **withheld}
-            await self._tell(kind, sighting, {name: digest_of(item) for item in items if (name := self.name(kind, item))})
+            await self._tell(kind, sighting, digests)
             self._tell_shadows(kind, sighting, items)
         else:
             withheld |= {one.name: "poisoned" for one in judged if one.is_poisoned}
@@ -105,13 +106,13 @@ class Offers:
         is_renamed = self.name(kind, clean) != name
         return _Judged(name=name, item=clean, is_poisoned=any(map(looks_injected, events)), is_blocked=is_renamed)
 
-    async def _look(self, kind: str, items: Sequence[Mapping[str, Any]], judged: Sequence[_Judged]) -> Sighting:
+    async def _look(self, kind: str, digests: Mapping[str, str], judged: Sequence[_Judged]) -> Sighting:
         config = self._config
         return await asyncio.to_thread(
             self._services.book.look,
             config.name,
             kind,
-            {self.name(kind, item): digest_of(item) for item in items},
+            digests,
             poisoned=frozenset(one.name for one in judged if one.is_poisoned),
             takes_new=config.new_tools == "pin",
             pin=config.pin if kind == "tools" else None,

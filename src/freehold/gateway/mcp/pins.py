@@ -11,7 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -76,6 +76,14 @@ class Sighting:
 def digest_of(item: Mapping[str, Any]) -> str:
     """Over all a server says of one thing, in whatever order it says it."""
     return f"sha256:{hashlib.sha256(orjson.dumps(item, option=orjson.OPT_SORT_KEYS)).hexdigest()}"
+
+
+def digests_of(named: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, str]:
+    """By name. A server may list one name twice, and a client may take either: then the digest is over all that have it."""
+    items: dict[str, list[Mapping[str, Any]]] = {}
+    for name, item in named:
+        items.setdefault(name, []).append(item)
+    return {name: digest_of(same[0] if len(same) == 1 else {"all": same}) for name, same in items.items()}
 
 
 def list_digest(digests: Mapping[str, str]) -> str:

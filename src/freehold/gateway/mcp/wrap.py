@@ -82,7 +82,10 @@ class Wrap:
             message = messages.read(line.strip(), self._bounds)
         except FreeholdError as problem:
             log.info("mcp_dropped", server=self._config.name, kind="line", code=problem.code)
-            return
+            unread = messages.unread(line, self._config.name, problem)
+            if unread is None:
+                return
+            message = unread
         if message.is_answer and message.id in self._own:
             if not self._own[message.id].done():
                 self._own[message.id].set_result(message)
