@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import orjson
 
-from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.prompt import (
@@ -32,7 +31,6 @@ from freehold.gateway.wire.prompt import (
 
 DIALECT = "anthropic.messages"
 REDACTED = "redacted."  # begins the seal that stands for a thought which only its provider can read
-UNSUPPORTED = "unsupported_parameter"  # the code of what no other dialect has
 _ROLES: dict[str, Role] = {"user": "user", "assistant": "assistant", "system": "system"}
 _MODES: dict[str, Literal["auto", "none", "required"]] = {"auto": "auto", "none": "none", "any": "required"}
 _ONLY_HERE = ("mcp_servers", "container", "compaction", "inference_geo")
@@ -48,7 +46,7 @@ def read(document: Mapping[str, Any], sampling: Sampling, *, strict: bool) -> Pr
     reader = _Reader(strict)
     items = fields.sequence(document, "messages")
     if not items:
-        raise InvalidRequest("messages: missing or empty", param="messages", code="missing_required_parameter")
+        raise fields.missing("messages")
     turns = [
         turn
         for number, item in enumerate(items)
@@ -66,10 +64,6 @@ def read(document: Mapping[str, Any], sampling: Sampling, *, strict: bool) -> Pr
         reasoning=_reasoning(document, output),
         user=_user(document),
     )
-
-
-def unsupported(where: str, what: str) -> InvalidRequest:
-    return InvalidRequest(f"{where}: {what}", param=where, code=UNSUPPORTED)
 
 
 class _Reader:
@@ -103,7 +97,7 @@ class _Reader:
             tool = fields.member(item, at[:-1])
             if tool.get("type") not in (None, "custom"):
                 if self._strict:
-                    raise unsupported(at + "type", "only providers of this dialect have this tool; leave it out")
+                    raise fields.unsupported(at + "type", "only providers of this dialect have this tool; leave it out")
                 continue
             yield PromptTool(
                 name=fields.required_text(tool, "name", at),
@@ -148,7 +142,7 @@ class _Reader:
 
     def _foreign(self, where: str, what: str) -> MediaPart:
         if self._strict:
-            raise unsupported(where, f"{what} providers of this dialect understand; leave it out")
+            raise fields.unsupported(where, f"{what} providers of this dialect understand; leave it out")
         return _COUNTED
 
     def _media(self, kind: Literal["image", "file"], block: Mapping[str, Any], at: str) -> MediaPart:
@@ -168,7 +162,7 @@ class _Reader:
     def _document(self, block: Mapping[str, Any], at: str) -> Sequence[Part]:
         """A document of text is text, its title before it; where citations are asked for, only this dialect gives them."""
         if (fields.mapping(block, "citations", at) or {}).get("enabled") and self._strict:
-            raise unsupported(at + "citations", "only providers of this dialect cite; leave it out")
+            raise fields.unsupported(at + "citations", "only providers of this dialect cite; leave it out")
         source = fields.mapping(block, "source", at) or {}
         about = [text for key in ("title", "context") if (text := fields.text(block, key, at))]
         match source.get("type"):
@@ -195,9 +189,9 @@ class _Reader:
 def _refuse_only_here(document: Mapping[str, Any]) -> None:
     for name in _ONLY_HERE:
         if document.get(name):
-            raise unsupported(name, "only a provider of this dialect has it; leave it out")
+            raise fields.unsupported(name, "only a provider of this dialect has it; leave it out")
     if document.get("max_tokens") == 0:
-        raise unsupported("max_tokens", "only a provider of this dialect takes 0; ask for at least 1")
+        raise fields.unsupported("max_tokens", "only a provider of this dialect takes 0; ask for at least 1")
 
 
 def _call(block: Mapping[str, Any], at: str) -> CallPart:
@@ -213,7 +207,7 @@ def _string(document: Mapping[str, Any], key: str, at: str) -> str:
     """A text that must be there and may be empty."""
     value = fields.text(document, key, at)
     if value is None:
-        raise InvalidRequest(f"{at}{key}: missing", param=at + key, code="missing_required_parameter")
+        raise fields.missing(at + key, "missing")
     return value
 
 

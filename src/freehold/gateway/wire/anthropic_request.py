@@ -5,29 +5,27 @@ strings are, and go on to a provider of the same dialect; what they mean is the 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Exchange, Sampling, ToolChoice
 from freehold.gateway.wire import anthropic_prompt as prompts
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.fields import TOKENS_LIMIT
 from freehold.gateway.wire.leaves import walk
-from freehold.gateway.wire.prompt import Prompt, is_foreign, mended, messages_of, tools_of
+from freehold.gateway.wire.prompt import is_foreign, mended, messages_of, tools_of
 
-_MODEL_LIMIT_CHARS = 256
-_TOKENS_LIMIT = 1 << 31
 _STOP_LIMIT = 128  # the provider has no published limit; each costs our engine a comparison a token
 
 
 def decode(request: Incoming, *, dialect: str, operation: str) -> Exchange:
     """Raises InvalidRequest naming the field at fault."""
     document = request.document
-    model = fields.required_text(document, "model")
-    if len(model) > _MODEL_LIMIT_CHARS:
-        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
-    prompt, unsaid = _prompt(document)
+    model = fields.model_name(document)
+    read = partial(prompts.read, document, _sampling(document))
+    prompt, unsaid = fields.said(partial(read, strict=True), partial(read, strict=False))
     return Exchange(
         id=request.exchange_id,
         received_at_ns=request.received_at_ns,
@@ -52,23 +50,12 @@ def decode(request: Incoming, *, dialect: str, operation: str) -> Exchange:
 
 def check_max_tokens(document: Mapping[str, Any]) -> None:
     if document.get("max_tokens") is None:
-        raise InvalidRequest("max_tokens: missing", param="max_tokens", code="missing_required_parameter")
-
-
-def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
-    """The prompt, and what it leaves unsaid, in words."""
-    sampling = _sampling(document)
-    try:
-        return prompts.read(document, sampling, strict=True), None
-    except InvalidRequest as exc:
-        if exc.code != prompts.UNSUPPORTED:
-            raise
-        return prompts.read(document, sampling, strict=False), exc.message
+        raise fields.missing("max_tokens", "missing")
 
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, channel_of, VOCABULARY, OBJECTS))
+    return walk(document, channel_of, VOCABULARY, OBJECTS)
 
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
@@ -85,10 +72,10 @@ def _own_thought(block: Any) -> Any:
 
 def _sampling(document: Mapping[str, Any]) -> Sampling:
     return Sampling(
-        max_tokens=fields.integer(document, "max_tokens", 0, _TOKENS_LIMIT),  # 0 fills a provider's cache and answers nothing
+        max_tokens=fields.integer(document, "max_tokens", 0, TOKENS_LIMIT),  # 0 fills a provider's cache and answers nothing
         temperature=fields.number(document, "temperature", 0, 2),
         top_p=fields.number(document, "top_p", 0, 1) or None,
-        top_k=fields.integer(document, "top_k", 0, _TOKENS_LIMIT) or None,
+        top_k=fields.integer(document, "top_k", 0, TOKENS_LIMIT) or None,
         stop=_stop(document),
     )
 

@@ -14,7 +14,8 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
-from freehold.gateway.wire.anthropic_prompt import DIALECT, REDACTED, unsupported
+from freehold.gateway.wire.anthropic_prompt import DIALECT, REDACTED
+from freehold.gateway.wire.fields import unsupported
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,

@@ -13,6 +13,7 @@ import orjson
 
 from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat, Sampling, ToolChoice
+from freehold.gateway.wire.fields import lacks
 from freehold.gateway.wire.gemini_words import DIALECT, NO_SEAL
 from freehold.gateway.wire.prompt import (
     CallPart,
@@ -44,7 +45,7 @@ _SAMPLING = {
 
 def write(prompt: Prompt) -> dict[str, Any]:
     if prompt.parallel_tool_calls is False and prompt.tools:
-        raise _lacks("a promise of one tool call at a time (parallel_tool_calls false)")
+        raise lacks("Gemini", "a promise of one tool call at a time (parallel_tool_calls false)")
     document: dict[str, Any] = {"contents": _contents(prompt.turns)}
     system = [_plain(part) for turn in prompt.turns if turn.role == "system" for part in turn.parts]
     if system:
@@ -71,10 +72,6 @@ def arguments_of(text: str) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {"arguments": text}
     return arguments if isinstance(arguments, dict) else {"arguments": text}
-
-
-def _lacks(what: str) -> InvalidRequest:
-    return InvalidRequest(f"{what} can't be put into a request to a provider of Gemini", code="unsupported_parameter")
 
 
 def _contents(turns: Iterable[Turn]) -> list[dict[str, Any]]:
@@ -157,18 +154,18 @@ def _plain(part: Part) -> dict[str, Any]:
         case MediaPart():
             return _media(part)
         case _:
-            raise _lacks("a thought, a call or a result of the system's")
+            raise lacks("Gemini", "a thought, a call or a result of the system's")
 
 
 def _media(part: MediaPart) -> dict[str, Any]:
     media_type = part.media_type or (mimetypes.guess_type(part.name)[0] if part.name else None)
     if part.data is not None:
         if media_type is None:
-            raise _lacks(f"{part.kind} data without a media type")
+            raise lacks("Gemini", f"{part.kind} data without a media type")
         return {"inlineData": {"mimeType": media_type, "data": part.data}}
     if part.url is not None:
         return {"fileData": {"fileUri": part.url, **({"mimeType": media_type} if media_type else {})}}
-    raise _lacks(f"{part.kind} known to another provider by its id")
+    raise lacks("Gemini", f"{part.kind} known to another provider by its id")
 
 
 def _declaration(tool: PromptTool) -> dict[str, Any]:
@@ -187,9 +184,9 @@ def _calling(choice: ToolChoice) -> dict[str, Any]:
 
 def _sampling(sampling: Sampling) -> dict[str, Any]:
     if sampling.min_p:
-        raise _lacks("min_p")
+        raise lacks("Gemini", "min_p")
     if sampling.repetition_penalty not in (None, 1):
-        raise _lacks("repetition_penalty")
+        raise lacks("Gemini", "repetition_penalty")
     config = {name: value for name, key in _SAMPLING.items() if (value := getattr(sampling, key)) is not None}
     if sampling.stop:
         config["stopSequences"] = list(sampling.stop)

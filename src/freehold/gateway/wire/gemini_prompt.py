@@ -57,12 +57,8 @@ def read(document: Document, *, is_strict: bool) -> Prompt:
     )
 
 
-def refused(where: str, what: str) -> InvalidRequest:
-    return InvalidRequest(f"{where}: {what}", param=where, code="unsupported_parameter")
-
-
 def _only_here(where: str) -> InvalidRequest:
-    return refused(where, "only Gemini has it; a provider of another dialect can't be asked for it")
+    return fields.unsupported(where, "only Gemini has it; a provider of another dialect can't be asked for it")
 
 
 def _system(document: Document, *, is_strict: bool) -> tuple[Turn, ...]:
@@ -76,7 +72,7 @@ def _system(document: Document, *, is_strict: bool) -> tuple[Turn, ...]:
 def _turns(document: Document, *, is_strict: bool) -> tuple[Turn, ...]:
     contents = fields.sequence(document, "contents")
     if not contents:
-        raise InvalidRequest("contents: missing or empty", param="contents", code="missing_required_parameter")
+        raise fields.missing("contents")
     reader = _Reader(is_strict=is_strict)
     turns: list[Turn] = []
     for number, item in enumerate(contents):
@@ -147,7 +143,7 @@ class _Reader:
         try:
             return _media(part, at)
         except InvalidRequest as exc:
-            if self._is_strict or exc.code != "unsupported_parameter":
+            if self._is_strict or exc.code != fields.UNSUPPORTED:
                 raise
             return MediaPart(kind="file")
 
@@ -170,7 +166,7 @@ class _Reader:
         if call is not None:
             self._open.remove(call)
         elif call_id is None and self._is_strict:
-            raise refused(at + "name", "no functionCall without a response stands before it under this name")
+            raise fields.unsupported(at + "name", "no functionCall without a response stands before it under this name")
         text, is_error = _answer(fields.mapping(response, "response", at) or {})
         return ResultPart(
             call_id=call.call_id if call else call_id or name,
@@ -207,7 +203,7 @@ def _media(part: Document, at: str) -> MediaPart | None:
         file = named(file)
         url = fields.required_text(file, "fileUri", at + "fileData.")
         if url.startswith(_GOOGLES_FILES):
-            raise refused(at + "fileData.fileUri", "only Google can read this file; put it into inlineData")
+            raise fields.unsupported(at + "fileData.fileUri", "only Google can read this file; put it into inlineData")
         file_type = fields.text(file, "mimeType", at + "fileData.")
         return MediaPart(kind=_kind(file_type or ""), media_type=file_type, url=url, name=fields.text(file, "displayName", at))
     unknown = sorted(key for key, value in part.items() if value is not None and key not in ("thoughtSignature", "thought"))

@@ -6,6 +6,7 @@ arguments come in pieces of their own shape.
 """
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any
 
 from freehold.core.errors import InvalidRequest, NotFound
@@ -13,7 +14,8 @@ from freehold.core.exchange import Exchange, Path, Sampling, ToolChoice
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
-from freehold.gateway.wire.gemini_prompt import read, refused
+from freehold.gateway.wire.fields import TOKENS_LIMIT
+from freehold.gateway.wire.gemini_prompt import read
 from freehold.gateway.wire.gemini_words import DIALECT, NO_SEAL, OBJECTS, VOCABULARY, camel, foreign_seal, named, spelled
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, mended, messages_of, tools_of
@@ -22,9 +24,7 @@ OPERATION = "generate_content"
 MODELS = "models/"  # what stands before a model's name in Google's resource names
 METHODS = {"generateContent": False, "streamGenerateContent": True}
 
-_MODEL_LIMIT_CHARS = 256
 _STOP_LIMIT = 16  # Gemini takes 5, others 16
-_TOKENS_LIMIT = 1 << 31
 _CHOICES_LIMIT = 128
 _LEAST_TOP_P = 1e-6  # Gemini's 0 is the likeliest token alone, as is this; others refuse 0
 _ROLE_CHANNELS = {
@@ -74,12 +74,7 @@ def decode(incoming: Incoming) -> Exchange:
 
 def prompt_of(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
     """The prompt, and what of the request the exchange's own fields don't say."""
-    try:
-        return read(document, is_strict=True), None
-    except InvalidRequest as exc:
-        if exc.code != "unsupported_parameter":
-            raise
-        return read(document, is_strict=False), exc.message
+    return fields.said(partial(read, document, is_strict=True), partial(read, document, is_strict=False))
 
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
@@ -101,7 +96,7 @@ def _own_seal(part: Any) -> Any:
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, channel_of, VOCABULARY, OBJECTS))
+    return walk(document, channel_of, VOCABULARY, OBJECTS)
 
 
 def generation_config(document: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -120,8 +115,8 @@ def addressed(incoming: Incoming, methods: Iterable[str]) -> tuple[str, str]:
     model = model.removeprefix(MODELS)
     if method not in methods or not model:
         raise NotFound("no such method: this node takes " + " and ".join(f"models/MODEL:{name}" for name in METHODS))
-    if len(model) > _MODEL_LIMIT_CHARS:
-        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+    if len(model) > fields.MODEL_LIMIT_CHARS:
+        raise fields.wrong("model", f"at most {fields.MODEL_LIMIT_CHARS} characters")
     return model, method
 
 
@@ -134,18 +129,18 @@ def _is_stream(incoming: Incoming, method: str) -> bool:
 def _refuse_unscannable(document: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     for modality in fields.sequence(config, "responseModalities", "generationConfig.") or ():
         if not isinstance(modality, str) or modality.upper() not in ("TEXT", "MODALITY_UNSPECIFIED"):
-            raise refused("generationConfig.responseModalities", "only text answers can be guarded")
+            raise fields.unsupported("generationConfig.responseModalities", "only text answers can be guarded")
     tools = named(fields.mapping(named(document), "toolConfig") or {}, "toolConfig.")
     calling = named(fields.mapping(tools, "functionCallingConfig", "toolConfig.") or {}, "toolConfig.functionCallingConfig.")
     if calling.get("streamFunctionCallArguments"):
         at = "toolConfig.functionCallingConfig.streamFunctionCallArguments"
-        raise refused(at, "calls are guarded whole; leave it out")
+        raise fields.unsupported(at, "calls are guarded whole; leave it out")
 
 
 def _sampling(config: Mapping[str, Any]) -> Sampling:
-    top_p, top_k = fields.number(config, "topP", 0, 1), fields.number(config, "topK", 0, _TOKENS_LIMIT)
+    top_p, top_k = fields.number(config, "topP", 0, 1), fields.number(config, "topK", 0, TOKENS_LIMIT)
     return Sampling(
-        max_tokens=fields.integer(config, "maxOutputTokens", 1, _TOKENS_LIMIT),
+        max_tokens=fields.integer(config, "maxOutputTokens", 1, TOKENS_LIMIT),
         temperature=fields.number(config, "temperature", 0, 2),
         top_p=max(top_p, _LEAST_TOP_P) if top_p is not None else None,
         top_k=int(top_k) if top_k else None,

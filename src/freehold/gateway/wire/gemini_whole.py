@@ -53,7 +53,7 @@ class GeminiCountTokens(Gemini):
         )
 
     def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return list(walk(document, _counted_channel, _WORDS, OBJECTS))
+        return walk(document, _counted_channel, _WORDS, OBJECTS)
 
     def read_prompt(self, exchange: Exchange) -> Prompt:
         raise NotFound("the provider of this model counts no tokens in a way this node knows; count them yourself")
@@ -95,7 +95,7 @@ class GeminiEmbeddings(Gemini):
         model, _ = asked.addressed(request, (self._method,))
         field = "requests" if self._method.startswith("batch") else "content"
         if not request.document.get(field):
-            raise InvalidRequest(f"{field}: missing or empty", param=field, code="missing_required_parameter")
+            raise fields.missing(field)
         return Exchange(
             id=request.exchange_id,
             received_at_ns=request.received_at_ns,
@@ -110,7 +110,7 @@ class GeminiEmbeddings(Gemini):
         )
 
     def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return list(walk(document, _embedded_channel, _WORDS))
+        return walk(document, _embedded_channel, _WORDS)
 
     def read_prompt(self, exchange: Exchange) -> Prompt:
         raise InvalidRequest("only a provider of the same dialect makes embeddings", param="model")

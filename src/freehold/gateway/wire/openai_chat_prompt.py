@@ -27,7 +27,7 @@ def read(exchange: Exchange) -> Prompt:
     document = exchange.document
     for name in _ONLY_HERE:
         if document.get(name):
-            raise media.unsupported(name, "only a provider of chat completions has it")
+            raise fields.unsupported(name, "only a provider of chat completions has it")
     return Prompt(
         turns=_turns(document),
         tools=tuple(_tool(item, f"tools[{at}].") for at, item in enumerate(fields.sequence(document, "tools") or ())),
@@ -82,7 +82,7 @@ def _turns(document: Mapping[str, Any]) -> tuple[Turn, ...]:
 def _turn(message: Mapping[str, Any], where: str) -> Turn:
     role = _ROLES.get(fields.required_text(message, "role", where))
     if role is None:
-        raise media.unsupported(where + "role", "only a provider of chat completions has it")
+        raise fields.unsupported(where + "role", "only a provider of chat completions has it")
     name = fields.text(message, "name", where)
     parts = tuple(_part(part, at) for part, at in _content(message, where))
     if role == "tool":
@@ -133,7 +133,7 @@ def _part(part: Mapping[str, Any], at: str) -> TextPart | MediaPart | ReasoningP
         case "file":
             return media.of_file(fields.mapping(part, "file", at) or {}, at + "file.")
         case _:
-            raise media.unsupported(
+            raise fields.unsupported(
                 at + "type", "only text, images, audio, video and files can go to a provider of another dialect"
             )
 
@@ -176,7 +176,7 @@ def tool_choice_of(document: Mapping[str, Any]) -> ToolChoice | None:
         return ToolChoice(mode=_MODES[choice])
     named = fields.mapping(document, "tool_choice") or {}
     if named.get("type") != "function":
-        raise media.unsupported("tool_choice.type", "only function can go to a provider of another dialect")
+        raise fields.unsupported("tool_choice.type", "only function can go to a provider of another dialect")
     function = fields.mapping(named, "function", "tool_choice.") or {}
     return ToolChoice(mode="named", name=fields.required_text(function, "name", "tool_choice.function."))
 
@@ -244,7 +244,7 @@ def _message(turn: Turn, parts: Sequence[_Said]) -> dict[str, Any]:
                 function = {"name": part.name, "arguments": part.arguments}
                 calls.append({"id": part.call_id, "type": "function", "function": function})
             case MediaPart():
-                raise media.lacks(_DIALECT, f"{part.kind} of the {turn.role}'s")
+                raise fields.lacks(_DIALECT, f"{part.kind} of the {turn.role}'s")
             case _:
                 assert_never(part)
     message["content"] = "\n".join(texts) if texts or not calls else None  # a list of parts is more than many providers take
@@ -262,7 +262,7 @@ def _written_part(part: _Said) -> dict[str, Any]:
         case MediaPart():
             return _written_media(part)
         case _:
-            raise media.lacks(_DIALECT, "a thought or a call of the user's")
+            raise fields.lacks(_DIALECT, "a thought or a call of the user's")
 
 
 def _written_media(part: MediaPart) -> dict[str, Any]:
@@ -279,7 +279,7 @@ def _written_media(part: MediaPart) -> dict[str, Any]:
                 return {"type": "file", "file": file}
         case _:
             assert_never(part.kind)
-    raise media.lacks(_DIALECT, f"{part.kind} {'by URL' if part.url else 'by file id' if part.file_id else part.media_type}")
+    raise fields.lacks(_DIALECT, f"{part.kind} {'by URL' if part.url else 'by file id' if part.file_id else part.media_type}")
 
 
 def _written_tool(tool: PromptTool) -> dict[str, Any]:

@@ -6,13 +6,15 @@ tools), rather than passed on unseen.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Message, Path, Role, Sampling, Tool, ToolCall, ToolChoice
+from freehold.core.exchange import Exchange, Message, Path, Role, Sampling, Tool, ToolCall
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
+from freehold.gateway.wire.fields import TOKENS_LIMIT
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.openai_chat_prompt import response_format_of, tool_choice_of
 
@@ -27,15 +29,13 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-_ROLE_CHANNELS: dict[Role, Channel] = {
+ROLE_CHANNELS: dict[Role, Channel] = {
     "system": Channel.SYSTEM,
     "user": Channel.USER,
     "assistant": Channel.ASSISTANT,
     "tool": Channel.TOOL_RESULT,
 }
-_MODEL_LIMIT_CHARS = 256
 _STOP_LIMIT = 16  # OpenAI takes 4, others 16
-_TOKENS_LIMIT = 1 << 31
 _CHOICES_LIMIT = 128
 _BIASES_LIMIT = 1024
 
@@ -53,13 +53,11 @@ VOCABULARY = frozenset(_WORDS.split())
 def decode(incoming: Incoming) -> Exchange:
     """Raises InvalidRequest naming the field at fault."""
     document = incoming.document
-    model = fields.required_text(document, "model")
-    if len(model) > _MODEL_LIMIT_CHARS:
-        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+    model = fields.model_name(document)
     _refuse_unscannable(document)
     stream = fields.boolean(document, "stream") or False
     _check_response_format(document)
-    tool_choice, unsaid = _tool_choice(document)
+    tool_choice, unsaid = fields.said(partial(tool_choice_of, document), lambda: None)
     return Exchange(
         id=incoming.exchange_id,
         received_at_ns=incoming.received_at_ns,
@@ -96,7 +94,7 @@ def same_document(exchange: Exchange, *, model: str, ask_usage: bool) -> Mapping
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, _channel_of, VOCABULARY))
+    return walk(document, _channel_of, VOCABULARY)
 
 
 def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
@@ -109,7 +107,7 @@ def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
         return Channel.OTHER
     if len(path) == 2 and isinstance(value, Mapping):
         role = _ROLES.get(value["role"]) if isinstance(value.get("role"), str) else None
-        return _ROLE_CHANNELS[role] if role else Channel.OTHER
+        return ROLE_CHANNELS[role] if role else Channel.OTHER
     match path[-1]:
         case "arguments" if "tool_calls" in path:
             return Channel.TOOL_ARGUMENTS
@@ -124,10 +122,10 @@ def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
 
 def _refuse_unscannable(document: Mapping[str, Any]) -> None:
     if fields.sequence(document, "functions"):
-        raise InvalidRequest("functions: use tools instead", param="functions", code="unsupported_parameter")
+        raise fields.unsupported("functions", "use tools instead")
     for modality in fields.sequence(document, "modalities") or ():
         if modality != "text":
-            raise InvalidRequest("modalities: only text answers can be guarded", param="modalities", code="unsupported_parameter")
+            raise fields.unsupported("modalities", "only text answers can be guarded")
 
 
 def _check_response_format(document: Mapping[str, Any]) -> None:
@@ -148,7 +146,7 @@ def _include_usage(document: Mapping[str, Any], stream: bool) -> bool:
 def _messages(document: Mapping[str, Any]) -> tuple[Message, ...]:
     items = fields.sequence(document, "messages")
     if not items:
-        raise InvalidRequest("messages: missing or empty", param="messages", code="missing_required_parameter")
+        raise fields.missing("messages")
     return tuple(_message(item, f"messages[{number}]") for number, item in enumerate(items))
 
 
@@ -164,7 +162,7 @@ def _message(item: Any, where: str) -> Message:
         for number, call in enumerate(fields.sequence(document, "tool_calls", at) or ())
     )
     if content is None and not calls and role != "assistant":
-        raise InvalidRequest(f"{at}content: missing", param=at + "content", code="missing_required_parameter")
+        raise fields.missing(at + "content", "missing")
     return Message(
         role=role,
         text=content or "",
@@ -231,20 +229,10 @@ def _tool(item: Any, where: str) -> Tool:
     )
 
 
-def _tool_choice(document: Mapping[str, Any]) -> tuple[ToolChoice | None, str | None]:
-    """The choice; or what it asks for that only a provider of the same dialect can do, in words."""
-    try:
-        return tool_choice_of(document), None
-    except InvalidRequest as exc:
-        if exc.code != "unsupported_parameter":
-            raise
-        return None, exc.message
-
-
 def _sampling(document: Mapping[str, Any]) -> Sampling:
-    top_k = fields.integer(document, "top_k", -1, _TOKENS_LIMIT)  # -1 and 0 switch it off, as vLLM has it
-    max_tokens = fields.integer(document, "max_completion_tokens", 1, _TOKENS_LIMIT)
-    older = fields.integer(document, "max_tokens", 1, _TOKENS_LIMIT)
+    top_k = fields.integer(document, "top_k", -1, TOKENS_LIMIT)  # -1 and 0 switch it off, as vLLM has it
+    max_tokens = fields.integer(document, "max_completion_tokens", 1, TOKENS_LIMIT)
+    older = fields.integer(document, "max_tokens", 1, TOKENS_LIMIT)
     if max_tokens is not None and older is not None and max_tokens != older:  # what holds then is each provider's to say
         what = "max_tokens: says otherwise than max_completion_tokens, which took its place; leave it out"
         raise InvalidRequest(what, param="max_tokens", code="invalid_value")

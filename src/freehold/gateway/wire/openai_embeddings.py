@@ -31,7 +31,6 @@ from freehold.gateway.wire.openai_chat import OpenAI
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import NoCalls
 
-_MODEL_LIMIT_CHARS = 256
 _FLOAT_BYTES = 4
 _LARGEST = 65_536.0  # the largest half-precision float; vectors of norm 1 have none above 1, letters in fourth place some 1e20
 
@@ -50,9 +49,7 @@ class OpenAIEmbeddings(OpenAI):
 
     def decode_request(self, request: Incoming) -> Exchange:
         document = request.document
-        model = fields.required_text(document, "model")
-        if len(model) > _MODEL_LIMIT_CHARS:
-            raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+        model = fields.model_name(document)
         return Exchange(
             id=request.exchange_id,
             received_at_ns=request.received_at_ns,
@@ -69,7 +66,7 @@ class OpenAIEmbeddings(OpenAI):
         )
 
     def leaves(self, document: Mapping[str, Any]) -> list[Leaf]:
-        return list(walk(document, _asked_channel, _VOCABULARY))
+        return walk(document, _asked_channel, _VOCABULARY)
 
     def read_prompt(self, exchange: Exchange) -> Prompt:
         raise InvalidRequest("only a provider of the same dialect makes embeddings", param="model")
@@ -98,7 +95,7 @@ class OpenAIEmbeddings(OpenAI):
             data = faithful(body, document)
         except TypeError as exc:
             raise UpstreamBroken("the upstream sent an answer that nests too deep to be read") from exc
-        found = list(walk(_without_vectors(document), _answer_channel, _VOCABULARY))
+        found = walk(_without_vectors(document), _answer_channel, _VOCABULARY)
         leaves = tuple(PayloadLeaf(leaf=at, path=leaf.path, text=leaf.text, is_key=leaf.is_key) for at, leaf in enumerate(found))
         model, usage = document.get("model"), document.get("usage")
         counted = count(usage.get("prompt_tokens")) if isinstance(usage, dict) else None
@@ -134,7 +131,7 @@ def _texts(document: Mapping[str, Any]) -> list[str]:
     given = document.get("input")
     texts = [given] if isinstance(given, str) else given
     if not texts or texts == [""]:
-        raise InvalidRequest("input: missing or empty", param="input", code="missing_required_parameter")
+        raise fields.missing("input")
     if not isinstance(texts, list):
         raise fields.wrong("input", "a string or a list of strings")
     for at, text in enumerate(texts):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import ResponseFormat
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.prompt import MediaPart, Reasoning, inner_schemas
@@ -14,16 +13,6 @@ _MOST_EFFORT = "xhigh"  # one family's word for more than high
 _EFFORT_UP_TO_TOKENS = ((2_048, "low"), (8_192, "medium"))  # budgets in words, as other gateways translate them, roughly
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
-
-
-def unsupported(where: str, what: str) -> InvalidRequest:
-    """What the client's dialect can say and no other can."""
-    return InvalidRequest(f"{where}: {what}", param=where, code="unsupported_parameter")
-
-
-def lacks(dialect: str, what: str) -> InvalidRequest:
-    """What the client's dialect said and the provider's can't."""
-    return InvalidRequest(f"{what} can't be put into a request to a provider of {dialect}", code="unsupported_parameter")
 
 
 def of_url(kind: Literal["image", "video", "file"], url: str, *, name: str | None = None, detail: str | None = None) -> MediaPart:

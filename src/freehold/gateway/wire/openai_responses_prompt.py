@@ -14,6 +14,7 @@ import orjson
 from freehold.core.exchange import Exchange, ResponseFormat, Role, Sampling, ToolChoice
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_media as media
+from freehold.gateway.wire.fields import TOKENS_LIMIT
 from freehold.gateway.wire.prompt import (
     CallPart,
     MediaPart,
@@ -31,7 +32,6 @@ DIALECT = "openai.responses"
 
 _MODES: dict[str, Literal["auto", "none", "required"]] = {"auto": "auto", "none": "none", "required": "required"}
 _STATE = ("previous_response_id", "conversation", "prompt", "moderation")  # only a provider of the same dialect has them
-_TOKENS_LIMIT = 1 << 31
 _SHELL = "local_shell"
 _SHELL_PARAMETERS = {
     "type": "object",
@@ -52,7 +52,7 @@ def read_document(document: Mapping[str, Any]) -> Prompt:
     """Raises InvalidRequest: with the code "unsupported_parameter" for what no other dialect has."""
     for name in _STATE:
         if document.get(name):
-            raise media.unsupported(name, "only a provider of the same dialect has it")
+            raise fields.unsupported(name, "only a provider of the same dialect has it")
     reasoning = fields.mapping(document, "reasoning") or {}
     return Prompt(
         turns=_turns(document),
@@ -76,7 +76,7 @@ def sampling_of(document: Mapping[str, Any]) -> Sampling:
     wants_logprobs = "message.output_text.logprobs" in (fields.sequence(document, "include") or ())
     top = fields.integer(document, "top_logprobs", 0, 20)
     return Sampling(
-        max_tokens=fields.integer(document, "max_output_tokens", 1, _TOKENS_LIMIT),
+        max_tokens=fields.integer(document, "max_output_tokens", 1, TOKENS_LIMIT),
         temperature=fields.number(document, "temperature", 0, 2),
         top_p=fields.number(document, "top_p", 0, 1) or None,
         top_logprobs=top or (0 if wants_logprobs else None),
@@ -138,7 +138,7 @@ def _turn(item: Mapping[str, Any], where: str) -> Turn:
         case "reasoning":
             return Turn(role="assistant", parts=(_thought(item, where),))
         case _:
-            raise media.unsupported(where + "type", "only a provider of the same dialect has such items")
+            raise fields.unsupported(where + "type", "only a provider of the same dialect has such items")
 
 
 def _call(kind: str, item: Mapping[str, Any], where: str) -> CallPart:
@@ -191,7 +191,7 @@ def _part(part: Mapping[str, Any], at: str) -> TextPart | MediaPart:
         case "input_audio":
             return media.of_audio(fields.mapping(part, "input_audio", at) or {}, at + "input_audio.")
         case _:
-            raise media.unsupported(at + "type", "only text, images, audio and files can go to a provider of another dialect")
+            raise fields.unsupported(at + "type", "only text, images, audio and files can go to a provider of another dialect")
 
 
 def _tools(item: Any, at: str) -> Iterable[PromptTool]:
@@ -223,7 +223,7 @@ def _tool(tool: Mapping[str, Any], at: str) -> PromptTool:
         case "local_shell":
             return PromptTool(name=_SHELL, description="Runs a command in the user's shell.", parameters=_SHELL_PARAMETERS)
         case kind:
-            raise media.unsupported(at + "type", f"only a provider of the same dialect has {kind[:40]}; leave that tool out")
+            raise fields.unsupported(at + "type", f"only a provider of the same dialect has {kind[:40]}; leave that tool out")
 
 
 def _of_custom(tool: Mapping[str, Any], at: str) -> PromptTool:
@@ -253,7 +253,7 @@ def _tool_choice(document: Mapping[str, Any]) -> ToolChoice | None:
         return ToolChoice(mode=_MODES[choice])
     named = fields.mapping(document, "tool_choice") or {}
     if named.get("type") not in ("function", "custom"):
-        raise media.unsupported("tool_choice.type", "only function and custom can go to a provider of another dialect")
+        raise fields.unsupported("tool_choice.type", "only function and custom can go to a provider of another dialect")
     return ToolChoice(mode="named", name=fields.required_text(named, "name", "tool_choice."))
 
 

@@ -6,31 +6,25 @@ told so in `unsaid`. Refused is a background answer: it would be fetched later, 
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
-from freehold.core.errors import InvalidRequest
-from freehold.core.exchange import Exchange, Path, Role
+from freehold.core.exchange import Exchange, Path
 from freehold.core.findings import Channel
 from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_responses_prompt as prompts
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.leaves import walk
+from freehold.gateway.wire.openai_chat_request import ROLE_CHANNELS
 from freehold.gateway.wire.openai_chat_request import VOCABULARY as CHAT_VOCABULARY
 from freehold.gateway.wire.openai_responses_prompt import DIALECT
 from freehold.gateway.wire.prompt import Prompt, is_foreign, mended, messages_of, tools_of
 
 OPERATION = "chat"
 
-_MODEL_LIMIT_CHARS = 256
 _NO_PROMPT = Prompt(turns=())
 OWN_THOUGHT = "rs_xc_"  # begins the ids of the thoughts in our answers
 _STATE = ("previous_response_id", "conversation", "prompt")  # each can stand for the input
-_ROLE_CHANNELS: dict[Role, Channel] = {
-    "system": Channel.SYSTEM,
-    "user": Channel.USER,
-    "assistant": Channel.ASSISTANT,
-    "tool": Channel.TOOL_RESULT,
-}
 
 # Words of the format itself. A string that equals one of them holds nothing to find.
 _WORDS = (
@@ -49,15 +43,12 @@ VOCABULARY = CHAT_VOCABULARY | frozenset(_WORDS.split())
 def decode(incoming: Incoming) -> Exchange:
     """Raises InvalidRequest naming the field at fault."""
     document = incoming.document
-    model = fields.required_text(document, "model")
-    if len(model) > _MODEL_LIMIT_CHARS:
-        raise fields.wrong("model", f"at most {_MODEL_LIMIT_CHARS} characters")
+    model = fields.model_name(document)
     if fields.boolean(document, "background"):
-        what = "background: an answer that is fetched later can't be guarded; leave it out"
-        raise InvalidRequest(what, param="background", code="unsupported_parameter")
+        raise fields.unsupported("background", "an answer that is fetched later can't be guarded; leave it out")
     if not document.get("input") and not any(document.get(name) for name in _STATE):
-        raise InvalidRequest("input: missing or empty", param="input", code="missing_required_parameter")
-    prompt, unsaid = _prompt(document)
+        raise fields.missing("input")
+    prompt, unsaid = fields.said(partial(prompts.read_document, document), lambda: _NO_PROMPT)
     return Exchange(
         id=incoming.exchange_id,
         received_at_ns=incoming.received_at_ns,
@@ -97,17 +88,7 @@ def _own_thought(item: Any) -> Any:
 
 def leaves(document: Mapping[str, Any]) -> list[Leaf]:
     """Every string and key that is not a word of the format itself, with its channel."""
-    return list(walk(document, _channel_of, VOCABULARY))
-
-
-def _prompt(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
-    """The prompt as far as other dialects and our engine could take it, and what of it they could not."""
-    try:
-        return prompts.read_document(document), None
-    except InvalidRequest as error:
-        if error.code != "unsupported_parameter":
-            raise
-        return _NO_PROMPT, error.message
+    return walk(document, _channel_of, VOCABULARY)
 
 
 def _channel_of(path: Path, value: Any, around: Channel) -> Channel:
@@ -130,7 +111,7 @@ def item_channel(item: Any, around: Channel) -> Channel:
     kind = item.get("type", "message")
     if kind == "message":
         role = prompts.ROLES.get(item["role"]) if isinstance(item.get("role"), str) else None
-        return _ROLE_CHANNELS[role] if role else Channel.OTHER
+        return ROLE_CHANNELS[role] if role else Channel.OTHER
     if not isinstance(kind, str):
         return Channel.OTHER
     if kind == "reasoning":

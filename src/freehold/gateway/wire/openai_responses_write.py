@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any, assert_never
 
 from freehold.core.exchange import Role, ToolChoice
+from freehold.gateway.wire import fields
 from freehold.gateway.wire import openai_media as media
 from freehold.gateway.wire.openai_responses_prompt import DIALECT
 from freehold.gateway.wire.prompt import (
@@ -94,7 +95,7 @@ def _written_part(part: Part, role: Role) -> dict[str, Any]:
         return {"type": "output_text" if role == "assistant" else "input_text", "text": part.text}
     if isinstance(part, MediaPart) and role != "assistant":
         return _written_media(part)
-    raise media.lacks(DIALECT, f"{part.kind} of the {role}'s" if isinstance(part, MediaPart) else "a result's part")
+    raise fields.lacks(DIALECT, f"{part.kind} of the {role}'s" if isinstance(part, MediaPart) else "a result's part")
 
 
 def _written_media(part: MediaPart) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def _written_media(part: MediaPart) -> dict[str, Any]:
             pass
         case _:
             assert_never(part.kind)
-    raise media.lacks(DIALECT, f"{part.kind} {part.media_type or ''}".rstrip())
+    raise fields.lacks(DIALECT, f"{part.kind} {part.media_type or ''}".rstrip())
 
 
 def _written_tool(tool: PromptTool) -> dict[str, Any]:
@@ -155,7 +156,7 @@ def _written_sampling(prompt: Prompt) -> dict[str, Any]:
     }
     for name, is_asked in lacking.items():
         if is_asked:
-            raise media.lacks(DIALECT, name)
+            raise fields.lacks(DIALECT, name)
     asked = {"temperature": sampling.temperature, "top_p": sampling.top_p, "max_output_tokens": sampling.max_tokens}
     document: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if sampling.top_logprobs is not None:
