@@ -20,17 +20,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
+from freehold.guard.columns import CELL_CHARS, HEAD_CHARS, LEAST_CHARS, Columns, may_head
 from freehold.guard.decodings import LOOK_BACK_CHARS, OBSCURE_CONFIDENCE, RUN_CHARS, decodings, first_from, may_be_encoded, span
 from freehold.guard.escapes import about_escapes
 from freehold.guard.fold import fold
-from freehold.guard.matcher import ARMED, DECODE, ESCAPE, RUN, Filter, Flag, Match, Matcher
+from freehold.guard.matcher import ARMED, CELL, DECODE, ESCAPE, HEAD, RUN, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
 from freehold.guard.pieces import Output, Piece, as_pieces
 from freehold.guard.ruling import Hit, Ruling, settle
 from freehold.guard.seal import UNSEALED, Digest, Seal
 
 CONTEXT_CHARS = 256  # longer than any detector's `before`
-BEHIND_CHARS = 512  # text already sent, kept for boundaries and context
+BEHIND_CHARS = HEAD_CHARS  # text already sent, kept for boundaries, context, and the heads of tables
 JOINED_CHARS = 1024  # twice the longest joined value: a token of 100 characters, spaced
 RUN_CAP_CHARS = 8192
 ACROSS_CHARS = 64  # of a value that goes on beyond a cut; after a longer one all is looked for
@@ -39,6 +40,7 @@ NEAR_CHARS = 2048  # how far back the end of the last complete unit is looked fo
 SLICE_CHARS = 64 << 10  # longer deltas are taken in slices, to bound what is held at once
 STEP_CHARS = 2 << 10  # of a whole text, before others may go on: 0.06 ms of code, 40 ms of the dearest that we know
 
+_AROUND_CELLS = b" \t\r\n|,;\"'`*()"
 _TRAILING_RUN = re.compile(rb"[A-Za-z0-9+/_=-]{%d}" % RUN_CHARS)
 
 
@@ -58,6 +60,7 @@ class TextChannel:
         "_armed_until",
         "_at",
         "_carry",
+        "_columns",
         "_data",
         "_escapes",
         "_filter",
@@ -82,6 +85,7 @@ class TextChannel:
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
         self._escapes: list[Flag] = []  # not looked into before a unit ends: a run of nothing else would be read again and again
+        self._columns: Columns | None = None  # none where no table is near
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
         self._armed_until = -1
         self._origin = 0  # position of _data[0]
@@ -106,6 +110,8 @@ class TextChannel:
         self._text += text
         if self._new_flags:
             self._sort_flags()
+        if self._columns is not None:
+            self._read_columns(self._columns)
         if self._flags or self._open_flags or self._escapes or self._swallow is not None or len(self._text) > JOINED_CHARS:
             return self._drained(final=False)
         at, end = self._at, len(self._data)  # from here on what `_drain` comes to where nothing is flagged and little is held
@@ -160,11 +166,24 @@ class TextChannel:
                 self._armed_until = max(self._armed_until, flag.high)
             elif flag.kind == ESCAPE:
                 self._escapes.append(flag)
+            elif flag.kind == HEAD:
+                if _kept(self._matcher, flag, self._data, self._origin) is not None:
+                    self._columns = self._columns or Columns()
+                    self._columns.hint(flag.low, flag.high)
             elif (kept := _kept(self._matcher, flag, self._data, self._origin)) is not None:
                 flags.append(kept)
         if self._new_flags:  # what was narrowed begins later
             self._flags = deque(sorted(flags))
         self._new_flags.clear()
+
+    def _read_columns(self, columns: Columns) -> None:
+        if cells := columns.read(self._data, self._origin):
+            ends = (cell.start + CELL_CHARS if cell.end is None else cell.end for cell in cells)
+            self._flags = deque(
+                sorted([*self._flags, *(Flag(cell.start, end, CELL) for cell, end in zip(cells, ends, strict=True))])
+            )
+        elif not columns.is_open:
+            self._columns = None
 
     def _look_into_escapes(self) -> None:
         held_from = max(0, self._at - LOOK_BACK_CHARS)
@@ -302,17 +321,34 @@ class TextChannel:
         self._send(out, cut, hits, reaches_on=bool(hits) and hits[-1].end == scanned)
         self._searched = max(self._searched, searched)  # nothing up to where it was scanned is a unit's end
 
-    def _hits(self, start: int, stop: int, detectors: Iterable[int], is_encoded: bool, near: int) -> list[Hit]:
+    def _hits(self, start: int, stop: int, kinds: Iterable[int], is_encoded: bool, near: int) -> list[Hit]:
         """What policy has a say about in [start, stop), in order and apart; of plain text only what begins before `near`."""
         low = max(0, start - CONTEXT_CHARS)
+        detectors = [kind for kind in kinds if kind >= 0]
         found = [
             Match(low + m.start, low + m.end, m.detector)
             for m in self._matcher.find(self._data[low:stop], start - low, detectors, near - low)
         ]
         if is_encoded:
             found += self._decoded(start, stop)
+        if CELL in kinds:
+            found += self._in_column(start, stop, near)
         ruled = ((m, self._rulings[m.detector]) for m in found)
         return settle([Hit(m.start, m.end, ruling) for m, ruling in ruled if ruling is not None])
+
+    def _in_column(self, start: int, stop: int, near: int) -> list[Match]:
+        """Matches in [start, stop) by what the head of its column says it is."""
+        cell = None if self._columns is None else self._columns.cell_at(self._origin + start)
+        if cell is None or len(self._data[start:stop].strip(_AROUND_CELLS)) < LEAST_CHARS:
+            return []
+        value = self._data[cell.start - self._origin : stop].lstrip(_AROUND_CELLS)
+        before, said = cell.column.place(value)
+        window = before + said
+        shift = len(before) + len(value) - stop
+        detectors = {n for n in self._matcher.flagged(window, self._rulings) if self._matcher.detectors[n].before}
+        found = self._matcher.find(window, start + shift, detectors, near + shift)
+        cell.column.has_values |= bool(found)
+        return [Match(m.start - shift, m.end - shift, m.detector) for m in found]
 
     def _decoded(self, start: int, stop: int) -> list[Match]:
         """Matches in what [start, stop) says once decoded, as spans of what it says now."""
@@ -406,6 +442,8 @@ def scan_slices(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, s
 
 def _kept(matcher: Matcher, flag: Flag, data: bytes, origin: int, *, is_whole: bool = False) -> Flag | None:
     """What is left of `flag`, seen with the text it stands in; None where nothing can be there."""
+    if flag.kind == HEAD:
+        return flag if may_head(data, flag.high - 1 - origin) else None
     if flag.kind == RUN:
         return Flag(flag.low, flag.high, DECODE) if may_be_encoded(data, flag.low - origin) else None
     return flag if flag.kind < 0 else matcher.narrowed(flag, data, origin, is_whole=is_whole)

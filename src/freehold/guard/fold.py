@@ -14,6 +14,7 @@ IGNORED = 0x02
 LETTERS = bytes((*range(0x03, 0x09), *range(0x0E, 0x1B), *range(0x1C, 0x20)))  # controls but white space and escape
 
 _DASHES = dict.fromkeys((*range(0x2010, 0x2016), 0x2212, 0xFE58), ord("-"))
+_LINES = dict.fromkeys((0x2502, 0x2503, 0x2551), ord("|"))  # between the columns of a table
 _COMMA = {0xFF0C: OTHER}  # of Chinese text: unlike the plain one, it parts no groups of digits
 _FILLERS = dict.fromkeys((0x115F, 0x1160, 0x3164, 0xFFA0), IGNORED)  # letters by category, blank by design
 
@@ -38,7 +39,7 @@ def _fold_one(code: int) -> int:
 _UNKNOWN = 0xFF
 _PLANE = bytearray((_UNKNOWN,)) * 0x10000  # what the first 65,536 characters fold to, as far as they have been asked
 _PLANE[:0x80] = range(0x80)
-for _code, _folded in (_DASHES | _COMMA | _FILLERS | _LETTERS).items():
+for _code, _folded in (_DASHES | _LINES | _COMMA | _FILLERS | _LETTERS).items():
     _PLANE[_code] = _folded
 _OTHER_PLANES = re.compile("[\U00010000-\U0010ffff]")
 

@@ -19,6 +19,7 @@ import re2
 
 from freehold.core.errors import ConfigError
 from freehold.guard.boundary import ARMING_TRIGGERS
+from freehold.guard.columns import HEAD_TRIGGERS
 from freehold.guard.decodings import ESCAPE_TRIGGERS, LOOK_BACK_CHARS, RUN_TRIGGERS, SPACED_TRIGGER
 from freehold.guard.detectors.detector import Detector
 from freehold.guard.digits import bytes_within, chars_to_digit, width_chars
@@ -44,6 +45,8 @@ ARMED = -1  # runs may be joined by what is before them
 DECODE = -2  # something here may be encoded
 RUN = -3  # a run ends at `low` that may be encoded, if it is more than a name
 ESCAPE = -4  # an escape, and what it may be the context of
+HEAD = -5  # a known name, which may head a column
+CELL = -6  # in a column with such a head
 
 
 class Match(NamedTuple):
@@ -205,6 +208,7 @@ class Matcher:
             *((trigger, ARMED, reach_chars) for trigger, reach_chars in ARMING_TRIGGERS),
             *((trigger, ESCAPE, LOOK_BACK_CHARS) for trigger in ESCAPE_TRIGGERS),
             (SPACED_TRIGGER, DECODE, LOOK_BACK_CHARS),
+            *((trigger, HEAD, 0) for trigger in HEAD_TRIGGERS),
             *((trigger, RUN, 0) for trigger in RUN_TRIGGERS),
         ]
         self._triggers = [trigger for trigger, _, _ in shapes]

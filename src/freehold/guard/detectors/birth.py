@@ -9,26 +9,25 @@ import re
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
 from freehold.guard.detectors.labels import LETTER, label, words
 
-_BORN = label(
-    *words(
-        "date of birth, birth date, birthdate, birthday, born, dob, d.o.b, b day, geburtsdatum, geburtstag, "
-        "geboren, geb., né le, née le, né en, date de naissance, fecha de nacimiento, nacido, nacida, nació, "
-        "f. de nac, data di nascita, nato il, nata il, nato a, nata a, data de nascimento, nascido, nascida, "
-        "nasceu, geboortedatum, geboren op, född, födelsedatum, fødselsdato, født, fødselsdag, syntymäaika, "
-        "syntynyt, s. aika, data urodzenia, urodzony, urodzona, ur., datum narození, narozen, narozena, "
-        "dátum narodenia, narodený, születési dátum, született, data nașterii, născut, născută, datum rođenja, "
-        "rođen, rođena, datum rojstva, rojen, doğum tarihi, doğumlu, tanggal lahir, lahir, ngày sinh, "
-        "sinh ngày, tarehe ya kuzaliwa, alizaliwa, sünniaeg, sündinud, gimimo data, dzimšanas datums, dzimis, "
-        "ditëlindja, datëlindja, data de naixement, jaiotze data, fæðingardagur, kapanganakan, "
-        "petsa ng kapanganakan, anniversaire, cumpleaños, compleanno, aniversário, verjaardag, tarikh lahir, "
-        "datebirth, дата рождения, дата народження, дата на раждане, датум рођења, датум на раѓање, родился, "
-        "родилась, рожден, роден, народився, народилася, рођен, рођена, ημερομηνία γέννησης, γεννήθηκε, "
-        "γεννημένος, დაბადების თარიღი, ծննդյան ամսաթիվ, 出生日, 出生于, 出生年月, 生日:, 生日是, 生年月, 誕生日, "
-        "생년월, 출생일, 생일은, "
-        "생일:, تاريخ الميلاد, تاريخ الولادة, تاریخ تولد, מועד לידה, תאריך לידה, जन्म तिथि, जन्मतिथि, "
-        "जन्म तारीख, জন্ম তারিখ, วันเกิด, เกิดวันที่"
-    ),
+BIRTH_LABELS = words(
+    "date of birth, birth date, birthdate, birthday, born, dob, d.o.b, b day, geburtsdatum, geburtstag, "
+    "geboren, geb., né le, née le, né en, date de naissance, fecha de nacimiento, nacido, nacida, nació, "
+    "f. de nac, data di nascita, nato il, nata il, nato a, nata a, data de nascimento, nascido, nascida, "
+    "nasceu, geboortedatum, geboren op, född, födelsedatum, fødselsdato, født, fødselsdag, syntymäaika, "
+    "syntynyt, s. aika, data urodzenia, urodzony, urodzona, ur., datum narození, narozen, narozena, "
+    "dátum narodenia, narodený, születési dátum, született, data nașterii, născut, născută, datum rođenja, "
+    "rođen, rođena, datum rojstva, rojen, doğum tarihi, doğumlu, tanggal lahir, lahir, ngày sinh, "
+    "sinh ngày, tarehe ya kuzaliwa, alizaliwa, sünniaeg, sündinud, gimimo data, dzimšanas datums, dzimis, "
+    "ditëlindja, datëlindja, data de naixement, jaiotze data, fæðingardagur, kapanganakan, "
+    "petsa ng kapanganakan, anniversaire, cumpleaños, compleanno, aniversário, verjaardag, tarikh lahir, "
+    "datebirth, дата рождения, дата народження, дата на раждане, датум рођења, датум на раѓање, родился, "
+    "родилась, рожден, роден, народився, народилася, рођен, рођена, ημερομηνία γέννησης, γεννήθηκε, "
+    "γεννημένος, დაბადების თარიღი, ծննդյան ամսաթիվ, 出生日, 出生于, 出生年月, 生日:, 生日是, 生年月, 誕生日, "
+    "생년월, 출생일, 생일은, "
+    "생일:, تاريخ الميلاد, تاريخ الولادة, تاریخ تولد, מועד לידה, תאריך לידה, जन्म तिथि, जन्मतिथि, "
+    "जन्म तारीख, জন্ম তারিখ, วันเกิด, เกิดวันที่"
 )
+_BORN = label(*BIRTH_LABELS)
 _REACH_CHARS = 64  # from the end of the word to the last piece of the date
 _APART = r"[^A-Za-z0-9](?:[^0-9\n]{0,24}?[^A-Za-z0-9])?"
 _NUMERIC = (

@@ -60,7 +60,7 @@ _IDENTITY = (
     r"(?:[A-Za-z]{1,3}[ -]?)?[0-9](?:[ ./-]?[0-9]){4,19}(?:[ -]?[A-Za-z]{1,2})?|[A-Z][A-Z0-9]{8}[0-9]?|[0-9]{7}[A-Za-z]{2}"
 )
 
-_ROWS = (
+DOCUMENT_NUMBERS = (
     Number(
         "passport",
         _DOCUMENT,
@@ -208,7 +208,7 @@ _ROWS = (
 )
 
 DOCUMENTS = (
-    *(detector(row) for row in _ROWS),
+    *(detector(row) for row in DOCUMENT_NUMBERS),
     Detector(
         id="vin",
         category=PERSONAL_DATA,

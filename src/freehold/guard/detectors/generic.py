@@ -49,7 +49,7 @@ QUOTED_CREDENTIAL = (
     rf"(?:{_NAME_OF_WORD}|(?i:secret|token|api[-_]?key|(?:auth|logged_in|nonce)_(?:key|salt))){_MORE}{_SEPARATOR}[\"'`]"
 )
 
-_PASSWORDS = words(
+PASSWORDS = words(
     "passwort, kennwort, zugangscode, contraseña, contrasenya, clave, mot de passe, mdp, code wifi, clé wifi, senha, "
     "palavra-passe, wachtwoord, "
     "lösenord, lösenordet, passordet, adgangskoden, passord, adgangskode, salasana, lykilorð, hasło, hasłem, heslo, "
@@ -318,8 +318,8 @@ GENERIC = (
     Detector(
         id="password-abroad",
         left="",
-        before=labelled(*_PASSWORDS, apart=_SAID) + r"[\"'`]?",
-        hint=hint(*_PASSWORDS),
+        before=labelled(*PASSWORDS, apart=_SAID) + r"[\"'`]?",
+        hint=hint(*PASSWORDS),
         hint_reach_chars=64,
         pattern=rf"{_FIRST}{VALUE}{{5,127}}",
         after="",
@@ -354,8 +354,8 @@ GENERIC = (
     Detector(
         id="password-beside",  # "логин admin, пароль Sw0rdf1sh99": nothing between the word and the value
         left="",
-        before=label(*_PASSWORDS) + r"[\t ]{1,2}[\"'`]?",
-        hint=hint(*_PASSWORDS),
+        before=label(*PASSWORDS) + r"[\t ]{1,2}[\"'`]?",
+        hint=hint(*PASSWORDS),
         hint_reach_chars=4,
         pattern=rf"{_FIRST}{VALUE}{{7,127}}",
         after="",

@@ -28,7 +28,7 @@ _DATE = re.compile(
     rb"(?:19|20)[0-9]{2}[-./ ][01]?[0-9][-./ ][0-3]?[0-9]|[0-3]?[0-9][-./ ][0-3]?[0-9][-./ ](?:19|20)[0-9]{2}(?:[ ,].*)?"
     rb"|(?:19|20)[0-9]{2}\) .*"  # the year in brackets, the pages after it
 )
-_LABELS = words(
+PHONE_LABELS = words(
     "phone, phone number, phone no, phones, telephone, telephone number, cellphone, cell, cell number, mobile, "
     "mobile number, mobile no, landline, tel, tel no, telp, tlf, ph, ph no, fax, fax number, telefax, desk, whatsapp, "
     "whats app, viber, hotline, pager, contact number, contact no, call me, call us, call him, call her, call them, "
@@ -205,8 +205,8 @@ PHONES = (
         id="phone-context",
         category=PERSONAL_DATA,
         left="",
-        before=labelled(*_LABELS, apart=CLOSE),
-        hint=hint(*_LABELS),
+        before=labelled(*PHONE_LABELS, apart=CLOSE),
+        hint=hint(*PHONE_LABELS),
         hint_reach_chars=CLOSE_CHARS,
         pattern=r"(?:\+|00)?[0-9](?:[ ./()-]{0,3}[0-9]){5,14}",
         confidence=0.83,
