@@ -1,6 +1,7 @@
 """Prometheus metrics of energy and carbon: of the machine, as the engine's meter sees it, and of exchanges."""
 
 from dataclasses import fields
+from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,32 +17,29 @@ _LINES = {
 }
 
 
+def kinds(registry: CollectorRegistry) -> tuple[partial[Counter], partial[Gauge], partial[Histogram]]:
+    """Makers of metrics in a registry."""
+    return partial(Counter, registry=registry), partial(Gauge, registry=registry), partial(Histogram, registry=registry)
+
+
 class MeterMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._energy = Counter(
+        counter, gauge, histogram = kinds(registry)
+        self._energy = counter(
             "freehold_energy_joules",
             "Energy of the machine as its source tells it, idling included; of remote answers, the estimate's middle.",
             ["device", "grade"],
-            registry=registry,
         )
         self._lines = {
-            name: Counter(f"freehold_energy_{line}_joules", words, ["device"], registry=registry)
-            for name, (line, words) in _LINES.items()
+            name: counter(f"freehold_energy_{line}_joules", words, ["device"]) for name, (line, words) in _LINES.items()
         }
-        self._request = Histogram(
-            "freehold_request_energy_joules",
-            "Energy of an exchange, where known.",
-            ["grade"],
-            buckets=_JOULES,
-            registry=registry,
+        self._request = histogram(
+            "freehold_request_energy_joules", "Energy of an exchange, where known.", ["grade"], buckets=_JOULES
         )
-        self._carbon = Counter(
-            "freehold_carbon_grams",
-            "CO2e of exchanges' electricity, location-based, where known.",
-            ["factor_year", "method"],
-            registry=registry,
+        self._carbon = counter(
+            "freehold_carbon_grams", "CO2e of exchanges' electricity, location-based, where known.", ["factor_year", "method"]
         )
-        self._up = Gauge("freehold_meter_up", "1 if the engine's energy is known as it is drawn.", registry=registry)
+        self._up = gauge("freehold_meter_up", "1 if the engine's energy is known as it is drawn.")
         self._seen: EnergyTotals | None = None
 
     def count(self, entry: LedgerEntry) -> None:
@@ -62,9 +60,9 @@ class MeterMetrics:
         if seen is None or totals.seconds < seen.seconds:
             seen = _NOTHING_YET
         self._energy.labels(totals.device, totals.grade).inc(max(0.0, totals.energy_j - seen.energy_j))
-        for name, counter in self._lines.items():
+        for name, drawn in self._lines.items():
             if (value := getattr(totals, name)) is not None:  # a source that can't see idling has no such line
-                counter.labels(totals.device).inc(max(0.0, value - (getattr(seen, name) or 0.0)))
+                drawn.labels(totals.device).inc(max(0.0, value - (getattr(seen, name) or 0.0)))
 
 
 _NOTHING_YET = EnergyTotals(

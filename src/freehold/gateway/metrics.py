@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from freehold.core.batches import ENDED, Batch, BatchStatus
 from freehold.core.deferral import NOTHING_SAVED, Turn
@@ -18,7 +18,7 @@ from freehold.core.ledger import LedgerEntry
 from freehold.core.measurement import NOTHING_RAN
 from freehold.core.ports import EngineLoad, LogState, Placement, Recorder, Upstream, UpstreamStatus
 from freehold.gateway.account import UNKNOWN_MODEL
-from freehold.gateway.meter_metrics import MeterMetrics
+from freehold.gateway.meter_metrics import MeterMetrics, kinds
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -58,133 +58,84 @@ class Metrics:
         self._rule = Bounded(2000)  # as many rules as a policy may well have, of its own and ours
         self._kind = Bounded(100)
         self._registry = registry = CollectorRegistry()
-        self._exchanges = _children(
-            Counter("freehold_exchanges", "Exchanges by outcome.", ["model", "status"], registry=registry)
-        )
-        self._refused = Counter("freehold_refused", "Requests refused before they became exchanges.", ["code"], registry=registry)
-        self._tokens = _children(Counter("freehold_tokens", "Tokens, where counted.", ["model", "direction"], registry=registry))
-        self._findings = Counter(
-            "freehold_findings", "The guard's findings.", ["rule", "action", "mode", "direction"], registry=registry
-        )
+        counter, gauge, histogram = kinds(registry)
+        self._exchanges = _children(counter("freehold_exchanges", "Exchanges by outcome.", ["model", "status"]))
+        self._refused = counter("freehold_refused", "Requests refused before they became exchanges.", ["code"])
+        self._tokens = _children(counter("freehold_tokens", "Tokens, where counted.", ["model", "direction"]))
+        self._findings = counter("freehold_findings", "The guard's findings.", ["rule", "action", "mode", "direction"])
         self._ttft = _children(
-            Histogram(
-                "freehold_time_to_first_token_seconds",
-                "Request to first text.",
-                ["model"],
-                buckets=_TTFT_BUCKETS_S,
-                registry=registry,
-            )
+            histogram("freehold_time_to_first_token_seconds", "Request to first text.", ["model"], buckets=_TTFT_BUCKETS_S)
         )
         self._between = _children(
-            Histogram(
-                "freehold_inter_token_seconds",
-                "Mean time between deltas of an answer.",
-                ["model"],
-                buckets=_TOKEN_BUCKETS_S,
-                registry=registry,
+            histogram(
+                "freehold_inter_token_seconds", "Mean time between deltas of an answer.", ["model"], buckets=_TOKEN_BUCKETS_S
             )
         )
         self._meter = MeterMetrics(registry)
-        self._graded = _children(
-            Counter("freehold_energy_exchanges", "Exchanges by how their energy is known.", ["grade"], registry=registry)
+        self._graded = _children(counter("freehold_energy_exchanges", "Exchanges by how their energy is known.", ["grade"]))
+        self._record_failures = counter("freehold_record_failures", "Records that could not be written.")
+        self.active = gauge("freehold_active_exchanges", "Exchanges under way.")
+        self._waiting = gauge("freehold_waiting_exchanges", "Exchanges that wait for their turn.")
+        self._upstream_ready = gauge("freehold_upstream_ready", "1 if an upstream takes requests.", ["upstream"])
+        self._record_ready = gauge("freehold_record_ready", "1 if records can be written.")
+        self._engine_requests = gauge("freehold_engine_requests", "Requests in our engine.", ["state"])
+        self._engine_pages = gauge("freehold_engine_kv_pages", "Pages of the KV cache.", ["state"])
+        self._engine_rate = gauge(
+            "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"]
         )
-        self._record_failures = Counter("freehold_record_failures", "Records that could not be written.", registry=registry)
-        self.active = Gauge("freehold_active_exchanges", "Exchanges under way.", registry=registry)
-        self._waiting = Gauge("freehold_waiting_exchanges", "Exchanges that wait for their turn.", registry=registry)
-        self._upstream_ready = Gauge(
-            "freehold_upstream_ready", "1 if an upstream takes requests.", ["upstream"], registry=registry
-        )
-        self._record_ready = Gauge("freehold_record_ready", "1 if records can be written.", registry=registry)
-        self._engine_requests = Gauge("freehold_engine_requests", "Requests in our engine.", ["state"], registry=registry)
-        self._engine_pages = Gauge("freehold_engine_kv_pages", "Pages of the KV cache.", ["state"], registry=registry)
-        self._engine_rate = Gauge(
-            "freehold_engine_tokens_per_second", "Tokens our engine computes, over a second.", ["direction"], registry=registry
-        )
-        self._engine_spared = Gauge(
+        self._engine_spared = gauge(
             "freehold_engine_spared_tokens",
             "Tokens since our engine's start: of prompts, found computed; drafted ahead of answers; drafts that were right.",
             ["kind"],
-            registry=registry,
         )
-        self._engine_drafting = Gauge(
-            "freehold_engine_draft_model_seconds", "What a draft model has computed since our engine's start.", registry=registry
+        self._engine_drafting = gauge(
+            "freehold_engine_draft_model_seconds", "What a draft model has computed since our engine's start."
         )
-        self._engine_token = Gauge(
+        self._engine_token = gauge(
             "freehold_engine_token_seconds",
             "Time of one token of one answer in our engine, as measured of late and as predicted before loading.",
             ["kind"],
-            registry=registry,
         )
         self._count_decisions(registry)
 
     def _count_decisions(self, registry: CollectorRegistry) -> None:
         """What the node decided about requests, beside answering them."""
+        counter, gauge, histogram = kinds(registry)
         self._duration = _children(
-            Histogram(
-                "freehold_exchange_duration_seconds",
-                "Request to record.",
-                ["dialect", "status"],
-                buckets=_DURATION_BUCKETS_S,
-                registry=registry,
+            histogram(
+                "freehold_exchange_duration_seconds", "Request to record.", ["dialect", "status"], buckets=_DURATION_BUCKETS_S
             )
         )
-        self._cost = Counter("freehold_cost_usd", "What exchanges cost, where it is known.", ["model"], registry=registry)
-        self._tokenised = Counter(
-            "freehold_values_tokenised", "Values replaced by tokens that are turned back.", registry=registry
-        )
+        self._cost = counter("freehold_cost_usd", "What exchanges cost, where it is known.", ["model"])
+        self._tokenised = counter("freehold_values_tokenised", "Values replaced by tokens that are turned back.")
         self._tries = _children(
-            Counter(
-                "freehold_upstream_tries", "Tries of upstreams by how they ended.", ["upstream", "outcome"], registry=registry
-            )
+            counter("freehold_upstream_tries", "Tries of upstreams by how they ended.", ["upstream", "outcome"])
         )
-        self._circuit = Gauge(
-            "freehold_upstream_circuit", "1 for the state an upstream's circuit is in.", ["upstream", "state"], registry=registry
+        self._circuit = gauge("freehold_upstream_circuit", "1 for the state an upstream's circuit is in.", ["upstream", "state"])
+        self._not_admitted = counter("freehold_admission_refused", "Requests that a key's or team's limits refused.", ["reason"])
+        self._placements = counter("freehold_placements", "Decisions on where an exchange may be answered.", ["outcome"])
+        self._rejections = counter(
+            "freehold_placement_rejections", "Upstreams that were ruled out, by reason.", ["upstream", "reason"]
         )
-        self._not_admitted = Counter(
-            "freehold_admission_refused", "Requests that a key's or team's limits refused.", ["reason"], registry=registry
+        self._policy_ready = gauge("freehold_policy_ready", "1 if the policy file in place is in force.")
+        self._policy_loads = counter("freehold_policy_loads", "Policy files read, by what came of it.", ["outcome"])
+        self._approvals = counter("freehold_approvals", "Held tool calls, by what became of them.", ["outcome"])
+        self._approvals_waiting = gauge("freehold_approvals_waiting", "Tool calls that wait for a person.")
+        self._log_rows = gauge("freehold_log_signed_rows", "Rows that the last signed tree head is over.")
+        self._log_ready = gauge("freehold_log_ready", "Whether the log's tree is signed, and each witness has cosigned.", ["of"])
+        self._witnessed = counter("freehold_witness_requests", "Witnesses asked, by what came of it.", ["witness", "outcome"])
+        self._audit_runs = counter(
+            "freehold_model_audit_runs", "Runs of model audits, by what came of them.", ["audit", "outcome"]
         )
-        self._placements = Counter(
-            "freehold_placements", "Decisions on where an exchange may be answered.", ["outcome"], registry=registry
+        self._audit_evidence = gauge(
+            "freehold_model_audit_e_value", "Evidence of drift that an audit has gathered.", ["audit", "test"]
         )
-        self._rejections = Counter(
-            "freehold_placement_rejections",
-            "Upstreams that were ruled out, by reason.",
-            ["upstream", "reason"],
-            registry=registry,
-        )
-        self._policy_ready = Gauge("freehold_policy_ready", "1 if the policy file in place is in force.", registry=registry)
-        self._policy_loads = Counter(
-            "freehold_policy_loads", "Policy files read, by what came of it.", ["outcome"], registry=registry
-        )
-        self._approvals = Counter(
-            "freehold_approvals", "Held tool calls, by what became of them.", ["outcome"], registry=registry
-        )
-        self._approvals_waiting = Gauge("freehold_approvals_waiting", "Tool calls that wait for a person.", registry=registry)
-        self._log_rows = Gauge("freehold_log_signed_rows", "Rows that the last signed tree head is over.", registry=registry)
-        self._log_ready = Gauge(
-            "freehold_log_ready", "Whether the log's tree is signed, and each witness has cosigned.", ["of"], registry=registry
-        )
-        self._witnessed = Counter(
-            "freehold_witness_requests", "Witnesses asked, by what came of it.", ["witness", "outcome"], registry=registry
-        )
-        self._audit_runs = Counter(
-            "freehold_model_audit_runs", "Runs of model audits, by what came of them.", ["audit", "outcome"], registry=registry
-        )
-        self._audit_evidence = Gauge(
-            "freehold_model_audit_e_value", "Evidence of drift that an audit has gathered.", ["audit", "test"], registry=registry
-        )
-        self._batches = Gauge("freehold_batches", "Batches that are not over.", ["status"], registry=registry)
-        self._batch_lines_left = Gauge("freehold_batch_lines_left", "Lines of batches without an answer.", registry=registry)
-        self._batch_lines = Counter(
-            "freehold_batch_lines", "Lines of batches, by what came of them.", ["outcome"], registry=registry
-        )
-        self._deferred = Counter(
-            "freehold_deferred_exchanges", "Exchanges that could wait, by whether there was time.", ["turn"], registry=registry
-        )
-        self._spared = Gauge(
-            "freehold_spared_carbon_grams", "What waiting spared since the start; below 0 where it cost some.", registry=registry
-        )
-        self._alerts = Counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"], registry=registry)
+        self._batches = gauge("freehold_batches", "Batches that are not over.", ["status"])
+        self._batch_lines_left = gauge("freehold_batch_lines_left", "Lines of batches without an answer.")
+        self._batch_lines = counter("freehold_batch_lines", "Lines of batches, by what came of them.", ["outcome"])
+        self._deferred = counter("freehold_deferred_exchanges", "Exchanges that could wait, by whether there was time.", ["turn"])
+        self._spared = gauge("freehold_spared_carbon_grams", "What waiting spared since the start; below 0 where it cost some.")
+        self._alerts = counter("freehold_alerts", "Alerts by what became of them.", ["kind", "outcome"])
 
     def count(self, entry: LedgerEntry, *, between_s: float | None, is_served: bool) -> None:
         """Count one exchange that is over."""
