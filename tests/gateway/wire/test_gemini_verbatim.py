@@ -239,6 +239,13 @@ def test_only_when_every_candidate_has_ended_does_the_answer_end() -> None:
     assert [one.is_last for one in payloads_of(read(stream, verbatim=asked()))] == [False, False, False, True]
 
 
+def test_of_a_payload_that_can_not_be_read_nothing_is_said() -> None:
+    """Its first call had been read when the second turned out to be none."""
+    calls = [{"functionCall": {"name": "f", "args": {"a": 1}}}, {"functionCall": {"name": "f", "args": [1]}}]
+    with pytest.raises(UpstreamBroken, match="arguments are no object"):
+        pass_on([payload({"text": "I look. "}), payload(*calls), STOP])
+
+
 def test_spaced_and_escaped_json_passes_as_it_came() -> None:
     stream = [
         b'{"candidates": [{"content": {"parts": [{"text": "a\\u00e9\\n"}],"role": "model"},"index": 0}], "x": 1.50}',

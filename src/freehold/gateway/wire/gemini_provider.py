@@ -140,16 +140,18 @@ class GeminiDecoder(Decoder):
 
     def _note(self, notes: GeminiNotes, data: bytes, name: bytes, run: Run) -> None:
         document = parse(data)
-        slots = run.slots = []
+        said = Run()  # joined to the others once the payload has passed: of one that is refused nothing is said
+        slots = said.slots = []
         try:
-            self._read(document, run)
+            self._read(document, said)
             whole = parsed(data)
-            has_extras = self._read_extras(whole, document, run)
+            has_extras = self._read_extras(whole, document, said)
             has_ended = self._is_blocked or all(progress.finish_reason for progress in self._candidates.values())
             has_ended = has_ended and self._has_answer
             run.noted += notes.note(data, name, whole, slots, has_ended=has_ended, has_extras=has_extras)
         except (TypeError, RecursionError) as exc:  # orjson writes no more than 254 levels
             raise UpstreamBroken("the upstream sent a payload that nests too deep") from exc
+        run.join(said.events())
 
     @property
     def _has_answer(self) -> bool:
