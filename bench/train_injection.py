@@ -1,6 +1,6 @@
 """Trains the injection classifier: `python -m bench.train_injection`; with `--measure`, says what it does on unseen sources.
 
-Texts are the sentences of `injection_texts.py`, filled and put into harmless surroundings with a fixed seed, and the labelled
+Texts are the sentences of `injection_texts.toml`, filled and put into harmless surroundings with a fixed seed, and the labelled
 corpora in `../shared/corpora`; without those it says so and trains without. Harmless texts are also what the installed packages
 and Python's library say of themselves. On one machine the same texts give the same weights, byte for byte; the manifest has the
 texts' digest. Needs numpy only, and about a minute of CPU.
