@@ -106,6 +106,14 @@ def test_parts_are_numbered_as_they_begin_and_text_goes_on_behind_a_call() -> No
     assert events[-1] == MessageEnd(finish_reason=FinishReason.TOOL_CALLS)
 
 
+def test_a_sentence_before_a_call_stays_before_it_for_a_client_of_another_dialect() -> None:
+    """The guard holds a text's last word until more of it comes, or its end."""
+    stream = [payload({"text": "I look."}), payload({"functionCall": {"name": "f"}}), payload({"text": "So"}), STOP]
+    parts = [(type(event), getattr(event, "part", None)) for event in read(stream)]
+    assert parts.index((PartEnd, 0)) < parts.index((ToolCallStart, 1))
+    assert (TextDelta, 2) in parts
+
+
 def test_a_second_thought_is_a_part_of_its_own() -> None:
     stream = [payload({"text": text, "thought": thought}) for text, thought in (("a", True), ("b", False), ("c", True))]
     events = read([*stream, STOP])

@@ -15,6 +15,7 @@ from freehold.gateway.wire.codec import TextKey
 NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _MESSAGE_LIMIT_CHARS = 2000
 _CODE_LIMIT_CHARS = 64
+_SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
 _COUNT_LIMIT = 1 << 53  # the whole numbers that every JSON parser keeps
 
 _Struct = TypeVar("_Struct")
@@ -132,6 +133,11 @@ class Decoder:
 
     def _ended_early(self) -> UpstreamBroken:
         return UpstreamBroken(f"upstream {self._provider} ended its stream before the answer's end")
+
+
+def ends_a_sentence(text: str) -> bool:
+    """Whether a text is complete when a call begins after its last piece, and need not wait for more."""
+    return text.rstrip(" ").endswith(_SENTENCE_ENDS)
 
 
 def parsed(data: bytes | str) -> Any:

@@ -1,8 +1,9 @@
 """Gemini's answers as providers send them, a stream's payloads or one body, to events.
 
-A stream's payloads have no part numbers. Text goes on where text was before, whatever stood between, as clients join it; a
-thought is over when something else begins; a call comes whole. There is no last word: an answer has ended when every candidate
-has its `finishReason`, or when the prompt was blocked. A call that came to nothing is an error to clients of other dialects.
+A stream's payloads have no part numbers. Text goes on where text was before, whatever stood between, as clients join it; for one
+of another dialect a sentence that ended before a call stays before it. A thought is over when something else begins; a call comes
+whole. There is no last word: an answer has ended when every candidate has its `finishReason`, or when the prompt was blocked. A
+call that came to nothing is an error to clients of other dialects.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,7 +24,7 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run, http_status, parsed, rejected
+from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run, ends_a_sentence, http_status, parsed, rejected
 from freehold.gateway.wire.gemini_payload import (
     Call,
     Candidate,
@@ -62,10 +63,11 @@ _CAME_TO_NOTHING = {
 class _Progress:
     """How far one candidate has come. Part numbers are given out in the order that parts begin."""
 
-    __slots__ = ("extras", "finish_reason", "has_called", "next_extra", "next_part", "text", "thought")
+    __slots__ = ("extras", "finish_reason", "has_called", "next_extra", "next_part", "said", "text", "thought")
 
     def __init__(self) -> None:
         self.text: int | None = None
+        self.said = ""  # the last piece of text
         self.thought: int | None = None
         self.next_part = 0
         self.has_called = False
@@ -213,12 +215,16 @@ class GeminiDecoder(Decoder):
         _end_thought(progress, number, run)
         if progress.text is None:
             progress.text = progress.new_part()
+        progress.said = text
         run.say((PartKind.TEXT, number, progress.text), text, (*path, "text"), logprobs)
 
     def _read_call(self, whole: Part, call: Call, progress: _Progress, number: int, path: Path, run: Run) -> None:
         if call.partial_args or call.will_continue:
             raise UpstreamBroken("the upstream sent a call in pieces, which it was not asked for")
         _end_thought(progress, number, run)
+        if self._notes is None and progress.text is not None and ends_a_sentence(progress.said):
+            run.add(PartEnd(kind=PartKind.TEXT, choice=number, part=progress.text))
+            progress.text = None
         progress.has_called = True
         part = progress.new_part()
         arguments = arguments_text(call)

@@ -24,7 +24,17 @@ from freehold.core.events import (
 )
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
-from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run, count, http_status, parsed, rejected, struct_parser
+from freehold.gateway.wire.decoder import (
+    NAME_LIMIT_CHARS,
+    Decoder,
+    Run,
+    count,
+    ends_a_sentence,
+    http_status,
+    parsed,
+    rejected,
+    struct_parser,
+)
 from freehold.gateway.wire.openai_chat_verbatim import EXTRA_PARTS, ChunkNotes, extra_texts
 
 _BUILD_LIMIT_CHARS = 64
@@ -36,7 +46,6 @@ _FINISH_REASONS = {
     "safety": FinishReason.CONTENT_FILTER,
 }
 
-_SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
 
 LEGACY_PART = 901  # of a choice's calls: `function_call`, which has no index
 _ARGUMENTS = {"function": "arguments", "custom": "input"}
@@ -272,7 +281,7 @@ class ChunkDecoder(Decoder):
             return
         progress.calls.add(part)
         _end_thought(progress, number, run)
-        if progress.said.rstrip(" ").endswith(_SENTENCE_ENDS):
+        if ends_a_sentence(progress.said):
             _end_text(progress, number, run)
         start = ToolCallStart(call_id=call_id or f"call_{number}_{part}", name=name or "", choice=number, part=part)
         run.begin_call(start, at)
