@@ -37,11 +37,14 @@ _MOST_FILES: Final = 4096  # of a folder: models have hundreds, and it may be so
 
 
 def engine_command(config: Config, folder: Path) -> Sequence[str]:
-    """The settings travel as they are here: the file may have changed since, and the command line goes before it."""
+    """The settings travel as they are here: the file may have changed since, and the command line goes before it. So does what is
+    logged: all that a node's operator reads, and no more than warnings where a person talks to a model.
+    """
     settings, meter = (
         msgspec.json.encode(table).decode() for table in (config.engine, engine_meter_config(config.meter, folder))
     )
-    return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter]
+    level = logging.getLevelName(log.getEffectiveLevel())
+    return [sys.executable, "-m", "freehold", "engine", "--settings", settings, "--meter", meter, "--log", level]
 
 
 async def start_engine(

@@ -47,6 +47,11 @@ def test_once_reads_a_prompt_of_many_lines_from_stdin(node: ScriptedNode) -> Non
     assert run(node, "--once", "-", stdin="one\ntwo").stdout == "You said: one\ntwo\n"
 
 
+def test_what_is_typed_in_another_encoding_is_sent_as_far_as_it_can_be(node: ScriptedNode) -> None:
+    CliRunner().invoke(chat, ["--url", node.url, "--key", "fh_x", "--once", "-"], input=b"caf\xe9")
+    assert node.requests[-1]["messages"][0]["content"] == "caf\ufffd"
+
+
 def test_options_reach_the_node_and_what_is_not_given_is_left_to_it(node: ScriptedNode) -> None:
     run(node, "--once", "a", "--model", "other", "--system", "be brief", "--temperature", "0", "--max-tokens", "5", "--seed", "7")
     request = node.requests[-1]
@@ -152,6 +157,12 @@ def test_nobody_at_the_url_says_what_to_do() -> None:
     result = CliRunner().invoke(chat, ["--url", "http://127.0.0.1:9", "--once", "hi"])
     assert result.exit_code == 1
     assert "start a node with `freehold serve`" in result.stderr
+
+
+def test_what_is_no_url_is_said_so() -> None:
+    result = CliRunner().invoke(chat, ["--url", "localhost", "--once", "hi"])
+    assert result.exit_code == 1
+    assert "localhost is no address of a node" in result.stderr
 
 
 def test_an_answer_the_guard_ended_says_so(node: ScriptedNode) -> None:

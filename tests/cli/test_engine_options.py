@@ -59,3 +59,11 @@ def test_settings_that_are_none_end_the_engine_with_a_sentence(tmp_path: Path) -
     result = CliRunner().invoke(main, ["engine", "--socket", str(tmp_path / "s"), "--settings", '{"threads": "many"}'])
     assert result.exit_code == 2
     assert "--settings or --meter is no table" in result.output
+
+
+@pytest.mark.parametrize("level", ["INFO", "WARNING"])
+def test_an_engine_logs_what_its_node_does(caplog: pytest.LogCaptureFixture, level: str) -> None:
+    place = find_place()
+    with caplog.at_level(level, "freehold"):
+        command = engine_command(place.config, place.folder)
+    assert command[command.index("--log") + 1] == level

@@ -32,6 +32,15 @@ def test_an_argument_that_is_no_text_is_said_in_a_sentence(tmp_path: Path) -> No
     assert b"no UTF-8" in done.stderr
 
 
+def test_letters_that_the_locale_does_not_have_are_question_marks(home: Path) -> None:
+    open_writer(home / "record.db", 1.0).close()
+    environment = {**os.environ, "FREEHOLD_HOME": str(home), "PYTHONIOENCODING": "ascii"}
+    subprocess.run([*FREEHOLD, "keys", "create", "Zo\xeb"], env=environment, check=True, timeout=60, capture_output=True)
+    done = subprocess.run([*FREEHOLD, "keys", "list"], env=environment, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert b"Zo?" in done.stdout
+
+
 @pytest.mark.parametrize("words", ["watermark list", "guard check"])
 def test_a_closed_standard_input_is_an_empty_one(tmp_path: Path, words: str) -> None:
     done = subprocess.run(

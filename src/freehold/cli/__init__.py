@@ -5,6 +5,7 @@ A command's file is imported when the command is asked for: `freehold keys list`
 
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Mapping
@@ -158,3 +159,6 @@ def main() -> None:
     """AI you own outright: run it, guard it, prove it, account for it."""
     if sys.stdin is None:  # closed by whoever started us: there is nothing to read
         sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="replace")  # in a locale of few letters, a ? for each of the others

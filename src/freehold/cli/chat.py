@@ -7,6 +7,7 @@ for as long as the chat (`chat_inside.py`).
 
 import asyncio
 import contextlib
+import io
 import json
 import os
 import select
@@ -254,6 +255,8 @@ def chat(
         sampling={"temperature": temperature, "max_tokens": max_tokens, "seed": seed},
     )
     screen = Screen()
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # what was typed in another encoding can't be sent as it is
     try:
         with _node(url, key, model, engine) as node, asyncio.Runner() as runner:
             if not url:

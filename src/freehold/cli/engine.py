@@ -23,9 +23,10 @@ from freehold.provenance.scan.gate import refuse_unsafe_model
 @click.option("--socket", "socket_path", type=click.Path(path_type=Path), required=True)
 @click.option("--settings", required=True, help="The [engine] table as the node has it, as JSON.")
 @click.option("--meter", "meter_settings", default="{}", help="The [meter] table, as JSON.")
-def engine(socket_path: Path, settings: str, meter_settings: str) -> None:
+@click.option("--log", "level", default="WARNING", help="The least that is logged.")
+def engine(socket_path: Path, settings: str, meter_settings: str, level: str) -> None:
     """Load the model and compute answers for the node at the other end of SOCKET."""
-    log_events()
+    log_events(level)
     try:
         config = msgspec.json.decode(settings, type=EngineConfig)
         meter_config = msgspec.json.decode(meter_settings, type=MeterConfig)
