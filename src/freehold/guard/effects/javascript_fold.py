@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_decode import Fold, decoded, decoders
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import (
     DECODED,
@@ -218,10 +218,6 @@ def _list_method(receiver: Value, name: str, given: Given) -> Value | None:
 # Functions.
 
 
-def _first(given: Given) -> Value:
-    return given.values[0] if given.values else NOTHING
-
-
 def _letters(given: Given) -> Value:
     values = given.values
     if len(values) == 1 and isinstance(values[0].items, list):
@@ -232,7 +228,7 @@ def _letters(given: Given) -> Value:
 
 
 def _buffer(given: Given) -> Value:
-    value = _first(given)
+    value = given.first()
     form = given.values[1].text() if len(given.values) > 1 else None
     if form in _CODECS:
         return decoded(_CODECS[form], value)
@@ -248,12 +244,12 @@ def _buffer(given: Given) -> Value:
 
 
 def _as_text(given: Given) -> Value:
-    value = _first(given)
+    value = given.first()
     return known(value.shown(), value.marks) if value.const.__class__ in (str, int, bytes) else marked(value.marks)
 
 
 def _integer(given: Given) -> Value:
-    value = _first(given)
+    value = given.first()
     base = given.values[1].const if len(given.values) > 1 else 10
     text = value.text()
     if text is None or not isinstance(base, int) or not 2 <= base <= 36 or len(text) > 64:
@@ -269,52 +265,41 @@ def _listing(given: Given) -> Value:
 
 
 def _parent(given: Given) -> Value:
-    text = _first(given).text()
-    return as_path(text.rpartition("/")[0] or "/", given.marks()) if text else _first(given)
+    text = given.first().text()
+    return as_path(text.rpartition("/")[0] or "/", given.marks()) if text else given.first()
 
 
 def _parsed(given: Given) -> Value:
     return marked(marks_of(given.values))
 
 
-FOLDS: dict[str, Callable[[Given], Value]] = {
+_DECODERS = {
+    "base64": "atob",
+    "percent": "unescape",
+    "zlib": "zlib.inflateSync zlib.gunzipSync zlib.unzipSync",
+}
+_PASSING = (  # on what they are given
+    "String.raw decodeURI encodeURIComponent encodeURI Promise.resolve Promise.all util.promisify path.normalize URL"
+)
+FOLDS: dict[str, Fold] = {
+    **decoders(_DECODERS),
+    **dict.fromkeys(_PASSING.split(), Given.first),
+    **dict.fromkeys(("parseInt", "Number", "Number.parseInt"), _integer),
+    **dict.fromkeys(("Buffer", "Buffer.from", "Uint8Array.from"), _buffer),
+    **dict.fromkeys(("btoa", "JSON.stringify", "JSON.parse", "Object.entries"), _parsed),
     "String.fromCharCode": _letters,
     "String.fromCodePoint": _letters,
-    "String.raw": _first,
     "String": _as_text,
-    "parseInt": _integer,
-    "Number": _integer,
-    "Number.parseInt": _integer,
-    "atob": lambda given: decoded("base64", _first(given)),
-    "unescape": lambda given: decoded("percent", _first(given)),
     "decodeURIComponent": lambda given: (
-        _first(given) if "%" not in (_first(given).text() or "") else decoded("percent", _first(given))
+        given.first() if "%" not in (given.first().text() or "") else decoded("percent", given.first())
     ),
-    "decodeURI": _first,
-    "encodeURIComponent": _first,
-    "encodeURI": _first,
-    "btoa": _parsed,
-    "Buffer.from": _buffer,
-    "Buffer": _buffer,
-    "Uint8Array.from": _buffer,
-    "JSON.stringify": _parsed,
-    "JSON.parse": _parsed,
-    "Promise.resolve": _first,
-    "Promise.all": _first,
-    "Object.entries": _parsed,
-    "zlib.inflateSync": lambda given: decoded("zlib", _first(given)),
-    "zlib.gunzipSync": lambda given: decoded("zlib", _first(given)),
-    "zlib.unzipSync": lambda given: decoded("zlib", _first(given)),
     "path.join": lambda given: joined_path(given.values),
     "path.resolve": lambda given: joined_path(given.values),
-    "util.promisify": _first,
-    "path.normalize": _first,
     "path.dirname": _parent,
     "os.homedir": lambda given: as_path("~"),
     "os.tmpdir": lambda given: as_path("/tmp"),  # noqa: S108 - a text that is judged
     "process.cwd": lambda given: as_path("."),
     "Deno.cwd": lambda given: as_path("."),
     "fs.readdirSync": _listing,
-    "URL": _first,
-    "Bun.file": lambda given: as_path(_first(given).text() or HOLE, given.marks()),
+    "Bun.file": lambda given: as_path(given.first().text() or HOLE, given.marks()),
 }

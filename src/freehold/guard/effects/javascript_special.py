@@ -12,7 +12,7 @@ from freehold.guard.syntax import Language
 
 
 def _require(walk: Expressions, name: str, given: Given) -> Value:
-    value = given.values[0] if given.values else NOTHING
+    value = given.first()
     text = value.text()
     if text and HOLE not in text:
         if text.startswith(("data:", "http:", "https:")):
@@ -42,7 +42,7 @@ def _code(walk: Expressions, name: str, given: Given) -> Value:
 
 def _later(walk: Expressions, name: str, given: Given) -> Value:
     """setTimeout and setInterval run a text as well as a function."""
-    value = given.values[0] if given.values else NOTHING
+    value = given.first()
     if value.text() is not None or (value.marks & FOREIGN and value.code is None and not value.name):
         walk.sinks.code(name, value, Language.JAVASCRIPT)
     elif value.name and value.code is None and given.values[2:]:
@@ -69,7 +69,7 @@ def _global(walk: Expressions, name: str, given: Given) -> Value:
 
 def _pipe(walk: Expressions, name: str, given: Given) -> Value:
     """What flows from one stream into another."""
-    source, target = given.receiver, given.values[0] if given.values else NOTHING
+    source, target = given.receiver, given.first()
     ends = (source.name, target.name)
     if any(one.startswith("<socket>") for one in ends) and any(one.startswith("<process>") for one in ends):
         walk.sinks.add(EffectKind.REMOTE_SHELL, because="a program's input and output are tied to a connection")

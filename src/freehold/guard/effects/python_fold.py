@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 
 from freehold.guard.effects.places import HOLE
-from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_decode import Fold, decoded, decoders
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import (
     DECODED,
@@ -26,7 +26,6 @@ from freehold.guard.effects.scripting_values import (
     variable,
 )
 
-Fold = Callable[[Given], Value]
 _FORMAT = re.compile(
     r"%(?:\((\w{0,80})\))?[#0 +-]{0,8}[\d*]{0,6}(?:\.[\d*]{1,6})?([a-zA-Z%])|\{\{|\}\}|\{([^{}!:.\[]{0,80})[^{}]{0,80}\}"
 )
@@ -238,7 +237,7 @@ def _list_method(receiver: Value, name: str, given: Given) -> Value | None:
 
 
 def _joined(receiver: Value, given: Given) -> Value:
-    parts = given.values[0] if given.values else NOTHING
+    parts = given.first()
     marks = receiver.marks | given.marks()
     if isinstance(parts.items, list):
         if sum(len(part.shown()) for part in parts.items) > LIMIT_TEXT:
@@ -275,10 +274,6 @@ def _translated(receiver: Value, given: Given) -> Value:
 
 def _first(given: Given) -> Value:
     return given.values[0] if given.values else next(iter(given.named.values()), NOTHING)
-
-
-def _decoder(codec: str) -> Fold:
-    return lambda given: decoded(codec, _first(given))
 
 
 def _chr(given: Given) -> Value:
@@ -420,11 +415,32 @@ def _parent(given: Given) -> Value:
     return as_path(text.rpartition("/")[0] or ("/" if text.startswith("/") else "."), given.marks()) if text else _first(given)
 
 
-def _same(given: Given) -> Value:
-    return _first(given)
-
-
+_DECODERS = {
+    "hex": "bytes.fromhex bytearray.fromhex binascii.unhexlify binascii.a2b_hex",
+    "base64": (
+        "base64.b64decode base64.urlsafe_b64decode base64.standard_b64decode base64.decodebytes base64.decodestring"
+        " binascii.a2b_base64"
+    ),
+    "base32": "base64.b32decode",
+    "base16": "base64.b16decode",
+    "base85": "base64.b85decode",
+    "ascii85": "base64.a85decode",
+    "zlib": "zlib.decompress gzip.decompress",
+    "bz2": "bz2.decompress",
+    "lzma": "lzma.decompress",
+}
+_SAME = (  # give back what they are given, for all that matters here
+    "textwrap.dedent shlex.quote urllib.parse.unquote os.fspath os.path.expanduser os.path.expandvars os.path.abspath"
+    " os.path.realpath os.path.normpath"
+)
+_SAME_PATH = "resolve absolute expanduser as_posix with_suffix"
 FOLDS: dict[str, Fold] = {
+    **decoders(_DECODERS, _first),
+    **dict.fromkeys(_SAME.split(), _first),
+    **dict.fromkeys(("list", "tuple", "sorted", "set"), _sequence),
+    **dict.fromkeys(("pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "pathlib.WindowsPath"), _path),
+    **{f"<path>.{name}": lambda given: given.receiver for name in _SAME_PATH.split()},
+    **dict.fromkeys(("<path>.iterdir", "<path>.glob", "<path>.rglob"), _below),
     "chr": _chr,
     "ord": _ord,
     "int": _int,
@@ -432,46 +448,15 @@ FOLDS: dict[str, Fold] = {
     "repr": _str,
     "bytes": _bytes,
     "bytearray": _bytes,
-    "list": _sequence,
-    "tuple": _sequence,
-    "sorted": _sequence,
-    "set": _sequence,
     "reversed": _reversed,
     "range": _range,
     "zip": _zip,
     "enumerate": _enumerate,
     "len": lambda given: NOTHING,
     "str.maketrans": _maketrans,
-    "bytes.fromhex": _decoder("hex"),
-    "bytearray.fromhex": _decoder("hex"),
-    "base64.b64decode": _decoder("base64"),
-    "base64.urlsafe_b64decode": _decoder("base64"),
-    "base64.standard_b64decode": _decoder("base64"),
-    "base64.decodebytes": _decoder("base64"),
-    "base64.decodestring": _decoder("base64"),
-    "base64.b32decode": _decoder("base32"),
-    "base64.b16decode": _decoder("base16"),
-    "base64.b85decode": _decoder("base85"),
-    "base64.a85decode": _decoder("ascii85"),
-    "binascii.unhexlify": _decoder("hex"),
-    "binascii.a2b_hex": _decoder("hex"),
-    "binascii.a2b_base64": _decoder("base64"),
-    "zlib.decompress": _decoder("zlib"),
-    "gzip.decompress": _decoder("zlib"),
-    "bz2.decompress": _decoder("bz2"),
-    "lzma.decompress": _decoder("lzma"),
     "codecs.decode": _codecs,
     "codecs.encode": _codecs,
-    "urllib.parse.unquote": lambda given: _first(given),
-    "textwrap.dedent": _same,
-    "shlex.quote": _same,
     "shlex.split": lambda given: method(_first(given), "split", Given()) or NOTHING,
-    "os.fspath": _same,
-    "os.path.expanduser": _same,
-    "os.path.expandvars": _same,
-    "os.path.abspath": _same,
-    "os.path.realpath": _same,
-    "os.path.normpath": _same,
     "os.path.join": lambda given: joined_path(given.values),
     "os.path.dirname": _parent,
     "os.getcwd": lambda given: as_path("."),
@@ -483,20 +468,8 @@ FOLDS: dict[str, Fold] = {
     "os.environ.get": lambda given: variable(_first(given)),
     "os.environ.copy": lambda given: Value(marks=ENVIRONMENT, name="os.environ"),
     "tempfile.gettempdir": lambda given: as_path("/tmp"),  # noqa: S108 - a text that is judged
-    "pathlib.Path": _path,
-    "pathlib.PurePath": _path,
-    "pathlib.PosixPath": _path,
-    "pathlib.WindowsPath": _path,
     "pathlib.Path.home": lambda given: as_path("~"),
     "pathlib.Path.cwd": lambda given: as_path("."),
     "<path>.joinpath": lambda given: joined_path([given.receiver, *given.values]),
-    "<path>.with_suffix": lambda given: given.receiver,
     "<path>.with_name": lambda given: joined_path([_parent(Given([given.receiver])), *given.values]),
-    "<path>.iterdir": _below,
-    "<path>.glob": _below,
-    "<path>.rglob": _below,
-    "<path>.resolve": lambda given: given.receiver,
-    "<path>.absolute": lambda given: given.receiver,
-    "<path>.expanduser": lambda given: given.receiver,
-    "<path>.as_posix": lambda given: given.receiver,
 }

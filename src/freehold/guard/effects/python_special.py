@@ -68,7 +68,7 @@ def _module(walk: Expressions, name: str, given: Given) -> Value:
 
 def _run_text(walk: Expressions, name: str, given: Given) -> Value:
     """exec and eval: in the names of this program, where the text is known."""
-    value = given.values[0] if given.values else NOTHING
+    value = given.first()
     result = NOTHING
     for one in value.each():
         text = one.text()
@@ -104,7 +104,7 @@ def _text(walk: Expressions, text: str) -> Value:
 
 
 def _compile(walk: Expressions, name: str, given: Given) -> Value:
-    return given.values[0] if given.values else NOTHING
+    return given.first()
 
 
 def _globals(walk: Expressions, name: str, given: Given) -> Value:

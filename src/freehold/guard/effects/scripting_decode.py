@@ -10,10 +10,13 @@ import codecs
 import lzma
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from freehold.guard.effects.places import HOLE
+from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_values import DECODED, LIMIT_TEXT, Value, known, marked
+
+Fold = Callable[[Given], Value]  # what a call is worth
 
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
@@ -90,3 +93,12 @@ def decoded(codec: str, value: Value) -> Value:
         return marked(marks)
     result = DECODERS[codec](text)
     return marked(marks) if result is None else known(result, marks)
+
+
+def decoders(functions: Mapping[str, str], first: Fold = Given.first) -> dict[str, Fold]:
+    """A language's functions that decode, by their codec: what each makes of its `first` argument."""
+    return {name: _decoder(codec, first) for codec, names in functions.items() for name in names.split()}
+
+
+def _decoder(codec: str, first: Fold) -> Fold:
+    return lambda given: decoded(codec, first(given))

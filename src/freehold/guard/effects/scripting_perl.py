@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple
 from freehold.core.effects import Effect, EffectKind
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene
-from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_decode import Fold, decoded, decoders
 from freehold.guard.effects.scripting_program import Program
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import calls_of
@@ -112,10 +112,6 @@ def _delimited(text: str, at: int) -> tuple[str, int]:
     return text[start:], at
 
 
-def _first(given: Given) -> Value:
-    return given.values[0] if given.values else NOTHING
-
-
 def _flat(given: Given) -> list[Value]:
     return [one for value in given.values for one in (value.items if isinstance(value.items, list) else [value])]
 
@@ -126,7 +122,7 @@ def _joined(given: Given) -> Value:
 
 
 def _chr(given: Given) -> Value:
-    code = _first(given).const
+    code = given.first().const
     return known(chr(code), DECODED) if isinstance(code, int) and 0 <= code < 0x110000 else Value(HOLE, given.marks() | DECODED)
 
 
@@ -142,32 +138,26 @@ def _pack(given: Given) -> Value:
 
 
 def _unpack(given: Given) -> Value:
-    form = _first(given).text() or ""
+    form = given.first().text() or ""
     value = given.values[1] if len(given.values) > 1 else NOTHING
     return decoded("uu" if form[:1] == "u" else "hex", value) if form[:1] == "u" else marked(given.marks() | DECODED)
 
 
 def _reversed(given: Given) -> Value:
-    text = _first(given).text()
+    text = given.first().text()
     return marked(given.marks()) if text is None else known(text[::-1], given.marks())
 
 
-_FOLDS: Mapping[str, Callable[[Given], Value]] = {
-    "decode_base64": lambda given: decoded("base64", _first(given)),
-    "MIME::Base64::decode_base64": lambda given: decoded("base64", _first(given)),
-    "MIME::Base64::decode": lambda given: decoded("base64", _first(given)),
+_FOLDS: Mapping[str, Fold] = {
+    **decoders({"base64": "decode_base64 MIME::Base64::decode_base64 MIME::Base64::decode"}),
+    **dict.fromkeys(("lc", "uc", "scalar", "quotemeta", "inet_aton"), Given.first),
     "pack": _pack,
     "unpack": _unpack,
     "chr": _chr,
     "join": _joined,
     "reverse": _reversed,
-    "lc": _first,
-    "uc": _first,
-    "scalar": _first,
-    "quotemeta": _first,
-    "glob": lambda given: Value(_first(given).text() or HOLE, given.marks(), "<paths>"),
+    "glob": lambda given: Value(given.first().text() or HOLE, given.marks(), "<paths>"),
     "catfile": lambda given: joined_path(given.values),
-    "inet_aton": _first,
     "sockaddr_in": lambda given: given.values[-1] if given.values else NOTHING,
 }
 

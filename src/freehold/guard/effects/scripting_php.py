@@ -9,7 +9,7 @@ from tree_sitter import Node
 from freehold.core.effects import EffectKind
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene
-from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_decode import Fold, decoders
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import calls_of
 from freehold.guard.effects.scripting_tree import Tree
@@ -36,17 +36,9 @@ _REQUEST = frozenset(("_GET", "_POST", "_REQUEST", "_COOKIE", "_FILES", "HTTP_RA
 _ESCAPED = re.compile(r"\\(['\\])")
 
 
-def _decoder(codec: str) -> Callable[[Given], Value]:
-    return lambda given: decoded(codec, given.values[0] if given.values else NOTHING)
-
-
-def _first(given: Given) -> Value:
-    return given.values[0] if given.values else NOTHING
-
-
-def _changed(change: Callable[[str], str]) -> Callable[[Given], Value]:
+def _changed(change: Callable[[str], str]) -> Fold:
     def fold(given: Given) -> Value:
-        text = _first(given).text()
+        text = given.first().text()
         return marked(given.marks()) if text is None else known(change(text), given.marks())
 
     return fold
@@ -66,39 +58,37 @@ def _replaced(given: Given) -> Value:
 
 
 def _chr(given: Given) -> Value:
-    code = _first(given).const
+    code = given.first().const
     return known(chr(code % 256), given.marks() | DECODED) if isinstance(code, int) else Value(HOLE, given.marks() | DECODED)
 
 
-_FOLDS: Mapping[str, Callable[[Given], Value]] = {
-    "base64_decode": _decoder("base64"),
-    "hex2bin": _decoder("hex"),
-    "gzinflate": _decoder("zlib"),
-    "gzuncompress": _decoder("zlib"),
-    "gzdecode": _decoder("zlib"),
-    "str_rot13": _decoder("rot13"),
-    "urldecode": _decoder("percent"),
-    "rawurldecode": _decoder("percent"),
-    "convert_uudecode": _decoder("uu"),
+_DECODERS = {
+    "base64": "base64_decode",
+    "hex": "hex2bin",
+    "zlib": "gzinflate gzuncompress gzdecode",
+    "rot13": "str_rot13",
+    "percent": "urldecode rawurldecode",
+    "uu": "convert_uudecode",
+}
+_FOLDS: Mapping[str, Fold] = {
+    **decoders(_DECODERS),
     "openssl_decrypt": lambda given: marked(given.marks() | DECODED),
     "strrev": _changed(lambda text: text[::-1]),
     "strtolower": _changed(str.lower),
     "strtoupper": _changed(str.upper),
     "trim": _changed(str.strip),
     "escapeshellarg": lambda given: Value(HOLE, given.marks() & ~FOREIGN),
-    "escapeshellcmd": _first,
-    "realpath": _first,
-    "basename": _first,
+    **dict.fromkeys(("escapeshellcmd", "realpath", "basename"), Given.first),
     "implode": _implode,
     "join": _implode,
     "str_replace": _replaced,
     "chr": _chr,
-    "getenv": lambda given: variable(_first(given)) if given.values else Value(marks=ENVIRONMENT, name="$_ENV"),
+    "getenv": lambda given: variable(given.first()) if given.values else Value(marks=ENVIRONMENT, name="$_ENV"),
     "sys_get_temp_dir": lambda given: as_path("/tmp"),  # noqa: S108 - a text that is judged
     "getcwd": lambda given: as_path("."),
-    "glob": lambda given: Value(_first(given).text() or HOLE, given.marks(), "<paths>"),
+    "glob": lambda given: Value(given.first().text() or HOLE, given.marks(), "<paths>"),
     "scandir": lambda given: Value(HOLE, given.marks(), "<paths>"),
-    "dirname": lambda given: joined_path([_first(given)]),
+    "dirname": lambda given: joined_path([given.first()]),
 }
 
 
@@ -214,7 +204,7 @@ class Php(Tree):
         return either([self._by_name((name or "").lower(), given) for name in names])
 
     def _by_name(self, name: str, given: Given) -> Value:
-        first = given.values[0] if given.values else NOTHING
+        first = given.first()
         if name in ("eval", "assert", "create_function"):
             self._evaluate(name, given.values[-1] if given.values else NOTHING)
             return NOTHING

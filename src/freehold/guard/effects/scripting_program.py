@@ -233,7 +233,7 @@ class Program:
         if call.name == "<socket>.accept":
             return Value(items=[Value(marks=NETWORK | SOCKET, name="<socket>"), NOTHING])
         if call.passes:
-            return given.values[0] if given.values else NOTHING
+            return given.first()
         if call.marks & FILE and call.clauses:
             result.marks |= self.sinks.marks_of_file(given.get(call.clauses[0].argument) or NOTHING)
         return result

@@ -8,7 +8,7 @@ from tree_sitter import Node
 from freehold.core.effects import EffectKind
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.scene import Scene
-from freehold.guard.effects.scripting_decode import decoded
+from freehold.guard.effects.scripting_decode import Fold, decoded, decoders
 from freehold.guard.effects.scripting_program import Routine
 from freehold.guard.effects.scripting_sinks import Given
 from freehold.guard.effects.scripting_table import Call, calls_of
@@ -37,34 +37,24 @@ _PROCESS = frozenset(
 )
 
 
-def _first(given: Given) -> Value:
-    return given.values[0] if given.values else NOTHING
-
-
-def _decoder(codec: str) -> Callable[[Given], Value]:
-    return lambda given: decoded(codec, _first(given))
-
-
-_FOLDS: Mapping[str, Callable[[Given], Value]] = {
-    "Base64.decode64": _decoder("base64"),
-    "Base64.strict_decode64": _decoder("base64"),
-    "Base64.urlsafe_decode64": _decoder("base64"),
-    "Zlib::Inflate.inflate": _decoder("zlib"),
-    "Zlib.inflate": _decoder("zlib"),
-    "URI.decode_www_form_component": _first,
-    "CGI.unescape": _first,
+_DECODERS = {
+    "base64": "Base64.decode64 Base64.strict_decode64 Base64.urlsafe_decode64",
+    "zlib": "Zlib::Inflate.inflate Zlib.inflate",
+}
+_PASSING = (  # on what they are given
+    "URI.decode_www_form_component CGI.unescape File.expand_path File.absolute_path File.basename Pathname.new"
+)
+_FOLDS: Mapping[str, Fold] = {
+    **decoders(_DECODERS),
+    **dict.fromkeys(_PASSING.split(), Given.first),
     "File.join": lambda given: joined_path(given.values),
-    "File.expand_path": _first,
-    "File.absolute_path": _first,
-    "File.basename": _first,
-    "Pathname.new": _first,
     "Dir.home": lambda given: as_path("~"),
     "Dir.pwd": lambda given: as_path("."),
     "Dir.tmpdir": lambda given: as_path("/tmp"),  # noqa: S108 - a text that is judged
-    "Dir.glob": lambda given: Value(_first(given).text() or HOLE, given.marks(), "<paths>"),
+    "Dir.glob": lambda given: Value(given.first().text() or HOLE, given.marks(), "<paths>"),
     "Dir.entries": lambda given: Value(HOLE, given.marks(), "<paths>"),
     "Dir.children": lambda given: Value(HOLE, given.marks(), "<paths>"),
-    "ENV.fetch": lambda given: variable(_first(given)),
+    "ENV.fetch": lambda given: variable(given.first()),
     "ENV.to_h": lambda given: Value(marks=ENVIRONMENT, name="ENV"),
     "gets": lambda given: marked(INPUT),
     "STDIN.read": lambda given: marked(INPUT),
@@ -117,7 +107,7 @@ class Ruby(Tree):
         change = _TEXTS.get(name)
         if change is not None:
             return known(change(text), receiver.marks)
-        form = _first(given).text()
+        form = given.first().text()
         if name in ("unpack", "unpack1") and form:
             codec = "base64" if form.startswith("m") else "hex" if form.startswith("H") else ""
             value = decoded(codec, receiver) if form.startswith("m") else marked(receiver.marks | DECODED)
@@ -130,10 +120,10 @@ class Ruby(Tree):
 
     def _list_method(self, items: Sequence[Value], name: str, given: Given) -> Value | None:
         if name == "join":
-            between = _first(given).text() or ""
+            between = given.first().text() or ""
             return known(between.join(item.shown() for item in items), given.marks() | given.receiver.marks)
         if name == "pack":
-            form = _first(given).text() or ""
+            form = given.first().text() or ""
             codes = [item.const for item in items if isinstance(item.const, int) and 0 <= item.const < 256]
             if form[:1] in ("c", "C", "U") and len(codes) == len(items):
                 return known("".join(map(chr, codes)), DECODED)

@@ -83,6 +83,9 @@ class Given:
     named: Mapping[object, Value] = field(default_factory=dict)
     receiver: Value = NOTHING
 
+    def first(self) -> Value:
+        return self.values[0] if self.values else NOTHING
+
     def get(self, argument: Argument) -> Value | None:
         """None where the call does not have it."""
         for one in argument:
