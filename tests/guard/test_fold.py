@@ -22,6 +22,12 @@ def test_a_long_text_folds_as_its_characters_do(text: str) -> None:
     assert fold(text * 600) == fold(text) * 600
 
 
+@given(st.text(st.characters(blacklist_characters="\\"), max_size=40))
+def test_a_text_that_begins_in_one_alphabet_may_go_on_in_another(rest: str) -> None:
+    beginning = "привет \ud800" * 300
+    assert fold(beginning + rest) == fold("привет \ud800") * 300 + fold(rest)
+
+
 @pytest.mark.parametrize(
     ("text", "folded"),
     [
