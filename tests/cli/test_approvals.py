@@ -87,7 +87,9 @@ def test_watching_asks_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with asking() as there:
         monkeypatch.setattr("freehold.cli.approvals.time.sleep", leave)
-        assert "let it go on?" in there.run("watch", stdin="yes\n").output
+        watched = there.run("watch", stdin="yes\n")
+        assert "let it go on?" in watched.output
+        assert watched.exit_code == 0  # Ctrl-C is how it ends
         monkeypatch.undo()
     assert there.outcome == [True]
 

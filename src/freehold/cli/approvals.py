@@ -5,10 +5,11 @@ would act on. Exit codes: 0 done, 1 the node says no (the call is gone, or decid
 """
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import click
@@ -127,8 +128,13 @@ def deny(node: Node, question: str, note: str) -> None:
 @_node
 def watch(node: Node) -> None:
     """Wait for calls, show each, and ask for a decision. Ctrl-C ends it; what is undecided then goes on waiting."""
-    seen: set[str] = set()
     click.echo("waiting for calls; Ctrl-C ends this", err=True)
+    with contextlib.suppress(KeyboardInterrupt, click.Abort):
+        _watch(node)
+
+
+def _watch(node: Node) -> NoReturn:
+    seen: set[str] = set()
     while True:
         for one in node.get()["data"]:
             if one["id"] in seen:
