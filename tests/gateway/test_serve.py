@@ -78,6 +78,25 @@ async def test_a_request_and_the_next_on_the_same_connection_are_answered() -> N
         assert (await talk(url, request, request + last)).count(b"200 OK") == 3
 
 
+async def test_an_offer_of_http_2_is_passed_over_and_the_body_read() -> None:
+    """As Java's own client makes it with each first request."""
+
+    async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+        body = (await receive())["body"]
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+        await send({"type": "http.response.body", "body": body})
+
+    body = b"upgrade: h2c\r\nupgrade: h2c\r\n"
+    for last in (b"HTTP2-Settings: AAEAAEAA\r\nUpgrade: h2c\r\n\r\n", b"Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n\r\n"):
+        head = (
+            b"POST / HTTP/1.1\r\nhost: x\r\nConnection: Upgrade, HTTP2-Settings, close\r\ncontent-length: %d\r\n" % len(body)
+            + last
+        )
+        async with serving(echo, QUICK, bind(QUICK, has_keys=True)) as url:
+            assert (await talk(url, head + body)).endswith(b"\r\n\r\n" + body)
+            assert (await talk(url, head, body, pause_s=0.05)).endswith(b"\r\n\r\n" + body)
+
+
 @pytest.mark.skipif(not hasattr(socket, "TCP_NOTSENT_LOWAT"), reason="the system has no bound for what is not sent yet")
 async def test_a_client_that_reads_nothing_is_not_written_for() -> None:
     written_bytes, is_gone = 0, False

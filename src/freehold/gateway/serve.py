@@ -7,6 +7,7 @@ both. Streams under way at a shutdown may finish within `shutdown_timeout_s`.
 import asyncio
 import contextlib
 import ipaddress
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -22,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from freehold.core.errors import ConfigError
 from freehold.gateway.config import GatewayConfig
 
+_OFFER = re.compile(rb"(\r\n)(upgrade:[ \t]*h2c[ \t]*(?:\r\n|$))", re.IGNORECASE)
 _RECORD_S = 5.0
 _BACKLOG = 2048  # uvicorn's own default
 _UNSENT_BYTES = 128 << 10  # that the system keeps of an answer beyond what is under way; else a client that stalls is sent MiBs
@@ -183,6 +185,15 @@ def _protocol(config: GatewayConfig) -> type[HttpToolsProtocol]:
     )
 
 
+def _stay_with_http_1(data: bytes) -> bytes:
+    """The headers without the offer of HTTP/2 that Java's own client makes: the parser would take the body for another protocol.
+
+    RFC 9110 §7.8: a server may ignore it.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _OFFER.sub(rb"\1x-\2", head) + end + rest
+
+
 class _HeadersTooLarge(Exception):
     pass
 
@@ -256,6 +267,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        if b"h2c" in data and (self._in_headers or self.cycle is None or self.cycle.response_complete):
+            data = _stay_with_http_1(data)
         if self._in_headers:  # the parser keeps an unfinished header to itself, so its size shows only here
             self._header_bytes += len(data)
         super().data_received(data)
