@@ -14,7 +14,7 @@ from freehold.core.effects import Effect, EffectKind, Place
 from freehold.guard.effects.batch_words import LIMIT_EXPANDED, Line, assign, expanded, read_line
 from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.powershell_objects import objects
-from freehold.guard.effects.scene import Scene, unknown
+from freehold.guard.effects.scene import Scene, effect, unknown
 from freehold.guard.effects.windows_programs import INTERPRETERS, name_of, program_effects
 from freehold.guard.effects.windows_rules import at, where
 from freehold.guard.syntax import LIMIT_DEPTH, Language
@@ -327,36 +327,24 @@ class Batch:
     def made(self, effects: Iterable[Effect]) -> None:
         """A file that is written where something was downloaded is what was downloaded."""
         brings = False
-        for effect in effects:
-            brings = brings or effect.kind is EffectKind.DOWNLOAD
-            if effect.target and brings and effect.kind in (EffectKind.WRITE, EffectKind.OVERWRITE):
-                self.trail.brought.add(effect.target.lower())
+        for one in effects:
+            brings = brings or one.kind is EffectKind.DOWNLOAD
+            if one.target and brings and one.kind in (EffectKind.WRITE, EffectKind.OVERWRITE):
+                self.trail.brought.add(one.target.lower())
 
     def ran(self, words: list[str]) -> list[Effect]:
         """What follows where a file is run that this text has made or brought."""
         for word in words[:8]:
             file = word.lower()
             if file in self.trail.brought:
-                return [
-                    Effect(
-                        kind=EffectKind.EXECUTE,
-                        place=where(word, self.scene.folder),
-                        target=word,
-                        because="runs what was downloaded before",
-                    )
-                ]
+                return [effect(EffectKind.EXECUTE, where(word, self.scene.folder), word, "runs what was downloaded before")]
             if file in self.trail.written:
                 language = _OF_ENDING.get(file.rpartition(".")[2])
                 if language is not None:
                     return self.scene.inside(language, self.trail.written[file])
                 if word is words[0] or file.endswith((".vbs", ".hta", ".wsf", ".sct", ".inf")):
                     return [
-                        Effect(
-                            kind=EffectKind.EXECUTE,
-                            place=where(word, self.scene.folder),
-                            target=word,
-                            because="runs a script that was written before",
-                        )
+                        effect(EffectKind.EXECUTE, where(word, self.scene.folder), word, "runs a script that was written before")
                     ]
         return []
 
@@ -371,7 +359,7 @@ class Batch:
             return
         if before.words and before.words[0].lower() == "echo":
             self.found += self.scene.inside(language, self.echoed(before))
-        elif any(effect.kind is EffectKind.DOWNLOAD for effect in self.found):
+        elif any(one.kind is EffectKind.DOWNLOAD for one in self.found):
             self.found.append(Effect(kind=EffectKind.EXECUTE, place=Place.HOST, because="runs what it downloads"))
         else:
             self.found.append(unknown("runs what comes through a pipe"))

@@ -357,22 +357,11 @@ class Expressions(Program):
                 return self.call(self._chosen(receiver), given, "")
             if arguments.type == "template_string":
                 name += "`"
-            if not receiver.others:
-                return self._each_callee(self.attribute(receiver, name), given, name)
-            alone = receiver.each()
-            return either(
-                [self._each_callee(self.attribute(one, name), Given(given.values, given.named, one), name) for one in alone]
-            )
+            return self.call_method(receiver, name, given)
         callee = self.visit(function)
         if arguments.type == "template_string" and callee.name:
             callee = Value(name=f"{callee.name}`")  # $`ls` is not $("ls")
-        return self._each_callee(callee, self._given(arguments, NOTHING), "")
-
-    def _each_callee(self, callee: Value, given: Given, name: str) -> Value:
-        if not callee.others:
-            return self.call(callee, given, name)
-        alone = callee.each()
-        return either([self.call(one, given, name) for one in alone])
+        return self.call_each(callee, self._given(arguments, NOTHING), "")
 
     def _given(self, node: Node, receiver: Value) -> Given:
         if node.type == "template_string":

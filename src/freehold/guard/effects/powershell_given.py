@@ -14,6 +14,7 @@ from freehold.guard.effects.places import HOLE
 from freehold.guard.effects.powershell_tree import Node
 from freehold.guard.effects.powershell_values import EMPTY, UNKNOWN, Mark, Value, array, items_of, of, texts
 from freehold.guard.effects.powershell_walk import Walk
+from freehold.guard.effects.scene import effect
 from freehold.guard.effects.windows_cmdlets import (
     Cmdlet,
     call_of,
@@ -123,16 +124,16 @@ def run_cmdlet(walk: Walk, name: str, given: Given) -> Value:
 
 
 def tell_secrets(walk: Walk, found: Sequence[Effect], given: Given) -> None:
-    if given.marks & Mark.SECRET and any(effect.kind is EffectKind.SEND for effect in found):
+    if given.marks & Mark.SECRET and any(one.kind is EffectKind.SEND for one in found):
         walk.does(EffectKind.SEND, Place.CREDENTIAL, "sends what it read where credentials lie")
 
 
 def made(walk: Walk, found: Sequence[Effect], content: Sequence[str], given: Given) -> None:
     """Remembers which files the script makes, and with what."""
-    brings = bool(given.marks & Mark.NETWORK) or any(effect.kind is EffectKind.DOWNLOAD for effect in found)
-    for effect in found:
-        if effect.kind in (EffectKind.WRITE, EffectKind.OVERWRITE) and effect.target:
-            key = effect.target.lower()
+    brings = bool(given.marks & Mark.NETWORK) or any(one.kind is EffectKind.DOWNLOAD for one in found)
+    for one in found:
+        if one.kind in (EffectKind.WRITE, EffectKind.OVERWRITE) and one.target:
+            key = one.target.lower()
             if brings:
                 walk.trail.brought.add(key)
             elif content:
@@ -176,14 +177,7 @@ def ran(walk: Walk, words: Sequence[str]) -> list[Effect]:
     for word in words[:8]:
         key = word.lower().strip("\"'")
         if key in walk.trail.brought and (word is words[0] or _SCRIPT.search(key)):
-            return [
-                Effect(
-                    kind=EffectKind.EXECUTE,
-                    place=where(word, walk.scene.folder),
-                    target=word,
-                    because="runs what was downloaded before",
-                )
-            ]
+            return [effect(EffectKind.EXECUTE, where(word, walk.scene.folder), word, "runs what was downloaded before")]
         if key in walk.trail.written:
             return _written_is_run(walk, word, key, is_program=word is words[0])
     return []
@@ -201,12 +195,5 @@ def _written_is_run(walk: Walk, word: str, key: str, *, is_program: bool) -> lis
     if language is not None and content.is_known:
         return walk.scene.inside(language, content.text)
     if is_program or _SCRIPT.search(key):
-        return [
-            Effect(
-                kind=EffectKind.EXECUTE,
-                place=where(word, walk.scene.folder),
-                target=word,
-                because="runs a file that was made before",
-            )
-        ]
+        return [effect(EffectKind.EXECUTE, where(word, walk.scene.folder), word, "runs a file that was made before")]
     return []

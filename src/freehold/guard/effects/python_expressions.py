@@ -323,19 +323,9 @@ class Expressions(Program):
             name = function.attr
             receiver = self.value(function.value)
             given = self._given(node, receiver)
-            if not receiver.others:
-                return self._each_callee(self.attribute(receiver, name), given, name)
-            alone = receiver.each()
-            return either(
-                [self._each_callee(self.attribute(one, name), Given(given.values, given.named, one), name) for one in alone]
-            )
+            return self.call_method(receiver, name, given)
         callee = self.value(function)
-        return self._each_callee(callee, self._given(node, NOTHING), "")
-
-    def _each_callee(self, callee: Value, given: Given, name: str) -> Value:
-        if not callee.others:
-            return self.call(callee, given, name)
-        return either([self.call(one, given, name) for one in callee.each()])
+        return self.call_each(callee, self._given(node, NOTHING), "")
 
     def _given(self, node: ast.Call, receiver: Value) -> Given:
         values: list[Value] = []

@@ -122,6 +122,10 @@ class Program:
         """One name of a function that has several."""
         return name
 
+    def attribute(self, owner: Value, name: str) -> Value:
+        """What is under a name in an object, where the language has one."""
+        raise NotImplementedError
+
     def method(self, receiver: Value, name: str, given: Given) -> Value | None:
         """Of a text or a list whose value is known; None where there is nothing to work out."""
         return None
@@ -164,6 +168,19 @@ class Program:
         found = [self.call(function, Given([item]), "") for item in items]
         self.is_each = before
         return Value(items=found)
+
+    def call_method(self, receiver: Value, name: str, given: Given) -> Value:
+        """Of each object that the receiver may be."""
+        if not receiver.others:
+            return self.call_each(self.attribute(receiver, name), given, name)
+        alone = [(one, Given(given.values, given.named, one)) for one in receiver.each()]
+        return either([self.call_each(self.attribute(one, name), its, name) for one, its in alone])
+
+    def call_each(self, callee: Value, given: Given, attribute: str) -> Value:
+        """Of each function that the callee may be."""
+        if not callee.others:
+            return self.call(callee, given, attribute)
+        return either([self.call(one, given, attribute) for one in callee.each()])
 
     def call(self, callee: Value, given: Given, attribute: str) -> Value:
         """`attribute` is the method's name where it is one."""
