@@ -100,6 +100,19 @@ def test_calls_of_dialects_that_mark_no_ends_come_with_the_last_payload() -> Non
     assert json.loads(last)["candidates"][0]["finishReason"] == "STOP"
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_call_that_the_limit_of_tokens_cut_off_is_left_out(ends: bool) -> None:
+    """An agent would run it with half of its arguments."""
+    ended = [PartEnd(kind=PartKind.TOOL_CALL, part=2)] if ends else []
+    begun: list[Event] = [START, *call(1, "{}"), PartEnd(kind=PartKind.TOOL_CALL, part=1), *call(2, '{"a": "b'), *ended]
+    cut: list[Event] = [*begun, MessageEnd(finish_reason=FinishReason.LENGTH)]
+    whole = json.loads(CODEC.encode_answer(asked(stream=False), cut))["candidates"][0]["content"]["parts"]
+    for parts in (parts_of(translate(cut, asked())), whole):
+        assert [part["functionCall"]["args"] for part in parts if "functionCall" in part] == [{}]
+    masked = [part["functionCall"]["args"] for part in parts_of(translate([*begun, END], asked())) if "functionCall" in part]
+    assert masked == [{}, {"arguments": '{"a": "b'}]
+
+
 def test_thoughts_are_shown_to_who_asked_for_them_alone() -> None:
     events: list[Event] = [
         START,

@@ -40,6 +40,7 @@ _FINISH_REASONS = {
     FinishReason.LENGTH: "MAX_TOKENS",
     FinishReason.CONTENT_FILTER: "SAFETY",
 }
+_CUT = _FINISH_REASONS[FinishReason.LENGTH]  # a call that this cut off is left out: nobody can run it
 _LOWEST_LOGPROB = -9999.0  # JSON has no word for minus infinity
 
 
@@ -88,21 +89,25 @@ class PayloadEncoder:
 
     def _last(self, choice: int, reason: str) -> dict[str, Any]:
         open_calls = sorted(key for key in self._calls if key[0] == choice)
-        parts = [self._call(key, None) for key in open_calls] or [{"text": ""}]
+        kept = [key for key in open_calls if reason != _CUT or self._calls[key].is_whole]
+        parts = [self._call(key) for key in kept] or [{"text": ""}]
         return {"content": {"parts": parts, "role": "model"}, "finishReason": reason, "index": choice}
 
     def _end_part(self, event: PartEnd) -> list[SseEvent]:
         if event.kind is PartKind.TOOL_CALL:
             key = event.choice, event.part
-            return [self._payload(event.choice, orjson.dumps(self._call(key, event.signature)))] if key in self._calls else []
+            if (call := self._calls.get(key)) is None:
+                return []
+            call.signature = event.signature
+            return [self._payload(event.choice, orjson.dumps(self._call(key)))] if call.is_whole else []
         if event.kind is PartKind.REASONING and self._shows_thoughts and (seal := write_seal(event.signature)):
             return [self._payload(event.choice, orjson.dumps({"text": "", "thought": True, **seal}))]
         return []
 
-    def _call(self, key: tuple[int, int], signature: str | None) -> dict[str, Any]:
+    def _call(self, key: tuple[int, int]) -> dict[str, Any]:
         is_first = key[0] not in self._called
         self._called.add(key[0])
-        return self._calls.pop(key).part(signature, is_first=is_first)
+        return self._calls.pop(key).part(is_first=is_first)
 
     def _payload(self, choice: int, part: bytes, more: bytes = b"") -> SseEvent:
         head = b'{"candidates":[{"content":{"parts":['
@@ -129,18 +134,27 @@ def encode_answer(exchange: Exchange, events: Iterable[Event]) -> bytes:
 
 
 class _Call:
-    __slots__ = ("arguments", "call_id", "name")
+    __slots__ = ("arguments", "call_id", "name", "signature")
 
     def __init__(self, call_id: str, name: str) -> None:
         self.call_id = call_id
         self.name = name
         self.arguments: list[str] = []
+        self.signature: str | None = None
 
-    def part(self, signature: str | None, *, is_first: bool) -> dict[str, Any]:
+    @property
+    def is_whole(self) -> bool:
+        """Whether its arguments are an object: else the limit of tokens may have cut them off, which the answer's end tells."""
+        try:
+            return isinstance(orjson.loads("".join(self.arguments) or "{}"), dict)
+        except orjson.JSONDecodeError:
+            return False
+
+    def part(self, *, is_first: bool) -> dict[str, Any]:
         """Google wants a seal on the first call of a step: where there is none, a word says so."""
         call_id = {"id": self.call_id} if self.call_id else {}
         call = {**call_id, "name": self.name, "args": arguments_of("".join(self.arguments))}
-        return {"functionCall": call, **write_seal(signature or (UNSEALED if is_first else None))}
+        return {"functionCall": call, **write_seal(self.signature or (UNSEALED if is_first else None))}
 
 
 class _Candidate:
@@ -192,7 +206,11 @@ class _Candidate:
     def _part(self, kind: PartKind, at: int, text: str) -> dict[str, Any] | None:
         match kind:
             case PartKind.TOOL_CALL:
-                return self._calls[at].part(self._seals.get((kind, at)), is_first=at == next(iter(self._calls)))
+                call = self._calls[at]
+                call.signature = self._seals.get((kind, at))
+                if self._finish_reason is FinishReason.LENGTH and not call.is_whole:
+                    return None
+                return call.part(is_first=at == next(iter(self._calls)))
             case PartKind.REASONING:
                 return (
                     {"text": text, "thought": True, **write_seal(self._seals.get((kind, at)))} if self._shows_thoughts else None
