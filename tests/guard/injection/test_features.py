@@ -1,9 +1,11 @@
 import re
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from freehold.guard.injection import features
 from freehold.guard.injection.concepts import words_of
 from freehold.guard.injection.features import (
     A_GRAM,
@@ -87,3 +89,18 @@ def test_the_kind_of_a_text_is_told_by_its_look() -> None:
     assert kind("<p>a</p><p>b</p><p>c</p><p>d</p>") == "markup"
     assert kind("int a;\nint b;\nint c;\nint d;\nint e;\n") == "code"
     assert kind("Hello there.") == "prose"
+
+
+@given(st.lists(st.sampled_from(["Send it.", "They send the file to us.", "a b c d", "|", "1 2\n"]), min_size=1, max_size=60))
+def test_sentences_that_read_the_same_count_as_often_as_they_stand_there(sentences: list[str]) -> None:
+    words = words_of(" ".join(sentences * 4))
+
+    def grams() -> list[list[int]]:
+        hashed = of_content(words, "")
+        return [list(hashed.of_grams[A_GRAM * start : A_GRAM * end]) for start, end in hashed.grams]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "_ALIKE", 0)
+        once = grams()
+        patch.setattr(features, "_ALIKE", 1000)
+        assert grams() == once

@@ -23,6 +23,7 @@ BUCKET_BITS = 17
 BUCKETS = 1 << BUCKET_BITS
 NONE = BUCKETS  # the bucket of no feature: its weight is 0
 A_WORD, A_GRAM = 3, 4  # so many buckets
+_ALIKE = 4  # times as many windows as differ, and each is hashed once
 PROMPT_WORDS = 64  # of a prompt's window; a jailbreak of three sentences has about as many
 SENTENCE_WORDS = 48  # a longer sentence is cut: an instruction without a full stop in a line of data is still one
 
@@ -72,9 +73,10 @@ _LOOKS_OF_PROMPT = [(_bucket(eighths * _B), NONE, NONE) for eighths in range(1, 
 class Hashed(NamedTuple):
     """Buckets, in [0, BUCKETS], and of each window which of them are its own.
 
-    `of_words` has `A_WORD` a word, `of_grams` `A_GRAM` a word that is no gap after a gap; `windows` say from which word up to
-    before which, `grams` the same of those words. `looks` are what a window looks like as a whole and, of content, how it begins;
-    `is_said` is false of those with less than two words. `present` are the concepts that a window has; none of prompts.
+    `of_words` has `A_WORD` a word, and `windows` say from which word up to before which. `of_grams` has `A_GRAM` a word that is
+    no gap after a gap, and `grams` say the same of those words; what reads the same may stand there once. `looks` are what a
+    window looks like as a whole and, of content, how it begins; `is_said` is false of those with less than two words. `present`
+    are the concepts that a window has; none of prompts.
     """
 
     of_words: Buckets
@@ -96,12 +98,15 @@ def of_content(words: Words, text: str) -> Hashed:
     windows = list(pairwise(edges))
     ids = list(map(crc32, words.words))
     spelt = [letters[start:end] for start, end in windows]
+    distinct = set(spelt)
     of_kind = _KINDS[kind(text)]
-    shapes = {one: _looks(one, of_kind) for one in set(spelt)}
+    shapes = {one: _looks(one, of_kind) for one in distinct}
     looks = [(*shapes[one], ids[start] * _C >> _SHIFT & _LAST) for one, (start, _) in zip(spelt, windows, strict=True)]
     is_said = [one.translate(_IS_WORD).count(1) > 1 for one in spelt]
-    grams = list(pairwise(_places_of_grams(letters, edges)))
-    return Hashed(_of_words(ids), _of_grams(letters), windows, grams, looks, is_said, list(_present(spelt, is_said)))
+    short, grams = _GAPS.sub(GAP, letters), list(pairwise(_places_of_grams(letters, edges)))
+    if _ALIKE * len(distinct) < len(windows):
+        short, grams = _once(short, grams)
+    return Hashed(_of_words(ids), _of_grams(short), windows, grams, looks, is_said, list(_present(spelt, is_said)))
 
 
 def of_prompt(words: Words) -> Hashed:
@@ -115,7 +120,9 @@ def of_prompt(words: Words) -> Hashed:
     grams = list(zip(places, places[-len(windows) :], strict=False))
     looks = [_LOOKS_OF_PROMPT[(end - start) // 8] for start, end in windows]
     of_words = _of_words(list(map(crc32, words.words)))
-    return Hashed(of_words, _of_grams(letters), windows, grams, looks, [True] * len(windows), [_NOBODY] * len(windows))
+    return Hashed(
+        of_words, _of_grams(_GAPS.sub(GAP, letters)), windows, grams, looks, [True] * len(windows), [_NOBODY] * len(windows)
+    )
 
 
 def kind(text: str) -> str:
@@ -156,6 +163,20 @@ def _places_of_grams(letters: bytes, edges: Sequence[int]) -> list[int]:
     return [*accumulate((end - start - after_gap.count(1, start, end) for start, end in pairwise(edges)), initial=0)]
 
 
+def _once(short: bytes, grams: list[Span]) -> tuple[bytes, list[Span]]:
+    """Each window that reads the same, up to the letters that follow and n-grams run into, once: of a table, its rows."""
+    follow = len(_GRAMS)
+    followed = short + bytes(follow)  # no letter is 0
+    places: dict[bytes, int] = {}
+    spans, at = [], 0
+    for first, last in grams:
+        start = places.setdefault(followed[first : last + follow], at)
+        if start == at:
+            at += last - first + follow
+        spans.append((start, start + last - first))
+    return b"".join(places), spans
+
+
 def _number(digits: list[int]) -> int:
     """Of digits of up to 32 bits, the first the lowest."""
     return int.from_bytes(array("Q", digits), "little")
@@ -180,8 +201,7 @@ def _of_words(ids: list[int]) -> Buckets:
     return buckets
 
 
-def _of_grams(letters: bytes) -> Buckets:
-    short = _GAPS.sub(GAP, letters)
+def _of_grams(short: bytes) -> Buckets:
     number = _number(list(short))
     hashes = int.from_bytes(b"\xff\xff\xff\xff\0\0\0\0" * len(short), "little")
     so_far, numbers = number * _PLACES[0], []
