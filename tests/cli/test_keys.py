@@ -111,6 +111,8 @@ def test_a_key_is_shown_with_what_it_may_use_and_has_used(home: Path) -> None:
         ("create", "a", "--requests-per-min", "0"),
         ("create", "a", "--requests-per-min", "many"),
         ("create", "a", "--expires", "soon"),
+        ("create", "a", "--expires", "0d"),
+        ("create", "a", "--expires", "2020-01-01"),
         ("create", "a", "--expires", "9999-01-01"),
         ("create", "a", "--label", "Personal Data"),
         ("create", "a", "--label", "persnal"),
@@ -156,6 +158,9 @@ def test_a_team_is_limited_shown_and_freed(home: Path) -> None:
     assert teams("remove", "red").exit_code == 0
     assert teams("remove", "red").exit_code == 2
     assert "may use: everything" in teams("show", "red").stdout
+    nobody = teams("show", "rde")
+    assert nobody.exit_code == 2
+    assert "no key is in a team 'rde'" in nobody.stderr
 
 
 def test_what_the_commands_change_is_sealed_in_the_log(home: Path) -> None:

@@ -84,6 +84,22 @@ def test_a_70b_model_on_one_3090() -> None:
     assert "does not fit" in said(claim)
 
 
+@pytest.mark.parametrize("speed", ["1,000 tokens/s", "1e9 tokens/s", "5k tok/s"])
+def test_a_speed_is_read_however_it_is_written(speed: str) -> None:
+    assert "tokens/s is beyond the bound" in said(examine(f"70B on one RTX 3090 at {speed}", Setting(link_gb_per_s=6.5)))
+
+
+def test_a_speed_that_is_no_number_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="no number above zero"):
+        examine("70B on one RTX 3090 at 1.2.3 tokens/s", Setting())
+
+
+@pytest.mark.parametrize("text", ["100 MW and 1 GW", "8 exaflops for 100 MW", "1 GW, $25bn", "70B on one RTX 3090 in 10 MW"])
+def test_two_quantities_are_two_claims(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="two claims"):
+        examine(text, Setting(chip=find("H100")))
+
+
 def test_iceland() -> None:
     claim = examine("1 GW", Setting(grid=grid("ISL")))
     assert number(claim, "1,000 MW", "share of the country") == pytest.approx(44.1, rel=0.01)

@@ -60,8 +60,9 @@ def read_energy(text: str) -> EnergyBudget:
 
 def read_expiry(text: str) -> int:
     """Unix nanoseconds. A date alone is its midnight, and a time without a zone is UTC."""
+    now = datetime.now(UTC)
     if found := _SPAN.fullmatch(text):
-        when = datetime.now(UTC) + timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
+        when = now + timedelta(hours=int(found[1]) * (24 if found[2] == "d" else 1))
     else:
         try:
             when = datetime.fromisoformat(text)
@@ -70,6 +71,8 @@ def read_expiry(text: str) -> int:
         when = when if when.tzinfo else when.replace(tzinfo=UTC)
     if not 1970 < when.year < 2200:  # SQLite's integers hold nanoseconds up to 2262
         raise ValueError(f"{text!r} is not a time from 1971 to 2199")
+    if when <= now:
+        raise ValueError(f"{text!r} is over: a key that may be used no more is revoked, with 'freehold keys revoke'")
     return int(when.timestamp()) * 1_000_000_000
 
 

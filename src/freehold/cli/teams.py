@@ -10,6 +10,7 @@ from rich.table import Table
 from freehold.cli.allowance import allowance_options, changed, document, month_start_ns, summary, used, used_lines
 from freehold.cli.keys import open_ring, recorded_usage
 from freehold.cli.terminal import print_table
+from freehold.core.errors import NotFound
 from freehold.store.keys import Team
 
 
@@ -51,7 +52,10 @@ def show(name: str, as_json: bool) -> None:
     """Show team NAME: its keys, what they may use together, and what they have used."""
     with open_ring() as ring:
         team = ring.team(name)
-        members = [key.key_id for key in ring.list() if key.team == name and key.revoked_at_ns is None]
+        keys = [key for key in ring.list() if key.team == name]
+        if not keys and not any(known.name == name for known in ring.teams()):
+            raise NotFound(f"no key is in a team {name[:100]!r}, and it has no limits; see: freehold keys list")
+    members = [key.key_id for key in keys if key.revoked_at_ns is None]
     now_ns = time.time_ns()
     use = used([row for row in recorded_usage().since(month_start_ns(now_ns)) if row.team == name], now_ns)
     if as_json:

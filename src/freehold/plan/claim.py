@@ -76,6 +76,7 @@ def examine(text: str, setting: Setting) -> Claim:
         raise InvalidRequest(f"megawatts lie between 0 and {MOST_MW:,.0f}, got {setting.site_mw:g}", param="mw")
     for pattern, about in _KINDS:
         if found := pattern.search(text):
+            _refuse_others(text, found)
             return about(text, found, setting)
     raise InvalidRequest(
         f"no quantity in {text[:60]!r}: say a rate (8 exaflops), power (100 MW), money (200 billion USD, or '$200bn' "
@@ -83,6 +84,18 @@ def examine(text: str, setting: Setting) -> Claim:
         "export (H200 to CN)",
         param="text",
     )
+
+
+def _refuse_others(text: str, found: re.Match[str]) -> None:
+    """What else is said in numbers would be passed over, and a contradiction with it."""
+    for pattern, about in _KINDS:
+        for other in pattern.finditer(text) if about is not _export else ():  # a country holds no quantity
+            if other.start() >= found.end() or other.end() <= found.start():
+                raise InvalidRequest(
+                    f"{found[0].strip()!r} and {other[0].strip()!r} are two claims: ask about each; "
+                    "the power that goes with another quantity is said with --mw",
+                    param="text",
+                )
 
 
 def precision_of(text: str) -> Precision | None:
@@ -266,7 +279,8 @@ def _storage(text: str, found: re.Match[str], setting: Setting) -> Claim:
 def _model(text: str, found: re.Match[str], setting: Setting) -> Claim:
     parameters = _value(found[1]) * 1e9
     chip = setting.chip or find(found[2])
-    said = re.search(r"([\d.]+)\s*(?:tok|tokens?)(?:/s| a second| per second)", text.lower())
+    claimed = re.search(r"([\d.,]+(?:e\d+)?)\s*(k?)\s*(?:tok|tokens?)(?:/s| a second| per second)", text.lower())
+    said = None if claimed is None else _value(claimed[1]) * (1e3 if claimed[2] else 1)
     readings, best = [], 0.0
     for name in QUANTISATIONS:
         one = stream(
@@ -285,8 +299,8 @@ def _model(text: str, found: re.Match[str], setting: Setting) -> Claim:
             )
         )
     against = []
-    if said is not None and float(said[1]) > best:
-        against.append(f"{said[1]} tokens/s is beyond the bound of every reading, {best:.2g} at most")
+    if said is not None and said > best:
+        against.append(f"{said:,g} tokens/s is beyond the bound of every reading, {best:.2g} at most")
     slow = [one for one in readings if one.facts[1].value == "no"]
     if slow:
         against.append(f"does not fit at {', '.join(one.name for one in slow)}: the rest is read over a link for every token")
