@@ -16,7 +16,8 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 
 from freehold.core.errors import ConfigError
 from freehold.gateway.config import GatewayConfig
-from freehold.gateway.serve import Corked, bind, check_bind, event_loop, is_loopback, serving
+from freehold.gateway.report_config import is_loopback
+from freehold.gateway.serve import Corked, bind, check_bind, event_loop, serving
 
 QUICK = GatewayConfig(port=0, header_timeout_s=0.2, header_limit_bytes=1000, max_connections=3, shutdown_timeout_s=1)
 

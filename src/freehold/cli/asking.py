@@ -18,7 +18,7 @@ from freehold.core.exchange import ExchangeId, Principal
 from freehold.core.findings import Action
 from freehold.gateway import log
 from freehold.gateway.approval_asking import REASONS_LIMIT
-from freehold.gateway.serve import is_loopback
+from freehold.gateway.report_config import is_loopback
 
 _SILENCE_S = 45.0  # the node sends a blank every ten
 _LATE_S = 15.0  # by which an answer may come after its time: the node ends a question that nobody answers

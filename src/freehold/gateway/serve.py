@@ -6,7 +6,6 @@ both. Streams under way at a shutdown may finish within `shutdown_timeout_s`.
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import socket
 import ssl
@@ -22,20 +21,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from freehold.core.errors import ConfigError
 from freehold.gateway.config import GatewayConfig
+from freehold.gateway.report_config import is_loopback
 
 _OFFER = re.compile(rb"(\r\n)(upgrade:[ \t]*h2c[ \t]*(?:\r\n|$))", re.IGNORECASE)
 _RECORD_S = 5.0
 _BACKLOG = 2048  # uvicorn's own default
 _UNSENT_BYTES = 128 << 10  # that the system keeps of an answer beyond what is under way; else a client that stalls is sent MiBs
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def check_bind(config: GatewayConfig, *, has_keys: bool) -> None:

@@ -28,7 +28,7 @@ from freehold.gateway.log_routes import LogRoutes
 from freehold.gateway.metrics import CONTENT_TYPE
 from freehold.gateway.readiness import for_anybody, readiness
 from freehold.gateway.reply import error_headers
-from freehold.gateway.serve import is_loopback
+from freehold.gateway.report_config import is_loopback
 from freehold.gateway.services import Services
 from freehold.gateway.wire import CODECS, anthropic, gemini
 from freehold.gateway.wire.codec import Codec

@@ -233,14 +233,9 @@ class ChildLink:
             yield event
 
     async def _take(self, line: bytes) -> None:
-        try:
-            message = messages.read(line.strip(), self._bounds)
-        except FreeholdError as problem:
-            log.info("mcp_dropped", server=self._name, kind="line", code=problem.code)
-            unread = messages.unread(line, self._name, problem)
-            if unread is None:
-                return
-            message = unread
+        message = messages.read_line(line, self._name, self._bounds)
+        if message is None:
+            return
         if message.is_answer and message.id in self._own:
             if not self._own[message.id].done():
                 self._own[message.id].set_result(message)

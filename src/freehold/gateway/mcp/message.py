@@ -28,6 +28,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, KNOWN_PROTOCOL_VERSIO
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from freehold.core.errors import BlockedByPolicy, FreeholdError, InvalidRequest, RequestTooLarge, UpstreamBroken
+from freehold.gateway import log
 from freehold.gateway.body import parse
 from freehold.gateway.mcp.services import Bounds
 
@@ -163,8 +164,17 @@ def error(id: Id | None, problem: FreeholdError) -> bytes:  # noqa: A002
     return orjson.dumps({"jsonrpc": "2.0", "id": id, "error": {"code": code_of(problem), "message": problem.message}})
 
 
-def unread(line: bytes, server: str, problem: FreeholdError) -> Message | None:
-    """In place of an answer that `read` refused, an error, so that whoever asked does not wait. None where it was no answer."""
+def read_line(line: bytes, server: str, bounds: Bounds) -> Message | None:
+    """What a server wrote. What can't be read is dropped; in place of an answer stands an error, so that nobody waits for it."""
+    try:
+        return read(line.strip(), bounds)
+    except FreeholdError as problem:
+        log.info("mcp_dropped", server=server, kind="line", code=problem.code)
+        return _unread(line, server, problem)
+
+
+def _unread(line: bytes, server: str, problem: FreeholdError) -> Message | None:
+    """None where it was no answer."""
     try:
         document = orjson.loads(line)
     except orjson.JSONDecodeError:

@@ -78,14 +78,9 @@ class Wrap:
             await self._handle(message, self._client_says, at_once=message.kind is not Kind.REQUEST)
 
     async def _server_says(self, line: bytes) -> None:
-        try:
-            message = messages.read(line.strip(), self._bounds)
-        except FreeholdError as problem:
-            log.info("mcp_dropped", server=self._config.name, kind="line", code=problem.code)
-            unread = messages.unread(line, self._config.name, problem)
-            if unread is None:
-                return
-            message = unread
+        message = messages.read_line(line, self._config.name, self._bounds)
+        if message is None:
+            return
         if message.is_answer and message.id in self._own:
             if not self._own[message.id].done():
                 self._own[message.id].set_result(message)
