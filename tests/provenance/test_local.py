@@ -167,3 +167,8 @@ def test_a_changed_file_is_refused_by_name_with_what_to_do(files: Path, tmp_path
     (files / "model.safetensors").write_bytes(b"shorter")
     with pytest.raises(VerificationError, match=r"model\.safetensors has 7 bytes.*signed for mine.*--name mine --replace"):
         open_model(home, "mine")
+
+
+def test_a_model_that_is_pulled_is_not_forgotten_and_its_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest, match=r"remove the folder .*smollm2-135m"):
+        forget(tmp_path, "smollm2-135m")

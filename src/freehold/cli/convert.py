@@ -135,7 +135,7 @@ def _unpickled_beside(wanted: _Wanted, path: Path, stack: contextlib.ExitStack, 
 def _to_safetensors(wanted: _Wanted, progress: PullProgress) -> tuple[Path, Manifest]:
     source = wanted.source
     if not source.exists():
-        raise DeviceError(f"there is no {source}")
+        raise DeviceError(f"there is no file or folder {source}")
     if not pickles_of(source):
         raise UnsupportedArtefact(
             f"{source.name} is no pickle of PyTorch's weights, and no folder that has its weights in such and nothing else: only "

@@ -26,7 +26,7 @@ def model_path(model: str) -> Path:
         return files_of(open_model(configuration.home(), model))
     except NotFound as exc:
         if "/" in model or model.endswith(".gguf"):
-            raise DeviceError(f"there is no {path}") from exc
+            raise DeviceError(f"there is no file or folder {path}") from exc
         raise
 
 

@@ -200,6 +200,9 @@ def _manifest(place: Path, keys: TrustedKeys) -> Manifest:
 
 def forget(home: Path, name: str) -> bool:
     """Take an added model off the list. Files that lie elsewhere stay; tells whether some lay here and are gone."""
+    if (pin := catalogue.lookup(name)) is not None:
+        folder = model_directory(home, pin.name)
+        raise InvalidRequest(f"{name} is pulled, not added; to be rid of its files, remove the folder {folder}", param="name")
     check_model_name(name)
     place = _place(home, name)
     lay_here = not (place / LOCATION_NAME).exists()
