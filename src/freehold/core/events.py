@@ -62,6 +62,9 @@ class ServedBy:
     trust: str | None = None  # why the model's bytes were taken to be the right ones: see core.models.Trust
 
 
+FIRST_REFUSAL_PART = 1 << 24  # from here on parts of a choice's texts are what the model declines with: some dialects mark it
+
+
 class PartKind(StrEnum):
     TEXT = "text"
     REASONING = "reasoning"

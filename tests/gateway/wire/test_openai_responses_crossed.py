@@ -50,7 +50,7 @@ def carry(upstream: str, client: str, payloads: list[SseEvent], **request: Any) 
 
 def chunks(field: str, pieces: list[str]) -> list[SseEvent]:
     def delta(piece: str) -> dict[str, Any]:
-        if field in ("content", "reasoning_content"):
+        if field in ("content", "reasoning_content", "refusal"):
             return {field: piece}
         return {"tool_calls": [{"index": 0, "id": "c1", "function": {"name": field, "arguments": piece}}]}
 
@@ -82,7 +82,7 @@ def test_a_key_of_a_chat_provider_reaches_a_responses_client_masked_in_all_that_
     ("kind", "field"),
     [
         ("output_text", "content"),
-        ("refusal", "content"),
+        ("refusal", "refusal"),
         ("reasoning_text", "reasoning_content"),
         ("reasoning_summary_text", "reasoning_content"),
         ("function_call_arguments", "arguments"),
@@ -133,3 +133,17 @@ def test_what_a_coding_agent_sends_goes_to_every_dialect(dialect: str) -> None:
     for word in ("Be brief.", "list the files", "I look.", "a.py", "b.py", "apply_patch"):
         assert word in written
     assert "gAAAAABo" not in written
+
+
+def test_a_refusal_is_one_to_clients_of_either_dialect() -> None:
+    """Who asked for JSON by a schema would take it for the answer, and fail to parse it."""
+    told = [orjson.loads(data) for data, _ in carry("openai.chat", "openai.responses", chunks("refusal", cut(TEXT, [3, 20, 30])))]
+    assert "".join(event["delta"] for event in told if event["type"] == "response.refusal.delta") == MASKED
+    assert [event["refusal"] for event in told if event["type"] == "response.refusal.done"] == [MASKED]
+    assert told[-1]["response"]["output"][0]["content"] == [{"type": "refusal", "refusal": MASKED}]
+
+    item = {"type": "message", "id": "m", "role": "assistant", "content": [{"type": "refusal", "refusal": "no"}]}
+    events = RESPONSES.decode_answer(orjson.dumps({"status": "completed", "output": [item]}), provider="p")
+    request = asked({"model": "m", "messages": [{"role": "user", "content": "x"}]})
+    message = json.loads(CHAT.encode_answer(request, events))["choices"][0]["message"]
+    assert (message["content"], message["refusal"]) == (None, "no")

@@ -10,6 +10,7 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Aside,
     Blocked,
     Event,
@@ -48,6 +49,8 @@ class ChunkEncoder:
         match event:
             case TextDelta() if not (event.text or event.logprobs):
                 return []
+            case TextDelta() if event.part >= FIRST_REFUSAL_PART:
+                return [self._chunk(event.choice, b'{"refusal":%s}' % orjson.dumps(event.text))]
             case TextDelta():
                 logprobs = orjson.dumps(_logprobs(event.logprobs)) if event.logprobs else b"null"
                 return [self._chunk(event.choice, b'{"content":%s}' % orjson.dumps(event.text), logprobs)]
@@ -116,10 +119,11 @@ def encode_completion(exchange: Exchange, events: Iterable[Event]) -> bytes:
 class _Choice:
     """One alternative of a plain answer, as it grows."""
 
-    __slots__ = ("_calls", "_finish_reason", "_logprobs", "_reasoning", "_text")
+    __slots__ = ("_calls", "_finish_reason", "_logprobs", "_reasoning", "_refusal", "_text")
 
     def __init__(self) -> None:
         self._text: list[str] = []
+        self._refusal: list[str] = []
         self._reasoning: list[str] = []
         self._calls: dict[int, tuple[ToolCallStart, list[str]]] = {}
         self._logprobs: list[TokenLogprob] = []
@@ -127,6 +131,8 @@ class _Choice:
 
     def add(self, event: TextDelta | ReasoningDelta | ToolCallStart | ToolCallDelta | MessageEnd) -> None:
         match event:
+            case TextDelta() if event.part >= FIRST_REFUSAL_PART:
+                self._refusal.append(event.text)
             case TextDelta():
                 self._text.append(event.text)
                 self._logprobs.extend(event.logprobs)
@@ -145,8 +151,8 @@ class _Choice:
     def encode(self, number: int) -> dict[str, Any]:
         message: dict[str, Any] = {
             "role": "assistant",
-            "content": "".join(self._text) if self._text or not self._calls else None,
-            "refusal": None,
+            "content": "".join(self._text) if self._text or not (self._calls or self._refusal) else None,
+            "refusal": "".join(self._refusal) or None,
         }
         if self._reasoning:
             message["reasoning_content"] = "".join(self._reasoning)

@@ -11,6 +11,7 @@ import msgspec
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Event,
     FinishReason,
     MessageEnd,
@@ -49,7 +50,6 @@ _FINISH_REASONS = {
 
 LEGACY_PART = 901  # of a choice's calls: `function_call`, which has no index
 _ARGUMENTS = {"function": "arguments", "custom": "input"}
-_REFUSAL_PART = 900  # of a choice's texts; a field of its own, whose pieces the client joins apart from the content's
 
 _Index = Annotated[int, msgspec.Meta(ge=0, lt=128)]
 _Name = Annotated[str, msgspec.Meta(max_length=NAME_LIMIT_CHARS)]
@@ -237,7 +237,7 @@ class ChunkDecoder(Decoder):
                 run.say((PartKind.REASONING, number, progress.thought), thought, (*at, field))
             if turn.refusal:
                 progress.is_refusing = True
-                run.say((PartKind.TEXT, number, _REFUSAL_PART), turn.refusal, (*at, "refusal"))
+                run.say((PartKind.TEXT, number, FIRST_REFUSAL_PART), turn.refusal, (*at, "refusal"))
             logprobs = choice.logprobs.content if choice.logprobs else None
             for kind, path, text in _pieces(turn.content, (*at, "content")):
                 if kind is PartKind.REASONING:
@@ -258,7 +258,7 @@ class ChunkDecoder(Decoder):
             _end_thought(progress, number, run)
             _end_text(progress, number, run)
             if progress.is_refusing:
-                run.add(PartEnd(kind=PartKind.TEXT, choice=number, part=_REFUSAL_PART))
+                run.add(PartEnd(kind=PartKind.TEXT, choice=number, part=FIRST_REFUSAL_PART))
 
     def _read_call(self, call: _Call, progress: _Progress, number: int, index: int, at: Path, run: Run) -> None:
         part = index if call.index is None else call.index

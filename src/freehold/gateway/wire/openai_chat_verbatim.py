@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from freehold.core.events import Event, Payload, Slot
+from freehold.core.events import FIRST_REFUSAL_PART, Event, Payload, Slot
 from freehold.core.exchange import Exchange, Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent, data_of, name_of
@@ -52,7 +52,7 @@ class ChunkNotes:
         if is_usage and self._exchange.stream and not self._exchange.include_usage:
             return []
         # A field we do not know may hold pieces of a text, or a whole one each time: it is scanned as both.
-        unknown = {slot.path for slot in slots if slot.part >= EXTRA_PARTS}
+        unknown = {slot.path for slot in slots if EXTRA_PARTS <= slot.part < FIRST_REFUSAL_PART}
         events = self._notes.note(data, name, _without_logprobs(document), slots, whole=unknown, is_last=has_ended)
         self._compare_with(document, events[0], slots if not has_ended else ())
         return events
@@ -107,7 +107,7 @@ class ChunkNotes:
         if (
             len(slots) != 1
             or not slots[0].chars
-            or slots[0].part >= EXTRA_PARTS
+            or EXTRA_PARTS <= slots[0].part < FIRST_REFUSAL_PART
             or not isinstance(payload, Payload)
             or payload.name
         ):

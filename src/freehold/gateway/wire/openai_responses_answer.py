@@ -13,6 +13,7 @@ from typing import Any, assert_never
 import orjson
 
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Aside,
     Blocked,
     Event,
@@ -127,7 +128,7 @@ class ItemEncoder:
             return []
         item, sent = self._open.get((kind, part)), []
         if item is None:
-            sent = self._begin(self._new(kind), kind, part)
+            sent = self._begin(self._new(kind, part), kind, part)
             item = self._open[kind, part]
         if (head := item.add(text, logprobs)) is not None:
             sent.append(self._delta(item, head, text, logprobs))
@@ -162,8 +163,10 @@ class ItemEncoder:
             item.document["encrypted_content"] = bare_seal(DIALECT, event.signature) or event.signature
         return sent + self._written(item.end("completed"))
 
-    def _new(self, kind: PartKind) -> "_Item":
+    def _new(self, kind: PartKind, part: int) -> "_Item":
         number, exchange_id = len(self._items), self._exchange.id
+        if kind is PartKind.TEXT and part >= FIRST_REFUSAL_PART:
+            return _Refusal(number, exchange_id)
         if kind is PartKind.TEXT:
             return _Message(number, exchange_id)
         if kind is PartKind.REASONING:
@@ -265,6 +268,31 @@ class _Message(_Item):
         self.document["content"] = [part]
         return [
             ("response.output_text.done", {**place, "text": text, "logprobs": logprobs}),
+            ("response.content_part.done", {**place, "part": part}),
+            *super().end(status),
+        ]
+
+
+class _Refusal(_Item):
+    kind = "message"
+    id_prefix = "msg"
+    delta_name = b"response.refusal.delta"
+    index = "content_index"
+
+    __slots__ = ()
+
+    def __init__(self, number: int, exchange_id: str) -> None:
+        super().__init__(number, exchange_id, status="in_progress", role="assistant", content=[])
+
+    def begin(self) -> list[tuple[str, dict[str, Any]]]:
+        part = {"type": "refusal", "refusal": ""}
+        return [*super().begin(), ("response.content_part.added", {**self._place, "content_index": 0, "part": part})]
+
+    def end(self, status: str) -> list[tuple[str, dict[str, Any]]]:
+        place, part = {**self._place, "content_index": 0}, {"type": "refusal", "refusal": self._text}
+        self.document["content"] = [part]
+        return [
+            ("response.refusal.done", {**place, "refusal": self._text}),
             ("response.content_part.done", {**place, "part": part}),
             *super().end(status),
         ]

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from freehold.core.errors import UpstreamBroken
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Event,
     FinishReason,
     MessageEnd,
@@ -201,14 +202,15 @@ class EventDecoder(Decoder):
             kind = _KINDS.get(place[0], PartKind.REASONING)
             if place[0] in _CLIENTS and place[1] not in self._calls:
                 raise UpstreamBroken("the upstream sent arguments of a call it never began")
-            text = self._texts[place] = self._new_part(kind, place[1])
+            first = FIRST_REFUSAL_PART if place[0] == "response.refusal" else 0
+            text = self._texts[place] = self._new_part(kind, place[1], first)
             if kind is PartKind.TOOL_CALL:
                 run.add(read.call_start(self._items.get(place[1], {}), text.part))
         return text
 
-    def _new_part(self, kind: PartKind, item: int) -> _Text:
+    def _new_part(self, kind: PartKind, item: int, first: int = 0) -> _Text:
         self._parts += 1
-        return _Text(kind, item, self._parts - 1)
+        return _Text(kind, item, first + self._parts - 1)
 
     def _begin_item(self, item: Mapping[str, Any], number: int, run: Run) -> None:
         """Some providers give a number twice: the item before is over."""
