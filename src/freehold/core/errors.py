@@ -125,14 +125,15 @@ class UpstreamError(FreeholdError):
 
 
 class UpstreamUnavailable(UpstreamError):
-    """`retry_after_s` is when trying again makes sense, where that is known."""
+    """`retry_after_s` is when trying again makes sense, and `why` what an operator looks for, where they are known."""
 
     status = 503
     code = "upstream_unavailable"
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None, code: str | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float | None = None, code: str | None = None, why: str = "") -> None:
         super().__init__(message, code=code)
         self.retry_after_s = retry_after_s
+        self.why = why
 
 
 class ModelRefused(UpstreamUnavailable):

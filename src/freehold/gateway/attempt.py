@@ -207,7 +207,7 @@ def _kind(error: UpstreamError) -> str:
     """In our own words: a provider's may quote content."""
     match error:
         case UpstreamUnavailable():
-            return "cannot be reached"
+            return f"cannot be reached: {error.why}" if error.why else "cannot be reached"
         case UpstreamTimeout():
             return "silent for too long"
         case UpstreamRejected():

@@ -92,7 +92,9 @@ async def test_the_provider_gets_its_key_its_model_name_and_is_asked_for_usage()
 
 async def test_a_provider_with_the_older_words_is_sent_no_others() -> None:
     """Whether the client speaks its dialect or another: some refuse the newer ones, some pass over them."""
-    limited = asked({"model": "ours", "max_completion_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True})
+    limited = asked(
+        {"model": "ours", "max_completion_tokens": 9, "messages": [{"role": "user", "content": "hi"}], "stream": True}
+    )
     translated = asked({"model": "ours", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]}, "anthropic.messages")
     async with provider(STREAM, chunked(WHOLE), END) as raw:
         for exchange_ in (limited, translated):
@@ -207,8 +209,31 @@ async def test_silence_is_a_timeout(step: bytes) -> None:
 async def test_nobody_there_is_unavailable() -> None:
     async with provider() as raw:
         pass
-    with pytest.raises(UpstreamUnavailable, match="can't be reached"):
+    with pytest.raises(UpstreamUnavailable, match="can't be reached: connection refused; try again") as caught:
         await ask(raw)
+    assert caught.value.why == "connection refused"
+    for url, why in (
+        ("http://nobody.invalid/v1", "its name is not known"),
+        (raw.url.replace("http:", "https:"), "connection refused"),
+    ):
+        upstream = make_upstream(config(url))
+        with pytest.raises(UpstreamUnavailable) as caught:
+            await told(upstream.send(exchange()))
+        await upstream.close()
+        assert caught.value.why == why
+
+
+async def test_a_provider_without_tls_is_told_from_one_that_is_not_there() -> None:
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        upstream = make_upstream(config(f"https://127.0.0.1:{port}/v1"))
+        with pytest.raises(UpstreamUnavailable, match="speaks no TLS"):
+            await told(upstream.send(exchange()))
+        await upstream.close()
 
 
 async def test_more_than_the_limit_is_refused() -> None:

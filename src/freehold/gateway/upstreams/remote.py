@@ -44,6 +44,11 @@ _DRAIN_S = 0.05
 _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 _BUFFER_BYTES = 65536  # aiohttp stops reading from a provider at twice as much that nobody took
 _KEPT_OPEN_S = 55  # while idle: a new one takes three round trips; AWS's balancers close theirs after 60 s, nginx after 75
+_REASONS = (
+    (aiohttp.ClientConnectorDNSError, "its name is not known"),
+    (aiohttp.ClientConnectorCertificateError, "its certificate is not trusted"),
+    (aiohttp.ClientSSLError, "it speaks no TLS that this node does"),
+)
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 _OUR_FAULT = (401, 403, 407)  # what the provider says of this node's key, not of the client's
 _LIMIT = "max_completion_tokens"
@@ -142,7 +147,8 @@ class RemoteUpstream:
         except TimeoutError as exc:  # aiohttp's timeouts are TimeoutErrors too
             raise UpstreamTimeout(f"upstream {self.name} was silent for too long; try again later") from exc
         except aiohttp.ClientConnectorError as exc:
-            raise UpstreamUnavailable(f"upstream {self.name} can't be reached; try again later") from exc
+            why = _why(exc)
+            raise UpstreamUnavailable(f"upstream {self.name} can't be reached: {why}; try again later", why=why) from exc
         except (aiohttp.ClientError, OSError, ValueError) as exc:
             raise UpstreamBroken(f"upstream {self.name} broke the connection off ({type(exc).__name__}); try again") from exc
 
@@ -245,6 +251,14 @@ class _Asked:
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)  # with the provider's key
     timeout: aiohttp.ClientTimeout
+
+
+def _why(error: aiohttp.ClientConnectorError) -> str:
+    """In words that name no address."""
+    for kind, words in _REASONS:
+        if isinstance(error, kind):
+            return words
+    return os.strerror(error.errno).lower() if error.errno else "no connection"
 
 
 def _resume_once_a_read(content: aiohttp.StreamReader) -> None:
