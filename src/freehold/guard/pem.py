@@ -6,7 +6,7 @@ import re
 # parts: so there is one way to read a text, and `re` takes linear time.
 _GAP = rb"[\t-\r \"',#>*|\\]{1,40}"
 _BETWEEN = _GAP + rb"(?:\+" + _GAP + rb")?"
-_END = rb"-----END [A-Z0-9 ]{1,40}-----"
+_END = rb"(?:-----END [A-Z0-9 ]{1,40}-----|(?=Private-MAC))"  # PuTTY: what comes after the last line
 _LOOK_AHEAD_CHARS = 160
 _ENDING = re.compile(rb"[A-Za-z0-9+/=]{0,63}(?:" + _GAP + rb"[A-Za-z0-9+/=]{1,63}){0,6}(?:" + _GAP + rb")?" + _END)
 _LINE = re.compile(rb"[A-Za-z0-9+/]{20}|[A-Za-z0-9+/]{0,19}={0,2}" + _BETWEEN + rb"(?=[A-Za-z0-9+/]{20})")

@@ -14,6 +14,7 @@ from freehold.guard.detectors.validators import (
     not_identifier,
     quoted_password,
     random_token,
+    said_password,
     typed_or_generated,
     typed_password,
     varied,
@@ -58,21 +59,23 @@ COMMANDS = (
     Detector(
         id="password-option",
         left=r"(?:^|[\t\n\r \"'])",
-        before=rf"(?:--?|/)(?i:[a-z-]{{0,24}}(?:password|passwd|passphrase|pwd|pass)|pw)(?:{SPACE}{{1,4}}|[=:])[\"']?",
+        before=rf"(?:(?:--?|/)(?i:[a-z-]{{0,24}}(?:password|passwd|passphrase|pwd|pass)|pw)(?:{SPACE}{{1,4}}|[=:])|-pass(?:in|out)?{SPACE}pass:)[\"']?",
         # Hyperscan (Vectorscan 5.4.12) misses the pattern itself where another option stands more than 24 characters before it.
         # Something of an option stands before the word, so that Python's `pass` announces nothing.
-        hint=rf"(?:[A-Za-z/-](?i:password|passwd|passphrase|pwd|pass)|[/-](?i:pw))(?:{SPACE}|[=:])",
+        hint=rf"(?:[A-Za-z/-](?i:password|passwd|passphrase|pwd|pass)|[/-](?i:pw)|-pass(?:in|out)?{SPACE}pass)(?:{SPACE}|[=:])",
         hint_reach_chars=6,
         pattern=rf"{VALUE}{{5,128}}",
         after=r"(?:[\t\n\r \"'\\]|$)",
         confidence=0.6,
         context=lambda before: b"-no-" not in before,
-        validator=complex_password,
+        validator=lambda value: complex_password(value) or typed_or_generated(value),
         must_match=(
             "Connect-VIServer -User administrator@vsphere.local -Password VMware1!",
             "Connect-VIServer vc.lab -User adm -Password VMware1!",
             "tool --db-password=s3cr3t99 run",
             "plink -pw hunt3r22 host",
+            "wget --password=rainPw31 https://example.com/x",
+            "openssl pkcs12 -in x.p12 -passin pass:hunt3r22",
         ),
         must_not_match=(
             "tool --password $PASSWORD",
@@ -89,11 +92,13 @@ COMMANDS = (
             rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)[^\n|;&]{{0,120}}{SPACE}-w{SPACE}?"
             rf"|(?:sqlcmd|osql|bcp|unzip|zip)[^\n|;&]{{0,100}}{SPACE}-p{SPACE}?|redis-cli[^\n|;&]{{0,80}}{SPACE}-a{SPACE}"
             rf"|openssl{SPACE}[^\n|;&]{{0,80}}{SPACE}-k{SPACE}|htpasswd{SPACE}-[a-z]{{0,3}}b[a-z]{{0,3}}{SPACE}[^\x01-\x20]{{1,60}}{SPACE}[^\x01-\x20]{{1,40}}{SPACE}"
-            rf"|net(?:\.exe)?{SPACE}user{SPACE}[^\x01-\x20/]{{1,40}}{SPACE}|net{SPACE}use[^\n|;&]{{0,80}}/user:[^\x01-\x20]{{1,60}}{SPACE}"
+            rf"|net(?:\.exe)?{SPACE}user{SPACE}[^\x01-\x20/]{{1,40}}{SPACE}|net{SPACE}use[^\n|;&]{{0,80}}/user:(?:\"[^\n\"]{{1,60}}\"|[^\n\r\"'|;&]{{1,60}}){SPACE}"
             rf"|(?:smbclient|winexe|rpcclient|smbget|wmic)[^\n|;&]{{0,80}}{SPACE}-U{SPACE}?[^\x01-\x20%]{{1,60}}%"
-            rf"|sudo{SPACE}-S[^\n|;&<]{{0,40}}<<<{SPACE}?|lftp[^\n|;&]{{0,60}}{SPACE}-u{SPACE}?[^\x01-\x20,]{{1,40}},|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
+            rf"|sudo{SPACE}-S[^\n|;&<]{{0,40}}<<<{SPACE}?|lftp[^\n|;&]{{0,60}}{SPACE}-u{SPACE}?[^\x01-\x20,]{{1,40}},|[xw]freerdp[^\n|;&]{{0,80}}{SPACE}/p:"
+            rf"|az{SPACE}login[^\n|;&]{{0,120}}{SPACE}-p{SPACE}|gh{SPACE}secret{SPACE}set[^\n|;&]{{0,60}}{SPACE}(?:-b|--body)[ =]"
+            rf"|ConvertTo-SecureString{SPACE}(?:-String{SPACE})?)[\"']?"
         ),
-        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|lftp|sudo|freerdp|SecureString){SPACE}",
+        hint=rf"(?i:ldap(?:search|add|modify|delete|whoami|passwd)|sqlcmd|osql|bcp|zip|redis-cli|openssl|htpasswd|net(?:\.exe)?{SPACE}user?|smbclient|winexe|rpcclient|smbget|wmic|lftp|sudo|freerdp|az{SPACE}login|gh{SPACE}secret|SecureString){SPACE}",
         hint_reach_chars=200,
         pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|/-][^\x01-\x20\"'`<>()\[\]{},;|]{4,80}",
         after=r"(?:[\t-\r \"'\\]|$)",
@@ -108,8 +113,25 @@ COMMANDS = (
             "htpasswd -bc /etc/f bob Sw0rdf1sh99",
             "sudo -S apt update <<< 'Sw0rdf1sh99'",
             "lftp -u bob,'Sw0rdf1sh99' ftp://h",
+            "az login --service-principal -u bob -p Sw0rdf1sh99 -t x",
+            "gh secret set NPM_TOKEN --body Sw0rdf1sh99",
         ),
         must_not_match=("ldapsearch -x -D cn=admin -W -b dc=x", "net user bob /delete", "unzip -p archive", "redis-cli -a $PASS"),
+    ),
+    Detector(
+        id="settings-line-password",  # of servers and routers: a word, blanks, the password
+        left=r"(?:^|[\n\r])",
+        before=(
+            r"[ \t]{0,8}(?i:requirepass|masterauth|bindpw|[a-z]{0,4}root_?pw:?"
+            r"|enable (?:secret|password)(?: level [0-9]{1,2})?(?: 0)?"
+            r"|username [^\x01-\x20]{1,32} (?:privilege [0-9]{1,2} )?(?:secret|password)(?: 0)?)[ \t]{1,4}[\"']?"
+        ),
+        pattern=rf"{VALUE}{{6,128}}",
+        after=r"(?:[\t\n\r \"']|$)",
+        confidence=0.7,
+        validator=typed_or_generated,
+        must_match=("port 6379\nrequirepass Sword_fish9\n", "enable secret 0 Sw0rdf1sh99\n", "olcRootPW: Sw0rdf1sh99\n"),
+        must_not_match=("requirepass foobared\n", "enable secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0\n", "rootpw {SSHA}abc123\n"),
     ),
     Detector(
         id="sql-password",
@@ -163,7 +185,7 @@ COMMANDS = (
         id="connection-call",
         left=r"(?:^|[^A-Za-z0-9_])",
         before=(
-            rf"(?:mysqli?_connect|mysqli|PDO|getConnection|DBI->connect)\({SPACE}{{0,16}}{_QUOTED}{SPACE}?,{SPACE}{{0,16}}{_QUOTED}{SPACE}?,"
+            rf"(?:mysqli?_connect|mysqli|PDO|getConnection|DBI->connect|mysql_real_connect)\({SPACE}{{0,16}}(?:[A-Za-z_&*]{{1,24}},{SPACE}{{0,16}})?{_QUOTED}{SPACE}?,{SPACE}{{0,16}}{_QUOTED}{SPACE}?,"
             rf"{SPACE}{{0,16}}[\"']"
         ),
         pattern=rf"{VALUE}{{4,128}}",
@@ -181,7 +203,7 @@ COMMANDS = (
         id="xml-attribute-secret",
         left="",
         before=(
-            rf"(?:(?i:key|name|type)=[\"'][^\"'\n]{{0,48}}(?i:password|passwd|pwd|secret|token|api[-_]?key|access[-_]?key)[\"']"
+            rf"(?:(?i:key|name|type)=[\"'][^\"'\n]{{0,48}}(?i:password|passwd|pwd|secret(?:[-_]?key)?|token|api[-_]?key|access[-_]?key)[\"']"
             rf"|<(?i:password|secret|token|apikey))"
             rf"{SPACE}{{1,8}}(?i:value)=[\"']"
         ),
@@ -316,7 +338,7 @@ COMMANDS = (
         pattern=rf"{VALUE}{{6,64}}",
         after=r"(?:[\t-\r )\"'.,;]|$)",
         confidence=0.55,
-        validator=all_of(complex_password, random_token(2.0)),
+        validator=said_password,
         must_match=("credentials for the demo: demo@example.com / Sw0rdf1sh99", "Zugangsdaten: kim / Sw0rdf1sh99"),
         must_not_match=("login at example.com / example.org", "see login: src/auth/oauth2", "login 2 / 3 times"),
     ),

@@ -4,7 +4,7 @@ import re
 
 from freehold.guard.detectors.detector import SPACE, Detector
 from freehold.guard.detectors.examples import LOWER, UPPER, sample
-from freehold.guard.detectors.validators import marked, not_placeholder, typed_password, varied
+from freehold.guard.detectors.validators import marked, not_placeholder, typed_or_generated, typed_password, varied
 
 _UNFILLED = re.compile(
     rb"(?i)your[-_]|replace|placeholder|redacted|change[-_]?me|^(?-i:[A-Z_]*(?:PASS|PASSWORD|PASSWD|PWD|TOKEN|SECRET))$|^x+$|^\.+$|^(?:postgres|postgresql|mysql|mongodb|guest)$"
@@ -150,6 +150,17 @@ CONNECTIONS = (
         validator=varied,
         must_match=(f"https://api.example.com/v1?api_key={sample(32)}",),
         must_not_match=("https://example.com/?key=abc", "?token=xxxxxxxxxxxxxxxxxxxxxxxx"),
+    ),
+    Detector(
+        id="query-password",
+        left="",
+        before=r"[?&](?i:[a-z_]{0,16}(?:password|passwd|pwd))=",
+        pattern=r"[^\x01-\x20\"'`<>()\[\]{},;|&#]{5,128}",
+        after=r"(?:[&#\x01-\x20\"'`<>)]|$)",
+        confidence=0.7,
+        validator=typed_or_generated,
+        must_match=("jdbc:mysql://db/x?user=app&password=swordFish_9&useSSL=false", "curl 'https://x.org/?pwd=Sw0rdf1sh99'"),
+        must_not_match=("https://x.org/?user=bob&password=wrong", "?password=password1&x", "?password=$PASS&x"),
     ),
     Detector(
         id="npmrc-auth-token",

@@ -25,7 +25,7 @@ NOT_DIGIT = r"(?:^|[^A-Za-z0-9.,_+-])"  # before a number that stands alone
 # name, quotes and brackets, an assignment, an opening quote: `key = "`, `"key": "`, `key="`, `--key `, `:key => '`, `\"key\": \"`
 ASSIGN = (
     rf"{SPACE}?[\"'`\])]{{0,2}}(?: [Ss]tring)?{SPACE}{{0,16}}(?:[:?.+|!]{{0,3}}={{1,3}}>?|:|,|>){SPACE}{{0,16}}"
-    r"(?:[A-Za-z]{0,2}[\"'`]{1,2}|[\[(]{1,2}[\"'`])?"
+    r"(?:[A-Za-z@]{0,2}[\"'`]{1,2}|[\[(]{1,2}[\"'`])?"
 )
 
 

@@ -6,10 +6,11 @@ what a person may have typed where a password stands.
 
 from freehold.guard.detectors.detector import ASSIGN, SPACE, Detector
 from freehold.guard.detectors.examples import HEX, sample
-from freehold.guard.detectors.labels import hint, label, labelled, words
+from freehold.guard.detectors.labels import CLOSE, CLOSE_CHARS, hint, label, labelled, words
 from freehold.guard.detectors.validators import (
     all_of,
     complex_password,
+    entropy_bits,
     names_password,
     names_secret,
     not_identifier,
@@ -18,6 +19,7 @@ from freehold.guard.detectors.validators import (
     quoted_password,
     quoted_secret,
     random_token,
+    said_password,
     typed_or_generated,
     typed_password,
     varied,
@@ -37,7 +39,7 @@ VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
 _ESCAPED = r"\\{0,6}"  # JSON in JSON: of each quote, the last backslash is folded to a blank
-_SET = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}(?:{_ESCAPED} )?"
+_SET = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}(?:{_ESCAPED} )?@?"
 _SEPARATOR = _SET.replace("|:)", "|:|,)").replace("{0,8}", "{0,12}")
 # YAML's block, a shell's or Terraform's document: the value is on the next line
 _LONGER = r"(?:[|>][+-]?|<<[~-]?[\"']?[A-Z]{2,8}[\"']?)[ \t]{0,2}[\n\r]{1,2}[ \t]{0,16}"
@@ -58,6 +60,13 @@ PASSWORDS = words(
     "密码是, 密码为, 密碼:, 密碼是, パスワード, 暗証番号, 비밀번호, 패스워드, 비번은, 비번:, كلمة المرور, كلمة السر, گذرواژه, "
     "رمز عبور, סיסמה, סיסמא, पासवर्ड, "
     "পাসওয়ার্ড, รหัสผ่าน"
+)
+_CODES = words(
+    "verification code, one-time code, one-time password, one-time passcode, OTP, OTP code, 2FA code, MFA code, TAN, login code, "
+    "sign-in code, authentication code, confirmation code, activation code, Bestätigungscode, Verifizierungscode, "
+    "Sicherheitscode, code de vérification, code de confirmation, código de verificación, codice di verifica, "
+    "código de verificação, verificatiecode, kod weryfikacyjny, verifieringskod, doğrulama kodu, kode verifikasi, "
+    "код подтверждения, код подтвердження, 验证码, 驗證碼, 認証コード, 確認コード, 인증번호, 인증 코드"
 )
 # what the password is for, then a colon, a dash or "is"
 _SAID = (
@@ -132,7 +141,7 @@ GENERIC = (
         left="",
         before=(
             rf"{_NAME_OF_WORD}{_MORE}(?:{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}"
-            rf"(?:{_ESCAPED} )?[\"'`]|{_TYPED})"
+            rf"(?:{_ESCAPED} )?@?[\"'`]|{_TYPED})"
         ),
         head=rf"{_IN_QUOTES}{{4}}",
         pattern=rf"{_IN_QUOTES}{{3,{QUOTED_CHARS - 1}}}{_AT_END}",
@@ -175,7 +184,7 @@ GENERIC = (
         after="",
         confidence=0.55,
         context=names_password,
-        validator=all_of(complex_password, random_token(2.0)),
+        validator=said_password,
         must_match=("password=hunter2abc", "password: s3cr3tpw", "passwd = Pa55word99"),
         must_not_match=(
             "Korean passport: M456B7890",
@@ -188,7 +197,7 @@ GENERIC = (
     Detector(
         id="password-variable",
         left=r"(?:^|[\n\r \"'])",
-        before=r"(?:[A-Z][A-Z0-9]{0,24}_){1,5}(?:PASS|PASSWORD|PASSWD|PASSPHRASE|PWD)=[\"']?",
+        before=r"(?:(?:[A-Z][A-Z0-9]{0,24}_){1,5}|PG|SSH)(?:PASS|PASSWORD|PASSWD|PASSPHRASE|PWD)=[\"']?",
         pattern=rf"{VALUE}{{5,128}}",
         after=r"(?:[\t\n\r \"']|$)",
         confidence=0.6,
@@ -197,6 +206,7 @@ GENERIC = (
             "REACT_APP_AUTH_PASS=whiteduke\n",
             "docker run -e MYSQL_ROOT_PASSWORD=swordfish mysql",
             "export DB_PWD=opensesame",
+            "PGPASSWORD=opensesame psql -h db",
         ),
         must_not_match=("DB_PASSWORD=changeme", "DB_PASSWORD=$SECRET", "SMTP_PASSWORD=smtp_password", "PASSWORD=password"),
     ),
@@ -228,7 +238,7 @@ GENERIC = (
         pattern=rf"{VALUE}{{6,128}}",
         after="",
         confidence=0.55,
-        validator=all_of(complex_password, random_token(2.0)),
+        validator=said_password,
         must_match=(
             "the password is hunter2abc",
             'my password is "Tr0ub4dor3" now',
@@ -306,13 +316,20 @@ GENERIC = (
     Detector(
         id="password-argument",
         left=r"(?:^|[^A-Za-z0-9_])",
-        before=r"(?:[a-z]{1,16}P|p|P)assword[ \t]{1,4}[\"']",  # Gradle: `storePassword "…"`
+        before=(  # Gradle: `storePassword "…"`; PHP
+            r"(?:(?:[a-z]{1,16}P|p|P)assword[ \t]{1,4}"
+            rf"|define\({SPACE}?[\"'][A-Z0-9_]{{0,32}}(?:PASSWORD|PASSWD|PASS|PWD)[\"']{SPACE}?,{SPACE}{{0,4}})[\"']"
+        ),
         pattern=rf"{VALUE}{{5,128}}",
         after=r"[\"']",
         confidence=0.6,
         context=names_password,
         validator=typed_or_generated,
-        must_match=('    storePassword "hunter2abc"', "credentials {\n  password 'Sw0rdf1sh99'\n}"),
+        must_match=(
+            '    storePassword "hunter2abc"',
+            "credentials {\n  password 'Sw0rdf1sh99'\n}",
+            "define('DB_PASSWORD', 'Sword_fish9');",
+        ),
         must_not_match=('keyPassword "password"', 'password "$PASS"', "the password 'secret' is weak"),
     ),
     Detector(
@@ -324,7 +341,7 @@ GENERIC = (
         pattern=rf"{_FIRST}{VALUE}{{5,127}}",
         after="",
         confidence=0.55,
-        validator=all_of(complex_password, random_token(2.0)),
+        validator=said_password,
         must_match=(
             "mot de passe : Sw0rdf1sh99",
             "contraseña: Sw0rdf1sh99",
@@ -360,9 +377,22 @@ GENERIC = (
         pattern=rf"{_FIRST}{VALUE}{{7,127}}",
         after="",
         confidence=0.5,
-        validator=all_of(complex_password, random_token(2.4)),
+        validator=lambda value: said_password(value) and entropy_bits(value) >= 2.4,
         must_match=("логин admin, пароль Sw0rdf1sh99", "Benutzer kim, Kennwort Sw0rdf1sh99"),
         must_not_match=("Passwort OAuth2", "Kennwort AES256-Verschlüsselung", "пароль 8-символьный"),
+    ),
+    Detector(
+        id="one-time-code",
+        left="",
+        before=labelled(*_CODES, apart=CLOSE),
+        hint=hint(*_CODES),
+        hint_reach_chars=CLOSE_CHARS,
+        pattern=r"[0-9]{4,8}|[0-9]{3}[ -][0-9]{3}|[A-Z]-[0-9]{6}",
+        after=r"(?:[^A-Za-z0-9.-]|\.[^0-9]|\.?$)",
+        confidence=0.6,
+        validator=lambda value: len(set(value)) > 2,
+        must_match=("Your verification code is 849201.", "Bestätigungscode: 471123", "OTP 849-201", "验证码：849201"),
+        must_not_match=("a verification code has 6 digits", "OTP 18.2.4", "verification code 0000"),
     ),
     Detector(
         id="docker-environment-secret",
@@ -406,8 +436,9 @@ GENERIC = (
         id="authorization-header",
         left="",
         before=(
-            rf"(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"'`]?"
+            rf"(?:(?i:authorization|proxy-authorization)[\"']{{0,2}}{SPACE}{{0,4}}[:=,]{SPACE}{{0,4}}[\"'`]?"
             rf"(?:[A-Za-z][A-Za-z0-9-]{{2,24}}{SPACE}{{1,4}})?(?i:token{SPACE}|token=[\"']?)?"
+            rf"|(?i:auth)[\"']{{0,2}}{SPACE}{{0,4}}[:=]{SPACE}{{0,4}}[\"'`]?(?i:basic|bearer|token){SPACE}{{1,4}})"
         ),
         pattern=r"[A-Za-z0-9._~+/=:-]{12,}",
         after="",
@@ -418,6 +449,7 @@ GENERIC = (
             f'-H "Authorization: Basic {sample(24)}"',
             f"'Authorization': 'Token {sample(40, HEX)}'",
             f"Authorization: SSWS {sample(42)}",
+            f'auth="Basic {sample(24)}"',
         ),
         must_not_match=(
             "Authorization: Bearer $TOKEN",

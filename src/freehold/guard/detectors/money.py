@@ -4,7 +4,7 @@ from itertools import groupby
 
 from freehold.guard.detectors.checksums import us_routing
 from freehold.guard.detectors.detector import PERSONAL_DATA, Detector
-from freehold.guard.detectors.labels import CLOSE, labelled, words
+from freehold.guard.detectors.labels import CLOSE, hint, labelled, words
 from freehold.guard.detectors.validators import all_of, digits, luhn, stdnum_valid
 
 _GROUP = r"[ -]?"
@@ -63,6 +63,9 @@ def _iban_pattern() -> str:
     )
 
 
+_PIN = words("PIN, PIN code, PIN number, PIN-Code, code PIN, pincode, codice PIN")
+_IS = "(?:is|was|ist|lautet|est|es|e)"
+
 MONEY = (
     Detector(
         id="payment-card",
@@ -120,14 +123,16 @@ MONEY = (
         category=PERSONAL_DATA,
         left="",
         before=labelled(
-            *words("PIN, PIN code, PIN number, PIN-Code, code PIN, pincode, codice PIN"),
-            apart=r"(?: is| was| to| ist| lautet| est| es| è)?[:= ]{1,3}",
+            *_PIN,
+            apart=rf"(?: (?:for|of|on|fur|de|del|du|van) [^0-9\n:=]{{1,40}}?(?: {_IS}|[:=])|(?: (?:to|{_IS}))?)[:= ]{{1,3}}",
         ),
+        hint=hint(*_PIN),
+        hint_reach_chars=64,
         pattern=r"[0-9]{4}|[0-9]{6}",
         after=r"(?:[^A-Za-z0-9.]|\.[^0-9]|\.?$)",
         confidence=0.55,
-        must_match=("PIN: 4821", "my PIN is 482193", "I changed my PIN to 4821"),
-        must_not_match=("pin 13", "spin: 4821", "pin the 4821"),
+        must_match=("PIN: 4821", "my PIN is 482193", "I changed my PIN to 4821", "the PIN for my debit card is 4821"),
+        must_not_match=("pin 13", "a pin for the board, 2024", "spin: 4821", "pin the 4821"),
     ),
     Detector(
         id="iban",

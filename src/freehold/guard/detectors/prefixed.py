@@ -126,7 +126,7 @@ PREFIXED = (
     token("google-storage-hmac-key", r"GOOG[A-Z0-9]{20,58}", confidence=0.9),
     token("digitalocean-token", r"do[opr]_v1_[a-f0-9]{64}"),
     token("heroku-token", r"HRKU-AA[A-Za-z0-9_-]{58,64}"),
-    token("fly-token", r"fo1_[A-Za-z0-9_]{43}"),
+    token("fly-token", r"fo1_[A-Za-z0-9_-]{43}"),
     token("fly-macaroon", r"fm[12][ar]?_[A-Za-z0-9+/=_-]{100,}"),
     token("vercel-token", r"vc[pciakr]_[A-Za-z0-9]{40,64}"),
     token("vercel-blob-token", r"vercel_blob_rw_[A-Za-z0-9]{10,20}_[A-Za-z0-9]{24,40}"),

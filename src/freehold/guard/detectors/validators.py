@@ -239,11 +239,11 @@ def not_identifier(value: bytes) -> bool:
 
 
 _CALL = re.compile(
-    rb"[A-Za-z_$][\w$]*(?:\.(?=.)|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
+    rb"[A-Za-z_$][\w$]*(?:\.(?=[^0-9])|->|::|\(|\[)|^[A-Z][A-Z0-9]*_[A-Z0-9_]+$|^[\$%@&#/\\:.!?+*=~^-]|^[A-Za-z]+:$|[\\/]\w+[\\/]"
 )
 _LABELS = re.compile(
-    rb"(?i)^(?:input|text|field|label|pass(?:word|wd|phrase)?s?|pwd|confirm\w*|enter\w*|new\w*|old\w*|current\w*|forgot\w*|reset\w*"
-    rb"|hash\w*|type|str|int|char|bool(?:ean)?|optional|varchar\w*|self|this|that|the|and|for|get\w*|set\w*|is\w*|has\w*|invalid|incorrect"
+    rb"(?i)^(?:input|text|field|label|pass(?:word|wd|phrase)?s?|pwd|(?:confirm|enter|new|old|current|forgot|reset|hash)[a-z_]*"
+    rb"|type|str|int|char|bool(?:ean)?|optional|varchar\w*|self|this|that|the|and|for|(?:get|set|is|has)[a-z_]*|invalid|incorrect"
     rb"|wrong|must|should|length|min|max|strong|weak|\w*password\w*|\w*pwd|\w*secret|\w*token|required|default|missing|show|hide|return|await|new|const"
     rb"|let|var|function|print|system|admin)[.:!?;]?$"
 )
@@ -356,6 +356,16 @@ def complex_password(value: bytes) -> bool:
     """A typed password with something in it that words do not have: for places where words stand, too."""
     is_said = value.isalpha() or _WORDS.fullmatch(value) is not None or _MEASURE.fullmatch(value) is not None
     return not is_said and (typed_password(value) or (_WORDS_AND_NUMBER.fullmatch(value) is not None and not_placeholder(value)))
+
+
+_JOINED = re.compile(rb"(?:[A-Z][a-z]+_)+(?:[A-Z][a-z]+)?[0-9]{1,6}[!?#*$%]?")  # `Panda_88`: no name out of a program
+
+
+def said_password(value: bytes) -> bool:
+    """For places where somebody says what a password is: one that no generator made, too."""
+    return (complex_password(value) and random_token(2.0)(value)) or (
+        _JOINED.fullmatch(value) is not None and typed_password(value)
+    )
 
 
 def base64_of_text(value: bytes) -> bool:
