@@ -7,6 +7,7 @@ call that came to nothing is an error to clients of other dialects.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -60,20 +61,18 @@ _CAME_TO_NOTHING = {
 }
 
 
+@dataclass(slots=True)
 class _Progress:
     """How far one candidate has come. Part numbers are given out in the order that parts begin."""
 
-    __slots__ = ("extras", "finish_reason", "has_called", "next_extra", "next_part", "said", "text", "thought")
-
-    def __init__(self) -> None:
-        self.text: int | None = None
-        self.said = ""  # the last piece of text
-        self.thought: int | None = None
-        self.next_part = 0
-        self.has_called = False
-        self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
-        self.next_extra = EXTRA_PARTS
-        self.finish_reason: str | None = None
+    text: int | None = None
+    said: str = ""  # the last piece of text
+    thought: int | None = None
+    next_part: int = 0
+    has_called: bool = False
+    extras: dict[Path, int] = field(default_factory=dict)  # open texts of fields we do not know -> part
+    next_extra: int = EXTRA_PARTS
+    finish_reason: str | None = None
 
     def new_part(self) -> int:
         self.next_part += 1
@@ -176,7 +175,9 @@ class GeminiDecoder(Decoder):
 
     def _read_candidate(self, position: int, candidate: Candidate, run: Run) -> None:
         number = position if candidate.index is None else candidate.index
-        progress = self._candidates.setdefault(number, _Progress())
+        progress = self._candidates.get(number)
+        if progress is None:
+            progress = self._candidates[number] = _Progress()
         parts = (candidate.content.parts if candidate.content else None) or ()
         logprobs = read_logprobs(candidate.logprobs_result, parts)
         for index, part in enumerate(parts):

@@ -5,6 +5,7 @@ The structs are all that is read.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 import msgspec
@@ -118,30 +119,20 @@ class _Document(msgspec.Struct):
 _parse = struct_parser(_Document)
 
 
+@dataclass(slots=True)
 class _Progress:
     """How far one choice has come: the parts it is in, and which of them are open."""
 
-    __slots__ = (
-        "calls",
-        "extras",
-        "finish_reason",
-        "is_refusing",
-        "is_saying",
-        "is_thinking",
-        "next_extra",
-        "said",
-        "text",
-        "thought",
-    )
-
-    def __init__(self) -> None:
-        self.text = self.thought = 0  # part numbers
-        self.is_saying = self.is_thinking = self.is_refusing = False
-        self.said = ""  # the last piece of text
-        self.calls: set[int] = set()
-        self.extras: dict[Path, int] = {}  # open texts of fields we do not know -> part
-        self.next_extra = EXTRA_PARTS
-        self.finish_reason: FinishReason | None = None
+    text: int = 0  # part numbers
+    thought: int = 0
+    is_saying: bool = False
+    is_thinking: bool = False
+    is_refusing: bool = False
+    said: str = ""  # the last piece of text
+    calls: set[int] = field(default_factory=set)
+    extras: dict[Path, int] = field(default_factory=dict)  # open texts of fields we do not know -> part
+    next_extra: int = EXTRA_PARTS
+    finish_reason: FinishReason | None = None
 
 
 class ChunkDecoder(Decoder):
@@ -231,10 +222,10 @@ class ChunkDecoder(Decoder):
             if progress.finish_reason is not None and _says_something(turn):  # what its end cut would go on here
                 raise UpstreamBroken(f"upstream {self._provider} sent more of an answer after its end")
             at = ("choices", position, "delta" if choice.delta is not None else "message")
-            field, thought = _thought(turn)
+            key, thought = _thought(turn)
             if thought:
                 progress.is_thinking = True
-                run.say((PartKind.REASONING, number, progress.thought), thought, (*at, field))
+                run.say((PartKind.REASONING, number, progress.thought), thought, (*at, key))
             if turn.refusal:
                 progress.is_refusing = True
                 run.say((PartKind.TEXT, number, FIRST_REFUSAL_PART), turn.refusal, (*at, "refusal"))
@@ -264,9 +255,9 @@ class ChunkDecoder(Decoder):
         part = index if call.index is None else call.index
         function, custom = call.function or _Function(), call.custom or _Custom()
         self._begin_call(progress, number, part, call.id, function.name or custom.name, at, run)
-        for field, text in (("function", function.arguments), ("custom", custom.input)):
+        for kind, text in (("function", function.arguments), ("custom", custom.input)):
             if text:
-                run.say((PartKind.TOOL_CALL, number, part), text, (*at, field, _ARGUMENTS[field]))
+                run.say((PartKind.TOOL_CALL, number, part), text, (*at, kind, _ARGUMENTS[kind]))
 
     def _read_function(self, function: _Function, progress: _Progress, number: int, at: Path, run: Run) -> None:
         self._begin_call(progress, number, LEGACY_PART, None, function.name, at, run)
