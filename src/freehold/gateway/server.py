@@ -30,11 +30,11 @@ from freehold.gateway.readiness import for_anybody, readiness
 from freehold.gateway.reply import error_headers
 from freehold.gateway.report_config import is_loopback
 from freehold.gateway.services import Services
-from freehold.gateway.wire import CODECS, anthropic, gemini
-from freehold.gateway.wire.codec import Codec
+from freehold.gateway.wire import CODECS, PATHS
+from freehold.gateway.wire.listing import anthropic_model, anthropic_models, gemini_model, gemini_models
 
 _ID_LIMIT_CHARS = 64
-_PATHS = tuple(path for codec in CODECS.values() for path in codec.paths)
+_OPEN = tuple(path for path in PATHS if path.endswith("/"))
 _EDGE_CODEC = CODECS["openai.chat"]  # whose error shape the other paths use
 
 
@@ -43,23 +43,21 @@ class Gateway:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._codecs: dict[str, Codec] = {path: codec for codec in CODECS.values() for path in codec.paths}
-        self._open = tuple(path for path in self._codecs if path.endswith("/"))
         self._edges = _Edges(services).app()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path: str = scope.get("path", "")
-        codec = self._codecs.get(path) if scope["type"] == "http" else None
+        dialect = PATHS.get(path) if scope["type"] == "http" else None
         rest = ""
-        if codec is None and path.startswith(self._open) and scope.get("method") == "POST":
-            taken = max((known for known in self._open if path.startswith(known)), key=len)
+        if dialect is None and path.startswith(_OPEN) and scope.get("method") == "POST":
+            taken = max((known for known in _OPEN if path.startswith(known)), key=len)
             rest = path.removeprefix(taken)
-            codec = self._codecs.get(f"{taken}:{rest.rpartition(':')[2]}", self._codecs[taken])
-        if codec is not None and scope["method"] == "POST":
+            dialect = PATHS.get(f"{taken}:{rest.rpartition(':')[2]}", PATHS[taken])
+        if dialect is not None and scope["method"] == "POST":
             query = dict(parse_qsl(scope["query_string"].decode("latin-1"))) if scope["query_string"] else {}
-            call = Call(codec=codec, path=rest, query=query, headers=read_headers(scope["headers"]))
+            call = Call(codec=CODECS[dialect], path=rest, query=query, headers=read_headers(scope["headers"]))
             await handle(call, receive, send, self._services)
-        elif codec is not None:
+        elif dialect is not None:
             await _error_response(NotPost(f"{scope['path']} takes POST only"), headers={"allow": "POST"})(scope, receive, send)
         elif self._services.mcp is not None and scope["type"] == "http" and path.startswith("/mcp/"):
             await self._services.mcp(scope, receive, send)
@@ -114,24 +112,24 @@ class _Edges:
         """In Anthropic's or Gemini's shape for their clients, who say so by a header; in OpenAI's for everybody else."""
         known = self._known(request)
         if "anthropic-version" in request.headers:
-            return _json(anthropic.models_document(known, self._started_at_s))
+            return _json(anthropic_models(known, self._started_at_s))
         if "x-goog-api-key" in request.headers:  # Google's client asks below /v1 where it is told, or defaults, to
-            return _json(gemini.models_document(known))
+            return _json(gemini_models(known))
         return _json({"object": "list", "data": [self._describe(name, upstreams[0]) for name, upstreams in known.items()]})
 
     async def model(self, request: Request) -> Response:
         name, upstreams = self._one(request)
         if "anthropic-version" in request.headers:
-            return _json(anthropic.model_document(name, self._started_at_s))
+            return _json(anthropic_model(name, self._started_at_s))
         if "x-goog-api-key" in request.headers:
-            return _json(gemini.model_document(name))
+            return _json(gemini_model(name))
         return _json(self._describe(name, upstreams[0]))
 
     async def gemini_models(self, request: Request) -> Response:
-        return _json(gemini.models_document(self._known(request)))
+        return _json(gemini_models(self._known(request)))
 
     async def gemini_model(self, request: Request) -> Response:
-        return _json(gemini.model_document(self._one(request)[0]))
+        return _json(gemini_model(self._one(request)[0]))
 
     def _known(self, request: Request) -> dict[str, list[str]]:
         """The models that the key may use, and who serves each."""
@@ -241,4 +239,4 @@ async def _on_http_exception(request: Request, exc: Exception) -> Response:
     headers = dict(exc.headers or {})
     if exc.status_code == 405:
         return _error_response(NotPost(f"{request.url.path} does not take {request.method}"), headers=headers)
-    return _error_response(NotFound(f"no such path: {request.url.path}; this node answers at {', '.join(_PATHS)} and /v1/models"))
+    return _error_response(NotFound(f"no such path: {request.url.path}; this node answers at {', '.join(PATHS)} and /v1/models"))

@@ -18,15 +18,16 @@ from freehold.core.errors import (
     UpstreamUnavailable,
 )
 from freehold.gateway.sse import frame
-from freehold.gateway.wire import CODECS
-from freehold.gateway.wire.gemini import Gemini, model_document, models_document
+from freehold.gateway.wire import CODECS, PATHS
+from freehold.gateway.wire.gemini import Gemini
+from freehold.gateway.wire.listing import gemini_model, gemini_models
 from tests.gateway.wire.gemini_streams import CODEC
 
 
 def test_the_table_has_it_under_its_dialect() -> None:
     assert isinstance(CODECS["google.gemini"], Gemini)
     assert (CODEC.dialect, CODEC.operation) == ("google.gemini", "generate_content")
-    assert all(path.endswith("/") for path in CODEC.paths)
+    assert [path for path, dialect in PATHS.items() if dialect == CODEC.dialect] == ["/v1beta/models/", "/v1/models/"]
 
 
 @pytest.mark.parametrize(
@@ -99,8 +100,8 @@ def test_providers_errors_are_read(body: bytes, said: tuple[str | None, str | No
 
 
 def test_models_are_listed_as_google_does() -> None:
-    assert models_document(["a", "b"]) == {"models": [model_document("a"), model_document("b")]}
-    assert model_document("a") == {
+    assert gemini_models(["a", "b"]) == {"models": [gemini_model("a"), gemini_model("b")]}
+    assert gemini_model("a") == {
         "name": "models/a",
         "baseModelId": "a",
         "displayName": "a",

@@ -19,9 +19,8 @@ from freehold.gateway.batches.lines import LineRequest
 from freehold.gateway.handle import Call, answer
 from freehold.gateway.placement import LABELS_HEADER
 from freehold.gateway.services import Services
-from freehold.gateway.wire import CODECS
+from freehold.gateway.wire import CODECS, PATHS
 
-_CODECS: Final = {path: codec for codec in CODECS.values() for path in codec.paths}
 _PASSING: Final = frozenset({502, 503, 504})
 
 
@@ -133,7 +132,7 @@ async def ask(
             body.extend(message["body"])
 
     call = Call(
-        codec=_CODECS[batch.endpoint],
+        codec=CODECS[PATHS[batch.endpoint]],
         path="",
         query={},
         headers={LABELS_HEADER: batch.labels.encode("latin-1")} if batch.labels else {},

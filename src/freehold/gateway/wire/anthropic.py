@@ -7,7 +7,6 @@ and `anthropic_body.py`. Errors and counts are here.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -46,7 +45,6 @@ _ERROR_TYPES = {
 class AnthropicMessages:
     dialect = "anthropic.messages"
     operation = "chat"
-    paths: tuple[str, ...] = ("/v1/messages",)
     last_word = b""
     forwarded_headers = frozenset({"anthropic-version", "anthropic-beta"})
     leaves = staticmethod(asked.leaves)
@@ -92,7 +90,6 @@ class AnthropicCountTokens(AnthropicMessages):
 
     dialect = "anthropic.count_tokens"
     operation = "count_tokens"
-    paths = ("/v1/messages/count_tokens",)
 
     def decode_request(self, request: Incoming) -> Exchange:
         return replace(asked.decode(request, dialect=self.dialect, operation=self.operation), stream=False)
@@ -128,13 +125,5 @@ class AnthropicCountTokens(AnthropicMessages):
         return [start, *noted, usage, MessageEnd(finish_reason=FinishReason.STOP)]
 
 
-def models_document(names: Iterable[str], created_at_s: int) -> dict[str, Any]:
-    """What `GET /v1/models` answers a client of this dialect: all models on one page."""
-    models = [model_document(name, created_at_s) for name in names]
-    ends = {"first_id": models[0]["id"], "last_id": models[-1]["id"]} if models else {"first_id": None, "last_id": None}
-    return {"data": models, "has_more": False, **ends}
-
-
-def model_document(name: str, created_at_s: int) -> dict[str, Any]:
-    created_at = datetime.fromtimestamp(created_at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return {"type": "model", "id": name, "display_name": name, "created_at": created_at}
+MESSAGES = AnthropicMessages()
+COUNT_TOKENS = AnthropicCountTokens()

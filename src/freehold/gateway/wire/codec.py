@@ -37,7 +37,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A request as the server took it apart. `path` is what the codec's own paths leave open: Gemini's model and method."""
+    """A request as the server took it apart. `path` is what its `PATHS` leave open: Gemini's model and method."""
 
     exchange_id: ExchangeId
     received_at_ns: int
@@ -100,13 +100,6 @@ class Codec(Protocol):
     @property
     def operation(self) -> str:
         """The GenAI semantic conventions' word: "chat", "embeddings"; `generate_content` is Gemini's "chat"."""
-
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """Where clients post requests. One that ends in "/" takes whatever follows it: it is `Incoming.path`.
-
-        Of that, one that ends in "/:word" takes what ends in ":word".
-        """
 
     @property
     def last_word(self) -> bytes:

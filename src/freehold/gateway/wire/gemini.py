@@ -4,7 +4,7 @@ Clients' requests are read in `gemini_request.py`, translated in `gemini_prompt.
 in `gemini_answer.py` and read in `gemini_provider.py`; errors and the list of models are here.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -20,7 +20,7 @@ from freehold.gateway.wire import gemini_provider as provided
 from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire import gemini_verbatim as verbatims
 from freehold.gateway.wire.decoder import read_error
-from freehold.gateway.wire.gemini_words import DIALECT
+from freehold.gateway.wire.gemini_words import DIALECT, MODELS
 from freehold.gateway.wire.prompt import Prompt
 from freehold.gateway.wire.refusals import GeminiRefuser
 
@@ -41,7 +41,6 @@ _STATUSES = {
 class Gemini:
     dialect: str = DIALECT
     operation: str = asked.OPERATION
-    paths: tuple[str, ...] = ("/v1beta/models/", "/v1/models/")
     last_word = b""
     forwarded_headers: frozenset[str] = frozenset()
     decode_request = staticmethod(asked.decode)
@@ -61,7 +60,7 @@ class Gemini:
         return asked.same_document(exchange, model=model)
 
     def target(self, model: str, *, stream: bool) -> str:
-        resource = model if "/" in model else asked.MODELS + model  # tunedModels/… is one, too
+        resource = model if "/" in model else MODELS + model  # tunedModels/… is one, too
         return f"/{quote(resource)}:" + ("streamGenerateContent?alt=sse" if stream else "generateContent")
 
     def provider_headers(self, key: str | None) -> dict[str, str]:
@@ -86,16 +85,4 @@ class Gemini:
         return read_error(body, "status")
 
 
-def models_document(names: Iterable[str]) -> dict[str, Any]:
-    """What `GET /v1beta/models` answers."""
-    return {"models": [model_document(name) for name in names]}
-
-
-def model_document(name: str) -> dict[str, Any]:
-    """What `GET /v1beta/models/NAME` answers. Limits and versions are the upstream's to know: none is better than a wrong one."""
-    return {
-        "name": asked.MODELS + name,
-        "baseModelId": name,
-        "displayName": name,
-        "supportedGenerationMethods": list(asked.METHODS),
-    }
+GEMINI = Gemini()

@@ -16,13 +16,22 @@ from freehold.gateway.wire import fields
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.fields import TOKENS_LIMIT
 from freehold.gateway.wire.gemini_prompt import read
-from freehold.gateway.wire.gemini_words import DIALECT, NO_SEAL, OBJECTS, VOCABULARY, camel, foreign_seal, named, spelled
+from freehold.gateway.wire.gemini_words import (
+    DIALECT,
+    METHODS,
+    MODELS,
+    NO_SEAL,
+    OBJECTS,
+    VOCABULARY,
+    camel,
+    foreign_seal,
+    named,
+    spelled,
+)
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, mended, messages_of, tools_of
 
 OPERATION = "generate_content"
-MODELS = "models/"  # what stands before a model's name in Google's resource names
-METHODS = {"generateContent": False, "streamGenerateContent": True}
 
 _STOP_LIMIT = 16  # Gemini takes 5, others 16
 _CHOICES_LIMIT = 128

@@ -18,7 +18,7 @@ from freehold.gateway.wire import gemini_request as asked
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.decoder import count, parsed_object
 from freehold.gateway.wire.gemini import Gemini
-from freehold.gateway.wire.gemini_words import OBJECTS, VOCABULARY, camel, named
+from freehold.gateway.wire.gemini_words import MODELS, OBJECTS, VOCABULARY, camel, named
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import Prompt, messages_of, tools_of
 from freehold.gateway.wire.verbatim import PayloadNotes
@@ -31,7 +31,6 @@ class GeminiCountTokens(Gemini):
 
     dialect = "google.gemini.count_tokens"
     operation = "count_tokens"
-    paths = ("/v1beta/models/:countTokens", "/v1/models/:countTokens")
 
     def decode_request(self, request: Incoming) -> Exchange:
         model, _ = asked.addressed(request, ("countTokens",))
@@ -89,7 +88,6 @@ class GeminiEmbeddings(Gemini):
     def __init__(self, dialect: str, method: str) -> None:
         self.dialect = dialect
         self._method = method
-        self.paths = tuple(f"{path}:{method}" for path in Gemini.paths)
 
     def decode_request(self, request: Incoming) -> Exchange:
         model, _ = asked.addressed(request, (self._method,))
@@ -137,7 +135,7 @@ class GeminiEmbeddings(Gemini):
 
 def _renamed(document: Mapping[str, Any], model: str) -> Mapping[str, Any]:
     """The document with the provider's name of the model where it repeats it: in itself, or in the requests it holds."""
-    name = asked.MODELS + model.removeprefix(asked.MODELS)
+    name = MODELS + model.removeprefix(MODELS)
     changed: dict[str, Any] = {"model": name} if "model" in document else {}
     for key in ("generateContentRequest", "generate_content_request"):
         if isinstance(inner := document.get(key), Mapping) and "model" in inner:
@@ -172,3 +170,8 @@ def _embedded_channel(path: Path, value: Any, around: Channel) -> Channel:
 
 def _answered_channel(path: Path, value: Any, around: Channel) -> Channel:
     return Channel.OTHER
+
+
+COUNT_TOKENS = GeminiCountTokens()
+EMBED_CONTENT = GeminiEmbeddings("google.gemini.embed_content", "embedContent")
+EMBED_CONTENTS = GeminiEmbeddings("google.gemini.embed_contents", "batchEmbedContents")

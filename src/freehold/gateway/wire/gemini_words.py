@@ -10,6 +10,8 @@ from freehold.gateway.wire.fields import Document
 from freehold.gateway.wire.prompt import bare_seal, is_foreign, sealed
 
 DIALECT = "google.gemini"
+MODELS = "models/"  # what stands before a model's name in Google's resource names
+METHODS = {"generateContent": False, "streamGenerateContent": True}  # whether the answer is streamed
 
 # Newer models refuse a step whose first call has no seal. This one Google documents for calls that another model made:
 # https://ai.google.dev/gemini-api/docs/thought-signatures

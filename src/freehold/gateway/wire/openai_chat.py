@@ -50,7 +50,6 @@ class OpenAI:
 class OpenAIChat(OpenAI):
     dialect = asked.DIALECT
     operation = asked.OPERATION
-    paths = ("/v1/chat/completions",)
     last_word = frame((b"[DONE]", b""))
     decode_request = staticmethod(asked.decode)
     leaves = staticmethod(asked.leaves)
@@ -72,3 +71,6 @@ class OpenAIChat(OpenAI):
         for choice in document.get("choices") or ():
             if isinstance(choice, dict) and "logprobs" in choice:
                 choice["logprobs"] = None
+
+
+CHAT = OpenAIChat()

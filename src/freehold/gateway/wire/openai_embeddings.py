@@ -44,7 +44,6 @@ _VOCABULARY = frozenset(_VOCABULARY_WORDS.split())
 class OpenAIEmbeddings(OpenAI):
     dialect = "openai.embeddings"
     operation = "embeddings"
-    paths = ("/v1/embeddings",)
     refuser = NoCalls
 
     def decode_request(self, request: Incoming) -> Exchange:
@@ -182,3 +181,6 @@ def _asked_channel(path: Path, value: Any, around: Channel) -> Channel:
 
 def _answer_channel(path: Path, value: Any, around: Channel) -> Channel:
     return Channel.OTHER
+
+
+EMBEDDINGS = OpenAIEmbeddings()

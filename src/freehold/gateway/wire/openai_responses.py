@@ -26,7 +26,6 @@ from freehold.gateway.wire.refusals import ResponsesRefuser
 class OpenAIResponses(OpenAI):
     dialect = prompts.DIALECT
     operation = asked.OPERATION
-    paths = ("/v1/responses",)
     decode_request = staticmethod(asked.decode)
     leaves = staticmethod(asked.leaves)
     read_prompt = staticmethod(prompts.read)
@@ -55,3 +54,6 @@ class OpenAIResponses(OpenAI):
         told = orjson.loads(self.encode_error(error))["error"]
         event = {"type": "response.failed", "sequence_number": 0, "response": failed, "error": told}
         return orjson.dumps(event), b"response.failed"
+
+
+RESPONSES = OpenAIResponses()
