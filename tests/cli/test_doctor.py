@@ -14,6 +14,7 @@ from freehold import config as configuration
 from freehold.cli import doctor
 from freehold.cli.doctor import CHECKS, Level, Situation
 from freehold.core.errors import DeviceError
+from freehold.meter.config import ExternalMeterConfig, MeterConfig
 from freehold.provenance.keys import key_directory, node_key
 from freehold.store.keys import ClientKeys
 
@@ -174,3 +175,12 @@ def test_what_serve_would_refuse_of_policy_and_upstreams_is_one_to_mend(tmp_path
     (tmp_path / "policy.toml").touch()
     verdicts = dict(doctor.examine(doctor.situation(None)))
     assert {verdicts[name].level for name in ("policy", "upstreams")} == {Level.OK}
+
+
+def test_a_meter_that_is_configured_and_does_not_answer_is_told(situation: Situation) -> None:
+    meter = MeterConfig(external=ExternalMeterConfig(command=("false",)))
+    config = msgspec.structs.replace(situation.config, meter=meter)
+    verdict = doctor.check_meter(replace(situation, config=config))
+    assert verdict.level is Level.WARN
+    assert "false ended with 1: it said nothing" in verdict.detail
+    assert "[meter.external]" in verdict.advice

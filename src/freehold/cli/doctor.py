@@ -207,6 +207,9 @@ def check_meter(situation: Situation) -> Verdict:
         if one.source is not None:
             one.source.close()
     where = "" if config.meter.country or config.signal.file or config.signal.command else "; carbon unknown: no [meter] country"
+    broken = [one.detail for one in found if one.kind == "external" and one.source is None and config.meter.external is not None]
+    if broken:
+        return warn(broken[0], f"mend [meter.external], or take it out: energy comes from {source.name} meanwhile")
     if isinstance(source, NoSource):
         return warn("energy of the card is unknown", "set [meter] gpu_tdp_w; see: freehold meter sources")
     return ok(f"{source.name} ({source.grade.replace('_', ' ')}){where}")

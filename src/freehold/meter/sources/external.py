@@ -90,10 +90,8 @@ def from_command(command: Sequence[str], timeout_s: float) -> Callable[[], str]:
         except OSError as exc:
             raise DeviceError(f"the meter's command {command[0]} can't be run: {exc.strerror}") from exc
         if done.returncode:
-            words = done.stderr.decode(errors="replace").strip().splitlines()
-            raise DeviceError(
-                f"the meter's command {command[0]} ended with {done.returncode}: {words[-1][:200] if words else ''}"
-            )
+            words = done.stderr.decode(errors="replace").strip().splitlines() or ["it said nothing"]
+            raise DeviceError(f"the meter's command {command[0]} ended with {done.returncode}: {words[-1][:200]}")
         return done.stdout[:OUTPUT_LIMIT_BYTES].decode(errors="replace")
 
     return ask
