@@ -49,7 +49,7 @@ class _WordSession:
     def judge(self, *, history_is_known: bool = True) -> Judge:
         return self._guard.make_judge()
 
-    def restorer(self) -> Stage | None:
+    def restorer(self, *, in_json: bool = False) -> Stage | None:
         return None
 
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Event,
     FinishReason,
     MessageEnd,
@@ -215,6 +216,23 @@ def test_in_arguments_values_are_escaped_and_escaped_tokens_known() -> None:
     for written in (plain, *(plain.replace("<", f"\\u003{low}").replace(">", f"\\u003{high}") for low, high in ("ce", "CE"))):
         for pieces in ([written], list(written)):
             assert json.loads(text_of(answered(TOKENS, call("send_mail", pieces)))) == {"n": value}
+
+
+@pytest.mark.parametrize("place", range(0, 40, 3))
+def test_a_text_that_was_asked_for_as_json_stays_json(place: int) -> None:
+    name = 'Grace "Amazing" Hopper'
+    source = json.dumps({"name": asked(TOKENS, name)})
+    session = TOKENS.open(ALICE)
+    restorer = session.restorer(in_json=True)
+    assert restorer is not None
+    said: list[Event] = [TextDelta(text=piece) for piece in (source[:place], source[place:])]
+    refused = TextDelta(text=asked(TOKENS, name), part=FIRST_REFUSAL_PART)
+    leaf = PromptText(leaf=0, channel=Channel.SUMMARY, text=source)
+    events = [*flat(restorer.receive(event) for event in (*said, refused, leaf)), *restorer.close()]
+    texts = [event for event in events if isinstance(event, TextDelta)]
+    assert json.loads("".join(event.text for event in texts if event.part == 0)) == {"name": name}
+    assert "".join(event.text for event in texts if event.part) == name
+    assert [json.loads(event.text) for event in events if isinstance(event, PromptText)] == [{"name": name}]
 
 
 def test_an_escaped_backslash_before_a_tokens_escape_is_no_token() -> None:

@@ -189,8 +189,11 @@ class GuardSession(Protocol):
         whether the request carried the whole conversation: in one that a provider keeps, anybody may have said anything.
         """
 
-    def restorer(self) -> Stage | None:
-        """Turns the tokens this exchange's request got back into their values, after the response's stage; None without any."""
+    def restorer(self, *, in_json: bool = False) -> Stage | None:
+        """Turns the tokens this exchange's request got back into their values, after the response's stage; None without any.
+
+        `in_json`: the answer's text was asked for as JSON, so that values need escapes in it.
+        """
 
 
 class Guard(Protocol):

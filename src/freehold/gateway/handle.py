@@ -144,7 +144,8 @@ class _Handling:
         placement, may = await services.placer.place(exchange, context, self._call.headers, account.findings, upstreams)
         account.passed, account.keep_days = exchange, services.keeping.days(exchange, placement.labels)
         stages = [guard.stage(Direction.RESPONSE)]
-        if (restorer := guard.restorer()) is not None:
+        form = exchange.response_format
+        if (restorer := guard.restorer(in_json=form is not None and form.kind != "text")) is not None:
             stages.append(restorer)
         stages.append(guard.judge(history_is_known=not continued(exchange)))
         with await self._turn(exchange, deferral, permit), self._trace.upstream() as hop:

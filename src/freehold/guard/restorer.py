@@ -1,8 +1,8 @@
 """Turns a client's tokens back into its values in what it is sent: after the guard's stage, as values are what that one masks.
 
 In a tool call's arguments a value comes back only for the tools the policy trusts, escaped as JSON needs it: elsewhere the token
-stays, and the tool gets that. Strings of a provider's own payload are text like any other; those that are arguments follow their
-tool, which the payload names, or the call that was begun with it.
+stays, and the tool gets that. In a text that was asked for as JSON it is escaped as well. Strings of a provider's own payload are
+text like any other; those that are arguments follow their tool, which the payload names, or the call that was begun with it.
 """
 
 import json
@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, assert_never
 
 from freehold.core.events import (
+    FIRST_REFUSAL_PART,
     Aside,
     Blocked,
     Event,
@@ -39,8 +40,9 @@ _LEAVES = 4096  # of payloads, whose place is remembered until they come
 class Restorer(StreamReplacer):
     """A `Stage`."""
 
-    def __init__(self, tokens: ClientTokens, trusted_tools: Sequence[str]) -> None:
+    def __init__(self, tokens: ClientTokens, trusted_tools: Sequence[str], *, in_json: bool = False) -> None:
         super().__init__()
+        self._in_json = in_json
         self._plain = _Values(tokens)
         self._escaped = _EscapedValues(tokens)
         self._trusted = tuple(trusted_tools)
@@ -70,6 +72,8 @@ class Restorer(StreamReplacer):
 
     def search(self, key: Key) -> Search | None:
         kind, choice, part = key
+        if kind is PartKind.TEXT and self._in_json and part < FIRST_REFUSAL_PART:
+            return self._escaped
         if kind is not PartKind.TOOL_CALL:
             return self._plain
         return self._escaped if self._is_trusted(self._tools.get((choice, part), "")) else None
@@ -79,9 +83,10 @@ class Restorer(StreamReplacer):
 
     def _leaf(self, event: PromptText) -> PromptText:
         path, data = self._places.pop(event.leaf, ((), b""))
-        search: Search = self._plain
+        is_json = event.text.lstrip()[:1] in ("{", "[")
+        search: Search = self._escaped if is_json and self._in_json else self._plain
         if event.channel is Channel.TOOL_ARGUMENTS or not _ARGUMENTS.isdisjoint(path):
-            search = self._escaped if event.text.lstrip()[:1] in ("{", "[") else self._plain
+            search = self._escaped if is_json else self._plain
             if not search.look(event.text, 0, 0, is_whole=True).swaps:
                 return event
             if not self._is_trusted(event.tool or self._tool_at(path, data)):

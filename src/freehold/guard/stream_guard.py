@@ -258,8 +258,9 @@ class Session:
         look = LOOKS["packages" if written.is_run else "all"]  # what is run is its effects' business, but for names of packages
         return findings_of(look(written.text, written.language, written.name), settings, Channel.TOOL_ARGUMENTS, part)
 
-    def restorer(self) -> Stage | None:
-        return Restorer(self._tokens, self._in_force.policy.file.tokens.trusted_tools) if len(self._tokens) else None
+    def restorer(self, *, in_json: bool = False) -> Stage | None:
+        trusted = self._in_force.policy.file.tokens.trusted_tools
+        return Restorer(self._tokens, trusted, in_json=in_json) if len(self._tokens) else None
 
 
 class _Overhearing:

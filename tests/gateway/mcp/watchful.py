@@ -44,7 +44,7 @@ class _Session:
     def judge(self, *, history_is_known: bool = True) -> Judge:
         return _Judging(self)
 
-    def restorer(self) -> Stage | None:
+    def restorer(self, *, in_json: bool = False) -> Stage | None:
         return None
 
 
