@@ -24,8 +24,14 @@ def test_a_node_does_not_hold_what_its_engine_and_other_commands_need(loaded: se
 
 def test_what_few_nodes_need_is_loaded_by_those(loaded: set[str]) -> None:
     """10 MiB: pages, bars on a terminal, what reads models and their signatures, what compares answers of models."""
-    assert not {"jinja2", "rich", "numpy.random", "cryptography.x509", "stdnum"} & loaded
+    assert not {"jinja2", "rich", "cryptography.x509", "stdnum"} & loaded
     assert not {"freehold.model_audits", "freehold.provenance.local", "freehold.provenance.scan"} & loaded
+
+
+def test_what_few_requests_need_is_loaded_with_the_first_of_them(loaded: set[str]) -> None:
+    """6 MiB: what looks at code and at calls of tools, telephone plans, dialects. Nothing that serves needs numpy, 11 MiB."""
+    assert not {"numpy", "phonenumbers", "difflib"} & loaded
+    assert not {"freehold.guard.weaknesses.find", "freehold.guard.calls.deeds", "freehold.gateway.wire.anthropic"} & loaded
 
 
 @pytest.mark.parametrize("command", ["models", "bom", "watermark"])
