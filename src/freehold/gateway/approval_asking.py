@@ -29,7 +29,7 @@ from freehold.core.exchange import KeyId, Principal
 from freehold.core.findings import Action
 from freehold.core.ports import MonotonicClock
 from freehold.gateway.approvals import HeldCalls
-from freehold.gateway.body import read_body
+from freehold.gateway.body import left, read_body
 
 ID_HEADER = "x-freehold-approval"
 BODY_LIMIT_BYTES = 1 << 20
@@ -128,7 +128,7 @@ class _Waiting(Response):
         with self._pace.place(self._question.principal.key_id):
             opened = asyncio.Event()
             asking = asyncio.ensure_future(self._calls.put(self._question, opened.set))
-            opening, leaving = asyncio.ensure_future(opened.wait()), asyncio.ensure_future(_left(receive))
+            opening, leaving = asyncio.ensure_future(opened.wait()), asyncio.ensure_future(left(receive))
             try:
                 await asyncio.wait((asking, opening, leaving), return_when=asyncio.FIRST_COMPLETED)
                 if not opened.is_set() and asking.done():
@@ -156,8 +156,3 @@ def _is_yes(asking: "asyncio.Future[bool]") -> bool:
         return asking.result()
     except RecordNotWritten:
         return False
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -25,6 +25,12 @@ class ClientLeft(Exception):
     """The client closed its connection. Nobody is left to tell: it is recorded, not answered."""
 
 
+async def left(receive: Receive) -> None:
+    """Ends when the client has closed its connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 async def read_body(receive: Receive, *, announced_bytes: int | None, limit_bytes: int, timeout_s: float) -> bytes:
     """Read a whole body. Raises RequestTooLarge, RequestTimeout or ClientLeft."""
     if announced_bytes is not None and announced_bytes > limit_bytes:

@@ -13,7 +13,7 @@ from typing import Any
 from freehold.core.errors import UpstreamTimeout
 from freehold.core.events import Event
 from freehold.core.stage import Stage
-from freehold.gateway.body import ClientLeft, Receive
+from freehold.gateway.body import ClientLeft, Receive, left
 from freehold.gateway.relay import relay
 
 _BUFFER_LISTS = 4  # each is what came in one read, of some 128 KiB at most: a client that stalls costs no more than these
@@ -117,8 +117,7 @@ class Flow:
             self._timer = self._loop.call_later(self._timeout_s, self._check_silence)
 
     async def _watch_client(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+        await left(self._receive)
         self._drawing.cancel()
         self._end(ClientLeft())
 

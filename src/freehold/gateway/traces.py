@@ -14,6 +14,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -57,15 +58,13 @@ class Traces(Protocol):
         """Send what is waiting. Blocks, so call it off the event loop."""
 
 
+@dataclass(frozen=True, slots=True)
 class Parent:
     """A client's `traceparent`, checked. W3C Trace Context, §3.2."""
 
-    __slots__ = ("flags", "span_id", "trace_id")
-
-    def __init__(self, trace_id: str, span_id: str, flags: int) -> None:
-        self.trace_id = trace_id
-        self.span_id = span_id
-        self.flags = flags
+    trace_id: str
+    span_id: str
+    flags: int
 
     def __str__(self) -> str:
         return f"00-{self.trace_id}-{self.span_id}-{self.flags:02x}"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Final
 
 from freehold.core.deferral import Turn
-from freehold.gateway.body import ClientLeft, Receive
+from freehold.gateway.body import ClientLeft, Receive, left
 from freehold.gateway.reply import Header
 
 DEFERRED_HEADER: Final = b"x-freehold-deferred"  # seconds that it waited
@@ -18,7 +18,7 @@ _WAITS: Final = b": waits for its turn\n\n"  # a comment, which every reader of 
 async def patiently(turn: Coroutine[Any, Any, Turn], receive: Receive, sign: Callable[[bytes], Awaitable[None]] | None) -> Turn:
     """Wait for a turn for as long as the client does. Raises ClientLeft. `sign` sends a stream's signs of life."""
     loop = asyncio.get_running_loop()
-    waiting, leaving = loop.create_task(turn), loop.create_task(_left(receive))
+    waiting, leaving = loop.create_task(turn), loop.create_task(left(receive))
     try:
         while True:
             await asyncio.wait((waiting, leaving), timeout=_SIGN_OF_LIFE_S, return_when=asyncio.FIRST_COMPLETED)
@@ -33,11 +33,6 @@ async def patiently(turn: Coroutine[Any, Any, Turn], receive: Receive, sign: Cal
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def deferred_headers(turn: Turn) -> list[Header]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final, TypeVar
 
-from freehold.gateway.body import ClientLeft, Receive
+from freehold.gateway.body import ClientLeft, Receive, left
 from freehold.gateway.reply import Reply
 
 PATIENCE_S: Final = 10.0  # of silence; proxies on the way give up after 30 and more
@@ -31,7 +31,7 @@ async def following(events: AsyncIterator[_T]) -> _T | None:
 async def unless_left(work: Coroutine[Any, Any, None], receive: Receive) -> None:
     """Do `work` for as long as its client is there. Raises ClientLeft."""
     loop = asyncio.get_running_loop()
-    working, leaving = loop.create_task(work), loop.create_task(_left(receive))
+    working, leaving = loop.create_task(work), loop.create_task(left(receive))
     try:
         await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -39,11 +39,6 @@ async def unless_left(work: Coroutine[Any, Any, None], receive: Receive) -> None
         working.result()
     finally:
         await _ended(working, leaving)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _ended(*tasks: asyncio.Task[Any]) -> None:
