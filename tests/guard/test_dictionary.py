@@ -1,3 +1,6 @@
+import json
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +59,45 @@ def test_a_term_is_masked_as_people_write_it() -> None:
         assert redacted(f"({written})") == f"({P})", written
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_a_term_is_masked_as_json_escapes_it(depth: int) -> None:
+    """Python writes all beyond ASCII so: tools' results and arguments are full of it."""
+
+    def dumped(value: object, times: int) -> str:
+        return json.dumps(value if times == 1 else {"in": dumped(value, times - 1)})
+
+    names = ["Müller & Söhne", "株式会社", "Проект Восход", "Falcon\nHeavy", "a\nFalcon", '"Blue Book"']
+    for name in names:
+        sent = redacted(dumped({"of": name}, depth))
+        assert P in sent, sent
+        kept = sent
+        for _ in range(depth):  # it is JSON still
+            loaded = json.loads(kept)
+            kept = loaded.get("in")
+    assert redacted("C:\\new\\Falcon Heavy") == f"C:\\new\\{P}"
+    assert redacted("C:\\new falcon") == f"C:\\new {P}"
+    assert redacted("C:\\u00zz \\ and \\x") == "C:\\u00zz \\ and \\x"
+
+
+def test_a_term_that_json_escapes_has_the_token_that_it_has_anyway() -> None:
+    text = POLICY.replace('action = "mask"', 'action = "tokenise"')
+    guard = StreamGuard(
+        GuardConfig(engine="re2"), policy=PolicySource(name="p", text=text, term_files={"customers.txt": TERMS}), key=KEY
+    )
+    plain, escaped = ("Müller & Söhne", "M\\u00fcller \\u0026 S\\u00f6hne")
+    tokens = set()
+    for written, channel in (
+        (plain, Channel.USER),
+        (escaped, Channel.TOOL_RESULT),
+        (f'{{"a":"{escaped}"}}', Channel.TOOL_ARGUMENTS),
+    ):
+        stage = guard.open(Context(key_id="k")).stage(Direction.REQUEST)
+        sent = text_of([*stage.receive(PromptText(leaf=0, channel=channel, text=written)), *stage.close()])
+        tokens.add(sent.removeprefix('{"a":"').removesuffix('"}'))
+    assert len(tokens) == 1
+    assert tokens.pop().startswith("<<PROJECTS_")
+
+
 def test_whole_words_are_whole() -> None:
     for written in ("Falcons", "Millenniumfalcon", "falcon_heavy", "e\u0301Falcon", "Falcon9"):
         assert redacted(f"the {written}.") == f"the {written}.", written
@@ -108,6 +150,13 @@ FILLERS += [
     "Ten Thousand",
     "é",
     "x",
+    "M\\u00fcller \\u0026 S\\u00f6hne",
+    "\\u682a\\u5f0f",
+    "\\\\u4f1a\\\\u793e",
+    "\\n",
+    "\\",
+    "u00",
+    '\\"',
 ]
 texts = st.lists(st.sampled_from(FILLERS), max_size=12).map("".join)
 

@@ -2,13 +2,14 @@
 
 Terms are compared as people read them: without accents, width, and characters nobody sees, any blanks as one; `ignore_case` goes
 without case, too. A term that policy hides is hidden from the first of its characters to the last; of terms that begin at the
-same place the strictest ruling counts, then the longest. One that is only recorded hides no other.
+same place the strictest ruling counts, then the longest. One that is only recorded hides no other. A text with backslashes is
+read twice, as it stands and with the escapes of JSON and most languages resolved, however deep one string lies in another.
 """
 
 import hashlib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import assert_never
@@ -37,6 +38,10 @@ from freehold.guard.seal import Seal
 from freehold.guard.terms import TermIndex
 
 _BLANKS = re.compile(r"\s+")
+_SLASHES = r"\\{1,16}"  # of a string in a string, four deep
+_ESCAPE = re.compile(rf"{_SLASHES}(?:u([0-9a-fA-F]{{4}})|([\"/'])|[bfnrt])|{_SLASHES}")
+_OPEN_ESCAPE = re.compile(rf"(?:{_SLASHES}u[dD][89abAB][0-9a-fA-F]{{2}})?{_SLASHES}(?:u[0-9a-fA-F]{{0,4}}|[\"/'bfnrt])?$")
+_OPEN_CHARS = 48  # that such a tail has at most
 _CHANNELS = {
     PartKind.TEXT: Channel.TEXT,
     PartKind.REASONING: Channel.REASONING,
@@ -74,16 +79,24 @@ def term_set(
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A text as it is compared. `places` has where each of its characters stands in the original; None: where it stands here."""
+    """A text as it is compared. `places` has where each of its characters stands in the original; None: where it stands here.
+
+    `ends`, where each ends there; None: one further on. A text with escapes resolved has them.
+    """
 
     text: str = field(repr=False)
     places: Sequence[int] | None
+    ends: Sequence[int] | None = None
 
     def place(self, at: int, end: int) -> int:
         """Where the character `at` stands; `end` of the original behind the last."""
         if self.places is None:
             return at
         return self.places[at] if at < len(self.places) else end
+
+    def end(self, last: int) -> int:
+        """Where the character `last` ends."""
+        return self.ends[last] if self.ends is not None else (last if self.places is None else self.places[last]) + 1
 
 
 def read(text: str, ignore_case: bool) -> Reading:
@@ -112,6 +125,52 @@ def _read_any(text: str, ignore_case: bool) -> Reading:
             said.append(plain)
             places.append(place)
     return Reading("".join(said), places)
+
+
+def resolved(text: str) -> str:
+    """What a text with escapes says."""
+    said = _ESCAPE.sub(_resolved, text)
+    return said if said.isascii() else said.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def read_escaped(text: str, ignore_case: bool) -> Reading:
+    """As `read`, of what the text says once its escapes are resolved."""
+    said: list[str] = []
+    places: list[int] = []
+    ends: list[int] = []
+    at = 0
+    for escape in _ESCAPE.finditer(text):
+        start, end = escape.span()
+        said += text[at:start]
+        places += range(at, start)
+        ends += range(at + 1, start + 1)
+        char = _resolved(escape)
+        if said and "\udc00" <= char <= "\udfff" and "\ud800" <= said[-1] <= "\udbff" and ends[-1] == start:
+            said[-1], ends[-1] = (said[-1] + char).encode("utf-16", "surrogatepass").decode("utf-16"), end
+        else:
+            said.append(char)
+            places.append(start)
+            ends.append(end)
+        at = end
+    said += text[at:]
+    places += range(at, len(text))
+    ends += range(at + 1, len(text) + 1)
+    reading = read("".join(said), ignore_case)
+    inner = range(len(reading.text)) if reading.places is None else reading.places
+    return Reading(reading.text, [places[place] for place in inner], [ends[place] for place in inner])
+
+
+def _resolved(escape: re.Match[str]) -> str:
+    number, char = escape.groups()
+    if number is not None:
+        return chr(int(number, 16))
+    return char or (" " if escape[0][-1] != "\\" else "\\")
+
+
+def _settled(text: str) -> int:
+    """How much of a text is before an escape at its end, which may go on, or say where a word begins."""
+    tail = _OPEN_ESCAPE.search(text, max(0, len(text) - _OPEN_CHARS))
+    return len(text) if tail is None else tail.start()
 
 
 @lru_cache(maxsize=8192)
@@ -207,21 +266,31 @@ class _Terms:
         self._direction, self._channel, self._part, self._seal = direction, channel, part, seal
 
     def look(self, text: str, at: int, position: int, *, is_whole: bool) -> Searched:
-        readings = {ignore: read(text, ignore) for ignore in self._cases}
-        if not any(terms.index.may_be_in(readings[terms.ignore_case].text) for _, terms in self._ruled):
-            return Searched((), len(text))  # as almost always
-        walks = [_Walk(ruling, terms, readings[terms.ignore_case], at, len(text)) for ruling, terms in self._ruled]
+        readings = [{ignore: read(text, ignore) for ignore in self._cases}]
+        stop = len(text)
+        if "\\" in text:
+            stop = max(at, len(text) if is_whole else _settled(text))
+            said = resolved(text[:stop])
+            if self._may_be_in({ignore: read(said, ignore) for ignore in self._cases}):
+                readings.append({ignore: read_escaped(text[:stop], ignore) for ignore in self._cases})
+        if len(readings) == 1 and not self._may_be_in(readings[0]):
+            return Searched((), stop)  # as almost always
+        walks = [_Walk(ruling, terms, reading[terms.ignore_case], stop) for reading in readings for ruling, terms in self._ruled]
         swaps: list[Swap] = []
         offset = position - at
         while waiting := [walk for walk in walks if walk.seek(at)]:
             start = min(walk.start for walk in waiting)
             here = [walk for walk in waiting if walk.start == start]
             if not is_whole and any(walk.may_go_on() for walk in here):
-                return Searched(swaps, start)
-            at = self._decide(
-                text, start, [(walk.ruling, end) for walk in here if (end := walk.end()) is not None], swaps, offset
-            )
-        return Searched(swaps, len(text))
+                return Searched(swaps, max(at, _settled(text[:start])))  # what an escape before it says is looked at again
+            found: list[tuple[Ruling, int]] = []
+            for walk in here:
+                if (end := walk.end()) is not None and (walk.ruling, end) not in found:
+                    found.append((walk.ruling, end))
+            if any(end > stop for _, end in found):
+                return Searched(swaps, max(at, _settled(text[:start])))
+            at = self._decide(text, start, found, swaps, offset)
+        return Searched(swaps, stop)
 
     def _decide(self, text: str, start: int, found: list[tuple[Ruling, int]], swaps: list[Swap], offset: int) -> int:
         """Where to go on looking."""
@@ -232,15 +301,24 @@ class _Terms:
             return start + 1
         strict = strictest([ruling.enforced for ruling, _ in hiding])
         ruling, end = max(((r, e) for r, e in hiding if r.enforced is strict), key=lambda pair: pair[1])
-        value = text[start:end]
+        value = self._value(text, start, end)
         if self._seal.is_own_token(value):
             return end
         swaps.append(Swap(start, end, self._seal.stand_in(ruling, value), self._notes(text, start, end, ruling, offset)))
         return end
 
     def _notes(self, text: str, start: int, end: int, ruling: Ruling, offset: int) -> tuple[Event, ...]:
-        hit = Hit(start + offset, end + offset, ruling, self._seal.digest(text[start:end]))
+        hit = Hit(start + offset, end + offset, ruling, self._seal.digest(self._value(text, start, end)))
         return tuple(Found(finding=finding) for finding in findings_of(hit, self._direction, self._channel, self._part))
+
+    def _may_be_in(self, readings: Mapping[bool, Reading]) -> bool:
+        return any(terms.index.may_be_in(readings[terms.ignore_case].text) for _, terms in self._ruled)
+
+    def _value(self, text: str, start: int, end: int) -> str:
+        """A term as it is, whose escapes the text around it needs."""
+        value = text[start:end]
+        is_escaped = "\\" in value and not any(read(value, terms.ignore_case).text in terms.index for _, terms in self._ruled)
+        return resolved(value) if is_escaped else value
 
 
 class _Walk:
@@ -248,7 +326,7 @@ class _Walk:
 
     __slots__ = ("_at", "_end", "_index", "_reading", "ruling", "start")
 
-    def __init__(self, ruling: Ruling, terms: TermSet, reading: Reading, at: int, end: int) -> None:
+    def __init__(self, ruling: Ruling, terms: TermSet, reading: Reading, end: int) -> None:
         self.ruling = ruling
         self._index, self._reading, self._end = terms.index, reading, end
         self._at = self.start = -1
@@ -269,4 +347,4 @@ class _Walk:
     def end(self) -> int | None:
         """Where the term at `start` ends in the original; None where there is none."""
         end = self._index.match(self._reading.text, self._at)
-        return None if end is None else self._reading.place(end - 1, self._end) + 1
+        return None if end is None else self._reading.end(end - 1)
