@@ -8,6 +8,8 @@ from freehold.core.errors import ConfigError
 from freehold.core.findings import Alert
 from freehold.guard import GuardConfig, StreamGuard
 from freehold.guard.detectors.detector import Detector
+from freehold.guard.policy_file import PolicySource
+from freehold.guard.stream_guard import InForce
 from freehold.policy_read import policy_path, read_policy
 from freehold.policy_watch import PolicyWatch
 
@@ -53,6 +55,23 @@ async def test_a_changed_file_is_taken_once_it_has_settled(tmp_path: Path) -> No
     assert watched.told == [True]
     await watched.looks(3)
     assert watched.told == [True]
+
+
+async def test_what_is_saved_while_a_change_is_taken_is_taken_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(tmp_path, "")
+    prepare = watched.guard.prepare
+
+    def slowly(source: PolicySource | None) -> InForce:
+        watched.path.write_text(f"# saved again\n{TAG}")
+        monkeypatch.undo()
+        return prepare(source)
+
+    monkeypatch.setattr(watched.guard, "prepare", slowly)
+    watched.path.write_text("# saved\n")
+    await watched.looks()
+    assert watched.masks()
+    await watched.looks()
+    assert not watched.masks()
 
 
 async def test_a_file_that_is_replaced_is_seen_though_its_size_and_time_are_the_same(tmp_path: Path) -> None:

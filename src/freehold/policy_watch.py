@@ -18,7 +18,8 @@ from freehold.guard.policy_file import PolicySource
 from freehold.policy_read import read_policy
 
 LOOK_EVERY_S = 1.0
-_Signature = tuple[tuple[int, int, int] | None, ...]
+_Stamp = tuple[int, int, int]
+_Signature = tuple[_Stamp | None, ...]
 _Prepared = TypeVar("_Prepared")
 
 
@@ -70,7 +71,8 @@ class PolicyWatch:
     async def reload(self) -> bool:
         """Take the file as it is now; whether it could be taken. For SIGHUP, too."""
         async with self._reloading:
-            self._seen = await asyncio.to_thread(self._signature)
+            before = await asyncio.to_thread(self._stamps)
+            self._seen = tuple(before.values())
             try:
                 prepared = await asyncio.to_thread(lambda: self._guard.prepare(read_policy(self._path)))
             except FreeholdError as error:
@@ -81,7 +83,10 @@ class PolicyWatch:
                 return False
             self._guard.adopt(prepared)
             await asyncio.to_thread(self._note_term_files)
-            self._seen = await asyncio.to_thread(self._signature)
+            after = await asyncio.to_thread(
+                self._stamps
+            )  # the guard took seconds: what was saved meanwhile is seen at the next look
+            self._seen = tuple(before.get(path, stamp) for path, stamp in after.items())
             self._on_reload(True)
             await asyncio.to_thread(heap.give_back)
             return True
@@ -101,10 +106,13 @@ class PolicyWatch:
             return
 
     def _signature(self) -> _Signature:
-        return tuple(_stamp(path) for path in (self._path, *self._term_files))
+        return tuple(self._stamps().values())
+
+    def _stamps(self) -> dict[Path, _Stamp | None]:
+        return {path: _stamp(path) for path in (self._path, *self._term_files)}
 
 
-def _stamp(path: Path) -> tuple[int, int, int] | None:
+def _stamp(path: Path) -> _Stamp | None:
     try:
         found = path.stat()
     except OSError:
