@@ -1,5 +1,6 @@
 """What compiling the rules gave is kept, and only trusted where nobody else could have written it."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from freehold.core.errors import ConfigError
 from freehold.guard import StreamGuard
 from freehold.guard.config import GuardConfig
-from freehold.guard_cache import compiling, open_guard, open_policy_guard
+from freehold.guard.matcher import compiled, hyperscan
+from freehold.guard_cache import _compiled_apart, compiling, open_guard, open_policy_guard
 from freehold.place import find_place
 from freehold.provenance.keys import node_key
 
@@ -89,3 +91,27 @@ def test_a_policy_that_cannot_be_used_is_told_by_whoever_opens_the_guard(
     assert not kept.exists()
     with pytest.raises(ConfigError):
         open_policy_guard(place, node_key(tmp_path / "keys"))
+
+
+@pytest.mark.skipif(hyperscan is None, reason="not on every machine")
+@pytest.mark.parametrize("interpreter", [sys.executable, "/bin/false", "/nowhere"])
+def test_rules_are_compiled_in_another_process_and_in_ours_where_that_fails(
+    monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    monkeypatch.setattr(sys, "executable", interpreter)
+    groups = [{1: b"ab+c"}, {0: b"x", 2: b"[yz]"}]
+    assert _compiled_apart(groups) == tuple(compiled(groups))
+
+
+@pytest.mark.skipif(hyperscan is None, reason="not on every machine")
+def test_a_rule_that_does_not_compile_is_told_as_if_nothing_were_apart() -> None:
+    with pytest.raises(hyperscan.error):
+        _compiled_apart([{0: b"(ab"}])
+
+
+@pytest.mark.skipif(hyperscan is None, reason="not on every machine")
+def test_nothing_is_imported_from_the_folder_that_a_command_is_given_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "msgspec.py").write_text("open('planted', 'w')")
+    monkeypatch.chdir(tmp_path)
+    assert _compiled_apart([{0: b"x"}])
+    assert not (tmp_path / "planted").exists()

@@ -27,6 +27,8 @@ from freehold.guard.digits import bytes_within, chars_to_digit, width_chars
 hyperscan: Any = importlib.import_module("hyperscan") if importlib.util.find_spec("hyperscan") else None  # not on every machine
 
 Engine = Literal["hyperscan", "re2", "auto"]
+Groups = Sequence[dict[int, bytes]]  # triggers by number, a database each
+Compiler = Callable[[Groups], Sequence[bytes]]
 
 SLICE_CHARS = 4096  # the RE2 filter takes the text in such slices
 OVERLAP_CHARS = 512  # longer than any trigger
@@ -56,6 +58,11 @@ class Match(NamedTuple):
 
 
 Wanted = Sequence[object | None]  # one a detector: what is found by one with None nobody wants to know
+
+
+def compiled(groups: Groups) -> Sequence[bytes]:
+    """The databases, as Hyperscan writes them. Raises its error for a trigger that it does not take."""
+    return tuple(hyperscan.dumpb(_compiled(triggers)) for triggers in groups)
 
 
 class _Exact(NamedTuple):
@@ -198,7 +205,13 @@ class _Re2Triggers:
 class Matcher:
     """All detectors, compiled. Not for use by two threads at once: Hyperscan's scratch space is one a matcher."""
 
-    def __init__(self, detectors: Sequence[Detector], engine: Engine = "auto", database: bytes | None = None) -> None:
+    def __init__(
+        self,
+        detectors: Sequence[Detector],
+        engine: Engine = "auto",
+        database: bytes | None = None,
+        compiler: Compiler = compiled,
+    ) -> None:
         if engine == "hyperscan" and hyperscan is None:
             raise ConfigError('guard.engine is "hyperscan", which is not installed on this machine: set it to "auto" or "re2"')
         self.detectors = tuple(detectors)
@@ -218,7 +231,7 @@ class Matcher:
         self._exact: list[_Exact | None] = [None] * len(self.detectors)
         loaded = self._loaded(database) if self.engine == "hyperscan" and database else None
         self._is_compiled_here = self.engine == "hyperscan" and loaded is None
-        self._databases = loaded or (self._compiled() if self._is_compiled_here else None)
+        self._databases = loaded or (self._compiled(compiler) if self._is_compiled_here else None)
 
     @cached_property
     def digest(self) -> str:
@@ -326,9 +339,9 @@ class Matcher:
         except (hyperscan.error, msgspec.MsgspecError):  # another version or processor wrote it
             return None
 
-    def _compiled(self) -> list[Any]:
+    def _compiled(self, compiler: Compiler) -> list[Any]:
         try:
-            return [_compiled(group) for group in self._groups()]
+            return [_loaded(dump) for dump in compiler(self._groups())]
         except hyperscan.error as exc:
             raise ConfigError(f"guard: {self._does_not_compile()} does not compile with Hyperscan: {exc}") from exc
 

@@ -32,7 +32,7 @@ from freehold.guard.injection.conversation import Conversation
 from freehold.guard.injection.settings import InjectionSettings
 from freehold.guard.injection.stage import InjectionStage
 from freehold.guard.injection.verdicts import Verdicts
-from freehold.guard.matcher import Matcher
+from freehold.guard.matcher import Compiler, Matcher, compiled
 from freehold.guard.policy import FILE, Policy, Subject
 from freehold.guard.policy_file import PolicyFile, PolicySource, parse
 from freehold.guard.redactor import Redactor
@@ -96,8 +96,9 @@ class StreamGuard:
         policy: PolicySource | None = None,
         key: bytes | None = None,
         monotonic_s: MonotonicClock = time.monotonic,
+        compiler: Compiler = compiled,
     ) -> None:
-        self._config, self._detectors = config, tuple(detectors)
+        self._config, self._detectors, self._compiler = config, tuple(detectors), compiler
         key = key or secrets.token_bytes(32)
         self._kept = Kept(
             digest_key=hashlib.sha256(b"freehold value digest\0" + key).digest(),
@@ -207,7 +208,7 @@ class StreamGuard:
         before: InForce | None = getattr(self, "_in_force", None)
         if before is not None and before.matcher.detectors == detectors:
             return before.matcher
-        return Matcher(detectors, self._config.engine, database)
+        return Matcher(detectors, self._config.engine, database, self._compiler)
 
 
 class Session:
