@@ -291,6 +291,16 @@ async def test_a_key_that_the_provider_refuses_is_not_tried_again_there(world: W
     assert await ask(world.router(Planned("a", refused), Planned("b"))) == "b"
 
 
+async def test_operators_are_told_that_a_provider_refuses_the_key_or_why_it_can_not_be_reached(world: World) -> None:
+    refused = UpstreamRejected("refused this node's key", status=502, code=KEY_REFUSED)
+    gone = UpstreamUnavailable("upstream b can't be reached", why="its certificate is not trusted")
+    router = world.router(Planned("a", refused), Planned("b", gone), tries=1, breaker_failures=1)
+    with pytest.raises(UpstreamUnavailable):
+        await ask(router)
+    words = [alert.message for alert in world.alerts]
+    assert [word.rpartition(": ")[2] for word in words] == ["refuses this node's key", "its certificate is not trusted"]
+
+
 async def test_a_lower_tier_is_asked_only_when_the_higher_has_none_available(world: World) -> None:
     first, second, third = Planned("a"), Planned("b"), Planned("c")
     router = world.router(Route(upstream=third, priority=5), Route(upstream=first), Route(upstream=second))

@@ -211,6 +211,6 @@ def _kind(error: UpstreamError) -> str:
         case UpstreamTimeout():
             return "silent for too long"
         case UpstreamRejected():
-            return f"status {error.status}"
+            return "refuses this node's key" if error.code == KEY_REFUSED else f"status {error.status}"
         case _:
             return "broke off"
