@@ -4,6 +4,7 @@ import pytest
 
 from freehold.core.errors import InvalidRequest
 from freehold.core.exchange import Exchange, ExchangeId, KeyId, Principal, ResponseFormat, Sampling, ToolChoice
+from freehold.gateway.wire import CODECS
 from freehold.gateway.wire import openai_chat_prompt as chat
 from freehold.gateway.wire import openai_chat_request as request
 from freehold.gateway.wire.codec import Incoming
@@ -157,10 +158,10 @@ def test_a_tool_choice_goes_with_tools_alone(choice: str) -> None:
         ("none", Reasoning(budget_tokens=0)),
         ("minimal", Reasoning(effort="minimal")),
         ("high", Reasoning(effort="high")),
-        ("xhigh", Reasoning(effort="high")),
+        ("xhigh", Reasoning(effort="xhigh")),
     ],
 )
-def test_an_effort_is_one_of_the_words_every_dialect_knows(effort: str, reasoning: Reasoning) -> None:
+def test_an_effort_is_read(effort: str, reasoning: Reasoning) -> None:
     assert read(reasoning_effort=effort).reasoning == reasoning
 
 
@@ -170,6 +171,15 @@ def test_an_effort_is_one_of_the_words_every_dialect_knows(effort: str, reasonin
 def test_a_budget_of_tokens_becomes_an_effort(budget_tokens: int, effort: str) -> None:
     prompt = Prompt(turns=(), reasoning=Reasoning(budget_tokens=budget_tokens))
     assert chat.write(prompt, model="m")["reasoning_effort"] == effort
+
+
+def test_the_most_effort_is_that_for_openais_providers_and_high_for_others() -> None:
+    prompt = chat.read(exchange(reasoning_effort="xhigh"))
+    assert chat.write(prompt, model="m")["reasoning_effort"] == "xhigh"
+    assert CODECS["openai.responses"].write_prompt(prompt, model="m")["reasoning"] == {"effort": "xhigh"}
+    assert CODECS["anthropic.messages"].write_prompt(prompt, model="m")["output_config"] == {"effort": "high"}
+    gemini = CODECS["google.gemini"].write_prompt(prompt, model="m")["generationConfig"]
+    assert gemini == {"thinkingConfig": {"thinkingBudget": 24576}}
 
 
 def test_a_sealed_thought_stays_with_its_provider() -> None:

@@ -7,9 +7,8 @@ from freehold.core.exchange import ResponseFormat
 from freehold.gateway.wire import fields
 from freehold.gateway.wire.prompt import MediaPart, Reasoning, inner_schemas
 
-_EFFORTS = ("minimal", "low", "medium", "high")
+_EFFORTS = ("minimal", "low", "medium", "high", "xhigh")  # the last is these dialects' alone: for others it is high
 _NO_EFFORT = "none"
-_MOST_EFFORT = "xhigh"  # one family's word for more than high
 _EFFORT_UP_TO_TOKENS = ((2_048, "low"), (8_192, "medium"))  # budgets in words, as other gateways translate them, roughly
 _AUDIO = {"wav": "audio/wav", "mp3": "audio/mpeg"}
 _AUDIO_FORMATS = {"audio/wav": "wav", "audio/x-wav": "wav", "audio/wave": "wav", "audio/mpeg": "mp3", "audio/mp3": "mp3"}
@@ -69,10 +68,9 @@ def read_effort(effort: str | None, where: str, *, wants_summary: bool = False) 
         return Reasoning(wants_summary=True) if wants_summary else None
     if effort == _NO_EFFORT:
         return Reasoning(budget_tokens=0, wants_summary=wants_summary)
-    word = "high" if effort == _MOST_EFFORT else effort
-    if word not in _EFFORTS:
-        raise fields.wrong(where, "one of " + ", ".join((_NO_EFFORT, *_EFFORTS, _MOST_EFFORT)))
-    return Reasoning(effort=word, wants_summary=wants_summary)
+    if effort not in _EFFORTS:
+        raise fields.wrong(where, "one of " + ", ".join((_NO_EFFORT, *_EFFORTS)))
+    return Reasoning(effort=effort, wants_summary=wants_summary)
 
 
 def write_effort(reasoning: Reasoning | None) -> str | None:

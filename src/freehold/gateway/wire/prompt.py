@@ -141,7 +141,7 @@ class PromptTool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reasoning:
-    """How much a model may think: in words ("minimal", "low", "medium", "high"), in tokens, or both. 0 tokens is not at all."""
+    """How much a model may think: in words (minimal, low, medium, high, xhigh), in tokens, or both. 0 tokens is not at all."""
 
     effort: str | None = None
     budget_tokens: int | None = None
