@@ -91,6 +91,11 @@ def test_nesting_without_end_has_an_answer(sign: str) -> None:
     analyse(sign * 5_000, Language.POWERSHELL)
 
 
+@pytest.mark.parametrize("written", ["${}", '"${}"', "a${}", "foreach (${} in 1) {}"])
+def test_a_variable_without_a_name_hides_nothing(written: str) -> None:
+    assert "delete-system" in rules(f"echo {written}; del C:\\Windows\\x", Language.POWERSHELL)
+
+
 def test_loops_within_loops_are_bounded() -> None:
     deep = "foreach ($a in 1..2000) { " * 4 + "$b" + " }" * 4
     assert "unknown-nothing" in rules(deep, Language.POWERSHELL)

@@ -54,6 +54,11 @@ _CODE_POINT = re.compile(r"`u\{([0-9a-fA-F]{1,6})\}")
 _BETWEEN = re.compile(r"[\s,]+|<#.*?#>")
 
 
+def named(variable: re.Match[str]) -> str:
+    """The name, in lower case. `${}` has none: a shell refuses it, and what stands around it is read all the same."""
+    return (variable[1] or variable[2] or "").lower()
+
+
 class Unread(Exception):
     """What stands here is not PowerShell as it is known here."""
 
@@ -108,7 +113,7 @@ class Expressions(ABC):
                     parts.append(Group(self.statements(")")))
                 elif found := VARIABLE.match(self.text, self.at):
                     self.at = found.end()
-                    node = Var((found[1] or found[2]).lower())
+                    node = Var(named(found))
                     parts.append(self.postfix(node) if not parts else node)
                 else:
                     parts.append(Const("$"))
@@ -217,7 +222,7 @@ class Expressions(ABC):
                 return Group(self.statements(")"))
             if found := VARIABLE.match(text, self.at):
                 self.at = found.end()
-                return Var((found[1] or found[2]).lower())
+                return Var(named(found))
         elif sign == "(":
             self.at += 1
             return Group(self.statements(")"))
@@ -351,7 +356,7 @@ class Expressions(ABC):
                     parts.append(Group(self.statements(")")))
                 elif found := VARIABLE.match(self.text, self.at):
                     self.at = found.end()
-                    parts.append(Var((found[1] or found[2]).lower()))
+                    parts.append(Var(named(found)))
                 else:
                     parts.append(Const("$"))
                     self.at += 1

@@ -21,6 +21,7 @@ from freehold.guard.effects.powershell_expressions import (
     VARIABLE,
     Expressions,
     Unread,
+    named,
 )
 from freehold.guard.effects.powershell_tree import (
     Array,
@@ -195,7 +196,7 @@ class Reader(Expressions):
             return None
         self.at += 2
         source = self.statements(")")
-        return Loop((found[1] or found[2]).lower(), source, self.body())
+        return Loop(named(found), source, self.body())
 
     def _switch(self) -> Node:
         self.skip(BLANK)
