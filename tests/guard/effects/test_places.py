@@ -52,12 +52,6 @@ def test_the_working_folder_says_whose_a_path_is(path: str, place: Place) -> Non
     assert place_of(path, folder=f"{BOB}/build") is place
 
 
-def test_a_user_has_a_home() -> None:
-    assert place_of(f"{BOB}/x", user="bob") is Place.HOME
-    assert place_of(f"{EVE}/x", user="bob") is Place.OTHER_USER
-    assert place_of("/root/x", user="root") is Place.HOME
-
-
 def test_a_path_that_leaves_by_many_steps_is_taken_from_the_root() -> None:
     assert place_of("../../../../etc/shadow") is Place.CREDENTIAL
 

@@ -90,9 +90,9 @@ def language_of(path: str) -> Language | None:
     return Language.SHELL if _SHELL_NAMES.search(plain) else None
 
 
-def effects_of_writing(path: str, text: str, *, folder: str = "", user: str = "") -> tuple[list[Effect], list[Effect]]:
+def effects_of_writing(path: str, text: str, *, folder: str = "") -> tuple[list[Effect], list[Effect]]:
     """(what is done, what the text does that nobody runs yet)."""
-    effects = list(file_effects(EffectKind.WRITE, path, "writes a file", folder=folder, user=user))
+    effects = list(file_effects(EffectKind.WRITE, path, "writes a file", folder=folder))
     place = effects[0].place if effects else Place.NOTHING
     plain = path.replace("\\", "/")
     if "\\" in path and (change := change_of(path)) is not None:

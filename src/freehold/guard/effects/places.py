@@ -75,13 +75,13 @@ _NOTABLE = (
 )  # fmt: skip
 
 
-def place_of(path: str, folder: str = "", user: str = "") -> Place:
-    """`folder` is the working folder if it is known, `user` the caller's name; both absolute and plain, or empty."""
-    return _place(path[:LIMIT_CHARS], folder, user)
+def place_of(path: str, folder: str = "") -> Place:
+    """`folder` is the working folder if it is known, absolute and plain, or empty."""
+    return _place(path[:LIMIT_CHARS], folder)
 
 
 @lru_cache(maxsize=4096)
-def _place(path: str, folder: str, user: str) -> Place:
+def _place(path: str, folder: str) -> Place:
     if "\\" in path or ":" in path or "%" in path or "$" in path:
         if _WINDOWS.match(path):
             place = windows_place_of(path)
@@ -100,7 +100,7 @@ def _place(path: str, folder: str, user: str) -> Place:
         plain = _above(plain, folder)
     elif folder and plain[0] not in "/~" and folder[0] == "/":
         plain = normal(f"{folder}/{plain}")
-    place = _gravest(plain, folder, user)
+    place = _gravest(plain, folder)
     if _WILD.search(plain) and place is not Place.WHOLE_TREE:
         for one in _NOTABLE:
             if (
@@ -109,7 +109,7 @@ def _place(path: str, folder: str, user: str) -> Place:
                 and not plain.endswith("*")
                 and _shows_dots(plain, one)
             ):
-                place = max(place, _gravest(one, folder, user), key=_RANK.__getitem__)
+                place = max(place, _gravest(one, folder), key=_RANK.__getitem__)
     return place
 
 
@@ -126,7 +126,7 @@ def graver(one: Place, other: Place) -> Place:
     return one if _RANK[one] >= _RANK[other] else other
 
 
-def _gravest(path: str, folder: str, user: str) -> Place:
+def _gravest(path: str, folder: str) -> Place:
     if path in _TREE:
         return Place.WHOLE_TREE
     if path.startswith(("/dev/", "/proc/", "/sys/")):
@@ -143,22 +143,21 @@ def _gravest(path: str, folder: str, user: str) -> Place:
     if folder and folder != "/" and (path == folder or path.startswith(folder.rstrip("/") + "/")):
         return Place.WORKSPACE
     if path.startswith("~"):
-        return Place.HOME if path == "~" or path[1] == "/" or path[1:].split("/")[0] == user else Place.OTHER_USER
+        return Place.HOME if path == "~" or path[1] == "/" else Place.OTHER_USER
     home = _HOMES.match(path)
     if home:
-        return _of_whom(home.group(1), folder, user)
+        return _of_whom(home.group(1), folder)
     if path.startswith("/root"):
-        return Place.HOME if user == "root" else Place.OTHER_USER
+        return Place.OTHER_USER
     if _SYSTEM.match(path):
         return Place.SYSTEM
     return Place.ELSEWHERE if path.startswith(("/", "../")) or path == ".." else Place.WORKSPACE
 
 
-def _of_whom(owner: str, folder: str, user: str) -> Place:
-    if not user and folder:
-        mine = _HOMES.match(folder)
-        user = mine.group(1) if mine else ""
-    if _WILD.search(owner) or (user and owner != user) or owner == HOLE:
+def _of_whom(owner: str, folder: str) -> Place:
+    """The working folder tells who the caller is."""
+    mine = _HOMES.match(folder)
+    if _WILD.search(owner) or (mine and owner != mine.group(1)) or owner == HOLE:
         return Place.OTHER_USER
     return Place.HOME
 
@@ -252,18 +251,18 @@ _CHANGES = (EffectKind.WRITE, EffectKind.OVERWRITE, EffectKind.DELETE, EffectKin
 _RECON_BECAUSE = "reads accounts, settings or state of the machine"
 
 
-def file_effects(kind: EffectKind, path: str, because: str, *, folder: str = "", user: str = "") -> tuple[Effect, ...]:
+def file_effects(kind: EffectKind, path: str, because: str, *, folder: str = "") -> tuple[Effect, ...]:
     """What is done at `path`, and what follows from where that is."""
-    return _file_effects(kind, path[:LIMIT_CHARS], because, folder, user)
+    return _file_effects(kind, path[:LIMIT_CHARS], because, folder)
 
 
 @lru_cache(maxsize=4096)
-def _file_effects(kind: EffectKind, path: str, because: str, folder: str, user: str) -> tuple[Effect, ...]:
-    return tuple(_consequences(kind, path, because, folder, user))
+def _file_effects(kind: EffectKind, path: str, because: str, folder: str) -> tuple[Effect, ...]:
+    return tuple(_consequences(kind, path, because, folder))
 
 
-def _consequences(kind: EffectKind, path: str, because: str, folder: str, user: str) -> Iterator[Effect]:
-    place = place_of(path, folder, user)
+def _consequences(kind: EffectKind, path: str, because: str, folder: str) -> Iterator[Effect]:
+    place = place_of(path, folder)
     if place is Place.NOTHING:
         return
     if place is Place.WHOLE_TREE and kind in (EffectKind.WRITE, EffectKind.OVERWRITE):

@@ -240,7 +240,7 @@ SHAPES: dict[str, Shape] = {
     "while_statement": loop("", "condition", "", "body"),
     "do_statement": loop("", "condition", "", "body", runs_once=True),
     "for_statement": loop("initializer", "condition", "update", "body"),
-    "for_range_loop": each_loop("declarator", "right", "body"),
+    "for_range_loop": each_loop("declarator", "right"),
     "switch_statement": switch("condition", "body", ("case_statement",), "value"),
     "try_statement": attempt("body", ("catch_clause",), ""),
     "catch_clause": handler("parameters", "body"),

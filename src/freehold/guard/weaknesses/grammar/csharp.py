@@ -202,7 +202,7 @@ SHAPES: dict[str, Shape] = {
     "while_statement": loop("", "condition", "", "body"),
     "do_statement": loop("", "condition", "", "body", runs_once=True),
     "for_statement": loop("initializer", "condition", "update", "body"),
-    "foreach_statement": each_loop("left", "right", "body"),
+    "foreach_statement": each_loop("left", "right"),
     "using_statement": block,
     "try_statement": attempt("body", ("catch_clause",), "kind:finally_clause"),
     "catch_clause": handler("kind:catch_declaration", "body"),

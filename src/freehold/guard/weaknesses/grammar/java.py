@@ -127,7 +127,7 @@ SHAPES: dict[str, Shape] = {
     "while_statement": loop("", "condition", "", "body"),
     "do_statement": loop("", "condition", "", "body", runs_once=True),
     "for_statement": loop("init", "condition", "update", "body"),
-    "enhanced_for_statement": each_loop("name", "value", "body"),
+    "enhanced_for_statement": each_loop("name", "value"),
     "try_statement": attempt("body", ("catch_clause",), "kind:finally_clause"),
     "try_with_resources_statement": attempt("body", ("catch_clause",), "kind:finally_clause", "resources"),
     "resource_specification": block,

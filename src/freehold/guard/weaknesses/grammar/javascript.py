@@ -188,7 +188,7 @@ SHAPES: dict[str, Shape] = {
     "while_statement": loop("", "condition", "", "body"),
     "do_statement": loop("", "condition", "", "body", runs_once=True),
     "for_statement": loop("initializer", "condition", "increment", "body"),
-    "for_in_statement": each_loop("left", "right", "body"),
+    "for_in_statement": each_loop("left", "right"),
     "try_statement": attempt("body", ("catch_clause",), "finalizer"),
     "catch_clause": handler("parameter", "body"),
     "switch_statement": switch("value", "body", ("switch_case", "switch_default"), "value"),

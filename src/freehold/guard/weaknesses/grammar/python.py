@@ -213,7 +213,7 @@ SHAPES: dict[str, Shape] = {
     "elif_clause": branch("condition", "consequence", "alternative"),
     "else_clause": inner("body"),
     "while_statement": loop("", "condition", "", "body"),
-    "for_statement": each_loop("left", "right", "body"),
+    "for_statement": each_loop("left", "right"),
     "with_item": _with_item,
     "with_statement": block,
     "with_clause": block,

@@ -32,9 +32,9 @@ def give_name(lo: Lowering, made: Assign) -> None:
         lo.functions.append(made.value)
 
 
-def klass(name_field: str = "name", body: str = "body", marks: Iterable[str] = ()) -> Shape:
+def klass(marks: Iterable[str] = ()) -> Shape:
     kinds = frozenset(marks)
-    name_of, body_of = field(name_field), field(body)
+    name_of, body_of = field("name"), field("body")
 
     def shape(lo: Lowering, node: Tree) -> Node:
         called_as = lo.text(name_of(node))

@@ -85,9 +85,9 @@ def loop(before: str, test: str, after: str, body: str, *, runs_once: bool = Fal
     return shape
 
 
-def each_loop(target: str, of: str, body: str, type_field: str = "type") -> Shape:
+def each_loop(target: str, of: str) -> Shape:
     """For each of a collection: the target is one of its items."""
-    target_of, many_of, body_of, type_of = field(target), field(of), field(body), field(type_field)
+    target_of, many_of, body_of, type_of = field(target), field(of), field("body"), field("type")
 
     def shape(lo: Lowering, node: Tree) -> Node:
         at, end = node.start_byte, node.end_byte
