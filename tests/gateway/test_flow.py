@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
@@ -114,3 +116,17 @@ async def test_a_stage_that_fails_lets_nothing_more_out() -> None:
     async with Flow(upstream.send(None), stages, staying, idle_timeout_s=5) as running:  # type: ignore[arg-type]
         with pytest.raises(RuntimeError, match="broken stage"):
             await running.next()
+
+
+async def test_what_an_exchange_had_does_not_wait_for_the_collector() -> None:
+    gc.disable()
+    try:
+        async with flow(ScriptedUpstream(*answer("1"))) as running:
+            await drain(running)
+        over = weakref.ref(running)
+        del running
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert over() is None
+    finally:
+        gc.enable()

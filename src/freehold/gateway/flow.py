@@ -55,6 +55,7 @@ class Flow:
     async def __aexit__(self, *exc_info: object) -> None:
         self._timer.cancel()
         self._watching.cancel()
+        del self._watching  # its traceback holds this flow: in a circle, all that the exchange had would wait for the collector
         if not self._drawing.done():
             self._drawing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
