@@ -4,6 +4,9 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
+from freehold.core.errors import DeviceError
 from freehold.store.database import open_writer
 
 OPEN_AND_CLOSE = """
@@ -23,3 +26,8 @@ def test_what_is_written_stays_when_another_process_has_come_and_gone(tmp_path: 
         writer.execute("INSERT INTO probe VALUES (1, x'00')")
         with closing(sqlite3.connect(path)) as other:
             assert other.execute("SELECT count(*) FROM probe").fetchone()[0] == 1
+
+
+def test_a_folder_in_the_records_place_is_called_one(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError, match="is a folder, and no record"):
+        open_writer(tmp_path, 1.0)

@@ -116,6 +116,8 @@ def trouble(path: Path, exc: sqlite3.Error) -> str:
         return f"{path} is damaged or no record of Freehold's; move it away and restore a backup, or start a new one"
     if name.startswith("SQLITE_CANTOPEN") and not path.exists():
         return f"there is no record at {path}: the node makes it at its first start"
+    if name.startswith("SQLITE_CANTOPEN") and path.is_dir():
+        return f"{path} is a folder, and no record; name a file in it"
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_IOERR")):
         return f"the disk of {path} fails or the file is gone ({name}); check the disk"
     return f"{path}: {exc}"
