@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from freehold.engine.frames import PROTOCOL, Fit, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
-from freehold.engine.process import EXIT_CANNOT_LOAD
+import pytest
+
+from freehold.engine.frames import PROTOCOL, Cancel, Count, Fit, Hello, Loading, Ready, Refused, Stats, Stop, encode, read_frame
+from freehold.engine.process import EXIT_CANNOT_LOAD, _Engine
 from tests.fakes.tiny_gguf import tiny_gguf
 
 NODE = """
@@ -114,3 +116,19 @@ def _alive(process_id: int) -> bool:
         return "Z" not in Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()[0]
     except OSError:
         return False
+
+
+async def test_a_prompt_whose_client_leaves_before_it_is_begun_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = list[Count]()
+
+    async def count(_: object, frame: Count) -> None:
+        begun.append(frame)
+
+    monkeypatch.setattr(_Engine, "_count", count)
+    engine = _Engine(lambda: pytest.fail("nothing is loaded"))
+    engine._take(Count(request=1, messages=(), tools=()))
+    (task,) = engine._preparing.values()
+    engine._take(Cancel(request=1))  # both came in one piece
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert (begun, engine._preparing) == ([], {})

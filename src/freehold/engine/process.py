@@ -123,26 +123,31 @@ class _Engine:
     def _take(self, frame: frames.Frame) -> None:
         match frame:
             case frames.Submit():
-                self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._accept(frame)))
+                self._begin(frame.request, lambda: self._accept(frame))
             case frames.Count():
-                self._preparing[frame.request] = asyncio.create_task(self._prepare(frame.request, self._count(frame)))
+                self._begin(frame.request, lambda: self._count(frame))
             case frames.Cancel(request=request):
                 if task := self._preparing.get(request):
                     task.cancel()
                 else:
                     self._runtime.scheduler.cancel(request)
 
-    async def _prepare(self, request: int, preparing: Coroutine[Any, Any, None]) -> None:
+    def _begin(self, request: int, prepare: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = self._preparing[request] = asyncio.create_task(self._prepare(request, prepare))
+        # One that is cancelled before it has begun never comes to its own end.
+        task.add_done_callback(lambda _: self._preparing.pop(request, None))
+
+    async def _prepare(self, request: int, prepare: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """See to it that a prompt that fails fails alone."""
         try:
-            await preparing
+            await prepare()
         except FreeholdError as exc:
             self._write(frames.refused(exc, request))
         except Exception as exc:
             log.exception("engine_prompt_failed")
             self._write(frames.refused(InternalError(f"the engine failed on this prompt with {type(exc).__name__}"), request))
         finally:
-            del self._preparing[request]
+            self._preparing.pop(request, None)  # at once: what is cancelled from now on is the scheduler's
 
     async def _accept(self, submit: frames.Submit) -> None:
         requests = await self._loop.run_in_executor(self._prompts, self._runtime.prompts.requests, submit)
