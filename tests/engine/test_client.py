@@ -300,5 +300,5 @@ async def test_the_socket_is_in_a_directory_of_our_own(tmp_path: Path) -> None:
 
 
 async def test_a_path_too_long_for_a_socket_is_a_config_error(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="too long"):
+    with pytest.raises(ConfigError, match="too long for a socket; set TMPDIR"):
         await EngineClient(["x"], tmp_path / ("d" * 120), "tiny").start()

@@ -149,7 +149,7 @@ class EngineClient:
         """Begin to run the engine; returns before it is ready. Raises ConfigError for a socket path that cannot be."""
         private_directory(self._socket_path.parent)
         if len(os.fsencode(self._socket_path)) > _MAX_SOCKET_PATH_BYTES:
-            raise ConfigError(f"the path {self._socket_path} is too long for a socket; move the home")
+            raise ConfigError(f"the path {self._socket_path} is too long for a socket; set TMPDIR to a shorter folder")
         self._detail = "the engine is starting"
         self._supervisor = asyncio.create_task(self._supervise())
 
