@@ -513,6 +513,16 @@ async def test_an_upstreams_refusal_before_the_first_event_has_its_status(error:
     assert json.loads(body)["error"]["message"] == error.message
 
 
+@pytest.mark.parametrize(("code", "told"), [("too_long", "too_long"), (SECRET, "upstream_rejected")])
+async def test_a_providers_code_is_screened_like_its_words(code: str, told: str) -> None:
+    error = UpstreamRejected(f"not {SECRET}", status=400, code=code)
+    async with running(TestNode(upstream=ScriptedUpstream(error))) as node:
+        _, _, body = await post(node, ASK)
+    said = json.loads(body)["error"]
+    assert (said["message"], said["code"]) == (f"not {MASK}", told)
+    assert node.recorder.drafts[0].entry.error_code == told
+
+
 async def test_an_unforeseen_exception_is_a_500_that_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async with running(TestNode(upstream=ScriptedUpstream(ZeroDivisionError("private words")))) as node:
         status, _, body = await post(node, ASK)

@@ -272,12 +272,17 @@ class _Handling:
     def _scan_message(self, error: UpstreamRejected) -> None:
         """A provider's own words pass the guard like its answers do; where it blocks, they are withheld."""
         words, error.message = error.message, "the provider answered with an error whose message this node withholds"
+        code, error.code = error.code, UpstreamRejected.code
         stage = (self._guard or self._services.guard.open(Context())).stage(Direction.RESPONSE)
-        events = [*stage.receive(TextDelta(text=words)), *stage.close()]
+        events = [*stage.receive(TextDelta(text=code, part=1)), *stage.receive(TextDelta(text=words)), *stage.close()]
         for event in events:
             self._account.note(event)
-        if not any(isinstance(event, Blocked) for event in events):
-            error.message = "".join(event.text for event in events if isinstance(event, TextDelta))
+        if any(isinstance(event, Blocked) for event in events):
+            return
+        told = ["".join(event.text for event in events if isinstance(event, TextDelta) and event.part == part) for part in (0, 1)]
+        error.message = told[0]
+        if told[1] == code:  # else it holds what nobody may see, and is no code
+            error.code = code
 
     async def _record_departure(self) -> None:
         account = self._account

@@ -157,3 +157,14 @@ def test_a_whole_answer_with_anything_anywhere_is_read_or_broken_and_no_key_is_s
         answered = b"".join(data for event in passed for data, _ in encoder.encode(event))
         answered += b"".join(data for data, _ in encoder.finish([], None))
     assert TOKEN.encode() not in answered
+
+
+@pytest.mark.parametrize(("dialect", "path"), STREAMS, ids=lambda value: value if isinstance(value, str) else value.stem)
+def test_an_events_name_that_is_no_word_of_a_format_is_not_sent(dialect: str, path: Path) -> None:
+    events = SseParser(limit_bytes=1 << 20).feed(path.read_bytes())
+    for named in (TOKEN, TOKEN.lower(), "response." + TOKEN):
+        try:
+            sent = play(dialect, dialect, [(data, named.encode()) for data, _ in events])
+        except UpstreamError:
+            continue
+        assert not any(name for _, name in sent)

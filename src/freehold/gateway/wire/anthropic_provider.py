@@ -6,7 +6,6 @@ be cut anywhere. For a client of the same dialect each payload goes on as it cam
 tools, citations and the like are left out.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -39,7 +38,6 @@ from freehold.gateway.wire.prompt import sealed
 from freehold.gateway.wire.verbatim import PayloadNotes
 
 _FIRST_EXTRA_PART = 1 << 20  # of texts in fields not known here; a message's blocks stay far below
-_EVENT_NAME = re.compile(rb"[a-z]{1,20}(?:_[a-z]{1,20}){0,4}")  # as all of the format's are; others are left out, unscanned
 _TEXTS: Final[dict[object, tuple[PartKind, str]]] = {
     "text_delta": (PartKind.TEXT, "text"),
     "thinking_delta": (PartKind.REASONING, "thinking"),
@@ -159,8 +157,7 @@ class MessageDecoder(Decoder):
         elif kind != _QUIET:
             self._read_extras(None, str(kind), document, (), run)
         if self._notes is not None:
-            known_name = name if _EVENT_NAME.fullmatch(name) else b""
-            run.noted += self._notes.note(data, known_name, document, slots, is_last=self._has_ended)
+            run.noted += self._notes.note(data, name, document, slots, is_last=self._has_ended)
 
     def _read_known(self, kind: str, document: Mapping[str, Any], data: bytes, run: Run) -> None:
         if kind == "error":

@@ -5,6 +5,7 @@ and is scanned whole. `VerbatimEncoder` puts them together again: it keeps paylo
 out of the stages. Nothing of a payload is sent before all of it was seen.
 """
 
+import re
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -38,6 +39,7 @@ from freehold.gateway.wire.leaves import ChannelOf, faithful, rewrite, value_at,
 from freehold.gateway.wire.refusals import NoCalls
 
 _ANY = Channel.OTHER  # `rewrite` asks for places alone
+_EVENT_NAME = re.compile(rb"[a-z]{1,20}(?:[._][a-z]{1,20}){0,8}")
 _HIDDEN = "[REDACTED]"
 _REMEMBERED = 64  # sets of strings: ids and names come again in every payload of a stream, and need one look
 _LOGPROBS = frozenset({"content", "refusal", "token", "logprob", "bytes", "top_logprobs"}) | frozenset(  # and Gemini's
@@ -72,6 +74,7 @@ class PayloadNotes:
 
         Raises UpstreamBroken for a document that nests too deep to be written.
         """
+        name = _known_name(name)
         try:
             data = faithful(data, document)
         except TypeError as exc:
@@ -98,6 +101,7 @@ class PayloadNotes:
     ) -> Payload:
         """A payload that differs from an earlier one in the text of one slot alone; and a row of others that do."""
         self._number += 1
+        name = _known_name(name)
         return Payload(data=data, number=self._number - 1, name=name, slots=(slot,), like=like, row=row, row_chars=row_chars)
 
     def padded(self, data: bytes, name: bytes, slot: Slot, like: int | None, pad: Leaf) -> list[Event]:
@@ -105,8 +109,14 @@ class PayloadNotes:
         self._number += 1
         self._leaf += 1
         leaf = PayloadLeaf(leaf=self._leaf - 1, path=pad.path, text=pad.text)
+        name = _known_name(name)
         payload = Payload(data=data, number=self._number - 1, name=name, slots=(slot,), leaves=(leaf,), like=like)
         return [payload, PromptText(leaf=leaf.leaf, channel=pad.channel, text=pad.text)]
+
+
+def _known_name(name: bytes) -> bytes:
+    """An event's name, if it is of words, as those of all formats are: any other is left out, unscanned."""
+    return name if _EVENT_NAME.fullmatch(name) else b""
 
 
 class VerbatimEncoder:
