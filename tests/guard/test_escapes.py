@@ -13,6 +13,7 @@ from freehold.guard.decodings import decodings
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.examples import sample
 from freehold.guard.matcher import Matcher
+from freehold.guard.pieces import as_pieces
 from freehold.guard.ruling import Hit, Ruling
 
 TOKEN = "ghp_" + sample(36)
@@ -43,10 +44,21 @@ def _scanned(text: str, many: int, monkeypatch: pytest.MonkeyPatch) -> tuple[str
     return "".join(piece.text for piece in pieces), [piece.hit for piece in pieces if piece.hit is not None]
 
 
+def _streamed(text: str, chars: int, many: int, monkeypatch: pytest.MonkeyPatch) -> tuple[str, list[Hit]]:
+    monkeypatch.setattr(escapes, "MANY", many)
+    stream = channel.TextChannel(MATCHER, RULINGS)
+    pieces = [p for at in range(0, len(text), chars) for p in as_pieces(stream.feed(text[at : at + chars]))] + stream.flush()
+    stream.close()
+    return "".join(piece.text for piece in pieces), [piece.hit for piece in pieces if piece.hit is not None]
+
+
 @given(st.lists(PIECES, min_size=4, max_size=40).map("".join))
 def test_many_escapes_hide_nothing_that_few_do_not(text: str) -> None:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        assert _scanned(text, 1, monkeypatch) == _scanned(text, 10**9, monkeypatch)
+        few = _scanned(text, 10**9, monkeypatch)
+        assert _scanned(text, 1, monkeypatch) == few
+        for chars in (1, 7, 24):
+            assert _streamed(text, chars, 1, monkeypatch) == few
 
 
 @pytest.mark.parametrize("piece", ["\\u0041 ", "%41,", "&lt; ", "\\\\ ", "\u200b,", "\\\\u0041 ", "&#65;", '"\\u0441",'])

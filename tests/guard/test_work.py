@@ -1,15 +1,16 @@
 """What the guard does for a text grows with its length, whatever the text: counted in bytes searched, not in seconds."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import pytest
 
 from freehold.core.findings import Action, Mode
 from freehold.guard.channel import SLICE_CHARS, TextChannel, scan, scan_slices
+from freehold.guard.decodings import decodings
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.detectors.examples import sample
-from freehold.guard.escapes import about_escapes
+from freehold.guard.escapes import hidden_stretches
 from freehold.guard.matcher import Engine, Flag, Match, Matcher, Wanted
 from freehold.guard.pieces import Piece, as_pieces
 from freehold.guard.ruling import Ruling
@@ -80,13 +81,25 @@ def test_twice_the_text_is_twice_the_work(piece: str, cut_chars: int, engine: En
 def test_a_run_of_escapes_is_not_read_again_with_every_delta(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[int] = []
 
-    def counting(matcher: Matcher, wanted: Wanted, found: Sequence[Flag], data: bytes, origin: int) -> list[Flag]:
+    def counting(matcher: Matcher, wanted: Wanted, data: bytes, origin: int) -> list[Flag]:
         read.append(len(data))
-        return about_escapes(matcher, wanted, found, data, origin)
+        return hidden_stretches(matcher, wanted, data, origin)
 
-    monkeypatch.setattr("freehold.guard.channel.about_escapes", counting)
+    monkeypatch.setattr("freehold.guard.channel.hidden_stretches", counting)
     work("hyperscan", piece * (CHARS // len(piece)), 16)
     assert 0 < sum(read) < 2 * CHARS
+
+
+def test_what_an_escape_may_be_before_is_not_decoded_unit_by_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    judged: list[int] = []
+
+    def counting(window: bytes, low: int) -> object:
+        judged.append(low)
+        return decodings(window, low)
+
+    monkeypatch.setattr("freehold.guard.channel.decodings", counting)
+    work("hyperscan", "%41 word " * (CHARS // 9), 24)
+    assert len(judged) < 40
 
 
 @pytest.mark.parametrize("tail", ["", TOKEN, 'password = "open', "\\"])

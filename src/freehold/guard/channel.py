@@ -19,10 +19,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from freehold.guard import escapes
 from freehold.guard.boundary import DELIMITER, last_boundary, last_delimiter, next_boundary
 from freehold.guard.columns import CELL_CHARS, HEAD_CHARS, LEAST_CHARS, Columns, may_head
 from freehold.guard.decodings import LOOK_BACK_CHARS, OBSCURE_CONFIDENCE, RUN_CHARS, decodings, first_from, may_be_encoded, span
-from freehold.guard.escapes import about_escapes
+from freehold.guard.escapes import hidden_stretches
 from freehold.guard.fold import fold
 from freehold.guard.matcher import ARMED, CELL, DECODE, ESCAPE, HEAD, RUN, Filter, Flag, Match, Matcher
 from freehold.guard.pem import body_end
@@ -62,9 +63,12 @@ class TextChannel:
         "_carry",
         "_columns",
         "_data",
+        "_escape_count",
+        "_escaped_until",
         "_escapes",
         "_filter",
         "_flags",
+        "_looked_until",
         "_matcher",
         "_new_flags",
         "_open_flags",
@@ -85,6 +89,9 @@ class TextChannel:
         self._read, self._new_flags = self._filter.feed, self._filter.flags
         self._flags: deque[Flag] = deque()  # not reached yet
         self._escapes: list[Flag] = []  # not looked into before a unit ends: a run of nothing else would be read again and again
+        self._escape_count = 0
+        self._escaped_until = -1  # what they are the context of
+        self._looked_until = 0  # for what they hide
         self._columns: Columns | None = None  # none where no table is near
         self._open_flags: dict[int, int] = {}  # kind -> where its stretch ends
         self._armed_until = -1
@@ -112,9 +119,11 @@ class TextChannel:
             self._sort_flags()
         if self._columns is not None:
             self._read_columns(self._columns)
-        if self._flags or self._open_flags or self._escapes or self._swallow is not None or len(self._text) > JOINED_CHARS:
+        at, end = self._at, len(self._data)
+        has_flags = self._flags or self._open_flags or self._escaped_until > self._origin + at
+        if has_flags or self._swallow is not None or len(self._text) > JOINED_CHARS:
             return self._drained(final=False)
-        at, end = self._at, len(self._data)  # from here on what `_drain` comes to where nothing is flagged and little is held
+        # from here on what `_drain` comes to where nothing is flagged and little is held
         boundary = last_boundary(self._data, self._searched, end, end, self._armed_until > self._origin + at)
         if boundary == self._searched:
             if end > boundary:
@@ -166,6 +175,8 @@ class TextChannel:
                 self._armed_until = max(self._armed_until, flag.high)
             elif flag.kind == ESCAPE:
                 self._escapes.append(flag)
+                self._escape_count += 1
+                self._escaped_until = max(self._escaped_until, flag.high)
             elif flag.kind == HEAD:
                 if _kept(self._matcher, flag, self._data, self._origin) is not None:
                     self._columns = self._columns or Columns()
@@ -186,11 +197,18 @@ class TextChannel:
             self._columns = None
 
     def _look_into_escapes(self) -> None:
-        held_from = max(0, self._at - LOOK_BACK_CHARS)
-        data, origin = self._data[held_from:], self._origin + held_from
-        found = about_escapes(self._matcher, self._rulings, self._escapes, data, origin)
+        """Where there are many, all at once, and again with what comes after the last of them."""
+        if self._escape_count < escapes.MANY:
+            found = [flag._replace(kind=DECODE) for flag in self._escapes]
+            self._escapes = []
+        else:
+            held_from = max(0, self._at - LOOK_BACK_CHARS)
+            found = hidden_stretches(self._matcher, self._rulings, self._data[held_from:], self._origin + held_from)
+            if 1 < len(self._escapes) <= len(found):  # where most hide something, it takes less to decode the next few at once
+                self._escape_count = 0
+            self._escapes = [max(self._escapes)]
+        self._looked_until = self._origin + len(self._data)
         self._flags = deque(sorted([*self._flags, *found]))
-        self._escapes.clear()
 
     def _forget_behind(self) -> None:
         cut = self._at - BEHIND_CHARS
@@ -208,7 +226,7 @@ class TextChannel:
                 if not self._swallow_on(out, final):
                     break
                 continue
-            if self._escapes:
+            if self._looked_until < self._origin + end and self._escaped_until > self._origin + self._at:
                 if self._unit_end(self._at, final) is None:
                     break
                 self._look_into_escapes()
@@ -419,8 +437,10 @@ def scan(matcher: Matcher, rulings: Sequence[Ruling | None], text: str, seal: Se
     reader.feed(data)
     reader.close()
     flags = [kept for flag in reader.flags if (kept := _kept(matcher, flag, data, 0, is_whole=True)) is not None]
-    if escapes := [flag for flag in flags if flag.kind == ESCAPE]:
-        flags = [flag for flag in flags if flag.kind != ESCAPE] + about_escapes(matcher, rulings, escapes, data, 0)
+    if sum(flag.kind == ESCAPE for flag in flags) < escapes.MANY:
+        flags = [flag._replace(kind=DECODE) if flag.kind == ESCAPE else flag for flag in flags]
+    else:
+        flags = [flag for flag in flags if flag.kind != ESCAPE] + hidden_stretches(matcher, rulings, data, 0)
     if (not flags or all(flag.kind == ARMED for flag in flags)) and not _ends_in_a_run(data):
         return [Piece(text, len(text))]  # as almost always
     channel = TextChannel(matcher, rulings, _HasRead(flags), seal)

@@ -5,23 +5,17 @@ alone. So where there are many, all are resolved at once, as often as decoding w
 where that flags nothing, decoding would find nothing.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from freehold.guard.decodings import OBSCURE_CONFIDENCE, View, as_written, may_be_encoded, unescaped, unspaced
 from freehold.guard.matcher import DECODE, RUN, Flag, Matcher, Wanted
 
-MANY = 8  # escapes; below it costs less to decode
+MANY = 8  # escapes of one text; below it costs less to decode
 
 
-def about_escapes(matcher: Matcher, wanted: Wanted, escapes: Sequence[Flag], data: bytes, origin: int) -> list[Flag]:
-    """What to decode, by the flags of all escapes in `data`, which begins at position `origin`.
-
-    Also what the last of them may go on with: all other units with an escape are known whole.
-    """
-    if len(escapes) < MANY:
-        return [flag._replace(kind=DECODE) for flag in escapes]
-    found = [Flag(origin + low, origin + high, DECODE) for low, high in _stretches(matcher, wanted, data)]
-    return [*found, max(escapes)._replace(kind=DECODE)]
+def hidden_stretches(matcher: Matcher, wanted: Wanted, data: bytes, origin: int) -> list[Flag]:
+    """What to decode of `data`, which begins at position `origin`: where something may be by what its escapes stand for."""
+    return [Flag(origin + low, origin + high, DECODE) for low, high in _stretches(matcher, wanted, data)]
 
 
 def _stretches(matcher: Matcher, wanted: Wanted, data: bytes) -> Iterator[tuple[int, int]]:
@@ -40,12 +34,14 @@ def _flagged(matcher: Matcher, wanted: Wanted, view: View, *, is_last: bool) -> 
     reader.feed(view.data)
     reader.close()
     size = len(view.data)
+    seen = Flag(0, 0, DECODE)
     for flag in reader.flags:
         if flag.kind >= 0:
             if view.obscure and matcher.detectors[flag.kind].confidence < OBSCURE_CONFIDENCE:
                 continue
             kept = matcher.narrowed(flag, view.data, 0, is_whole=True)
-            if kept is not None:
+            if kept is not None and not (seen.low <= kept.low and kept.high <= seen.high):
+                seen = kept
                 yield view.place(kept.low)[0], view.place(min(kept.high, size) - 1)[1]
         elif flag.kind == RUN and not is_last and may_be_encoded(view.data, flag.low):
             yield view.place(flag.low)

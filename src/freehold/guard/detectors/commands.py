@@ -130,7 +130,7 @@ COMMANDS = (
         after=r"(?:[\t\n\r \"']|$)",
         confidence=0.7,
         validator=typed_or_generated,
-        must_match=("port 6379\nrequirepass Sword_fish9\n", "enable secret 0 Sw0rdf1sh99\n", "olcRootPW: Sw0rdf1sh99\n"),
+        must_match=("port 6379\nrequirepass Sword_fish9\n", "\nenable secret 0 Sw0rdf1sh99\n", "\nolcRootPW: Sw0rdf1sh99\n"),
         must_not_match=("requirepass foobared\n", "enable secret 5 $1$mERr$hx5rVt7rPNoS4wqbXKX7m0\n", "rootpw {SSHA}abc123\n"),
     ),
     Detector(
