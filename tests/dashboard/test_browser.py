@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from freehold.core.exchange import KeyId
 from freehold.core.findings import Action, Mode
 from freehold.core.ledger import Status
 from freehold.core.measurement import NOTHING_RAN, Carbon, Footprint
@@ -56,6 +57,8 @@ def served() -> Iterator[Served]:
             entry(3, status=Status.BLOCKED, ttft_ms=None, output_tokens=0, findings=(finding(rule="pem", action=Action.BLOCK),))
         )
         served.ledger.add(entry(4, findings=(finding(), finding(), finding(rule="email", mode=Mode.SHADOW))))
+        little = Carbon(g=9.85e-6, low_g=4.51e-6, high_g=24.2e-6, zone="ISL", year=2022)
+        served.ledger.add(entry(8, footprint=Footprint(carbon=little, electricity_microusd=0.1), key_id=KeyId("k" * 100)))
         carbon = Carbon(g=0.25, low_g=0.1, high_g=0.5, zone="ISL", year=2022)
         served.ledger.add(entry(5, footprint=Footprint(carbon=carbon, electricity_microusd=12.0)))
         served.ledger.add(entry(7, provider="somewhere-else", model="somebody/a-model-with-a-long-name-235b-a22b-instruct"))
