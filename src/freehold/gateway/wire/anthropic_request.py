@@ -60,7 +60,7 @@ def leaves(document: Mapping[str, Any]) -> list[Leaf]:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The document itself, unless the provider calls the model otherwise. Usage comes unasked."""
-    document = mended(exchange.document, ("messages", "content"), _own_thought)
+    document = mended(exchange, ("messages", "content"), _own_thought)
     return document if document.get("model") == model else {**document, "model": model}
 
 

@@ -23,6 +23,7 @@ from freehold.gateway.wire.gemini_words import (
     NO_SEAL,
     OBJECTS,
     VOCABULARY,
+    WRITTEN_MARKS,
     camel,
     foreign_seal,
     named,
@@ -88,7 +89,7 @@ def prompt_of(document: Mapping[str, Any]) -> tuple[Prompt, str | None]:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The body as it is. Some clients repeat the model in it: that must be the path's."""
-    document = mended(exchange.document, ("contents", "parts"), _own_seal)
+    document = mended(exchange, ("contents", "parts"), _own_seal, WRITTEN_MARKS)
     if "model" in document and model != exchange.model:
         return {**document, "model": MODELS + model.removeprefix(MODELS)}
     return document

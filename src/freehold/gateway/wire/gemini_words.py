@@ -7,7 +7,7 @@ from typing import Any
 
 from freehold.core.errors import InvalidRequest
 from freehold.gateway.wire.fields import Document
-from freehold.gateway.wire.prompt import bare_seal, is_foreign, sealed
+from freehold.gateway.wire.prompt import MARKS, bare_seal, is_foreign, sealed
 
 DIALECT = "google.gemini"
 MODELS = "models/"  # what stands before a model's name in Google's resource names
@@ -73,6 +73,9 @@ def named(document: Document, where: str = "") -> Document:
 def spelled(document: Mapping[str, Any], name: str) -> Any:
     """A field's value under either spelling, of a document that nobody has checked yet."""
     return document[name] if name in document else document.get(_snake(name))
+
+
+WRITTEN_MARKS = tuple(b64encode(mark[: len(mark) // 3 * 3]) for mark in MARKS)  # whatever follows does not change these letters
 
 
 def read_seal(signature: str) -> str:

@@ -18,7 +18,7 @@ from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.openai_chat_request import ROLE_CHANNELS
 from freehold.gateway.wire.openai_chat_request import VOCABULARY as CHAT_VOCABULARY
 from freehold.gateway.wire.openai_responses_prompt import DIALECT
-from freehold.gateway.wire.prompt import Prompt, is_foreign, mended, messages_of, tools_of
+from freehold.gateway.wire.prompt import MARKS, Prompt, is_foreign, mended, messages_of, tools_of
 
 OPERATION = "chat"
 
@@ -73,7 +73,7 @@ def decode(incoming: Incoming) -> Exchange:
 
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The same request under the provider's name of the model. Its streams tell the usage without being asked."""
-    document = mended(exchange.document, ("input",), _own_thought)
+    document = mended(exchange, ("input",), _own_thought, (*MARKS, OWN_THOUGHT.encode()))
     return document if model == exchange.model else {**document, "model": model}
 
 

@@ -4,11 +4,11 @@ It holds what at least two dialects can say. A field that only one has is refuse
 change the answer's meaning, and dropped where it would not. `None` leaves a choice to the provider.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from freehold.core.exchange import Message, ResponseFormat, Role, Sampling, Tool, ToolCall, ToolChoice
+from freehold.core.exchange import Exchange, Message, ResponseFormat, Role, Sampling, Tool, ToolCall, ToolChoice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +63,7 @@ class ResultPart:
 
 _SEALERS = ("anthropic.messages.", "google.gemini.", "openai.responses.")  # dialects whose providers seal
 UNSEALED = "freehold.unsealed"  # stands for a seal in dialects that want one with each thought
+MARKS = tuple(mark.encode() for mark in (*_SEALERS, UNSEALED))  # begin what stands in a client's document of another dialect's
 
 
 def sealed(dialect: str, seal: str) -> str:
@@ -84,17 +85,23 @@ def bare_seal(dialect: str, signature: str | None) -> str | None:
     return signature.removeprefix(mark) if signature is not None and signature.startswith(mark) else None
 
 
-def mended(document: Mapping[str, Any], path: tuple[str, ...], mend: Callable[[Any], Any]) -> Mapping[str, Any]:
+def mended(
+    exchange: Exchange, path: tuple[str, ...], mend: Callable[[Any], Any], marks: Sequence[bytes] = MARKS
+) -> Mapping[str, Any]:
     """The document with each item of the lists at `path` as `mend` gives it back; None takes it out, and what held it alone.
 
-    The document itself where nothing changes, as almost always.
+    The document itself where nothing changes, as in every body without a mark.
     """
+    return _mended(exchange.document, path, mend) if any(mark in exchange.body for mark in marks) else exchange.document
+
+
+def _mended(document: Mapping[str, Any], path: tuple[str, ...], mend: Callable[[Any], Any]) -> Mapping[str, Any]:
     key, *rest = path
     items = document.get(key)
     if not isinstance(items, list):
         return document
     made = [
-        mended(item, tuple(rest), mend) if rest and isinstance(item, dict) else item if rest else mend(item) for item in items
+        _mended(item, tuple(rest), mend) if rest and isinstance(item, dict) else item if rest else mend(item) for item in items
     ]
     if all(new is old for new, old in zip(made, items, strict=True)):
         return document
