@@ -118,6 +118,31 @@ def test_its_own_provider_gets_the_seal_back_whatever_the_client_speaks(dialect:
         assert (SEAL in told) == (other is provider)
 
 
+@pytest.mark.parametrize("kind", ["enabled", "adaptive"])
+@pytest.mark.parametrize("made_by", ["anthropic.messages", "google.gemini"])
+def test_a_call_that_another_model_made_is_gone_on_with_without_a_budget_for_thinking(made_by: str, kind: str) -> None:
+    codec = CODECS["anthropic.messages"]
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": "x"}]}
+    asked = exchange(codec, [*answered(codec, f"{made_by}.{SEAL}", stream=False), result])
+    asked = replace(asked, document={**asked.document, "thinking": {"type": kind, "budget_tokens": 2000}})
+    assert ("thinking" in codec.same_document(asked, model="m", ask_usage=False)) == (
+        made_by == "anthropic.messages" or kind == "adaptive"
+    )
+    later = [*asked.document["messages"], {"role": "user", "content": "so?"}]
+    asked = replace(asked, document={**asked.document, "messages": later})
+    assert "thinking" in codec.same_document(asked, model="m", ask_usage=False)
+
+
+@pytest.mark.parametrize("call_id", ["call_1", "toolu_01"])
+def test_a_client_that_left_its_own_thought_out_is_told_by_the_provider(call_id: str) -> None:
+    codec = CODECS["anthropic.messages"]
+    call = {"role": "assistant", "content": [{"type": "tool_use", "id": call_id, "name": "f", "input": {}}]}
+    result = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call_id, "content": "x"}]}
+    asked = exchange(codec, [call, result])
+    asked = replace(asked, document={**asked.document, "thinking": {"type": "enabled", "budget_tokens": 2000}})
+    assert ("thinking" in codec.same_document(asked, model="m", ask_usage=False)) == (call_id == "toolu_01")
+
+
 def test_a_call_that_no_provider_of_geminis_made_goes_to_one_with_the_seal_that_google_documents_for_it() -> None:
     codec = CODECS["google.gemini"]
     asked = exchange(codec, answered(codec, None, stream=True))

@@ -11,12 +11,13 @@ from typing import Any
 from freehold.core.exchange import Exchange, Sampling, ToolChoice
 from freehold.gateway.wire import anthropic_prompt as prompts
 from freehold.gateway.wire import fields
-from freehold.gateway.wire.anthropic_words import OBJECTS, VOCABULARY, channel_of
+from freehold.gateway.wire.anthropic_words import OBJECTS, THOUGHTS, VOCABULARY, channel_of
 from freehold.gateway.wire.codec import Incoming, Leaf
 from freehold.gateway.wire.fields import TOKENS_LIMIT
 from freehold.gateway.wire.leaves import walk
 from freehold.gateway.wire.prompt import is_foreign, mended, messages_of, tools_of
 
+_OWN_CALL = "toolu_"  # begins the ids of calls that Claude makes
 _STOP_LIMIT = 128  # the provider has no published limit; each costs our engine a comparison a token
 
 
@@ -61,7 +62,26 @@ def leaves(document: Mapping[str, Any]) -> list[Leaf]:
 def same_document(exchange: Exchange, *, model: str) -> Mapping[str, Any]:
     """The document itself, unless the provider calls the model otherwise. Usage comes unasked."""
     document = mended(exchange, ("messages", "content"), _own_thought)
+    if _goes_on_without_thought(document):
+        document = {name: value for name, value in document.items() if name != "thinking"}
     return document if document.get("model") == model else {**document, "model": model}
+
+
+def _goes_on_without_thought(document: Mapping[str, Any]) -> bool:
+    """Whether a budget for thinking is refused: the last words are results of calls that another model made, which has no thought
+    in its turn, or had one that was taken out.
+    """
+    thinking, turns = document.get("thinking"), document["messages"][-2:]
+    if not isinstance(thinking, dict) or thinking.get("type") != "enabled" or len(turns) < 2:
+        return False
+    made, given = (turn["content"] if isinstance(turn.get("content"), list) else [] for turn in turns)
+    calls = [block for block in made if _kind(block) == "tool_use"]
+    is_answered = any(_kind(block) == "tool_result" for block in given)
+    return is_answered and bool(calls) and _kind(made[0]) not in THOUGHTS and not str(calls[0].get("id")).startswith(_OWN_CALL)
+
+
+def _kind(block: Any) -> Any:
+    return block.get("type") if isinstance(block, dict) else None
 
 
 def _own_thought(block: Any) -> Any:
