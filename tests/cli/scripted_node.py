@@ -19,10 +19,12 @@ class ScriptedNode:
     url: str = ""
     requests: list[dict[str, Any]] = field(default_factory=list)
     readiness: list[int] = field(default_factory=list)  # what `/readyz` answers next; 200 when empty
+    has_upstreams: bool = True
 
     async def ready(self, request: web.Request) -> web.Response:
         status = self.readiness.pop(0) if self.readiness else 200
-        return web.json_response({"upstreams": {"engine": {"ready": status == 200, "detail": "loading"}}}, status=status)
+        engine = {"engine": {"ready": status == 200, "detail": "loading"}}
+        return web.json_response({"upstreams": engine if self.has_upstreams else {}}, status=status)
 
     async def models(self, request: web.Request) -> web.Response:
         return web.json_response({"data": [{"id": "tiny"}, {"id": "other"}]})

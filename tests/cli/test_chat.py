@@ -217,6 +217,15 @@ def test_without_a_url_a_node_runs_inside_until_the_chat_ends(node: ScriptedNode
     assert closed == ["closed"]
 
 
+def test_a_node_inside_that_has_nobody_to_answer_is_not_waited_for(node: ScriptedNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(private_node, "open_private_node", lambda progress, engine: borrowed(node, []))
+    monkeypatch.setattr(node, "has_upstreams", False)
+    node.readiness = [503]
+    result = CliRunner().invoke(chat, ["--once", "hello"], env={"FREEHOLD_URL": "", "FREEHOLD_API_KEY": ""})
+    assert result.exit_code == 1
+    assert "name a model in [engine]" in result.stderr
+
+
 class Broken:
     async def __aenter__(self) -> tuple[str, str]:
         raise DeviceError("the disk is full")

@@ -257,9 +257,11 @@ async def await_ready(node: Node, show: Callable[[str], None]) -> None:
 
 
 def _refused(body: str) -> str | None:
-    """Why the engine will not run its model, which no waiting mends; None while it may become ready."""
+    """What no waiting mends: nobody is there to answer, or the engine will not run its model. None while it may become ready."""
     try:
         upstreams = json.loads(body)["upstreams"].values()
+        if not upstreams:
+            return "nobody is there to answer: name a model in [engine] of the configuration, or a provider in [[upstreams]]"
         return next((part["detail"] for part in upstreams if part.get("code") == ModelRefused.code), None)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
