@@ -120,11 +120,12 @@ class TextChannel:
         if self._columns is not None:
             self._read_columns(self._columns)
         at, end = self._at, len(self._data)
-        has_flags = self._flags or self._open_flags or self._escaped_until > self._origin + at
-        if has_flags or self._swallow is not None or len(self._text) > JOINED_CHARS:
+        position = self._origin + at
+        is_busy = self._flags or self._open_flags or self._escaped_until > position or self._swallow is not None
+        if is_busy or end - at > JOINED_CHARS:
             return self._drained(final=False)
         # from here on what `_drain` comes to where nothing is flagged and little is held
-        boundary = last_boundary(self._data, self._searched, end, end, self._armed_until > self._origin + at)
+        boundary = last_boundary(self._data, self._searched, end, end, self._armed_until > position)
         if boundary == self._searched:
             if end > boundary:
                 self._searched = end - 1
@@ -132,7 +133,7 @@ class TextChannel:
         text = self._text[: boundary - at]
         self._text = self._text[boundary - at :]
         self._at = self._searched = boundary
-        if boundary > 4 * BEHIND_CHARS:
+        if boundary > 2 * BEHIND_CHARS:
             self._forget_behind()
         return text
 
@@ -158,7 +159,7 @@ class TextChannel:
         pieces: list[Piece] = []
         self._drain(pieces, held_from, final)
         self._text = self._text[self._at - held_from :]
-        if self._at > 4 * BEHIND_CHARS:
+        if self._at > 2 * BEHIND_CHARS:
             self._forget_behind()
         return pieces
 
