@@ -22,6 +22,7 @@ class UpstreamConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     dialects: list[str] | None = None  # those it speaks, the first for clients who speak none; None is what its kind has
     api_key_env: str | None = None
     api_key_file: str | None = None
+    proxy_env: str | None = None  # the variable with the URL of a proxy on the way there, which may hold a password
     connect_timeout_s: Seconds = 10.0
     idle_timeout_s: Seconds = 120.0  # the longest silence between two reads
     answer_timeout_s: Seconds = 600.0  # for an answer in one body, of which nothing comes before its end

@@ -251,6 +251,28 @@ async def test_an_error_keeps_its_status_message_code_and_patience() -> None:
     assert (error.status, error.message, error.code, error.retry_after_s) == (429, "slow down", "rate_limit_exceeded", 7.0)
 
 
+async def test_a_proxy_on_the_way_is_asked_for_the_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with provider(STREAM, chunked(WHOLE), END) as raw:
+        monkeypatch.setenv("TEST_PROXY", raw.url.removesuffix("/v1").replace("//", "//me:word@"))
+        upstream = make_upstream(config("http://far.example/v1", proxy_env="TEST_PROXY"))
+        assert said(list(await told(upstream.send(exchange())))) == "Hello"
+        await upstream.close()
+        assert raw.requests[0].startswith(b"POST http://far.example/v1/chat/completions HTTP/1.1\r\n")
+        assert b"proxy-authorization: basic bwu6d29yza==" in raw.requests[0].lower()
+    with pytest.raises(ConfigError, match="TEST_NONE holds no proxy's URL"):
+        make_upstream(config("http://far.example/v1", proxy_env="TEST_NONE"))
+
+
+async def test_a_proxy_that_refuses_is_told_from_a_provider_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with provider() as raw:
+        pass
+    monkeypatch.setenv("TEST_PROXY", raw.url.removesuffix("/v1"))
+    upstream = make_upstream(config("https://far.example/v1", proxy_env="TEST_PROXY"))
+    with pytest.raises(UpstreamUnavailable, match="can't be reached: its proxy does not answer"):
+        await told(upstream.send(exchange()))
+    await upstream.close()
+
+
 async def test_patience_may_have_decimals() -> None:
     async with provider(json_answer(b"{}", "429 Too Many Requests", "retry-after: 1.5")) as raw:
         with pytest.raises(UpstreamRejected) as caught:

@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
@@ -45,6 +46,7 @@ _CODE = re.compile(r"[a-z0-9_.-]{1,64}", re.IGNORECASE)
 _BUFFER_BYTES = 65536  # aiohttp stops reading from a provider at twice as much that nobody took
 _KEPT_OPEN_S = 55  # while idle: a new one takes three round trips; AWS's balancers close theirs after 60 s, nginx after 75
 _REASONS = (
+    (aiohttp.ClientProxyConnectionError, "its proxy does not answer"),
     (aiohttp.ClientConnectorDNSError, "its name is not known"),
     (aiohttp.ClientConnectorCertificateError, "its certificate is not trusted"),
     (aiohttp.ClientSSLError, "it speaks no TLS that this node does"),
@@ -85,6 +87,18 @@ def read_key(config: UpstreamConfig, folder: Path = Path()) -> str | None:
     return key
 
 
+def read_proxy(config: UpstreamConfig) -> str | None:
+    """The proxy's URL. Raises ConfigError that does not show it."""
+    if config.proxy_env is None:
+        return None
+    url = os.environ.get(config.proxy_env, "").strip()
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ConfigError(
+            f"upstream {config.name}: the environment variable {config.proxy_env} holds no proxy's URL; set it to http://HOST:PORT"
+        )
+    return url
+
+
 class RemoteUpstream:
     """One provider. Makes its connections on first use, inside the running event loop. `codecs`: its dialects, the first for
     clients who speak none of them."""
@@ -94,6 +108,7 @@ class RemoteUpstream:
         self._codecs = {codec.dialect: codec for codec in codecs}
         self._main = codecs[0]
         self._key = read_key(config, folder)
+        self._proxy = read_proxy(config)
         self._names = config.models if isinstance(config.models, dict) else {name: name for name in config.models}
         self._models = tuple(self._names)
         self._session: aiohttp.ClientSession | None = None
@@ -194,6 +209,7 @@ class RemoteUpstream:
                 auto_decompress=False,
                 read_bufsize=_BUFFER_BYTES,
                 cookie_jar=aiohttp.DummyCookieJar(),
+                proxy=self._proxy,
             )
         return self._session
 
