@@ -97,6 +97,17 @@ def test_a_token_says_its_kind_and_is_the_same_for_the_same_value_and_another_fo
     assert first != asked(TOKENS, MAIL, BOB)
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_value_that_json_in_a_text_escapes_has_the_token_that_it_has_anyway(depth: int) -> None:
+    plain = "jörg.lovelace@lovelace.org"
+    written = plain
+    for _ in range(depth):
+        written = json.dumps(written)
+    token = asked(TOKENS, f"write to {plain} now").split()[2]
+    assert token in asked(TOKENS, written)
+    assert text_of(answered(TOKENS, [TextDelta(text=f"to {token}")])) == f"to {plain}"
+
+
 def test_what_keeps_its_shape_is_nobodys() -> None:
     assert asked(PRESERVING, MAIL).endswith("@example.com")
     card = asked(PRESERVING, "4539 5787 6362 1486")

@@ -2,12 +2,14 @@
 
 import hmac
 import json
+import re
 from hashlib import sha256
 from typing import Protocol
 
 from freehold.core.findings import Action
 from freehold.guard.ruling import Ruling
 
+_LETTER = re.compile(r"\\{1,16}u([0-9a-fA-F]{4})")
 TOKEN_LIMIT_CHARS = 4096  # a longer value is masked: nobody means a token for a page of text
 
 
@@ -49,7 +51,7 @@ class Seal:
     def stand_in(self, ruling: Ruling, value: str) -> str:
         if ruling.enforced is not Action.TOKENISE or self._issuer is None or len(value) > TOKEN_LIMIT_CHARS:
             return ruling.mask
-        return self._issuer.issue(_unescaped(value) if self._in_json else value, ruling)
+        return self._issuer.issue(_unescaped(value) if self._in_json else _spelled(value), ruling)
 
     def is_own_token(self, value: str) -> bool:
         """Whether this is what stands for a value already: it is not found again."""
@@ -58,6 +60,15 @@ class Seal:
 
 def _bytes(value: str) -> bytes:
     return value.encode("utf-8", "surrogatepass")
+
+
+def _spelled(value: str) -> str:
+    """Where a text has JSON in it, what is not ASCII may be escaped: it is the same value, and has the same token."""
+    if "\\u" not in value:
+        return value
+    return (
+        _LETTER.sub(lambda letter: chr(int(letter[1], 16)), value).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
 
 
 def _unescaped(value: str) -> str:
