@@ -13,7 +13,14 @@ from pathlib import Path
 
 import aiohttp
 
-from freehold.core.errors import ArtefactError, MalformedArtefact, UpstreamRejected, UpstreamUnavailable, VerificationError
+from freehold.core.errors import (
+    ArtefactError,
+    MalformedArtefact,
+    UpstreamRejected,
+    UpstreamUnavailable,
+    VerificationError,
+    reason_of,
+)
 from freehold.core.findings import Alert
 from freehold.core.ports import Alarm, UnixClock, WitnessAnswer
 from freehold.provenance import checkpoint as checkpoints
@@ -174,7 +181,7 @@ async def _post(http: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int
             raw = await answer.content.read(ANSWER_LIMIT_BYTES)
             return answer.status, answer.content_type, raw.decode()
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as exc:
-        raise UpstreamUnavailable(f"the witness at {url} cannot be asked: {type(exc).__name__}") from exc
+        raise UpstreamUnavailable(f"the witness at {url} cannot be asked: {reason_of(exc)}") from exc
 
 
 def _line(text: str) -> str:

@@ -19,6 +19,7 @@ from freehold import config as configuration
 from freehold.cli import Failed, Unusable
 from freehold.cli.terminal import print_table
 from freehold.core.approvals import members, plain, plain_lines
+from freehold.core.errors import reason_of
 from freehold.gateway.config import GatewayConfig
 
 _POLL_S = 1.0
@@ -60,9 +61,7 @@ class Node:
             ):
                 document = await answer.json(content_type=None)
         except (aiohttp.ClientError, TimeoutError, ValueError) as exc:
-            raise Unusable(
-                f"cannot ask the node at {self._url}: {type(exc).__name__}; is it running, and is --url right?"
-            ) from exc
+            raise Unusable(f"cannot ask the node at {self._url}: {reason_of(exc)}; is it running, and is --url right?") from exc
         if answer.status != 200:
             message = document.get("error", {}).get("message") if isinstance(document, dict) else None
             kind = Unusable if answer.status in (401, 403) else Failed

@@ -12,7 +12,7 @@ import orjson
 
 from freehold.core.approvals import plain
 from freehold.core.effects import CallJudgement, Reason
-from freehold.core.errors import ConfigError, UpstreamUnavailable
+from freehold.core.errors import ConfigError, UpstreamUnavailable, reason_of
 from freehold.core.events import Held
 from freehold.core.exchange import ExchangeId, Principal
 from freehold.core.findings import Action
@@ -62,7 +62,7 @@ class AskingNode:
             ):
                 return _decision(answer.status, await _limited(answer.content))
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as exc:  # ValueError: an address or a key that is none
-            raise UpstreamUnavailable(f"the node at {plain(self.url)} can't be asked: {type(exc).__name__}") from exc
+            raise UpstreamUnavailable(f"the node at {plain(self.url)} can't be asked: {reason_of(exc)}") from exc
 
 
 def asking_node(url: str | None, key: str) -> AskingNode | None:

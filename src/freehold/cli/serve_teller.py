@@ -55,7 +55,7 @@ class Teller:
             _say(f"  dashboard       {self._url}/dashboard")
         _say(f"  home            {place.home}")
         if not place.config.engine.model and not place.config.upstreams:
-            _say("Nobody is there to answer: name a model in [engine] of the configuration, or a provider in [[upstreams]].")
+            _say("No model answers here until [engine] of the configuration names one, or [[upstreams]] a provider.")
         _say("Stop it with Ctrl-C.")
 
     def refused(self, words: str) -> None:

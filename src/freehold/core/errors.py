@@ -32,6 +32,7 @@ A message says what, where and what to do next; it never quotes content. `status
 stable word a program may test for.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -197,6 +198,12 @@ class InternalError(FreeholdError):
 
 class ConfigError(InternalError):
     code = "config_error"
+
+
+def reason_of(exc: Exception) -> str:
+    """Why somebody could not be asked, in words that quote nothing: the system's, else the kind of error."""
+    number = exc.errno if isinstance(exc, OSError) else None
+    return os.strerror(number).lower() if number is not None and number > 0 else type(exc).__name__
 
 
 @contextmanager
