@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from freehold.core.findings import Channel, Context, Direction
 from freehold.guard import GuardConfig
 from freehold.guard.channel import SLICE_CHARS, TextChannel, scan
-from freehold.guard.columns import HEAD_CHARS
+from freehold.guard.columns import HEAD_CHARS, Columns
 from freehold.guard.detectors import DETECTORS
 from freehold.guard.matcher import Engine, Matcher
 from freehold.guard.pieces import Piece, as_pieces
@@ -132,6 +132,20 @@ def test_where_a_table_is_cut_does_not_matter(texts: list[str], data: st.DataObj
 @pytest.mark.parametrize("kind", TABLES)
 def test_both_engines_read_the_same(kind: str) -> None:
     assert found(TABLES[kind], "re2") == found(TABLES[kind])
+
+
+@pytest.mark.parametrize("rows", ["password,token\n", "(1, 'password,'),", "password,", "a,b\n", "password "])
+def test_what_is_kept_of_a_table_does_not_grow(rows: str) -> None:
+    columns = Columns()
+    for head in ("login,password\n", "INSERT INTO t (id, password) VALUES "):
+        data = head.encode() + rows.encode() * (HEAD_CHARS // 8)
+        most = 0
+        for at in range(0, len(data) * 9, len(data)):
+            for high in range(at, at + len(data), 7):
+                columns.hint(high - 1, high)
+            columns.read(data, at, at + len(data) - 1)
+            most = max(most, len(columns._hints) + len(columns._list_hints) + len(columns._cells))
+        assert most < 2 * HEAD_CHARS
 
 
 @pytest.mark.parametrize("unit", ["login,password\n", "a,b1\n", "password\t", "into t (password,", "  ", "\n", '"'])

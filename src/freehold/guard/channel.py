@@ -189,7 +189,7 @@ class TextChannel:
         self._new_flags.clear()
 
     def _read_columns(self, columns: Columns) -> None:
-        if cells := columns.read(self._data, self._origin):
+        if cells := columns.read(self._data, self._origin, self._origin + self._at):
             ends = (cell.start + CELL_CHARS if cell.end is None else cell.end for cell in cells)
             self._flags = deque(
                 sorted([*self._flags, *(Flag(cell.start, end, CELL) for cell, end in zip(cells, ends, strict=True))])

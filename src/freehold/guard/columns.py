@@ -157,13 +157,16 @@ class Columns:
 
     def cell_at(self, position: int) -> Cell | None:
         """The cell that `position` is in. Those before it are forgotten."""
-        cells = self._cells
-        while cells and cells[0].end is not None and cells[0].end <= position:
-            cells.popleft()
-        return cells[0] if cells and cells[0].start <= position < cells[0].start + CELL_CHARS else None
+        self._forget_cells(position)
+        first = self._cells[0] if self._cells else None
+        return first if first is not None and first.start <= position < first.start + CELL_CHARS else None
 
-    def read(self, data: bytes, origin: int) -> list[Cell]:
-        """Read on, to the end of `data`, which begins at `origin`. Gives the cells that are new, or were open."""
+    def read(self, data: bytes, origin: int, judged: int) -> list[Cell]:
+        """Read on, to the end of `data`, which begins at `origin`. Gives the cells that are new, or were open.
+
+        What comes before `judged` is not asked for again.
+        """
+        self._forget_cells(judged)
         cells = self._cells
         known = len(cells) - (bool(cells) and cells[-1].end is None)
         while True:
@@ -178,6 +181,14 @@ class Columns:
                 break
             self._head, self._at, self._lists_end = None, end, end
         return [cells[n] for n in range(known, len(cells))]
+
+    def _forget_cells(self, before: int) -> None:
+        while self._cells and (end := self._cells[0].end) is not None and end <= before:
+            self._cells.popleft()
+
+    def _forget_hints(self, before: int) -> None:
+        while self._hints and self._hints[0][1] <= before:
+            self._hints.popleft()
 
     def _next_lists(self, data: bytes, origin: int) -> tuple[_Head, int] | None:
         """The columns of the next INSERT, and where the first of its lists begins."""
@@ -283,10 +294,12 @@ class Columns:
                 return self._row
             elif after == end:  # where the next cell begins is not known yet
                 self._at = origin + at
-                return None
+                break
             elif data[after] != _NEWLINE and origin + at > self._row:
                 self._next_cell(origin + at, origin + after)
-        self._at = origin + end - (separator is _SPACED and data.endswith(b" "))
+        else:
+            self._at = origin + end - (separator is _SPACED and data.endswith(b" "))
+        self._forget_hints(max(self._row, origin + end - HEAD_CHARS))
         return None
 
     @staticmethod
@@ -322,6 +335,7 @@ class Columns:
             elif self._depth == 1:
                 self._next_cell(origin + at - 1, origin + at)
         self._at = origin + len(data)
+        self._forget_hints(self._at)
         return None
 
 
