@@ -202,3 +202,18 @@ def test_a_harmless_call_with_a_long_number_or_deep_lists_goes_on(odd: str) -> N
 def test_what_is_nested_too_deep_to_be_read_is_stopped() -> None:
     given = json.dumps(call("ls src")).replace('"ls src"', f'"ls src", "odd": {"[" * 100_000}{"]" * 100_000}')
     assert hook(given).exit_code == 2
+
+
+@pytest.mark.parametrize("output", ["stdout", "stderr"])
+def test_an_answer_that_cannot_be_written_lets_nothing_pass(home: Path, output: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "freehold", "guard", "hook"],
+            input=json.dumps({"tool": "bash", "arguments": {"command": "rm -rf /"}}).encode(),
+            env={**os.environ, "FREEHOLD_HOME": str(home)},
+            check=False,
+            timeout=60,
+            stdout=full.fileno() if output == "stdout" else subprocess.PIPE,
+            stderr=full.fileno() if output == "stderr" else subprocess.PIPE,
+        )
+    assert done.returncode == 2

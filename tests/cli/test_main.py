@@ -63,3 +63,12 @@ def test_a_command_that_only_reads_writes_nothing(tmp_path: Path, words: str) ->
     result = CliRunner().invoke(main, words.split())
     assert result.exit_code in (0, 2), result.output
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("closed", ["<&- >&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_outputs_are_written_to_nobody(tmp_path: Path, closed: str) -> None:
+    line = f'exec "$0" -m freehold serve --model nosuch {closed}'
+    environment = {**os.environ, "FREEHOLD_HOME": str(tmp_path)}
+    done = subprocess.run(["sh", "-c", line, sys.executable], env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2, done.stderr
+    assert b"Traceback" not in done.stderr

@@ -157,8 +157,13 @@ COMMANDS: Mapping[str, str | Table] = {
 @click.version_option(__version__, prog_name="freehold")
 def main() -> None:
     """AI you own outright: run it, guard it, prove it, account for it."""
-    if sys.stdin is None:  # closed by whoever started us: there is nothing to read
-        sys.stdin = open(os.devnull)  # noqa: SIM115 - as long as the process
+    # What whoever started us closed: there is nothing to read, and nobody to tell. They are open as long as the process.
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
             stream.reconfigure(errors="replace")  # in a locale of few letters, a ? for each of the others
