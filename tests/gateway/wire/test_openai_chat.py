@@ -335,6 +335,7 @@ def test_a_body_whose_content_is_in_parts_reads_like_a_stream() -> None:
         ),
         (b'{"object":"error","message":{"detail":[{"loc":["body"],"msg":"no"}]}}', "body: no"),
         (b'{"error":{"message":7},"detail":[1,{}]}', None),
+        (b'{"error":' * 1000 + b"7" + b"}" * 1000, None),
         (b"[]", None),
         (b"<html>", None),
     ],

@@ -15,6 +15,7 @@ from freehold.gateway.wire.codec import TextKey
 NAME_LIMIT_CHARS = 256  # of a model, a tool or a call; OpenAI allows 64 for tools
 _MESSAGE_LIMIT_CHARS = 2000
 _CODE_LIMIT_CHARS = 64
+_TOLD_DEPTH = 4  # errors within errors
 _SENTENCE_ENDS = (".", "!", "?", ":", ";", ")", "`", "*", "\n", "…", "。", "！", "？", "：")
 _COUNT_LIMIT = 1 << 53  # the whole numbers that every JSON parser keeps
 
@@ -205,14 +206,14 @@ def code_of(error: Mapping[str, Any], word: str) -> str | None:
     return code if isinstance(code, str) and 0 < len(code) <= _CODE_LIMIT_CHARS else None
 
 
-def _told(document: Any) -> str | None:
+def _told(document: Any, depth: int = _TOLD_DEPTH) -> str | None:
     """What the body of an error says, in a dialect's shape or in that of a framework, a proxy or an older server."""
     if not isinstance(document, dict):
         return None
     for key in ("error", "message", "detail"):
         said = document.get(key)
-        if isinstance(said, dict):
-            said = _told(said)
+        if isinstance(said, dict) and depth > 1:
+            said = _told(said, depth - 1)
         elif isinstance(said, list):  # FastAPI's: what is wrong where
             said = "; ".join(_told_problem(item) for item in said if isinstance(item, dict))
         if isinstance(said, str) and said:
