@@ -93,3 +93,7 @@ def test_an_empty_home_variable_is_none(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("HOME", "")
     user = pwd.getpwuid(os.getuid()).pw_dir
     assert configuration.home() == Path(user) / ".local" / "share" / "freehold"
+
+
+def test_a_mark_that_an_editor_left_before_the_first_letter_is_passed_over(tmp_path: Path) -> None:
+    assert load(tmp_path, "\ufeff[gateway]\nport = 8411\n").gateway.port == 8411

@@ -133,6 +133,12 @@ async def test_a_changed_term_file_is_a_changed_policy(tmp_path: Path) -> None:
     assert watched.guard.redact("Falcon, Eagle") == "[REDACTED:d], [REDACTED:d]"
 
 
+def test_a_mark_that_an_editor_left_is_no_part_of_the_first_term(tmp_path: Path) -> None:
+    (tmp_path / "terms.txt").write_text("\ufeffFalcon\nEagle\n")
+    watched = Watched(tmp_path, '\ufeff[[dictionaries]]\nid = "d"\nfile = "terms.txt"\n')
+    assert watched.guard.redact("Falcon, Eagle") == "[REDACTED:d], [REDACTED:d]"
+
+
 async def test_it_runs_until_cancelled_and_reloads_when_told(tmp_path: Path) -> None:
     watched = Watched(tmp_path, "")
     running = asyncio.create_task(watched.watch.run())

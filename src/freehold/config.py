@@ -4,6 +4,7 @@ Where the file is looked for is decided here: `--config`, else `FREEHOLD_CONFIG`
 without any, every setting has its default. What a setting means is decided in its room's `config.py`.
 """
 
+import codecs
 import os
 import pwd
 from pathlib import Path
@@ -91,7 +92,7 @@ def load(explicit: Path | None = None) -> Config:
     if path is None:
         return Config()
     try:
-        config = msgspec.toml.decode(path.read_bytes(), type=Config)
+        config = msgspec.toml.decode(path.read_bytes().removeprefix(codecs.BOM_UTF8), type=Config)  # as Windows' editors write it
     except OSError as exc:
         raise ConfigError(f"cannot read the configuration {path}: {exc.strerror}") from exc
     except (msgspec.DecodeError, UnicodeDecodeError) as exc:

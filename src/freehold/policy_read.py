@@ -34,7 +34,7 @@ def _read(path: Path, complaint: str) -> str:
             raise ConfigError(f"{complaint}: it is a pipe or a device; write the policy into a file")
         if found.st_size > _SIZE_LIMIT_BYTES:
             raise ConfigError(f"{complaint}: it has more than {_SIZE_LIMIT_BYTES >> 20} MiB")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # a mark that an editor left would be part of the first term
     except OSError as exc:
         raise ConfigError(f"{complaint}: {exc.strerror}") from exc
     except UnicodeDecodeError as exc:

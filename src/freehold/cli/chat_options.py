@@ -46,7 +46,7 @@ def _object(path: Path, what: str) -> dict[str, Any]:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as exc:
         raise click.UsageError(f"cannot read {path}: {exc.strerror}") from exc
     except (ValueError, RecursionError) as exc:
