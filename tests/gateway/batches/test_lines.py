@@ -58,6 +58,14 @@ def test_a_body_is_kept_as_the_bytes_it_is() -> None:
     assert READER.read(raw, CHAT).body == body.encode()
 
 
+def test_a_mark_that_an_editor_left_before_the_first_line_is_passed_over() -> None:
+    content = "\ufeff".encode() + line("a").encode() + b"\r\n"
+    checked = READER.check([content], CHAT, lambda model: True)
+    ((at, size),) = checked.places
+    assert checked.errors == ()
+    assert READER.read(content[at : at + size], CHAT).custom_id == "a"
+
+
 def test_what_a_line_may_take_is_what_it_allows_its_answer() -> None:
     def units(**body: Any) -> float:
         return READER.read(line("a", "x" * 160, **body).encode(), CHAT).units

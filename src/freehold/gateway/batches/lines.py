@@ -4,6 +4,7 @@ A line is `{"custom_id": ..., "method": "POST", "url": ..., "body": {...}}`. Its
 digests are over those. What is checked here is the envelope; what the body means is the codec's to say when it runs.
 """
 
+import codecs
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -74,6 +75,7 @@ class LineReader:
 
     def read(self, line: bytes, endpoint: str) -> LineRequest:
         """Raises InvalidRequest, whatever the bytes are. No message quotes them."""
+        line = line.removeprefix(codecs.BOM_UTF8)  # of a file's first line, as editors on Windows write it
         if too_deep(line, self._depth + 1):
             raise InvalidRequest(f"the body nests deeper than {self._depth} levels", code="json_too_deep")
         try:
