@@ -96,6 +96,7 @@ def test_watching_asks_for_each_call(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_only_an_admin_is_asked() -> None:
     with asking() as there:
+        assert there.run("list", key=f"{ADMIN_KEY}\n").exit_code == 0  # out of a file, which ends in a line break
         for key in ("", CLIENT_KEY, "fh_nobody"):
             refused = there.run("list", key=key)
             assert refused.exit_code == 2

@@ -52,6 +52,10 @@ def test_what_is_typed_in_another_encoding_is_sent_as_far_as_it_can_be(node: Scr
     assert node.requests[-1]["messages"][0]["content"] == "caf\ufffd"
 
 
+def test_a_key_out_of_a_file_may_end_in_a_line_break(node: ScriptedNode) -> None:
+    assert run(node, "--once", "a", key=f"{KEY}\n").exit_code == 0
+
+
 def test_options_reach_the_node_and_what_is_not_given_is_left_to_it(node: ScriptedNode) -> None:
     run(node, "--once", "a", "--model", "other", "--system", "be brief", "--temperature", "0", "--max-tokens", "5", "--seed", "7")
     request = node.requests[-1]

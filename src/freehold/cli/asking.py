@@ -67,6 +67,7 @@ class AskingNode:
 
 def asking_node(url: str | None, key: str) -> AskingNode | None:
     """None where either is missing. Raises ConfigError for a node whose answer anybody between could write."""
+    key = key.strip()  # a variable read from a file ends in a line break
     if not url or not key:
         return None
     parts = urlsplit(url)

@@ -286,7 +286,7 @@ def _node(
     url: str | None, key: str, model: str | None, engine: Mapping[str, int | None]
 ) -> contextlib.AbstractContextManager[Node]:
     if url:
-        return contextlib.nullcontext(Node(url=url, key=key))
+        return contextlib.nullcontext(Node(url=url, key=key.strip()))  # a variable read from a file ends in a line break
     from freehold.cli.chat_inside import Inside, own_engine  # noqa: PLC0415  # with it come all rooms of a node: 50 MiB, a second
 
     return Inside(own_engine(engine, model))
