@@ -104,6 +104,12 @@ def test_only_an_admin_is_asked() -> None:
         assert there.run("show", "../keys").exit_code == 2
 
 
+def test_the_url_may_be_the_one_that_clients_have() -> None:
+    with asking() as there:
+        result = CliRunner().invoke(main, ["approvals", "--url", f"{there.node.url}/v1", "--key", ADMIN_KEY, "list"])
+    assert result.exit_code == 0, result.output
+
+
 def test_a_node_that_is_not_there_is_said() -> None:
     result = CliRunner().invoke(main, ["approvals", "--url", "http://127.0.0.1:9", "--key", "k", "list"])
     assert result.exit_code == 2

@@ -229,3 +229,9 @@ async def test_a_node_that_is_not_there_is_a_no_to_a_wrapped_server() -> None:
     node = asking_node(NOWHERE, "key")
     assert node is not None
     assert await node.ask(held(), AGENT, EXCHANGE) is False
+
+
+def test_the_url_may_be_the_one_that_clients_have() -> None:
+    node = asking_node("http://127.0.0.1:8400/v1/", "key\n")
+    assert node is not None
+    assert (node.url, node.key) == ("http://127.0.0.1:8400", "key")

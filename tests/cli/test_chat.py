@@ -163,10 +163,11 @@ def test_nobody_at_the_url_says_what_to_do() -> None:
     assert "start a node with `freehold serve`" in result.stderr
 
 
-def test_what_is_no_url_is_said_so() -> None:
-    result = CliRunner().invoke(chat, ["--url", "localhost", "--once", "hi"])
+@pytest.mark.parametrize("url", ["localhost", "127.0.0.1:8400"])
+def test_what_is_no_url_is_said_so(url: str) -> None:
+    result = CliRunner().invoke(chat, ["--url", url, "--once", "hi"])
     assert result.exit_code == 1
-    assert "localhost is no address of a node" in result.stderr
+    assert f"{url} is no address of a node" in result.stderr
 
 
 def test_an_answer_the_guard_ended_says_so(node: ScriptedNode) -> None:

@@ -73,7 +73,7 @@ def asking_node(url: str | None, key: str) -> AskingNode | None:
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         raise ConfigError("a yes must come from the node alone: give an https address, or http to this machine, in FREEHOLD_URL")
-    return AskingNode(url=url.rstrip("/"), key=key)
+    return AskingNode(url=url.rstrip("/").removesuffix("/v1"), key=key)
 
 
 def _document(reason: Reason) -> dict[str, str]:

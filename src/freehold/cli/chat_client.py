@@ -216,7 +216,7 @@ def _lost(node: Node, exc: Exception, *, begun: bool) -> str:
         return "the answer broke off: the connection was lost"
     if isinstance(exc, aiohttp.ClientConnectorError):
         return f"nobody answers at {node.url}; start a node with `freehold serve`, or leave --url out to run one inside"
-    if isinstance(exc, aiohttp.InvalidURL):
+    if isinstance(exc, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
         return f"{node.url} is no address of a node; it looks like http://127.0.0.1:8400"
     return f"cannot ask {node.url}: {exc}"
 

@@ -202,6 +202,8 @@ class ConfigError(InternalError):
 
 def reason_of(exc: Exception) -> str:
     """Why somebody could not be asked, in words that quote nothing: the system's, else the kind of error."""
+    if any(kind.__name__ == "SSLError" for kind in type(exc).__mro__):  # its number is another library's
+        return f"TLS failed ({type(exc).__name__})"
     number = exc.errno if isinstance(exc, OSError) else None
     return os.strerror(number).lower() if number is not None and number > 0 else type(exc).__name__
 
