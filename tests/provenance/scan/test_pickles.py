@@ -320,3 +320,8 @@ def test_depth_has_a_limit() -> None:
     for _ in range(8):
         data = b"\x80\x04" + b"B" + struct.pack("<i", len(data)) + data + b"."
     assert "limit" in rules(data)
+
+
+@pytest.mark.parametrize("data", [b"\x80\x02Nr\xff\xff\xff\x7f.", b"Np99999999999\n."])
+def test_a_memo_that_is_made_to_be_huge_is_not_clean(data: bytes) -> None:
+    assert "unparsed" in rules(data)

@@ -103,6 +103,8 @@ class Machine(ABC):
         raise Broken("there is no mark")
 
     def remember(self, key: int) -> None:
+        if not 0 <= key < STACK_LIMIT:  # CPython's C reader makes a table of so many: eight bytes of a file become 64 GiB
+            raise Broken(f"keeps a value in place {key} of the memo: the limit is {STACK_LIMIT}")
         self.memo[key] = self.top()
 
     def recall(self, key: int) -> None:
