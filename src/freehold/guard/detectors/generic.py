@@ -39,7 +39,10 @@ VALUE = r"[^\x01-\x20\"'`<>()\[\]{},;|]"
 _IN_QUOTES = r"[^\"'`\n\r\\]"
 _AT_END = r"[^\"'`\n\r\\ ]"  # a blank before the closing quote is the backslash that escapes it (`fold.py`)
 _ESCAPED = r"\\{0,6}"  # JSON in JSON: of each quote, the last backslash is folded to a blank
-_SET = rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}(?:{_ESCAPED} )?@?"
+_SET = (
+    rf"{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|(?:\|\||\?\??)?={{1,3}}|!=|:){SPACE}{{0,8}}"
+    rf"(?:(?:String::from|Some|bytes|str)\()?(?:{_ESCAPED} )?@?"
+)
 _SEPARATOR = _SET.replace("|:)", "|:|,)").replace("{0,8}", "{0,12}")
 # YAML's block, a shell's or Terraform's document: the value is on the next line
 _LONGER = r"(?:[|>][+-]?|<<[~-]?[\"']?[A-Z]{2,8}[\"']?)[ \t]{0,2}[\n\r]{1,2}[ \t]{0,16}"
@@ -139,10 +142,7 @@ GENERIC = (
     Detector(
         id="password-quoted",
         left="",
-        before=(
-            rf"{_NAME_OF_WORD}{_MORE}(?:{_ESCAPED}{SPACE}?[\"'`\])]{{0,2}}{SPACE}{{0,16}}(?:=>|:=|={{1,3}}|!=|:){SPACE}{{0,8}}"
-            rf"(?:{_ESCAPED} )?@?[\"'`]|{_TYPED})"
-        ),
+        before=rf"{_NAME_OF_WORD}{_MORE}(?:{_SET}[\"'`]|{_TYPED})",
         head=rf"{_IN_QUOTES}{{4}}",
         pattern=rf"{_IN_QUOTES}{{3,{QUOTED_CHARS - 1}}}{_AT_END}",
         after=rf"{_ESCAPED} ?[\"'`]",
@@ -158,6 +158,8 @@ GENERIC = (
             r"{\\\"password\\\": \\\"Tr0ub4dor&3\\\"}",
             "password = 'Hunter2!!'",
             'password: str = "Hunter2!!"',
+            "ENV['DB_PASSWORD'] ||= 'gT7kq29Lz'",
+            'let password = String::from("gT7#kq29Lz!");',
         ),
         must_not_match=(
             'password = ""',
@@ -173,6 +175,7 @@ GENERIC = (
             'passwordHashAlgorithm = "PBKDF2WithHmacSHA512"',
             "'password' => 'required|min:8|confirmed'",
             '"minipass": "^7.1.1"',
+            '"AWS::EC2::EIPAssociation": "a267820d6250f189"',
             f'"password": "ENC[AES256_GCM,data:{sample(16)},type:str]"',
         ),
     ),
@@ -290,6 +293,21 @@ GENERIC = (
         validator=typed_or_generated,
         must_match=('builder.password("Sw0rdf1sh99")', "user.set_password('hunter2abc')", '.withPassword("Sw0rdf1sh99")'),
         must_not_match=('check_password("hunter2abc", hashed)', '.password("password")', 'getPassword("service2")'),
+    ),
+    Detector(
+        id="secret-call",
+        left=r"(?:^|[^A-Za-z0-9_])",
+        before=rf"(?i:set|with|use)_?(?i:(?:api|access|auth|secret|client|private|account)_?)?(?i:key|token|secret)\({SPACE}?[\"']",
+        pattern=rf"{VALUE}{{12,256}}",
+        after=r"[\"']",
+        confidence=0.7,
+        validator=all_of(random_token(), not_identifier),
+        must_match=(f'client.setApiKey("{sample(32)}");', f".with_token('{sample(40, HEX)}')"),
+        must_not_match=(
+            'map.setKey("user.home.directory")',
+            'cache.withToken("session-token-default")',
+            f'setPublicKey("{sample(40)}")',
+        ),
     ),
     Detector(
         id="password-pair",

@@ -280,7 +280,7 @@ def names_secret(before: bytes) -> bool:
 
 _NAME_OF_PASSING = re.compile(
     rb"(?i)passport|passage|passenger|compass|bypass|passive|passing|pass(?:ed|es)(?![a-z])|pass[-_]?through|trespass|minipass|askpass"
-    rb"|passlib|crypted[-_. ]?pass"
+    rb"|passlib|crypted[-_. ]?pass|(?-i:[Pp]Ass)"  # an IPAssociation
 )
 _ABOUT_PASSWORDS = (
     b"label rule regex pattern policy field url link time date hint message error title placeholder encoder hasher strength meter"
