@@ -241,7 +241,7 @@ def test_only_when_every_candidate_has_ended_does_the_answer_end() -> None:
 
 def test_of_a_payload_that_can_not_be_read_nothing_is_said() -> None:
     """Its first call had been read when the second turned out to be none."""
-    calls = [{"functionCall": {"name": "f", "args": {"a": 1}}}, {"functionCall": {"name": "f", "args": [1]}}]
+    calls: list[Any] = [{"functionCall": {"name": "f", "args": {"a": 1}}}, {"functionCall": {"name": "f", "args": [1]}}]
     with pytest.raises(UpstreamBroken, match="arguments are no object"):
         pass_on([payload({"text": "I look. "}), payload(*calls), STOP])
 
