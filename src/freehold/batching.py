@@ -68,13 +68,7 @@ def open_batching(
     """The store is closed with `stack`."""
     stack.callback(store.close)
     desk = BatchDesk(
-        store,
-        keys,
-        config.batches,
-        turns,
-        new_id=new_batch_id,
-        unix_s=time.time,
-        idle_timeout_s=config.gateway.idle_timeout_s,
+        store, keys, config.batches, turns, new_id=new_batch_id, unix_s=time.time, idle_timeout_s=config.gateway.idle_timeout_s
     )
 
     def run(services: Services) -> Coroutine[None, None, None]:

@@ -41,9 +41,7 @@ file = "customers.txt"
 """
 TERMS = "\n".join(["# our customers", "Heavy Metal Ltd", *(f"Customer {n} of Ten Thousand" for n in range(10_000))])
 GUARD = StreamGuard(
-    GuardConfig(engine="re2"),
-    policy=PolicySource(name="policy.toml", text=POLICY, term_files={"customers.txt": TERMS}),
-    key=KEY,
+    GuardConfig(engine="re2"), policy=PolicySource(name="policy.toml", text=POLICY, term_files={"customers.txt": TERMS}), key=KEY
 )
 P, Q = "[REDACTED:projects]", "[REDACTED:parts]"
 

@@ -53,10 +53,7 @@ def guard_with(shape: str = "token", now: list[float] | None = None) -> StreamGu
     text = POLICY.replace("{shape}", f'format = "{shape}"')
     clock = now if now is not None else [0.0]
     return StreamGuard(
-        GuardConfig(engine="re2"),
-        policy=PolicySource(name="policy.toml", text=text),
-        key=KEY,
-        monotonic_s=lambda: clock[0],
+        GuardConfig(engine="re2"), policy=PolicySource(name="policy.toml", text=text), key=KEY, monotonic_s=lambda: clock[0]
     )
 
 

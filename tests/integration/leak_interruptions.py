@@ -228,12 +228,7 @@ GEMINI: dict[str, Interrupted] = {
     ),
 }
 
-INTERRUPTIONS = {
-    "openai.chat": CHAT,
-    "openai.responses": RESPONSES,
-    "anthropic.messages": ANTHROPIC,
-    "google.gemini": GEMINI,
-}
+INTERRUPTIONS = {"openai.chat": CHAT, "openai.responses": RESPONSES, "anthropic.messages": ANTHROPIC, "google.gemini": GEMINI}
 
 # The provider says that a text is over and begins another one: each is searched alone, as a text of its own.
 ENDED = {

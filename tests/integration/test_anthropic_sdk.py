@@ -214,10 +214,7 @@ def test_errors_come_in_the_clients_own_shape(node: nodes.Node, sdk: anthropic.A
 def test_a_stream_that_breaks_ends_in_an_error_event(sdk: anthropic.Anthropic, claude: Provider, how: str) -> None:
     claude.say(vector("truncated" if how == "dies" else how), dies=how == "dies")
     texts: list[str] = []
-    with (
-        pytest.raises(anthropic.APIStatusError),
-        sdk.messages.stream(model="claude", max_tokens=9, messages=HI) as events,
-    ):
+    with pytest.raises(anthropic.APIStatusError), sdk.messages.stream(model="claude", max_tokens=9, messages=HI) as events:
         texts.extend(events.text_stream)
     assert "".join(texts).startswith(("Half an", "Nearly"))
 

@@ -24,12 +24,7 @@ def get(node: Node, path: str, key: str | None = None) -> Any:
 
 def test_a_streamed_answer_comes_with_usage_and_a_receipt_that_verifies_offline(node: Node) -> None:
     raw = node.sdk().chat.completions.with_raw_response.create(
-        model="smollm2-135m",
-        messages=QUESTION,
-        stream=True,
-        max_tokens=24,
-        temperature=0,
-        stream_options={"include_usage": True},
+        model="smollm2-135m", messages=QUESTION, stream=True, max_tokens=24, temperature=0, stream_options={"include_usage": True}
     )
     receipt_id = raw.headers["x-freehold-receipt"]
     chunks = list(raw.parse())

@@ -75,10 +75,7 @@ class Table(click.Group):
 _GUARD = Table(
     name="guard",
     help="Ask the guard, without side effects.",
-    table={
-        "check": "freehold.cli.guard_check:check",
-        "hook": "freehold.cli.hook:hook",
-    },
+    table={"check": "freehold.cli.guard_check:check", "hook": "freehold.cli.hook:hook"},
 )
 _LOG = Table(
     name="log",

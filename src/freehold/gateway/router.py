@@ -29,10 +29,7 @@ from freehold.gateway.attempt import CIRCUIT_CLOSED, CIRCUIT_OPEN, Attempt, Lane
 from freehold.gateway.breaker import Breaker, State
 from freehold.gateway.config import RoutingConfig
 
-_TURNS = {
-    CIRCUIT_OPEN: "failed too often and is left alone for now; the last time: {error}",
-    CIRCUIT_CLOSED: "answers again",
-}
+_TURNS = {CIRCUIT_OPEN: "failed too often and is left alone for now; the last time: {error}", CIRCUIT_CLOSED: "answers again"}
 
 Sleep: TypeAlias = Callable[[float], Awaitable[object]]
 

@@ -42,11 +42,7 @@ _SLASHES = r"\\{1,16}"  # of a string in a string, four deep
 _ESCAPE = re.compile(rf"{_SLASHES}(?:u([0-9a-fA-F]{{4}})|([\"/'])|[bfnrt])|{_SLASHES}")
 _OPEN_ESCAPE = re.compile(rf"(?:{_SLASHES}u[dD][89abAB][0-9a-fA-F]{{2}})?{_SLASHES}(?:u[0-9a-fA-F]{{0,4}}|[\"/'bfnrt])?$")
 _OPEN_CHARS = 48  # that such a tail has at most
-_CHANNELS = {
-    PartKind.TEXT: Channel.TEXT,
-    PartKind.REASONING: Channel.REASONING,
-    PartKind.TOOL_CALL: Channel.TOOL_ARGUMENTS,
-}
+_CHANNELS = {PartKind.TEXT: Channel.TEXT, PartKind.REASONING: Channel.REASONING, PartKind.TOOL_CALL: Channel.TOOL_ARGUMENTS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -206,11 +206,7 @@ class Matcher:
     """All detectors, compiled. Not for use by two threads at once: Hyperscan's scratch space is one a matcher."""
 
     def __init__(
-        self,
-        detectors: Sequence[Detector],
-        engine: Engine = "auto",
-        database: bytes | None = None,
-        compiler: Compiler = compiled,
+        self, detectors: Sequence[Detector], engine: Engine = "auto", database: bytes | None = None, compiler: Compiler = compiled
     ) -> None:
         if engine == "hyperscan" and hyperscan is None:
             raise ConfigError('guard.engine is "hyperscan", which is not installed on this machine: set it to "auto" or "re2"')

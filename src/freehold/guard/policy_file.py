@@ -117,11 +117,7 @@ class PolicySource:
         return lines[at] if at < len(lines) else None
 
 
-_LISTS: dict[str, type[msgspec.Struct]] = {
-    "rules": PolicyRule,
-    "detectors": CustomDetector,
-    "dictionaries": Dictionary,
-}
+_LISTS: dict[str, type[msgspec.Struct]] = {"rules": PolicyRule, "detectors": CustomDetector, "dictionaries": Dictionary}
 _TABLES: dict[str, type[msgspec.Struct]] = {
     "tokens": Tokens,
     "calls": CallSettings,

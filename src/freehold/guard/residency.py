@@ -77,12 +77,7 @@ class LabelPolicy:
         return self.place_found(context, claimed, sorted(found), upstreams, at_ns)
 
     def place_found(
-        self,
-        context: Context,
-        claimed: Sequence[str],
-        found: Iterable[tuple[str, str]],
-        upstreams: Sequence[str],
-        at_ns: int,
+        self, context: Context, claimed: Sequence[str], found: Iterable[tuple[str, str]], upstreams: Sequence[str], at_ns: int
     ) -> Placement:
         """`found` are rules and categories of findings: all of them that a decision needs, and what the log keeps."""
         origins = self._origins(context, claimed, found)
@@ -199,12 +194,7 @@ class Unrestricted:
                 code="labels_not_supported",
             )
         return Placement(
-            labels=frozenset(),
-            origins=(),
-            allowed=tuple(upstreams),
-            rejected=(),
-            policy_digest=UNRESTRICTED_DIGEST,
-            at_ns=at_ns,
+            labels=frozenset(), origins=(), allowed=tuple(upstreams), rejected=(), policy_digest=UNRESTRICTED_DIGEST, at_ns=at_ns
         )
 
 

@@ -82,11 +82,7 @@ async def running(site: Site) -> AsyncIterator[Site]:
     keys: Any = site.node.keys
     desk = BatchDesk(site.store, keys, site.config, site.turns, new_id=new_batch_id, unix_s=site.clock, idle_timeout_s=5.0)
     site.services = replace(
-        site.node.services(),
-        recorder=writer,
-        turns=site.turns,
-        batches=desk,
-        unix_ns=lambda: int(site.clock() * 1e9),
+        site.node.services(), recorder=writer, turns=site.turns, batches=desk, unix_ns=lambda: int(site.clock() * 1e9)
     )
     runner = BatchRunner(site.store, keys, site.config, site.turns, site.services, unix_s=site.clock)
     task = asyncio.create_task(runner.run())

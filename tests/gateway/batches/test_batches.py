@@ -188,8 +188,7 @@ async def test_every_line_passes_the_guard_and_its_faults_are_its_own(tmp_path: 
     async with running(Site(home=tmp_path)) as site:
         client = site.sdk()
         batch = await over(
-            client,
-            await made(client, line("good", f"say {SECRET}"), line("bad", FORBIDDEN), line("odd", temperature="hot")),
+            client, await made(client, line("good", f"say {SECRET}"), line("bad", FORBIDDEN), line("odd", temperature="hot"))
         )
         assert (batch.status, batch.request_counts.completed, batch.request_counts.failed) == ("completed", 1, 2)
         assert set(await lines_of(client, batch.output_file_id)) == {"good"}

@@ -7,14 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from freehold.core.errors import InvalidRequest
-from freehold.gateway.batches.words import (
-    NOTHING_SAID,
-    Words,
-    read_deadline,
-    said_in_headers,
-    taken_out,
-    together,
-)
+from freehold.gateway.batches.words import NOTHING_SAID, Words, read_deadline, said_in_headers, taken_out, together
 
 BODY = {"model": "m", "messages": []}
 JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.lists(st.integers(), max_size=2)

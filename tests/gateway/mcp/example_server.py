@@ -13,14 +13,7 @@ from typing import Any
 
 from mcp import MCPError
 from mcp.server.mcpserver import Context, MCPServer
-from mcp_types import (
-    ElicitRequest,
-    ElicitRequestFormParams,
-    ElicitResult,
-    InputRequiredResult,
-    SamplingMessage,
-    TextContent,
-)
+from mcp_types import ElicitRequest, ElicitRequestFormParams, ElicitResult, InputRequiredResult, SamplingMessage, TextContent
 
 from tests.fakes.guard import SECRET
 

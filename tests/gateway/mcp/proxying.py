@@ -142,10 +142,7 @@ async def standing(home: Path, place: str, **settings: Any) -> AsyncIterator[Pro
 @contextlib.asynccontextmanager
 async def example_behind(home: Path, **settings: Any) -> AsyncIterator[tuple[Example, Proxy]]:
     """The example server across HTTP, for tests that change it while it runs."""
-    async with (
-        serving_example() as (example, url),
-        running(Proxy(home, [McpConfig(name="it", url=url, **settings)])) as proxy,
-    ):
+    async with serving_example() as (example, url), running(Proxy(home, [McpConfig(name="it", url=url, **settings)])) as proxy:
         yield example, proxy
 
 

@@ -109,10 +109,7 @@ async def test_a_cancelled_call_is_cancelled_at_the_server_and_recorded_so(tmp_p
 
 
 async def test_a_client_without_sessions_cancels_by_leaving(tmp_path: Path) -> None:
-    async with (
-        example_behind(tmp_path) as (example, proxy),
-        proxy.client("it") as client,
-    ):
+    async with example_behind(tmp_path) as (example, proxy), proxy.client("it") as client:
         await client.list_tools()
         with pytest.raises(MCPError):
             await client.call_tool("wait", {}, read_timeout_seconds=0.5)
@@ -175,10 +172,7 @@ async def test_a_person_is_asked_about_a_doubtful_call(tmp_path: Path, place: st
 
 @pytest.mark.parametrize("mode", MODES)
 async def test_a_client_that_gives_up_while_a_person_is_asked_withdraws_the_question(tmp_path: Path, mode: str) -> None:
-    async with (
-        example_behind(tmp_path) as (example, proxy),
-        proxy.client("it", mode=mode) as client,
-    ):
+    async with example_behind(tmp_path) as (example, proxy), proxy.client("it", mode=mode) as client:
         proxy.person.answer = None
         with pytest.raises(MCPError):
             await client.call_tool("run", {"command": "deploy it"}, read_timeout_seconds=2)  # asked by then, busy or not

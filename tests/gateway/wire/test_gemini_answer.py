@@ -166,8 +166,7 @@ def test_unknown_counts_are_left_out(usage: Usage | None, counts: dict[str, int]
 
 
 @pytest.mark.parametrize(
-    ("reason", "word"),
-    [("stop", "STOP"), ("tool_calls", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")],
+    ("reason", "word"), [("stop", "STOP"), ("tool_calls", "STOP"), ("length", "MAX_TOKENS"), ("content_filter", "SAFETY")]
 )
 def test_reasons_to_end_in_geminis_words(reason: str, word: str) -> None:
     events: list[Event] = [START, TextDelta(text="a"), MessageEnd(finish_reason=FinishReason(reason))]

@@ -354,8 +354,7 @@ def test_formats_without_a_schema(kind: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "arguments"),
-    [("", {}), ('{"a":1}', {"a": 1}), ("[1]", {"arguments": "[1]"}), ("{broken", {"arguments": "{broken"})],
+    ("text", "arguments"), [("", {}), ('{"a":1}', {"a": 1}), ("[1]", {"arguments": "[1]"}), ("{broken", {"arguments": "{broken"})]
 )
 def test_arguments_are_always_an_object(text: str, arguments: dict[str, Any]) -> None:
     assert arguments_of(text) == arguments

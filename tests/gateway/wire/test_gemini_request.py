@@ -129,13 +129,7 @@ def test_what_our_engine_needs_is_filled_in() -> None:
     assert [tool.name for tool in exchange.tools] == ["get_weather"]
 
 
-@pytest.mark.parametrize(
-    ("document", "said"),
-    [
-        (load("search"), "tools[0].googleSearch"),
-        (load("cached"), "cachedContent"),
-    ],
-)
+@pytest.mark.parametrize(("document", "said"), [(load("search"), "tools[0].googleSearch"), (load("cached"), "cachedContent")])
 def test_what_the_fields_leave_unsaid_is_told(document: dict[str, Any], said: str) -> None:
     assert said in (asked(document).unsaid or "")
 

@@ -104,8 +104,7 @@ def test_results_that_follow_each_other_are_one_turn() -> None:
     results = [{"role": "tool", "tool_call_id": f"c{number}", "content": str(number)} for number in (1, 2)]
     assert read(messages=[USER, *results]).turns[1:] == (
         Turn(
-            role="tool",
-            parts=tuple(ResultPart(call_id=f"c{number}", parts=(TextPart(text=str(number)),)) for number in (1, 2)),
+            role="tool", parts=tuple(ResultPart(call_id=f"c{number}", parts=(TextPart(text=str(number)),)) for number in (1, 2))
         ),
     )
 

@@ -60,8 +60,7 @@ def chunks(field: str, pieces: list[str]) -> list[SseEvent]:
 
 
 @pytest.mark.parametrize(
-    ("field", "key"),
-    [("content", "text"), ("reasoning_content", "text"), ("f", "arguments"), ("apply_patch", "input")],
+    ("field", "key"), [("content", "text"), ("reasoning_content", "text"), ("f", "arguments"), ("apply_patch", "input")]
 )
 @settings(max_examples=15)
 @given(at=places)

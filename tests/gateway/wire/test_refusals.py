@@ -212,11 +212,7 @@ def blocks_of(sent: Sequence[SseEvent]) -> tuple[list[Any], str | None]:
 @pytest.mark.parametrize("together", [1, 4, 100])
 @pytest.mark.parametrize(
     ("calls", "left", "reason"),
-    [
-        ((BAD,), [REFUSAL], "end_turn"),
-        ((BAD, GOOD), [REFUSAL, GOOD], "tool_use"),
-        ((GOOD, BAD), [GOOD, REFUSAL], "tool_use"),
-    ],
+    [((BAD,), [REFUSAL], "end_turn"), ((BAD, GOOD), [REFUSAL, GOOD], "tool_use"), ((GOOD, BAD), [GOOD, REFUSAL], "tool_use")],
 )
 def test_messages_give_a_text_block_instead(
     calls: tuple[Call, ...], left: list[Any], reason: str, together: int, given: bool

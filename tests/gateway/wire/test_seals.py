@@ -28,11 +28,7 @@ SEAL = "c2VhbA=="
 
 def exchange(codec: Codec, history: list[Any] | None = None) -> Exchange:
     given: dict[str, dict[str, Any]] = {
-        "anthropic.messages": {
-            "model": "m",
-            "max_tokens": 9,
-            "messages": [{"role": "user", "content": "hi"}, *(history or [])],
-        },
+        "anthropic.messages": {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}, *(history or [])]},
         "google.gemini": {
             "contents": [{"role": "user", "parts": [{"text": "hi"}]}, *(history or [])],
             "generationConfig": {"thinkingConfig": {"includeThoughts": True}},

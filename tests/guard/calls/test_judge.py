@@ -186,11 +186,7 @@ EVIL, KNOWN = frozenset(("evil.org",)), frozenset(("packages.example",))
         (effect(EffectKind.PERSIST, Place.WORKSPACE, "a.yml"), Told(is_tainted=False), Action.TAG),
         (effect(EffectKind.DOWNLOAD, Place.HOST, "evil.org"), Told(), Action.ALLOW),
         (effect(EffectKind.DOWNLOAD, Place.HOST, "evil.org"), Told(is_suspect=True), Action.ASK),
-        (
-            effect(EffectKind.DOWNLOAD, Place.HOST, "packages.example"),
-            Told(is_suspect=True, asked=KNOWN),
-            Action.ALLOW,
-        ),
+        (effect(EffectKind.DOWNLOAD, Place.HOST, "packages.example"), Told(is_suspect=True, asked=KNOWN), Action.ALLOW),
         (effect(EffectKind.DELETE, Place.WORKSPACE, "src"), Told(), Action.ALLOW),
         (effect(EffectKind.DELETE, Place.WORKSPACE, "src"), Told(is_suspect=True), Action.ASK),
         (effect(EffectKind.DELETE, Place.TEMP, "/tmp/x"), Told(is_suspect=True), Action.ALLOW),

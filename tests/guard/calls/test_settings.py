@@ -48,10 +48,7 @@ def test_without_a_table_the_preset_is_developer() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            '\n[calls]\npreset = "prodution"',
-            r"^policy\.toml:2: calls: preset is 'prodution', .* 'production', 'locked'",
-        ),
+        ('\n[calls]\npreset = "prodution"', r"^policy\.toml:2: calls: preset is 'prodution', .* 'production', 'locked'"),
         ("[calls]\npresets = 1", r":1: calls: there is no setting 'presets'; did you mean 'preset'"),
         ("[[calls]]\n", r":1: calls is one table: write \[calls\]"),
         ("[calls]\nask_timeout_s = 0", r":1: calls: .*> 0"),

@@ -243,10 +243,7 @@ class BatchDesk:
     async def batches(self, request: Request) -> Response:
         who = self._who(request)
         found, has_more = await asyncio.to_thread(
-            self._store.batches,
-            who.key_id,
-            after=request.query_params.get("after"),
-            limit=_limit(request, 20, _BATCHES_LISTED),
+            self._store.batches, who.key_id, after=request.query_params.get("after"), limit=_limit(request, 20, _BATCHES_LISTED)
         )
         return _json(list_document([await self._document(batch) for batch in found], has_more=has_more))
 

@@ -280,11 +280,7 @@ class BatchRunner:
         else:
             running.pause_s = FIRST_PAUSE_S
             text = answer_line(
-                _line_id(),
-                request.custom_id,
-                status=answered.status,
-                request_id=answered.request_id,
-                body=answered.body,
+                _line_id(), request.custom_id, status=answered.status, request_id=answered.request_id, body=answered.body
             )
             await self._write(line, running, text, answered)
 
@@ -414,12 +410,7 @@ class BatchRunner:
         self._turns.measured(over.units * over.completed / max(over.total, 1), over.run_s)
         self._running.pop(batch.id, None)
         log.info(
-            "batch_over",
-            batch=over.id,
-            status=over.status.value,
-            total=over.total,
-            completed=over.completed,
-            failed=over.failed,
+            "batch_over", batch=over.id, status=over.status.value, total=over.total, completed=over.completed, failed=over.failed
         )
 
 

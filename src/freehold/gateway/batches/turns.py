@@ -124,11 +124,7 @@ class Turns:
 
         Raises LimitReached where its key's limits leave no room before then.
         """
-        job = Job(
-            name=f"request {next(self._numbers)}",
-            work_s=self.planned_s(_units(exchange)),
-            deadline_s=deferral.deadline_s,
-        )
+        job = Job(name=f"request {next(self._numbers)}", work_s=self.planned_s(_units(exchange)), deadline_s=deferral.deadline_s)
         is_late = False
         if not self.is_here(exchange.model):
             permit.begin()

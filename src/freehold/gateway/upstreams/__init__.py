@@ -12,12 +12,7 @@ from freehold.gateway.wire import CODECS
 DIALECTS: dict[str, tuple[str, ...]] = {
     "openai": ("openai.chat", "openai.embeddings"),  # what compatible servers have; OpenAI itself has "openai.responses" too
     "anthropic": ("anthropic.messages", "anthropic.count_tokens"),
-    "gemini": (
-        "google.gemini",
-        "google.gemini.count_tokens",
-        "google.gemini.embed_content",
-        "google.gemini.embed_contents",
-    ),
+    "gemini": ("google.gemini", "google.gemini.count_tokens", "google.gemini.embed_content", "google.gemini.embed_contents"),
 }
 
 

@@ -9,15 +9,7 @@ from typing import Any, Final
 import orjson
 
 from freehold.core.errors import UpstreamBroken, UpstreamRejected
-from freehold.core.events import (
-    Event,
-    FinishReason,
-    MessageEnd,
-    PartKind,
-    ServedBy,
-    ToolCallStart,
-    Usage,
-)
+from freehold.core.events import Event, FinishReason, MessageEnd, PartKind, ServedBy, ToolCallStart, Usage
 from freehold.gateway.wire.anthropic_prompt import REDACTED
 from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, count, parsed_object, rejected
 

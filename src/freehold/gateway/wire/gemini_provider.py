@@ -26,16 +26,7 @@ from freehold.core.events import (
 from freehold.core.exchange import Exchange, Path
 from freehold.gateway.sse import SseEvent
 from freehold.gateway.wire.decoder import NAME_LIMIT_CHARS, Decoder, Run, ends_a_sentence, http_status, parsed, rejected
-from freehold.gateway.wire.gemini_payload import (
-    Call,
-    Candidate,
-    Document,
-    Part,
-    arguments_text,
-    parse,
-    read_logprobs,
-    read_usage,
-)
+from freehold.gateway.wire.gemini_payload import Call, Candidate, Document, Part, arguments_text, parse, read_logprobs, read_usage
 from freehold.gateway.wire.gemini_verbatim import EXTRA_PARTS, GeminiNotes, as_rewritten, extra_texts
 from freehold.gateway.wire.gemini_words import DIALECT
 from freehold.gateway.wire.prompt import sealed
@@ -203,13 +194,7 @@ class GeminiDecoder(Decoder):
             _end_thought(progress, number, run, sealed(DIALECT, part.thought_signature))
 
     def _read_text(
-        self,
-        text: str,
-        progress: _Progress,
-        number: int,
-        path: Path,
-        run: Run,
-        logprobs: tuple[TokenLogprob, ...],
+        self, text: str, progress: _Progress, number: int, path: Path, run: Run, logprobs: tuple[TokenLogprob, ...]
     ) -> None:
         if not text:
             return

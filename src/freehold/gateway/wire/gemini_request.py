@@ -37,12 +37,7 @@ OPERATION = "generate_content"
 _STOP_LIMIT = 16  # Gemini takes 5, others 16
 _CHOICES_LIMIT = 128
 _LEAST_TOP_P = 1e-6  # Gemini's 0 is the likeliest token alone, as is this; others refuse 0
-_ROLE_CHANNELS = {
-    "user": Channel.USER,
-    "model": Channel.ASSISTANT,
-    "function": Channel.TOOL_RESULT,
-    "tool": Channel.TOOL_RESULT,
-}
+_ROLE_CHANNELS = {"user": Channel.USER, "model": Channel.ASSISTANT, "function": Channel.TOOL_RESULT, "tool": Channel.TOOL_RESULT}
 _PART_CHANNELS = {
     "functionCall": Channel.TOOL_ARGUMENTS,
     "executableCode": Channel.TOOL_ARGUMENTS,

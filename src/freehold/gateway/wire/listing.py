@@ -26,9 +26,4 @@ def gemini_models(names: Iterable[str]) -> dict[str, Any]:
 
 def gemini_model(name: str) -> dict[str, Any]:
     """What `GET /v1beta/models/NAME` answers. Limits and versions are the upstream's to know: none is better than a wrong one."""
-    return {
-        "name": MODELS + name,
-        "baseModelId": name,
-        "displayName": name,
-        "supportedGenerationMethods": list(METHODS),
-    }
+    return {"name": MODELS + name, "baseModelId": name, "displayName": name, "supportedGenerationMethods": list(METHODS)}

@@ -18,12 +18,7 @@ from freehold.gateway.wire.codec import Refuser
 from freehold.gateway.wire.decoder import read_error
 from freehold.gateway.wire.refusals import ChatRefuser
 
-_ERROR_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    404: "not_found_error",
-    429: "rate_limit_error",
-}
+_ERROR_TYPES = {401: "authentication_error", 403: "permission_error", 404: "not_found_error", 429: "rate_limit_error"}
 
 
 class OpenAI:

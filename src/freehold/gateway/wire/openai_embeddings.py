@@ -10,16 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from freehold.core.errors import InvalidRequest, UpstreamBroken, UpstreamRejected
-from freehold.core.events import (
-    Event,
-    FinishReason,
-    MessageEnd,
-    MessageStart,
-    Payload,
-    PayloadLeaf,
-    ServedBy,
-    Usage,
-)
+from freehold.core.events import Event, FinishReason, MessageEnd, MessageStart, Payload, PayloadLeaf, ServedBy, Usage
 from freehold.core.exchange import Exchange, Message, Path
 from freehold.core.findings import Channel
 from freehold.gateway.sse import SseEvent

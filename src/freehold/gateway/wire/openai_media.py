@@ -96,11 +96,7 @@ def read_schema(document: Mapping[str, Any], at: str) -> ResponseFormat:
 
 def write_schema(form: ResponseFormat) -> dict[str, Any]:
     is_strict = write_strict(form.schema, form.is_strict)
-    return {
-        "name": form.name,
-        "schema": dict(form.schema or {}),
-        **({} if is_strict is None else {"strict": is_strict}),
-    }
+    return {"name": form.name, "schema": dict(form.schema or {}), **({} if is_strict is None else {"strict": is_strict})}
 
 
 def write_strict(schema: Mapping[str, Any] | None, is_strict: bool | None) -> bool | None:

@@ -136,10 +136,7 @@ def _written_reasoning(prompt: Prompt) -> dict[str, Any]:
     if prompt.reasoning is None:
         return {}
     effort = media.write_effort(prompt.reasoning)
-    return {
-        **({"effort": effort} if effort else {}),
-        **({"summary": "auto"} if prompt.reasoning.wants_summary else {}),
-    }
+    return {**({"effort": effort} if effort else {}), **({"summary": "auto"} if prompt.reasoning.wants_summary else {})}
 
 
 def _written_sampling(prompt: Prompt) -> dict[str, Any]:

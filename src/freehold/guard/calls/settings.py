@@ -94,10 +94,7 @@ def complaints(settings: CallSettings) -> Iterator[tuple[str, int | None, str]]:
 
 
 def _complaints_of(rule: CallRule) -> Iterator[str]:
-    for setting, written, known in (
-        ("effects", rule.effects, {*EffectKind, *RULES}),
-        ("places", rule.places, set(Place)),
-    ):
+    for setting, written, known in (("effects", rule.effects, {*EffectKind, *RULES}), ("places", rule.places, set(Place))):
         for pattern in patterns(written) or ():
             if not any(fnmatchcase(name, pattern) for name in known):
                 near = known if setting == "places" or pattern.startswith("effect-") else set(EffectKind)

@@ -54,10 +54,7 @@ _ISSUERS = (
     ),
     ("[a-f0-9]{40}", "circleci deepgram gitea sendbird serper sparkpost todoist wandb zenrows ghostery hunter-io gitter"),
     ("[a-f0-9]{64}", "linode onelogin semgrep serpapi virustotal webflow codeclimate discord"),
-    (
-        _UUID,
-        "appsignal braze coinbase-commerce guardian-api clicksend coinapi coinmarketcap exa-ai loggly opsgenie pinecone",
-    ),
+    (_UUID, "appsignal braze coinbase-commerce guardian-api clicksend coinapi coinmarketcap exa-ai loggly opsgenie pinecone"),
     (
         _UUID,
         "postmark railway shortcut sinch snyk squarespace statuspage transferwise victorops browserless heroku"

@@ -81,7 +81,7 @@ PEOPLE = (
                 "atenciosamente, mijn naam is, met vriendelijke groet, jag heter, jeg heter, jeg hedder, nimeni on, "
                 "nazywam się, jmenuji se, a nevem, numele meu este, benim adım, adım, nama saya, tên tôi là, "
                 "jina langu ni"
-            ),
+            )
         )
         + r",?[ \n]{1,3}",
         0.55,
@@ -99,7 +99,7 @@ PEOPLE = (
                 "sobrenome, naam, voornaam, achternaam, namn, förnamn, efternamn, navn, fornavn, etternavn, nimi, "
                 "etunimi, sukunimi, imię, nazwisko, jméno, příjmení, név, nume, prenume, ime, prezime, ad, soyad, "
                 "nama, họ tên"
-            ),
+            )
         )
         + r"[\"']?:[ \t\"']{0,3}",
         0.55,

@@ -185,7 +185,7 @@ POSTAL = (
                 "p.o. box, po box, p o box, post box, post office box, postfach, boite postale, apartado, "
                 "apartado postal, casilla, casella postale, caixa postal, postbus, postboks, postbox, "
                 "skrytka pocztowa, PSC, postilokero"
-            ),
+            )
         )
         + r"\.?[ :#]{1,2}",
         pattern=r"[0-9]{1,6}",
@@ -273,7 +273,7 @@ POSTAL = (
                 "habite au, dirección, domicilio, indirizzo, residente in, endereço, morada, adres, zamieszkały, "
                 "adress, osoite, lakcím, adresa, bydliště, alamat, địa chỉ, anwani, aadress, adresas, heimilisfang, "
                 "corner of"
-            ),
+            )
         )
         + r"(?:[^A-Za-z0-9](?:[^0-9\n]{0,24}?[^A-Za-z0-9])?)",
         pattern=rf"{_NUMBER} (?:[A-Z0-9][A-Za-z0-9'.-]{{0,24}} ){{0,5}}[A-Z0-9][A-Za-z0-9'.-]{{1,24}}",
@@ -291,7 +291,7 @@ POSTAL = (
             *words(
                 "lat, latitude, lon, lng, long, longitude, gps, coordinates, coords, location, breitengrad, "
                 "längengrad, koordinaten, coordonnées, coordenadas, coordinate"
-            ),
+            )
         )
         + r"(?: is| are)?[\"']?[:= (\[]{1,4}(?:[-+]?[0-9]{1,3}\.[0-9]{3,12}, ?)?",
         pattern=r"[-+]?[0-9]{1,3}\.[0-9]{4,12}",

@@ -273,11 +273,7 @@ def _parsed(given: Given) -> Value:
     return marked(marks_of(given.values))
 
 
-_DECODERS = {
-    "base64": "atob",
-    "percent": "unescape",
-    "zlib": "zlib.inflateSync zlib.gunzipSync zlib.unzipSync",
-}
+_DECODERS = {"base64": "atob", "percent": "unescape", "zlib": "zlib.inflateSync zlib.gunzipSync zlib.unzipSync"}
 _PASSING = (  # on what they are given
     "String.raw decodeURI encodeURIComponent encodeURI Promise.resolve Promise.all util.promisify path.normalize URL"
 )

@@ -17,10 +17,7 @@ from collections.abc import Callable
 LIMIT_CHARS = 128 << 10  # of what is decoded, and of what comes of it: what a script may have
 
 _BLANKS = re.compile(r"\s+")
-_ESCAPE = re.compile(
-    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|0?([0-7]{1,3})|c(.)|(.))",
-    re.DOTALL,
-)
+_ESCAPE = re.compile(r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|0?([0-7]{1,3})|c(.)|(.))", re.DOTALL)
 _NAMED = {
     "n": "\n",
     "t": "\t",

@@ -12,11 +12,7 @@ from freehold.guard.effects.powershell_own import OWN
 from freehold.guard.effects.powershell_values import EMPTY, UNKNOWN, Mark, Value, joined, texts
 from freehold.guard.effects.powershell_walk import Walk
 from freehold.guard.effects.scene import unknown
-from freehold.guard.effects.windows_cmdlets import (
-    cmdlet_of,
-    cmdlets,
-    is_cmdlet,
-)
+from freehold.guard.effects.windows_cmdlets import cmdlet_of, cmdlets, is_cmdlet
 from freehold.guard.effects.windows_programs import INTERPRETERS, name_of, program_effects
 from freehold.guard.effects.windows_rules import at
 

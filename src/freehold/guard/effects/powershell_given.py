@@ -15,14 +15,7 @@ from freehold.guard.effects.powershell_tree import Node
 from freehold.guard.effects.powershell_values import EMPTY, UNKNOWN, Mark, Value, array, items_of, of, texts
 from freehold.guard.effects.powershell_walk import Walk
 from freehold.guard.effects.scene import effect
-from freehold.guard.effects.windows_cmdlets import (
-    Cmdlet,
-    call_of,
-    cmdlet_effects,
-    cmdlet_of,
-    cmdlets,
-    parameter_of,
-)
+from freehold.guard.effects.windows_cmdlets import Cmdlet, call_of, cmdlet_effects, cmdlet_of, cmdlets, parameter_of
 from freehold.guard.effects.windows_programs import program_effects
 from freehold.guard.effects.windows_rules import where
 from freehold.guard.syntax import Language

@@ -14,9 +14,7 @@ from freehold.guard.effects.powershell_objects import plain_type
 from freehold.guard.effects.powershell_values import EMPTY, UNKNOWN, Mark, Value, array, items_of, joined, of, texts
 from freehold.guard.effects.powershell_walk import Walk, literals
 from freehold.guard.effects.scene import unknown
-from freehold.guard.effects.windows_cmdlets import (
-    cmdlets,
-)
+from freehold.guard.effects.windows_cmdlets import cmdlets
 from freehold.guard.effects.windows_programs import INTERPRETERS, name_of, program_effects
 from freehold.guard.effects.windows_rules import where
 from freehold.guard.syntax import Language

@@ -126,10 +126,7 @@ def _items(call: Call) -> str:
 
 
 def parallel(call: Call) -> str:
-    rest = after_options(
-        call.args,
-        named("parallel-takes"),
-    )
+    rest = after_options(call.args, named("parallel-takes"))
     given: list[str] = []
     for sign in (":::", "::::", ":::+"):
         if sign in rest:

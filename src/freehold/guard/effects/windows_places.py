@@ -53,7 +53,7 @@ _ROOTS = {
 }
 _KEY = re.compile(
     r"(?:(?:microsoft\.powershell\.core\\)?registry::|\\\\[^\\]+\\)?\\?(hklm|hkcu|hkcr|hku|hkcc|hkey_local_machine|hkey_current_user"
-    r"|hkey_classes_root|hkey_users|hkey_current_config):?(?=\\|$)\\*",
+    r"|hkey_classes_root|hkey_users|hkey_current_config):?(?=\\|$)\\*"
 )
 _KEY_AT_ONCE = re.compile(r"(hklm|hkcu|hkcr|hku):(?=[a-z])")  # "HKLM:Software" is a key too
 _DRIVE = re.compile(r"[a-z]:")

@@ -64,9 +64,7 @@ def programs() -> Mapping[str, Program]:
     found: dict[str, Program] = {}
     for names, row in document.items():
         program = Program(
-            does=row.get("does", ""),
-            rules=read_rules(row["rules"]),
-            values=frozenset(row.get("values", "").lower().split()),
+            does=row.get("does", ""), rules=read_rules(row["rules"]), values=frozenset(row.get("values", "").lower().split())
         )
         for name in names.split():
             found[name] = program

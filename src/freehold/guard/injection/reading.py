@@ -17,8 +17,7 @@ INVISIBLE = re.compile(
 )
 # Letters of other scripts that look like Latin ones, by Unicode's confusables (UTS #39): the ones in everyday fonts.
 _LOOKALIKES = str.maketrans(
-    "аеорсухіѕјһԁԛԝкмтнвАЕОРСУХІЅЈНКМТВοναρτικυΟΑΡΤΙΚΕΗΜΝΒΖΧΥ",
-    "aeopcyxisjhdqwkmthbAEOPCYXISJHKMTBovaptikuOAPTIKEHMNBZXY",
+    "аеорсухіѕјһԁԛԝкмтнвАЕОРСУХІЅЈНКМТВοναρτικυΟΑΡΤΙΚΕΗΜΝΒΖΧΥ", "aeopcyxisjhdqwkmthbAEOPCYXISJHKMTBovaptikuOAPTIKEHMNBZXY"
 )
 _BEYOND_ASCII = re.compile(r"[^\x00-\x7f][^A-Za-z]*")  # and what stands between words of such letters
 _MIXED = re.compile(r"[A-Za-z][\u0370-\u03ff\u0400-\u04ff]|[\u0370-\u03ff\u0400-\u04ff][A-Za-z]")

@@ -159,10 +159,4 @@ class Flow:
         return made
 
 
-_READERS: Readers = {
-    **expressions.READERS,
-    **calls.READERS,
-    **assignments.READERS,
-    **statements.READERS,
-    **definitions.READERS,
-}
+_READERS: Readers = {**expressions.READERS, **calls.READERS, **assignments.READERS, **statements.READERS, **definitions.READERS}

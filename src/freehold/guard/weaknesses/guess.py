@@ -86,10 +86,7 @@ _SIGNS: tuple[tuple[Language, re.Pattern[str]], ...] = (
             r"\bconsole\.log\(|\brequire\(['\"]|^import .* from ['\"]|\bdocument\.|\bmodule\.exports",
         ),
     ),
-    (
-        Language.SHELL,
-        _signs(r"^[^\S\n]*(?:sudo |apt-get |pip3? install|npm (?:i|install) |curl |cd |echo |export \w+=|\$ \w)"),
-    ),
+    (Language.SHELL, _signs(r"^[^\S\n]*(?:sudo |apt-get |pip3? install|npm (?:i|install) |curl |cd |echo |export \w+=|\$ \w)")),
 )
 
 

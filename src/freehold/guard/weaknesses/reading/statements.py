@@ -4,20 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from freehold.guard.weaknesses import library
-from freehold.guard.weaknesses.ir import (
-    Assign,
-    Binary,
-    Block,
-    Const,
-    Group,
-    Handler,
-    If,
-    Leave,
-    Loop,
-    Node,
-    Switch,
-    Try,
-)
+from freehold.guard.weaknesses.ir import Assign, Binary, Block, Const, Group, Handler, If, Leave, Loop, Node, Switch, Try
 from freehold.guard.weaknesses.values import CLEAN_VALUE, FALSY, Value
 
 if TYPE_CHECKING:
@@ -203,12 +190,4 @@ def _does_something(node: Node) -> bool:
     return not (isinstance(node, Const) or (isinstance(node, Group) and not node.items))
 
 
-READERS: "Readers" = {
-    Block: _block,
-    If: _branch,
-    Loop: _loop,
-    Switch: _switch,
-    Try: _attempt,
-    Handler: _handler,
-    Leave: _leave,
-}
+READERS: "Readers" = {Block: _block, If: _branch, Loop: _loop, Switch: _switch, Try: _attempt, Handler: _handler, Leave: _leave}
