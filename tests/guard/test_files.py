@@ -47,7 +47,8 @@ def zipped(**members: bytes) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as package:
         for name, data in members.items():
-            package.writestr(name.replace("__", "/").replace("_xml", ".xml"), data)
+            member = zipfile.ZipInfo(name.replace("__", "/").replace("_xml", ".xml"))  # of no time: two of the same are the same
+            package.writestr(member, data, zipfile.ZIP_DEFLATED)
     return out.getvalue()
 
 
