@@ -106,6 +106,14 @@ def test_the_last_rows_are_shown_newest_first(home: Path) -> None:
     assert "exchange " not in text.splitlines()[1]
 
 
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_kind_that_no_row_has_is_told_with_those_there_are(home: Path, command: str) -> None:
+    result = run(command, "--kind", "placemnt")
+    assert result.exit_code == 0
+    assert "no row of kind 'placemnt'; it has: exchange, placement." in result.stderr
+    assert run(command, "--kind", "placement").stderr == ""
+
+
 def test_the_export_has_every_row_with_its_findings(home: Path) -> None:
     rows = [json.loads(line) for line in run("export").output.splitlines()]
     assert [row["n"] for row in rows] == list(range(1, 13))

@@ -103,6 +103,8 @@ def show(kind: str | None, limit: int, path: Path | None, as_json: bool) -> None
     query = "SELECT * FROM audit WHERE ? IS NULL OR kind = ? ORDER BY n DESC LIMIT ?"
     with record(path) as connection:
         rows = connection.execute(query, (kind, kind, limit)).fetchall()
+        if not rows:
+            _tell_kinds(connection, kind)
     if as_json:
         click.echo(json.dumps([_shown(row) for row in rows], indent=2))
         return
@@ -122,8 +124,18 @@ def export(start: str | None, end: str | None, kind: str | None, path: Path | No
     """Write the log as JSON lines: every exchange with its findings, every decision with its facts. No content is in it."""
     with record(path) as connection:
         first, last = rows_between(connection, start, end)
+        row = None
         for row in connection.execute(_EXPORTED, (first, _NO_END if last is None else last, kind, kind)):
             click.echo(json.dumps(_exported(connection, row), ensure_ascii=False))
+        if row is None:
+            _tell_kinds(connection, kind)
+
+
+def _tell_kinds(connection: Connection, kind: str | None) -> None:
+    """Why nothing is shown: a kind may be misspelt."""
+    kinds = [row["kind"] for row in connection.execute("SELECT DISTINCT kind FROM audit ORDER BY kind")]
+    if kind is not None and kind not in kinds:
+        click.echo(f"The log has no row of kind {kind!r}; it has: {', '.join(kinds) or 'none'}.", err=True)
 
 
 def _head(text: str) -> Head:
