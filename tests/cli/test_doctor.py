@@ -146,11 +146,8 @@ def test_for_a_person_each_line_has_its_level_and_advice(situation: Situation, m
 
 
 @pytest.mark.model
-def test_the_embedded_model_is_verified_to_its_last_block(situation: Situation) -> None:
-    home = configuration.home()
-    if not (home / "models" / "smollm2-135m" / "manifest.json").exists():
-        pytest.skip("the embedded model is not here: run `freehold models pull smollm2-135m`")
-    verdict = doctor.check_model(replace(situation, home=home))
+def test_the_embedded_model_is_verified_to_its_last_block(situation: Situation, user_home: Path) -> None:
+    verdict = doctor.check_model(replace(situation, home=user_home))
     assert verdict.level is Level.OK
     assert verdict.detail == "smollm2-135m, 98 MB: every block verified; pinned by this release"
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from freehold import config as configuration
 from freehold.cli import main
 from freehold.cli.model_paths import name_on_first_use
 from freehold.core.errors import VerificationError
@@ -234,9 +233,8 @@ def test_a_conversion_without_room_is_refused_before_it_begins(
 
 
 @pytest.mark.model
+@pytest.mark.usefixtures("user_home")
 def test_inspect_reads_the_embedded_model() -> None:
-    if not (configuration.home() / "models" / "smollm2-135m" / "manifest.json").exists():
-        pytest.skip("the embedded model is not here: run `freehold models pull smollm2-135m`")
     facts = json.loads(freehold("inspect", "smollm2-135m", "--json").stdout)
     assert (facts["architecture"], facts["layers"], facts["vocabulary"]) == ("llama", 30, 49152)
     assert facts["supported"] is True
