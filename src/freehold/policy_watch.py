@@ -83,9 +83,8 @@ class PolicyWatch:
                 return False
             self._guard.adopt(prepared)
             await asyncio.to_thread(self._note_term_files)
-            after = await asyncio.to_thread(
-                self._stamps
-            )  # the guard took seconds: what was saved meanwhile is seen at the next look
+            # The guard took seconds: what was saved meanwhile is seen at the next look.
+            after = await asyncio.to_thread(self._stamps)
             self._seen = tuple(before.get(path, stamp) for path, stamp in after.items())
             self._on_reload(True)
             await asyncio.to_thread(heap.give_back)
