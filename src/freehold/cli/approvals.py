@@ -41,10 +41,8 @@ class Node:
     """The API of a running node."""
 
     def __init__(self, url: str, key: str) -> None:
-        self._url, self._key = (
-            url.rstrip("/").removesuffix("/v1"),
-            key.strip(),
-        )  # a variable read from a file ends in a line break
+        self._url = url.rstrip("/").removesuffix("/v1")
+        self._key = key.strip()  # a variable read from a file ends in a line break
 
     def get(self, path: str = "") -> Any:
         return asyncio.run(self._ask("GET", path, None))
